@@ -1,0 +1,58 @@
+"""zsms simulates, measures and plans the sending of very many SMS alerts on a ZeroMQ process mesh.
+
+Each role is a class that can be embedded, and `Mesh` runs a whole mesh of processes:
+
+>>> from zsms import Mesh
+>>> report = Mesh(messages=1_000, senders=2, concurrency=100, mean=0.01, sd=0).run()  # doctest: +SKIP
+>>> report.messages.lost  # doctest: +SKIP
+0
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from zsms.core.delay import DelayModel as DelayModel
+    from zsms.core.snapshot import Snapshot as Snapshot
+    from zsms.errors import UsageError as UsageError
+    from zsms.errors import ZsmsError as ZsmsError
+    from zsms.mesh import Mesh as Mesh
+    from zsms.message import Message as Message
+    from zsms.message import Outcome as Outcome
+    from zsms.report import Report as Report
+    from zsms.roles.broker import Broker as Broker
+    from zsms.roles.collector import StatsCollector as StatsCollector
+    from zsms.roles.monitor import Monitor as Monitor
+    from zsms.roles.producer import Producer as Producer
+    from zsms.roles.sender import Sender as Sender
+
+_HOMES = {
+    "Broker": "zsms.roles.broker",
+    "DelayModel": "zsms.core.delay",
+    "Mesh": "zsms.mesh",
+    "Message": "zsms.message",
+    "Monitor": "zsms.roles.monitor",
+    "Outcome": "zsms.message",
+    "Producer": "zsms.roles.producer",
+    "Report": "zsms.report",
+    "Sender": "zsms.roles.sender",
+    "Snapshot": "zsms.core.snapshot",
+    "StatsCollector": "zsms.roles.collector",
+    "UsageError": "zsms.errors",
+    "ZsmsError": "zsms.errors",
+}
+
+__all__ = [*_HOMES, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for, so that `zsms --help` waits for no numpy."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'zsms' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,5 @@
+"""``python -m zsms``."""
+
+from zsms.cli import main
+
+main()

@@ -1,0 +1,97 @@
+"""The command line: a file a command, no logic.
+
+Commands are imported when they are run, so that `zsms --help` waits for no numpy. Every option can also come from the
+environment (ZSMS_RUN_SENDERS) and from a file (`--config`): see :mod:`zsms.cli.config`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from zsms import __version__
+from zsms.errors import ZsmsError
+
+COMMANDS = {
+    "run": "Run a whole mesh on this machine, and report.",
+    "broker": "Queue messages and balance them over senders.",
+    "producer": "Make messages, or read them from a file, and hand them to a broker.",
+    "sender": "Take messages from a broker and send them through slots.",
+    "stats": "Collect every process's statistics and answer monitors.",
+    "monitor": "Say how a mesh stands, every interval.",
+}
+
+INTERRUPTED = 130
+
+
+class _Lazy(click.Group):
+    """A group whose commands are modules of this package."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"zsms.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], COMMANDS, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else f" Choose one of {', '.join(COMMANDS)}."
+            raise click.UsageError(f"No such command {args[0]!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.command(
+    cls=_Lazy,
+    context_settings={
+        "auto_envvar_prefix": "ZSMS",
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+    },
+    epilog="""\b
+Examples:
+  zsms run                                       100,000 messages, 2 x 5,000 slots
+  zsms run --senders 2 --concurrency 500000 --messages 10000000
+  zsms COMMAND --help                            options, units and examples""",
+)
+@click.version_option(__version__, prog_name="zsms")
+def cli() -> None:
+    """Simulate, measure and plan the sending of very many SMS alerts on a ZeroMQ mesh.
+
+    Producers make messages and push them to a broker; the broker balances them over senders, whose slots each send one
+    message at a time by sleeping; every process reports to a stats collector, which answers monitors.
+    """
+
+
+def main() -> None:
+    """The `zsms` command: exits with 0, 1 (failure), 2 (bad usage) or 130 (interrupted)."""
+    try:
+        code = cli.main(prog_name="zsms", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except ZsmsError as error:
+        click.echo(f"zsms: {error}", err=True)
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has left, as `head` does: nothing is wrong, and nothing more can be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)

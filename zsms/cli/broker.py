@@ -1,0 +1,63 @@
+"""`zsms broker`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from zsms.cli.common import broker_limits, role_options, run_role, stats_option
+
+
+@click.command(
+    "broker",
+    epilog="""\b
+Examples:
+  zsms broker
+  zsms broker --bind tcp://0.0.0.0:5555 --stats stats.example.org
+  zsms broker --max-attempts 3 --retry-base 1 --lease 120""",
+)
+@click.option(
+    "--bind",
+    metavar="ENDPOINT",
+    default="tcp://127.0.0.1:5555",
+    show_default=True,
+    help="Where to listen; PORT is for batches, PORT + 1 for the rest.",
+)
+@stats_option
+@broker_limits
+@click.option("--seed", type=int, help="Makes the jitter of retries repeatable.")
+@role_options
+def command(
+    bind: str,
+    stats: str,
+    seed: int | None,
+    name: str | None,
+    stats_interval: float,
+    drain_timeout: float,
+    config: str | None,
+    quiet: bool,
+    verbose: bool,
+    exit_with_parent: bool,
+    **limits: Any,
+) -> int:
+    """Queue messages and balance them over senders by credit.
+
+    SIGTERM or Ctrl-C: take no more, see what is held to its end, and leave; again: leave at once.
+    """
+
+    def make() -> Any:
+        from zsms.core.broker import BrokerLimits
+        from zsms.roles.broker import Broker
+
+        return Broker(
+            bind,
+            limits=BrokerLimits(**limits),
+            seed=seed,
+            name=name,
+            stats=stats,
+            stats_interval=stats_interval,
+            drain_timeout=drain_timeout,
+        )
+
+    return run_role(make, quiet=quiet, verbose=verbose, exit_with_parent=exit_with_parent)

@@ -1,0 +1,252 @@
+"""What the commands share: options, logging, signals, and running a role to its end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, Protocol, TypeVar
+
+import click
+
+from zsms.cli import INTERRUPTED
+from zsms.cli.config import config_option as config_option
+from zsms.errors import UsageError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DELAYS = ("normal", "constant", "exponential", "lognormal", "gamma", "weibull")
+
+
+def together(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Several options as one decorator, in this order in the help."""
+
+    def apply(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return apply
+
+
+verbosity = together(
+    click.option("-q", "--quiet", is_flag=True, help="Log warnings only."),
+    click.option("-v", "--verbose", is_flag=True, help="Log details."),
+)
+
+broker_option = click.option(
+    "--broker",
+    metavar="ENDPOINT",
+    default="tcp://127.0.0.1:5555",
+    show_default=True,
+    help="The broker: HOST, HOST:PORT, [IPV6]:PORT or ipc://PATH. It also uses PORT + 1.",
+)
+stats_option = click.option(
+    "--stats",
+    metavar="ENDPOINT",
+    default="tcp://127.0.0.1:5557",
+    show_default=True,
+    help="The stats collector, written like a broker. It also uses PORT + 1.",
+)
+
+role_options = together(
+    click.option("--name", help="Name in statistics, the same over restarts.  [default: role, host, pid]"),
+    click.option("--stats-interval", type=float, default=1.0, show_default=True, help="Seconds between two snapshots."),
+    click.option(
+        "--drain-timeout",
+        type=float,
+        default=30.0,
+        show_default=True,
+        help="Seconds that a first Ctrl-C or SIGTERM waits for work to end; a second one ends at once.",
+    ),
+    config_option,
+    verbosity,
+    click.option("--exit-with-parent", is_flag=True, hidden=True, help="End when standard input closes."),
+)
+
+broker_limits = together(
+    click.option(
+        "--max-messages", type=int, default=500_000, show_default=True, help="High-water mark of the queue, messages."
+    ),
+    click.option(
+        "--max-bytes", type=int, default=256 * 2**20, show_default=True, help="High-water mark of the queue, bytes."
+    ),
+    click.option(
+        "--max-attempts",
+        type=int,
+        default=1,
+        show_default=True,
+        help="Sends of a message before it is given up; 1: a failed send is final.",
+    ),
+    click.option(
+        "--max-deliveries",
+        type=int,
+        default=20,
+        show_default=True,
+        help="Senders that a message may be taken back from before it is dead.",
+    ),
+    click.option(
+        "--retry-base",
+        type=float,
+        default=0.5,
+        show_default=True,
+        help="Longest wait before the second attempt, seconds; doubles with each.",
+    ),
+    click.option(
+        "--retry-cap", type=float, default=60.0, show_default=True, help="Longest wait before any attempt, seconds."
+    ),
+    click.option(
+        "--lease", type=float, default=60.0, show_default=True, help="Seconds that a sender may hold a message."
+    ),
+    click.option(
+        "--liveness",
+        type=float,
+        default=5.0,
+        show_default=True,
+        help="Seconds that a sender may be silent before its messages go to others.",
+    ),
+)
+
+message_options = together(
+    click.option("--input", metavar="FILE", help="Real messages: a .csv (columns recipient, text) or .jsonl file."),
+    click.option("--skip-bad-rows", is_flag=True, help="Count and leave out rows that are no messages."),
+    click.option("--min-length", type=int, default=1, show_default=True, help="Shortest random text, characters."),
+    click.option("--max-length", type=int, default=100, show_default=True, help="Longest random text, characters."),
+    click.option("--alphabet", help="Characters of random texts.  [default: ASCII from space to underscore]"),
+    click.option(
+        "--prefix",
+        "prefixes",
+        metavar="DIGITS",
+        multiple=True,
+        help="Beginning of random numbers, repeatable.  [default: +1 and an area code 37x or 96x, assigned to nobody]",
+    ),
+    click.option(
+        "--rate", type=float, help="Open-loop arrival rate, messages a second.  [default: as fast as it goes]"
+    ),
+    click.option("--batch", type=int, help="Most messages in a frame.  [default: 8192]"),
+    click.option("--window", type=int, help="Most unconfirmed messages of a producer.  [default: 200000]"),
+    click.option("--seed", type=int, help="Makes the run's random draws repeatable."),
+)
+
+slot_options = together(
+    click.option(
+        "--delay",
+        type=click.Choice(DELAYS),
+        default="normal",
+        show_default=True,
+        help="How the time of a send is drawn.",
+    ),
+    click.option("--mean", type=float, default=1.0, show_default=True, help="Mean time of a send, seconds."),
+    click.option("--sd", type=float, default=0.1, show_default=True, help="Its standard deviation, seconds."),
+    click.option(
+        "--failure-rate", type=float, default=0.0, show_default=True, help="Share of sends that fail, 0 to 1."
+    ),
+    click.option(
+        "--tick", type=float, help="Seconds between two looks at the slots.  [default: mean / 100, from 0.001 to 0.005]"
+    ),
+    click.option(
+        "--prefetch", type=int, help="Messages to hold beside those in slots.  [default: what they send in 20 ms]"
+    ),
+    click.option(
+        "--transport", metavar="MODULE:FUNCTION", help="Call `async def FUNCTION(message)` instead of sleeping."
+    ),
+)
+
+
+def set_up_logging(quiet: bool, verbose: bool) -> None:
+    """Log to stderr, for people."""
+    level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S")
+
+
+class Stoppable(Protocol):
+    """A role or a mesh."""
+
+    def stop(self) -> None:
+        """Drain; the second time, leave."""
+
+
+def stop_on_signals(what: Stoppable) -> list[int]:
+    """Let SIGINT and SIGTERM stop `what`; the list that is returned fills with the signals that came."""
+    came: list[int] = []
+
+    def handle(number: int, frame: object) -> None:
+        came.append(number)
+        what.stop()
+
+    signal.signal(signal.SIGINT, handle)
+    signal.signal(signal.SIGTERM, handle)
+    return came
+
+
+def run_role(make: Callable[[], Any], *, quiet: bool, verbose: bool, exit_with_parent: bool) -> int:
+    """Make a role and run it to its end; returns the exit code."""
+    set_up_logging(quiet, verbose)
+    role = make()
+    came = stop_on_signals(role)
+    if exit_with_parent:
+        threading.Thread(target=_stop_at_end_of_input, args=(role,), daemon=True).start()
+    role.run()
+    return INTERRUPTED if signal.SIGINT in came else 0
+
+
+def _stop_at_end_of_input(role: Stoppable) -> None:
+    """When the parent is gone, however it went, nobody needs this process: leave at once."""
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    role.stop()
+    role.stop()
+
+
+def load_function(name: str) -> Any:
+    """The object that MODULE:FUNCTION names, looked for in the current folder too. Raises UsageError."""
+    module_name, _, function_name = name.partition(":")
+    if not module_name or not function_name:
+        raise UsageError(f"--transport {name!r}: write MODULE:FUNCTION, as in mygateway:send")
+    sys.path.insert(0, os.getcwd())
+    try:
+        return getattr(import_module(module_name), function_name)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"--transport {name!r}: {error}") from None
+
+
+def share(ctx: click.Context, option: click.Parameter, text: str) -> tuple[int, int]:
+    """Read I/K."""
+    index, _, parts = text.partition("/")
+    if not (index.isdigit() and parts.isdigit() and int(index) < int(parts)):
+        raise click.BadParameter(f"{text!r}: write I/K, with I from 0 to K - 1")
+    return int(index), int(parts)
+
+
+def make_source(
+    *,
+    messages: int,
+    share: tuple[int, int],
+    input: str | None,
+    skip_bad_rows: bool,
+    min_length: int,
+    max_length: int,
+    alphabet: str | None,
+    prefixes: tuple[str, ...],
+    seed: int | None,
+) -> Any:
+    """The source that the options ask for."""
+    from zsms import source
+
+    if input is not None:
+        from zsms.files import FileSource
+
+        return FileSource(input, skip_bad_rows=skip_bad_rows, share=share)
+    return source.RandomSource(
+        messages,
+        seed,
+        share=share,
+        min_length=min_length,
+        max_length=max_length,
+        alphabet=source.DEFAULT_ALPHABET if alphabet is None else alphabet,
+        prefixes=prefixes or source.DEFAULT_PREFIXES,
+    )

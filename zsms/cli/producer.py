@@ -1,0 +1,71 @@
+"""`zsms producer`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from zsms.cli import common
+
+
+@click.command(
+    "producer",
+    epilog="""\b
+Examples:
+  zsms producer --messages 1000000 --seed 7
+  zsms producer --rate 5000 --broker broker.example.org
+  zsms producer --input people.csv --skip-bad-rows
+  zsms producer --messages 1000000 --seed 7 --share 1/3     the second third""",
+)
+@click.option("--messages", type=int, default=100_000, show_default=True, help="Random messages to make.")
+@click.option("--share", default="0/1", metavar="I/K", callback=common.share, help="Make only part I (from 0) of K.")
+@common.message_options
+@click.option(
+    "--resend-after",
+    type=float,
+    default=5.0,
+    show_default=True,
+    help="Seconds without a confirm after which what is unconfirmed is sent again.",
+)
+@common.broker_option
+@common.stats_option
+@common.role_options
+def command(
+    rate: float | None,
+    batch: int | None,
+    window: int | None,
+    resend_after: float,
+    broker: str,
+    stats: str,
+    name: str | None,
+    stats_interval: float,
+    drain_timeout: float,
+    config: str | None,
+    quiet: bool,
+    verbose: bool,
+    exit_with_parent: bool,
+    **source: Any,
+) -> int:
+    """Make random messages, or read real ones, and hand them to a broker.
+
+    Every batch is kept until the broker confirms it. The command ends when all are confirmed.
+    """
+
+    def make() -> Any:
+        from zsms.roles.producer import BATCH_MESSAGES, WINDOW_MESSAGES, Producer
+
+        return Producer(
+            broker,
+            source=common.make_source(**source),
+            rate=rate,
+            batch=BATCH_MESSAGES if batch is None else batch,
+            window=WINDOW_MESSAGES if window is None else window,
+            resend_after=resend_after,
+            name=name,
+            stats=stats,
+            stats_interval=stats_interval,
+            drain_timeout=drain_timeout,
+        )
+
+    return common.run_role(make, quiet=quiet, verbose=verbose, exit_with_parent=exit_with_parent)

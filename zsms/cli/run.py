@@ -1,0 +1,147 @@
+"""`zsms run`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zsms.cli import common
+from zsms.cli.config import GROUPS, check_keys
+from zsms.errors import UsageError
+
+if TYPE_CHECKING:
+    from zsms.mesh import SenderGroup
+
+
+@click.command(
+    "run",
+    epilog="""\b
+Examples:
+  zsms run
+  zsms run --senders 2 --concurrency 500000 --messages 10000000
+  zsms run --messages 1000000 --failure-rate 0.05 --max-attempts 3
+  zsms run --rate 20000 --messages 400000 --json report.json
+  zsms run --config examples/scenarios/three-gateways.toml --json -""",
+)
+@click.option("--messages", type=int, default=100_000, show_default=True, help="Random messages to send.")
+@click.option("--producers", type=int, default=1, show_default=True, help="Producer processes.")
+@click.option("--senders", type=int, default=2, show_default=True, help="Sender processes.")
+@click.option("--concurrency", type=int, default=5_000, show_default=True, help="Slots of each sender.")
+@common.slot_options
+@common.message_options
+@common.broker_limits
+@click.option("--json", "json_path", metavar="PATH", help="Write the report there; - for standard output.")
+@click.option(
+    "--drain-timeout",
+    type=float,
+    default=30.0,
+    show_default=True,
+    help="Seconds that a first Ctrl-C waits for work to end; a second one ends at once.",
+)
+@common.config_option
+@common.verbosity
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    messages: int,
+    producers: int,
+    json_path: str | None,
+    drain_timeout: float,
+    config: str | None,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
+) -> int:
+    """Run a whole mesh on this machine: broker, collector, producers and senders, each a process.
+
+    It shows its progress on stderr, ends when every message is settled, and prints a summary. Ctrl-C drains first. Exits with 0
+    when the ledger balances and nothing is left, 1 when not, 130 when it was interrupted.
+    """
+    from dataclasses import fields
+
+    from zsms.cli.progress import Progress
+    from zsms.core.broker import BrokerLimits
+    from zsms.mesh import Mesh, MeshConfig, SenderGroup
+    from zsms.report import summary_lines
+
+    common.set_up_logging(quiet, verbose)
+    transport = options.pop("transport")
+    if transport is not None:
+        common.load_function(transport)  # a wrong name is better told now than by every sender
+    limits = BrokerLimits(**{f.name: options.pop(f.name) for f in fields(BrokerLimits)})
+    group = SenderGroup(**{f.name: options.pop(f.name) for f in fields(SenderGroup) if f.name in options})
+    groups = _groups(ctx.meta.get(GROUPS), group, f"{config}: [[run.groups]]")
+    with _output(json_path) as write, Progress(quiet) as progress:
+        mesh = Mesh(
+            MeshConfig(
+                messages=messages,
+                producers=producers,
+                groups=groups,
+                limits=limits,
+                transport=transport,
+                drain_timeout=drain_timeout,
+                **options,
+            ),
+            progress=progress.show,
+            say=progress.say,
+        )
+        progress.total = None if options["input"] else messages
+        common.stop_on_signals(mesh)
+        report = mesh.run()
+        progress.end()
+        # The summary is the result; but when standard output is the report's, it goes to where people look.
+        for line in summary_lines(report):
+            click.echo(line, err=json_path == "-")
+        write(report.dumps())
+    return report.exit_code
+
+
+def _groups(tables: Any, default: SenderGroup, where: str) -> tuple[SenderGroup, ...]:
+    """The file's groups of senders, each with the command's options for what it leaves out; or the one of the options."""
+    from dataclasses import fields, replace
+
+    if tables is None:
+        return (default,)
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise UsageError(f"{where}: write each group as a table [[run.groups]]")
+    known = {f.name for f in fields(default)}
+    groups = []
+    for number, table in enumerate(tables, 1):
+        settings = {"name": f"group{number}", **check_keys(f"{where} {number}", table, known)}
+        for f in fields(default):
+            value = settings.get(f.name)
+            wanted = type(getattr(default, f.name))
+            if value is None or isinstance(value, bool) or wanted is type(None):
+                if isinstance(value, bool):
+                    raise UsageError(f"{where} {number}: {f.name} is {value}")
+                continue
+            if not isinstance(value, (int, float) if wanted is float else wanted):
+                raise UsageError(f"{where} {number}: {f.name} = {value!r} is no {wanted.__name__}")
+        groups.append(replace(default, **settings))
+    return tuple(groups)
+
+
+class _output:  # noqa: N801  # used as a function
+    """Opens the report's file before the run, so that a path that can't be written is told before the work."""
+
+    def __init__(self, path: str | None) -> None:
+        self._path = path
+
+    def __enter__(self) -> Any:
+        self._file: Any = None
+        if self._path == "-":
+            return sys.stdout.write
+        if self._path is None:
+            return lambda text: None
+        try:
+            self._file = open(self._path, "w", encoding="utf-8")  # noqa: SIM115  # closed in __exit__
+        except OSError as error:
+            raise UsageError(f"can't write the report to {self._path}: {error.strerror}") from None
+        return self._file.write
+
+    def __exit__(self, *exception: object) -> None:
+        if self._file is not None:
+            self._file.close()

@@ -1,0 +1,77 @@
+"""`zsms sender`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from zsms.cli import common
+
+
+@click.command(
+    "sender",
+    epilog="""\b
+Examples:
+  zsms sender --concurrency 50000
+  zsms sender --concurrency 10 --delay exponential --mean 0.2 --failure-rate 0.01
+  zsms sender --concurrency 100 --transport mygateway:send --broker broker.example.org""",
+)
+@click.option(
+    "--concurrency", type=int, default=1_000, show_default=True, help="Slots; each sends one message at a time."
+)
+@common.slot_options
+@click.option(
+    "--lease", type=float, default=0.0, help="Seconds that a message may take here.  [default: the broker's own]"
+)
+@click.option("--seed", type=int, help="Makes the drawn times and failures repeatable.")
+@common.broker_option
+@common.stats_option
+@common.role_options
+def command(
+    concurrency: int,
+    delay: str,
+    mean: float,
+    sd: float,
+    failure_rate: float,
+    tick: float | None,
+    prefetch: int | None,
+    transport: str | None,
+    lease: float,
+    seed: int | None,
+    broker: str,
+    stats: str,
+    name: str | None,
+    stats_interval: float,
+    drain_timeout: float,
+    config: str | None,
+    quiet: bool,
+    verbose: bool,
+    exit_with_parent: bool,
+) -> int:
+    """Take messages from a broker and send them through slots.
+
+    SIGTERM or Ctrl-C: take no more, finish what is held, and leave; again: leave at once.
+    """
+
+    def make() -> Any:
+        from zsms.core.delay import DelayModel
+        from zsms.roles.sender import Sender
+
+        return Sender(
+            broker,
+            concurrency=concurrency,
+            delay=DelayModel(delay, mean, sd),
+            failure_rate=failure_rate,
+            tick=tick,
+            prefetch=prefetch,
+            send=None if transport is None else common.load_function(transport),
+            lease=lease,
+            seed=seed,
+            name=name,
+            stats=stats,
+            stats_interval=stats_interval,
+            drain_timeout=drain_timeout,
+        )
+
+    return common.run_role(make, quiet=quiet, verbose=verbose, exit_with_parent=exit_with_parent)

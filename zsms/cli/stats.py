@@ -1,0 +1,38 @@
+"""`zsms stats`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from zsms.cli import common
+
+
+@click.command(
+    "stats",
+    epilog="""\b
+Examples:
+  zsms stats
+  zsms stats --bind tcp://0.0.0.0:5557""",
+)
+@click.option(
+    "--bind",
+    metavar="ENDPOINT",
+    default="tcp://127.0.0.1:5557",
+    show_default=True,
+    help="Where to listen; PORT is for snapshots, PORT + 1 for questions.",
+)
+@click.option("--name", help="Name in logs.  [default: role, host, pid]")
+@common.config_option
+@common.verbosity
+@click.option("--exit-with-parent", is_flag=True, hidden=True)
+def command(bind: str, name: str | None, config: str | None, quiet: bool, verbose: bool, exit_with_parent: bool) -> int:
+    """Keep the newest statistics of every process, and answer monitors with their sum."""
+
+    def make() -> Any:
+        from zsms.roles.collector import StatsCollector
+
+        return StatsCollector(bind, name=name)
+
+    return common.run_role(make, quiet=quiet, verbose=verbose, exit_with_parent=exit_with_parent)

@@ -1,0 +1,538 @@
+"""The broker's decisions: who holds which message, and what became of it.
+
+A message is in exactly one place:
+
+    put --> queued --grant--> in flight --sent-------------------> sent
+              ^  ^               |  |
+              |  |               |  +--failed, attempts left--> waits (queued) --+--> queued
+              |  |               |  +--failed, none left-----> failed, or dead when it had several
+              |  +--wire lost it-+                                |
+              +--sender died, fell silent, lease ran out ---------+  (delivery + 1; dead after max_deliveries)
+
+    batch of a producer:  number == next      accepted, next + 1, to be confirmed
+                          number <  next      repeated: confirmed again, nothing else
+                          number >  next      skipped: the producer sends from `next` again
+                          earlier start       fenced; a producer that has not joined: strange
+
+    session of a sender:  join (new) --> open --bye, silence, unreachable and silent--> ended
+                          join (known token) --> open again under a new peer; grants that it did not receive come back
+                          any frame of an ended session: its acknowledgements count as duplicates, and it is told
+
+Methods are events, named for what happened; they take `now` and return what to do. Every silence is measured from the
+last word of any kind, and nobody is given up in the `liveness` seconds after the broker itself was late.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from zsms.core.backoff import Retries
+from zsms.core.ledger import Counters, ProducerAccount
+from zsms.core.queue import ReadyQueue
+from zsms.core.session import Lot, Piece, Session
+from zsms.message import Batch
+
+I64 = npt.NDArray[np.int64]
+
+_REMEMBERED_SESSIONS = 4_096
+_DEAD_LETTERS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerLimits:
+    """What bounds a broker. Times in seconds."""
+
+    max_messages: int = 500_000
+    """High-water mark of the queue, in messages."""
+    max_bytes: int = 256 * 2**20
+    """High-water mark of the queue, in bytes of columns."""
+    max_attempts: int = 1
+    """Sends of a message before it is given up; 1: a failed send is final."""
+    max_deliveries: int = 20
+    """Senders that a message may be taken back from before it counts as poison."""
+    retry_base: float = 0.5
+    retry_cap: float = 60.0
+    lease: float = 60.0
+    """How long a sender may hold a message, unless it asked for longer."""
+    liveness: float = 5.0
+    """How long a sender may be silent."""
+
+
+class Put(Enum):
+    """What became of a batch."""
+
+    ACCEPTED = "accepted"
+    REPEATED = "repeated"
+    SKIPPED = "skipped"
+    FENCED = "fenced"
+    STRANGE = "strange"
+
+
+class Granted(NamedTuple):
+    """A piece that `session` was granted and the wire has still to take."""
+
+    session: Session
+    piece: Piece
+
+
+class Event(NamedTuple):
+    """Something that a person would want to know. `messages` is how many it concerned."""
+
+    at: float
+    kind: str
+    subject: str
+    messages: int
+
+
+class DeadLetter(NamedTuple):
+    """Messages given up, and why."""
+
+    lot: Lot
+    reason: str
+
+
+class BrokerCore:
+    """One broker's state."""
+
+    def __init__(self, limits: BrokerLimits | None = None, seed: int | None = None) -> None:
+        self.limits = limits or BrokerLimits()
+        self.queue = ReadyQueue()
+        self.retries = Retries(self.limits.retry_base, self.limits.retry_cap, seed)
+        self.producers: dict[int, ProducerAccount] = {}
+        self.closed_accounts: list[ProducerAccount] = []
+        """Accounts of earlier starts: still in the totals."""
+        self.sessions: dict[int, Session] = {}
+        self.peers: dict[bytes, Session | ProducerAccount] = {}
+        self.counters = Counters()
+        self.events: deque[Event] = deque(maxlen=256)
+        self.dead_letters: deque[DeadLetter] = deque()
+        self.steady = Steady()
+        self.first_accepted: float | None = None
+        self.last_settled: float | None = None
+        self._dead_kept = 0
+        self._new_events: deque[Event] = deque(maxlen=256)
+        self._ended: OrderedDict[int, str] = OrderedDict()
+        self._idle: deque[Session] = deque()
+        self._topup: deque[Session] = deque()
+        self._place: dict[int, deque[Session]] = {}
+        self._unconfirmed: dict[int, ProducerAccount] = {}
+        self._slots = 0
+        self._looked: float | None = None
+        self._judge_after = 0.0
+
+    # -- producers ------------------------------------------------------------------------------------------
+
+    def producer_joined(
+        self, peer: bytes, producer: int, start: int, name: str, oldest: int, now: float
+    ) -> ProducerAccount | None:
+        """A producer introduced itself. Its account, or None when a later start of it has fenced this one.
+
+        A start that is new here is taken up from batch `oldest`, the oldest that the producer still has.
+        """
+        account = self.producers.get(producer)
+        if account is not None and start < account.start:
+            return None
+        if account is None or start > account.start:
+            if account is not None:
+                self.closed_accounts.append(account)
+                self._note(now, "producer fenced", account.name, account.queued + account.in_flight)
+            account = ProducerAccount(producer, start, name, peer, now, next=oldest)
+            self.producers[producer] = account
+        else:
+            self.peers.pop(account.peer, None)
+        account.peer, account.last_seen = peer, now
+        self.peers[peer] = account
+        return account
+
+    def put(self, batch: Batch, now: float) -> Put:
+        """A batch arrived."""
+        account = self.producers.get(batch.producer)
+        if account is None or batch.start > account.start:
+            self.counters.strange_batches += 1
+            return Put.STRANGE
+        if batch.start < account.start:
+            self.counters.fenced_batches += 1
+            return Put.FENCED
+        account.last_seen = now
+        if batch.number != account.next:
+            self._unconfirmed[account.producer] = account
+            account.told = -1  # say it again: the producer seems not to know
+            if batch.number < account.next:
+                self.counters.repeated_batches += 1
+                return Put.REPEATED
+            self.counters.skipped_batches += 1
+            return Put.SKIPPED
+        if self.first_accepted is None:
+            self.first_accepted = now
+        lot = Lot(batch, account, now)
+        account.next += 1
+        account.accepted += lot.size
+        account.queued += lot.size
+        self.queue.put(lot)
+        self._unconfirmed[account.producer] = account
+        return Put.ACCEPTED
+
+    @property
+    def full(self) -> bool:
+        """Whether the queue is at a high-water mark: read no more until it is not."""
+        return (
+            self.queue.messages + self.retries.messages >= self.limits.max_messages
+            or self.queue.nbytes >= self.limits.max_bytes
+        )
+
+    def confirms(self) -> list[ProducerAccount]:
+        """The producers to be told their `next`, each once."""
+        accounts = [a for a in self._unconfirmed.values() if a.told != a.next]
+        for account in accounts:
+            account.told = account.next
+        self._unconfirmed.clear()
+        return accounts
+
+    # -- senders --------------------------------------------------------------------------------------------
+
+    def sender_joined(
+        self,
+        peer: bytes,
+        token: int,
+        join: int,
+        name: str,
+        slots: int,
+        received: int,
+        lease: float,
+        now: float,
+    ) -> Session | None:
+        """A sender introduced itself. Its session, or None when that session was given up before."""
+        session = self.sessions.get(token)
+        if session is None:
+            if token in self._ended or received:
+                # It was given up, or belongs to an earlier start of this broker: what it holds is not ours to settle.
+                return None
+            session = Session(token, name, slots, peer, now)
+            self.sessions[token] = session
+            self._slots += slots
+            self._note(now, "sender joined", name, 0)
+        else:
+            try:
+                lots = session.rewind(received)
+            except ValueError:
+                self._end(session, now, "sender disagreed")
+                return None
+            for lot in lots:
+                self._requeue(lot)
+            self.peers.pop(session.peer, None)
+        session.peer, session.join, session.last_seen = peer, join, now
+        session.lease = lease or self.limits.lease
+        session.reachable = True
+        session.limit = session.granted  # its next frame says how much it wants
+        self.peers[peer] = session
+        return session
+
+    def acknowledged(
+        self,
+        peer: bytes,
+        token: int,
+        number: int,
+        limit: int,
+        base: int,
+        sent: npt.NDArray[np.uint32],
+        failed: npt.NDArray[np.uint32],
+        now: float,
+    ) -> Session | None:
+        """Acknowledgement frame `number` of a session arrived; None when the sender must join (again).
+
+        It must come from the peer that joined last: what a connection held back before it broke is said again
+        after the next join, in order.
+        """
+        session = self.sessions.get(token)
+        if session is None or session.peer != peer:
+            if token in self._ended:
+                self.counters.duplicates += len(sent) + len(failed)
+            elif session is None:
+                self.counters.unknown += len(sent) + len(failed)
+            return None
+        session.last_seen = now
+        session.reachable = True
+        if number < session.acked:
+            return session  # the sender sent it again after a reconnect, and it had arrived
+        session.acked = number + 1
+        session.limit = limit
+        if len(sent):
+            self._settle_sent(session, sent.astype(np.int64) + base, now)
+        if len(failed):
+            self._settle_failed(session, failed.astype(np.int64) + base, now)
+        self._stand_in_line(session)
+        return session
+
+    def _known(self, session: Session, numbers: I64) -> I64:
+        """`numbers` without those that the session was never granted (they are ascending)."""
+        if numbers[-1] < session.granted:
+            return numbers
+        known = numbers[: int(np.searchsorted(numbers, session.granted))]
+        unknown = len(numbers) - len(known)
+        self.counters.unknown += unknown
+        self._note(session.last_seen, "unknown acknowledgements", session.name, unknown)
+        return known
+
+    def _settle_sent(self, session: Session, numbers: I64, now: float) -> None:
+        numbers = self._known(session, numbers)
+        settled = session.settle(numbers)
+        self.counters.duplicates += settled.repeated
+        for piece, part in settled.pieces:
+            account, count = piece.lot.account, len(part)
+            account.in_flight -= count
+            account.sent += count
+        fresh = len(numbers) - settled.repeated
+        session.sent += fresh
+        self._finished(fresh, now)
+
+    def _settle_failed(self, session: Session, numbers: I64, now: float) -> None:
+        numbers = self._known(session, numbers)
+        settled = session.settle(numbers)
+        self.counters.duplicates += settled.repeated
+        for piece, part in settled.pieces:
+            lot, count = piece.lot, len(part)
+            lot.account.in_flight -= count
+            if lot.attempt < self.limits.max_attempts:
+                lot.account.queued += count
+                self.counters.retried += count
+                self.retries.add(lot, part - piece.base, now)
+            elif self.limits.max_attempts == 1:
+                lot.account.failed += count
+            else:
+                lot.account.dead += count
+                dead = Lot(lot.batch.take(part - piece.base), lot.account, lot.accepted, lot.attempt, lot.delivery)
+                self._bury(dead, f"failed {lot.attempt} times")
+        fresh = len(numbers) - settled.repeated
+        session.failed += fresh
+        self._finished(fresh, now)
+
+    def _finished(self, sends: int, now: float) -> None:
+        if sends:
+            self.steady.sends += sends
+            self.last_settled = now
+
+    def is_ended(self, token: int) -> bool:
+        """Whether that session was given up."""
+        return token in self._ended
+
+    def heard(self, peer: bytes, now: float) -> Session | ProducerAccount | None:
+        """Any other word of a peer; None when the peer must join first."""
+        known = self.peers.get(peer)
+        if known is not None:
+            known.last_seen = now
+            if isinstance(known, Session):
+                known.reachable = True
+        return known
+
+    def left(self, peer: bytes, now: float) -> None:
+        """A peer said goodbye."""
+        known = self.peers.get(peer)
+        if isinstance(known, Session):
+            self._end(known, now, "sender left")
+        elif known is not None:
+            del self.peers[peer]
+
+    def unreachable(self, granted: Granted) -> None:
+        """The wire knows no way to that sender: the grant is undone, and there are no more until it speaks."""
+        granted.session.reachable = False
+        self._undo(granted)
+
+    def blocked(self, granted: Granted, until: float) -> None:
+        """The wire's pipe to that sender is full: the grant is undone and costs no credit."""
+        granted.session.blocked_until = until
+        self._undo(granted)
+
+    def _undo(self, granted: Granted) -> None:
+        lot = granted.session.undo()
+        if lot is not None:
+            self._requeue(lot)
+
+    # -- granting -------------------------------------------------------------------------------------------
+
+    def _stand_in_line(self, session: Session) -> None:
+        """Put the session in the line that it belongs to: senders with idle slots before those that prefetch."""
+        line = self._idle if session.idle > 0 else self._topup if session.wants > 0 else None
+        if line is not None and self._place.get(session.token) is not line:
+            self._place[session.token] = line
+            line.append(session)
+
+    def _next_in_line(self, now: float) -> Session | None:
+        for line in (self._idle, self._topup):
+            for _ in range(len(line)):
+                session = line.popleft()
+                if self._place.get(session.token) is not line:
+                    continue  # it moved to the other line since, or is gone
+                del self._place[session.token]
+                if session.wants <= 0 or not session.reachable:
+                    continue
+                if session.blocked_until > now:
+                    self._place[session.token] = line
+                    line.append(session)
+                    continue
+                if line is self._idle and session.idle <= 0:
+                    self._stand_in_line(session)
+                    continue
+                return session
+        return None
+
+    def grants(self, now: float) -> Iterator[Granted]:
+        """Grant while there is work and credit: in turn, each at most what is left of the front batch.
+
+        A message goes first to a sender that has an idle slot for it, then to one that prefetches.
+        """
+        while self.queue:
+            session = self._next_in_line(now)
+            if session is None:
+                return
+            lot = self.queue.take(session.idle if session.idle > 0 else session.wants)
+            lot.account.queued -= lot.size
+            lot.account.in_flight += lot.size
+            piece = session.grant(lot, now)
+            self._stand_in_line(session)
+            yield Granted(session, piece)
+
+    def _requeue(self, lot: Lot) -> None:
+        lot.account.in_flight -= lot.size
+        lot.account.queued += lot.size
+        self.queue.put_back(lot)
+
+    # -- time -----------------------------------------------------------------------------------------------
+
+    def looked(self, now: float) -> None:
+        """Call after reading what waited and before granting: moves retries that are due, judges the silent.
+
+        When the last look is long ago the broker itself was stopped, and silence proves nothing.
+        """
+        liveness = self.limits.liveness
+        if self._looked is not None and now - self._looked > liveness / 2:
+            self._judge_after = now + liveness
+        backlogged = bool(self.queue)
+        self.steady.observe(now, backlogged, self._slots)
+        self._looked = now
+        for lot in self.retries.due(now):
+            self.queue.put(lot)
+        if now < self._judge_after:
+            return
+        for session in list(self.sessions.values()):
+            if now - session.last_seen > liveness:
+                self._end(session, now, "sender lost")
+            else:
+                self._expire_leases(session, now)
+
+    def _expire_leases(self, session: Session, now: float) -> None:
+        for piece in session.pieces():
+            if piece.granted_at + session.lease > now:
+                return  # the pieces stand in the order of their grants
+            count = piece.open
+            if count:
+                self._take_back(session, piece, now)
+                self._note(now, "lease expired", session.name, count)
+
+    def _end(self, session: Session, now: float, why: str) -> None:
+        held = session.in_flight
+        # Newest first, each to the front of the queue: so the oldest ends up in front.
+        for piece in reversed(session.pieces()):
+            self._take_back(session, piece, now)
+        del self.sessions[session.token]
+        self._slots -= session.slots
+        self.peers.pop(session.peer, None)
+        self._place.pop(session.token, None)
+        self._ended[session.token] = session.name
+        if len(self._ended) > _REMEMBERED_SESSIONS:
+            self._ended.popitem(last=False)
+        if why != "sender left":
+            self.counters.sessions_ended += 1
+        self._note(now, why, session.name, held)
+
+    def _take_back(self, session: Session, piece: Piece, now: float) -> None:
+        lot = session.take_back(piece)
+        if lot is None:
+            return
+        self.counters.redelivered += lot.size
+        if lot.delivery >= self.limits.max_deliveries:
+            lot.account.in_flight -= lot.size
+            lot.account.dead += lot.size
+            self._bury(lot, f"taken back from {lot.delivery} senders")
+            self._finished(lot.size, now)
+            return
+        lot = Lot(lot.batch, lot.account, lot.accepted, lot.attempt, lot.delivery + 1)
+        self._requeue(lot)
+
+    def _bury(self, lot: Lot, reason: str) -> None:
+        self.dead_letters.append(DeadLetter(lot, reason))
+        self._dead_kept += lot.size
+        while self._dead_kept > _DEAD_LETTERS and len(self.dead_letters) > 1:
+            self._dead_kept -= self.dead_letters.popleft().lot.size
+
+    def next_time(self, now: float) -> float:
+        """When `looked` must be called at the latest, in the caller's clock."""
+        times = [now + self.limits.liveness / 5]
+        due = self.retries.next_time()
+        if due is not None:
+            times.append(due)
+        if self.queue:
+            times += [s.blocked_until for s in self.sessions.values() if s.blocked_until > now]
+        return min(times)
+
+    # -- what it amounts to -----------------------------------------------------------------------------------
+
+    def accounts(self) -> Iterator[ProducerAccount]:
+        """Every producer's account, earlier starts included."""
+        yield from self.producers.values()
+        yield from self.closed_accounts
+
+    def totals(self) -> dict[str, int]:
+        """The accounts added up."""
+        totals = dict.fromkeys(("accepted", "queued", "in_flight", "sent", "failed", "dead"), 0)
+        for account in self.accounts():
+            for name in totals:
+                totals[name] += getattr(account, name)
+        return totals
+
+    def _note(self, now: float, kind: str, subject: str, messages: int) -> None:
+        event = Event(now, kind, subject, messages)
+        self.events.append(event)
+        self._new_events.append(event)
+
+    def new_events(self) -> list[Event]:
+        """What happened since the last call."""
+        events = list(self._new_events)
+        self._new_events.clear()
+        return events
+
+
+class Steady:
+    """Throughput while the queue was not empty, without the ramp.
+
+    All slots begin together, so in the first moments nothing is done. After t seconds m(t) ~ t / mean + (c**2 - 1) / 2
+    sends a slot are done, c being the sd over the mean (D. R. Cox, "Renewal theory", 1962). For sends that vary little that is
+    half a send less than t / mean; opening the window when half a send a slot is done takes just that out, and for
+    exponential sends (c = 1), which have no ramp, it takes nothing out.
+    """
+
+    def __init__(self) -> None:
+        self.sends = 0
+        """Sends that ended, all in all."""
+        self.window_s = 0.0
+        self.window_sends = 0
+        self.slot_s = 0.0
+        """Integral of the slots over the window."""
+        self._last: tuple[float, int] | None = None
+
+    def observe(self, now: float, backlogged: bool, slots: int) -> None:
+        """Look at the state of things: the time since the last look counts when both looks saw a backlog."""
+        if not backlogged or not slots or self.sends * 2 < slots:
+            self._last = None
+            return
+        if self._last is not None:
+            self.window_s += now - self._last[0]
+            self.window_sends += self.sends - self._last[1]
+            self.slot_s += (now - self._last[0]) * slots
+        self._last = (now, self.sends)

@@ -1,0 +1,137 @@
+"""A histogram of durations that merges by addition.
+
+The bucket of a positive float32 is the top bits of its own representation: 8 bits of exponent and `SUBBITS` of the
+mantissa, so a shift of the float's bits is the whole computation, and buckets are 2**-SUBBITS wide relative to
+their octave. (The idea of Gil Tene's HdrHistogram, log-linear buckets, taken from the number format itself.)
+
+A quantile is the middle of its bucket, at most 1/128 away from the true value; `count`, `sum` and `max` are exact.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+F32 = npt.NDArray[np.float32]
+
+SUBBITS = 6
+_SHIFT = 23 - SUBBITS
+_LOWEST = int(np.float32(2.0**-20).view(np.int32)) >> _SHIFT
+_HIGHEST = int(np.float32(2.0**17).view(np.int32)) >> _SHIFT
+BUCKETS = _HIGHEST - _LOWEST + 1
+"""From under a microsecond (bucket 0, with zero and everything below) to above 36 hours (the last)."""
+
+
+def _index(value: float) -> int:
+    bits = int(np.float32(value).view(np.int32)) >> _SHIFT
+    return min(max(bits - _LOWEST, 0), BUCKETS - 1)
+
+
+def bucket_bounds(index: int) -> tuple[float, float]:
+    """Lowest value of the bucket and of the next one, in seconds."""
+
+    def lower(i: int) -> float:
+        return float(np.int32((i + _LOWEST) << _SHIFT).view(np.float32)) if i else 0.0
+
+    return lower(index), lower(index + 1)
+
+
+class Histogram:
+    """Counts of durations in seconds."""
+
+    __slots__ = ("counts", "max", "sum")
+
+    def __init__(self) -> None:
+        self.counts = np.zeros(BUCKETS, dtype=np.int64)
+        self.sum = 0.0
+        self.max = 0.0
+
+    @property
+    def count(self) -> int:
+        """How many durations were recorded."""
+        return int(self.counts.sum())
+
+    def record(self, values: F32) -> None:
+        """Record float32[n] durations in seconds; negative ones count as 0."""
+        if not len(values):
+            return
+        index = values.view(np.int32) >> _SHIFT
+        index -= _LOWEST
+        # A negative float has its sign bit set, so its shifted bits are negative too and land in bucket 0.
+        np.clip(index, 0, BUCKETS - 1, out=index)
+        counts = np.bincount(index)
+        self.counts[: len(counts)] += counts
+        self.sum += float(values.sum(dtype=np.float64))
+        self.max = max(self.max, float(values.max()))
+
+    def record_weighted(self, values: F32, weights: npt.NDArray[np.int64]) -> None:
+        """Record values[i] weights[i] times: for durations that many messages share."""
+        for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
+            self.record_one(value, weight)
+
+    def record_one(self, value: float, times: int = 1) -> None:
+        """Record one duration, `times` times."""
+        self.counts[_index(value)] += times
+        self.sum += value * times
+        self.max = max(self.max, value)
+
+    def merge(self, other: Histogram) -> None:
+        """Add the other's counts to this one's."""
+        self.counts += other.counts
+        self.sum += other.sum
+        self.max = max(self.max, other.max)
+
+    @property
+    def mean(self) -> float:
+        """The exact mean in seconds, 0 when nothing was recorded."""
+        count = self.count
+        return self.sum / count if count else 0.0
+
+    def quantile(self, q: float) -> float:
+        """The q-quantile in seconds (0 <= q <= 1), never above `max`; 0 when nothing was recorded."""
+        cumulative = np.cumsum(self.counts)
+        total = int(cumulative[-1])
+        if not total:
+            return 0.0
+        index = int(np.searchsorted(cumulative, max(q * total, 0.5)))
+        low, high = bucket_bounds(index)
+        return max(0.0, min((low + high) / 2 if index else 0.0, self.max))
+
+    def summary(self) -> dict[str, float]:
+        """mean, p50, p90, p99 and max in seconds."""
+        return {
+            "mean": self.mean,
+            "p50": self.quantile(0.50),
+            "p90": self.quantile(0.90),
+            "p99": self.quantile(0.99),
+            "max": self.max,
+        }
+
+    def to_wire(self) -> dict[str, Any]:
+        """A small map: only the buckets that hold something."""
+        filled = np.flatnonzero(self.counts)
+        return {
+            "i": filled.astype("<u2").tobytes(),
+            "n": self.counts[filled].astype("<u8").tobytes(),
+            "sum": self.sum,
+            "max": self.max,
+        }
+
+    @classmethod
+    def from_wire(cls, body: Any) -> Histogram:
+        """The histogram that `to_wire` described. Raises ValueError for anything else."""
+        histogram = cls()
+        try:
+            index = np.frombuffer(body["i"], dtype="<u2")
+            counts = np.frombuffer(body["n"], dtype="<u8").astype(np.int64)
+            histogram.sum, histogram.max = float(body["sum"]), float(body["max"])
+            if len(index) != len(counts) or len(index) > BUCKETS or (counts < 0).any():
+                raise ValueError("index and counts disagree")
+            if not (np.isfinite(histogram.sum) and np.isfinite(histogram.max)):
+                raise ValueError("sum or max is not finite")
+            np.add.at(histogram.counts, index, counts)
+        except (TypeError, KeyError, IndexError, ValueError) as error:
+            raise ValueError(f"not a histogram: {error}") from None
+        return histogram

@@ -1,0 +1,66 @@
+"""The accounts: what became of every message, by producer.
+
+    accepted = sent + failed + dead + queued + in_flight        at every moment
+
+`queued` counts those that wait, for a sender or for their next attempt. `sent`, `failed` and `dead` only grow. A message
+moves between the columns, in the one place that decides, and nothing is written down twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class ProducerAccount:
+    """One start of one producer: its account, and the mark up to which its batches are held."""
+
+    producer: int
+    start: int
+    name: str
+    peer: bytes
+    last_seen: float
+    next: int = 0
+    """The batch expected next; every batch below it is held."""
+    told: int = -1
+    """The `next` of the last confirm."""
+    accepted: int = 0
+    queued: int = 0
+    in_flight: int = 0
+    sent: int = 0
+    failed: int = 0
+    dead: int = 0
+
+    @property
+    def settled(self) -> int:
+        """Messages whose fate is final."""
+        return self.sent + self.failed + self.dead
+
+    @property
+    def balanced(self) -> bool:
+        """Whether the account adds up."""
+        return self.accepted == self.settled + self.queued + self.in_flight
+
+
+@dataclass(slots=True)
+class Counters:
+    """What else the broker counts, in messages unless the name says otherwise."""
+
+    redelivered: int = 0
+    """Taken back from a sender that died, fell silent or ran out of its lease."""
+    retried: int = 0
+    """Failed sends that got another attempt."""
+    duplicates: int = 0
+    """Acknowledgements of what was settled or taken back before."""
+    unknown: int = 0
+    """Acknowledgements of what was never granted to that sender; refused."""
+    repeated_batches: int = 0
+    """Batches that came again although they were held."""
+    skipped_batches: int = 0
+    """Batches refused because an earlier one is missing; the producer sends both again."""
+    fenced_batches: int = 0
+    """Batches of an earlier start of a producer."""
+    strange_batches: int = 0
+    """Batches of a producer that has not joined."""
+    sessions_ended: int = 0
+    """Senders given up."""

@@ -1,0 +1,284 @@
+"""A sender's side of its session with a broker: what it holds, its credit, and what it has to say.
+
+    joining()                       the broker is being told who we are; what it grants from here on is new
+    welcomed(acked) -> [frame]      the broker knows us; say these again, they were lost
+    granted(...)                    messages arrived; they wait until a slot is free
+    take(most) -> [waiting]         messages for that many free slots
+    finished(sent, failed)->[frame] their slots are done: acknowledgements, with the new credit
+    renew()                         the broker gave this session up: begin another
+
+Credit is absolute and cumulative, in messages of this session: ``settled + slots + prefetch``. So the sender never
+holds more than its slots and its prefetch, and a repeated or lost frame of credit does no harm. A slot that is busy with
+a message of an earlier session is no credit.
+
+A handle is ``epoch << 48 | number``: `epoch` counts the sessions of this sender. Messages of a session that was given up
+go on being sent in their slots and are acknowledged to it, late; the broker counts those as duplicates.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from zsms.message import MAX_BATCH_MESSAGES, Batch
+
+U32 = npt.NDArray[np.uint32]
+U64 = npt.NDArray[np.uint64]
+
+_EPOCH_SHIFT = 48
+_EPOCH = np.uint64(_EPOCH_SHIFT)
+_NUMBER_MASK = np.uint64((1 << _EPOCH_SHIFT) - 1)
+_NOTHING = np.zeros(0, dtype=np.uint32)
+
+
+class AckFrame(NamedTuple):
+    """An acknowledgement to send: the fields of :class:`zsms.protocol.Ack`."""
+
+    session: int
+    number: int
+    limit: int
+    base: int
+    sent: U32
+    failed: U32
+
+
+@dataclass(slots=True)
+class Waiting:
+    """Granted messages that wait for a slot; times in seconds of our own clock."""
+
+    handle: int
+    """Of the first message; the others follow."""
+    batch: Batch
+    accepted: float
+    """When the broker took them in."""
+    clock: float
+    """The broker's clock minus ours, for `batch.due`."""
+    attempt: int
+    delivery: int
+
+    @property
+    def handles(self) -> U64:
+        """A handle a message, uint64[n]."""
+        return np.arange(self.handle, self.handle + len(self.batch), dtype=np.uint64)
+
+    def ages(self, now: float) -> npt.NDArray[np.float32] | float:
+        """How long ago each message was due, in seconds: one figure when all were due at once."""
+        batch = self.batch
+        age = now - (batch.due - self.clock)
+        if not batch.step:
+            return age
+        offsets = np.arange(len(batch)) if batch.offsets is None else batch.offsets
+        return (age - offsets * batch.step).astype(np.float32)
+
+    def part(self, begin: int, end: int) -> Waiting:
+        """Messages begin..end-1."""
+        return Waiting(
+            self.handle + begin,
+            self.batch.slice(begin, end),
+            self.accepted,
+            self.clock,
+            self.attempt,
+            self.delivery,
+        )
+
+
+@dataclass(slots=True)
+class _Session:
+    """One session, from our side."""
+
+    token: int
+    join: int = 0
+    received: int = 0
+    settled: int = 0
+    in_slots: int = 0
+    number: int = 0
+    """Of the next acknowledgement frame."""
+    unacked: deque[AckFrame] = field(default_factory=deque)
+    """Frames that the broker has not yet said it has."""
+
+
+class SenderCore:
+    """The sender's half of credit and acknowledgement, for one broker."""
+
+    def __init__(self, slots: int, prefetch: int, seed: int | None = None) -> None:
+        """`slots` and `prefetch` in messages. The seed only draws the sessions' tokens."""
+        self.slots = slots
+        self.prefetch = prefetch
+        self.draining = False
+        """Ask for nothing more."""
+        self.waiting_messages = 0
+        self.refused_grants = 0
+        """Grants of an earlier join or session, or out of order: not ours to send."""
+        self._rng = np.random.Generator(np.random.SFC64(seed))
+        self._waiting: deque[Waiting] = deque()
+        self._sessions: dict[int, _Session] = {}
+        self._epoch = -1
+        self._told_limit = -1
+        self.renew()
+
+    # -- the session ----------------------------------------------------------------------------------------
+
+    def renew(self) -> int:
+        """Begin a new session. What waits is dropped, for others have it; returns how many messages that was."""
+        for epoch in [e for e, s in self._sessions.items() if not s.in_slots]:
+            del self._sessions[epoch]
+        self._epoch = (self._epoch + 1) & 0xFFFF
+        self._now = _Session(token=int(self._rng.integers(1, 2**63)))
+        self._sessions[self._epoch] = self._now
+        self._told_limit = -1
+        dropped, self.waiting_messages = self.waiting_messages, 0
+        self._waiting.clear()
+        return dropped
+
+    @property
+    def token(self) -> int:
+        """Names the session on the wire."""
+        return self._now.token
+
+    @property
+    def join(self) -> int:
+        """How often this session has joined."""
+        return self._now.join
+
+    @property
+    def received(self) -> int:
+        """Messages of this session received."""
+        return self._now.received
+
+    @property
+    def held(self) -> int:
+        """Messages held: in slots, of any session, and waiting."""
+        return self.in_slots + self.waiting_messages
+
+    @property
+    def in_slots(self) -> int:
+        """Messages in slots, of any session."""
+        return sum(session.in_slots for session in self._sessions.values())
+
+    @property
+    def unconfirmed(self) -> int:
+        """Acknowledgement frames that the broker has not yet said it has."""
+        return len(self._now.unacked)
+
+    def joining(self) -> None:
+        """The broker is being told who we are; what it granted before counts no more unless it has arrived."""
+        self._now.join += 1
+
+    def welcomed(self, acked: int) -> list[AckFrame]:
+        """The broker knows the session and expects acknowledgement frame `acked`: what to say (again)."""
+        self.acknowledged(acked)
+        return [*self._now.unacked, self._frame(0, _NOTHING, _NOTHING)]
+
+    def acknowledged(self, acked: int) -> None:
+        """The broker has every acknowledgement frame below `acked`."""
+        unacked = self._now.unacked
+        while unacked and unacked[0].number < acked:
+            unacked.popleft()
+
+    # -- messages in ------------------------------------------------------------------------------------------
+
+    def granted(
+        self,
+        token: int,
+        join: int,
+        base: int,
+        attempt: int,
+        delivery: int,
+        accepted: float,
+        clock: float,
+        batch: Batch,
+    ) -> bool:
+        """Messages arrived, numbers `base` on. False when they are not ours: stale, or with a gap before them."""
+        session = self._now
+        if token != session.token or join != session.join or base != session.received:
+            self.refused_grants += 1
+            return False
+        session.received += len(batch)
+        handle = self._epoch << _EPOCH_SHIFT | base
+        self._waiting.append(Waiting(handle, batch, accepted, clock, attempt, delivery))
+        self.waiting_messages += len(batch)
+        return True
+
+    def take(self, most: int) -> list[Waiting]:
+        """Remove up to `most` waiting messages, for slots that are free now."""
+        taken: list[Waiting] = []
+        while most > 0 and self._waiting:
+            front = self._waiting[0]
+            size = len(front.batch)
+            if size > most:
+                self._waiting[0] = front.part(most, size)
+                front = front.part(0, most)
+                size = most
+            else:
+                self._waiting.popleft()
+            most -= size
+            self.waiting_messages -= size
+            self._now.in_slots += size
+            taken.append(front)
+        return taken
+
+    # -- acknowledgements and credit out ----------------------------------------------------------------------
+
+    @property
+    def limit(self) -> int:
+        """The credit: how many messages of this session we are ready to have been granted in all."""
+        session = self._now
+        if self.draining:
+            return session.received
+        elsewhere = self.in_slots - session.in_slots
+        return session.settled + max(self.slots - elsewhere, 0) + self.prefetch
+
+    def finished(self, sent: U64, failed: U64) -> list[AckFrame]:
+        """Slots are done with these handles (uint64, any order): the frames that say so."""
+        if len(self._sessions) == 1:
+            return self._acknowledge(self._epoch, sent, failed)
+        frames: list[AckFrame] = []
+        for epoch in list(self._sessions):
+            own = (column[column >> _EPOCH == epoch] for column in (sent, failed))
+            frames += self._acknowledge(epoch, *own)
+        return frames
+
+    def _acknowledge(self, epoch: int, sent: U64, failed: U64) -> list[AckFrame]:
+        session = self._sessions[epoch]
+        count = len(sent) + len(failed)
+        if not count:
+            return []
+        session.in_slots -= count
+        session.settled += count
+        frames = []
+        for begin in range(0, max(len(sent), len(failed)), MAX_BATCH_MESSAGES):
+            part = slice(begin, begin + MAX_BATCH_MESSAGES)
+            frames.append(self._columns(session, sent[part], failed[part]))
+        if session is not self._now and not session.in_slots:
+            del self._sessions[epoch]
+        return frames
+
+    def _columns(self, session: _Session, sent: U64, failed: U64) -> AckFrame:
+        base = min(int(column.min() & _NUMBER_MASK) for column in (sent, failed) if len(column))
+        columns = []
+        for handles in (sent, failed):
+            numbers = (handles & _NUMBER_MASK).astype(np.int64)
+            numbers -= base
+            column = numbers.astype(np.uint32)
+            column.sort()
+            columns.append(column)
+        if session is not self._now:
+            return AckFrame(session.token, session.number, 0, base, columns[0], columns[1])
+        frame = self._frame(base, *columns)
+        session.unacked.append(frame)
+        return frame
+
+    def credit(self) -> AckFrame | None:
+        """A frame of nothing but credit, when it has changed since the broker was last told."""
+        return None if self.limit == self._told_limit else self._frame(0, _NOTHING, _NOTHING)
+
+    def _frame(self, base: int, sent: U32, failed: U32) -> AckFrame:
+        session = self._now
+        frame = AckFrame(session.token, session.number, self.limit, base, sent, failed)
+        session.number += 1
+        self._told_limit = frame.limit
+        return frame

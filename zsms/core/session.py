@@ -1,0 +1,251 @@
+"""What one sender holds, as the broker sees it.
+
+A session numbers the messages it was granted 0, 1, 2, ... whatever producers they came from, and a sender
+acknowledges by these numbers. So a sender can't name what another one holds, a message is in flight in at most one place,
+and "settled once" needs no memory of messages gone by: one byte for each number in the window tells whether it is open.
+
+      low                        granted          limit
+       |  0 1 1 0 0 1 1 1 1 1 1 1 |  ............. |
+       |<------ the window ------>|<--- credit --->|
+
+    granted(lot)      append a piece to the window
+    settle(numbers)   close numbers; a number that is not open any more counts as repeated and changes nothing
+    take_back(piece)  close what is open in a piece and return it as a lot that others can be given
+
+The window's pieces are (part of) batches. When the oldest are wholly settled the window moves up, and with the last
+piece of a batch its memory goes.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from zsms.core.ledger import ProducerAccount
+from zsms.message import Batch
+
+I64 = npt.NDArray[np.int64]
+
+_FEW = 8
+"""Up to this many acknowledgements plain ints beat arrays."""
+
+
+@dataclass(slots=True)
+class Lot:
+    """Messages that share their history: the unit that the broker queues and grants."""
+
+    batch: Batch
+    account: ProducerAccount
+    accepted: float
+    attempt: int = 1
+    delivery: int = 1
+    size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.size = len(self.batch)
+
+    def part(self, begin: int, end: int) -> Lot:
+        """Messages begin..end-1 with the same history."""
+        return replace(self, batch=self.batch.slice(begin, end))
+
+
+@dataclass(slots=True)
+class Piece:
+    """A granted lot: numbers base..end-1 of its session."""
+
+    lot: Lot
+    base: int
+    end: int
+    open: int
+    granted_at: float
+
+
+@dataclass(slots=True)
+class Settled:
+    """What one column of an acknowledgement did."""
+
+    pieces: list[tuple[Piece, I64]]
+    """Each piece touched, with the positions in it that were closed, ascending."""
+    repeated: int
+    """Numbers that were closed before."""
+
+
+class Session:
+    """One sender's window and credit."""
+
+    def __init__(self, token: int, name: str, slots: int, peer: bytes, now: float) -> None:
+        self.token = token
+        self.name = name
+        self.slots = slots
+        self.peer = peer
+        self.last_seen = now
+        self.join = 0
+        self.lease = 0.0
+        self.limit = 0
+        self.granted = 0
+        self.acked = 0
+        """The next acknowledgement frame expected."""
+        self.in_flight = 0
+        self.sent = 0
+        self.failed = 0
+        self.reachable = True
+        self.blocked_until = 0.0
+        self._low = 0
+        self._open = np.zeros(1024, dtype=np.uint8)
+        self._head = 0
+        """Where `_low` stands in `_open`."""
+        self._pieces: list[Piece] = []
+        self._ends: list[int] = []
+        self._first = 0
+        """Pieces before this are settled and wait to be cut off."""
+
+    @property
+    def wants(self) -> int:
+        """Messages that may be granted now."""
+        return self.limit - self.granted
+
+    @property
+    def idle(self) -> int:
+        """Of `wants`, those that would start to be sent at once."""
+        return min(self.wants, self.slots - self.in_flight)
+
+    @property
+    def low(self) -> int:
+        """The oldest number that may still be open."""
+        return self._low
+
+    def pieces(self) -> list[Piece]:
+        """The window's pieces, oldest first."""
+        return self._pieces[self._first :]
+
+    def grant(self, lot: Lot, now: float) -> Piece:
+        """Append the lot to the window."""
+        size = lot.size
+        tail = self._head + (self.granted - self._low)
+        if tail + size > len(self._open):
+            tail = self._make_room(size)
+        self._open[tail : tail + size] = 1
+        piece = Piece(lot, self.granted, self.granted + size, size, now)
+        self._pieces.append(piece)
+        self._ends.append(piece.end)
+        self.granted += size
+        self.in_flight += size
+        return piece
+
+    def _make_room(self, size: int) -> int:
+        """Move the window to the front of its array, of twice the size if need be; return where its tail is."""
+        window = self.granted - self._low
+        old = self._open[self._head : self._head + window]
+        if window + size > len(self._open) // 2:
+            self._open = np.zeros(2 * (window + size), dtype=np.uint8)
+        self._open[:window] = old
+        self._head = 0
+        return window
+
+    def settle(self, numbers: I64) -> Settled:
+        """Close `numbers`, int64 strictly ascending, all below `granted` (the caller has checked that)."""
+        if len(numbers) <= _FEW:
+            return self._settle_few(numbers.tolist())
+        repeated = int(np.searchsorted(numbers, self._low))
+        numbers = numbers[repeated:]
+        places = numbers + (self._head - self._low)
+        flags = self._open[places]
+        if not flags.all():
+            is_open = flags.astype(bool)
+            repeated += int(len(numbers) - np.count_nonzero(is_open))
+            numbers, places = numbers[is_open], places[is_open]
+        self._open[places] = 0
+        self.in_flight -= len(numbers)
+        pieces = self.pieces()
+        ends = np.array(self._ends[self._first :], dtype=np.int64)
+        cuts = np.searchsorted(numbers, ends)
+        touched = np.flatnonzero(np.diff(cuts, prepend=0)).tolist()
+        bounds = cuts.tolist()
+        settled = []
+        for index in touched:
+            piece = pieces[index]
+            part = numbers[bounds[index - 1] if index else 0 : bounds[index]]
+            piece.open -= len(part)
+            settled.append((piece, part))
+        self._move_up()
+        return Settled(settled, repeated)
+
+    def _settle_few(self, numbers: list[int]) -> Settled:
+        """`settle` for a handful: the same, without the arrays' overhead."""
+        repeated = 0
+        settled: list[tuple[Piece, I64]] = []
+        shift = self._head - self._low
+        for number in numbers:
+            if number < self._low or not self._open[number + shift]:
+                repeated += 1
+                continue
+            self._open[number + shift] = 0
+            piece = self._pieces[bisect_right(self._ends, number, self._first)]
+            piece.open -= 1
+            settled.append((piece, np.array([number], dtype=np.int64)))
+        self.in_flight -= len(settled)
+        self._move_up()
+        return Settled(settled, repeated)
+
+    def _move_up(self) -> None:
+        """Let go of the oldest pieces that are wholly settled."""
+        pieces, first = self._pieces, self._first
+        while first < len(pieces) and not pieces[first].open:
+            first += 1
+        if first == self._first:
+            return
+        low = self._ends[first - 1]
+        self._head += low - self._low
+        self._low = low
+        if first > 64 and first > len(pieces) // 2 or first == len(pieces):
+            del pieces[:first]
+            del self._ends[:first]
+            first = 0
+        else:
+            # The batch's memory goes now; the cut, which moves the rest of the list, only now and then.
+            for index in range(self._first, first):
+                pieces[index] = _GONE
+        self._first = first
+
+    def take_back(self, piece: Piece) -> Lot | None:
+        """Close what is open in the piece and return it, or None when nothing is. The history is unchanged."""
+        if not piece.open:
+            return None
+        begin = self._head + piece.base - self._low
+        flags = self._open[begin : begin + piece.end - piece.base]
+        lot = piece.lot
+        if piece.open < lot.size:
+            lot = replace(lot, batch=lot.batch.take(np.flatnonzero(flags)))
+        flags[:] = 0
+        self.in_flight -= piece.open
+        piece.open = 0
+        return lot
+
+    def undo(self) -> Lot | None:
+        """Forget the newest grant as if it had never been made, and return what was open of it."""
+        piece = self._pieces[-1]
+        lot = self.take_back(piece)
+        self._pieces.pop()
+        self._ends.pop()
+        self.granted = piece.base
+        return lot
+
+    def rewind(self, received: int) -> list[Lot]:
+        """Forget every grant from number `received` on, newest first: the wire lost them.
+
+        Raises ValueError unless `received` is where a piece of the window begins, or `granted`.
+        """
+        if received != self.granted and received not in [piece.base for piece in self.pieces()]:
+            raise ValueError(f"received {received}, but no grant ended there")
+        lots = []
+        while self.granted > received:
+            lot = self.undo()
+            if lot is not None:
+                lots.append(lot)
+        return lots
+
+
+_GONE = Piece(None, 0, 0, 0, 0.0)  # type: ignore[arg-type]  # a placeholder that is never looked at

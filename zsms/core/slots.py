@@ -1,0 +1,157 @@
+"""The slots of one sender, simulated: each sends one message at a time by sleeping for a drawn time.
+
+    start(handles, ages, now)     that many free slots begin to send
+    advance(now) -> Finished      those whose time is up, sent or failed; their slots are free again
+
+A handle is whatever uint64 the caller knows a message by. No slot has a number: free slots are alike, so a count is all
+there is to keep of them, and a busy slot is one entry of the timing wheel:
+
+    word 0   the handle
+    word 1   two float32: the age of the message when its slot began, and how long it was asked to sleep (its sign
+             bit set when the send is drawn to fail, because both are never negative)
+    word 2   when its slot began, float64
+
+24 bytes a busy slot. The slots measure their own honesty: `error` is how far the real sleep was from the asked one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
+import numpy.typing as npt
+
+from zsms.core.delay import DelayModel
+from zsms.core.histogram import Histogram
+from zsms.core.wheel import TimingWheel
+from zsms.errors import UsageError
+
+F32 = npt.NDArray[np.float32]
+U64 = npt.NDArray[np.uint64]
+
+MAX_CONCURRENCY = 100_000_000
+"""Most slots of one sender."""
+
+_NONE = np.zeros(0, dtype=np.uint64)
+
+
+@dataclass(slots=True)
+class Finished:
+    """Handles (uint64, in no order) of the messages that were sent and that failed."""
+
+    sent: U64
+    failed: U64
+
+    def __len__(self) -> int:
+        return len(self.sent) + len(self.failed)
+
+
+@dataclass(slots=True)
+class SendTimes:
+    """What a sender measures of its sends, all in seconds; see docs/report.schema.json for the meanings."""
+
+    send: Histogram
+    total: Histogram
+    error: Histogram
+    asked: float = 0.0
+    """Sum of the asked times of finished sends."""
+
+    @classmethod
+    def empty(cls) -> SendTimes:
+        """Nothing measured yet."""
+        return cls(Histogram(), Histogram(), Histogram())
+
+
+def auto_tick(mean: float) -> float:
+    """A tick for sends of this mean: a hundredth of it, from 1 to 5 milliseconds."""
+    return min(max(mean / 100, 0.001), 0.005)
+
+
+class Slots:
+    """`concurrency` simulated slots."""
+
+    def __init__(
+        self,
+        concurrency: int,
+        delay: DelayModel,
+        *,
+        failure_rate: float = 0.0,
+        tick: float | None = None,
+        seed: int | None = None,
+    ) -> None:
+        """Raises UsageError for a concurrency, failure rate or tick that can't be."""
+        if not 1 <= concurrency <= MAX_CONCURRENCY:
+            raise UsageError(f"concurrency {concurrency}: give 1 to {MAX_CONCURRENCY} slots")
+        if not isfinite(failure_rate) or not 0 <= failure_rate <= 1:
+            raise UsageError(f"failure rate {failure_rate}: give a share from 0 to 1")
+        tick = auto_tick(delay.mean) if tick is None else tick
+        if not isfinite(tick) or not 0.0001 <= tick <= 10:
+            raise UsageError(f"tick {tick}: give seconds from 0.0001 to 10")
+        self.concurrency = concurrency
+        self.failure_rate = failure_rate
+        self.times = SendTimes.empty()
+        self._draw = delay.sampler()
+        self._rng = np.random.Generator(np.random.SFC64(seed))
+        self._wheel = TimingWheel(tick, width=3)
+
+    @property
+    def busy(self) -> int:
+        """Slots that are sending."""
+        return len(self._wheel)
+
+    @property
+    def free(self) -> int:
+        """Slots that could begin now."""
+        return self.concurrency - len(self._wheel)
+
+    @property
+    def tick(self) -> float:
+        """Seconds between two looks at the slots."""
+        return self._wheel.tick
+
+    def start(self, handles: U64, ages: F32 | float, now: float) -> None:
+        """Begin to send handles[i], which was due ages[i] seconds ago (float32[n] or one for all).
+
+        The caller starts no more than are `free`.
+        """
+        count = len(handles)
+        if count > self.free:
+            raise ValueError(f"{count} messages for {self.free} free slots")
+        asked = self._draw(self._rng, count)
+        records = np.empty((count, 3), dtype=np.uint64)
+        records[:, 0] = handles
+        times = records.view(np.float32)
+        times[:, 2] = ages
+        times[:, 3] = asked
+        records.view(np.float64)[:, 2] = now
+        if self.failure_rate:
+            fails = self._rng.random(count, dtype=np.float32) < self.failure_rate
+            np.negative(times[:, 3], out=times[:, 3], where=fails)
+        self._wheel.add(now, asked, records)
+
+    def advance(self, now: float) -> Finished | None:
+        """Free the slots whose time is up and measure their sends; None when there are none."""
+        records = self._wheel.advance(now)
+        if records is None:
+            return None
+        handles = records[:, 0]
+        floats = records.view(np.float32)
+        took = (now - records.view(np.float64)[:, 2]).astype(np.float32)
+        asked = floats[:, 3]
+        if self.failure_rate:
+            fails = np.signbit(asked)
+            asked = np.abs(asked)
+            finished = Finished(handles[~fails], handles[fails])
+        else:
+            finished = Finished(handles, _NONE)
+        times = self.times
+        times.asked += float(asked.sum(dtype=np.float64))
+        times.send.record(took)
+        times.total.record(took + floats[:, 2])
+        times.error.record(np.abs(took - asked))
+        return finished
+
+    def next_time(self) -> float | None:
+        """When `advance` has something to do next, in the caller's clock."""
+        return self._wheel.next_time()

@@ -1,0 +1,126 @@
+"""What a collector's answer means: the figures that people watch, from one answer or from two."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+STALE_INTERVALS = 4
+"""A process that has been silent for this many of its intervals does not count as alive."""
+
+
+@dataclass(slots=True)
+class View:
+    """The whole mesh at one moment. Counts in messages, times in seconds."""
+
+    at: float
+    """When the answer came, the asker's clock."""
+    produced: int
+    accepted: int
+    sent: int
+    failed: int
+    dead: int
+    redelivered: int
+    duplicates: int
+    retried: int
+    queued: int
+    in_flight: int
+    slots: int
+    senders_alive: int
+    producers_done: bool
+    """Every producer that was ever heard of has made everything and had it confirmed."""
+    balanced: bool
+    mean_s: float
+    """Mean time per message, from slot to outcome."""
+    busy_s: float
+    """Seconds from the first message that the broker accepted to the last that was settled."""
+    processes: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def settled(self) -> int:
+        """Messages whose fate is final."""
+        return self.sent + self.failed + self.dead
+
+    @property
+    def done(self) -> bool:
+        """Whether there was work and none is left."""
+        return (
+            self.producers_done
+            and self.settled == self.produced == self.accepted
+            and not self.queued
+            and not self.in_flight
+        )
+
+    def rate_since(self, before: View | None) -> float:
+        """Messages settled a second since an earlier view, or since the first message."""
+        if before is None:
+            return self.rate
+        elapsed = self.at - before.at
+        return (self.settled - before.settled) / elapsed if elapsed > 0 else 0.0
+
+    @property
+    def rate(self) -> float:
+        """Messages settled a second since the first message."""
+        return self.settled / self.busy_s if self.busy_s > 0 else 0.0
+
+    def to_json(self, before: View | None = None) -> dict[str, Any]:
+        """The figures as a JSON object."""
+        return {
+            "produced": self.produced,
+            "sent": self.sent,
+            "failed": self.failed,
+            "dead": self.dead,
+            "queued": self.queued,
+            "in_flight": self.in_flight,
+            "redelivered": self.redelivered,
+            "duplicates": self.duplicates,
+            "mean_s": round(self.mean_s, 6),
+            "rate_per_s": round(self.rate_since(before), 1),
+            "overall_per_s": round(self.rate, 1),
+            "senders_alive": self.senders_alive,
+            "slots": self.slots,
+            "balanced": self.balanced,
+            "done": self.done,
+        }
+
+    @classmethod
+    def of(cls, answer: dict[str, Any], at: float) -> View:
+        """Read a collector's answer. What nobody has reported counts as 0."""
+        totals = answer.get("totals", {})
+        rows: list[dict[str, Any]] = answer.get("processes", [])
+        broker, producer = totals.get("broker", {}), totals.get("producer", {})
+        alive = [row for row in rows if is_alive(row)]
+
+        def gauge(role: str, name: str, of: list[dict[str, Any]]) -> float:
+            return float(sum(row["gauges"].get(name, 0) for row in of if row["role"] == role))
+
+        producers = [row for row in rows if row["role"] == "producer"]
+        # Past starts are in no row, so the mean is of those that are: near enough, and exact without restarts.
+        sends = sum(
+            row["counters"].get("sent", 0) + row["counters"].get("failed", 0) for row in rows if row["role"] == "sender"
+        )
+        return cls(
+            at=at,
+            produced=producer.get("produced", 0),
+            accepted=broker.get("accepted", 0),
+            sent=broker.get("sent", 0),
+            failed=broker.get("failed", 0),
+            dead=broker.get("dead", 0),
+            redelivered=broker.get("redelivered", 0),
+            duplicates=broker.get("duplicates", 0),
+            retried=broker.get("retried", 0),
+            queued=int(gauge("broker", "queued", rows)),
+            in_flight=int(gauge("broker", "in_flight", rows)),
+            slots=int(gauge("broker", "slots", rows)),
+            senders_alive=sum(row["role"] == "sender" and row["state"] != "done" for row in alive),
+            producers_done=bool(producers) and all(row["state"] == "done" for row in producers),
+            balanced=all(row["gauges"].get("balanced", 1) for row in rows if row["role"] == "broker"),
+            mean_s=gauge("sender", "took_s", rows) / sends if sends else 0.0,
+            busy_s=gauge("broker", "busy_s", rows),
+            processes=rows,
+        )
+
+
+def is_alive(row: dict[str, Any]) -> bool:
+    """Whether a process's row is fresh."""
+    return bool(row["age"] <= STALE_INTERVALS * row["interval"] + 0.5)

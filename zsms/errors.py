@@ -1,0 +1,23 @@
+"""The errors that zsms raises on purpose, by consequence.
+
+A command exits with the error's `exit_code` and prints its text without a traceback; a program that
+embeds zsms catches :class:`ZsmsError`.
+"""
+
+from __future__ import annotations
+
+
+class ZsmsError(Exception):
+    """Something failed that the user must know of; a command exits with 1."""
+
+    exit_code = 1
+
+
+class UsageError(ZsmsError):
+    """The user asked for something that can't be; a command exits with 2."""
+
+    exit_code = 2
+
+
+class WireError(ZsmsError):
+    """One frame was refused. It never brings a role down: the frame is counted, logged and dropped."""

@@ -1,0 +1,481 @@
+"""A whole mesh as processes of this machine: start them, watch them, stop them, report.
+
+Each process is the command that one would type by hand (``zsms broker ...``), so what runs here runs on several hosts too. They
+talk over sockets in a private directory, and end when this process does, however it ends: their standard
+input is a pipe from it.
+
+    starting --> running --everything settled--> finishing --> report
+                    |--stop()------------------> draining ---> report (interrupted)
+                    |--broker, collector, producer or last sender lost--> report of what is known
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from typing import IO, Any
+
+import psutil
+
+from zsms.core.broker import BrokerLimits
+from zsms.core.delay import DelayModel
+from zsms.core.view import View
+from zsms.errors import UsageError, ZsmsError
+from zsms.report import ProcessRow, Report, make_report
+from zsms.roles.monitor import Asker
+from zsms.sockets import STATS_PORT, Endpoint, Sockets
+
+_log = logging.getLogger("zsms.mesh")
+
+ASK_S = 0.1
+"""Seconds between two looks at the mesh."""
+STATS_S = 0.25
+"""Seconds between two snapshots of a process of a mesh."""
+START_S = 20.0
+"""How long the collector may take to answer for the first time."""
+END_S = 10.0
+"""How long a process may take to end before it is killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class SenderGroup:
+    """Senders that are alike: `senders` processes of `concurrency` slots each."""
+
+    name: str = "sender"
+    senders: int = 2
+    concurrency: int = 5_000
+    delay: str = "normal"
+    mean: float = 1.0
+    sd: float = 0.1
+    failure_rate: float = 0.0
+    tick: float | None = None
+    prefetch: int | None = None
+
+    def check(self) -> None:
+        """Raises UsageError for what can't be, before any process is started."""
+        if not 1 <= self.senders <= 1_000:
+            raise UsageError(f"group {self.name!r}: senders {self.senders}: give 1 to 1000 processes")
+        from zsms.core.slots import Slots
+
+        model = DelayModel(self.delay, self.mean, self.sd)
+        Slots(self.concurrency, model, failure_rate=self.failure_rate, tick=self.tick)
+
+
+@dataclass(frozen=True, slots=True)
+class MeshConfig:
+    """What a mesh is to do. Times in seconds; None leaves a figure to the role."""
+
+    messages: int = 100_000
+    producers: int = 1
+    groups: tuple[SenderGroup, ...] = (SenderGroup(),)
+    rate: float | None = None
+    """Open-loop arrival rate of all producers together, messages a second."""
+    input: str | None = None
+    """A .csv or .jsonl file of real messages, instead of `messages` random ones."""
+    skip_bad_rows: bool = False
+    seed: int | None = None
+    min_length: int = 1
+    max_length: int = 100
+    alphabet: str | None = None
+    prefixes: tuple[str, ...] = ()
+    batch: int | None = None
+    window: int | None = None
+    limits: BrokerLimits = field(default_factory=BrokerLimits)
+    transport: str | None = None
+    """MODULE:FUNCTION, an ``async def send(message)`` for the senders to call."""
+    drain_timeout: float = 30.0
+
+    def check(self) -> None:
+        """Raises UsageError for what can't be, before any process is started."""
+        if self.messages < 0:
+            raise UsageError(f"messages {self.messages}: give 0 or more")
+        if not 1 <= self.producers <= 1_000:
+            raise UsageError(f"producers {self.producers}: give 1 to 1000 processes")
+        if not self.groups:
+            raise UsageError("a mesh needs at least one group of senders")
+        names = [group.name for group in self.groups]
+        if len(set(names)) < len(names):
+            raise UsageError(f"two groups of senders have the same name: {', '.join(names)}")
+        for group in self.groups:
+            group.check()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for the report."""
+        return asdict(self)
+
+
+@dataclass(slots=True)
+class _Process:
+    role: str
+    name: str
+    popen: subprocess.Popen[bytes]
+    reader: threading.Thread
+    said: list[str]
+    """Its last lines on stderr."""
+    cpu_s: float = 0.0
+    rss_max: int = 0
+    noticed: bool = False
+    """Its end has been dealt with."""
+
+    def sample(self) -> None:
+        """Look at what it costs, while it lives."""
+        try:
+            process = psutil.Process(self.popen.pid)
+            times = process.cpu_times()
+            self.cpu_s = max(self.cpu_s, times.user + times.system)
+            self.rss_max = max(self.rss_max, process.memory_info().rss)
+        except psutil.Error:
+            pass
+
+    def ending(self) -> str:
+        """How it ended, in words."""
+        code = self.popen.returncode
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+        last = f": {self.said[-1]}" if code > 0 and self.said else ""
+        return f"{self.name} (pid {self.popen.pid}) {how}{last}"
+
+
+Progress = Callable[[View, View | None], None]
+
+
+class Mesh:
+    """A mesh on this machine, once."""
+
+    def __init__(
+        self,
+        config: MeshConfig | None = None,
+        *,
+        progress: Progress | None = None,
+        say: Callable[[str], None] | None = None,
+        **options: Any,
+    ) -> None:
+        """Give a `MeshConfig`, or its fields and those of one `SenderGroup` as keywords.
+
+        `progress(view, first view or None)` is called about every `ASK_S` seconds, `say(text)` for each event worth a line (by
+        default it is logged). Both are called from the thread that runs the mesh. Raises UsageError.
+        """
+        self.config = config_from(**options) if config is None else replace(config, **options)
+        self.config.check()
+        if self.config.seed is None:
+            self.config = replace(self.config, seed=secrets.randbits(32))
+        self.view: View | None = None
+        """The last view."""
+        self._progress = progress
+        self._say = say or _log.warning
+        self._stops = 0
+        self._processes: list[_Process] = []
+        self._problems: list[str] = []
+        self._fatal = False
+        self._broker_lost = False
+        self._collector_lost = False
+        self._answer: dict[str, Any] = {}
+
+    def stop(self) -> None:
+        """Drain and end; a second call ends at once. From any thread, and from a signal handler."""
+        self._stops += 1
+
+    async def run_async(self) -> Report:
+        """`run` beside the caller's event loop; cancelling it stops the mesh."""
+        done = asyncio.ensure_future(asyncio.to_thread(self.run))
+        try:
+            return await asyncio.shield(done)
+        except asyncio.CancelledError:
+            self.stop()
+            await done
+            raise
+
+    def run(self) -> Report:
+        """Run it all and return the report. Raises ZsmsError when the mesh could not even begin."""
+        self._directory = tempfile.mkdtemp(prefix="zsms-")
+        self._started_at = time.monotonic()
+        sockets = Sockets()
+        try:
+            self._endpoint = Endpoint("ipc", f"{self._directory}/stats")
+            self._asker = Asker(sockets, self._endpoint)
+            self._start_all()
+            self._watch()
+            elapsed = self._finish()
+            return make_report(
+                self._answer,
+                config=self.config.to_json(),
+                processes=self._process_rows(),
+                elapsed_s=elapsed,
+                started_at=self._started_at,
+                broker_lost=self._broker_lost,
+                interrupted=self._stops > 0,
+                problems=self._problems,
+            )
+        finally:
+            for process in self._processes:
+                self._kill(process)
+            sockets.close_all()
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+    @property
+    def stats(self) -> str:
+        """The collector's endpoint, for a `zsms monitor --stats` beside a mesh that runs."""
+        return str(self._endpoint)
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process ids by name."""
+        return {process.name: process.popen.pid for process in self._processes}
+
+    # -- starting -----------------------------------------------------------------------------------------------
+
+    def _start_all(self) -> None:
+        config = self.config
+        broker = f"ipc://{self._directory}/broker"
+        common = ["--stats-interval", STATS_S, "--drain-timeout", config.drain_timeout]
+        peer = ["--broker", broker, "--stats", f"ipc://{self._directory}/stats", *common]
+        limits = [
+            part for name, value in asdict(config.limits).items() for part in (f"--{name.replace('_', '-')}", value)
+        ]
+        self._start("stats", "stats", ["--bind", f"ipc://{self._directory}/stats"])
+        self._start(
+            "broker",
+            "broker",
+            ["--bind", broker, "--stats", f"ipc://{self._directory}/stats", *limits, "--seed", config.seed, *common],
+        )
+        for index in range(config.producers):
+            name = f"producer-{index + 1}"
+            share = ["--share", f"{index}/{config.producers}"]
+            self._start("producer", name, [*peer, *self._producer_options(), *share])
+        number = 0
+        for group in config.groups:
+            for index in range(group.senders):
+                number += 1
+                self._start("sender", f"{group.name}-{index + 1}", [*peer, *self._sender_options(group, number)])
+
+    def _producer_options(self) -> list[Any]:
+        config = self.config
+        options: list[Any] = ["--messages", config.messages, "--seed", config.seed]
+        if config.input is not None:
+            options = ["--input", config.input, *(["--skip-bad-rows"] if config.skip_bad_rows else [])]
+        options += ["--min-length", config.min_length, "--max-length", config.max_length]
+        for prefix in config.prefixes:
+            options += ["--prefix", prefix]
+        rate = None if config.rate is None else config.rate / config.producers
+        return options + _given(alphabet=config.alphabet, rate=rate, batch=config.batch, window=config.window)
+
+    def _sender_options(self, group: SenderGroup, number: int) -> list[Any]:
+        assert self.config.seed is not None
+        return [
+            "--concurrency",
+            group.concurrency,
+            "--delay",
+            group.delay,
+            "--mean",
+            group.mean,
+            "--sd",
+            group.sd,
+            "--failure-rate",
+            group.failure_rate,
+            "--seed",
+            self.config.seed + number,
+            *_given(tick=group.tick, prefetch=group.prefetch, transport=self.config.transport),
+        ]
+
+    def _start(self, role: str, name: str, options: list[Any]) -> None:
+        command = [sys.executable, "-m", "zsms", role, "--name", name, "--exit-with-parent", "--quiet"]
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("ZSMS_")}
+        popen = subprocess.Popen(
+            [*command, *(f"{option}" for option in options)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,  # Ctrl-C is for us alone: we say who stops, and in which order
+        )
+        said: list[str] = []
+        assert popen.stderr is not None
+        reader = threading.Thread(target=self._listen, args=(popen.stderr, said), daemon=True)
+        reader.start()
+        self._processes.append(_Process(role, name, popen, reader, said))
+
+    def _listen(self, stderr: IO[bytes], said: list[str]) -> None:
+        for line in stderr:
+            text = line.decode("utf-8", "replace").rstrip()
+            if text:
+                said.append(text)
+                del said[:-20]
+                self._say(text)
+
+    # -- watching -----------------------------------------------------------------------------------------------
+
+    def _of(self, role: str) -> list[_Process]:
+        return [process for process in self._processes if process.role == role]
+
+    def _watch(self) -> None:
+        """Until everything is settled, a stop has drained, or nothing can come of it any more."""
+        first: View | None = None
+        draining = False
+        drain_until = 0.0
+        answered = False
+        sample_at = 0.0
+        while True:
+            now = time.monotonic()
+            answer = self._asker.wait("totals", 1.0)
+            if answer is not None:
+                answered = True
+                self._answer = answer
+                self.view = View.of(answer, time.monotonic())
+                if self._progress is not None:
+                    self._progress(self.view, first)
+                if first is None and self.view.settled:
+                    first = self.view
+            elif not answered and now - self._started_at > START_S and not self._fatal:
+                self._fail(f"the collector has not answered for {START_S:.0f} s")
+            if now >= sample_at:
+                sample_at = now + 0.5
+                for process in self._processes:
+                    process.sample()
+            self._look_at_processes()
+            if self._fatal or self._stops > 1:
+                return
+            if self.view is not None and self._all_settled(self.view):
+                return
+            if self._stops and not draining:
+                draining, drain_until = True, now + self.config.drain_timeout
+                self._say(
+                    "stopping: producers first, then what is queued and in flight is drained; again to stop at once"
+                )
+                for process in self._of("producer"):
+                    self._terminate(process)
+            if draining and (now > drain_until or (self.view is not None and self._drained(self.view))):
+                return
+            time.sleep(ASK_S)
+
+    def _all_settled(self, view: View) -> bool:
+        finished = all(process.popen.poll() == 0 for process in self._of("producer"))
+        if not finished or not view.producers_done:
+            return False
+        return view.done or view.produced == 0
+
+    def _drained(self, view: View) -> bool:
+        gone = all(process.popen.poll() is not None for process in self._of("producer"))
+        return gone and not view.queued and not view.in_flight
+
+    def _look_at_processes(self) -> None:
+        for process in self._processes:
+            code = process.popen.poll()
+            if code is None or process.noticed:
+                continue
+            process.noticed = True
+            process.reader.join(timeout=1)
+            if process.role == "producer" and (code == 0 or self._stops):
+                continue
+            ending = process.ending()
+            if process.role != "sender":
+                self._broker_lost |= process.role == "broker"
+                self._collector_lost |= process.role == "stats"
+                self._fail(f"{ending}; the run can't go on without it")
+            elif all(other.popen.poll() is not None for other in self._of("sender")):
+                self._fail(f"{ending}; it was the last sender")
+            else:
+                self._problems.append(ending)
+                self._say(f"{ending}; its messages go to the others")
+
+    def _fail(self, why: str) -> None:
+        self._fatal = True
+        self._problems.append(why)
+        self._say(why)
+
+    # -- ending -------------------------------------------------------------------------------------------------
+
+    def _finish(self) -> float:
+        """End the processes in order, so that each can hand over its last snapshot; returns the seconds since the start."""
+        at_once = self._fatal or self._stops > 1
+        for role in ("producer", "sender", "broker"):
+            # A last snapshot is only handed over by a process that still reaches the collector.
+            for process in self._of(role):
+                self._terminate(process)
+                if at_once:
+                    self._terminate(process)
+            self._await(self._of(role), 2.0 if at_once else END_S + (self.config.drain_timeout if self._stops else 0))
+        elapsed = time.monotonic() - self._started_at
+        if not self._collector_lost:
+            answer = self._asker.wait("all", 5.0)
+            if answer is not None:
+                self._answer = answer
+        for process in self._of("stats"):
+            process.sample()
+            self._terminate(process)
+        self._await(self._of("stats"), END_S)
+        return elapsed
+
+    def _terminate(self, process: _Process) -> None:
+        if process.popen.poll() is None:
+            process.popen.terminate()
+
+    def _await(self, processes: list[_Process], timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        for process in processes:
+            try:
+                process.popen.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                self._problems.append(f"{process.name} did not end within {timeout:.0f} s and was killed")
+                self._kill(process)
+
+    def _kill(self, process: _Process) -> None:
+        if process.popen.poll() is None:
+            process.popen.kill()
+            process.popen.wait()
+        assert process.popen.stdin is not None
+        process.popen.stdin.close()
+        process.reader.join(timeout=1)
+
+    def _process_rows(self) -> list[ProcessRow]:
+        gauges = {row["name"]: row["gauges"] for row in self._answer.get("processes", [])}
+        rows = []
+        for process in self._processes:
+            own = gauges.get(process.name, {})
+            rows.append(
+                ProcessRow(
+                    process.role,
+                    process.name,
+                    process.popen.pid,
+                    max(process.cpu_s, own.get("cpu_s", 0.0)),
+                    int(max(process.rss_max, own.get("rss_max_bytes", 0))),
+                    process.popen.returncode,
+                )
+            )
+        this = psutil.Process()
+        times = this.cpu_times()
+        rows.append(ProcessRow("run", "run", os.getpid(), times.user + times.system, this.memory_info().rss))
+        return rows
+
+
+def _given(**options: Any) -> list[Any]:
+    """Command line options of those that are not None."""
+    return [part for name, value in options.items() if value is not None for part in (f"--{name}", value)]
+
+
+_GROUP_FIELDS = frozenset(SenderGroup.__dataclass_fields__) - {"name"}
+
+
+def config_from(**options: Any) -> MeshConfig:
+    """A `MeshConfig` of its own fields and those of a single `SenderGroup`. Raises UsageError for any other."""
+    group = {name: options.pop(name) for name in list(options) if name in _GROUP_FIELDS}
+    unknown = [name for name in options if name not in MeshConfig.__dataclass_fields__]
+    if unknown:
+        raise UsageError(f"a mesh has no option {unknown[0]!r}")
+    if group and "groups" in options:
+        raise UsageError(f"give either groups of senders or {', '.join(sorted(group))}")
+    if "groups" not in options:
+        options["groups"] = (SenderGroup(**group),)
+    return MeshConfig(**options)
+
+
+__all__ = ["Mesh", "MeshConfig", "SenderGroup", "ZsmsError", "config_from"]

@@ -1,0 +1,235 @@
+"""One SMS, and a batch of them as columns.
+
+A batch is what travels; a message is what is scheduled. The columns of a batch of n messages are
+
+    recipients  uint64[n]   E.164 numbers as integers, without the plus
+    lengths     uint16[n]   bytes of each text
+    text        uint8[...]  the texts' UTF-8, one after the other
+    offsets     uint32[n]   where each message stood in the producer's batch, or None for 0, 1, 2, ...
+
+and everything else about its messages is arithmetic: message i is number ``first + offset[i]`` of its
+producer and was due at ``due + offset[i] * step``. So a part of a batch (`slice`, `take`) names its messages
+as exactly as the whole did, and identifying ten thousand messages costs a handful of integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+U8 = npt.NDArray[np.uint8]
+U16 = npt.NDArray[np.uint16]
+U32 = npt.NDArray[np.uint32]
+U64 = npt.NDArray[np.uint64]
+
+RECIPIENT = np.dtype("<u8")
+LENGTH = np.dtype("<u2")
+TEXT = np.dtype("u1")
+OFFSET = np.dtype("<u4")
+
+MAX_TEXT_BYTES = 0xFFFF
+"""The longest text in bytes: a length is a uint16."""
+
+
+MAX_BATCH_MESSAGES = 65_536
+"""Most messages in one batch, and most acknowledgements in one frame."""
+
+
+class Outcome(Enum):
+    """How one attempt to send a message ended."""
+
+    SENT = "sent"
+    FAILED = "failed"
+
+
+class MessageId(NamedTuple):
+    """What names a message, whichever broker holds it: its producer, that producer's start, its number."""
+
+    producer: int
+    start: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One SMS as a user's own `send` function gets it.
+
+    `attempt` is 1 for the first attempt. `delivery` is 1 unless the message was taken back from a sender that
+    died or ran out of its lease.
+    """
+
+    id: MessageId
+    recipient: str
+    text: str
+    attempt: int = 1
+    delivery: int = 1
+
+
+class Batch:
+    """Messages of one producer as columns. Treat as immutable: its parts share its memory."""
+
+    __slots__ = (
+        "_ends",
+        "due",
+        "first",
+        "frame",
+        "lengths",
+        "number",
+        "offsets",
+        "producer",
+        "recipients",
+        "start",
+        "step",
+        "text",
+    )
+
+    def __init__(
+        self,
+        *,
+        producer: int,
+        start: int,
+        number: int,
+        first: int,
+        due: float,
+        step: float,
+        recipients: U64,
+        lengths: U16,
+        text: U8,
+        offsets: U32 | None = None,
+        frame: Any = None,
+    ) -> None:
+        """Wrap columns.
+
+        `number` counts the producer's batches to one broker from 0; `first` is the number of the message at
+        offset 0. `due` (seconds, the broker's monotonic clock) and `step` (seconds) say when each was due.
+        `frame` is the encoded batch if it is at hand, in whatever form the wire sends without a copy.
+        """
+        self.producer = producer
+        self.start = start
+        self.number = number
+        self.first = first
+        self.due = due
+        self.step = step
+        self.recipients = recipients
+        self.lengths = lengths
+        self.text = text
+        self.offsets = offsets
+        self.frame = frame
+        self._ends: npt.NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __repr__(self) -> str:
+        return f"<Batch {self.number} of producer {self.producer:x}: {len(self)} messages from {self.first}>"
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the columns: what the batch costs where it is queued."""
+        columns = self.recipients.nbytes + self.lengths.nbytes + self.text.nbytes
+        return columns if self.offsets is None else columns + self.offsets.nbytes
+
+    @property
+    def ends(self) -> npt.NDArray[np.int64]:
+        """Where each text ends in `text`; made when a batch is first divided, because most never are."""
+        if self._ends is None:
+            self._ends = np.cumsum(self.lengths, dtype=np.int64)
+        return self._ends
+
+    @property
+    def seqs(self) -> U64:
+        """The messages' numbers, uint64[n]."""
+        offsets = np.arange(len(self), dtype=OFFSET) if self.offsets is None else self.offsets
+        return offsets.astype(np.uint64) + np.uint64(self.first)
+
+    def slice(self, begin: int, end: int) -> Batch:
+        """Messages begin..end-1, sharing this batch's memory; the batch itself when that is all of it."""
+        if begin == 0 and end == len(self):
+            return self
+        ends = self.ends
+        text_begin = int(ends[begin - 1]) if begin else 0
+        text_end = int(ends[end - 1]) if end else 0
+        contiguous = self.offsets is None
+        return Batch(
+            producer=self.producer,
+            start=self.start,
+            number=self.number,
+            first=self.first + begin if contiguous else self.first,
+            due=self.due + begin * self.step if contiguous else self.due,
+            step=self.step,
+            recipients=self.recipients[begin:end],
+            lengths=self.lengths[begin:end],
+            text=self.text[text_begin:text_end],
+            offsets=None if self.offsets is None else self.offsets[begin:end],
+        )
+
+    def take(self, indices: npt.NDArray[np.int64]) -> Batch:
+        """The messages at `indices` (ascending), copied, so that the rest of the batch can be let go."""
+        lengths = self.lengths[indices]
+        own_ends = np.cumsum(lengths, dtype=np.int64)
+        # A ragged gather without a loop: byte k of the result comes from k plus the shift of its message.
+        shifts = np.repeat(self.ends[indices] - own_ends, lengths)
+        text = self.text[np.arange(len(shifts), dtype=np.int64) + shifts]
+        offsets = indices.astype(OFFSET) if self.offsets is None else self.offsets[indices]
+        return Batch(
+            producer=self.producer,
+            start=self.start,
+            number=self.number,
+            first=self.first,
+            due=self.due,
+            step=self.step,
+            recipients=self.recipients[indices],
+            lengths=lengths,
+            text=text,
+            offsets=offsets,
+        )
+
+    def messages(self, attempt: int = 1, delivery: int = 1) -> Iterator[Message]:
+        """The messages one by one, for a user's own `send`. Bytes that are not UTF-8 become U+FFFD."""
+        blob = self.text.tobytes()
+        begin = 0
+        rows = zip(self.seqs.tolist(), self.recipients.tolist(), self.ends.tolist(), strict=True)
+        for seq, recipient, end in rows:
+            yield Message(
+                MessageId(self.producer, self.start, seq),
+                f"+{recipient}",
+                blob[begin:end].decode("utf-8", "replace"),
+                attempt,
+                delivery,
+            )
+            begin = end
+
+    @classmethod
+    def of(
+        cls,
+        rows: Iterable[tuple[str, str]],
+        *,
+        producer: int = 0,
+        start: int = 0,
+        number: int = 0,
+        first: int = 0,
+        due: float = 0.0,
+        step: float = 0.0,
+    ) -> Batch:
+        """A batch of (recipient, text) rows, recipient as ``+`` and digits; for tests and small inputs."""
+        recipients: list[int] = []
+        texts: list[bytes] = []
+        for recipient, text in rows:
+            recipients.append(int(recipient.removeprefix("+")))
+            texts.append(text.encode())
+        return cls(
+            producer=producer,
+            start=start,
+            number=number,
+            first=first,
+            due=due,
+            step=step,
+            recipients=np.array(recipients, dtype=RECIPIENT),
+            lengths=np.array([len(text) for text in texts], dtype=LENGTH),
+            text=np.frombuffer(b"".join(texts), dtype=TEXT),
+        )

@@ -1,0 +1,463 @@
+"""The wire: kinds, fields, limits, encode and decode. docs/PROTOCOL.md says the same in prose.
+
+Every frame is one msgpack array ``[VERSION, kind, field, ..., column, ...]``. Fields are scalars; columns are
+numpy arrays carried as bin values, always last. A kind is a NamedTuple below, with its code, its fields'
+types and its columns' dtypes in one table at the end: adding a kind is adding a row.
+
+A large frame is decoded without copying its columns. msgpack's own unpacker reads the scalars, and since the
+columns of a frame over `SMALL_FRAME` bytes must be bin32, each of their headers is five bytes at a known place.
+
+Whatever arrives, `decode` returns a checked frame or raises :class:`WireError` with the reason. It refuses a frame,
+never a role: the caller counts it, logs it and goes on.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from math import isfinite
+from typing import Any, NamedTuple, TypeAlias
+
+import msgpack
+import numpy as np
+import numpy.typing as npt
+
+from zsms.errors import WireError
+from zsms.message import LENGTH, MAX_BATCH_MESSAGES, OFFSET, RECIPIENT, TEXT, U32, Batch
+
+VERSION = 1
+"""The first element of every frame. A peer of another version is refused by name."""
+
+MAX_FRAME_BYTES = 16 * 2**20
+"""The longest frame that any socket accepts (ZMQ_MAXMSGSIZE)."""
+MAX_STRING = 1_024
+"""Longest string field, in characters."""
+MAX_MAP_ITEMS = 4_096
+"""Most items in any one map or array inside a snapshot or an answer."""
+SMALL_FRAME = 2_048
+"""Up to this many bytes a frame is unpacked whole: cheaper than finding its columns."""
+
+_HEAD = 1_024  # the scalars of any frame with columns fit in this many bytes
+_BIN32 = struct.Struct(">BI")
+_BIN32_TAG = 0xC6
+_COLUMN = np.dtype("u1")
+
+
+# -- the kinds ---------------------------------------------------------------------------------------------
+
+
+class JoinProducer(NamedTuple):
+    """producer -> broker: I am `producer`, started at `start`; `sent_at` is my clock, for WELCOME to echo.
+
+    `oldest` is the oldest batch that I still have: a broker that does not know this start expects that one first.
+    """
+
+    producer: int
+    start: int
+    name: str
+    oldest: int
+    sent_at: float
+
+
+class JoinSender(NamedTuple):
+    """sender -> broker: my `session`, my slots, and how many messages of it I have received.
+
+    `join` counts the joins of this session, so that a grant from before this one is known by its number.
+    `lease` is how long (seconds) I may need for one message; 0 leaves it to the broker.
+    """
+
+    session: int
+    join: int
+    name: str
+    slots: int
+    received: int
+    lease: float
+    sent_at: float
+
+
+class Welcome(NamedTuple):
+    """broker -> peer: you are known. `next` is the batch (producer) or acknowledgement frame (sender) I expect.
+
+    `instance` names this start of the broker. `echo` is the join's `sent_at` and `now` the broker's clock,
+    for :class:`zsms.core.clock.ClockOffset`. Speak at least every `interval` seconds.
+    """
+
+    instance: int
+    next: int
+    echo: float
+    now: float
+    interval: float
+    durability: str
+
+
+class Confirm(NamedTuple):
+    """broker -> producer: every batch below `next` of your start `start` is held. `full`: I have stopped reading."""
+
+    start: int
+    next: int
+    full: bool
+    durability: str
+
+
+class Ack(NamedTuple):
+    """sender -> broker: frame `number` of my session: what was settled, and my credit.
+
+    Message `base + sent[i]` of the session was sent and `base + failed[i]` failed; both columns are uint32,
+    strictly ascending. `limit` is cumulative: the broker may have granted this session that many in all.
+    """
+
+    session: int
+    number: int
+    limit: int
+    base: int
+    sent: U32
+    failed: U32
+
+
+class Grant(NamedTuple):
+    """broker -> sender: the batch in the next part of this message is yours, from number `base` of the session on.
+
+    `accepted` (seconds, the broker's clock) is when the broker took it in; `acked` is the next acknowledgement
+    frame that the broker expects, so the sender can let go of those before.
+    """
+
+    session: int
+    join: int
+    base: int
+    attempt: int
+    delivery: int
+    accepted: float
+    acked: int
+
+
+class Ping(NamedTuple):
+    """peer -> broker: I live. `subject` is the sender's session or the producer's start."""
+
+    subject: int
+    sent_at: float
+
+
+class Pong(NamedTuple):
+    """broker -> peer: the answer to PING. `next` as in WELCOME, `full` as in CONFIRM."""
+
+    subject: int
+    next: int
+    full: bool
+    echo: float
+    now: float
+
+
+class Who(NamedTuple):
+    """broker -> peer: I don't know you (I restarted, or gave you up). Join again."""
+
+    instance: int
+
+
+class Ended(NamedTuple):
+    """broker -> sender: this session was given up and its messages went to others. Begin a new one."""
+
+    session: int
+
+
+class Refused(NamedTuple):
+    """broker -> peer: what you asked can't be, and why. For people and logs."""
+
+    reason: str
+
+
+class Bye(NamedTuple):
+    """peer -> broker: I leave; broker -> peer: everything that you sent before it is done."""
+
+    subject: int
+
+
+class Snapshot(NamedTuple):
+    """process -> collector (PUB): a cumulative snapshot, the map of :mod:`zsms.core.snapshot`."""
+
+    body: dict[str, Any]
+
+
+class Ask(NamedTuple):
+    """monitor -> collector (REQ): `what` is "totals" or "all"."""
+
+    what: str
+
+
+class Report(NamedTuple):
+    """process -> collector (REQ): the last snapshot of a process, on the path that is acknowledged."""
+
+    body: dict[str, Any]
+
+
+class Answer(NamedTuple):
+    """collector -> monitor (REP): the map of :mod:`zsms.core.statsbook`; {} acknowledges a REPORT."""
+
+    body: dict[str, Any]
+
+
+Frame: TypeAlias = (
+    JoinProducer
+    | JoinSender
+    | Welcome
+    | Confirm
+    | Ack
+    | Grant
+    | Ping
+    | Pong
+    | Who
+    | Ended
+    | Refused
+    | Bye
+    | Snapshot
+    | Ask
+    | Report
+    | Answer
+    | Batch
+)
+
+
+# -- field types -------------------------------------------------------------------------------------------
+
+
+def _u64(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**64
+
+
+def _u32(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**32
+
+
+def _seconds(value: Any) -> bool:
+    return type(value) is float and isfinite(value)
+
+
+def _string(value: Any) -> bool:
+    return type(value) is str and len(value) <= MAX_STRING
+
+
+def _bool(value: Any) -> bool:
+    return type(value) is bool
+
+
+def _map(value: Any) -> bool:
+    return type(value) is dict
+
+
+def _ascending(name: str, column: U32) -> None:
+    # A repeat inside one frame can't be, then, so the broker's flags need no second look.
+    if len(column) > MAX_BATCH_MESSAGES:
+        raise WireError(f"{name}: {len(column)} acknowledgements in a frame, over {MAX_BATCH_MESSAGES}")
+    if len(column) > 1 and not (column[1:] > column[:-1]).all():
+        raise WireError(f"{name}: not strictly ascending")
+
+
+def _check_ack(ack: Ack) -> Ack:
+    _ascending("sent", ack.sent)
+    if len(ack.failed):
+        _ascending("failed", ack.failed)
+    return ack
+
+
+def _make_batch(*parts: Any) -> Batch:
+    producer, start, number, first, due, step, offsets, recipients, lengths, text = parts
+    count = len(lengths)
+    if not 0 < count <= MAX_BATCH_MESSAGES:
+        raise WireError(f"a batch of {count} messages; 1 to {MAX_BATCH_MESSAGES} can be")
+    if len(recipients) != count:
+        raise WireError(f"{len(recipients)} recipients for {count} texts")
+    if len(offsets) not in (0, count):
+        raise WireError(f"{len(offsets)} offsets for {count} messages")
+    if int(lengths.sum()) != len(text):
+        raise WireError(f"texts of {int(lengths.sum())} bytes in all, but {len(text)} bytes of text")
+    return Batch(
+        producer=producer,
+        start=start,
+        number=number,
+        first=first,
+        due=due,
+        step=step,
+        recipients=recipients,
+        lengths=lengths,
+        text=text,
+        offsets=offsets if len(offsets) else None,
+    )
+
+
+class _Kind(NamedTuple):
+    """How one kind stands on the wire."""
+
+    code: int
+    fields: Sequence[Callable[[Any], bool]]
+    columns: Sequence[np.dtype[Any]]
+    make: Callable[..., Any]
+
+
+_KINDS: dict[type, _Kind] = {
+    Batch: _Kind(
+        1,
+        (_u64, _u64, _u64, _u64, _seconds, _seconds),
+        (OFFSET, RECIPIENT, LENGTH, TEXT),
+        _make_batch,
+    ),
+    JoinProducer: _Kind(2, (_u64, _u64, _string, _u64, _seconds), (), JoinProducer),
+    JoinSender: _Kind(3, (_u64, _u32, _string, _u32, _u64, _seconds, _seconds), (), JoinSender),
+    Welcome: _Kind(4, (_u64, _u64, _seconds, _seconds, _seconds, _string), (), Welcome),
+    Confirm: _Kind(5, (_u64, _u64, _bool, _string), (), Confirm),
+    Ack: _Kind(
+        6,
+        (_u64, _u64, _u64, _u64),
+        (OFFSET, OFFSET),
+        lambda *parts: _check_ack(Ack(*parts)),
+    ),
+    Grant: _Kind(7, (_u64, _u32, _u64, _u32, _u32, _seconds, _u64), (), Grant),
+    Ping: _Kind(8, (_u64, _seconds), (), Ping),
+    Pong: _Kind(9, (_u64, _u64, _bool, _seconds, _seconds), (), Pong),
+    Who: _Kind(10, (_u64,), (), Who),
+    Ended: _Kind(11, (_u64,), (), Ended),
+    Refused: _Kind(12, (_string,), (), Refused),
+    Bye: _Kind(13, (_u64,), (), Bye),
+    Snapshot: _Kind(20, (_map,), (), Snapshot),
+    Ask: _Kind(21, (_string,), (), Ask),
+    Report: _Kind(22, (_map,), (), Report),
+    Answer: _Kind(23, (_map,), (), Answer),
+}
+_BY_CODE: dict[int, tuple[type, _Kind]] = {kind.code: (cls, kind) for cls, kind in _KINDS.items()}
+
+
+# -- encode ------------------------------------------------------------------------------------------------
+
+_packer = msgpack.Packer(autoreset=True)
+_ARRAY16 = struct.Struct(">BH")
+
+
+def encode(frame: Frame) -> bytes:
+    """The frame's bytes. A batch is encoded by :func:`encode_batch`."""
+    if isinstance(frame, Batch):
+        return encode_batch(frame)
+    kind = _KINDS[type(frame)]
+    if kind.columns:
+        parts: list[Any] = list(frame)
+        scalars = len(kind.fields)
+        return _join([VERSION, kind.code, *parts[:scalars]], parts[scalars:])
+    packed: bytes = _packer.pack([VERSION, kind.code, *frame])
+    return packed
+
+
+def encode_batch(batch: Batch) -> bytes:
+    """The batch's bytes: one copy of its columns, whatever they are views of."""
+    offsets = _NO_OFFSETS if batch.offsets is None else batch.offsets
+    head = [VERSION, 1, batch.producer, batch.start, batch.number, batch.first, batch.due, batch.step]
+    return _join(head, (offsets, batch.recipients, batch.lengths, batch.text))
+
+
+_NO_OFFSETS = np.zeros(0, dtype=OFFSET)
+
+
+def _join(head: list[Any], columns: Sequence[npt.NDArray[Any]]) -> bytes:
+    parts: list[Any] = [_ARRAY16.pack(0xDC, len(head) + len(columns))]
+    parts += map(_packer.pack, head)
+    for column in columns:
+        parts.append(_BIN32.pack(_BIN32_TAG, column.nbytes))
+        parts.append(column.data)
+    return b"".join(parts)
+
+
+# -- decode ------------------------------------------------------------------------------------------------
+
+_LIMITS: dict[str, Any] = {
+    "strict_map_key": True,
+    "max_str_len": MAX_STRING * 4,
+    "max_bin_len": MAX_FRAME_BYTES,
+    "max_array_len": MAX_MAP_ITEMS,
+    "max_map_len": MAX_MAP_ITEMS,
+    "max_ext_len": 0,
+}
+
+
+def decode(frame: Any) -> Any:
+    """The frame in `frame` (bytes or any contiguous buffer), checked, its columns read-only views where it is large.
+
+    Raises WireError, and nothing else, for anything that is not a frame of this version.
+    """
+    size = len(frame)
+    if size > MAX_FRAME_BYTES:
+        raise WireError(f"a frame of {size} bytes, over {MAX_FRAME_BYTES}")
+    try:
+        if size <= SMALL_FRAME:
+            parts = msgpack.unpackb(frame, **_LIMITS)
+            if type(parts) is not list or len(parts) < 3:
+                raise WireError("not a frame: no array of version, kind and fields")
+            cls, kind = _kind_of(parts[0], parts[1])
+            expected = 2 + len(kind.fields) + len(kind.columns)
+            if len(parts) != expected:
+                raise WireError(f"{cls.__name__}: {len(parts)} elements instead of {expected}")
+        else:
+            cls, kind, parts = _open_large(frame, size)
+    except WireError:
+        raise
+    except Exception as error:  # msgpack raises several unrelated classes, and ValueError for its limits
+        raise WireError(f"not msgpack: {str(error) or type(error).__name__}") from None
+    values = parts[2:]
+    for index, check in enumerate(kind.fields):
+        if not check(values[index]):
+            raise WireError(f"{cls.__name__}: field {index} is {_shown(values[index])}")
+    for index, dtype in enumerate(kind.columns, len(kind.fields)):
+        column = values[index]
+        if type(column) is not bytes and type(column) is not memoryview:
+            raise WireError(f"{cls.__name__}: column {index} is {_shown(column)}, not bin")
+        if len(column) % dtype.itemsize:
+            raise WireError(f"{cls.__name__}: column {index} of {len(column)} bytes is no {dtype}")
+        values[index] = np.frombuffer(column, dtype=dtype)
+    return kind.make(*values)
+
+
+def _kind_of(version: Any, code: Any) -> tuple[type, _Kind]:
+    if type(version) is not int or version != VERSION:
+        raise WireError(f"version {_shown(version)}; this program speaks {VERSION}")
+    if type(code) is not int or code not in _BY_CODE:
+        raise WireError(f"unknown kind {_shown(code)}")
+    return _BY_CODE[code]
+
+
+def _open_large(frame: Any, size: int) -> tuple[type, _Kind, list[Any]]:
+    """The parts of a frame over `SMALL_FRAME` bytes, its columns as memoryviews of it."""
+    view = memoryview(frame).cast("B")
+    unpacker = msgpack.Unpacker(None, read_size=0, max_buffer_size=_HEAD, **_LIMITS)
+    unpacker.feed(view[:_HEAD])
+    count = unpacker.read_array_header()
+    parts: list[Any] = [unpacker.unpack(), unpacker.unpack()]
+    cls, kind = _kind_of(*parts)
+    expected = 2 + len(kind.fields) + len(kind.columns)
+    if count != expected:
+        raise WireError(f"{cls.__name__}: {count} elements instead of {expected}")
+    if not kind.columns:
+        whole: list[Any] = msgpack.unpackb(view, **_LIMITS)
+        return cls, kind, whole
+    parts.extend(unpacker.unpack() for _ in kind.fields)
+    position = unpacker.tell()
+    for _ in kind.columns:
+        if position + _BIN32.size > size:
+            raise WireError(f"{cls.__name__}: cut off before a column")
+        tag, length = _BIN32.unpack_from(view, position)
+        position += _BIN32.size
+        if tag != _BIN32_TAG or position + length > size:
+            raise WireError(f"{cls.__name__}: a column is no bin32 within the frame")
+        parts.append(view[position : position + length])
+        position += length
+    if position != size:
+        raise WireError(f"{cls.__name__}: {size - position} bytes after the last column")
+    return cls, kind, parts
+
+
+def _shown(value: Any) -> str:
+    """A peer's value, short enough for a log line."""
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def expect(frame: Any, *kinds: type) -> Any:
+    """`decode`, and raise WireError unless it is one of `kinds`: what this socket takes from this peer."""
+    decoded = decode(frame)
+    if type(decoded) not in kinds:
+        raise WireError(f"{type(decoded).__name__} has no business here")
+    return decoded

@@ -1,0 +1,264 @@
+"""The report of a run: what was asked for, what became of every message, and how long it took.
+
+docs/report.schema.json is the published form of `Report.to_json`; `SCHEMA` names its version. A field may be added within a
+version; one that changes its meaning changes the version.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from zsms import __version__
+from zsms.core.histogram import Histogram
+from zsms.core.view import View
+
+SCHEMA = "zsms-report/1"
+
+
+@dataclass(slots=True)
+class Messages:
+    """Counts of messages."""
+
+    produced: int = 0
+    """Made by the producers, by their own count."""
+    sent: int = 0
+    failed: int = 0
+    dead: int = 0
+    """Given up after several attempts or deliveries."""
+    unsettled: int = 0
+    """Of a run that ended early: queued or in flight in a broker that lived, or unconfirmed at a producer."""
+    lost: int = 0
+    """Produced, but neither settled nor unsettled. Below 0: settled, but by no producer's count."""
+    duplicates: int = 0
+    """Acknowledgements beyond the one that settled a message."""
+    redelivered: int = 0
+    """Taken back from a sender that died or held them too long, and given to another."""
+    retried: int = 0
+    skipped_rows: int = 0
+    """Bad rows of an input file that were left out."""
+
+    @property
+    def settled(self) -> int:
+        """Messages whose fate is final."""
+        return self.sent + self.failed + self.dead
+
+
+@dataclass(slots=True)
+class ProcessRow:
+    """What one process cost."""
+
+    role: str
+    name: str
+    pid: int
+    cpu_s: float
+    rss_max_bytes: int
+    exit_code: int | None = None
+    """Negative: killed by that signal. None: it was still running, or is this process."""
+
+
+@dataclass(slots=True)
+class Report:
+    """One run, as measured. Times in seconds."""
+
+    config: dict[str, Any]
+    messages: Messages
+    wall_s: float
+    """From the first message that the broker accepted to the last that was settled."""
+    elapsed_s: float
+    """From the start of the first process to the end of the last but the collector."""
+    first_message_s: float
+    """From the start of the first process to the first message that the broker accepted."""
+    throughput_per_s: float
+    """Settled messages / wall_s."""
+    send_time_s: dict[str, float]
+    """In a slot, as measured."""
+    asked_time_s: float
+    """The mean time that slots were asked to sleep: what the efficiencies are reckoned with."""
+    queue_time_s: dict[str, float]
+    """From the broker's acceptance to the slot."""
+    total_time_s: dict[str, float]
+    """From when the message was due to its outcome."""
+    slot_error_s: dict[str, float]
+    """How far a real sleep was from the one asked for, either way."""
+    efficiency: float
+    """Settled sends x asked_time_s / (slots x wall_s); the study's per-sender throughput when the mean is 1 s."""
+    steady: dict[str, float]
+    """The same while the queue was not empty, once half of the slots had sent."""
+    processes: list[ProcessRow]
+    senders: list[dict[str, Any]]
+    """By sender: name, slots, sent, failed, send_time_s."""
+    balanced: bool
+    """Whether produced = sent + failed + dead (+ unsettled, when the run ended early) and the broker's accounts agree."""
+    interrupted: bool = False
+    problems: list[str] = field(default_factory=list)
+    """What went wrong, in the order in which it was noticed."""
+    schema: str = SCHEMA
+    version: str = __version__
+
+    @property
+    def exit_code(self) -> int:
+        """What `zsms run` exits with: 130 interrupted, 1 unbalanced, unfinished or failed, 0 otherwise."""
+        if self.interrupted:
+            return 130
+        return 0 if self.balanced and not self.messages.unsettled else 1
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as a JSON object, `schema` first."""
+        body = asdict(self)
+        body["messages"]["settled"] = self.messages.settled
+        return {"schema": body.pop("schema"), "version": body.pop("version"), **body}
+
+    def dumps(self) -> str:
+        """`to_json` as text, ending with a newline."""
+        return json.dumps(self.to_json(), indent=2) + "\n"
+
+
+def make_report(
+    answer: dict[str, Any],
+    *,
+    config: dict[str, Any],
+    processes: list[ProcessRow],
+    elapsed_s: float,
+    started_at: float,
+    broker_lost: bool,
+    interrupted: bool,
+    problems: list[str],
+) -> Report:
+    """Reckon a report from the collector's last answer ("all").
+
+    `started_at` is when the first process was started (monotonic clock). When the broker was lost, what it had queued and in
+    flight is gone and counts as lost.
+    """
+    view = View.of(answer, 0.0)
+    totals = answer.get("totals", {})
+    producer, sender, broker = (totals.get(role, {}) for role in ("producer", "sender", "broker"))
+    unconfirmed = view.produced - view.accepted
+    unsettled = 0 if broker_lost else view.queued + view.in_flight + max(0, unconfirmed)
+    messages = Messages(
+        produced=view.produced,
+        sent=view.sent,
+        failed=view.failed,
+        dead=view.dead,
+        unsettled=unsettled,
+        lost=view.produced - view.settled - unsettled,
+        duplicates=view.duplicates,
+        redelivered=view.redelivered,
+        retried=view.retried,
+        skipped_rows=producer.get("skipped_rows", 0),
+    )
+    histograms = {
+        name: Histogram.from_wire(body) for name, body in answer.get("histograms", {}).get("sender", {}).items()
+    }
+
+    def summary(name: str, *keys: str) -> dict[str, float]:
+        figures = histograms.get(name, Histogram()).summary()
+        return {key: figures[key] for key in keys}
+
+    times = ("mean", "p50", "p90", "p99", "max")
+    sends = sender.get("sent", 0) + sender.get("failed", 0)
+    gauges = _added_gauges(answer)
+    asked = gauges.get("asked_s", 0.0) / sends if sends else 0.0
+    slots = gauges.get("slots", 0.0)
+    steady_s, steady_slot_s = gauges.get("steady_s", 0.0), gauges.get("steady_slot_s", 0.0)
+    steady_rate = broker.get("steady_sends", 0) / steady_s if steady_s else 0.0
+    ended_sends = broker.get("sends", 0)
+    first_accepted = gauges.get("first_accepted_at", 0.0)
+    return Report(
+        config=config,
+        messages=messages,
+        wall_s=view.busy_s,
+        elapsed_s=elapsed_s,
+        first_message_s=max(0.0, first_accepted - started_at) if first_accepted else 0.0,
+        throughput_per_s=view.rate,
+        send_time_s=summary("send_time", *times),
+        asked_time_s=asked,
+        queue_time_s=summary("queue_time", *times),
+        total_time_s=summary("total_time", *times),
+        slot_error_s=summary("slot_error", "p50", "p99", "max"),
+        efficiency=ended_sends * asked / (slots * view.busy_s) if slots and view.busy_s else 0.0,
+        steady={
+            "throughput_per_s": steady_rate,
+            "efficiency": steady_rate * steady_s * asked / steady_slot_s if steady_slot_s else 0.0,
+            "seconds": steady_s,
+        },
+        processes=processes,
+        senders=[_sender_row(row) for row in view.processes if row["role"] == "sender"],
+        balanced=messages.lost == 0
+        and view.balanced
+        and not broker_lost
+        and (messages.settled + messages.unsettled == messages.produced),
+        interrupted=interrupted,
+        problems=problems,
+    )
+
+
+def _added_gauges(answer: dict[str, Any]) -> dict[str, float]:
+    """Gauges added up over the rows; slots as the senders say, for the broker has let its sessions go by now."""
+    added: dict[str, float] = {}
+    for row in answer.get("processes", []):
+        for name, value in row["gauges"].items():
+            if name == "slots" and row["role"] != "sender":
+                continue
+            added[name] = added.get(name, 0.0) + value
+    return added
+
+
+def _sender_row(row: dict[str, Any]) -> dict[str, Any]:
+    counters, gauges = row["counters"], row["gauges"]
+    sends = counters.get("sent", 0) + counters.get("failed", 0)
+    return {
+        "name": row["name"],
+        "slots": int(gauges.get("slots", 0)),
+        "sent": counters.get("sent", 0),
+        "failed": counters.get("failed", 0),
+        "send_time_s": gauges.get("took_s", 0.0) / sends if sends else 0.0,
+    }
+
+
+def summary_lines(report: Report) -> list[str]:
+    """The report in a dozen lines, for people."""
+    m, steady = report.messages, report.steady
+
+    def times(figures: dict[str, float]) -> str:
+        return "  ".join(f"{name} {_seconds(value)}" for name, value in figures.items())
+
+    rows = [
+        ("messages", f"{m.produced:,} produced, {m.sent:,} sent, {m.failed:,} failed, {m.dead:,} dead"),
+        (
+            "ledger",
+            f"{'balanced' if report.balanced else 'NOT BALANCED'}: {m.lost:,} lost, {m.unsettled:,} unsettled, "
+            f"{m.redelivered:,} redelivered, {m.duplicates:,} duplicates",
+        ),
+        ("wall", f"{report.wall_s:.2f} s from the first message to the last"),
+        ("throughput", f"{report.throughput_per_s:,.0f} messages/s, efficiency {report.efficiency:.3f}"),
+    ]
+    if steady["seconds"]:
+        rows.append(
+            (
+                "steady",
+                f"{steady['throughput_per_s']:,.0f} messages/s, efficiency {steady['efficiency']:.3f}, "
+                f"while the queue was not empty ({steady['seconds']:.1f} s)",
+            )
+        )
+    cpu = sum(process.cpu_s for process in report.processes)
+    memory = sum(process.rss_max_bytes for process in report.processes)
+    rows += [
+        ("send time", times(report.send_time_s)),
+        ("queue time", times(report.queue_time_s)),
+        ("total time", times(report.total_time_s)),
+        ("slot error", times(report.slot_error_s)),
+        (
+            "processes",
+            f"{len(report.processes)}, {cpu:.1f} s of processor, at most {memory / 2**20:,.0f} MiB in all",
+        ),
+    ]
+    rows += [("problem", problem) for problem in report.problems]
+    return [f"{label:<12}{text}" for label, text in rows]
+
+
+def _seconds(value: float) -> str:
+    if value >= 1:
+        return f"{value:.2f} s"
+    return f"{value * 1e3:.2f} ms" if value >= 1e-3 else f"{value * 1e6:.0f} us"

@@ -1,0 +1,1 @@
+"""The roles: thin loops of sockets around one core object each."""

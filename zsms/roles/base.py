@@ -1,0 +1,290 @@
+"""What every role is: a loop that can run here, in a thread of its own, or beside an asyncio program.
+
+    role.run()                      in the caller's thread, until it is done or stopped
+    with role: ...                  in a thread of its own; leaving the block stops and joins it
+    role.start(); role.stop(); role.join()
+    await role.serve()              from a coroutine; cancelling it stops the role
+
+`stop()` may be called from any thread and from a signal handler. The first call asks the role to drain, a second one to
+leave at once. A role touches no global state: no logging configuration, no signal handlers, and no context of yours is closed.
+
+Sockets are made and used in the thread that runs the role, because a ZeroMQ socket belongs to one thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import platform
+import socket
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+import zmq
+
+from zsms.core.histogram import Histogram
+from zsms.core.snapshot import Snapshot
+from zsms.errors import UsageError, ZsmsError
+from zsms.roles.feed import Feed
+from zsms.sockets import STATS_PORT, Endpoint, Sockets
+
+Clock = Callable[[], float]
+
+
+class Throttle:
+    """Lets one of a kind through each second, and says how many it kept back."""
+
+    def __init__(self, interval: float = 1.0) -> None:
+        self._interval = interval
+        self._last: dict[str, tuple[float, int]] = {}
+
+    def allows(self, kind: str, now: float) -> int | None:
+        """None to keep quiet; otherwise how many of this kind were kept back since the last."""
+        at, kept = self._last.get(kind, (-self._interval, 0))
+        if now - at < self._interval:
+            self._last[kind] = (at, kept + 1)
+            return None
+        if len(self._last) > 1_000:
+            self._last.clear()
+        self._last[kind] = (now, 0)
+        return kept
+
+
+class Role:
+    """The life of a role. Subclasses implement `_open`, `_step` and `_snapshot`."""
+
+    role = "role"
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        stats: str | None = None,
+        stats_interval: float = 1.0,
+        drain_timeout: float = 30.0,
+        context: zmq.Context[Any] | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        """`name` (the same over restarts) defaults to role, host and pid; `stats` is the collector's endpoint, or None.
+
+        `drain_timeout` is how long (seconds) a stop may take before the role leaves all the same. Raises UsageError.
+        """
+        if not 0.01 <= stats_interval <= 3_600:
+            raise UsageError(f"stats interval {stats_interval}: give seconds from 0.01 to 3600")
+        if not 0 <= drain_timeout <= 86_400:
+            raise UsageError(f"drain timeout {drain_timeout}: give seconds from 0 to 86400")
+        self.name = name or f"{self.role}-{platform.node()}-{os.getpid()}"
+        self.log = logging.getLogger(f"zsms.{self.role}")
+        self.refused_frames = 0
+        self._stats = None if stats is None else Endpoint.parse(stats, STATS_PORT)
+        self._stats_interval = stats_interval
+        self._drain_timeout = drain_timeout
+        self._context = context
+        self._clock = clock
+        self._start_id = time.time_ns()
+        self._throttle = Throttle()
+        self._stops = 0
+        self._drain_until: float | None = None
+        self._thread: threading.Thread | None = None
+        self._ready = threading.Event()
+        self._error: BaseException | None = None
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
+        self._sockets: Sockets
+        self._feed: Feed
+        self._poller: zmq.Poller
+
+    # -- running ----------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Run here until the role is done or stopped. Raises ZsmsError when it can't begin or must give up."""
+        try:
+            self._sockets = Sockets(self._context)
+            try:
+                self._poller = zmq.Poller()
+                self._poller.register(self._wake_out.fileno(), zmq.POLLIN)
+                self._feed = Feed(self._sockets, self._stats, self._stats_interval, self._snapshot)
+                self._open()
+                self._ready.set()
+                while self._step():
+                    pass
+                self._feed.final(self._clock())
+            finally:
+                self._close()
+                self._sockets.close_all()
+        except BaseException as error:
+            self._error = error
+            raise
+        finally:
+            self._ready.set()
+            self._wake_in.close()
+            self._wake_out.close()
+
+    def start(self) -> Self:
+        """Run in a thread of its own; returns once its sockets are open, raises what kept them from opening."""
+        if self._thread is not None:
+            raise ZsmsError(f"{self.name} was started before; a role runs once")
+        self._thread = threading.Thread(target=self._run_in_thread, name=self.name, daemon=True)
+        self._thread.start()
+        self._ready.wait()
+        if self._error is not None:
+            self._thread.join()
+            raise self._error
+        return self
+
+    def _run_in_thread(self) -> None:
+        try:
+            self.run()
+        except ZsmsError as error:
+            self.log.error("%s: %s", self.name, error)
+        except Exception:
+            self.log.exception("%s failed", self.name)
+
+    def stop(self) -> None:
+        """Ask the role to drain and leave; asked again, it leaves at once. From any thread, and from a signal handler."""
+        self._stops += 1
+        self.wake()
+
+    def wake(self) -> None:
+        """Let the loop look around now."""
+        try:
+            self._wake_in.send(b"\0")
+        except (BlockingIOError, OSError):
+            pass  # it is awake already, or over
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait for the role's thread; False when it still runs after `timeout` seconds. Raises what made it fail."""
+        if self._thread is None:
+            return True
+        self._thread.join(timeout)
+        if self._thread.is_alive():
+            return False
+        if self._error is not None:
+            raise self._error
+        return True
+
+    @property
+    def running(self) -> bool:
+        """Whether the role's thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    async def serve(self) -> None:
+        """Run beside the caller's event loop; cancelling the coroutine stops the role and waits for it."""
+        self._adopt_loop(asyncio.get_running_loop())
+        done = asyncio.ensure_future(asyncio.to_thread(self.run))
+        try:
+            await asyncio.shield(done)
+        except asyncio.CancelledError:
+            self.stop()
+            await done
+            raise
+
+    def _adopt_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Told of the caller's event loop before the role runs."""
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+        if kind is not None:
+            self.stop()  # the caller's block failed: leave, don't drain
+        self.join()
+
+    # -- for subclasses ---------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        """Make the sockets. Raises UsageError for an address that can't be had."""
+        raise NotImplementedError
+
+    def _step(self) -> bool:
+        """One turn of the loop: wait, read, decide, write. False when the role is done."""
+        raise NotImplementedError
+
+    def _close(self) -> None:
+        """Let go of what is not a socket."""
+
+    def _snapshot(self, now: float) -> Snapshot | None:
+        """How the role stands, for the collector."""
+        return None
+
+    def _wait(self, until: float | None, now: float) -> dict[Any, int]:
+        """Poll until something happens or the time has come (None: until something happens)."""
+        timeout = None if until is None else max(0, -int(-(until - now) * 1000 // 1))
+        events = dict(self._poller.poll(timeout))
+        if events.pop(self._wake_out.fileno(), 0):
+            try:
+                self._wake_out.recv(4096)
+            except BlockingIOError:
+                pass
+        return events
+
+    @property
+    def _stopping(self) -> bool:
+        return self._stops > 0
+
+    def _out_of_time(self, now: float) -> bool:
+        """Whether a stop has waited long enough, or was asked for twice."""
+        if not self._stops:
+            return False
+        if self._drain_until is None:
+            self._drain_until = now + self._drain_timeout
+        return self._stops > 1 or now >= self._drain_until
+
+    def _refuse(self, where: str, why: object, now: float) -> None:
+        """Count a frame that was refused, and log it once a second at most."""
+        self.refused_frames += 1
+        kept = self._throttle.allows(where, now)
+        if kept is not None:
+            more = f" ({kept} more since the last such line)" if kept else ""
+            self.log.warning("%s: refused a frame on %s: %s%s", self.name, where, why, more)
+
+    def _make_snapshot(
+        self,
+        state: str,
+        counters: dict[str, int],
+        gauges: dict[str, float],
+        histograms: dict[str, Histogram] | None = None,
+    ) -> Snapshot:
+        """A snapshot of this process with the role's figures and the operating system's."""
+        cpu = time.process_time()
+        return Snapshot(
+            role=self.role,
+            name=self.name,
+            start=self._start_id,
+            seq=self._feed.count,
+            host=platform.node(),
+            pid=os.getpid(),
+            state=state,
+            interval=self._stats_interval,
+            counters={**counters, "refused_frames": self.refused_frames},
+            gauges={**gauges, "cpu_s": cpu, "rss_max_bytes": float(peak_memory())},
+            histograms=histograms or {},
+        )
+
+
+def peak_memory() -> int:
+    """The most memory this process has had resident, in bytes."""
+    try:
+        with open("/proc/self/status", encoding="ascii") as status:
+            for line in status:
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    # Not Linux. There getrusage would do too, but it counts what a parent had before it forked us.
+    import resource
+    import sys
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,0 +1,287 @@
+"""The broker role: PULL for batches, ROUTER for everything else, around :class:`zsms.core.broker.BrokerCore`.
+
+The loop: wait; read what the peers say; read batches unless the queue is full; look at the time; grant; confirm; publish.
+Reading comes before judging, so that after a pause of its own the broker sees the words that waited before it calls
+anyone silent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import zmq
+
+from zsms.core.broker import BrokerCore, BrokerLimits, Granted, Put
+from zsms.core.snapshot import Snapshot
+from zsms.errors import WireError
+from zsms.message import Batch
+from zsms.protocol import (
+    Ack,
+    Bye,
+    Confirm,
+    Ended,
+    Frame,
+    Grant,
+    JoinProducer,
+    JoinSender,
+    Ping,
+    Pong,
+    Refused,
+    Welcome,
+    Who,
+    encode,
+    encode_batch,
+    expect,
+)
+from zsms.roles.base import Role
+from zsms.sockets import BROKER_PORT, DEFAULT_BROKER, Endpoint
+
+_READ_AT_ONCE = 256
+"""Frames read from one socket before the other has its turn."""
+_BATCHES_AT_ONCE = 16
+_LARGE = 64 * 1024
+"""From this size on a batch stays in ZeroMQ's memory and goes out of it again without a copy."""
+_BLOCKED_S = 0.02
+"""How long a sender whose pipe is full is left alone."""
+_FROM_PEERS = (Ack, Ping, JoinSender, JoinProducer, Bye)
+
+
+class Broker(Role):
+    """Queues messages and balances them over senders by credit."""
+
+    role = "broker"
+
+    def __init__(
+        self,
+        bind: str = DEFAULT_BROKER,
+        *,
+        limits: BrokerLimits | None = None,
+        seed: int | None = None,
+        **common: Any,
+    ) -> None:
+        """`bind` is where to listen (port 0: any two free ports); `common` are the options of :class:`Role`."""
+        super().__init__(**common)
+        self.core = BrokerCore(limits, seed)
+        self._bind = Endpoint.parse(bind, BROKER_PORT)
+        self._endpoint = self._bind
+        self._reading = False
+        self._was_idle = True
+
+    @property
+    def endpoint(self) -> str:
+        """Where it listens, for the `broker` option of producers and senders. Known once it has started."""
+        return str(self._endpoint)
+
+    def _open(self) -> None:
+        # ROUTER's mark is for each peer. A sender can't be owed more frames than messages, so its credit is the real bound.
+        self._pull, self._router, self._endpoint = self._sockets.bind_pair(
+            (zmq.PULL, zmq.ROUTER), self._bind, "--bind", hwm=(8, 20_000)
+        )
+        self._poller.register(self._router, zmq.POLLIN)
+        self.log.info("%s: listening on %s", self.name, self._endpoint)
+
+    def _step(self) -> bool:
+        now = self._clock()
+        self._choose_whether_to_read()
+        events = self._wait(self._wake_at(now), now)
+        now = self._clock()
+        if self._router in events:
+            self._read_peers(now)
+        if self._pull in events:
+            self._read_batches(now)
+        self.core.looked(now)
+        self._grant(now)
+        self._confirm()
+        self._tell_events()
+        self._publish(now)
+        return not self._done(now)
+
+    def _wake_at(self, now: float) -> float:
+        due = self._feed.due()
+        at = self.core.next_time(now)
+        return at if due is None else min(at, due)
+
+    def _choose_whether_to_read(self) -> None:
+        """Full, or leaving: stop reading batches, and ZeroMQ and TCP press back to the producers."""
+        wanted = not self.core.full and not self._stopping
+        if wanted != self._reading:
+            self._reading = wanted
+            if wanted:
+                self._poller.register(self._pull, zmq.POLLIN)
+            else:
+                self._poller.unregister(self._pull)
+
+    # -- reading ----------------------------------------------------------------------------------------------
+
+    def _read_batches(self, now: float) -> None:
+        for _ in range(_BATCHES_AT_ONCE):
+            if self.core.full:
+                return
+            try:
+                frame = self._pull.recv(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+            if frame.more:
+                self._pull.recv_multipart()
+                self._refuse("ingest", "a batch is one frame", now)
+                continue
+            data: Any = frame.buffer if len(frame) >= _LARGE else frame.bytes
+            try:
+                batch: Batch = expect(data, Batch)
+            except WireError as error:
+                self._refuse("ingest", error, now)
+                continue
+            batch.frame = frame if len(frame) >= _LARGE else data
+            if self.core.put(batch, now) is Put.STRANGE:
+                self._refuse("ingest", f"producer {batch.producer:x} has not joined", now)
+
+    def _read_peers(self, now: float) -> None:
+        for _ in range(_READ_AT_ONCE):
+            try:
+                parts = self._router.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            if len(parts) != 2:
+                self._refuse("dispatch", f"{len(parts) - 1} frames where one belongs", now)
+                continue
+            peer, data = parts
+            try:
+                frame = expect(data, *_FROM_PEERS)
+            except WireError as error:
+                self._refuse("dispatch", error, now)
+                self._say(peer, Refused(str(error)[:200]))
+                continue
+            answer = self._hear(peer, frame, now)
+            if answer is not None:
+                self._say(peer, answer)
+
+    def _hear(self, peer: bytes, frame: Any, now: float) -> Frame | None:
+        """Act on a frame of a peer; the answer, if it gets one."""
+        core = self.core
+        match frame:
+            case Ack():
+                if core.acknowledged(peer, *frame, now) is None:
+                    return Ended(frame.session) if core.is_ended(frame.session) else Who(self._start_id)
+                return None
+            case Ping():
+                known = core.heard(peer, now)
+                if known is None:
+                    return Who(self._start_id)
+                expected = known.acked if hasattr(known, "acked") else known.next
+                return Pong(frame.subject, expected, self._full, frame.sent_at, self._clock())
+            case JoinSender():
+                if not frame.slots:
+                    return Refused("a sender needs at least one slot")
+                session = core.sender_joined(
+                    peer, frame.session, frame.join, frame.name, frame.slots, frame.received, frame.lease, now
+                )
+                if session is None:
+                    return Ended(frame.session)
+                return self._welcome(session.acked, frame.sent_at)
+            case JoinProducer():
+                account = core.producer_joined(peer, frame.producer, frame.start, frame.name, frame.oldest, now)
+                if account is None:
+                    return Refused("a later start of this producer has joined; this one is fenced")
+                return self._welcome(account.next, frame.sent_at)
+            case Bye():
+                core.left(peer, now)
+                return Bye(frame.subject)
+        return None
+
+    @property
+    def _full(self) -> bool:
+        return self.core.full or self._stopping
+
+    def _welcome(self, expected: int, echo: float) -> Welcome:
+        interval = self.core.limits.liveness / 5
+        return Welcome(self._start_id, expected, echo, self._clock(), interval, "memory")
+
+    # -- writing ----------------------------------------------------------------------------------------------
+
+    def _say(self, peer: bytes, frame: Frame) -> None:
+        try:
+            self._router.send_multipart((peer, encode(frame)), zmq.NOBLOCK)
+        except zmq.ZMQError:
+            pass  # it is gone, or does not read; it will speak again
+
+    def _grant(self, now: float) -> None:
+        router = self._router
+        for granted in self.core.grants(now):
+            session, piece = granted
+            lot = piece.lot
+            head = Grant(
+                session.token, session.join, piece.base, lot.attempt, lot.delivery, lot.accepted, session.acked
+            )
+            try:
+                router.send(session.peer, zmq.NOBLOCK | zmq.SNDMORE)
+            except zmq.Again:
+                self.core.blocked(granted, now + _BLOCKED_S)
+                continue
+            except zmq.ZMQError:
+                self.core.unreachable(granted)
+                continue
+            router.send(encode(head), zmq.SNDMORE)
+            frame = lot.batch.frame
+            if frame is None:
+                router.send(encode_batch(lot.batch))
+            else:
+                router.send(frame, copy=isinstance(frame, bytes))
+
+    def _confirm(self) -> None:
+        for account in self.core.confirms():
+            self._say(account.peer, Confirm(account.start, account.next, self._full, "memory"))
+
+    def _tell_events(self) -> None:
+        """Log what happened since the last turn."""
+        for event in self.core.new_events():
+            self.log.log(
+                30 if event.kind in ("sender lost", "lease expired") else 20,
+                "%s: %s: %s%s",
+                self.name,
+                event.kind,
+                event.subject,
+                f", {event.messages} messages" if event.messages else "",
+            )
+
+    def _publish(self, now: float) -> None:
+        idle = not any(a.in_flight or a.queued for a in self.core.producers.values())
+        self._feed.tick(now, soon=idle != self._was_idle)
+        self._was_idle = idle
+
+    def _done(self, now: float) -> bool:
+        if not self._stopping:
+            return False
+        totals = self.core.totals()
+        return totals["queued"] + totals["in_flight"] == 0 or self._out_of_time(now)
+
+    def _snapshot(self, now: float) -> Snapshot:
+        core = self.core
+        totals = core.totals()
+        steady = core.steady
+        first, last = core.first_accepted, core.last_settled
+        snapshot = self._make_snapshot(
+            "draining" if self._stopping else "running",
+            {
+                **{name: totals[name] for name in ("accepted", "sent", "failed", "dead")},
+                **asdict(core.counters),
+                "sends": steady.sends,
+                "steady_sends": steady.window_sends,
+            },
+            {
+                "queued": totals["queued"],
+                "in_flight": totals["in_flight"],
+                "queue_bytes": core.queue.nbytes,
+                "retrying": core.retries.messages,
+                "senders": len(core.sessions),
+                "slots": sum(s.slots for s in core.sessions.values()),
+                "full": float(core.full),
+                "steady_s": steady.window_s,
+                "steady_slot_s": steady.slot_s,
+                "first_accepted_at": first or 0.0,
+                "busy_s": 0.0 if first is None or last is None else last - first,
+                "balanced": float(all(account.balanced for account in core.accounts())),
+            },
+        )
+        snapshot.events = [[now - e.at, e.kind, e.subject, e.messages] for e in list(core.events)[-50:]]
+        return snapshot

@@ -1,0 +1,102 @@
+"""The stats collector: SUB in, REP out, around :class:`zsms.core.statsbook.StatsBook`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import zmq
+
+from zsms import protocol
+from zsms.core.snapshot import Snapshot
+from zsms.core.statsbook import StatsBook
+from zsms.errors import UsageError, WireError
+from zsms.protocol import Answer, Ask, Refused, Report, decode, encode, expect
+from zsms.roles.base import Role
+from zsms.sockets import DEFAULT_STATS, STATS_PORT, Endpoint
+
+_READ_AT_ONCE = 256
+
+
+class StatsCollector(Role):
+    """Keeps the newest snapshot of each process and answers with their sums."""
+
+    role = "stats"
+
+    def __init__(self, bind: str = DEFAULT_STATS, **common: Any) -> None:
+        """`bind` is where to listen (port 0: any two free ports); `common` are the options of :class:`Role`."""
+        if common.get("stats") is not None:
+            raise UsageError("a collector reports to nobody: leave `stats` out")
+        super().__init__(**common)
+        self.book = StatsBook()
+        self._bind = Endpoint.parse(bind, STATS_PORT)
+        self._endpoint = self._bind
+
+    @property
+    def endpoint(self) -> str:
+        """Where it listens, for everyone's `stats` option. Known once it has started."""
+        return str(self._endpoint)
+
+    def _open(self) -> None:
+        self._sub, self._rep, self._endpoint = self._sockets.bind_pair(
+            (zmq.SUB, zmq.REP), self._bind, "--bind", hwm=(1_000, 1_000)
+        )
+        self._poller.register(self._sub, zmq.POLLIN)
+        self._poller.register(self._rep, zmq.POLLIN)
+        self.log.info("%s: listening on %s", self.name, self._endpoint)
+
+    def _step(self) -> bool:
+        now = self._clock()
+        events = self._wait(None, now)
+        now = self._clock()
+        if self._sub in events:
+            self._read_snapshots(now)
+        if self._rep in events:
+            self._answer_askers(now)
+        return not self._stopping
+
+    def _read_snapshots(self, now: float) -> None:
+        for _ in range(_READ_AT_ONCE):
+            try:
+                parts = self._sub.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            try:
+                if len(parts) != 1:
+                    raise WireError("a snapshot is one frame")
+                self._take(expect(parts[0], protocol.Snapshot).body, now)
+            except WireError as error:
+                self._refuse("stats in", error, now)
+
+    def _take(self, body: dict[str, Any], now: float) -> None:
+        try:
+            self.book.put(Snapshot.from_wire(body), now)
+        except ValueError as error:
+            raise WireError(str(error)) from None
+
+    def _answer_askers(self, now: float) -> None:
+        for _ in range(_READ_AT_ONCE):
+            try:
+                parts = self._rep.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self._rep.send(encode(self._answer(parts, now)))
+
+    def _answer(self, parts: list[bytes], now: float) -> Answer | Refused:
+        """A REP must answer everything, garbage too, or it never reads again."""
+        try:
+            if len(parts) != 1:
+                raise WireError("a question is one frame")
+            frame = decode(parts[0])
+            match frame:
+                case Ask():
+                    answer = self.book.answer(frame.what, now)
+                    answer["collector"] = {"refused_frames": self.refused_frames, "stale": self.book.stale}
+                    return Answer(answer)
+                case Report():
+                    self._take(frame.body, now)
+                    return Answer({})
+                case _:
+                    raise WireError(f"{type(frame).__name__} is no question")
+        except WireError as error:
+            self._refuse("stats out", error, now)
+            return Refused(str(error)[:200])

@@ -1,0 +1,68 @@
+"""A process's line to the collector: snapshots by PUB as it runs, and the last one by REQ, which is acknowledged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import zmq
+
+from zsms.core.snapshot import Snapshot
+from zsms.protocol import Report, encode
+from zsms.protocol import Snapshot as SnapshotFrame
+from zsms.sockets import Endpoint, Sockets
+
+FINAL_TIMEOUT_MS = 1_000
+"""How long the last snapshot may wait for its answer before the process ends without it."""
+
+
+class Feed:
+    """Publishes `make(now)` every `interval` seconds; does nothing at all without a collector."""
+
+    def __init__(
+        self,
+        sockets: Sockets,
+        collector: Endpoint | None,
+        interval: float,
+        make: Callable[[float], Snapshot | None],
+    ) -> None:
+        self.count = 0
+        """Snapshots made."""
+        self._sockets = sockets
+        self._collector = collector
+        self._interval = interval
+        self._make = make
+        self._pub = None if collector is None else sockets.connect(zmq.PUB, collector, "first", hwm=16)
+        self._next = 0.0
+
+    def due(self) -> float | None:
+        """When the next snapshot is due, None when never."""
+        return None if self._pub is None else self._next
+
+    def tick(self, now: float, soon: bool = False) -> None:
+        """Publish when it is time; with `soon` at a tenth of the interval, because something has just ended."""
+        if self._pub is None or now < self._next - (0.9 * self._interval if soon else 0.0):
+            return
+        self._next = now + self._interval
+        snapshot = self._next_snapshot(now)
+        if snapshot is not None:
+            try:
+                self._pub.send(encode(SnapshotFrame(snapshot.to_wire())), zmq.NOBLOCK)
+            except zmq.Again:
+                pass  # the next one says it all again
+
+    def final(self, now: float) -> bool:
+        """Hand the last snapshot over and wait for the answer; False when there was none."""
+        if self._collector is None:
+            return True
+        snapshot = self._next_snapshot(now)
+        if snapshot is None:
+            return True
+        socket = self._sockets.connect(zmq.REQ, self._collector, "second")
+        socket.send(encode(Report(snapshot.to_wire())))
+        answered = bool(socket.poll(FINAL_TIMEOUT_MS))
+        self._sockets.close(socket)
+        return answered
+
+    def _next_snapshot(self, now: float) -> Snapshot | None:
+        self.count += 1
+        return self._make(now)

@@ -1,0 +1,118 @@
+"""A peer's DEALER to the broker: joining, pinging and knowing whether anyone is there.
+
+    unknown --join every RETRY_S--> joining --WELCOME--> joined --WHO--> joining
+                                                            |
+                                              PING every `interval` seconds
+
+What is said in between is the role's business.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import zmq
+
+from zsms.core.clock import ClockOffset
+from zsms.errors import WireError
+from zsms.protocol import Frame, Ping, Pong, Welcome, decode, encode
+from zsms.sockets import Endpoint, Sockets
+
+RETRY_S = 0.5
+"""Seconds between two attempts to join."""
+COMPLAIN_S = 5.0
+"""Seconds without an answer after which the log says so, and again every as many."""
+
+
+class Link:
+    """One peer's control connection to one broker."""
+
+    def __init__(
+        self,
+        sockets: Sockets,
+        endpoint: Endpoint,
+        log: logging.Logger,
+        make_join: Callable[[float], Frame],
+        hwm: int = 1_000,
+    ) -> None:
+        """`make_join(now)` makes the frame that introduces this peer."""
+        self.endpoint = endpoint
+        self.socket = sockets.connect(zmq.DEALER, endpoint, "second", hwm=hwm)
+        self.clock = ClockOffset()
+        self.joined = False
+        self.interval = 1.0
+        self._log = log
+        self._make_join = make_join
+        self._next_join = 0.0
+        self._next_ping = 0.0
+        self._heard: float | None = None
+        self._complain_at = 0.0
+
+    def say(self, frame: Frame) -> bool:
+        """Send; False when the pipe is full."""
+        return self.say_bytes(encode(frame))
+
+    def say_bytes(self, data: bytes) -> bool:
+        """`say` for a frame that is encoded already."""
+        try:
+            self.socket.send(data, zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        return True
+
+    def read(self, most: int) -> Iterator[list[Any]]:
+        """Up to `most` multipart messages that wait, as buffers."""
+        for _ in range(most):
+            try:
+                yield self.socket.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+
+    def opened(self, part: Any, now: float) -> Any:
+        """Decode a part; WELCOME and PONG are taken note of. Raises WireError."""
+        frame = decode(part.buffer if len(part) > 2_048 else part.bytes)
+        self._heard = now
+        if isinstance(frame, Welcome):
+            self.joined = True
+            self.interval = min(max(frame.interval, 0.05), 60.0)
+            self._next_ping = now + self.interval
+            self.clock.sample(frame.echo, frame.now, now)
+        elif isinstance(frame, Pong):
+            self.clock.sample(frame.echo, frame.now, now)
+        return frame
+
+    def lost(self) -> None:
+        """The broker does not know us (any more): join again, soon."""
+        self.joined = False
+
+    def tick(self, now: float, subject: int) -> None:
+        """Join or ping when it is time."""
+        if not self.joined:
+            if now >= self._next_join:
+                self._next_join = now + RETRY_S
+                self.say(self._make_join(now))
+        elif now >= self._next_ping:
+            self._next_ping = now + self.interval
+            self.say(Ping(subject, now))
+        self._complain(now)
+
+    def _complain(self, now: float) -> None:
+        """Say in the log, now and then, that nobody answers."""
+        if self._heard is None:
+            self._heard = now
+        silent = now - self._heard
+        if silent > max(COMPLAIN_S, 3 * self.interval) and now >= self._complain_at:
+            self._complain_at = now + COMPLAIN_S
+            self._log.warning("no word from a broker at %s for %.0f s; trying on", self.endpoint, silent)
+
+    def next_time(self) -> float:
+        """When `tick` has something to do."""
+        return self._next_ping if self.joined else self._next_join
+
+
+def refuse_parts(parts: list[Any], expected: int) -> None:
+    """Raise WireError unless a message has that many parts."""
+    if len(parts) != expected:
+        raise WireError(f"{len(parts)} parts where {expected} belong")

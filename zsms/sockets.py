@@ -1,0 +1,201 @@
+"""Every socket: its options, its address, its errors. Nothing else in zsms sets a socket option.
+
+ZeroMQ's defaults lose messages in silence and hang at the end, so each of these is set on purpose:
+
+    LINGER         0: what must arrive is confirmed by the protocol, and a process must be able to end
+    SNDHWM/RCVHWM  finite: they count frames for each peer, and 0 would be unbounded memory
+    MAXMSGSIZE     bound sockets refuse an oversized frame before it is read
+    ROUTER_MANDATORY, or a ROUTER drops to unknown and to full peers without a word
+    HEARTBEAT_*    a half-open connection is found although nothing is sent on it
+    HANDSHAKE_IVL  a connection that never speaks is closed
+    RECONNECT_IVL_MAX  back-off, so that a thousand senders do not hammer a broker that restarts
+    REQ_RELAXED, REQ_CORRELATE  a lost answer does not lock the asker
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from dataclasses import dataclass, replace
+from typing import Any
+
+import zmq
+
+from zsms.errors import UsageError, ZsmsError
+from zsms.protocol import MAX_FRAME_BYTES
+
+BROKER_PORT = 5555
+"""Ingest (PULL); dispatch and confirms (ROUTER) are one port above."""
+STATS_PORT = 5557
+"""Stats in (SUB); stats out (REP) is one port above."""
+DEFAULT_BROKER = f"tcp://127.0.0.1:{BROKER_PORT}"
+DEFAULT_STATS = f"tcp://127.0.0.1:{STATS_PORT}"
+
+_BIND_TRIES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """The address of a broker or collector: two sockets beside each other.
+
+    ``tcp://HOST:PORT`` is PORT and PORT + 1; ``ipc://PATH`` is PATH.1 and PATH.2; ``inproc://NAME`` likewise.
+    """
+
+    scheme: str
+    host: str
+    port: int = 0
+
+    @classmethod
+    def parse(cls, text: str, default_port: int) -> Endpoint:
+        """From HOST, HOST:PORT, [IPV6]:PORT, tcp://..., ipc://PATH or inproc://NAME; raises UsageError."""
+        scheme, separator, rest = text.strip().partition("://")
+        if not separator:
+            scheme, rest = "tcp", scheme
+        if scheme in ("ipc", "inproc"):
+            if not rest:
+                raise UsageError(f"endpoint {text!r}: {scheme}:// needs a {'path' if scheme == 'ipc' else 'name'}")
+            if scheme == "ipc" and len(rest) > 100:
+                raise UsageError(f"endpoint {text!r}: the path is {len(rest)} characters long; sockets take 100")
+            return cls(scheme, rest)
+        if scheme != "tcp":
+            raise UsageError(f"endpoint {text!r}: use tcp://HOST:PORT, ipc://PATH or just HOST:PORT")
+        if rest.startswith("["):
+            host, bracket, tail = rest[1:].partition("]")
+            if not bracket or (tail and not tail.startswith(":")):
+                raise UsageError(f"endpoint {text!r}: an IPv6 address is written [ADDRESS]:PORT")
+            port = tail[1:]
+        elif rest.count(":") > 1:
+            raise UsageError(f"endpoint {text!r}: write an IPv6 address in brackets, as [{rest}]")
+        else:
+            host, _, port = rest.partition(":")
+        if not host:
+            raise UsageError(f"endpoint {text!r}: the host is missing")
+        if port and port != "*" and not (port.isascii() and port.isdigit() and int(port) < 65_535):
+            raise UsageError(f"endpoint {text!r}: the port must be a number from 0 (any) to 65534")
+        number = 0 if port in ("*", "0") else int(port or default_port)
+        return cls("tcp", host, number)
+
+    def __str__(self) -> str:
+        return self._url(self.port, "")
+
+    @property
+    def first(self) -> str:
+        """Ingest, or stats in."""
+        return self._url(self.port, ".1")
+
+    @property
+    def second(self) -> str:
+        """Dispatch, or stats out."""
+        return self._url(self.port + 1, ".2")
+
+    def _url(self, port: int, suffix: str) -> str:
+        if self.scheme != "tcp":
+            return f"{self.scheme}://{self.host}{suffix}"
+        return f"tcp://{f'[{self.host}]' if ':' in self.host else self.host}:{port}"
+
+    @property
+    def needs_ipv6(self) -> bool:
+        """Whether the host is reached over IPv6 only. Raises UsageError when nobody knows the host."""
+        if self.scheme != "tcp" or self.host == "*":
+            return False
+        if ":" in self.host:
+            return True
+        try:
+            found = socket.getaddrinfo(self.host, None, type=socket.SOCK_STREAM)
+        except (socket.gaierror, UnicodeError) as error:
+            raise UsageError(
+                f"host {self.host!r} can't be resolved ({error}): check the name, or give an address"
+            ) from None
+        return all(family != socket.AF_INET for family, *_ in found)
+
+
+class Sockets:
+    """Makes the sockets of one role, and closes them."""
+
+    def __init__(self, context: zmq.Context[Any] | None = None, io_threads: int = 1) -> None:
+        """With a context of the caller's, only the sockets are closed at the end."""
+        self._own_context = context is None
+        self.context = zmq.Context(io_threads) if context is None else context
+        self._open: list[zmq.Socket[bytes]] = []
+
+    def make(self, kind: int, *, hwm: int = 1_000, ipv6: bool = False) -> zmq.Socket[bytes]:
+        """A socket of this kind with the options above; `hwm` frames each way for each peer."""
+        made: zmq.Socket[bytes] = self.context.socket(kind)
+        self._open.append(made)
+        made.linger = 0
+        made.sndhwm = made.rcvhwm = hwm
+        made.maxmsgsize = MAX_FRAME_BYTES
+        made.ipv6 = ipv6
+        made.heartbeat_ivl = 2_000
+        made.heartbeat_timeout = 6_000
+        made.handshake_ivl = 3_000
+        made.reconnect_ivl = 50
+        made.reconnect_ivl_max = 2_000
+        made.tcp_keepalive = 1
+        if kind == zmq.ROUTER:
+            made.router_mandatory = True
+        if kind == zmq.REQ:
+            made.req_relaxed = True
+            made.req_correlate = True
+        if kind == zmq.SUB:
+            made.subscribe(b"")
+        return made
+
+    def connect(self, kind: int, endpoint: Endpoint, which: str, *, hwm: int = 1_000) -> zmq.Socket[bytes]:
+        """A socket connected to the `which` ("first" or "second") socket of `endpoint`."""
+        made = self.make(kind, hwm=hwm, ipv6=endpoint.needs_ipv6)
+        try:
+            made.connect(getattr(endpoint, which))
+        except zmq.ZMQError as error:
+            raise UsageError(f"can't connect to {endpoint}: {error}") from None
+        return made
+
+    def bind_pair(
+        self, kinds: tuple[int, int], endpoint: Endpoint, option: str, *, hwm: tuple[int, int]
+    ) -> tuple[zmq.Socket[bytes], zmq.Socket[bytes], Endpoint]:
+        """Two sockets bound beside each other, and where: port 0 takes any two free neighbours.
+
+        Raises UsageError that names `option` when the address can't be had.
+        """
+        ipv6 = endpoint.needs_ipv6
+        for _ in range(_BIND_TRIES):
+            first = self.make(kinds[0], hwm=hwm[0], ipv6=ipv6)
+            second = self.make(kinds[1], hwm=hwm[1], ipv6=ipv6)
+            try:
+                if endpoint.scheme == "tcp" and not endpoint.port:
+                    first.bind(endpoint.first.removesuffix("0") + "*")
+                    last = first.getsockopt_string(zmq.LAST_ENDPOINT)
+                    bound = replace(endpoint, port=int(last.rpartition(":")[2]))
+                else:
+                    bound = endpoint
+                    first.bind(bound.first)
+                second.bind(bound.second)
+                return first, second, bound
+            except zmq.ZMQError as error:
+                self.close(first, second)
+                if endpoint.scheme == "tcp" and not endpoint.port and error.errno == errno.EADDRINUSE:
+                    continue  # the neighbour of the port that we were given is taken: ask for another
+                raise UsageError(_why_not_bound(endpoint, option, error)) from None
+        raise ZsmsError(f"no two free ports beside each other on {endpoint.host} in {_BIND_TRIES} tries")
+
+    def close(self, *sockets: zmq.Socket[bytes]) -> None:
+        """Close these sockets."""
+        for each in sockets:
+            each.close(linger=0)
+            self._open.remove(each)
+
+    def close_all(self) -> None:
+        """Close every socket, and the context unless it is the caller's."""
+        self.close(*list(self._open))
+        if self._own_context:
+            self.context.term()
+
+
+def _why_not_bound(endpoint: Endpoint, option: str, error: zmq.ZMQError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"{endpoint} is in use, or the port above it: stop what listens there, or choose another with {option}"
+    if error.errno in (errno.EADDRNOTAVAIL, errno.ENODEV):
+        return f"{endpoint} is no address of this machine: give one of its own with {option}"
+    if error.errno == errno.EACCES:
+        return f"{endpoint}: permission denied; ports below 1024 need privileges, choose another with {option}"
+    return f"can't listen on {endpoint}: {error}; choose another with {option}"

@@ -1,0 +1,44 @@
+"""The simulated transport: a slot sends by sleeping. The default, and the vectorised one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from zsms.core.sender import Waiting
+from zsms.core.slots import Finished, SendTimes, Slots
+
+
+class SimulatedTransport:
+    """:class:`zsms.core.slots.Slots` as a transport."""
+
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
+        self.concurrency = slots.concurrency
+
+    @property
+    def times(self) -> SendTimes:
+        """What the slots have measured."""
+        return self._slots.times
+
+    @property
+    def busy(self) -> int:
+        """Slots that are sending."""
+        return self._slots.busy
+
+    def open(self, wake: Callable[[], None]) -> None:
+        """Nothing to do: time alone finishes a sleep."""
+
+    def start(self, waiting: Waiting, now: float) -> None:
+        """Let these messages sleep."""
+        self._slots.start(waiting.handles, waiting.ages(now), now)
+
+    def finished(self, now: float) -> Finished | None:
+        """The messages whose sleep is over."""
+        return self._slots.advance(now)
+
+    def next_time(self) -> float | None:
+        """When the next sleep is over."""
+        return self._slots.next_time()
+
+    def close(self) -> None:
+        """Nothing to do."""
