@@ -842,8 +842,10 @@ def table(rows: list[Row]) -> str:
     measured = sorted((row for row in rows if row.rates), key=lambda row: -row.median)
     ours = next((row.median for row in measured if row.name == ZSMS), 0.0)
     cells = [
-        ["system", "kept in", "accepted", "acknowledged", "batch"]
-        + ["msg/s, median", "min..max", "runs x messages", "zsms / it"],
+        [
+            *("system", "kept in", "accepted", "acknowledged", "batch"),
+            *("msg/s, median", "min..max", "runs x messages", "zsms / it"),
+        ],
         *(
             [
                 *(row.title, row.terms.kept, row.terms.accepted, row.terms.acknowledged, row.batch),

@@ -1,8 +1,8 @@
 """A whole mesh as processes of this machine: start them, watch them, stop them, report.
 
-Each process is the command that one would type by hand (``zsms broker ...``), so what runs here runs on several hosts too. They
-talk over sockets in a private directory, and end when this process does, however it ends: their standard
-input is a pipe from it.
+Each process is the command that one would type by hand (``zsms broker ...``), so what runs here runs on several
+hosts too. They talk over sockets in a private directory, and end when this process does, however it ends: their
+standard input is a pipe from it.
 
     starting --> running --everything settled--> finishing --> report
                     |--stop()------------------> draining ---> report (interrupted)
@@ -34,7 +34,7 @@ from zsms.core.view import View
 from zsms.errors import UsageError, ZsmsError
 from zsms.report import ProcessRow, Report, make_report
 from zsms.roles.monitor import Asker
-from zsms.sockets import STATS_PORT, Endpoint, Sockets
+from zsms.sockets import Endpoint, Sockets
 
 _log = logging.getLogger("zsms.mesh")
 
@@ -162,8 +162,8 @@ class Mesh:
     ) -> None:
         """Give a `MeshConfig`, or its fields and those of one `SenderGroup` as keywords.
 
-        `progress(view, first view or None)` is called about every `ASK_S` seconds, `say(text)` for each event worth a line (by
-        default it is logged). Both are called from the thread that runs the mesh. Raises UsageError.
+        `progress(view, first view or None)` is called about every `ASK_S` seconds, `say(text)` for each event
+        worth a line (by default it is logged). Both are called from the thread that runs the mesh. Raises UsageError.
         """
         self.config = config_from(**options) if config is None else replace(config, **options)
         self.config.check()
@@ -395,7 +395,7 @@ class Mesh:
     # -- ending -------------------------------------------------------------------------------------------------
 
     def _finish(self) -> float:
-        """End the processes in order, so that each can hand over its last snapshot; returns the seconds since the start."""
+        """End the processes in order, each handing over its last snapshot; returns the seconds since the start."""
         at_once = self._fatal or self._stops > 1
         for role in ("producer", "sender", "broker"):
             # A last snapshot is only handed over by a process that still reaches the collector.

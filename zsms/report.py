@@ -1,7 +1,7 @@
 """The report of a run: what was asked for, what became of every message, and how long it took.
 
-docs/report.schema.json is the published form of `Report.to_json`; `SCHEMA` names its version. A field may be added within a
-version; one that changes its meaning changes the version.
+docs/report.schema.json is the published form of `Report.to_json`; `SCHEMA` names its version. A field may be
+added within a version; one that changes its meaning changes the version.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Report:
     senders: list[dict[str, Any]]
     """By sender: name, slots, sent, failed, send_time_s."""
     balanced: bool
-    """Whether produced = sent + failed + dead (+ unsettled, when the run ended early) and the broker's accounts agree."""
+    """Whether produced = sent + failed + dead (+ unsettled, when it ended early) and the broker's accounts agree."""
     interrupted: bool = False
     problems: list[str] = field(default_factory=list)
     """What went wrong, in the order in which it was noticed."""
@@ -128,8 +128,8 @@ def make_report(
 ) -> Report:
     """Reckon a report from the collector's last answer ("all").
 
-    `started_at` is when the first process was started (monotonic clock). When the broker was lost, what it had queued and in
-    flight is gone and counts as lost.
+    `started_at` is when the first process was started (monotonic clock). When the broker was lost, what it had
+    queued and in flight is gone and counts as lost.
     """
     view = View.of(answer, 0.0)
     totals = answer.get("totals", {})

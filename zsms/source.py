@@ -1,7 +1,7 @@
 """Where messages come from: random ones, as columns, a pure function of a seed.
 
-Messages are made in blocks of `BLOCK`, each by a generator of its own seeded with (seed, block). So message k is the same
-whatever sizes it is asked for in, and however many producers share the work.
+Messages are made in blocks of `BLOCK`, each by a generator of its own seeded with (seed, block). So message k
+is the same whatever sizes it is asked for in, and however many producers share the work.
 
     recipients  uint64[n]   "+", then the prefix, then uniform digits, as an integer
     lengths     uint16[n]   UTF-8 bytes of each text
@@ -79,8 +79,9 @@ class RandomSource:
     ) -> None:
         """`total` messages (None: without end), of which this source makes share `i` of `k`.
 
-        Texts have `min_length` to `max_length` characters of `alphabet`, numbers have `digits` digits beginning with one of
-        `prefixes`; lengths, characters, prefixes and digits are independent and uniform. Raises UsageError.
+        Texts have `min_length` to `max_length` characters of `alphabet`, numbers have `digits` digits beginning
+        with one of `prefixes`; lengths, characters, prefixes and digits are independent and uniform. Raises
+        UsageError.
         """
         index, parts = share
         if not 0 <= index < parts:

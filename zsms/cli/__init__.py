@@ -72,8 +72,8 @@ Examples:
 def cli() -> None:
     """Simulate, measure and plan the sending of very many SMS alerts on a ZeroMQ mesh.
 
-    Producers make messages and push them to a broker; the broker balances them over senders, whose slots each send one
-    message at a time by sleeping; every process reports to a stats collector, which answers monitors.
+    Producers make messages and push them to a broker; the broker balances them over senders, whose slots each
+    send one message at a time by sleeping; every process reports to a stats collector, which answers monitors.
     """
 
 

@@ -226,7 +226,7 @@ def make_source(
     *,
     messages: int,
     share: tuple[int, int],
-    input: str | None,
+    input: str | None,  # noqa: A002  # the option's name
     skip_bad_rows: bool,
     min_length: int,
     max_length: int,

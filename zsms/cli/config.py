@@ -9,8 +9,8 @@
     senders = 2
     mean = 0.2
 
-The order is command line, environment, file, default. A key that no option has is an error that names it and the nearest
-one that there is.
+The order is command line, environment, file, default. A key that no option has is an error that names it and
+the nearest one that there is.
 """
 
 from __future__ import annotations

@@ -57,8 +57,8 @@ def command(
 ) -> int:
     """Run a whole mesh on this machine: broker, collector, producers and senders, each a process.
 
-    It shows its progress on stderr, ends when every message is settled, and prints a summary. Ctrl-C drains first. Exits with 0
-    when the ledger balances and nothing is left, 1 when not, 130 when it was interrupted.
+    It shows its progress on stderr, ends when every message is settled, and prints a summary. Ctrl-C drains
+    first. Exits with 0 when the ledger balances and nothing is left, 1 when not, 130 when it was interrupted.
     """
     from dataclasses import fields
 
@@ -74,7 +74,7 @@ def command(
     limits = BrokerLimits(**{f.name: options.pop(f.name) for f in fields(BrokerLimits)})
     group = SenderGroup(**{f.name: options.pop(f.name) for f in fields(SenderGroup) if f.name in options})
     groups = _groups(ctx.meta.get(GROUPS), group, f"{config}: [[run.groups]]")
-    with _output(json_path) as write, Progress(quiet) as progress:
+    with _Output(json_path) as write, Progress(quiet) as progress:
         mesh = Mesh(
             MeshConfig(
                 messages=messages,
@@ -100,7 +100,7 @@ def command(
 
 
 def _groups(tables: Any, default: SenderGroup, where: str) -> tuple[SenderGroup, ...]:
-    """The file's groups of senders, each with the command's options for what it leaves out; or the one of the options."""
+    """The file's groups of senders, the command's options filling in what one leaves out; or one of the options."""
     from dataclasses import fields, replace
 
     if tables is None:
@@ -124,7 +124,7 @@ def _groups(tables: Any, default: SenderGroup, where: str) -> tuple[SenderGroup,
     return tuple(groups)
 
 
-class _output:  # noqa: N801  # used as a function
+class _Output:
     """Opens the report's file before the run, so that a path that can't be written is told before the work."""
 
     def __init__(self, path: str | None) -> None:
@@ -137,7 +137,7 @@ class _output:  # noqa: N801  # used as a function
         if self._path is None:
             return lambda text: None
         try:
-            self._file = open(self._path, "w", encoding="utf-8")  # noqa: SIM115  # closed in __exit__
+            self._file = open(self._path, "w", encoding="utf-8")  # closed in __exit__
         except OSError as error:
             raise UsageError(f"can't write the report to {self._path}: {error.strerror}") from None
         return self._file.write

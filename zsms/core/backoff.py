@@ -1,7 +1,8 @@
 """When a failed send is tried again: capped exponential backoff with full jitter.
 
-Before attempt k + 1 a message waits a uniform time from 0 to ``min(cap, base * 2**(k - 1))`` seconds. (M. Brooker, "Exponential
-backoff and jitter", AWS Architecture Blog, 2015: full jitter spreads the retries of a common failure best.)
+Before attempt k + 1 a message waits a uniform time from 0 to ``min(cap, base * 2**(k - 1))`` seconds. (M.
+Brooker, "Exponential backoff and jitter", AWS Architecture Blog, 2015: full jitter spreads the retries of a common
+failure best.)
 """
 
 from __future__ import annotations

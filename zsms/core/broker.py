@@ -511,10 +511,10 @@ class BrokerCore:
 class Steady:
     """Throughput while the queue was not empty, without the ramp.
 
-    All slots begin together, so in the first moments nothing is done. After t seconds m(t) ~ t / mean + (c**2 - 1) / 2
-    sends a slot are done, c being the sd over the mean (D. R. Cox, "Renewal theory", 1962). For sends that vary little that is
-    half a send less than t / mean; opening the window when half a send a slot is done takes just that out, and for
-    exponential sends (c = 1), which have no ramp, it takes nothing out.
+    All slots begin together, so in the first moments nothing is done. After t seconds m(t) ~ t / mean + (c**2 -
+    1) / 2 sends a slot are done, c being the sd over the mean (D. R. Cox, "Renewal theory", 1962). For sends
+    that vary little that is half a send less than t / mean; opening the window when half a send a slot is done
+    takes just that out, and for exponential sends (c = 1), which have no ramp, it takes nothing out.
     """
 
     def __init__(self) -> None:

@@ -7,8 +7,8 @@
     gamma        mean, sd
     weibull      mean, sd
 
-The moments become the usual parameters by the textbook identities (N. L. Johnson, S. Kotz, N. Balakrishnan, "Continuous
-Univariate Distributions", vol. 1, 1994); Weibull's shape has no closed form and is found by bisection.
+The moments become the usual parameters by the textbook identities (N. L. Johnson, S. Kotz, N. Balakrishnan,
+"Continuous Univariate Distributions", vol. 1, 1994); Weibull's shape has no closed form and is found by bisection.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     accepted = sent + failed + dead + queued + in_flight        at every moment
 
-`queued` counts those that wait, for a sender or for their next attempt. `sent`, `failed` and `dead` only grow. A message
-moves between the columns, in the one place that decides, and nothing is written down twice.
+`queued` counts those that wait, for a sender or for their next attempt. `sent`, `failed` and `dead` only grow.
+A message moves between the columns, in the one place that decides, and nothing is written down twice.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """When the messages of an open-loop producer are due.
 
-Message k is due at ``t0 + k / rate``, whatever became of the messages before it. A producer that was held up makes the late
-ones at once and keeps their due times, so that a stall shows in their total times (the "coordinated omission" of
-G. Tene, "How not to measure latency", is to leave that out).
+Message k is due at ``t0 + k / rate``, whatever became of the messages before it. A producer that was held up
+makes the late ones at once and keeps their due times, so that a stall shows in their total times (the
+"coordinated omission" of G. Tene, "How not to measure latency", is to leave that out).
 """
 
 from __future__ import annotations

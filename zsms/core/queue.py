@@ -1,7 +1,7 @@
 """The broker's queue: lots that are ready, first in first out, divisible anywhere.
 
-Only the front lot is ever partly gone, so its position is one integer and a division copies nothing. A lot's bytes count
-until all of it has left, because its parts share its memory.
+Only the front lot is ever partly gone, so its position is one integer and a division copies nothing. A lot's
+bytes count until all of it has left, because its parts share its memory.
 """
 
 from __future__ import annotations

@@ -8,11 +8,11 @@
     renew()                         the broker gave this session up: begin another
 
 Credit is absolute and cumulative, in messages of this session: ``settled + slots + prefetch``. So the sender never
-holds more than its slots and its prefetch, and a repeated or lost frame of credit does no harm. A slot that is busy with
-a message of an earlier session is no credit.
+holds more than its slots and its prefetch, and a repeated or lost frame of credit does no harm. A slot that is
+busy with a message of an earlier session is no credit.
 
-A handle is ``epoch << 48 | number``: `epoch` counts the sessions of this sender. Messages of a session that was given up
-go on being sent in their slots and are acknowledged to it, late; the broker counts those as duplicates.
+A handle is ``epoch << 48 | number``: `epoch` counts the sessions of this sender. Messages of a session that was
+given up go on being sent in their slots and are acknowledged to it, late; the broker counts those as duplicates.
 """
 
 from __future__ import annotations

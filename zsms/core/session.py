@@ -1,8 +1,9 @@
 """What one sender holds, as the broker sees it.
 
 A session numbers the messages it was granted 0, 1, 2, ... whatever producers they came from, and a sender
-acknowledges by these numbers. So a sender can't name what another one holds, a message is in flight in at most one place,
-and "settled once" needs no memory of messages gone by: one byte for each number in the window tells whether it is open.
+acknowledges by these numbers. So a sender can't name what another one holds, a message is in flight in at most one
+place, and "settled once" needs no memory of messages gone by: one byte for each number in the window tells whether it
+is open.
 
       low                        granted          limit
        |  0 1 1 0 0 1 1 1 1 1 1 1 |  ............. |
@@ -200,7 +201,7 @@ class Session:
         low = self._ends[first - 1]
         self._head += low - self._low
         self._low = low
-        if first > 64 and first > len(pieces) // 2 or first == len(pieces):
+        if (first > 64 and first > len(pieces) // 2) or first == len(pieces):
             del pieces[:first]
             del self._ends[:first]
             first = 0

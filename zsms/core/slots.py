@@ -3,8 +3,8 @@
     start(handles, ages, now)     that many free slots begin to send
     advance(now) -> Finished      those whose time is up, sent or failed; their slots are free again
 
-A handle is whatever uint64 the caller knows a message by. No slot has a number: free slots are alike, so a count is all
-there is to keep of them, and a busy slot is one entry of the timing wheel:
+A handle is whatever uint64 the caller knows a message by. No slot has a number: free slots are alike, so a
+count is all there is to keep of them, and a busy slot is one entry of the timing wheel:
 
     word 0   the handle
     word 1   two float32: the age of the message when its slot began, and how long it was asked to sleep (its sign

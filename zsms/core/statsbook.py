@@ -27,7 +27,7 @@ class StatsBook:
         """Snapshots older than what was known."""
 
     def put(self, snapshot: Snapshot, now: float) -> bool:
-        """Take a snapshot in; False when it is older than what is known. ValueError when there are too many processes."""
+        """Take a snapshot in; False when it is older than what is known. Raises ValueError past `MAX_PROCESSES`."""
         key = (snapshot.role, snapshot.name)
         known = self._newest.get(key)
         if known is None:

@@ -5,9 +5,9 @@
 
 Time is cut into ticks of `tick` seconds, and an entry belongs to the tick nearest to the time it asked for: it comes
 out at most half a tick early or late, plus the caller's own lateness, and on average not at all. Adding n entries
-sorts them by tick once and cuts them into one piece a tick, so the cost a message is that of a small-integer sort, and
-the number of Python statements is that of the ticks touched. (Hashed wheels: G. Varghese and T. Lauck, "Hashed and
-hierarchical timing wheels", 1987. Here the hash is a dict, so there is no horizon.)
+sorts them by tick once and cuts them into one piece a tick, so the cost a message is that of a small-integer
+sort, and the number of Python statements is that of the ticks touched. (Hashed wheels: G. Varghese and T.
+Lauck, "Hashed and hierarchical timing wheels", 1987. Here the hash is a dict, so there is no horizon.)
 """
 
 from __future__ import annotations

@@ -5,8 +5,9 @@
     role.start(); role.stop(); role.join()
     await role.serve()              from a coroutine; cancelling it stops the role
 
-`stop()` may be called from any thread and from a signal handler. The first call asks the role to drain, a second one to
-leave at once. A role touches no global state: no logging configuration, no signal handlers, and no context of yours is closed.
+`stop()` may be called from any thread and from a signal handler. The first call asks the role to drain, a
+second one to leave at once. A role touches no global state: no logging configuration, no signal handlers, and
+no context of yours is closed.
 
 Sockets are made and used in the thread that runs the role, because a ZeroMQ socket belongs to one thread.
 """
@@ -69,7 +70,8 @@ class Role:
         context: zmq.Context[Any] | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
-        """`name` (the same over restarts) defaults to role, host and pid; `stats` is the collector's endpoint, or None.
+        """`name` (the same over restarts) defaults to role, host and pid; `stats` is the collector's endpoint,
+        or None.
 
         `drain_timeout` is how long (seconds) a stop may take before the role leaves all the same. Raises UsageError.
         """
@@ -146,7 +148,7 @@ class Role:
             self.log.exception("%s failed", self.name)
 
     def stop(self) -> None:
-        """Ask the role to drain and leave; asked again, it leaves at once. From any thread, and from a signal handler."""
+        """Ask the role to drain and leave; asked again, it leaves at once. From any thread or signal handler."""
         self._stops += 1
         self.wake()
 

@@ -1,8 +1,8 @@
 """The broker role: PULL for batches, ROUTER for everything else, around :class:`zsms.core.broker.BrokerCore`.
 
-The loop: wait; read what the peers say; read batches unless the queue is full; look at the time; grant; confirm; publish.
-Reading comes before judging, so that after a pause of its own the broker sees the words that waited before it calls
-anyone silent.
+The loop: wait; read what the peers say; read batches unless the queue is full; look at the time; grant;
+confirm; publish. Reading comes before judging, so that after a pause of its own the broker sees the words that
+waited before it calls anyone silent.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import zmq
 
-from zsms.core.broker import BrokerCore, BrokerLimits, Granted, Put
+from zsms.core.broker import BrokerCore, BrokerLimits, Put
 from zsms.core.snapshot import Snapshot
 from zsms.errors import WireError
 from zsms.message import Batch
@@ -74,7 +74,8 @@ class Broker(Role):
         return str(self._endpoint)
 
     def _open(self) -> None:
-        # ROUTER's mark is for each peer. A sender can't be owed more frames than messages, so its credit is the real bound.
+        # ROUTER's mark is for each peer. A sender can't be owed more frames than messages, so its credit is the
+        # real bound.
         self._pull, self._router, self._endpoint = self._sockets.bind_pair(
             (zmq.PULL, zmq.ROUTER), self._bind, "--bind", hwm=(8, 20_000)
         )

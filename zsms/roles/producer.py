@@ -51,9 +51,10 @@ class Producer(Role):
     ) -> None:
         """`source` says which messages, by default `messages` random ones that `seed` makes repeatable.
 
-        `rate` is the open-loop arrival rate in messages a second; None makes them as fast as the window allows. `batch` is
-        the most messages in a frame, `window` the most that may be unconfirmed, `resend_after` the seconds without a confirm
-        after which they are pushed again. `common` are the options of :class:`Role`. Raises UsageError.
+        `rate` is the open-loop arrival rate in messages a second; None makes them as fast as the window allows.
+        `batch` is the most messages in a frame, `window` the most that may be unconfirmed, `resend_after` the
+        seconds without a confirm after which they are pushed again. `common` are the options of :class:`Role`.
+        Raises UsageError.
         """
         super().__init__(**common)
         if rate is not None and not (isfinite(rate) and rate > 0):

@@ -1,7 +1,7 @@
 """The sender role: one session with the broker, and a transport that does the sending.
 
-The loop: wait for the next tick or frame; read grants; collect what is finished and acknowledge it; start what waits in
-the slots that are free; say the credit if nothing else said it.
+The loop: wait for the next tick or frame; read grants; collect what is finished and acknowledge it; start what
+waits in the slots that are free; say the credit if nothing else said it.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class Sender(Role):
         """`concurrency` slots that sleep for a time drawn from `delay`, or call ``await send(message)``.
 
         `prefetch` is how many messages may wait beside those in slots, by default what the slots need in 20 ms.
-        `lease` (seconds) is how long a message may take here, 0 for the broker's own. `tick` (seconds) is the slots' clock.
-        `transport` replaces all that. `common` are the options of :class:`Role`. Raises UsageError.
+        `lease` (seconds) is how long a message may take here, 0 for the broker's own. `tick` (seconds) is the
+        slots' clock. `transport` replaces all that. `common` are the options of :class:`Role`. Raises UsageError.
         """
         super().__init__(**common)
         delay = delay or DelayModel()

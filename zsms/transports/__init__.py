@@ -1,7 +1,7 @@
 """How a message is sent: the plug of the sender role.
 
-A transport owns a sender's slots. The role gives it messages for slots that are free and asks it what is finished; the
-transport never sees the broker, credit or acknowledgements.
+A transport owns a sender's slots. The role gives it messages for slots that are free and asks it what is
+finished; the transport never sees the broker, credit or acknowledgements.
 """
 
 from __future__ import annotations
