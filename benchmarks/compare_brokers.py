@@ -28,10 +28,11 @@ The terms, the same for everyone:
   Redis lists are the exception to the second term: a pop forgets the message, nothing is
   acknowledged.
 
-Every broker gets the client that suits it best. A Python client library would be what is measured:
-redis-py reached a third, pika a quarter and nats-py a thirteenth of what the brokers do here. So the
-clients are plain sockets that write frames encoded beforehand, keep two batches on the way, and read
-replies in bulk. Their messages are ready-made, while zsms makes a new random text for each one.
+Every broker gets the client that suits it best. With a Python client library, that library would be what is
+measured: redis-py, pika and nats-py reached a third, a quarter and a thirteenth of what their brokers do here. So
+the clients are plain sockets that write frames encoded beforehand, keep two batches on the way, and read replies in
+bulk; the batch sizes are those that did best. Their messages are ready-made, while zsms makes a new random text for
+each one.
 
 Each server is started on a free loopback port with a folder and a configuration of its own, and is
 stopped at the end. Needs Linux or another POSIX system and nothing but Python.
@@ -68,6 +69,7 @@ from typing import Any, ClassVar
 HOST = "127.0.0.1"
 SIZE = 120
 PAYLOAD = (b"Evacuate now: the river rises. " * 4)[:SIZE]
+ROUND = 10_000  # runs are multiples of it, and every system's batch divides it
 MOST_MESSAGES = 3_000_000  # a backlog of so many fits in 1 GiB of any of the brokers
 START_TIMEOUT_S = 60.0
 STALL_TIMEOUT_S = 20.0  # a reply that takes longer is an error, not a slow broker
@@ -81,7 +83,7 @@ class BrokerError(Exception):
 
 
 class Wire:
-    """One TCP connection, read by lines or by bytes in bulk."""
+    """One TCP connection, read by lines or by bytes in bulk; closed when it is dropped."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection((HOST, port), timeout=STALL_TIMEOUT_S)
@@ -102,7 +104,7 @@ class Wire:
 
     def read(self, size: int) -> bytes:
         """Exactly ``size`` bytes."""
-        data = self._file.read(size)
+        data: bytes = self._file.read(size)
         if len(data) < size:
             raise BrokerError("the broker closed the connection")
         return data
@@ -144,7 +146,7 @@ class System(ABC):
     title: ClassVar[str]
     executable: ClassVar[str]
     package: ClassVar[str]
-    version_command: ClassVar[tuple[str, ...]]
+    version_flag: ClassVar[str] = "--version"
     terms: ClassVar[Terms]
     batch: ClassVar[int] = 1000
 
@@ -156,6 +158,11 @@ class System(ABC):
     def environment(self, folder: Path, port: int) -> Iterator[dict[str, str]]:
         """The server's environment, and whatever has to run beside it."""
         yield {**os.environ, "HOME": str(folder)}
+
+    def version(self, executable: str, log: Path) -> str:
+        """What the server says of its version, in some words or other."""
+        command = [executable, self.version_flag]
+        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False).stdout
 
     def prepare(self, port: int) -> None:  # noqa: B027 - a broker may need nothing
         """Make the queue anew and empty."""
@@ -187,7 +194,6 @@ class Redis(System):
 
     executable = "redis-server"
     package = "redis-server"
-    version_command = ("redis-server", "--version")
 
     def command(self, executable: str, folder: Path, port: int) -> list[str]:
         config = folder / "redis.conf"
@@ -254,6 +260,7 @@ class RedisLists(Redis):
     name = "redis-lists"
     title = "Redis lists"
     terms = Terms("memory", "by the batch", "no (a pop forgets)")
+    batch = 5000
 
     def produce(self, port: int, messages: int, go: Go) -> None:
         wire = Wire(port)
@@ -321,7 +328,7 @@ class Nats(System):
 
     executable = "nats-server"
     package = "nats-server"
-    version_command = ("nats-server", "--version")
+    batch = 5000
     storage: ClassVar[str]
 
     def command(self, executable: str, folder: Path, port: int) -> list[str]:
@@ -404,6 +411,8 @@ def method(channel: int, klass: int, number: int, arguments: bytes = b"") -> byt
 
 NO_TABLE = b"\0\0\0\0"
 QUEUE = b"\0\0" + short_string("q")
+# A header with one property, the delivery mode, which is 1 (not to be kept on disk), and a body.
+CONTENT = frame(2, 1, struct.pack(">HHQHB", 60, 0, SIZE, 0x1000, 1)) + frame(3, 1, PAYLOAD)
 
 
 class AmqpWire(Wire):
@@ -414,12 +423,9 @@ class AmqpWire(Wire):
         login = b"\0guest\0guest"
         self.send(b"AMQP\0\0\x09\x01")
         self.expect(10, 10)
-        self.send(
-            method(
-                *(0, 10, 11),
-                NO_TABLE + short_string("PLAIN") + struct.pack(">I", len(login)) + login + short_string("en_US"),
-            )
-        )
+        response = struct.pack(">I", len(login)) + login
+        start_ok = NO_TABLE + short_string("PLAIN") + response + short_string("en_US")
+        self.send(method(0, 10, 11, start_ok))
         self.expect(10, 30)
         self.send(method(0, 10, 31, struct.pack(">HIH", 1, 1 << 17, 0)))  # no heartbeats
         self.call(method(0, 10, 40, short_string("/") + b"\0\0"), 10, 41)
@@ -449,13 +455,16 @@ class RabbitMQ(System):
     title = "RabbitMQ"
     executable = "rabbitmq-server"
     package = "rabbitmq-server"
-    version_command = ("rabbitmqctl", "version")
     terms = Terms("memory", "each or cumulative", "cumulative")
     batch = 500
     unsettled = 2000  # most unconfirmed in the producer, and the consumer's prefetch
 
     def command(self, executable: str, folder: Path, port: int) -> list[str]:
         return [executable]
+
+    def version(self, executable: str, log: Path) -> str:
+        """From its banner: the program that tells it would start a port mapper for good."""
+        return log.read_text(errors="replace").partition("  RabbitMQ ")[2]
 
     @contextmanager
     def environment(self, folder: Path, port: int) -> Iterator[dict[str, str]]:
@@ -464,9 +473,9 @@ class RabbitMQ(System):
         (folder / "empty.conf").touch()
         (folder / "plugins").write_text("[].\n")
         with ExitStack() as stack:
-            if epmd := find("epmd"):
-                command = [epmd, "-port", str(mapper), "-address", HOST]
-                stack.enter_context(running(command, dict(os.environ), folder, "epmd", mapper))
+            # Without one the server would start it, and it would stay for ever.
+            command = [find("epmd") or "epmd", "-port", str(mapper), "-address", HOST]
+            stack.enter_context(running(command, dict(os.environ), folder, "epmd", mapper))
             yield {
                 **os.environ,
                 "HOME": str(folder),
@@ -494,10 +503,8 @@ class RabbitMQ(System):
     def produce(self, port: int, messages: int, go: Go) -> None:
         wire = AmqpWire(port)
         wire.call(method(1, 85, 10, b"\0"), 85, 11)
-        transient = 0x1000, 1  # the header has a delivery mode, and it is 1
-        header = struct.pack(">HHQHB", 60, 0, SIZE, *transient)
         publish = method(1, 60, 40, b"\0\0" + short_string("") + short_string("q") + b"\0")
-        batch = (publish + frame(2, 1, header) + frame(3, 1, PAYLOAD)) * self.batch
+        batch = (publish + CONTENT) * self.batch
         published = confirmed = 0
         apart: set[int] = set()  # confirmed before one that was published earlier
         go()
@@ -518,20 +525,16 @@ class RabbitMQ(System):
     def consume(self, port: int, messages: int, go: Go) -> None:
         wire = AmqpWire(port)
         wire.call(method(1, 60, 10, struct.pack(">IHB", 0, self.unsettled, 0)), 60, 11)
-        tag = struct.pack(">Q", 1)
-        delivery = method(1, 60, 60, short_string("c") + tag + b"\0" + short_string("") + short_string("q"))
-        header = frame(2, 1, struct.pack(">HHQHB", 60, 0, SIZE, 0x1000, 1))
-        size, content = len(delivery), header + frame(3, 1, PAYLOAD)
-        size += len(content)  # deliveries are equally long: read a batch of them at once
-        where = delivery.index(tag) - size  # of the last delivery's tag, from the batch's end
+        # Deliveries are equally long, so a batch of them is read at once: method, header, body.
+        tag, names = struct.pack(">Q", 1), short_string("") + short_string("q")
+        deliver = method(1, 60, 60, short_string("c") + tag + b"\0" + names)
+        size = len(deliver) + len(CONTENT)
+        where = deliver.index(tag) - size  # of the last delivery's tag, from the batch's end
         go()
-        wire.call(
-            method(1, 60, 20, QUEUE + short_string("c") + b"\0" + NO_TABLE),
-            *(60, 21),
-        )
+        wire.call(method(1, 60, 20, QUEUE + short_string("c") + b"\0" + NO_TABLE), 60, 21)
         for _ in range(messages // self.batch):
             data = wire.read(size * self.batch)
-            expect(data.count(content) == self.batch, "the payload", data)
+            expect(data.count(CONTENT) == self.batch, "the payload", data)
             wire.send(method(1, 60, 80, data[where : where + len(tag)] + b"\1"))
         # The channel closes after what was sent on it: the answer says that all were acknowledged.
         wire.call(method(1, 20, 40, b"\0\0" + short_string("") + b"\0\0\0\0"), 20, 41)
@@ -551,7 +554,7 @@ class Beanstalkd(System):
     title = "beanstalkd"
     executable = "beanstalkd"
     package = "beanstalkd"
-    version_command = ("beanstalkd", "-v")
+    version_flag = "-v"
     terms = Terms("memory", "each, its id", "each, by id")
     batch = 100
 
@@ -600,8 +603,9 @@ ZSMS_CONCURRENCY = 100_000
 
 
 def find(executable: str) -> str | None:
-    """Where a program is; Debian's own folders first, because some of its wrappers switch the user."""
-    return shutil.which(executable, path=os.pathsep.join(SERVER_FOLDERS)) or shutil.which(executable)
+    """Where a program is; a package's own folder first, as Debian's wrapper of RabbitMQ changes the user."""
+    folders = os.pathsep.join([*SERVER_FOLDERS, os.environ.get("PATH", os.defpath)])
+    return shutil.which(executable, path=folders)
 
 
 def free_port() -> int:
@@ -650,21 +654,12 @@ def running(command: list[str], environment: dict[str, str], folder: Path, name:
             process.wait()
 
 
-def version(system: System) -> str:
-    """What the server says of itself, on one line; empty if it says nothing."""
-    command = [find(system.version_command[0]) or "", *system.version_command[1:]]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return " ".join(done.stdout.split())[:60]
-
-
 # Measuring
 
 
 def work(role: str, name: str, port: int, messages: int, barrier: Barrier, to: Connection) -> None:
     """A producer's or consumer's process: do the work and send back when it began and ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     began = 0.0
 
     def go() -> None:
@@ -689,22 +684,20 @@ def rate(system: System, port: int, messages: int, timeout_s: float) -> float:
     system.prepare(port)
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(2, timeout=30)
-    ends: list[Connection] = []
-    processes = []
-    for role in ("consume", "produce"):
-        here, there = context.Pipe(duplex=False)
-        process = context.Process(target=work, args=(role, system.name, port, messages, barrier, there), daemon=True)
-        process.start()
-        there.close()
-        ends.append(here)
-        processes.append(process)
-    times: list[tuple[float, float]] = []
+    processes, waiting, times = [], list[Connection](), list[tuple[float, float]]()
     try:
-        deadline, waiting = time.monotonic() + timeout_s, list(ends)
+        for role in ("consume", "produce"):
+            here, there = context.Pipe(duplex=False)
+            arguments = (role, system.name, port, messages, barrier, there)
+            processes.append(context.Process(target=work, args=arguments, daemon=True))
+            processes[-1].start()
+            there.close()
+            waiting.append(here)
+        deadline = time.monotonic() + timeout_s
         while waiting:
             ready = wait(waiting, timeout=max(0.0, deadline - time.monotonic()))
             if not ready:
-                raise BrokerError(f"not done within {timeout_s:.0f} s")
+                raise BrokerError(f"not done within {timeout_s:g} s")
             for end in ready:
                 assert isinstance(end, Connection)
                 waiting.remove(end)
@@ -715,9 +708,11 @@ def rate(system: System, port: int, messages: int, timeout_s: float) -> float:
                 if isinstance(said, str):
                     raise BrokerError(said)
                 times.append(said)
+        for process in processes:
+            process.join(timeout=10)
     finally:
         for process in processes:
-            process.kill() if waiting else process.join(timeout=10)
+            process.kill()
     if left := system.left(port):
         raise BrokerError(f"{left:,} messages were not acknowledged")
     return messages / (max(end for _, end in times) - min(began for began, _ in times))
@@ -759,10 +754,12 @@ def zsms_rate(messages: int, timeout_s: float) -> float:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise BrokerError(f"not done within {timeout_s:.0f} s") from None
+        raise BrokerError(f"not done within {timeout_s:g} s") from None
     if done.returncode:
         raise BrokerError(f"exit {done.returncode}: {done.stderr.strip()[-300:]}")
-    return float(json.loads(done.stdout)["throughput_per_s"])
+    report = json.loads(done.stdout)
+    expect(report["messages"]["sent"] == messages, f"{messages} messages sent", report["messages"])
+    return float(report["throughput_per_s"])
 
 
 @dataclass
@@ -787,9 +784,9 @@ class Row:
 def measure(row: Row, run: Callable[[int], float], options: argparse.Namespace) -> None:
     """Fill a row: a short run to warm up and to size the others, then the repeated ones."""
     say(f"{row.title}: warming up")
-    speed = run(options.messages or 20_000)
-    thousands = math.ceil(min(speed * options.seconds, MOST_MESSAGES) / 1000)
-    row.messages = options.messages or max(20, thousands) * 1000
+    speed = run(options.messages or 2 * ROUND)
+    rounds = math.ceil(min(speed * options.seconds, MOST_MESSAGES) / ROUND)
+    row.messages = options.messages or rounds * ROUND
     for number in range(1, options.repeats + 1):
         row.rates.append(run(row.messages))
         say(f"{row.title}: run {number} of {options.repeats}, {row.rates[-1]:,.0f} msg/s")
@@ -809,9 +806,11 @@ def measure_broker(system: System, options: argparse.Namespace) -> Row:
             command = system.command(executable, folder, port)
             say(f"{system.title}: starting")
             stack.enter_context(running(command, environment, folder, system.name, port))
-            row.version = version(system)
+            said = system.version(executable, folder / f"{system.name}.log")
+            if found := re.search(r"\d+(\.\d+)+", said):
+                row.version = f"{system.executable} {found[0]}"
             measure(row, lambda messages: rate(system, port, messages, options.timeout), options)
-    except (BrokerError, OSError) as error:
+    except (BrokerError, OSError, subprocess.TimeoutExpired) as error:
         row.problem = str(error)
     return row
 
@@ -871,7 +870,8 @@ def table(rows: list[Row]) -> str:
     lines = [line(cells[0]), line(rule), *map(line, cells[1:])] if measured else []
     lines += [f"{row.title}: not measured: {row.problem}" for row in rows if row.problem]
     lines += ["", f"{machine()}; {SIZE}-byte messages, one producer, one consumer."]
-    lines += [f"{row.title}: {row.version}" for row in measured if row.version]
+    if versions := dict.fromkeys(row.version for row in measured if row.version):
+        lines.append(", ".join(versions))
     return "\n".join(lines)
 
 
@@ -910,11 +910,11 @@ def as_json(rows: list[Row]) -> str:
     )
 
 
-def thousands(text: str) -> int:
-    """An argparse type: a positive multiple of 1,000, which every system's batch divides."""
+def whole_rounds(text: str) -> int:
+    """An argparse type: a positive multiple of ROUND."""
     number = int(text)
-    if number < 1000 or number % 1000:
-        raise argparse.ArgumentTypeError(f"{text} is not a multiple of 1000")
+    if number < ROUND or number % ROUND:
+        raise argparse.ArgumentTypeError(f"{text} is not a multiple of {ROUND}")
     return number
 
 
@@ -937,7 +937,7 @@ def main() -> int:
     add("--only", default=",".join(names), help="systems to measure, with commas [all]")
     add("--repeats", type=int, default=5, help="measured runs of each [%(default)s]")
     add("--seconds", type=positive, default=3.0, help="length of a run, about [%(default)s]")
-    add("--messages", type=thousands, help="messages a run, instead of --seconds")
+    add("--messages", type=whole_rounds, help="messages a run, instead of --seconds")
     add("--timeout", type=positive, default=120.0, help="seconds until a run failed [%(default)s]")
     add("--json", metavar="FILE", help="write the figures to a file too")
     options = parser.parse_args()

@@ -20,7 +20,7 @@ import numpy as np
 from zsms.errors import UsageError
 from zsms.message import LENGTH, MAX_TEXT_BYTES, TEXT, U8, U16, U64
 
-BLOCK = 8_192
+BLOCK = 16_384
 """Messages in a block; a producer that takes this many at a time gets whole blocks, without a copy."""
 
 DEFAULT_ALPHABET = "".join(map(chr, range(0x20, 0x60)))

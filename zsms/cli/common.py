@@ -127,7 +127,7 @@ message_options = together(
     click.option(
         "--rate", type=float, help="Open-loop arrival rate, messages a second.  [default: as fast as it goes]"
     ),
-    click.option("--batch", type=int, help="Most messages in a frame.  [default: 8192]"),
+    click.option("--batch", type=int, help="Most messages in a frame.  [default: 16384]"),
     click.option("--window", type=int, help="Most unconfirmed messages of a producer.  [default: 200000]"),
     click.option("--seed", type=int, help="Makes the run's random draws repeatable."),
 )

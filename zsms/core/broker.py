@@ -284,11 +284,14 @@ class BrokerCore:
         numbers = self._known(session, numbers)
         settled = session.settle(numbers)
         self.counters.duplicates += settled.repeated
-        for piece, part in settled.pieces:
-            account, count = piece.lot.account, len(part)
-            account.in_flight -= count
-            account.sent += count
         fresh = len(numbers) - settled.repeated
+        if session.account is not None:
+            session.account.in_flight -= fresh
+            session.account.sent += fresh
+        else:
+            for piece, count in zip(settled.pieces, settled.counts, strict=True):
+                piece.lot.account.in_flight -= count
+                piece.lot.account.sent += count
         session.sent += fresh
         self._finished(fresh, now)
 
@@ -296,18 +299,18 @@ class BrokerCore:
         numbers = self._known(session, numbers)
         settled = session.settle(numbers)
         self.counters.duplicates += settled.repeated
-        for piece, part in settled.pieces:
-            lot, count = piece.lot, len(part)
+        for piece, positions in settled.positions():
+            lot, count = piece.lot, len(positions)
             lot.account.in_flight -= count
             if lot.attempt < self.limits.max_attempts:
                 lot.account.queued += count
                 self.counters.retried += count
-                self.retries.add(lot, part - piece.base, now)
+                self.retries.add(lot, positions, now)
             elif self.limits.max_attempts == 1:
                 lot.account.failed += count
             else:
                 lot.account.dead += count
-                dead = Lot(lot.batch.take(part - piece.base), lot.account, lot.accepted, lot.attempt, lot.delivery)
+                dead = Lot(lot.batch.take(positions), lot.account, lot.accepted, lot.attempt, lot.delivery)
                 self._bury(dead, f"failed {lot.attempt} times")
         fresh = len(numbers) - settled.repeated
         session.failed += fresh

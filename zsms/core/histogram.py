@@ -54,22 +54,17 @@ class Histogram:
         return int(self.counts.sum())
 
     def record(self, values: F32) -> None:
-        """Record float32[n] durations in seconds; negative ones count as 0."""
+        """Record float32[n] durations in seconds; negative ones count in bucket 0."""
         if not len(values):
             return
-        index = values.view(np.int32) >> _SHIFT
-        index -= _LOWEST
-        # A negative float has its sign bit set, so its shifted bits are negative too and land in bucket 0.
-        np.clip(index, 0, BUCKETS - 1, out=index)
-        counts = np.bincount(index)
-        self.counts[: len(counts)] += counts
+        # Counted by the bits as they are, and cut to the range of the buckets afterwards: there are fewer counts.
+        counts = np.bincount(np.maximum(values, np.float32(0)).view(np.int32) >> _SHIFT)
+        self.counts[0] += counts[: _LOWEST + 1].sum()
+        middle = counts[_LOWEST + 1 : _HIGHEST + 1]
+        self.counts[1 : len(middle) + 1] += middle
+        self.counts[-1] += counts[_HIGHEST + 1 :].sum()
         self.sum += float(values.sum(dtype=np.float64))
         self.max = max(self.max, float(values.max()))
-
-    def record_weighted(self, values: F32, weights: npt.NDArray[np.int64]) -> None:
-        """Record values[i] weights[i] times: for durations that many messages share."""
-        for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
-            self.record_one(value, weight)
 
     def record_one(self, value: float, times: int = 1) -> None:
         """Record one duration, `times` times."""

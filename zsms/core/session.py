@@ -20,6 +20,7 @@ piece of a batch its memory goes.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -68,10 +69,21 @@ class Piece:
 class Settled:
     """What one column of an acknowledgement did."""
 
-    pieces: list[tuple[Piece, I64]]
-    """Each piece touched, with the positions in it that were closed, ascending."""
+    pieces: list[Piece]
+    """The pieces touched, oldest first."""
+    counts: list[int]
+    """How many numbers were closed in each."""
+    numbers: I64
+    """The numbers closed, ascending: those of the first piece, those of the second, ..."""
     repeated: int
     """Numbers that were closed before."""
+
+    def positions(self) -> Iterator[tuple[Piece, I64]]:
+        """Each piece touched, with the positions in it that were closed."""
+        begin = 0
+        for piece, count in zip(self.pieces, self.counts, strict=True):
+            yield piece, self.numbers[begin : begin + count] - piece.base
+            begin += count
 
 
 class Session:
@@ -100,6 +112,8 @@ class Session:
         """Where `_low` stands in `_open`."""
         self._pieces: list[Piece] = []
         self._ends: list[int] = []
+        self.account: ProducerAccount | None = None
+        """The producer of every piece in the window, None when there are several."""
         self._first = 0
         """Pieces before this are settled and wait to be cut off."""
 
@@ -125,6 +139,10 @@ class Session:
     def grant(self, lot: Lot, now: float) -> Piece:
         """Append the lot to the window."""
         size = lot.size
+        if self._low == self.granted:
+            self.account = lot.account
+        elif self.account is not lot.account:
+            self.account = None
         tail = self._head + (self.granted - self._low)
         if tail + size > len(self._open):
             tail = self._make_room(size)
@@ -163,21 +181,20 @@ class Session:
         pieces = self.pieces()
         ends = np.array(self._ends[self._first :], dtype=np.int64)
         cuts = np.searchsorted(numbers, ends)
-        touched = np.flatnonzero(np.diff(cuts, prepend=0)).tolist()
-        bounds = cuts.tolist()
-        settled = []
-        for index in touched:
-            piece = pieces[index]
-            part = numbers[bounds[index - 1] if index else 0 : bounds[index]]
-            piece.open -= len(part)
-            settled.append((piece, part))
+        closed = cuts.copy()
+        closed[1:] -= cuts[:-1]
+        touched = np.flatnonzero(closed)
+        settled = Settled([pieces[i] for i in touched.tolist()], closed[touched].tolist(), numbers, repeated)
+        for piece, count in zip(settled.pieces, settled.counts, strict=True):
+            piece.open -= count
         self._move_up()
-        return Settled(settled, repeated)
+        return settled
 
     def _settle_few(self, numbers: list[int]) -> Settled:
         """`settle` for a handful: the same, without the arrays' overhead."""
         repeated = 0
-        settled: list[tuple[Piece, I64]] = []
+        settled: list[Piece] = []
+        closed: list[int] = []
         shift = self._head - self._low
         for number in numbers:
             if number < self._low or not self._open[number + shift]:
@@ -186,10 +203,11 @@ class Session:
             self._open[number + shift] = 0
             piece = self._pieces[bisect_right(self._ends, number, self._first)]
             piece.open -= 1
-            settled.append((piece, np.array([number], dtype=np.int64)))
+            settled.append(piece)
+            closed.append(number)
         self.in_flight -= len(settled)
         self._move_up()
-        return Settled(settled, repeated)
+        return Settled(settled, [1] * len(settled), np.array(closed, dtype=np.int64), repeated)
 
     def _move_up(self) -> None:
         """Let go of the oldest pieces that are wholly settled."""

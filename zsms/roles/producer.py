@@ -23,7 +23,7 @@ from zsms.roles.link import Link, refuse_parts
 from zsms.sockets import BROKER_PORT, DEFAULT_BROKER, Endpoint
 from zsms.source import Columns, RandomSource, Source
 
-BATCH_MESSAGES = 8_192
+BATCH_MESSAGES = 16_384
 """Messages in a batch, at most: one block of the random source."""
 WINDOW_MESSAGES = 200_000
 """Unconfirmed messages of a producer, at most."""
