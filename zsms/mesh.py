@@ -61,6 +61,7 @@ class SenderGroup:
     failure_rate: float = 0.0
     tick: float | None = None
     prefetch: int | None = None
+    ramp: float | None = None
 
     def check(self) -> None:
         """Raises UsageError for what can't be, before any process is started."""
@@ -284,7 +285,7 @@ class Mesh:
             group.failure_rate,
             "--seed",
             self.config.seed + number,
-            *_given(tick=group.tick, prefetch=group.prefetch, transport=self.config.transport),
+            *_given(tick=group.tick, prefetch=group.prefetch, ramp=group.ramp, transport=self.config.transport),
         ]
 
     def _start(self, role: str, name: str, options: list[Any]) -> None:

@@ -146,10 +146,15 @@ slot_options = together(
         "--failure-rate", type=float, default=0.0, show_default=True, help="Share of sends that fail, 0 to 1."
     ),
     click.option(
-        "--tick", type=float, help="Seconds between two looks at the slots.  [default: mean / 100, from 0.001 to 0.005]"
+        "--tick", type=float, help="Seconds between two looks at the slots.  [default: mean / 100, from 0.001 to 0.010]"
     ),
     click.option(
         "--prefetch", type=int, help="Messages to hold beside those in slots.  [default: what they send in 20 ms]"
+    ),
+    click.option(
+        "--ramp",
+        type=float,
+        help="Seconds over which a sender opens its slots.  [default: the mean from 100,000 slots on, else 0]",
     ),
     click.option(
         "--transport", metavar="MODULE:FUNCTION", help="Call `async def FUNCTION(message)` instead of sleeping."

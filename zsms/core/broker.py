@@ -28,6 +28,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -139,14 +140,14 @@ class BrokerCore:
         account = self.producers.get(producer)
         if account is not None and start < account.start:
             return None
+        if account is not None:
+            self.peers.pop(account.peer, None)
         if account is None or start > account.start:
             if account is not None:
                 self.closed_accounts.append(account)
                 self._note(now, "producer fenced", account.name, account.queued + account.in_flight)
             account = ProducerAccount(producer, start, name, peer, now, next=oldest)
             self.producers[producer] = account
-        else:
-            self.peers.pop(account.peer, None)
         account.peer, account.last_seen = peer, now
         self.peers[peer] = account
         return account
@@ -218,6 +219,8 @@ class BrokerCore:
             self.sessions[token] = session
             self._slots += slots
             self._note(now, "sender joined", name, 0)
+        elif join <= session.join:
+            return session  # of a connection that broke, and read after the join that followed
         else:
             try:
                 lots = session.rewind(received)
@@ -263,6 +266,7 @@ class BrokerCore:
             return session  # the sender sent it again after a reconnect, and it had arrived
         session.acked = number + 1
         session.limit = limit
+        base = min(base, session.granted)  # whatever is above is as unknown, and it fits an int64
         if len(sent):
             self._settle_sent(session, sent.astype(np.int64) + base, now)
         if len(failed):
@@ -332,6 +336,7 @@ class BrokerCore:
             known.last_seen = now
             if isinstance(known, Session):
                 known.reachable = True
+                self._stand_in_line(known)
         return known
 
     def left(self, peer: bytes, now: float) -> None:
@@ -356,6 +361,7 @@ class BrokerCore:
         lot = granted.session.undo()
         if lot is not None:
             self._requeue(lot)
+        self._stand_in_line(granted.session)  # the grant may have been all that it wanted
 
     # -- granting -------------------------------------------------------------------------------------------
 
@@ -430,9 +436,9 @@ class BrokerCore:
                 self._expire_leases(session, now)
 
     def _expire_leases(self, session: Session, now: float) -> None:
-        for piece in session.pieces():
-            if piece.granted_at + session.lease > now:
-                return  # the pieces stand in the order of their grants
+        # The pieces stand in the order of their grants. Newest first, as when a session ends.
+        expired = list(takewhile(lambda piece: piece.granted_at + session.lease <= now, session.pieces()))
+        for piece in reversed(expired):
             count = piece.open
             if count:
                 self._take_back(session, piece, now)

@@ -23,6 +23,9 @@ _HIGHEST = int(np.float32(2.0**17).view(np.int32)) >> _SHIFT
 BUCKETS = _HIGHEST - _LOWEST + 1
 """From under a microsecond (bucket 0, with zero and everything below) to above 36 hours (the last)."""
 
+_MOST_SECONDS = 1e30
+"""A sum that comes from elsewhere is below this, and each count below 2**48: merging thousands overflows nothing."""
+
 
 def _index(value: float) -> int:
     bits = int(np.float32(value).view(np.int32)) >> _SHIFT
@@ -122,10 +125,10 @@ class Histogram:
             index = np.frombuffer(body["i"], dtype="<u2")
             counts = np.frombuffer(body["n"], dtype="<u8").astype(np.int64)
             histogram.sum, histogram.max = float(body["sum"]), float(body["max"])
-            if len(index) != len(counts) or len(index) > BUCKETS or (counts < 0).any():
+            if len(index) != len(counts) or len(index) > BUCKETS or (counts >> 48).any():
                 raise ValueError("index and counts disagree")
-            if not (np.isfinite(histogram.sum) and np.isfinite(histogram.max)):
-                raise ValueError("sum or max is not finite")
+            if not (abs(histogram.sum) < _MOST_SECONDS and abs(histogram.max) < _MOST_SECONDS):
+                raise ValueError("sum or max is out of all bounds")
             np.add.at(histogram.counts, index, counts)
         except (TypeError, KeyError, IndexError, ValueError) as error:
             raise ValueError(f"not a histogram: {error}") from None

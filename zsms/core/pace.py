@@ -21,7 +21,10 @@ class Pace:
 
     def due(self, made: int, now: float) -> int:
         """How many messages are due now, of which `made` have been made."""
-        return max(0, self._made_before + floor((now - self._origin) * self.rate + 1e-9) + 1 - made)
+        count = self._made_before + floor((now - self._origin) * self.rate) + 1
+        if self.time_of(count) <= now:  # the product was rounded down: a caller that waited for just then gets it
+            count += 1
+        return max(0, count - made)
 
     def time_of(self, index: int) -> float:
         """When message `index` is due."""

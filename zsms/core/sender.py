@@ -6,8 +6,9 @@
     take(most) -> [waiting]         messages for that many free slots
     finished(sent, failed)->[frame] their slots are done: acknowledgements, with the new credit
     renew()                         the broker gave this session up: begin another
+    look(now)                       time passes: open more slots, while they are being ramped up
 
-Credit is absolute and cumulative, in messages of this session: ``settled + slots + prefetch``. So the sender never
+Credit is absolute and cumulative, in messages of this session: ``settled + open slots + prefetch``. So the sender never
 holds more than its slots and its prefetch, and a repeated or lost frame of credit does no harm. A slot that is
 busy with a message of an earlier session is no credit.
 
@@ -33,6 +34,10 @@ _EPOCH_SHIFT = 48
 _EPOCH = np.uint64(_EPOCH_SHIFT)
 _NUMBER_MASK = np.uint64((1 << _EPOCH_SHIFT) - 1)
 _NOTHING = np.zeros(0, dtype=np.uint32)
+
+
+RAMP_STEPS = 100
+"""In how many steps, about, a ramp opens the slots."""
 
 
 class AckFrame(NamedTuple):
@@ -104,10 +109,17 @@ class _Session:
 class SenderCore:
     """The sender's half of credit and acknowledgement, for one broker."""
 
-    def __init__(self, slots: int, prefetch: int, seed: int | None = None) -> None:
-        """`slots` and `prefetch` in messages. The seed only draws the sessions' tokens."""
+    def __init__(self, slots: int, prefetch: int, seed: int | None = None, ramp: float = 0.0) -> None:
+        """`slots` and `prefetch` in messages. The seed only draws the sessions' tokens.
+
+        The slots are opened evenly over the first `ramp` seconds. Slots that begin together end together, and a
+        million at once is a burst that no machine serves in time.
+        """
         self.slots = slots
         self.prefetch = prefetch
+        self.open_slots = 0 if ramp else slots
+        self._ramp = ramp
+        self._ramp_began: float | None = None
         self.draining = False
         """Ask for nothing more."""
         self.waiting_messages = 0
@@ -179,6 +191,16 @@ class SenderCore:
         while unacked and unacked[0].number < acked:
             unacked.popleft()
 
+    def look(self, now: float) -> float | None:
+        """Open the slots that are due to open; returns when there will be more, None when all are open."""
+        if self.open_slots == self.slots:
+            return None
+        if self._ramp_began is None:
+            self._ramp_began = now
+        elapsed = now - self._ramp_began
+        self.open_slots = min(self.slots, int(self.slots * elapsed / self._ramp) + 1)
+        return now + self._ramp / RAMP_STEPS
+
     # -- messages in ------------------------------------------------------------------------------------------
 
     def granted(
@@ -230,7 +252,7 @@ class SenderCore:
         if self.draining:
             return session.received
         elsewhere = self.in_slots - session.in_slots
-        return session.settled + max(self.slots - elsewhere, 0) + self.prefetch
+        return session.settled + max(self.open_slots - elsewhere, 0) + self.prefetch
 
     def finished(self, sent: U64, failed: U64) -> list[AckFrame]:
         """Slots are done with these handles (uint64, any order): the frames that say so."""

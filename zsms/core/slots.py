@@ -64,8 +64,8 @@ class SendTimes:
 
 
 def auto_tick(mean: float) -> float:
-    """A tick for sends of this mean: a hundredth of it, from 1 to 5 milliseconds."""
-    return min(max(mean / 100, 0.001), 0.005)
+    """A tick for sends of this mean: a hundredth of it, from 1 to 10 milliseconds."""
+    return min(max(mean / 100, 0.001), 0.010)
 
 
 class Slots:

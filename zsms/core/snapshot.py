@@ -6,11 +6,18 @@ Counters only grow and can be added up over processes and over starts. Gauges sa
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 from zsms.core.histogram import Histogram
 
 ROLES = ("broker", "producer", "sender")
+MAX_FIGURES = 128
+"""Most counters, gauges, histograms and events of one process."""
+MAX_NAME = 1_024
+"""Longest name, of a process or of a figure, in characters."""
+MAX_COUNT = 2**62
+"""Counters are below this, and their sums are cut here."""
 
 
 @dataclass(slots=True)
@@ -58,21 +65,23 @@ class Snapshot:
         """The snapshot that `to_wire` described. Raises ValueError for anything else."""
         try:
             snapshot = cls(
-                role=_typed(body["role"], str),
-                name=_typed(body["name"], str),
+                role=_name(body["role"]),
+                name=_name(body["name"]),
                 start=_typed(body["start"], int),
                 seq=_typed(body["seq"], int),
-                host=_typed(body["host"], str),
+                host=_name(body["host"]),
                 pid=_typed(body["pid"], int),
-                state=_typed(body["state"], str),
-                interval=_typed(body["interval"], float),
-                counters={k: _typed(v, int) for k, v in _typed(body["counters"], dict).items()},
-                gauges={k: float(_typed(v, int, float)) for k, v in _typed(body["gauges"], dict).items()},
-                histograms={k: Histogram.from_wire(v) for k, v in _typed(body["histograms"], dict).items()},
-                events=_typed(body["events"], list),
+                state=_name(body["state"]),
+                interval=_finite(_typed(body["interval"], float)),
+                counters={_name(k): _counted(v) for k, v in _figures(body["counters"], dict).items()},
+                gauges={_name(k): _finite(v) for k, v in _figures(body["gauges"], dict).items()},
+                histograms={_name(k): Histogram.from_wire(v) for k, v in _figures(body["histograms"], dict).items()},
+                events=[_event(*_typed(event, list)) for event in _figures(body["events"], list)],
             )
         except KeyError as error:
             raise ValueError(f"a snapshot without {error}") from None
+        except TypeError:
+            raise ValueError("an event is [seconds, kind, subject, messages]") from None
         if snapshot.role not in ROLES:
             raise ValueError(f"a snapshot of the role {snapshot.role[:40]!r}")
         return snapshot
@@ -82,3 +91,34 @@ def _typed(value: Any, *types: type) -> Any:
     if type(value) not in types:
         raise ValueError(f"{type(value).__name__} where {types[0].__name__} belongs")
     return value
+
+
+def _figures(value: Any, kind: type) -> Any:
+    if len(_typed(value, kind)) > MAX_FIGURES:
+        raise ValueError(f"{len(value)} figures of one kind, over {MAX_FIGURES}")
+    return value
+
+
+def _name(value: Any) -> str:
+    name: str = _typed(value, str)
+    if len(name) > MAX_NAME:
+        raise ValueError(f"a name of {len(name)} characters, over {MAX_NAME}")
+    return name
+
+
+def _counted(value: Any) -> int:
+    count: int = _typed(value, int)
+    if not 0 <= count < MAX_COUNT:
+        raise ValueError(f"a count of {count}")
+    return count
+
+
+def _finite(value: Any) -> float:
+    number = float(_typed(value, int, float))
+    if not isfinite(number):
+        raise ValueError(f"{number} where a figure belongs")
+    return number
+
+
+def _event(ago: Any, kind: Any, subject: Any, messages: Any) -> list[Any]:
+    return [_finite(ago), _name(kind), _name(subject), _counted(messages)]

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from zsms.core.histogram import Histogram
-from zsms.core.snapshot import Snapshot
+from zsms.core.snapshot import MAX_COUNT, MAX_FIGURES, Snapshot
 
-MAX_PROCESSES = 10_000
-"""Processes that are told apart; a snapshot of one more is refused."""
+MAX_PROCESSES = 4_000
+"""Processes that are told apart; a snapshot of one more is refused. An answer has a row for each, and
+`zsms.protocol.MAX_MAP_ITEMS` must be no lower."""
 
 
 class StatsBook:
@@ -46,9 +47,7 @@ class StatsBook:
 
     def _keep(self, snapshot: Snapshot) -> None:
         """Add an ended start to the past of its role."""
-        counters = self._past_counters.setdefault(snapshot.role, {})
-        for name, value in snapshot.counters.items():
-            counters[name] = counters.get(name, 0) + value
+        _add(self._past_counters.setdefault(snapshot.role, {}), snapshot.counters)
         _merge(self._past_histograms.setdefault(snapshot.role, {}), snapshot.histograms)
 
     def answer(self, what: str, now: float) -> dict[str, Any]:
@@ -60,9 +59,7 @@ class StatsBook:
         totals = {role: dict(counters) for role, counters in self._past_counters.items()}
         rows = []
         for snapshot, came in self._newest.values():
-            counters = totals.setdefault(snapshot.role, {})
-            for name, value in snapshot.counters.items():
-                counters[name] = counters.get(name, 0) + value
+            _add(totals.setdefault(snapshot.role, {}), snapshot.counters)
             row = snapshot.to_wire()
             del row["histograms"]
             row["age"] = now - came
@@ -85,6 +82,13 @@ class StatsBook:
         return merged
 
 
+def _add(into: dict[str, int], more: dict[str, int]) -> None:
+    for name, value in more.items():
+        if name in into or len(into) < MAX_FIGURES:
+            into[name] = min(into.get(name, 0) + value, MAX_COUNT)
+
+
 def _merge(into: dict[str, Histogram], more: dict[str, Histogram]) -> None:
     for name, histogram in more.items():
-        into.setdefault(name, Histogram()).merge(histogram)
+        if name in into or len(into) < MAX_FIGURES:
+            into.setdefault(name, Histogram()).merge(histogram)

@@ -15,6 +15,7 @@ Sockets are made and used in the thread that runs the role, because a ZeroMQ soc
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 import platform
@@ -30,6 +31,7 @@ import zmq
 from zsms.core.histogram import Histogram
 from zsms.core.snapshot import Snapshot
 from zsms.errors import UsageError, ZsmsError
+from zsms.protocol import MAX_STRING
 from zsms.roles.feed import Feed
 from zsms.sockets import STATS_PORT, Endpoint, Sockets
 
@@ -59,6 +61,7 @@ class Role:
     """The life of a role. Subclasses implement `_open`, `_step` and `_snapshot`."""
 
     role = "role"
+    _numbers = itertools.count(1)
 
     def __init__(
         self,
@@ -70,8 +73,8 @@ class Role:
         context: zmq.Context[Any] | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
-        """`name` (the same over restarts) defaults to role, host and pid; `stats` is the collector's endpoint,
-        or None.
+        """`name` (the same over restarts, and nobody else's) defaults to role, host, pid and a number; `stats` is the
+        collector's endpoint, or None.
 
         `drain_timeout` is how long (seconds) a stop may take before the role leaves all the same. Raises UsageError.
         """
@@ -79,11 +82,13 @@ class Role:
             raise UsageError(f"stats interval {stats_interval}: give seconds from 0.01 to 3600")
         if not 0 <= drain_timeout <= 86_400:
             raise UsageError(f"drain timeout {drain_timeout}: give seconds from 0 to 86400")
-        self.name = name or f"{self.role}-{platform.node()}-{os.getpid()}"
+        if name is not None and not 0 < len(name) <= MAX_STRING:
+            raise UsageError(f"a name of {len(name)} characters: give 1 to {MAX_STRING}")
+        self.name = name or self._default_name()
         self.log = logging.getLogger(f"zsms.{self.role}")
         self.refused_frames = 0
         self._stats = None if stats is None else Endpoint.parse(stats, STATS_PORT)
-        self._stats_interval = stats_interval
+        self._stats_interval = float(stats_interval)
         self._drain_timeout = drain_timeout
         self._context = context
         self._clock = clock
@@ -100,6 +105,11 @@ class Role:
         self._sockets: Sockets
         self._feed: Feed
         self._poller: zmq.Poller
+
+    def _default_name(self) -> str:
+        """Two roles of one process need two names: accounts and totals are kept by name."""
+        number = next(self._numbers)
+        return f"{self.role}-{platform.node()}-{os.getpid()}{f'-{number}' if number > 1 else ''}"
 
     # -- running ----------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ import zmq
 from zsms.core.pace import Pace
 from zsms.core.snapshot import Snapshot
 from zsms.core.window import Window
-from zsms.errors import UsageError, WireError
+from zsms.errors import UsageError, WireError, ZsmsError
 from zsms.message import MAX_BATCH_MESSAGES, Batch
 from zsms.protocol import Bye, Confirm, JoinProducer, Pong, Refused, Welcome, Who, encode_batch
 from zsms.roles.base import Role
@@ -143,8 +143,7 @@ class Producer(Role):
             case Who():
                 self._link.lost()
             case Refused():
-                self.log.error("%s: the broker refused: %s", self.name, frame.reason)
-                self.stop()
+                raise ZsmsError(f"{self.name}: the broker refused this producer: {frame.reason}")
             case Confirm() | Pong() | Bye():
                 pass
             case _:
@@ -202,7 +201,7 @@ class Producer(Role):
     def _push_frames(self) -> None:
         while (frame := self.window.next_frame()) is not None:
             try:
-                self._push.send(frame, zmq.NOBLOCK)
+                self._push.send(frame, zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 self._watch_push(True)
                 return

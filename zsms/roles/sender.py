@@ -29,6 +29,8 @@ from zsms.transports.simulated import SimulatedTransport
 _READ_AT_ONCE = 64
 PREFETCH_S = 0.02
 """The automatic prefetch covers this much time: a round trip to the broker on a busy machine."""
+RAMP_FROM = 100_000
+"""Slots from which on they are not all opened at once, unless asked for."""
 _BYE_S = 1.0
 """How long a goodbye waits for its answer."""
 
@@ -56,6 +58,7 @@ class Sender(Role):
         transport: Transport | None = None,
         prefetch: int | None = None,
         lease: float = 0.0,
+        ramp: float | None = None,
         seed: int | None = None,
         **common: Any,
     ) -> None:
@@ -63,7 +66,10 @@ class Sender(Role):
 
         `prefetch` is how many messages may wait beside those in slots, by default what the slots need in 20 ms.
         `lease` (seconds) is how long a message may take here, 0 for the broker's own. `tick` (seconds) is the
-        slots' clock. `transport` replaces all that. `common` are the options of :class:`Role`. Raises UsageError.
+        slots' clock. `ramp` is over how long (seconds) the slots are opened, by default their mean time from
+        `RAMP_FROM` slots on. `transport` replaces all that. `common` are the options of :class:`Role`.
+
+        Raises UsageError.
         """
         super().__init__(**common)
         delay = delay or DelayModel()
@@ -77,11 +83,16 @@ class Sender(Role):
             Slots(concurrency, delay, failure_rate=failure_rate, tick=tick, seed=seed)
         )
         self._endpoint = Endpoint.parse(broker, BROKER_PORT)
-        self._lease = lease
+        self._lease = float(lease)
         slots = self.transport.concurrency
         if prefetch is None:
             prefetch = auto_prefetch(slots, delay.mean) if transport is None else max(1, slots // 10)
-        self.core = SenderCore(slots, prefetch, None if seed is None else seed + self._start_id)
+        if ramp is None:
+            ramp = delay.mean if transport is None and slots >= RAMP_FROM else 0.0
+        if not 0 <= ramp <= 3_600:
+            raise UsageError(f"ramp {ramp}: give seconds from 0 to 3600")
+        self.core = SenderCore(slots, prefetch, None if seed is None else seed + self._start_id, ramp)
+        self._next_open: float | None = None
         self.queue_times = Histogram()
         self._started = 0
         self._sent = 0
@@ -121,7 +132,8 @@ class Sender(Role):
         return not self._done(now)
 
     def _wake_at(self) -> float:
-        times = (self._link.next_time(), self._feed.due(), self.transport.next_time(), self._drain_until)
+        link, feed, transport = self._link.next_time(), self._feed.due(), self.transport.next_time()
+        times = (link, feed, transport, self._drain_until, self._next_open)
         return min(at for at in times if at is not None)
 
     def _read(self, now: float) -> None:
@@ -197,6 +209,7 @@ class Sender(Role):
         if self._stopping:
             self.core.draining = True
         if self._link.joined:
+            self._next_open = self.core.look(now)
             credit = self.core.credit()
             if credit is not None:
                 self._link.say(Ack(*credit))

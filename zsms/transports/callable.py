@@ -26,6 +26,9 @@ Send: TypeAlias = Callable[[Message], Awaitable[bool | Outcome]]
 
 _log = logging.getLogger("zsms.sender")
 
+_CLOSE_S = 5.0
+"""How long cancelled coroutines may take to end."""
+
 
 class CallableTransport:
     """`concurrency` messages at a time through `send`."""
@@ -76,6 +79,12 @@ class CallableTransport:
         began = monotonic()
         try:
             ok = await self._send(message) in (True, Outcome.SENT)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            _log.warning("send gave up %s by cancelling itself; it counts as failed", message.id)
+            ok = False
         except Exception:
             _log.exception("send raised for %s; it counts as failed", message.id)
             ok = False
@@ -110,12 +119,20 @@ class CallableTransport:
         loop = self._loop
         if loop is None or loop.is_closed():
             return
-        loop.call_soon_threadsafe(self._cancel)
-        if self._thread is not None:
-            loop.call_soon_threadsafe(loop.stop)
-            self._thread.join(timeout=5)
+        cancelled = asyncio.run_coroutine_threadsafe(self._cancel(), loop)
+        if self._thread is None:
+            return
+        try:
+            cancelled.result(timeout=_CLOSE_S)
+        except TimeoutError:
+            _log.warning("send does not end %.0f s after it was cancelled; leaving it behind", _CLOSE_S)
+        loop.call_soon_threadsafe(loop.stop)
+        self._thread.join(timeout=_CLOSE_S)
+        if not self._thread.is_alive():
             loop.close()
 
-    def _cancel(self) -> None:
-        for task in list(self._tasks):
+    async def _cancel(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)  # their own cleaning up has its turn
