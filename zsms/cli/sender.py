@@ -22,7 +22,9 @@ Examples:
 )
 @common.slot_options
 @click.option(
-    "--lease", type=float, default=0.0, help="Seconds that a message may take here.  [default: the broker's own]"
+    "--lease",
+    type=float,
+    help="Seconds that a message may take here.  [default: the broker's own, or what --delay may need]",
 )
 @click.option("--seed", type=int, help="Makes the drawn times and failures repeatable.")
 @common.broker_option
@@ -38,7 +40,7 @@ def command(
     prefetch: int | None,
     ramp: float | None,
     transport: str | None,
-    lease: float,
+    lease: float | None,
     seed: int | None,
     broker: str,
     stats: str,

@@ -31,6 +31,7 @@ PREFETCH_S = 0.02
 """The automatic prefetch covers this much time: a round trip to the broker on a busy machine."""
 RAMP_FROM = 100_000
 """Slots from which on they are not all opened at once, unless asked for."""
+MAX_LEASE_S = 7 * 86_400.0
 _BYE_S = 1.0
 """How long a goodbye waits for its answer."""
 
@@ -39,6 +40,12 @@ def auto_prefetch(concurrency: int, mean: float) -> int:
     """Messages to hold beside those in slots: what the slots take in `PREFETCH_S`, 1 to `concurrency`."""
     share = 1.0 if mean <= PREFETCH_S else PREFETCH_S / mean
     return max(1, round(concurrency * share))
+
+
+def auto_lease(delay: DelayModel) -> float:
+    """Seconds that a message may take when its send is drawn from `delay`: 0, the broker's own, unless that is long."""
+    longest = delay.mean + 10 * delay.spread
+    return 0.0 if longest < 30 else min(2 * longest, MAX_LEASE_S)
 
 
 class Sender(Role):
@@ -57,7 +64,7 @@ class Sender(Role):
         send: Send | None = None,
         transport: Transport | None = None,
         prefetch: int | None = None,
-        lease: float = 0.0,
+        lease: float | None = None,
         ramp: float | None = None,
         seed: int | None = None,
         **common: Any,
@@ -65,9 +72,10 @@ class Sender(Role):
         """`concurrency` slots that sleep for a time drawn from `delay`, or call ``await send(message)``.
 
         `prefetch` is how many messages may wait beside those in slots, by default what the slots need in 20 ms.
-        `lease` (seconds) is how long a message may take here, 0 for the broker's own. `tick` (seconds) is the
-        slots' clock. `ramp` is over how long (seconds) the slots are opened, by default their mean time from
-        `RAMP_FROM` slots on. `transport` replaces all that. `common` are the options of :class:`Role`.
+        `lease` (seconds) is how long a message may take here, 0 for the broker's own; by default what `delay` may
+        need. `tick` (seconds) is the slots' clock. `ramp` is over how long (seconds) the slots are opened, by default
+        their mean time from `RAMP_FROM` slots on. `transport` replaces all that. `common` are the options of
+        :class:`Role`.
 
         Raises UsageError.
         """
@@ -75,7 +83,9 @@ class Sender(Role):
         delay = delay or DelayModel()
         if prefetch is not None and not 0 <= prefetch <= 2**31:
             raise UsageError(f"prefetch {prefetch}: give a number of messages from 0 on")
-        if not 0 <= lease <= 86_400 * 7:
+        if lease is None:
+            lease = auto_lease(delay) if transport is None and send is None else 0.0
+        if not 0 <= lease <= MAX_LEASE_S:
             raise UsageError(f"lease {lease}: give seconds from 0 (the broker's own) to a week")
         if transport is None and send is not None:
             transport = CallableTransport(send, concurrency)
