@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from math import isfinite
 from typing import Any, NamedTuple, TypeAlias
 
 import msgpack
@@ -30,10 +29,16 @@ VERSION = 1
 
 MAX_FRAME_BYTES = 16 * 2**20
 """The longest frame that any socket accepts (ZMQ_MAXMSGSIZE)."""
+MAX_SNAPSHOT_BYTES = 2**20
+"""The longest frame without columns but an answer: a byte of msgpack can become 72 of Python objects."""
 MAX_STRING = 1_024
 """Longest string field, in characters."""
 MAX_MAP_ITEMS = 4_096
 """Most items in any one map or array inside a snapshot or an answer."""
+MAX_COUNT = 2**62
+"""Every number that counts something is below this, so that no sum of two of them leaves an int64."""
+MAX_SECONDS = 1e10
+"""Times are nearer to zero than this (3 centuries), so that no arithmetic on them overflows a float32."""
 SMALL_FRAME = 2_048
 """Up to this many bytes a frame is unpacked whole: cheaper than finding its columns."""
 
@@ -227,8 +232,16 @@ def _u32(value: Any) -> bool:
     return type(value) is int and 0 <= value < 2**32
 
 
+def _count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < MAX_COUNT
+
+
 def _seconds(value: Any) -> bool:
-    return type(value) is float and isfinite(value)
+    return type(value) is float and -MAX_SECONDS < value < MAX_SECONDS
+
+
+def _duration(value: Any) -> bool:
+    return type(value) is float and 0 <= value < MAX_SECONDS
 
 
 def _string(value: Any) -> bool:
@@ -295,23 +308,23 @@ class _Kind(NamedTuple):
 _KINDS: dict[type, _Kind] = {
     Batch: _Kind(
         1,
-        (_u64, _u64, _u64, _u64, _seconds, _seconds),
+        (_u64, _u64, _count, _count, _seconds, _seconds),
         (OFFSET, RECIPIENT, LENGTH, TEXT),
         _make_batch,
     ),
-    JoinProducer: _Kind(2, (_u64, _u64, _string, _u64, _seconds), (), JoinProducer),
-    JoinSender: _Kind(3, (_u64, _u32, _string, _u32, _u64, _seconds, _seconds), (), JoinSender),
-    Welcome: _Kind(4, (_u64, _u64, _seconds, _seconds, _seconds, _string), (), Welcome),
-    Confirm: _Kind(5, (_u64, _u64, _bool, _string), (), Confirm),
+    JoinProducer: _Kind(2, (_u64, _u64, _string, _count, _seconds), (), JoinProducer),
+    JoinSender: _Kind(3, (_u64, _u32, _string, _u32, _count, _duration, _seconds), (), JoinSender),
+    Welcome: _Kind(4, (_u64, _count, _seconds, _seconds, _duration, _string), (), Welcome),
+    Confirm: _Kind(5, (_u64, _count, _bool, _string), (), Confirm),
     Ack: _Kind(
         6,
-        (_u64, _u64, _u64, _u64),
+        (_u64, _count, _count, _count),
         (OFFSET, OFFSET),
         lambda *parts: _check_ack(Ack(*parts)),
     ),
-    Grant: _Kind(7, (_u64, _u32, _u64, _u32, _u32, _seconds, _u64), (), Grant),
+    Grant: _Kind(7, (_u64, _u32, _count, _u32, _u32, _seconds, _count), (), Grant),
     Ping: _Kind(8, (_u64, _seconds), (), Ping),
-    Pong: _Kind(9, (_u64, _u64, _bool, _seconds, _seconds), (), Pong),
+    Pong: _Kind(9, (_u64, _count, _bool, _seconds, _seconds), (), Pong),
     Who: _Kind(10, (_u64,), (), Who),
     Ended: _Kind(11, (_u64,), (), Ended),
     Refused: _Kind(12, (_string,), (), Refused),
@@ -364,6 +377,11 @@ def _join(head: list[Any], columns: Sequence[npt.NDArray[Any]]) -> bytes:
 
 # -- decode ------------------------------------------------------------------------------------------------
 
+
+def _no_ext(code: int, data: bytes) -> None:
+    raise ValueError(f"extension type {code}")
+
+
 _LIMITS: dict[str, Any] = {
     "strict_map_key": True,
     "max_str_len": MAX_STRING * 4,
@@ -371,6 +389,7 @@ _LIMITS: dict[str, Any] = {
     "max_array_len": MAX_MAP_ITEMS,
     "max_map_len": MAX_MAP_ITEMS,
     "max_ext_len": 0,
+    "ext_hook": _no_ext,  # the limit lets empty ones through
 }
 
 
@@ -431,6 +450,8 @@ def _open_large(frame: Any, size: int) -> tuple[type, _Kind, list[Any]]:
     if count != expected:
         raise WireError(f"{cls.__name__}: {count} elements instead of {expected}")
     if not kind.columns:
+        if size > MAX_SNAPSHOT_BYTES and cls is not Answer:
+            raise WireError(f"{cls.__name__}: a frame of {size} bytes, over {MAX_SNAPSHOT_BYTES}")
         whole: list[Any] = msgpack.unpackb(view, **_LIMITS)
         return cls, kind, whole
     parts.extend(unpacker.unpack() for _ in kind.fields)
@@ -450,8 +471,10 @@ def _open_large(frame: Any, size: int) -> tuple[type, _Kind, list[Any]]:
 
 
 def _shown(value: Any) -> str:
-    """A peer's value, short enough for a log line."""
-    text = repr(value)
+    """A peer's value, short enough for a log line: no deeper than its outermost container, and no longer."""
+    if isinstance(value, list | dict | tuple):
+        return f"a {type(value).__name__} of {len(value)}"
+    text = repr(value[:40]) if isinstance(value, bytes | str) else repr(value)
     return text if len(text) <= 40 else text[:37] + "..."
 
 

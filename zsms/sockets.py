@@ -70,7 +70,7 @@ class Endpoint:
             host, _, port = rest.partition(":")
         if not host:
             raise UsageError(f"endpoint {text!r}: the host is missing")
-        if port and port != "*" and not (port.isascii() and port.isdigit() and int(port) < 65_535):
+        if port and port != "*" and not (port.isascii() and port.isdigit() and len(port) < 6 and int(port) < 65_535):
             raise UsageError(f"endpoint {text!r}: the port must be a number from 0 (any) to 65534")
         number = 0 if port in ("*", "0") else int(port or default_port)
         return cls("tcp", host, number)
@@ -168,6 +168,7 @@ class Sockets:
                     bound = replace(endpoint, port=int(last.rpartition(":")[2]))
                 else:
                     bound = endpoint
+                    _refuse_if_served(bound)
                     first.bind(bound.first)
                 second.bind(bound.second)
                 return first, second, bound
@@ -189,6 +190,19 @@ class Sockets:
         self.close(*list(self._open))
         if self._own_context:
             self.context.term()
+
+
+def _refuse_if_served(endpoint: Endpoint) -> None:
+    """Raise ZMQError (EADDRINUSE) when someone listens on this ipc path: binding would take it from them in silence."""
+    if endpoint.scheme != "ipc" or endpoint.host.startswith("@"):
+        return
+    for url in (endpoint.first, endpoint.second):
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(url.removeprefix("ipc://"))
+            except OSError:
+                continue  # nobody there: a file at most, left behind by one that was killed
+        raise zmq.ZMQError(errno.EADDRINUSE)
 
 
 def _why_not_bound(endpoint: Endpoint, option: str, error: zmq.ZMQError) -> str:

@@ -1,41 +1,54 @@
 """Where messages come from: random ones, as columns, a pure function of a seed.
 
-Messages are made in blocks of `BLOCK`, each by a generator of its own seeded with (seed, block). So message k
-is the same whatever sizes it is asked for in, and however many producers share the work.
+    message k  ->  block k // B  ->  a generator seeded with (seed, block)  ->  the block's columns
 
-    recipients  uint64[n]   "+", then the prefix, then uniform digits, as an integer
-    lengths     uint16[n]   UTF-8 bytes of each text
-    text        uint8[...]  the texts, one after the other
+- A block is made as a whole, by a generator of its own. So message k is the same whatever sizes it is asked for
+  in, and however many producers share the work.
+- Within a block come, in this order, its numbers, its lengths and its characters, each draw independent and
+  uniform, with no modulo bias: what doesn't divide evenly is drawn again.
+- A take that is not a whole block is views of it.
+
+The columns are those of a batch (zsms/message.py). Nearly all of the time goes into the generator's own words: one
+for each eight characters. So eight characters are made of each word at once wherever the alphabet allows it.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from math import gcd, isqrt
 from typing import Protocol
 
 import numpy as np
 
 from zsms.errors import UsageError
-from zsms.message import LENGTH, MAX_TEXT_BYTES, TEXT, U8, U16, U64
+from zsms.message import LENGTH, MAX_TEXT_BYTES, RECIPIENT, TEXT, U8, U16, U64
 
 BLOCK = 16_384
 """Messages in a block; a producer that takes this many at a time gets whole blocks, without a copy."""
 
+MAX_BLOCK_BYTES = 8 * 2**20
+"""Most bytes of text in a block: half of a frame. Blocks of very long texts have fewer messages."""
+
 DEFAULT_ALPHABET = "".join(map(chr, range(0x20, 0x60)))
 """ASCII from space to underscore: 64 characters, so that 6 random bits are one."""
 
-DEFAULT_PREFIXES = tuple(f"+1{area}" for area in (*range(370, 380), *range(960, 970)))
-"""Area codes 37x and 96x of the North American Numbering Plan, which are set aside and assigned to nobody (NANPA,
-"Area code relief planning: unavailable codes"): a number made here can reach no person."""
+DEFAULT_PREFIXES = ("+137", "+196")
+"""Area codes 370 to 379 and 960 to 969 of the North American Numbering Plan, so that no number made here can reach a
+person: two blocks of ten codes that the Industry Numbering Committee has set aside and that are assigned to nobody
+(NANPA, "Area codes"; ATIS-0300055, "NPA Allocation Plan and Assignment Guidelines")."""
+
+MAX_DIGITS = 15
+"""Most digits of a number, its country code included (ITU-T E.164)."""
 
 Generator = np.random.Generator
 
 
 @dataclass(slots=True)
 class Columns:
-    """Messages as columns; see the module."""
+    """Messages as columns: recipients uint64[n], lengths uint16[n] (bytes), text uint8[sum of the lengths]."""
 
     recipients: U64
     lengths: U16
@@ -43,6 +56,15 @@ class Columns:
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    @classmethod
+    def of(cls, recipients: Sequence[int], texts: Sequence[bytes]) -> Columns:
+        """The columns of such rows, each text UTF-8 of at most `MAX_TEXT_BYTES`."""
+        return cls(
+            np.array(recipients, dtype=RECIPIENT),
+            np.array([len(text) for text in texts], dtype=LENGTH),
+            np.frombuffer(b"".join(texts), dtype=TEXT),
+        )
 
 
 class Source(Protocol):
@@ -57,11 +79,11 @@ class Source(Protocol):
         """Bad rows left out so far."""
 
     def take(self, n: int) -> Columns:
-        """The next messages, at most `n`; none when there are no more."""
+        """The next messages, at most `n` but maybe fewer; none when there are no more."""
 
 
 class RandomSource:
-    """Random messages."""
+    """Random messages: the same for the same seed, alphabet, lengths, prefixes and digits."""
 
     skipped = 0
 
@@ -77,173 +99,229 @@ class RandomSource:
         prefixes: Sequence[str] = DEFAULT_PREFIXES,
         digits: int = 11,
     ) -> None:
-        """`total` messages (None: without end), of which this source makes share `i` of `k`.
+        """`total` messages (None: without end), of which this source makes share `i` of `k`, counted from 0.
 
-        Texts have `min_length` to `max_length` characters of `alphabet`, numbers have `digits` digits beginning
-        with one of `prefixes`; lengths, characters, prefixes and digits are independent and uniform. Raises
-        UsageError.
+        Texts have `min_length` to `max_length` characters of `alphabet`; a character that is in it twice comes twice
+        as often. Numbers have `digits` digits and begin with one of `prefixes`, every such number as likely as any
+        other; those of +1 have 11 digits, their area code and exchange begin with 2 to 9. A `seed` of None is drawn.
+        Raises UsageError.
         """
-        index, parts = share
-        if not 0 <= index < parts:
-            raise UsageError(f"share {index}/{parts}: give I/K with I from 0 to K - 1")
         if total is not None and total < 0:
             raise UsageError(f"messages {total}: give 0 or more")
         if seed is not None and seed < 0:
             raise UsageError(f"seed {seed}: give 0 or more")
-        self._seed = secrets.randbits(64) if seed is None else seed
-        if total is None:
-            self._next, self._end, self._stride = index * BLOCK, None, parts
-            self.total = None
-        else:
+        check_share(share)
+        self.seed = secrets.randbits(64) if seed is None else seed
+        self._numbers = _numbers(prefixes, digits)
+        self._texts, widest = _texts(alphabet, min_length, max_length)
+        self._size = BLOCK
+        while self._size * widest > MAX_BLOCK_BYTES:
+            self._size //= 2
+        index, parts = share
+        self.total: int | None = None
+        self._next, self._end, self._stride = index * self._size, -1, parts
+        if total is not None:
             self._next, self._end, self._stride = total * index // parts, total * (index + 1) // parts, 1
             self.total = self._end - self._next
-        self._texts = _texts(alphabet, min_length, max_length)
-        self._numbers = _numbers(prefixes, digits)
         self._block: Columns | None = None
         self._text_ends = np.zeros(0, dtype=np.int64)
 
     def take(self, n: int) -> Columns:
         """The next messages, at most `n`: fewer at the end of a block, none at the end."""
-        begin = self._next % BLOCK
-        count = min(n, BLOCK - begin)
-        if self._end is not None:
+        begin = self._next % self._size
+        count = min(n, self._size - begin)
+        if self.total is not None:
             count = min(count, self._end - self._next)
-        if self._block is None:
-            self._block = self._make(self._next // BLOCK)
-            self._text_ends = np.zeros(0, dtype=np.int64)
-        block = self._block
-        self._next += count
-        if begin + count == BLOCK:
-            self._block = None
-            self._next += (self._stride - 1) * BLOCK
-        if count == BLOCK:
-            return block
-        if not len(self._text_ends):
-            self._text_ends = np.concatenate(([0], np.cumsum(block.lengths, dtype=np.int64)))
+        if count <= 0:
+            return Columns.of((), ())
+        block = self._make(self._next // self._size) if self._block is None else self._block
         end = begin + count
-        return Columns(
-            block.recipients[begin:end],
-            block.lengths[begin:end],
-            block.text[self._text_ends[begin] : self._text_ends[end]],
-        )
+        self._next += count
+        if end < self._size:
+            self._block = block
+        else:
+            self._block = None
+            self._next += (self._stride - 1) * self._size
+        return block if count == self._size else self._part(block, begin, end)
 
     def _make(self, number: int) -> Columns:
-        rng = Generator(np.random.SFC64(np.random.SeedSequence(self._seed, spawn_key=(number,))))
-        recipients = self._numbers(rng)
-        lengths, text = self._texts(rng)
+        rng = Generator(np.random.SFC64(np.random.SeedSequence(self.seed, spawn_key=(number,))))
+        recipients = self._numbers(rng, self._size)
+        lengths, text = self._texts(rng, self._size)
+        self._text_ends = np.zeros(0, dtype=np.int64)
         return Columns(recipients, lengths, text)
 
+    def _part(self, block: Columns, begin: int, end: int) -> Columns:
+        if not len(self._text_ends):
+            self._text_ends = np.zeros(self._size + 1, dtype=np.int64)
+            np.cumsum(block.lengths, out=self._text_ends[1:])
+        text = block.text[self._text_ends[begin] : self._text_ends[end]]
+        return Columns(block.recipients[begin:end], block.lengths[begin:end], text)
 
-def _numbers(prefixes: Sequence[str], digits: int) -> Callable[[Generator], U64]:
-    """A function that draws a block of numbers."""
-    bare = [prefix.removeprefix("+") for prefix in prefixes]
-    if not bare:
-        raise UsageError("give at least one prefix of numbers")
-    if not 1 <= digits <= 15:
-        raise UsageError(f"numbers of {digits} digits: E.164 allows 1 to 15")
-    for prefix in bare:
-        if not (prefix.isascii() and prefix.isdigit()) or prefix.startswith("0"):
-            raise UsageError(f"prefix {prefix!r}: give a plus and digits, the first not 0")
-        if len(prefix) > digits:
-            raise UsageError(f"prefix {prefix!r} is longer than the {digits} digits of a number")
-    # An exchange of the North American plan begins with 2 to 9: leaving out the first fifth does that.
-    spans = []
-    for prefix in bare:
-        rest = digits - len(prefix)
-        skip = 2 * 10 ** (rest - 1) if prefix.startswith("1") and len(prefix) == 4 and rest == 7 else 0
-        spans.append((int(prefix) * 10**rest + skip, 10**rest - skip))
-    bases = np.array([base for base, _ in spans], dtype=np.uint64)
-    if len({span for _, span in spans}) == 1:
-        span = spans[0][1]
-        if len(spans) * span < 2**32:
-            whole = len(spans) * span
-            divisor = np.uint32(span)
 
-            def draw_small(rng: Generator) -> U64:
-                drawn = rng.integers(0, whole, BLOCK, dtype=np.uint32)
-                which = drawn // divisor
-                drawn -= which * divisor
-                return bases.take(which) + drawn
+def check_share(share: tuple[int, int]) -> None:
+    """Raise UsageError unless `share` is (i, k) with i from 0 to k - 1."""
+    index, parts = share
+    if not 0 <= index < parts:
+        raise UsageError(f"share {index}/{parts}: give I/K with I from 0 to K - 1")
 
-            return draw_small
-    sizes = np.array([span for _, span in spans], dtype=np.uint64)
 
-    def draw(rng: Generator) -> U64:
-        which = rng.integers(0, len(bases), BLOCK)
-        return bases[which] + rng.integers(0, sizes[which], dtype=np.uint64)
+# -- numbers -----------------------------------------------------------------------------------------------------
+
+_MAX_CHUNKS = 65_536
+
+
+def _numbers(prefixes: Sequence[str], digits: int) -> Callable[[Generator, int], U64]:
+    """A function (rng, n) that draws n numbers, uniform over all that begin with one of the prefixes.
+
+    The numbers are some ranges of integers, cut into chunks of one size: u drawn from 0 to the count of all numbers
+    is in chunk u // size, and the number is u and what lies below that chunk but is not drawn from.
+    """
+    if not 1 <= digits <= MAX_DIGITS:
+        raise UsageError(f"numbers of {digits} digits: E.164 allows 1 to {MAX_DIGITS}")
+    ranges = sorted(found for prefix in prefixes for found in _ranges(prefix, digits))
+    if not ranges:
+        raise UsageError("no prefixes: give at least one beginning of numbers, such as +137")
+    for (start, count), (after, _) in pairwise(ranges):
+        if start + count > after:
+            raise UsageError(f"prefixes {', '.join(prefixes)}: +{after} begins with two of them; leave one out")
+    size = gcd(*(count for _, count in ranges))
+    total = sum(count for _, count in ranges)
+    if total // size > _MAX_CHUNKS:
+        raise UsageError(f"prefixes {', '.join(prefixes)}: their lengths are too different to be drawn evenly")
+    starts = np.concatenate([np.arange(start, start + count, size, dtype=RECIPIENT) for start, count in ranges])
+    below = starts - np.arange(0, total, size, dtype=RECIPIENT)
+    dtype = np.uint32 if total <= 2**32 else np.uint64
+    divisor = dtype(size)
+
+    def draw(rng: Generator, n: int) -> U64:
+        drawn = rng.integers(0, total, n, dtype=dtype)
+        recipients = below.take((drawn // divisor).astype(np.intp))
+        recipients += drawn
+        return recipients
 
     return draw
 
 
-def _texts(alphabet: str, low: int, high: int) -> Callable[[Generator], tuple[U16, U8]]:
-    """A function that draws a block of texts: lengths in bytes, and the bytes."""
+def _ranges(prefix: str, digits: int) -> Iterator[tuple[int, int]]:
+    """The numbers of so many digits that begin with the prefix, as (first number, count)."""
+    known = prefix.removeprefix("+")
+    if not (known.isascii() and known.isdigit()) or known.startswith("0"):
+        raise UsageError(f"prefix {prefix!r}: give a plus and digits, the first not 0")
+    if len(known) > digits:
+        raise UsageError(f"prefix {prefix!r}: longer than the {digits} digits of a number")
+    if not known.startswith("1"):
+        rest = 10 ** (digits - len(known))
+        yield int(known) * rest, rest
+        return
+    # North America: 1 NXX NXX XXXX, N from 2 to 9.
+    if digits != 11:
+        raise UsageError(f"prefix {prefix!r}: numbers of +1 have 11 digits, not {digits}")
+    if any(known[place : place + 1] in ("0", "1") for place in (1, 4)):
+        raise UsageError(f"prefix {prefix!r}: an area code and an exchange of +1 begin with 2 to 9")
+    if len(known) > 4:
+        rest = 10 ** (digits - len(known))
+        yield int(known) * rest, rest
+        return
+    for area in range(200, 1000):
+        if f"1{area}".startswith(known):
+            yield (1_000 + area) * 10**7 + 2 * 10**6, 8 * 10**6
+
+
+# -- texts -------------------------------------------------------------------------------------------------------
+
+_DrawTexts = Callable[[Generator, int], tuple[U16, U8]]
+_DrawBytes = Callable[[Generator, int], U8]
+
+
+def _texts(alphabet: str, low: int, high: int) -> tuple[_DrawTexts, int]:
+    """A function (rng, n) that draws n texts as (bytes of each, all bytes), and the most bytes a text can have."""
     if not alphabet:
         raise UsageError("the alphabet is empty: give at least one character")
     try:
-        encoded = [character.encode() for character in alphabet]
+        characters = [character.encode() for character in alphabet]
     except UnicodeEncodeError:
         raise UsageError("the alphabet holds half a surrogate pair, which is no character") from None
-    widest = max(map(len, encoded))
-    if not 0 <= low <= high or high < 1:
-        raise UsageError(f"texts of {low} to {high} characters: give a shortest and a longest from 0 and 1 on")
-    if high * widest > MAX_TEXT_BYTES:
-        raise UsageError(f"texts of {high} characters of this alphabet can be over {MAX_TEXT_BYTES} bytes long")
-    draw_bytes = _fast_bytes(encoded) if widest == 1 else None
+    if not 1 <= low <= high:
+        raise UsageError(f"texts of {low} to {high} characters: give at least 1, and the shorter first")
+    widest = max(map(len, characters)) * high
+    if widest > MAX_TEXT_BYTES:
+        raise UsageError(f"texts of {high} characters: {widest} bytes in this alphabet, over {MAX_TEXT_BYTES}")
 
-    def lengths_of(rng: Generator) -> U16:
-        return rng.integers(low, high + 1, BLOCK, dtype=np.uint16).astype(LENGTH, copy=False)
+    def draw_lengths(rng: Generator, n: int) -> U16:
+        return rng.integers(low, high, n, dtype=np.uint16, endpoint=True).astype(LENGTH, copy=False)
 
-    if draw_bytes is not None:
+    if max(map(len, characters)) > 1 or len(characters) > 256:
+        return _any_texts(characters, draw_lengths), widest
+    draw_bytes = _words(b"".join(characters)) or _bytes(b"".join(characters))
 
-        def draw(rng: Generator) -> tuple[U16, U8]:
-            lengths = lengths_of(rng)
-            return lengths, draw_bytes(rng, int(lengths.sum()))
+    def draw(rng: Generator, n: int) -> tuple[U16, U8]:
+        lengths = draw_lengths(rng, n)
+        return lengths, draw_bytes(rng, int(lengths.sum()))
 
-        return draw
-
-    table = np.frombuffer(b"".join(encoded), dtype=TEXT)
-    widths = np.array([len(character) for character in encoded], dtype=np.int64)
-    starts = np.cumsum(widths) - widths
-
-    def draw_wide(rng: Generator) -> tuple[U16, U8]:
-        characters = lengths_of(rng).astype(np.int64)
-        drawn = rng.integers(0, len(encoded), int(characters.sum()))
-        width = widths[drawn]
-        ends = np.concatenate(([0], np.cumsum(width)))
-        # A ragged gather: byte k of the text comes from k plus the shift of its character.
-        shifts = np.repeat(starts[drawn] - ends[:-1], width)
-        text = table[np.arange(ends[-1]) + shifts]
-        message_ends = ends[np.cumsum(characters)]
-        return np.diff(message_ends, prepend=0).astype(LENGTH), text
-
-    return draw_wide
+    return draw, widest
 
 
-def _fast_bytes(encoded: list[bytes]) -> Callable[[Generator, int], U8] | None:
-    """A function that draws n characters of a single-byte alphabet whose size divides 256; None for any other.
+def _words(codes: bytes) -> _DrawBytes | None:
+    """A function (rng, n) that draws n of these codes, eight at a time by arithmetic on uint64.
 
-    Eight characters are drawn at once as one uint64. When the alphabet is consecutive codes, masking and adding
-    in these words makes the characters, at a twentieth of what a table costs.
+    None unless they are 1, 2, 4, ... 128 consecutive codes of ASCII: then no sum carries into the next byte.
     """
-    size = len(encoded)
-    if 256 % size:
+    size, first = len(codes), codes[0]
+    if size & (size - 1) or codes != bytes(range(first, first + size)):
         return None
-    codes = [character[0] for character in encoded]
-    repeated = 0x0101010101010101
-    if codes == list(range(codes[0], codes[0] + size)):
-        mask, first = np.uint64((size - 1) * repeated), np.uint64(codes[0] * repeated)
+    each_byte = 0x01_01_01_01_01_01_01_01
+    mask, base = np.uint64((size - 1) * each_byte), np.uint64(first * each_byte)
 
-        def draw(rng: Generator, n: int) -> U8:
-            words = rng.integers(0, 2**64, (n + 7) // 8, dtype=np.uint64)
-            words &= mask
-            words += first
-            return words.view(TEXT)[:n]
+    def draw(rng: Generator, n: int) -> U8:
+        words = rng.bit_generator.random_raw((n + 7) // 8)
+        words &= mask
+        words += base
+        return words.view(TEXT)[:n]
 
-        return draw
-    table = bytes(codes) * (256 // size)
+    return draw
 
-    def translate(rng: Generator, n: int) -> U8:
-        words = rng.integers(0, 2**64, (n + 7) // 8, dtype=np.uint64)
-        return np.frombuffer(words.tobytes().translate(table), dtype=TEXT)[:n]
 
-    return translate
+def _bytes(values: bytes) -> _DrawBytes:
+    """A function (rng, n) that draws n of these 1 to 256 values, by a table from random bytes.
+
+    The table holds the values as often as they fit into 256; a random byte beyond that is left out.
+    """
+    used = 256 - 256 % len(values)
+    table, unused = (values * (256 // len(values))).ljust(256), bytes(range(used, 256))
+
+    def draw(rng: Generator, n: int) -> U8:
+        drawn = b""
+        while (missing := n - len(drawn)) > 0:
+            # Six standard deviations more than needed on average, so that a second round is rare.
+            enough = missing * 256 // used + 6 * isqrt(missing) + 8 if unused else missing
+            drawn += rng.bit_generator.random_raw((enough + 7) // 8).tobytes().translate(table, unused)
+        return np.frombuffer(drawn, dtype=TEXT, count=n)
+
+    return draw
+
+
+_NO_UTF8 = b"\xff"
+"""A byte that UTF-8 never has (RFC 3629)."""
+
+
+def _any_texts(characters: list[bytes], draw_lengths: Callable[[Generator, int], U16]) -> _DrawTexts:
+    """A function (rng, n) that draws n texts of any characters.
+
+    Each character stands in a table as four bytes, filled up with one that UTF-8 never has; the filling is taken out
+    of the finished text.
+    """
+    size = len(characters)
+    table = np.frombuffer(b"".join(character.ljust(4, _NO_UTF8) for character in characters), dtype=np.uint32)
+    widths = np.array([len(character) for character in characters], dtype=LENGTH)
+    draw_bytes = _bytes(bytes(range(size))) if size <= 256 else None
+
+    def draw(rng: Generator, n: int) -> tuple[U16, U8]:
+        lengths = draw_lengths(rng, n)
+        ends = np.cumsum(lengths, dtype=np.int64)
+        count = int(ends[-1])
+        drawn = draw_bytes(rng, count) if draw_bytes else rng.integers(0, size, count, dtype=np.uint32)
+        text = table.take(drawn).tobytes().translate(None, _NO_UTF8)
+        return np.add.reduceat(widths.take(drawn), ends - lengths, dtype=LENGTH), np.frombuffer(text, dtype=TEXT)
+
+    return draw

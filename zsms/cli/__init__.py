@@ -22,6 +22,7 @@ COMMANDS = {
     "sender": "Take messages from a broker and send them through slots.",
     "stats": "Collect every process's statistics and answer monitors.",
     "monitor": "Say how a mesh stands, every interval.",
+    "study": "Repeat the scalability study, and draw its charts.",
 }
 
 INTERRUPTED = 130

@@ -16,6 +16,15 @@ PLAIN_S = 1.0
 """Seconds between two plain lines."""
 
 
+def short(count: float) -> str:
+    """A count in at most five characters: 999, 1.23k, 12.3k, 123k, 1.23M."""
+    for unit in ("", "k", "M"):
+        if count < 999.5:
+            return f"{count:.0f}" if not unit else f"{count:.3g}{unit}"
+        count /= 1_000
+    return f"{count:.3g}G"
+
+
 class Progress:
     """Shows views as they come, and what is said in between."""
 
@@ -32,17 +41,16 @@ class Progress:
         if self._quiet:
             return self
         from rich.console import Console
-        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
 
         console = Console(stderr=True)
         if console.is_terminal and not console.is_dumb_terminal:
             self._live = Bars(
-                BarColumn(20),
+                BarColumn(10),
                 TextColumn("{task.percentage:>3.0f}%"),
                 TextColumn("{task.fields[figures]}"),
-                TimeElapsedColumn(),
-                TimeRemainingColumn(),
+                TimeRemainingColumn(compact=True),
                 console=console,
             )
             self._live.start()
@@ -64,9 +72,12 @@ class Progress:
             click.echo(f"{time.strftime('%H:%M:%S')} {line_of(view, before)}", err=True)
             return
         total = self.total if self.total is not None else view.produced if view.producers_done else None
-        figures = f"{view.settled:,} settled  {self._rate:,.0f}/s  {view.queued:,} queued  {view.in_flight:,} in flight"
+        figures = (
+            f"{short(view.settled)} settled  {short(self._rate)}/s  "
+            f"{short(view.queued)} queued  {short(view.in_flight)} in flight"
+        )
         if view.failed or view.dead:
-            figures += f"  {view.failed + view.dead:,} failed"
+            figures += f"  {short(view.failed + view.dead)} failed"
         self._live.update(self._task, total=total, completed=view.settled, figures=figures)
 
     def say(self, text: str) -> None:

@@ -1,0 +1,649 @@
+"""Every arrow of the diagrams in zsms/core/broker.py, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pytest
+
+from tests.core.making import NOTHING, column, make_batch, seqs
+from zsms.core import broker as module
+from zsms.core.broker import BrokerCore, BrokerLimits, Granted, Put, Steady
+from zsms.core.session import Session
+
+PRODUCER = b"producer's peer"
+
+
+@dataclass
+class Sender:
+    """A sender that says whatever a test wants it to say."""
+
+    core: BrokerCore
+    token: int
+    slots: int = 10
+    prefetch: int = 0
+    lease: float = 0.0
+    join_number: int = 0
+    number: int = 0
+    connection: int = 0
+
+    @property
+    def peer(self) -> bytes:
+        return b"%d/%d" % (self.token, self.connection)
+
+    @property
+    def session(self) -> Session:
+        return self.core.sessions[self.token]
+
+    def join(self, now: float = 0.0, received: int = 0, number: int | None = None) -> Session | None:
+        self.join_number = self.join_number + 1 if number is None else number
+        return self.core.sender_joined(
+            self.peer, self.token, self.join_number, f"s{self.token}", self.slots, received, self.lease, now
+        )
+
+    def reconnect(self, received: int, now: float = 0.0) -> Session | None:
+        self.connection += 1
+        return self.join(now, received)
+
+    def ack(
+        self,
+        sent: Iterable[int] = (),
+        failed: Iterable[int] = (),
+        *,
+        settled: int = 0,
+        limit: int | None = None,
+        base: int = 0,
+        number: int | None = None,
+        now: float = 0.0,
+    ) -> Session | None:
+        """Acknowledge; the credit is for `settled` messages already done, or just `limit`."""
+        limit = settled + self.slots + self.prefetch if limit is None else limit
+        if number is None:
+            number = self.number
+            self.number += 1
+        return self.core.acknowledged(
+            self.peer, self.token, number, limit, base, column(sent), column(failed), now
+        )
+
+
+def broker(**limits: float) -> BrokerCore:
+    core = BrokerCore(BrokerLimits(**limits), seed=1)  # type: ignore[arg-type]
+    core.producer_joined(PRODUCER, 1, 1, "producer", 0, 0.0)
+    return core
+
+
+def sender(core: BrokerCore, token: int = 1, slots: int = 10, prefetch: int = 0, lease: float = 0.0) -> Sender:
+    """One that has joined and said its credit."""
+    peer = Sender(core, token, slots, prefetch, lease)
+    assert peer.join() is peer.session
+    assert peer.ack() is peer.session
+    return peer
+
+
+def put(core: BrokerCore, count: int, now: float = 0.0) -> None:
+    account = core.producers[1]
+    batch = make_batch(count, start=account.start, number=account.next, first=account.accepted)
+    assert core.put(batch, now) is Put.ACCEPTED
+
+
+def granted(core: BrokerCore, now: float = 0.0) -> list[tuple[int, list[int]]]:
+    """Grant; (session, messages) of each."""
+    return [(grant.session.token, seqs(grant.piece.lot.batch)) for grant in core.grants(now)]
+
+
+def totals(core: BrokerCore) -> dict[str, int]:
+    """What is not 0 of the accounts; each of them must add up."""
+    assert all(account.balanced for account in core.accounts())
+    return {name: count for name, count in core.totals().items() if count and name != "accepted"}
+
+
+# -- producers ---------------------------------------------------------------------------------------------------
+
+
+def test_batches_are_taken_in_order_and_each_is_confirmed_once():
+    core = broker()
+    put(core, 3, now=7.0)
+    put(core, 2, now=8.0)
+    assert totals(core) == {"queued": 5} and core.first_accepted == 7.0
+    assert [(a.producer, a.next) for a in core.confirms()] == [(1, 2)]
+    assert core.confirms() == []
+
+
+def test_a_batch_that_comes_again_is_confirmed_again_and_nothing_else():
+    core = broker()
+    put(core, 3)
+    core.confirms()
+    assert core.put(make_batch(3), 1.0) is Put.REPEATED
+    assert totals(core) == {"queued": 3} and core.counters.repeated_batches == 1
+    assert [a.next for a in core.confirms()] == [1]
+
+
+def test_a_batch_after_a_gap_is_refused_and_the_producer_hears_what_is_expected():
+    core = broker()
+    put(core, 3)
+    core.confirms()
+    assert core.put(make_batch(3, number=2), 1.0) is Put.SKIPPED
+    assert totals(core) == {"queued": 3} and core.counters.skipped_batches == 1
+    assert [a.next for a in core.confirms()] == [1]
+
+
+def test_a_producer_that_has_not_joined_is_strange():
+    core = broker()
+    assert core.put(make_batch(3, producer=2), 1.0) is Put.STRANGE
+    assert core.put(make_batch(3, start=2), 1.0) is Put.STRANGE
+    assert totals(core) == {} and core.counters.strange_batches == 2 and core.confirms() == []
+
+
+def test_a_later_start_fences_the_earlier_whose_messages_are_sent_all_the_same():
+    core = broker()
+    put(core, 3)
+    peer = sender(core)
+    granted(core)
+    new = core.producer_joined(b"other", 1, 2, "producer", 0, 1.0)
+    assert new is not None and core.producers[1] is new
+    assert core.producer_joined(PRODUCER, 1, 1, "producer", 1, 2.0) is None
+    assert core.put(make_batch(3, number=1), 2.0) is Put.FENCED and core.counters.fenced_batches == 1
+    put(core, 4)
+    peer.ack([0, 1, 2])
+    assert totals(core) == {"sent": 3, "queued": 4}
+    assert (new.accepted, new.sent) == (4, 0)
+    assert ("producer fenced", 3) in [(e.kind, e.messages) for e in core.new_events()]
+
+
+def test_a_producer_that_joins_again_goes_on_where_it_was():
+    core = broker()
+    put(core, 3)
+    account = core.producers[1]
+    assert core.producer_joined(b"new peer", 1, 1, "producer", 0, 5.0) is account
+    assert account.next == 1 and core.heard(PRODUCER, 6.0) is None and core.heard(b"new peer", 6.0) is account
+    assert account.last_seen == 6.0
+
+
+def test_a_broker_that_does_not_know_a_producer_expects_its_oldest_batch():
+    core = BrokerCore()
+    core.producer_joined(PRODUCER, 1, 1, "producer", 17, 0.0)
+    assert core.put(make_batch(3, number=17), 0.0) is Put.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("limits", "size", "fits"), [({"max_messages": 20}, 10, 2), ({"max_bytes": 3 * make_batch(10).nbytes}, 10, 3)]
+)
+def test_the_queue_is_full_at_either_high_water_mark(limits, size, fits):
+    core = broker(**limits)
+    for _ in range(fits):
+        assert not core.full
+        put(core, size)
+    assert core.full
+    peer = sender(core, slots=10)
+    granted(core)
+    assert not core.full  # what is in flight is not in the queue
+    peer.join(received=0)
+    assert core.full  # it came back
+
+
+def test_what_waits_for_its_next_attempt_counts_against_the_mark():
+    core = broker(max_messages=10, max_attempts=2)
+    put(core, 10)
+    peer = sender(core)
+    granted(core)
+    peer.ack(failed=range(10))
+    assert core.full and not core.queue
+
+
+# -- granting ----------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_granted_without_credit_and_never_more_than_the_credit():
+    core = broker()
+    put(core, 50)
+    peer = Sender(core, 1, slots=5)
+    peer.join()
+    assert granted(core) == []
+    peer.ack(limit=3)
+    assert granted(core) == [(1, [0, 1, 2])]
+    assert granted(core) == []
+    peer.ack(limit=3)  # credit is cumulative: the same again is no more
+    assert granted(core) == []
+    peer.ack([0], limit=4)
+    assert granted(core) == [(1, [3])]
+
+
+def test_idle_slots_are_served_before_anyone_prefetches_so_a_small_sender_does_not_starve():
+    core = broker()
+    big, small = sender(core, 1, slots=100, prefetch=100), sender(core, 2, slots=2, prefetch=1)
+    put(core, 102)
+    assert granted(core) == [(1, list(range(100))), (2, [100, 101])]
+    put(core, 2)
+    assert granted(core) == [(1, [102, 103])]  # all slots are busy: prefetch, in turn
+    put(core, 1)
+    small.ack([0], settled=1)
+    assert granted(core) == [(2, [104])]  # an idle slot again, and before the prefetch
+    put(core, 300)
+    granted(core)
+    assert (big.session.in_flight, small.session.in_flight) == (200, 3)  # slots + prefetch, and no more
+
+
+def test_senders_take_turns_batch_by_batch():
+    core = broker()
+    for token in (1, 2, 3):
+        sender(core, token, slots=4)
+    for _ in range(6):
+        put(core, 2)
+    assert [token for token, _ in granted(core)] == [1, 2, 3, 1, 2, 3]
+
+
+def test_a_grant_is_a_part_of_one_batch():
+    core = broker()
+    sender(core, slots=5)
+    put(core, 3)
+    put(core, 3)
+    assert granted(core) == [(1, [0, 1, 2]), (1, [3, 4])]
+    assert totals(core) == {"queued": 1, "in_flight": 5}
+
+
+def grant_and(core: BrokerCore, act: str, **options: float) -> None:
+    grants: list[Granted] = []
+    for grant in core.grants(0.0):
+        grants.append(grant)
+        getattr(core, act)(grant, **options)
+    assert grants
+
+
+@pytest.mark.parametrize("word", ["acknowledgement", "ping"])
+def test_what_the_wire_cannot_route_is_undone_until_the_sender_speaks(word):
+    core = broker()
+    peer = sender(core, slots=4)
+    put(core, 3)
+    grant_and(core, "unreachable")
+    assert totals(core) == {"queued": 3} and peer.session.wants == 4 and core.counters.redelivered == 0
+    assert granted(core, 1.0) == []
+    if word == "ping":
+        core.heard(peer.peer, 1.0)
+    else:
+        peer.ack(now=1.0)
+    assert granted(core, 1.0) == [(1, [0, 1, 2])]
+    assert all(piece.lot.delivery == 1 for piece in peer.session.pieces())
+
+
+def test_others_are_given_what_the_wire_could_not_route():
+    core = broker()
+    sender(core, 1, slots=4)
+    put(core, 3)
+    grants = core.grants(0.0)
+    core.unreachable(next(grants))
+    sender(core, 2, slots=2)
+    assert [(g.session.token, seqs(g.piece.lot.batch)) for g in grants] == [(2, [0, 1])]
+
+
+@pytest.mark.parametrize("count", [3, 4], ids=["part of the credit", "all of the credit"])
+def test_a_full_pipe_is_left_alone_for_a_while_and_then_tried_again(count):
+    core = broker()
+    peer = sender(core, slots=4)
+    put(core, count)
+    grant_and(core, "blocked", until=0.5)
+    assert totals(core) == {"queued": count} and peer.session.wants == 4
+    assert core.next_time(0.0) == 0.5
+    assert granted(core, 0.4) == []
+    assert granted(core, 0.5) == [(1, list(range(count)))]
+
+
+# -- acknowledgements ----------------------------------------------------------------------------------------------
+
+
+def test_sent_and_failed_are_final_and_no_one_else_gets_them():
+    core = broker()
+    put(core, 10)
+    peer = sender(core)
+    granted(core)
+    assert peer.ack([0, 1, 4], [2, 9], now=3.0) is peer.session
+    assert totals(core) == {"sent": 3, "failed": 2, "in_flight": 5}
+    assert core.last_settled == 3.0 and core.steady.sends == 5
+    assert not core.dead_letters  # a failure is a result, not an accident
+    core.left(peer.peer, 4.0)
+    sender(core, 2)
+    assert granted(core) == [(2, [3, 5, 6, 7, 8])]
+
+
+@pytest.mark.parametrize("column_of", ["sent", "failed"])
+def test_a_second_acknowledgement_is_a_duplicate_and_changes_nothing(column_of):
+    core = broker()
+    put(core, 30)
+    peer = sender(core, slots=30)
+    granted(core)
+    peer.ack(range(0, 30, 3), now=1.0)
+    before, settled = totals(core), core.last_settled
+    peer.ack(**{column_of: range(0, 30, 3)}, now=2.0)
+    assert totals(core) == before and core.counters.duplicates == 10
+    assert core.last_settled == settled and core.steady.sends == 10
+    peer.ack([0], [0, 1])  # and in one frame
+    assert totals(core) == before | {"failed": 1, "in_flight": 19} and core.counters.duplicates == 12
+
+
+def test_a_frame_that_comes_again_is_passed_over():
+    core = broker()
+    put(core, 5)
+    peer = sender(core)
+    granted(core)
+    peer.ack([0, 1], number=5)
+    peer.ack([0, 1], number=5, limit=0)
+    peer.ack([2], number=4, limit=0)
+    assert totals(core) == {"sent": 2, "in_flight": 3} and core.counters.duplicates == 0
+    assert (peer.session.acked, peer.session.limit) == (6, 10)
+
+
+@pytest.mark.parametrize("base", [0, 7, 2**32, 2**63 - 1, 2**64 - 1])
+def test_what_was_never_granted_is_refused_and_counted(base):
+    core = broker()
+    put(core, 5)
+    peer = sender(core, slots=5)
+    granted(core)
+    peer.ack([5, 6, 2**32 - 1], [7], base=base)
+    assert totals(core) == {"in_flight": 5} and core.counters.unknown == 4
+    peer.ack([3, 5, 6])  # what was granted counts all the same
+    assert totals(core) == {"in_flight": 4, "sent": 1} and core.counters.unknown == 6
+    assert "unknown acknowledgements" in [event.kind for event in core.new_events()]
+
+
+def test_only_the_peer_that_joined_last_speaks_for_a_session():
+    core = broker()
+    put(core, 5)
+    peer, other = sender(core, 1), sender(core, 2)
+    granted(core)
+    empty = NOTHING
+    for stranger in (other.peer, b"nobody"):
+        assert core.acknowledged(stranger, 1, 5, 99, 0, column([0]), empty, 0.0) is None
+    assert core.acknowledged(other.peer, 77, 0, 99, 0, column([0, 1]), empty, 0.0) is None
+    assert totals(core) == {"in_flight": 5} and core.counters.unknown == 2 and not core.is_ended(77)
+    assert peer.session.limit == 10
+
+
+# -- senders come and go --------------------------------------------------------------------------------------------
+
+
+def test_what_a_silent_sender_held_goes_to_others_in_order_and_before_what_is_new():
+    core = broker(liveness=5.0)
+    put(core, 6)
+    put(core, 4)
+    dead = sender(core, 1, slots=8)
+    granted(core)
+    alive = sender(core, 2, slots=5)
+    assert granted(core) == [(2, [8, 9])]
+    dead.ack([1, 6])
+    put(core, 3)
+    for now in (2.0, 4.0, 5.0):
+        core.heard(alive.peer, now)
+        core.looked(now)
+    assert core.sessions.keys() == {1, 2}
+    core.looked(5.1)
+    assert core.sessions.keys() == {2} and core.is_ended(1)
+    assert totals(core) == {"sent": 2, "in_flight": 2, "queued": 9}
+    assert core.counters.redelivered == 6 and core.counters.sessions_ended == 1
+    assert ("sender lost", "s1", 6) in [(e.kind, e.subject, e.messages) for e in core.new_events()]
+    alive.ack([0, 1], settled=2)
+    assert granted(core) == [(2, [0, 2, 3, 4, 5])]
+    assert [piece.lot.delivery for piece in alive.session.pieces()] == [2]
+    assert dead.ack([0, 2], now=6.0) is None  # late: they are others' by now
+    assert totals(core) == {"sent": 4, "in_flight": 5, "queued": 4} and core.counters.duplicates == 2
+    assert dead.join(6.0, received=8) is None and dead.join(6.0) is None
+    assert core.heard(dead.peer, 6.0) is None
+
+
+@pytest.mark.parametrize("word", ["ping", "acknowledgement", "join"])
+def test_any_word_is_a_sign_of_life(word):
+    core = broker(liveness=5.0)
+    peer = sender(core)
+    for now in range(1, 20):
+        if now % 4 == 0:
+            match word:
+                case "ping":
+                    core.heard(peer.peer, now)
+                case "join":
+                    peer.join(now)
+                case _:
+                    peer.ack(now=now)
+        core.looked(now)
+    assert 1 in core.sessions
+
+
+def test_nobody_is_given_up_right_after_the_broker_itself_was_late():
+    core = broker(liveness=5.0)
+    put(core, 5)
+    peer = sender(core, lease=7.0)
+    granted(core)
+    core.looked(1.0)
+    for now in (20.0, 22.0, 24.0, 24.9):
+        core.looked(now)
+        assert peer.session.in_flight == 5  # neither the silence nor the lease counts
+    core.looked(25.1)
+    assert not core.sessions and totals(core) == {"queued": 5}
+
+
+def test_a_lease_that_runs_out_takes_messages_back_from_a_sender_that_lives():
+    core = broker(liveness=5.0, lease=6.0)
+    put(core, 4)
+    slow, patient = sender(core, 1, slots=4), sender(core, 2, slots=2, lease=9.0)
+    assert granted(core) == [(1, [0, 1, 2, 3])]
+    slow.ack([1], settled=1)
+    for now in (2.0, 4.0, 5.9):
+        core.heard(slow.peer, now)
+        core.heard(patient.peer, now)
+        core.looked(now)
+    assert slow.session.in_flight == 3
+    core.looked(6.0)
+    assert slow.session.in_flight == 0 and 1 in core.sessions
+    assert totals(core) == {"sent": 1, "queued": 3} and core.counters.redelivered == 3
+    assert ("lease expired", 3) in [(e.kind, e.messages) for e in core.new_events()]
+    assert slow.session.wants == 1  # its slots are still busy with them: they cost credit until it says so
+    slow.ack([0, 2, 3], settled=4)
+    assert core.counters.duplicates == 3 and totals(core) == {"sent": 1, "queued": 3}
+    assert granted(core, 6.0) == [(2, [0, 2]), (1, [3])]
+    for now in (8.0, 10.0, 12.0, 14.0):
+        core.heard(slow.peer, now)
+        core.heard(patient.peer, now)
+        core.looked(now)
+    assert (slow.session.in_flight, patient.session.in_flight) == (0, 2)  # it had asked for longer
+    core.looked(15.0)
+    assert patient.session.in_flight == 0
+
+
+def test_what_several_leases_bring_back_keeps_its_order():
+    core = broker(liveness=100.0, lease=6.0)
+    for _ in range(3):
+        put(core, 2)
+    peer = sender(core, slots=6)
+    granted(core)
+    core.looked(6.0)
+    core.left(peer.peer, 6.0)
+    sender(core, 2, slots=6)
+    assert granted(core) == [(2, [0, 1]), (2, [2, 3]), (2, [4, 5])]
+
+
+def test_only_leases_that_ran_out_are_taken():
+    core = broker(liveness=100.0, lease=6.0)
+    peer = sender(core, slots=6)
+    for now in (0.0, 1.0):
+        put(core, 2)
+        granted(core, now)
+    core.looked(6.5)
+    assert peer.session.in_flight == 2
+    core.looked(7.0)
+    assert peer.session.in_flight == 0
+
+
+def test_a_goodbye_gives_back_at_once_and_is_no_accident():
+    core = broker()
+    put(core, 5)
+    peer = sender(core)
+    granted(core)
+    core.left(peer.peer, 1.0)
+    assert totals(core) == {"queued": 5} and core.counters.sessions_ended == 0 and core.is_ended(1)
+    core.left(peer.peer, 1.0)
+    core.left(PRODUCER, 1.0)
+    assert core.heard(PRODUCER, 1.0) is None and 1 in core.producers
+
+
+def test_after_a_reconnect_what_the_wire_lost_comes_back_and_counts_as_no_delivery():
+    core = broker()
+    peer = sender(core, 1, slots=4, prefetch=2)
+    put(core, 2)
+    put(core, 4)
+    assert granted(core) == [(1, [0, 1]), (1, [2, 3]), (1, [4, 5])]
+    other = sender(core, 2)
+    put(core, 2)
+    assert granted(core) == [(2, [6, 7])]
+    peer.ack([0])
+    old = peer.peer
+    session = peer.reconnect(received=4, now=1.0)
+    assert session is peer.session and (session.join, session.granted) == (2, 4)
+    assert totals(core) == {"sent": 1, "in_flight": 5, "queued": 2} and core.counters.redelivered == 0
+    assert session.wants == 0  # what it wants is what it says now
+    assert core.heard(old, 1.0) is None and core.heard(peer.peer, 1.0) is session
+    put(core, 1)
+    other.ack(limit=3)
+    assert granted(core) == [(2, [4])]  # what came back goes first
+    peer.ack([1, 2, 3], settled=4)
+    assert granted(core) == [(1, [5]), (1, [8])]
+    assert [(p.base, p.lot.delivery) for p in peer.session.pieces()] == [(4, 1), (5, 1)]
+    assert totals(core) == {"sent": 4, "in_flight": 5}
+
+
+def test_a_join_from_before_a_reconnect_that_is_read_late_changes_nothing():
+    core = broker()
+    put(core, 5)
+    peer = sender(core)
+    granted(core)
+    old = peer.peer
+    peer.reconnect(received=5)
+    peer.ack([0])
+    session = core.sender_joined(old, 1, 1, "s1", 10, 0, 0.0, 1.0)
+    assert session is peer.session and (session.peer, session.join, session.granted) == (peer.peer, 2, 5)
+    assert totals(core) == {"sent": 1, "in_flight": 4}
+    assert peer.ack([1]) is session
+    assert core.heard(peer.peer, 1.0) is session
+
+
+def test_a_sender_that_remembers_another_story_begins_anew():
+    core = broker()
+    put(core, 5)
+    peer = sender(core)
+    granted(core)
+    assert peer.reconnect(received=3) is None
+    assert core.is_ended(1) and totals(core) == {"queued": 5}
+    assert "sender disagreed" in [event.kind for event in core.new_events()]
+
+
+def test_a_session_of_an_earlier_start_of_the_broker_is_not_taken_up():
+    core = broker()
+    assert Sender(core, 1).join(received=3) is None
+    assert not core.sessions
+    assert Sender(core, 1).join(received=0) is not None
+
+
+def test_sessions_that_ended_are_remembered_up_to_a_bound(monkeypatch):
+    monkeypatch.setattr(module, "_REMEMBERED_SESSIONS", 2)
+    core = broker()
+    for token in (1, 2, 3):
+        core.left(sender(core, token).peer, 0.0)
+    assert [core.is_ended(token) for token in (1, 2, 3)] == [False, True, True]
+
+
+# -- attempts and deliveries ----------------------------------------------------------------------------------------
+
+
+def test_a_failed_send_is_tried_again_later_and_dead_after_the_last_attempt():
+    core = broker(max_attempts=3, retry_base=2.0, liveness=1_000.0)
+    put(core, 4)
+    peer = sender(core, slots=100)
+    granted(core)
+    peer.ack([3], [0, 1, 2], now=10.0)
+    assert totals(core) == {"sent": 1, "queued": 3} and core.counters.retried == 3
+    assert granted(core, 10.0) == []  # not yet
+    due = core.retries.next_time()
+    assert due is not None and 10.0 <= due <= 12.0
+    assert core.next_time(10.0) == due
+    core.looked(12.0)
+    assert sorted(sum((numbers for _, numbers in granted(core, 12.0)), [])) == [0, 1, 2]
+    assert {(piece.lot.attempt, piece.lot.delivery) for piece in peer.session.pieces()} == {(2, 1)}
+    peer.ack([4], [5, 6], now=20.0)
+    core.looked(24.0)
+    granted(core, 24.0)
+    peer.ack([7], [8], now=30.0)
+    assert totals(core) == {"sent": 3, "dead": 1} and core.counters.retried == 5
+    [letter] = core.dead_letters
+    assert letter.reason == "failed 3 times" and letter.lot.attempt == 3 and len(seqs(letter.lot.batch)) == 1
+    assert core.steady.sends == 4 + 3 + 2
+
+
+def test_a_message_that_kills_its_senders_is_dead_after_so_many_deliveries():
+    core = broker(max_deliveries=3)
+    put(core, 2)
+    for token in (1, 2, 3):
+        peer = sender(core, token)
+        granted(core)
+        assert {piece.lot.delivery for piece in peer.session.pieces()} == {token}
+        core.left(peer.peer, 1.0)
+    assert totals(core) == {"dead": 2} and core.counters.redelivered == 6
+    assert [(seqs(d.lot.batch), d.reason) for d in core.dead_letters] == [([0, 1], "taken back from 3 senders")]
+
+
+def test_dead_letters_are_kept_up_to_a_bound_the_newest_at_least(monkeypatch):
+    monkeypatch.setattr(module, "_DEAD_LETTERS", 5)
+    core = broker(max_deliveries=1)
+    for size in (3, 2, 2, 9):
+        put(core, size)
+        peer = sender(core, core.producers[1].next)
+        granted(core)
+        core.left(peer.peer, 0.0)
+    assert [letter.lot.size for letter in core.dead_letters] == [9]
+    assert totals(core) == {"dead": 16}
+
+
+# -- what it amounts to ---------------------------------------------------------------------------------------------
+
+
+def test_the_accounts_are_by_producer_and_a_frame_may_settle_for_several():
+    core = broker()
+    core.producer_joined(b"second", 2, 1, "second", 0, 0.0)
+    put(core, 20)
+    assert core.put(make_batch(20, producer=2), 0.0) is Put.ACCEPTED
+    peer = sender(core, slots=40)
+    granted(core)
+    peer.ack(range(0, 40, 2), [1, 39])
+    one, two = core.accounts()
+    assert (one.sent, one.failed, one.in_flight) == (10, 1, 9)
+    assert (two.sent, two.failed, two.in_flight) == (10, 1, 9)
+
+
+def test_the_broker_must_look_at_least_five_times_within_the_liveness():
+    assert broker(liveness=5.0).next_time(100.0) == 101.0
+
+
+def test_steady_throughput_leaves_out_the_ramp_and_the_time_without_a_backlog():
+    steady = Steady()
+    steady.observe(0.0, True, 100)
+    steady.sends = 49
+    steady.observe(1.0, True, 100)  # not yet half a send a slot: the ramp
+    steady.sends = 60
+    steady.observe(2.0, True, 100)  # the window opens
+    steady.sends = 160
+    steady.observe(3.0, True, 100)
+    assert (steady.window_s, steady.window_sends, steady.slot_s) == (1.0, 100, 100.0)
+    steady.observe(10.0, False, 100)  # the queue ran empty somewhere in between
+    steady.observe(20.0, True, 100)
+    assert steady.window_s == 1.0
+    steady.sends = 360
+    steady.observe(21.0, True, 200)
+    assert (steady.window_s, steady.window_sends, steady.slot_s) == (2.0, 300, 300.0)
+
+
+def test_the_broker_observes_its_throughput_as_it_looks():
+    core = broker()
+    peer = sender(core, slots=2)
+    put(core, 100)
+    for now in range(10):
+        granted(core, now)
+        core.looked(float(now))
+        peer.ack([2 * now, 2 * now + 1], settled=2 * now + 2, now=float(now))
+    assert core.steady.window_sends / core.steady.window_s == 2.0
+    assert core.steady.slot_s == 2 * core.steady.window_s

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.core.making import make_batch, seqs
+from zsms.core.sender import AckFrame, SenderCore, Waiting
+from zsms.message import MAX_BATCH_MESSAGES, Batch
+
+NONE = np.zeros(0, dtype=np.uint64)
+
+
+def joined(slots: int = 4, prefetch: int = 2) -> SenderCore:
+    core = SenderCore(slots, prefetch, seed=1)
+    core.joining()
+    core.welcomed(0)
+    return core
+
+
+def give(core: SenderCore, count: int, **changed: int) -> bool:
+    fields = {"token": core.token, "join": core.join, "base": core.received, "attempt": 1, "delivery": 1} | changed
+    batch = make_batch(count, first=fields["base"])
+    return core.granted(*fields.values(), accepted=0.0, clock=0.0, batch=batch)
+
+
+def start(core: SenderCore, most: int) -> np.ndarray:
+    return np.concatenate([NONE, *[waiting.handles for waiting in core.take(most)]])
+
+
+def told(frames: list[AckFrame]) -> list[tuple[list[int], list[int], int]]:
+    return [((f.base + f.sent).tolist(), (f.base + f.failed).tolist(), f.limit) for f in frames]
+
+
+def test_credit_is_what_is_settled_plus_slots_plus_prefetch():
+    core = joined()
+    assert core.limit == 6
+    give(core, 6)
+    handles = start(core, 4)
+    assert (core.held, core.in_slots, core.waiting_messages, core.limit) == (6, 4, 2, 6)
+    assert told(core.finished(handles[1:2], handles[2:3])) == [([1], [2], 8)]
+    assert core.credit() is None  # it was just said
+    assert (core.held, core.in_slots) == (4, 2)
+
+
+def test_credit_that_nothing_else_says_is_said_once():
+    core = SenderCore(4, 2)
+    first = core.credit()
+    assert first is not None and (first.limit, len(first.sent), len(first.failed)) == (6, 0, 0)
+    assert core.credit() is None
+    core.draining = True
+    last = core.credit()
+    assert last is not None and last.limit == core.received == 0
+
+
+def test_messages_wait_for_slots_in_order_and_grants_are_cut_to_fit():
+    core = joined(100)
+    give(core, 3)
+    give(core, 3)
+    taken = core.take(4)
+    assert [seqs(waiting.batch) for waiting in taken] == [[0, 1, 2], [3]]
+    assert np.concatenate([waiting.handles for waiting in taken]).tolist() == [0, 1, 2, 3]
+    assert [seqs(waiting.batch) for waiting in core.take(100)] == [[4, 5]]
+    assert core.take(100) == []
+
+
+def test_a_grant_that_is_stale_repeated_or_has_a_gap_before_it_is_refused():
+    core = joined()
+    assert give(core, 2)
+    for changed in ({"token": 99}, {"join": 0}, {"base": 0}, {"base": 3}):
+        assert not give(core, 1, **changed)
+    assert (core.received, core.waiting_messages, core.refused_grants) == (2, 2, 4)
+    core.joining()  # what was granted under the join before is stale now
+    assert not give(core, 1, join=1) and give(core, 1)
+
+
+def test_frames_are_said_again_after_a_join_until_the_broker_has_them():
+    core = joined()
+    give(core, 3)
+    handles = start(core, 3)
+    frames = [core.finished(handles[i : i + 1], NONE)[0] for i in range(3)]
+    assert [frame.number for frame in frames] == [1, 2, 3]  # 0 said the credit after the join
+    core.acknowledged(2)
+    assert core.unconfirmed == 2
+    again = core.welcomed(3)
+    assert [f.number for f in again] == [3, 4] and told(again) == [([2], [], 9), ([], [], 9)]
+
+
+def test_acknowledgements_ascend_and_are_cut_to_frames():
+    count = MAX_BATCH_MESSAGES + 10
+    core = joined(slots=2 * count)
+    give(core, 100)
+    give(core, count)
+    handles = start(core, 2 * count)
+    shuffled = np.random.default_rng(1).permutation(handles)
+    sent, failed = shuffled[50:], shuffled[:50]
+    frames = core.finished(sent, failed)
+    assert [len(f.sent) for f in frames] == [MAX_BATCH_MESSAGES, count + 50 - MAX_BATCH_MESSAGES]
+    assert [len(f.failed) for f in frames] == [50, 0]
+    assert [f.number for f in frames] == [1, 2]
+    assert sorted(sum((told([f])[0][0] for f in frames), [])) == sorted(sent.tolist())
+    assert told(frames)[0][1] == sorted(failed.tolist())
+    for frame in frames:
+        assert (np.diff(frame.sent.astype(int)) > 0).all()
+
+
+def test_a_session_that_was_given_up_drops_what_waits_and_is_acknowledged_late():
+    core = joined(slots=4, prefetch=2)
+    old = core.token
+    give(core, 6)
+    handles = start(core, 3)
+    assert core.renew() == 3
+    assert core.token != old and (core.join, core.received, core.held, core.in_slots) == (0, 0, 3, 3)
+    assert core.limit == 4 - 3 + 2  # a slot that is busy with the past is no credit
+    core.joining()
+    core.welcomed(0)
+    give(core, 3)
+    new = start(core, 1)
+    assert new.tolist() == [1 << 48]
+    frames = core.finished(np.concatenate([new, handles[:2]]), handles[2:])
+    assert [(f.session, *told([f])[0]) for f in frames] == [(old, [0, 1], [2], 0), (core.token, [0], [], 7)]
+    assert core.unconfirmed == 1  # nobody waits for an answer to the past
+    assert core.in_slots == 0 and core.limit == 1 + 4 + 2
+
+
+def test_credit_grows_as_slots_come_back_from_a_session_that_was_given_up():
+    core = joined(slots=4, prefetch=0)
+    give(core, 4)
+    handles = start(core, 4)
+    core.renew()
+    core.joining()
+    core.welcomed(0)
+    assert core.limit == 0
+    core.finished(handles[:3], NONE)
+    credit = core.credit()
+    assert credit is not None and credit.limit == 3
+
+
+def test_handles_work_in_the_last_epoch_too():
+    core = joined()
+    core._epoch = 0xFFFF - 1
+    core.renew()
+    core.joining()
+    give(core, 2)
+    assert told(core.finished(start(core, 2), NONE)) == [([0, 1], [], 8)]
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_ages_count_from_when_each_message_was_due_in_our_own_clock(cut):
+    rows = [(f"+{i}", "") for i in range(1, 5)]
+    waiting = Waiting(0, Batch.of(rows, due=1_000.0, step=0.5), 0.0, 900.0, 1, 1)  # the broker is 900 s ahead
+    if cut:
+        waiting = waiting.part(1, 4)
+        assert np.asarray(waiting.ages(102.0)).tolist() == [1.5, 1.0, 0.5]
+        waiting.batch = waiting.batch.take(np.array([0, 2]))
+        assert np.asarray(waiting.ages(102.0)).tolist() == [1.5, 0.5]
+    else:
+        assert np.asarray(waiting.ages(102.0)).tolist() == [2.0, 1.5, 1.0, 0.5]
+        assert Waiting(0, Batch.of(rows, due=1_000.0), 0.0, 900.0, 1, 1).ages(102.0) == 2.0

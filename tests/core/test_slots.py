@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from zsms.core.delay import DelayModel
+from zsms.core.slots import Slots, auto_tick
+from zsms.errors import UsageError
+
+SECOND = DelayModel("constant", mean=1.0)
+
+
+def handles(*numbers: int) -> np.ndarray:
+    return np.array(numbers, dtype=np.uint64)
+
+
+def run(slots: Slots, now: float = 0.0) -> tuple[set[int], set[int]]:
+    """Let everything finish on time; the handles sent and failed."""
+    sent: list[int] = []
+    failed: list[int] = []
+    while (at := slots.next_time()) is not None:
+        assert at >= now
+        done = slots.advance(at)
+        assert done is not None and len(done) == len(done.sent) + len(done.failed) > 0
+        sent += done.sent.tolist()
+        failed += done.failed.tolist()
+    assert len(set(sent + failed)) == len(sent + failed)
+    return set(sent), set(failed)
+
+
+def test_a_slot_is_busy_for_as_long_as_it_sleeps_and_then_free_again():
+    slots = Slots(3, SECOND, tick=0.001)
+    slots.start(handles(7, 8), 0.0, 100.0)
+    assert (slots.busy, slots.free) == (2, 1)
+    assert slots.advance(100.99) is None
+    slots.start(handles(9), 0.0, 100.5)
+    with pytest.raises(ValueError, match="1 messages for 0 free slots"):
+        slots.start(handles(10), 0.0, 100.5)
+    done = slots.advance(101.001)
+    assert done is not None and done.sent.tolist() == [7, 8] and not len(done.failed)
+    assert (slots.busy, slots.free) == (1, 2)
+    assert run(slots) == ({9}, set())
+
+
+def test_each_message_is_sent_once_and_failures_are_drawn_at_their_rate():
+    slots = Slots(20_000, DelayModel("normal", 1.0, 0.5), failure_rate=0.3, seed=4)
+    big = np.arange(20_000, dtype=np.uint64) | np.uint64(0xFFFF << 48)
+    slots.start(big, 0.0, 5.0)
+    sent, failed = run(slots)
+    assert sent | failed == set(big.tolist())
+    assert abs(len(failed) / 20_000 - 0.3) < 0.02
+    assert slots.times.send.count == 20_000
+
+
+def test_a_send_that_takes_no_time_can_fail_too():
+    slots = Slots(5, DelayModel("constant", 0.0), failure_rate=1.0)
+    slots.start(handles(1, 2), 0.0, 3.25)
+    done = slots.advance(3.25)
+    assert done is not None and done.failed.tolist() == [1, 2] and not len(done.sent)
+
+
+def test_times_are_measured_not_assumed():
+    slots = Slots(10, SECOND, tick=0.001)
+    slots.start(handles(1, 2), np.array([0.5, 2.5], dtype=np.float32), 10.0)
+    assert len(slots.advance(13.0) or ()) == 2  # two seconds late
+    times = slots.times
+    assert times.asked == pytest.approx(2.0)
+    assert times.send.mean == pytest.approx(3.0)
+    assert times.error.mean == pytest.approx(2.0)
+    assert times.total.mean == pytest.approx(3.0 + 1.5) and times.total.max == pytest.approx(5.5)
+
+
+def test_on_time_a_sleep_is_off_by_half_a_tick_at_most():
+    slots = Slots(5_000, DelayModel("exponential", 0.2), failure_rate=0.5, tick=0.01, seed=1)
+    slots.start(np.arange(5_000, dtype=np.uint64), 0.0, 77.123)
+    run(slots)
+    assert 0 < slots.times.error.max <= 0.005 + 1e-5
+    assert slots.times.send.mean == pytest.approx(slots.times.asked / 5_000, abs=2e-4)
+
+
+def test_the_tick_follows_the_mean_within_its_bounds():
+    assert [auto_tick(mean) for mean in (0.0, 0.05, 0.2, 60.0)] == [0.001, 0.001, 0.002, 0.010]
+    assert Slots(1, DelayModel(mean=0.2)).tick == 0.002
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "options"),
+    [(0, {}), (100_000_001, {})]
+    + [(1, {"failure_rate": rate}) for rate in (-0.1, 1.1, float("nan"))]
+    + [(1, {"tick": tick}) for tick in (0.0, 11.0, float("inf"))],
+)
+def test_what_can_not_be_is_refused(concurrency, options):
+    with pytest.raises(UsageError):
+        Slots(concurrency, SECOND, **options)

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import msgpack
+import numpy as np
+import pytest
+
+from zsms.core.histogram import Histogram
+from zsms.core.snapshot import Snapshot
+
+
+def make() -> Snapshot:
+    times = Histogram()
+    times.record(np.array([0.5, 2.0], dtype=np.float32))
+    return Snapshot(
+        "sender", "s-1", 5, 7, "host", 42, "running", 1.0,
+        {"sent": 3}, {"busy": 2, "took_s": 1.5}, {"send_time": times}, [[0.5, "sender lost", "s-2", 10]],
+    )  # fmt: skip
+
+
+def test_a_snapshot_survives_the_wire():
+    snapshot = make()
+    read = Snapshot.from_wire(msgpack.unpackb(msgpack.packb(snapshot.to_wire())))
+    assert read.to_wire() == snapshot.to_wire()
+    assert read.histograms["send_time"].summary() == snapshot.histograms["send_time"].summary()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("role", "king"),
+        ("role", 1),
+        ("name", None),
+        ("start", "5"),
+        ("start", True),
+        ("seq", 1.5),
+        ("pid", None),
+        ("interval", "1"),
+        ("counters", []),
+        ("counters", {"sent": 1.5}),
+        ("counters", {"sent": True}),
+        ("gauges", {"busy": "2"}),
+        ("histograms", {"send_time": {}}),
+        ("histograms", None),
+        ("events", {}),
+    ],
+)
+def test_what_is_no_snapshot_is_refused(field, value):
+    body = make().to_wire()
+    with pytest.raises(ValueError):
+        Snapshot.from_wire({**body, field: value})
+    del body[field]
+    with pytest.raises(ValueError, match=field):
+        Snapshot.from_wire(body)

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from zsms.core.snapshot import Snapshot
+from zsms.core.statsbook import StatsBook
+from zsms.core.view import View
+
+
+def book_of(*snapshots: Snapshot, now: float = 0.0) -> StatsBook:
+    book = StatsBook()
+    for snapshot in snapshots:
+        book.put(snapshot, now)
+    return book
+
+
+def make(role: str, name: str, state: str = "running", counters=None, gauges=None, start: int = 1) -> Snapshot:
+    return Snapshot(role, name, start, 0, "host", 1, state, 1.0, counters or {}, gauges or {})
+
+
+BROKER = make(
+    "broker",
+    "b",
+    counters={"accepted": 100, "sent": 60, "failed": 5, "dead": 1, "redelivered": 7, "duplicates": 3, "retried": 2},
+    gauges={"queued": 30, "in_flight": 4, "slots": 8, "busy_s": 10.0, "balanced": 1.0},
+)
+PRODUCERS = [make("producer", name, "done", {"produced": 50}) for name in "pq"]
+SENDERS = [make("sender", name, counters={"sent": 30, "failed": 2}, gauges={"took_s": 64.0}) for name in "st"]
+
+
+def view(*snapshots: Snapshot, at: float = 0.0) -> View:
+    return View.of(book_of(*snapshots).answer("totals", at), at)
+
+
+def test_the_figures_are_those_of_the_role_that_knows_them():
+    seen = view(BROKER, *PRODUCERS, *SENDERS, at=1.0)
+    assert (seen.produced, seen.accepted) == (100, 100)
+    assert (seen.sent, seen.failed, seen.dead, seen.settled) == (60, 5, 1, 66)
+    assert (seen.redelivered, seen.duplicates, seen.retried) == (7, 3, 2)
+    assert (seen.queued, seen.in_flight, seen.slots, seen.senders_alive) == (30, 4, 8, 2)
+    assert seen.mean_s == 2.0 and seen.rate == 6.6
+    assert seen.balanced and seen.producers_done and not seen.done
+    figures = seen.to_json()
+    assert figures["rate_per_s"] == figures["overall_per_s"] == 6.6
+    assert {name: figures[name] for name in ("produced", "queued", "done")} == {
+        "produced": 100,
+        "queued": 30,
+        "done": False,
+    }
+
+
+def test_nothing_is_known_of_an_empty_mesh():
+    seen = View.of({}, 0.0)
+    assert (seen.produced, seen.settled, seen.rate, seen.mean_s, seen.senders_alive) == (0, 0, 0.0, 0.0, 0)
+    assert not seen.done and not seen.producers_done and seen.balanced
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"producers_done": False},
+        {"produced": 101},
+        {"accepted": 99},
+        {"sent": 99},
+        {"queued": 1},
+        {"in_flight": 1},
+    ],
+)
+def test_done_means_that_every_message_made_is_settled(changed):
+    done = replace(View.of({}, 0.0), produced=100, accepted=100, sent=90, failed=9, dead=1, producers_done=True)
+    assert done.done
+    assert not replace(done, **changed).done
+
+
+def test_a_rate_is_of_what_was_settled_in_between():
+    before = replace(View.of({}, 10.0), sent=100)
+    now = replace(View.of({}, 14.0), sent=300, failed=10, dead=10, busy_s=20.0)
+    assert now.rate_since(before) == 55.0
+    assert now.rate_since(None) == now.rate == 16.0
+    assert now.rate_since(replace(now)) == 0.0  # no time has passed
+
+
+def test_a_silent_process_is_not_alive_but_what_it_did_still_counts():
+    fresh = view(*SENDERS, at=4.5)
+    assert fresh.senders_alive == 2
+    silent = view(*SENDERS, at=4.6)
+    assert silent.senders_alive == 0 and silent.mean_s == 2.0
+    assert view(replace(SENDERS[0], state="done"), SENDERS[1]).senders_alive == 1
+
+
+def test_one_account_that_does_not_balance_is_enough():
+    assert not view(BROKER, make("broker", "c", gauges={"balanced": 0.0})).balanced
+
+
+def test_one_producer_that_is_not_done_is_enough():
+    assert not view(PRODUCERS[0], make("producer", "q")).producers_done

@@ -1,0 +1,183 @@
+"""One frame of every kind to work on, strategies that draw any frame of any kind, and what equal frames are."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from zsms.message import Batch
+from zsms.protocol import (
+    MAX_COUNT,
+    MAX_SECONDS,
+    Ack,
+    Answer,
+    Ask,
+    Bye,
+    Confirm,
+    Ended,
+    Grant,
+    JoinProducer,
+    JoinSender,
+    Ping,
+    Pong,
+    Refused,
+    Report,
+    Snapshot,
+    Welcome,
+    Who,
+    encode,
+)
+
+CODES = {
+    Batch: 1, JoinProducer: 2, JoinSender: 3, Welcome: 4, Confirm: 5, Ack: 6, Grant: 7, Ping: 8, Pong: 9, Who: 10,
+    Ended: 11, Refused: 12, Bye: 13, Snapshot: 20, Ask: 21, Report: 22, Answer: 23,
+}  # fmt: skip
+"""The kinds and their codes, from docs/PROTOCOL.md and not from the code: peers of other languages rely on them."""
+
+
+def column(numbers: Any, dtype: str = "<u4") -> np.ndarray:
+    return np.array(numbers, dtype=dtype)
+
+
+def batch(count: int, seed: int = 0, *, offsets: bool = False, **fields: Any) -> Batch:
+    """`count` messages that differ in every column."""
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(0, 30, count).astype("<u2")
+    return Batch(
+        **{"producer": 2**64 - 1, "start": 2**63, "number": 7, "first": 10**12, "due": -1.5, "step": 0.25, **fields},
+        recipients=rng.integers(0, 2**64, count, dtype="<u8"),
+        lengths=lengths,
+        text=rng.integers(0, 256, int(lengths.sum()), dtype="u1"),
+        offsets=np.arange(count, dtype="<u4") * 3 if offsets else None,
+    )
+
+
+SAMPLES: list[Any] = [
+    batch(3),
+    batch(3, offsets=True),
+    JoinProducer(1, 2, "producer-é", 3, 4.5),
+    JoinSender(1, 2, "sender-1", 1_000, 3, 60.0, 4.5),
+    Welcome(1, 2, 3.5, 4.5, 1.0, "memory"),
+    Confirm(1, 2, True, "memory"),
+    Ack(1, 2, 3, 4, column([0, 2, 5]), column([1])),
+    Grant(1, 2, 3, 1, 1, 4.5, 6),
+    Ping(1, 2.5),
+    Pong(1, 2, False, 3.5, 4.5),
+    Who(1),
+    Ended(1),
+    Refused("because"),
+    Bye(1),
+    Snapshot({"role": "sender", "counters": {"sent": 1}, "events": [[0.5, "joined", "s", 0]]}),
+    Ask("totals"),
+    Report({"role": "sender"}),
+    Answer({}),
+]
+LARGE: list[Any] = [
+    batch(400),
+    batch(400, offsets=True),
+    Ack(1, 2, 3, 4, column(range(3_000)), column(range(3_000, 5_000))),
+    Snapshot({"role": "sender", "note": ["x" * 1_000] * 3}),
+]
+
+_ID = st.integers(0, 2**64 - 1)
+_COUNT = st.integers(0, MAX_COUNT - 1)
+_U32 = st.integers(0, 2**32 - 1)
+_SECONDS = st.floats(-MAX_SECONDS, MAX_SECONDS, exclude_min=True, exclude_max=True)
+_DURATION = st.floats(0, MAX_SECONDS, exclude_max=True)
+_STRING = st.text(max_size=30) | st.text(min_size=1_024, max_size=1_024)
+_BODY = st.dictionaries(
+    st.text(max_size=8),
+    st.recursive(
+        st.none() | st.booleans() | _ID | st.floats(allow_nan=False) | st.text(max_size=20) | st.binary(max_size=20),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+        max_leaves=12,
+    ),
+    max_size=6,
+)
+
+
+def _spread(count: int, seed: int) -> np.ndarray:
+    """`count` ascending numbers, far apart."""
+    return column(sorted(random.Random(seed).sample(range(2**32), count)))
+
+
+_SIZE = st.integers(0, 12) | st.sampled_from([100, 500, 3_000])
+_NUMBERS = st.builds(_spread, _SIZE, st.integers(0, 99))
+_BATCHES = st.builds(
+    batch, st.integers(1, 12) | st.sampled_from([40, 500, 5_000]), st.integers(0, 99), offsets=st.booleans(),
+    producer=_ID, start=_ID, number=_COUNT, first=_COUNT, due=_SECONDS, step=_SECONDS,
+)  # fmt: skip
+STRATEGIES: dict[type, st.SearchStrategy[Any]] = {
+    Batch: _BATCHES,
+    JoinProducer: st.builds(JoinProducer, _ID, _ID, _STRING, _COUNT, _SECONDS),
+    JoinSender: st.builds(JoinSender, _ID, _U32, _STRING, _U32, _COUNT, _DURATION, _SECONDS),
+    Welcome: st.builds(Welcome, _ID, _COUNT, _SECONDS, _SECONDS, _DURATION, _STRING),
+    Confirm: st.builds(Confirm, _ID, _COUNT, st.booleans(), _STRING),
+    Ack: st.builds(Ack, _ID, _COUNT, _COUNT, _COUNT, _NUMBERS, _NUMBERS),
+    Grant: st.builds(Grant, _ID, _U32, _COUNT, _U32, _U32, _SECONDS, _COUNT),
+    Ping: st.builds(Ping, _ID, _SECONDS),
+    Pong: st.builds(Pong, _ID, _COUNT, st.booleans(), _SECONDS, _SECONDS),
+    Who: st.builds(Who, _ID),
+    Ended: st.builds(Ended, _ID),
+    Refused: st.builds(Refused, _STRING),
+    Bye: st.builds(Bye, _ID),
+    Snapshot: st.builds(Snapshot, _BODY),
+    Ask: st.builds(Ask, _STRING),
+    Report: st.builds(Report, _BODY),
+    Answer: st.builds(Answer, _BODY),
+}
+ANY_FRAME = st.one_of(*STRATEGIES.values())
+
+
+def plain(frame: Any) -> tuple[Any, ...]:
+    """The kind and its elements as they stand on the wire, columns as bytes: equal frames have equal ones."""
+    if isinstance(frame, Batch):
+        none = np.zeros(0, dtype="<u4")
+        offsets = none if frame.offsets is None else frame.offsets
+        values: tuple[Any, ...] = (
+            frame.producer, frame.start, frame.number, frame.first, frame.due, frame.step,
+            offsets, frame.recipients, frame.lengths, frame.text,
+        )  # fmt: skip
+    else:
+        values = tuple(frame)
+    return type(frame), *(value.tobytes() if isinstance(value, np.ndarray) else value for value in values)
+
+
+def elements(frame: Any) -> list[Any]:
+    """The frame's array as a peer of another language would write it."""
+    kind, *values = plain(frame)
+    return [1, CODES[kind], *values]
+
+
+def mutated(rng: random.Random, seeds: list[bytes]) -> bytes:
+    """A frame with something wrong with it (or, now and then, right)."""
+    data = bytearray(rng.choice(seeds))
+    for _ in range(rng.choice((1, 1, 1, 2, 4))):
+        at = rng.randrange(len(data) + 1)
+        match rng.randrange(8):
+            case 0 | 1 if at < len(data):
+                data[at] ^= 1 << rng.randrange(8)
+            case 2 if at < len(data):
+                data[at] = rng.choice(_TELLING)
+            case 3:
+                del data[at:]
+            case 4:
+                del data[at : at + rng.randrange(1, 9)]
+            case 5:
+                data[at:at] = rng.randbytes(rng.randrange(1, 9))
+            case 6:
+                other = rng.choice(seeds)
+                begin = rng.randrange(len(other))
+                data[at : at + 9] = other[begin : begin + rng.randrange(1, 40)]
+            case 7:
+                data[at:at] = bytes([rng.choice(_TELLING)]) * rng.randrange(1, 400)
+    return bytes(data)
+
+
+_TELLING = bytes(range(0x80, 0x83)) + bytes(range(0x90, 0x96)) + bytes(range(0xC0, 0xE1)) + b"\0\x01\x7f\xff"
+"""Bytes that mean something to msgpack: maps, arrays, and every type with a length of its own."""
+
+SEEDS = [encode(frame) for frame in SAMPLES + LARGE]
