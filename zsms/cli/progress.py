@@ -41,13 +41,12 @@ class Progress:
         if self._quiet:
             return self
         from rich.console import Console
-        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
+        from rich.progress import TextColumn, TimeRemainingColumn
 
         console = Console(stderr=True)
         if console.is_terminal and not console.is_dumb_terminal:
             self._live = Bars(
-                BarColumn(10),
                 TextColumn("{task.percentage:>3.0f}%"),
                 TextColumn("{task.fields[figures]}"),
                 TimeRemainingColumn(compact=True),

@@ -89,6 +89,8 @@ class Account:
             body = json.loads(path.read_text(encoding="utf-8"))
             if body.pop("schema") != SCHEMA:
                 raise ValueError("another schema")
+            for name in ("cpu", "cores", "memory_bytes", "system"):
+                body["machine"][name]  # the charts name them
             sessions = [Session(**each) for each in body.pop("sessions")]
             return cls(**body, sessions=sessions)
         except FileNotFoundError:
