@@ -235,3 +235,10 @@ def test_refuses_what_it_cannot_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert len(drained) == 1
     with pytest.raises(UsageError, match="Input/output error"):
         source.take(1)
+
+
+def test_a_trunk_zero_in_parentheses_is_no_digit_to_keep(tmp_path):
+    path = tmp_path / "people.csv"
+    path.write_text("recipient,text\n+44 (0)20 7946 0000,hi\n")
+    with pytest.raises(UsageError, match=r"people.csv:2.*leave out the \(0\)"):
+        FileSource(path).take(1)

@@ -148,6 +148,9 @@ class _BadRowError(Exception):
 def _number(value: Any) -> int:
     """The E.164 number as an integer."""
     if isinstance(value, str):
+        if "(0)" in value:
+            # Dialled inside the country only: with the parentheses gone it would be another number.
+            raise _BadRowError(f"recipient {_shown(value)}: leave out the (0)")
         number = _NUMBER.fullmatch(value) or _NUMBER.fullmatch(value.translate(_SEPARATORS))
         if number:
             return int(number[0])

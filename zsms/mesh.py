@@ -214,6 +214,7 @@ class Mesh:
                 elapsed_s=elapsed,
                 started_at=self._started_at,
                 broker_lost=self._broker_lost,
+                completed=not self._fatal and not self._stops,
                 interrupted=self._stops > 0,
                 problems=self._problems,
             )

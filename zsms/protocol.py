@@ -351,7 +351,7 @@ def encode(frame: Frame) -> bytes:
     if kind.columns:
         parts: list[Any] = list(frame)
         scalars = len(kind.fields)
-        return _join([VERSION, kind.code, *parts[:scalars]], parts[scalars:])
+        return _join([VERSION, kind.code, *parts[:scalars]], parts[scalars:], len(parts) - scalars)
     packed: bytes = _packer.pack([VERSION, kind.code, *frame])
     return packed
 
@@ -360,18 +360,19 @@ def encode_batch(batch: Batch) -> bytes:
     """The batch's bytes: one copy of its columns, whatever they are views of."""
     offsets = _NO_OFFSETS if batch.offsets is None else batch.offsets
     head = [VERSION, 1, batch.producer, batch.start, batch.number, batch.first, batch.due, batch.step]
-    return _join(head, (offsets, batch.recipients, batch.lengths, batch.text))
+    return _join(head, (offsets, batch.recipients, batch.lengths, batch.text), 4)
 
 
 _NO_OFFSETS = np.zeros(0, dtype=OFFSET)
 
 
-def _join(head: list[Any], columns: Sequence[npt.NDArray[Any]]) -> bytes:
-    parts: list[Any] = [_ARRAY16.pack(0xDC, len(head) + len(columns))]
-    parts += map(_packer.pack, head)
+def _join(head: list[Any], columns: Sequence[npt.NDArray[Any]], count: int) -> bytes:
+    """One array of the head's scalars and `count` columns. The packer's own array header, of the scalars only, goes."""
+    parts: list[Any] = [_ARRAY16.pack(0xDC, len(head) + count), memoryview(_packer.pack(head))[1:]]
     for column in columns:
-        parts.append(_BIN32.pack(_BIN32_TAG, column.nbytes))
-        parts.append(column.data)
+        data = column.data
+        parts.append(_BIN32.pack(_BIN32_TAG, data.nbytes))
+        parts.append(data)
     return b"".join(parts)
 
 

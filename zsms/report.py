@@ -91,6 +91,8 @@ class Report:
     """By sender: name, slots, sent, failed, send_time_s."""
     balanced: bool
     """Whether produced = sent + failed + dead (+ unsettled, when it ended early) and the broker's accounts agree."""
+    completed: bool = True
+    """Whether the run came to its own end: not interrupted, and no process lost that it can't do without."""
     interrupted: bool = False
     problems: list[str] = field(default_factory=list)
     """What went wrong, in the order in which it was noticed."""
@@ -102,7 +104,7 @@ class Report:
         """What `zsms run` exits with: 130 interrupted, 1 unbalanced, unfinished or failed, 0 otherwise."""
         if self.interrupted:
             return 130
-        return 0 if self.balanced and not self.messages.unsettled else 1
+        return 0 if self.completed and self.balanced and not self.messages.unsettled else 1
 
     def to_json(self) -> dict[str, Any]:
         """The report as a JSON object, `schema` first."""
@@ -123,6 +125,7 @@ def make_report(
     elapsed_s: float,
     started_at: float,
     broker_lost: bool,
+    completed: bool,
     interrupted: bool,
     problems: list[str],
 ) -> Report:
@@ -189,6 +192,7 @@ def make_report(
         and view.balanced
         and not broker_lost
         and (messages.settled + messages.unsettled == messages.produced),
+        completed=completed,
         interrupted=interrupted,
         problems=problems,
     )
@@ -225,7 +229,11 @@ def summary_lines(report: Report) -> list[str]:
         return "  ".join(f"{name} {_seconds(value)}" for name, value in figures.items())
 
     rows = [
-        ("messages", f"{m.produced:,} produced, {m.sent:,} sent, {m.failed:,} failed, {m.dead:,} dead"),
+        (
+            "messages",
+            f"{m.produced:,} produced, {m.sent:,} sent, {m.failed:,} failed, {m.dead:,} dead"
+            + (f"; {m.skipped_rows:,} rows left out" if m.skipped_rows else ""),
+        ),
         (
             "ledger",
             f"{'balanced' if report.balanced else 'NOT BALANCED'}: {m.lost:,} lost, {m.unsettled:,} unsettled, "

@@ -227,6 +227,26 @@ def share(ctx: click.Context, option: click.Parameter, text: str) -> tuple[int, 
     return int(index), int(parts)
 
 
+class _BadRows:
+    """Logs the first rows of a file that were left out, and then that there are more."""
+
+    MOST = 20
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._count = 0
+
+    def tell(self, line: int, reason: str) -> None:
+        """A row was left out."""
+        self._count += 1
+        if self._count <= self.MOST:
+            logging.getLogger("zsms.producer").warning("%s:%d: left out: %s", self._path, line, reason)
+        elif self._count == self.MOST + 1:
+            logging.getLogger("zsms.producer").warning(
+                "%s: more rows were left out; the report counts them", self._path
+            )
+
+
 def make_source(
     *,
     messages: int,
@@ -245,7 +265,7 @@ def make_source(
     if input is not None:
         from zsms.files import FileSource
 
-        return FileSource(input, skip_bad_rows=skip_bad_rows, share=share)
+        return FileSource(input, skip_bad_rows=skip_bad_rows, share=share, on_bad=_BadRows(input).tell)
     return source.RandomSource(
         messages,
         seed,

@@ -44,6 +44,8 @@ I64 = npt.NDArray[np.int64]
 
 _REMEMBERED_SESSIONS = 4_096
 _DEAD_LETTERS = 100_000
+_JUDGE_S = 0.05
+"""Seconds, at most, from one look through all sessions to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,8 +369,11 @@ class BrokerCore:
 
     def _stand_in_line(self, session: Session) -> None:
         """Put the session in the line that it belongs to: senders with idle slots before those that prefetch."""
-        line = self._idle if session.idle > 0 else self._topup if session.wants > 0 else None
-        if line is not None and self._place.get(session.token) is not line:
+        wants = session.limit - session.granted
+        if wants <= 0:
+            return
+        line = self._idle if session.slots > session.in_flight else self._topup
+        if self._place.get(session.token) is not line:
             self._place[session.token] = line
             line.append(session)
 
@@ -379,13 +384,13 @@ class BrokerCore:
                 if self._place.get(session.token) is not line:
                     continue  # it moved to the other line since, or is gone
                 del self._place[session.token]
-                if session.wants <= 0 or not session.reachable:
+                if session.limit <= session.granted or not session.reachable:
                     continue
                 if session.blocked_until > now:
                     self._place[session.token] = line
                     line.append(session)
                     continue
-                if line is self._idle and session.idle <= 0:
+                if line is self._idle and session.slots <= session.in_flight:
                     self._stand_in_line(session)
                     continue
                 return session
@@ -400,7 +405,8 @@ class BrokerCore:
             session = self._next_in_line(now)
             if session is None:
                 return
-            lot = self.queue.take(session.idle if session.idle > 0 else session.wants)
+            wants, idle = session.limit - session.granted, session.slots - session.in_flight
+            lot = self.queue.take(min(wants, idle) if idle > 0 else wants)
             lot.account.queued -= lot.size
             lot.account.in_flight += lot.size
             piece = session.grant(lot, now)
@@ -429,6 +435,7 @@ class BrokerCore:
             self.queue.put(lot)
         if now < self._judge_after:
             return
+        self._judge_after = now + min(liveness / 50, _JUDGE_S)
         for session in list(self.sessions.values()):
             if now - session.last_seen > liveness:
                 self._end(session, now, "sender lost")

@@ -104,6 +104,8 @@ class _Session:
     """Of the next acknowledgement frame."""
     unacked: deque[AckFrame] = field(default_factory=deque)
     """Frames that the broker has not yet said it has."""
+    welcomed: bool = False
+    """Since the last join. Before, a new frame would overtake those that the wire lost, and pass for all of them."""
 
 
 class SenderCore:
@@ -179,10 +181,12 @@ class SenderCore:
     def joining(self) -> None:
         """The broker is being told who we are; what it granted before counts no more unless it has arrived."""
         self._now.join += 1
+        self._now.welcomed = False
 
     def welcomed(self, acked: int) -> list[AckFrame]:
         """The broker knows the session and expects acknowledgement frame `acked`: what to say (again)."""
         self.acknowledged(acked)
+        self._now.welcomed = True
         return [*self._now.unacked, self._frame(0, _NOTHING, _NOTHING)]
 
     def acknowledged(self, acked: int) -> None:
@@ -255,7 +259,10 @@ class SenderCore:
         return session.settled + max(self.open_slots - elsewhere, 0) + self.prefetch
 
     def finished(self, sent: U64, failed: U64) -> list[AckFrame]:
-        """Slots are done with these handles (uint64, any order): the frames that say so."""
+        """Slots are done with these handles (uint64, any order): the frames that say so.
+
+        None between a join and its welcome, which says them.
+        """
         if len(self._sessions) == 1:
             return self._acknowledge(self._epoch, sent, failed)
         frames: list[AckFrame] = []
@@ -275,7 +282,9 @@ class SenderCore:
         for begin in range(0, max(len(sent), len(failed)), MAX_BATCH_MESSAGES):
             part = slice(begin, begin + MAX_BATCH_MESSAGES)
             frames.append(self._columns(session, sent[part], failed[part]))
-        if session is not self._now and not session.in_slots:
+        if session is self._now:
+            return frames if session.welcomed else []
+        if not session.in_slots:
             del self._sessions[epoch]
         return frames
 

@@ -51,7 +51,7 @@ class Lot:
 
     def part(self, begin: int, end: int) -> Lot:
         """Messages begin..end-1 with the same history."""
-        return replace(self, batch=self.batch.slice(begin, end))
+        return Lot(self.batch.slice(begin, end), self.account, self.accepted, self.attempt, self.delivery)
 
 
 @dataclass(slots=True)
@@ -167,7 +167,7 @@ class Session:
     def settle(self, numbers: I64) -> Settled:
         """Close `numbers`, int64 strictly ascending, all below `granted` (the caller has checked that)."""
         if len(numbers) <= _FEW:
-            return self._settle_few(numbers.tolist())
+            return self._settle_few(numbers)
         repeated = int(np.searchsorted(numbers, self._low))
         numbers = numbers[repeated:]
         places = numbers + (self._head - self._low)
@@ -190,24 +190,25 @@ class Session:
         self._move_up()
         return settled
 
-    def _settle_few(self, numbers: list[int]) -> Settled:
+    def _settle_few(self, numbers: I64) -> Settled:
         """`settle` for a handful: the same, without the arrays' overhead."""
-        repeated = 0
         settled: list[Piece] = []
         closed: list[int] = []
-        shift = self._head - self._low
-        for number in numbers:
-            if number < self._low or not self._open[number + shift]:
-                repeated += 1
+        flags, low, shift = self._open, self._low, self._head - self._low
+        for number in numbers.tolist():
+            if number < low or not flags[number + shift]:
                 continue
-            self._open[number + shift] = 0
+            flags[number + shift] = 0
             piece = self._pieces[bisect_right(self._ends, number, self._first)]
             piece.open -= 1
             settled.append(piece)
             closed.append(number)
-        self.in_flight -= len(settled)
+        repeated = len(numbers) - len(closed)
+        self.in_flight -= len(closed)
         self._move_up()
-        return Settled(settled, [1] * len(settled), np.array(closed, dtype=np.int64), repeated)
+        if repeated:
+            numbers = np.array(closed, dtype=np.int64)
+        return Settled(settled, [1] * len(settled), numbers, repeated)
 
     def _move_up(self) -> None:
         """Let go of the oldest pieces that are wholly settled."""

@@ -123,9 +123,11 @@ class Role:
                 self._feed = Feed(self._sockets, self._stats, self._stats_interval, self._snapshot)
                 self._open()
                 self._ready.set()
-                while self._step():
-                    pass
-                self._feed.final(self._clock())
+                try:
+                    while self._step():
+                        pass
+                finally:
+                    self._feed.final(self._clock())  # also of a role that gives up: what it did still counts
             finally:
                 self._close()
                 self._sockets.close_all()

@@ -257,8 +257,8 @@ def _population(runs: list[Run], real: RealRun | None, source: str, path: Path) 
         title = f"{spoken(US_POPULATION)} people would take {duration(US_POPULATION / best)}"
     figure, axes = new_axes(
         title,
-        "Time to send everyone one message. Dashes: extrapolated from measured throughput"
-        + (". Star: really sent" if real else ", not run"),
+        "Time to send everyone one message, simulated. Dashes: extrapolated from measured throughput"
+        + (". Star: really run" if real else ", not run"),
         source,
     )
     _senders_axis(axes, curves, real.senders if real else 1.0)
@@ -314,7 +314,7 @@ def _mark_real(axes: Axes, real: RealRun) -> None:
     axes.plot([real.senders] * 2, [real.wall_s, above], color=INK, linewidth=0.8, zorder=4)
     axes.plot([real.senders], [real.wall_s], marker="*", markersize=17, color=INK, markeredgecolor="white", zorder=5)
     axes.annotate(
-        f"really sent:\n{real.messages:,} messages\nin {duration(real.wall_s)}\nby {spoken(real.senders)} senders",
+        f"really run:\n{real.messages:,} messages\nin {duration(real.wall_s)}\nby {spoken(real.senders)} senders",
         (axes.get_xlim()[1], above), (-4, 4), textcoords="offset points",
         ha="right", va="bottom", fontsize=10, fontweight="bold", linespacing=1.3,
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 2},
