@@ -24,6 +24,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from math import isfinite
 from typing import IO, Any
 
 import psutil
@@ -110,6 +111,27 @@ class MeshConfig:
             raise UsageError(f"two groups of senders have the same name: {', '.join(names)}")
         for group in self.groups:
             group.check()
+        self._check_source()
+
+    def _check_source(self) -> None:
+        """What a producer would only find out once everything has started."""
+        from zsms import source
+
+        if self.rate is not None and not (isfinite(self.rate) and self.rate > 0):
+            raise UsageError(f"rate {self.rate}: give messages a second, above 0")
+        if self.input is not None:
+            from zsms.files import FileSource
+
+            FileSource(self.input)
+            return
+        source.RandomSource(
+            self.messages,
+            self.seed,
+            min_length=self.min_length,
+            max_length=self.max_length,
+            alphabet=source.DEFAULT_ALPHABET if self.alphabet is None else self.alphabet,
+            prefixes=self.prefixes or source.DEFAULT_PREFIXES,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for the report."""
@@ -400,11 +422,10 @@ class Mesh:
         """End the processes in order, each handing over its last snapshot; returns the seconds since the start."""
         at_once = self._fatal or self._stops > 1
         for role in ("producer", "sender", "broker"):
-            # A last snapshot is only handed over by a process that still reaches the collector.
             for process in self._of(role):
                 self._terminate(process)
                 if at_once:
-                    self._terminate(process)
+                    self._leave(process)
             self._await(self._of(role), 2.0 if at_once else END_S + (self.config.drain_timeout if self._stops else 0))
         elapsed = time.monotonic() - self._started_at
         if not self._collector_lost:
@@ -421,6 +442,11 @@ class Mesh:
         if process.popen.poll() is None:
             process.popen.terminate()
 
+    def _leave(self, process: _Process) -> None:
+        """Make it end without draining; two signals could arrive as one, but the end of its input is no signal."""
+        assert process.popen.stdin is not None
+        process.popen.stdin.close()
+
     def _await(self, processes: list[_Process], timeout: float) -> None:
         deadline = time.monotonic() + timeout
         for process in processes:
@@ -434,8 +460,7 @@ class Mesh:
         if process.popen.poll() is None:
             process.popen.kill()
             process.popen.wait()
-        assert process.popen.stdin is not None
-        process.popen.stdin.close()
+        self._leave(process)
         process.reader.join(timeout=1)
 
     def _process_rows(self) -> list[ProcessRow]:

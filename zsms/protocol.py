@@ -282,6 +282,9 @@ def _make_batch(*parts: Any) -> Batch:
         raise WireError(f"{len(offsets)} offsets for {count} messages")
     if int(lengths.sum()) != len(text):
         raise WireError(f"texts of {int(lengths.sum())} bytes in all, but {len(text)} bytes of text")
+    # Its parts, which begin later, must be frames as well.
+    if first + count > MAX_COUNT or abs(due + count * step) >= MAX_SECONDS:
+        raise WireError(f"a batch of {count} messages from {first}, due at {due} and every {step} s: out of range")
     return Batch(
         producer=producer,
         start=start,

@@ -119,7 +119,6 @@ message_options = together(
     click.option("--alphabet", help="Characters of random texts.  [default: ASCII from space to underscore]"),
     click.option(
         "--prefix",
-        "prefixes",
         metavar="DIGITS",
         multiple=True,
         help="Beginning of random numbers, repeatable.  [default: +1 and an area code 37x or 96x, assigned to nobody]",
@@ -256,7 +255,7 @@ def make_source(
     min_length: int,
     max_length: int,
     alphabet: str | None,
-    prefixes: tuple[str, ...],
+    prefix: tuple[str, ...],
     seed: int | None,
 ) -> Any:
     """The source that the options ask for."""
@@ -273,5 +272,5 @@ def make_source(
         min_length=min_length,
         max_length=max_length,
         alphabet=source.DEFAULT_ALPHABET if alphabet is None else alphabet,
-        prefixes=prefixes or source.DEFAULT_PREFIXES,
+        prefixes=prefix or source.DEFAULT_PREFIXES,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from json import dumps
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,7 +23,7 @@ Examples:
 )
 @common.stats_option
 @click.option("--interval", type=float, default=1.0, show_default=True, help="Seconds between two lines.")
-@click.option("--json", "as_json", is_flag=True, help="A JSON object a line, on standard output.")
+@click.option("--json", is_flag=True, help="A JSON object a line, on standard output.")
 @click.option("--once", is_flag=True, help="One line, then leave.")
 @click.option("--until-done", is_flag=True, help="Leave when every message is settled.")
 @common.config_option
@@ -31,7 +31,7 @@ Examples:
 def command(
     stats: str,
     interval: float,
-    as_json: bool,
+    json: bool,
     once: bool,
     until_done: bool,
     config: str | None,
@@ -44,8 +44,8 @@ def command(
         from zsms.roles.monitor import Monitor
 
         def show(view: View, before: View | None) -> None:
-            click.echo(json.dumps(view.to_json(before)))
+            click.echo(dumps(view.to_json(before)))
 
-        return Monitor(stats, interval=interval, once=once, until_done=until_done, show=show if as_json else None)
+        return Monitor(stats, interval=interval, once=once, until_done=until_done, show=show if json else None)
 
     return common.run_role(make, quiet=quiet, verbose=verbose, exit_with_parent=False)

@@ -32,7 +32,7 @@ Examples:
 @common.slot_options
 @common.message_options
 @common.broker_limits
-@click.option("--json", "json_path", metavar="PATH", help="Write the report there; - for standard output.")
+@click.option("--json", metavar="PATH", help="Write the report there; - for standard output.")
 @click.option(
     "--drain-timeout",
     type=float,
@@ -48,7 +48,7 @@ def command(
     /,
     messages: int,
     producers: int,
-    json_path: str | None,
+    json: str | None,
     drain_timeout: float,
     config: str | None,
     quiet: bool,
@@ -74,7 +74,7 @@ def command(
     limits = BrokerLimits(**{f.name: options.pop(f.name) for f in fields(BrokerLimits)})
     group = SenderGroup(**{f.name: options.pop(f.name) for f in fields(SenderGroup) if f.name in options})
     groups = _groups(ctx.meta.get(GROUPS), group, f"{config}: [[run.groups]]")
-    with _Output(json_path) as write, Progress(quiet) as progress:
+    with _Output(json) as write, Progress(quiet) as progress:
         mesh = Mesh(
             MeshConfig(
                 messages=messages,
@@ -82,6 +82,7 @@ def command(
                 groups=groups,
                 limits=limits,
                 transport=transport,
+                prefixes=options.pop("prefix"),
                 drain_timeout=drain_timeout,
                 **options,
             ),
@@ -94,7 +95,7 @@ def command(
         progress.end()
         # The summary is the result; but when standard output is the report's, it goes to where people look.
         for line in summary_lines(report):
-            click.echo(line, err=json_path == "-")
+            click.echo(line, err=json == "-")
         write(report.dumps())
     return report.exit_code
 

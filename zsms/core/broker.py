@@ -265,6 +265,7 @@ class BrokerCore:
         session.last_seen = now
         session.reachable = True
         if number < session.acked:
+            self._stand_in_line(session)
             return session  # the sender sent it again after a reconnect, and it had arrived
         session.acked = number + 1
         session.limit = limit

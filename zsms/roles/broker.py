@@ -44,6 +44,7 @@ _LARGE = 64 * 1024
 """From this size on a batch stays in ZeroMQ's memory and goes out of it again without a copy."""
 _BLOCKED_S = 0.02
 """How long a sender whose pipe is full is left alone."""
+_HELD = ("queued", "in_flight")
 _FROM_PEERS = (Ack, Ping, JoinSender, JoinProducer, Bye)
 
 
@@ -254,7 +255,12 @@ class Broker(Role):
         if not self._stopping:
             return False
         totals = self.core.totals()
-        return totals["queued"] + totals["in_flight"] == 0 or self._out_of_time(now)
+        if totals["queued"] + totals["in_flight"] == 0:
+            return True
+        if not self._out_of_time(now):
+            return False
+        self.log.warning("%s: leaving with %d messages queued and %d in flight", self.name, *map(totals.get, _HELD))
+        return True
 
     def _snapshot(self, now: float) -> Snapshot:
         core = self.core

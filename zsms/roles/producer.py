@@ -218,11 +218,12 @@ class Producer(Role):
                 self._poller.unregister(self._push)
 
     def _done(self, now: float) -> bool:
-        if self._out_of_time(now):
-            return True
         if (self._exhausted or self._stopping) and not len(self.window):
             if self._link.joined:
                 self._link.say(Bye(self._start_id))
+            return True
+        if self._out_of_time(now):
+            self.log.warning("%s: leaving with %d messages unconfirmed", self.name, self.window.messages)
             return True
         return False
 

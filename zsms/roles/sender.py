@@ -13,7 +13,7 @@ import zmq
 
 from zsms.core.delay import DelayModel
 from zsms.core.histogram import Histogram
-from zsms.core.sender import SenderCore
+from zsms.core.sender import AckFrame, SenderCore
 from zsms.core.slots import Slots
 from zsms.core.snapshot import Snapshot
 from zsms.errors import UsageError, WireError
@@ -154,6 +154,7 @@ class Sender(Role):
                 self._hear(head, parts, now)
             except WireError as error:
                 self._refuse("dispatch", error, now)
+                self._link.lost()  # it may have been a grant: joining again tells the broker what we have
 
     def _hear(self, frame: Any, parts: list[Any], now: float) -> None:
         core = self.core
@@ -165,7 +166,7 @@ class Sender(Role):
                 if not isinstance(batch, Batch):
                     raise WireError(f"a grant of a {type(batch).__name__}")
                 clock = self._link.clock
-                core.granted(
+                ours = core.granted(
                     frame.session,
                     frame.join,
                     frame.base,
@@ -175,9 +176,10 @@ class Sender(Role):
                     clock.seconds,
                     batch,
                 )
+                if not ours and (frame.session, frame.join) == (core.token, core.join):
+                    self._link.lost()  # a grant before it is missing: joining again brings it back
             case Welcome():
-                for ack in core.welcomed(frame.next):
-                    self._link.say(Ack(*ack))
+                self._say(core.welcomed(frame.next))
             case Pong():
                 if frame.subject == core.token:
                     core.acknowledged(frame.next)
@@ -205,8 +207,12 @@ class Sender(Role):
             return
         self._sent += len(finished.sent)
         self._failed += len(finished.failed)
-        for ack in self.core.finished(finished.sent, finished.failed):
-            self._link.say(Ack(*ack))
+        self._say(self.core.finished(finished.sent, finished.failed))
+
+    def _say(self, acks: list[AckFrame]) -> None:
+        for ack in acks:
+            if not self._link.say(Ack(*ack)):
+                self._link.lost()  # the pipe is full; what it did not take is said again after the next join
 
     def _begin(self, now: float) -> None:
         for waiting in self.core.take(self.transport.concurrency - self.transport.busy):
@@ -222,7 +228,7 @@ class Sender(Role):
             self._next_open = self.core.look(now)
             credit = self.core.credit()
             if credit is not None:
-                self._link.say(Ack(*credit))
+                self._say([credit])
 
     def _done(self, now: float) -> bool:
         if self._left or self._out_of_time(now):

@@ -1,0 +1,110 @@
+"""docs/report.schema.json is what `Report.to_json` really writes, field by field."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from zsms import Mesh
+from zsms.core.broker import BrokerLimits
+from zsms.mesh import MeshConfig, SenderGroup
+from zsms.report import SCHEMA, Messages, ProcessRow, Report, make_report
+
+SCHEMA_FILE = Path(__file__).parent.parent / "docs" / "report.schema.json"
+
+
+@pytest.fixture(scope="module")
+def schema() -> Any:
+    return json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+
+
+def objects(schema: Any, path: str = "report") -> Iterator[tuple[str, Any]]:
+    """Every object of the schema, by its path."""
+    if "properties" in schema:
+        yield path, schema
+        for name, inner in schema["properties"].items():
+            yield from objects(inner, f"{path}.{name}")
+    if "items" in schema:
+        yield from objects(schema["items"], f"{path}[]")
+
+
+def assert_all_described(schema: Any, value: Any, path: str = "report") -> None:
+    """The value has the fields of the schema, and no other, at every depth."""
+    if isinstance(value, dict):
+        assert set(value) == set(schema["properties"]), path
+        for name, inner in value.items():
+            assert_all_described(schema["properties"][name], inner, f"{path}.{name}")
+    elif isinstance(value, list):
+        for inner in value:
+            assert_all_described(schema["items"], inner, f"{path}[]")
+
+
+def empty_report() -> Report:
+    """Of a run that nobody has said anything about."""
+    config = MeshConfig(seed=1).to_json()
+    return make_report(
+        {},
+        config=config,
+        processes=[],
+        elapsed_s=1.0,
+        started_at=0.0,
+        broker_lost=True,
+        completed=False,
+        interrupted=True,
+        problems=["broker (pid 1) was killed by SIGKILL; the run can't go on without it"],
+    )
+
+
+def test_the_schema_is_one_and_says_what_every_field_is(schema: Any) -> None:
+    Draft202012Validator.check_schema(schema)
+    assert schema["properties"]["schema"]["const"] == SCHEMA
+    for path, each in objects(schema):
+        assert sorted(each["required"]) == sorted(each["properties"]), path
+        for name, field in each["properties"].items():
+            assert field.get("description", "").endswith("."), f"{path}.{name}"
+
+
+def test_schema_and_dataclasses_list_the_same_fields(schema: Any) -> None:
+    listed = {path: set(each["properties"]) for path, each in objects(schema)}
+    for path, cls, more in (
+        ("report", Report, set()),
+        ("report.messages", Messages, {"settled"}),
+        ("report.processes[]", ProcessRow, set()),
+        ("report.config", MeshConfig, set()),
+        ("report.config.groups[]", SenderGroup, set()),
+        ("report.config.limits", BrokerLimits, set()),
+    ):
+        assert listed[path] == {field.name for field in fields(cls)} | more, path
+
+
+def test_a_run_s_report_is_valid_and_wholly_described(schema: Any) -> None:
+    report = Mesh(messages=300, senders=1, concurrency=100, mean=0.01, sd=0.001, failure_rate=0.1, seed=3).run()
+    body = json.loads(report.dumps())
+    Draft202012Validator(schema).validate(body)
+    assert_all_described(schema, body)
+    assert body["messages"]["settled"] == 300
+    assert len(body["processes"]) == 5
+    assert len(body["senders"]) == 1
+
+
+def test_the_report_of_a_run_without_figures_is_valid(schema: Any) -> None:
+    body = json.loads(empty_report().dumps())
+    Draft202012Validator(schema).validate(body)
+    assert_all_described(schema, body)
+    assert not body["balanced"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("schema", "zsms-report/0"), ("wall_s", -1), ("balanced", "yes"), ("messages", {}), ("efficiency", None)],
+)
+def test_the_schema_refuses_what_is_no_report(schema: Any, path: str, value: Any) -> None:
+    body = json.loads(empty_report().dumps())
+    body[path] = value
+    assert not Draft202012Validator(schema).is_valid(body)
