@@ -187,7 +187,11 @@ def make_report(
             "seconds": steady_s,
         },
         processes=processes,
-        senders=[_sender_row(row) for row in view.processes if row["role"] == "sender"],
+        senders=[
+            _sender_row(row)
+            for row in sorted(view.processes, key=lambda row: str(row["name"]))
+            if row["role"] == "sender"
+        ],
         balanced=messages.lost == 0
         and view.balanced
         and not broker_lost

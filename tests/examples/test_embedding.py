@@ -1,0 +1,33 @@
+"""The examples of embedding run as programs of their own, and say what they should."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "embed_roles.py",
+            r"^5,000 of 5,000 sent at [\d,]+ messages/s; balanced: True\n  fast: [\d,]+\n  slow: [\d,]+\n$",
+        ),
+        ("embed_asyncio.py", r"^2,000 sent and 0 given up, in 2,[01]\d\d calls\n$"),
+        (
+            "embed_mesh.py",
+            r"\n[\d,]+ sent, [\d,]+ failed, 0 lost\np99 .* balanced: True\n  city-1: .*\n  country-1: .*\n$",
+        ),
+    ],
+)
+def test_an_example_does_what_it_says(name, said):
+    done = subprocess.run([sys.executable, EXAMPLES / name], capture_output=True, text=True, timeout=25, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.search(said, done.stdout), done.stdout
+    assert not done.stderr
