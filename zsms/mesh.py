@@ -24,7 +24,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from math import isfinite
 from typing import IO, Any
 
 import psutil
@@ -69,9 +68,11 @@ class SenderGroup:
         if not 1 <= self.senders <= 1_000:
             raise UsageError(f"group {self.name!r}: senders {self.senders}: give 1 to 1000 processes")
         from zsms.core.slots import Slots
+        from zsms.roles.sender import check_asking
 
         model = DelayModel(self.delay, self.mean, self.sd)
         Slots(self.concurrency, model, failure_rate=self.failure_rate, tick=self.tick)
+        check_asking(self.prefetch, self.ramp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,18 +112,20 @@ class MeshConfig:
             raise UsageError(f"two groups of senders have the same name: {', '.join(names)}")
         for group in self.groups:
             group.check()
+        if not 0 <= self.drain_timeout <= 86_400:
+            raise UsageError(f"drain timeout {self.drain_timeout}: give seconds from 0 to 86400")
         self._check_source()
 
     def _check_source(self) -> None:
         """What a producer would only find out once everything has started."""
         from zsms import source
+        from zsms.roles.producer import check_pushing
 
-        if self.rate is not None and not (isfinite(self.rate) and self.rate > 0):
-            raise UsageError(f"rate {self.rate}: give messages a second, above 0")
+        check_pushing(self.rate, self.batch, self.window)
         if self.input is not None:
             from zsms.files import FileSource
 
-            FileSource(self.input)
+            FileSource(self.input).close()
             return
         source.RandomSource(
             self.messages,
@@ -200,6 +203,7 @@ class Mesh:
         self._processes: list[_Process] = []
         self._problems: list[str] = []
         self._fatal = False
+        self._out_of_time = False
         self._broker_lost = False
         self._collector_lost = False
         self._answer: dict[str, Any] = {}
@@ -377,7 +381,12 @@ class Mesh:
                 )
                 for process in self._of("producer"):
                     self._terminate(process)
-            if draining and (now > drain_until or (self.view is not None and self._drained(self.view))):
+            if draining and self.view is not None and self._drained(self.view):
+                return
+            if draining and now > drain_until:
+                self._out_of_time = True
+                self._problems.append(f"not drained after {self.config.drain_timeout:g} s")
+                self._say(f"{self._problems[-1]}; ending all the same")
                 return
             time.sleep(ASK_S)
 
@@ -420,7 +429,7 @@ class Mesh:
 
     def _finish(self) -> float:
         """End the processes in order, each handing over its last snapshot; returns the seconds since the start."""
-        at_once = self._fatal or self._stops > 1
+        at_once = self._fatal or self._out_of_time or self._stops > 1
         for role in ("producer", "sender", "broker"):
             for process in self._of(role):
                 self._terminate(process)
@@ -464,10 +473,10 @@ class Mesh:
         process.reader.join(timeout=1)
 
     def _process_rows(self) -> list[ProcessRow]:
-        gauges = {row["name"]: row["gauges"] for row in self._answer.get("processes", [])}
+        gauges = {(row["role"], row["name"]): row["gauges"] for row in self._answer.get("processes", [])}
         rows = []
         for process in self._processes:
-            own = gauges.get(process.name, {})
+            own = gauges.get((process.role, process.name), {})
             rows.append(
                 ProcessRow(
                     process.role,

@@ -342,6 +342,9 @@ _BY_CODE: dict[int, tuple[type, _Kind]] = {kind.code: (cls, kind) for cls, kind 
 
 # -- encode ------------------------------------------------------------------------------------------------
 
+_FEW_BYTES = SMALL_FRAME // 2
+"""Columns of no more bytes in all are packed with the rest of the frame: for a message or two that is twice as fast."""
+
 _packer = msgpack.Packer(autoreset=True)
 _ARRAY16 = struct.Struct(">BH")
 
@@ -370,7 +373,11 @@ _NO_OFFSETS = np.zeros(0, dtype=OFFSET)
 
 
 def _join(head: list[Any], columns: Sequence[npt.NDArray[Any]], count: int) -> bytes:
-    """One array of the head's scalars and `count` columns. The packer's own array header, of the scalars only, goes."""
+    """One array of the head's scalars and `count` columns."""
+    if sum(column.nbytes for column in columns) <= _FEW_BYTES:
+        small: bytes = _packer.pack([*head, *(column.tobytes() for column in columns)])
+        return small
+    # The packer's own array header counts the scalars only, so it is replaced.
     parts: list[Any] = [_ARRAY16.pack(0xDC, len(head) + count), memoryview(_packer.pack(head))[1:]]
     for column in columns:
         data = column.data
@@ -430,7 +437,7 @@ def decode(frame: Any) -> Any:
             raise WireError(f"{cls.__name__}: column {index} is {_shown(column)}, not bin")
         if len(column) % dtype.itemsize:
             raise WireError(f"{cls.__name__}: column {index} of {len(column)} bytes is no {dtype}")
-        values[index] = np.frombuffer(column, dtype=dtype)
+        values[index] = np.frombuffer(column, dtype=dtype) if len(column) else np.zeros(0, dtype)
     return kind.make(*values)
 
 

@@ -241,7 +241,7 @@ def summary_lines(report: Report) -> list[str]:
         (
             "ledger",
             f"{'balanced' if report.balanced else 'NOT BALANCED'}: {m.lost:,} lost, {m.unsettled:,} unsettled, "
-            f"{m.redelivered:,} redelivered, {m.duplicates:,} duplicates",
+            f"{m.redelivered:,} redelivered, {m.duplicates:,} duplicates, {m.retried:,} retried",
         ),
         ("wall", f"{report.wall_s:.2f} s from the first message to the last"),
         ("throughput", f"{report.throughput_per_s:,.0f} messages/s, efficiency {report.efficiency:.3f}"),

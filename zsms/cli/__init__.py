@@ -78,13 +78,23 @@ def cli() -> None:
     """
 
 
+def _show(error: click.ClickException) -> None:
+    """A line that says what was wrong and where to look; click's own form of it takes four."""
+    message = error.format_message()
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is None or "\n" in message:
+        error.show()  # such as the help, when no command was given
+    else:
+        click.echo(f"{context.command_path}: {message} (see `{context.command_path} --help`)", err=True)
+
+
 def main() -> None:
     """The `zsms` command: exits with 0, 1 (failure), 2 (bad usage) or 130 (interrupted)."""
     try:
         code = cli.main(prog_name="zsms", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
-        error.show()
+        _show(error)
         code = error.exit_code
     except ZsmsError as error:
         click.echo(f"zsms: {error}", err=True)

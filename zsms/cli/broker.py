@@ -26,7 +26,7 @@ Examples:
 )
 @stats_option
 @broker_limits
-@click.option("--seed", type=int, help="Makes the jitter of retries repeatable.")
+@click.option("--seed", type=click.IntRange(min=0), help="Makes the jitter of retries repeatable.")
 @role_options
 def command(
     bind: str,

@@ -128,7 +128,7 @@ message_options = together(
     ),
     click.option("--batch", type=int, help="Most messages in a frame.  [default: 16384]"),
     click.option("--window", type=int, help="Most unconfirmed messages of a producer.  [default: 200000]"),
-    click.option("--seed", type=int, help="Makes the run's random draws repeatable."),
+    click.option("--seed", type=click.IntRange(min=0), help="Makes the run's random draws repeatable."),
 )
 
 slot_options = together(
@@ -192,6 +192,7 @@ def run_role(make: Callable[[], Any], *, quiet: bool, verbose: bool, exit_with_p
     set_up_logging(quiet, verbose)
     role = make()
     came = stop_on_signals(role)
+    role.wake_on_signals()
     if exit_with_parent:
         threading.Thread(target=_stop_at_end_of_input, args=(role,), daemon=True).start()
     role.run()

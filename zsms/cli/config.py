@@ -10,13 +10,15 @@
     mean = 0.2
 
 The order is command line, environment, file, default. A key that no option has is an error that names it and
-the nearest one that there is.
+the nearest one that there is; so is a value of another type than the option's.
 """
 
 from __future__ import annotations
 
+import json
 import tomllib
 from difflib import get_close_matches
+from importlib import import_module
 from typing import Any
 
 import click
@@ -62,22 +64,64 @@ def check_keys(where: str, table: dict[str, Any], known: set[str]) -> dict[str, 
     return settings
 
 
-def _use(ctx: click.Context, option: click.Parameter, path: str | None) -> str | None:
+_TYPES: dict[type, tuple[tuple[type, ...], str]] = {
+    bool: ((bool,), "true or false"),
+    int: ((int,), "a whole number"),
+    float: ((int, float), "a number"),
+    str: ((str,), "a text in quotes"),
+}
+
+
+def check_type(where: str, key: str, value: Any, wanted: type) -> None:
+    """Raises UsageError unless the file's value is a bool, int, float or str, as `wanted`."""
+    types, words = _TYPES[wanted]
+    # A bool is an int to Python, but `messages = true` is a mistake.
+    if not isinstance(value, types) or (isinstance(value, bool) and wanted is not bool):
+        raise UsageError(f"{where}: {key} = {json.dumps(value, default=str)}: give {words}")
+
+
+def _type_of(option: click.Option) -> type:
+    """What Python type the option's value has."""
+    if option.is_flag:
+        return bool
+    if isinstance(option.type, type(click.INT)):
+        return int
+    return float if isinstance(option.type, type(click.FLOAT)) else str
+
+
+def _use(ctx: click.Context, parameter: click.Parameter, path: str | None) -> str | None:
     """Make the command's table the defaults of its options."""
     if path is None:
         return None
-    name = ctx.info_name or ""
-    table = load(path).get(name, {})
-    known = {p.name for p in ctx.command.params if p.name and p.name not in ("config", "exit_with_parent")}
-    if name == "run":
-        known.add(GROUPS)
-    settings = check_keys(f"{path}: [{name}]", table, known)
+    # The other commands' tables are checked too: a slip in one is better told now than when it is used.
+    tables = {name: _settings(path, name, table) for name, table in load(path).items()}
+    settings = tables.get(ctx.info_name or "", {})
     ctx.meta[GROUPS] = settings.pop(GROUPS, None)
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            raise UsageError(f"{path}: [{name}] {key} is a table where a value belongs")
     ctx.default_map = {**(ctx.default_map or {}), **settings}
     return path
+
+
+def _settings(path: str, name: str, table: dict[str, Any]) -> dict[str, Any]:
+    """The table of the command `name`, checked."""
+    where = f"{path}: [{name}]"
+    command: click.Command = import_module(f"zsms.cli.{name}").command
+    options = {p.name: p for p in command.params if isinstance(p, click.Option) and p.name}
+    known = options.keys() - {"config", "exit_with_parent"}
+    if name == "run":
+        known.add(GROUPS)
+    settings = check_keys(where, table, known)
+    for key, value in settings.items():
+        if key == GROUPS:
+            continue
+        option = options[key]
+        if not option.multiple:
+            check_type(where, key, value, _type_of(option))
+        elif not isinstance(value, list):
+            raise UsageError(f"{where}: {key} = {json.dumps(value, default=str)}: give a list [...]")
+        else:
+            for each in value:
+                check_type(where, key, each, _type_of(option))
+    return settings
 
 
 config_option = click.option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zsms.cli import common
-from zsms.cli.config import GROUPS, check_keys
+from zsms.cli.config import GROUPS, check_keys, check_type
 from zsms.errors import UsageError
 
 if TYPE_CHECKING:
@@ -74,22 +74,20 @@ def command(
     limits = BrokerLimits(**{f.name: options.pop(f.name) for f in fields(BrokerLimits)})
     group = SenderGroup(**{f.name: options.pop(f.name) for f in fields(SenderGroup) if f.name in options})
     groups = _groups(ctx.meta.get(GROUPS), group, f"{config}: [[run.groups]]")
-    with _Output(json) as write, Progress(quiet) as progress:
-        mesh = Mesh(
-            MeshConfig(
-                messages=messages,
-                producers=producers,
-                groups=groups,
-                limits=limits,
-                transport=transport,
-                prefixes=options.pop("prefix"),
-                drain_timeout=drain_timeout,
-                **options,
-            ),
-            progress=progress.show,
-            say=progress.say,
-        )
-        progress.total = None if options["input"] else messages
+    settings = MeshConfig(
+        messages=messages,
+        producers=producers,
+        groups=groups,
+        prefixes=options.pop("prefix"),
+        limits=limits,
+        transport=transport,
+        drain_timeout=drain_timeout,
+        **options,
+    )
+    progress = Progress(quiet)
+    progress.total = None if settings.input else messages
+    mesh = Mesh(settings, progress=progress.show, say=progress.say)
+    with _Output(json) as write, progress:
         common.stop_on_signals(mesh)
         report = mesh.run()
         progress.end()
@@ -108,20 +106,15 @@ def _groups(tables: Any, default: SenderGroup, where: str) -> tuple[SenderGroup,
         return (default,)
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise UsageError(f"{where}: write each group as a table [[run.groups]]")
-    known = {f.name for f in fields(default)}
+    # A type is written as "float" or "float | None", and a file has no None.
+    types = {"int": int, "float": float, "str": str}
+    wanted = {f.name: types[str(f.type).partition(" ")[0]] for f in fields(default)}
     groups = []
     for number, table in enumerate(tables, 1):
-        settings = {"name": f"group{number}", **check_keys(f"{where} {number}", table, known)}
-        for f in fields(default):
-            value = settings.get(f.name)
-            wanted = type(getattr(default, f.name))
-            if value is None or isinstance(value, bool) or wanted is type(None):
-                if isinstance(value, bool):
-                    raise UsageError(f"{where} {number}: {f.name} is {value}")
-                continue
-            if not isinstance(value, (int, float) if wanted is float else wanted):
-                raise UsageError(f"{where} {number}: {f.name} = {value!r} is no {wanted.__name__}")
-        groups.append(replace(default, **settings))
+        settings = check_keys(f"{where} {number}", table, set(wanted))
+        for key, value in settings.items():
+            check_type(f"{where} {number}", key, value, wanted[key])
+        groups.append(replace(default, **{"name": f"group{number}", **settings}))
     return tuple(groups)
 
 

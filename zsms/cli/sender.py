@@ -26,7 +26,7 @@ Examples:
     type=float,
     help="Seconds that a message may take here.  [default: the broker's own, or what --delay may need]",
 )
-@click.option("--seed", type=int, help="Makes the drawn times and failures repeatable.")
+@click.option("--seed", type=click.IntRange(min=0), help="Makes the drawn times and failures repeatable.")
 @common.broker_option
 @common.stats_option
 @common.role_options

@@ -29,6 +29,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from itertools import takewhile
+from math import isfinite
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +39,7 @@ from zsms.core.backoff import Retries
 from zsms.core.ledger import Counters, ProducerAccount
 from zsms.core.queue import ReadyQueue
 from zsms.core.session import Lot, Piece, Session
+from zsms.errors import UsageError
 from zsms.message import Batch
 
 I64 = npt.NDArray[np.int64]
@@ -50,7 +52,7 @@ _JUDGE_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class BrokerLimits:
-    """What bounds a broker. Times in seconds."""
+    """What bounds a broker. Times in seconds. Raises UsageError for what can't be."""
 
     max_messages: int = 500_000
     """High-water mark of the queue, in messages."""
@@ -66,6 +68,17 @@ class BrokerLimits:
     """How long a sender may hold a message, unless it asked for longer."""
     liveness: float = 5.0
     """How long a sender may be silent."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_messages", "max_bytes", "max_attempts", "max_deliveries"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name.replace('_', ' ')} {getattr(self, name)}: give at least 1")
+        for name in ("retry_base", "retry_cap"):
+            if not (isfinite(getattr(self, name)) and getattr(self, name) >= 0):
+                raise UsageError(f"{name.replace('_', ' ')} {getattr(self, name)}: give seconds from 0 on")
+        for name in ("lease", "liveness"):
+            if not (isfinite(getattr(self, name)) and getattr(self, name) > 0):
+                raise UsageError(f"{name} {getattr(self, name)}: give seconds above 0")
 
 
 class Put(Enum):

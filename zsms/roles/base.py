@@ -19,6 +19,7 @@ import itertools
 import logging
 import os
 import platform
+import signal
 import socket
 import threading
 import time
@@ -32,7 +33,7 @@ from zsms.core.histogram import Histogram
 from zsms.core.snapshot import Snapshot
 from zsms.errors import UsageError, ZsmsError
 from zsms.protocol import MAX_STRING
-from zsms.roles.feed import Feed
+from zsms.roles.feed import FINAL_S, FINAL_STOPPED_S, Feed
 from zsms.sockets import STATS_PORT, Endpoint, Sockets
 
 Clock = Callable[[], float]
@@ -102,6 +103,7 @@ class Role:
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
+        self._woken_by_signals = False
         self._sockets: Sockets
         self._feed: Feed
         self._poller: zmq.Poller
@@ -123,11 +125,13 @@ class Role:
                 self._feed = Feed(self._sockets, self._stats, self._stats_interval, self._snapshot)
                 self._open()
                 self._ready.set()
+                patience = FINAL_STOPPED_S
                 try:
                     while self._step():
                         pass
+                    patience = FINAL_S
                 finally:
-                    self._feed.final(self._clock())  # also of a role that gives up: what it did still counts
+                    self._hand_over(patience)  # also of a role that gives up: what it did still counts
             finally:
                 self._close()
                 self._sockets.close_all()
@@ -136,8 +140,15 @@ class Role:
             raise
         finally:
             self._ready.set()
+            if self._woken_by_signals:
+                signal.set_wakeup_fd(-1)
             self._wake_in.close()
             self._wake_out.close()
+
+    def _hand_over(self, patience: float) -> None:
+        """The last snapshot, to the collector."""
+        if not self._feed.final(self._clock(), lambda: FINAL_STOPPED_S if self._stops else patience):
+            self.log.warning("%s: no collector at %s; its last figures are lost", self.name, self._stats)
 
     def start(self) -> Self:
         """Run in a thread of its own; returns once its sockets are open, raises what kept them from opening."""
@@ -170,6 +181,15 @@ class Role:
             self._wake_in.send(b"\0")
         except (BlockingIOError, OSError):
             pass  # it is awake already, or over
+
+    def wake_on_signals(self) -> None:
+        """Let signals wake the loop while it runs; only for a role that runs in the main thread.
+
+        Python's own handlers are not enough: they run between two instructions, so a signal that comes just before
+        the loop begins to wait would be dealt with after the wait.
+        """
+        signal.set_wakeup_fd(self._wake_in.fileno(), warn_on_full_buffer=False)
+        self._woken_by_signals = True
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the role's thread; False when it still runs after `timeout` seconds. Raises what made it fail."""

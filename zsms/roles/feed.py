@@ -11,8 +11,12 @@ from zsms.protocol import Report, encode
 from zsms.protocol import Snapshot as SnapshotFrame
 from zsms.sockets import Endpoint, Sockets
 
-FINAL_TIMEOUT_MS = 1_000
-"""How long the last snapshot may wait for its answer before the process ends without it."""
+FINAL_S = 5.0
+"""How long the last snapshot may wait for its answer before the process ends without it: a collector that was started
+after the process may only just be coming up."""
+FINAL_STOPPED_S = 1.0
+"""The same when the process was told to stop."""
+_LOOK_MS = 100
 
 
 class Feed:
@@ -50,8 +54,8 @@ class Feed:
             except zmq.Again:
                 pass  # the next one says it all again
 
-    def final(self, now: float) -> bool:
-        """Hand the last snapshot over and wait for the answer; False when there was none."""
+    def final(self, now: float, patience: Callable[[], float] = lambda: FINAL_S) -> bool:
+        """Hand the last snapshot over and wait for the answer; False when there was none in `patience()` seconds."""
         if self._collector is None:
             return True
         snapshot = self._next_snapshot(now)
@@ -59,7 +63,10 @@ class Feed:
             return True
         socket = self._sockets.connect(zmq.REQ, self._collector, "second")
         socket.send(encode(Report(snapshot.to_wire())))
-        answered = bool(socket.poll(FINAL_TIMEOUT_MS))
+        waited_ms, answered = 0, False
+        while not answered and waited_ms < patience() * 1_000:
+            answered = bool(socket.poll(_LOOK_MS))
+            waited_ms += _LOOK_MS
         self._sockets.close(socket)
         return answered
 

@@ -31,6 +31,16 @@ _PACE_S = 0.001
 """An open-loop producer gathers what is due within this time into one batch."""
 
 
+def check_pushing(rate: float | None, batch: int | None, window: int | None) -> None:
+    """Raises UsageError for a rate, batch or window (None: the default) that can't be."""
+    if rate is not None and not (isfinite(rate) and rate > 0):
+        raise UsageError(f"rate {rate}: give messages a second, above 0")
+    if batch is not None and not 1 <= batch <= MAX_BATCH_MESSAGES:
+        raise UsageError(f"batch {batch}: give 1 to {MAX_BATCH_MESSAGES} messages")
+    if window is not None and window < 1:
+        raise UsageError(f"window {window}: give at least 1 message")
+
+
 class Producer(Role):
     """Makes messages and hands them to a broker."""
 
@@ -57,12 +67,7 @@ class Producer(Role):
         Raises UsageError.
         """
         super().__init__(**common)
-        if rate is not None and not (isfinite(rate) and rate > 0):
-            raise UsageError(f"rate {rate}: give messages a second, above 0")
-        if not 1 <= batch <= MAX_BATCH_MESSAGES:
-            raise UsageError(f"batch {batch}: give 1 to {MAX_BATCH_MESSAGES} messages")
-        if window < 1:
-            raise UsageError(f"window {window}: give at least 1 message")
+        check_pushing(rate, batch, window)
         if not 0.1 <= resend_after <= 3_600:
             raise UsageError(f"resend after {resend_after}: give seconds from 0.1 to 3600")
         self.source: Source = RandomSource(messages, seed=seed) if source is None else source

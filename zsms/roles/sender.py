@@ -32,6 +32,7 @@ PREFETCH_S = 0.02
 RAMP_FROM = 100_000
 """Slots from which on they are not all opened at once, unless asked for."""
 MAX_LEASE_S = 7 * 86_400.0
+MAX_RAMP_S = 3_600.0
 _BYE_S = 1.0
 """How long a goodbye waits for its answer."""
 
@@ -46,6 +47,14 @@ def auto_lease(delay: DelayModel) -> float:
     """Seconds that a message may take when its send is drawn from `delay`: 0, the broker's own, unless that is long."""
     longest = delay.mean + 10 * delay.spread
     return 0.0 if longest < 30 else min(2 * longest, MAX_LEASE_S)
+
+
+def check_asking(prefetch: int | None, ramp: float | None) -> None:
+    """Raises UsageError for a prefetch or ramp (None: the default) that can't be."""
+    if prefetch is not None and not 0 <= prefetch <= 2**31:
+        raise UsageError(f"prefetch {prefetch}: give a number of messages from 0 on")
+    if ramp is not None and not 0 <= ramp <= MAX_RAMP_S:
+        raise UsageError(f"ramp {ramp}: give seconds from 0 to {MAX_RAMP_S:.0f}")
 
 
 class Sender(Role):
@@ -81,8 +90,7 @@ class Sender(Role):
         """
         super().__init__(**common)
         delay = delay or DelayModel()
-        if prefetch is not None and not 0 <= prefetch <= 2**31:
-            raise UsageError(f"prefetch {prefetch}: give a number of messages from 0 on")
+        check_asking(prefetch, ramp)
         if lease is None:
             lease = auto_lease(delay) if transport is None and send is None else 0.0
         if not 0 <= lease <= MAX_LEASE_S:
@@ -98,9 +106,7 @@ class Sender(Role):
         if prefetch is None:
             prefetch = auto_prefetch(slots, delay.mean) if transport is None else max(1, slots // 10)
         if ramp is None:
-            ramp = delay.mean if transport is None and slots >= RAMP_FROM else 0.0
-        if not 0 <= ramp <= 3_600:
-            raise UsageError(f"ramp {ramp}: give seconds from 0 to 3600")
+            ramp = min(delay.mean, MAX_RAMP_S) if transport is None and slots >= RAMP_FROM else 0.0
         self.core = SenderCore(slots, prefetch, None if seed is None else seed + self._start_id, ramp)
         self._next_open: float | None = None
         self.queue_times = Histogram()
@@ -215,6 +221,8 @@ class Sender(Role):
                 self._link.lost()  # the pipe is full; what it did not take is said again after the next join
 
     def _begin(self, now: float) -> None:
+        if self._said_bye is not None:
+            return  # a grant that crossed our goodbye: the broker has given it to another
         for waiting in self.core.take(self.transport.concurrency - self.transport.busy):
             count = len(waiting.batch)
             self._started += count
