@@ -14,9 +14,9 @@ def show(view: View, first: View | None) -> None:
 
 
 def main() -> None:
-    """Two kinds of senders, one of which fails now and then; 20,000 messages."""
+    """Two kinds of senders, one of which fails now and then; 10,000 messages."""
     config = MeshConfig(
-        messages=20_000,
+        messages=10_000,
         groups=(
             SenderGroup("city", senders=1, concurrency=2_000, mean=0.2, sd=0.02),
             SenderGroup("country", senders=1, concurrency=1_000, mean=0.4, sd=0.1, failure_rate=0.02),

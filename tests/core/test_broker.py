@@ -62,9 +62,7 @@ class Sender:
         if number is None:
             number = self.number
             self.number += 1
-        return self.core.acknowledged(
-            self.peer, self.token, number, limit, base, column(sent), column(failed), now
-        )
+        return self.core.acknowledged(self.peer, self.token, number, limit, base, column(sent), column(failed), now)
 
 
 def broker(**limits: float) -> BrokerCore:
@@ -217,8 +215,10 @@ def test_idle_slots_are_served_before_anyone_prefetches_so_a_small_sender_does_n
     put(core, 2)
     assert granted(core) == [(1, [102, 103])]  # all slots are busy: prefetch, in turn
     put(core, 1)
-    small.ack([0], settled=1)
-    assert granted(core) == [(2, [104])]  # an idle slot again, and before the prefetch
+    assert granted(core) == [(2, [104])]
+    put(core, 1)
+    small.ack([0, 1], settled=2)
+    assert granted(core) == [(2, [105])]  # an idle slot again, which goes before the prefetch that was in line
     put(core, 300)
     granted(core)
     assert (big.session.in_flight, small.session.in_flight) == (200, 3)  # slots + prefetch, and no more
@@ -250,7 +250,7 @@ def grant_and(core: BrokerCore, act: str, **options: float) -> None:
     assert grants
 
 
-@pytest.mark.parametrize("word", ["acknowledgement", "ping"])
+@pytest.mark.parametrize("word", ["acknowledgement", "ping", "an old acknowledgement"])
 def test_what_the_wire_cannot_route_is_undone_until_the_sender_speaks(word):
     core = broker()
     peer = sender(core, slots=4)
@@ -261,7 +261,7 @@ def test_what_the_wire_cannot_route_is_undone_until_the_sender_speaks(word):
     if word == "ping":
         core.heard(peer.peer, 1.0)
     else:
-        peer.ack(now=1.0)
+        peer.ack(now=1.0, number=0 if "old" in word else None)
     assert granted(core, 1.0) == [(1, [0, 1, 2])]
     assert all(piece.lot.delivery == 1 for piece in peer.session.pieces())
 
@@ -563,7 +563,7 @@ def test_a_failed_send_is_tried_again_later_and_dead_after_the_last_attempt():
     assert due is not None and 10.0 <= due <= 12.0
     assert core.next_time(10.0) == due
     core.looked(12.0)
-    assert sorted(sum((numbers for _, numbers in granted(core, 12.0)), [])) == [0, 1, 2]
+    assert sorted(seq for _, numbers in granted(core, 12.0) for seq in numbers) == [0, 1, 2]
     assert {(piece.lot.attempt, piece.lot.delivery) for piece in peer.session.pieces()} == {(2, 1)}
     peer.ack([4], [5, 6], now=20.0)
     core.looked(24.0)
@@ -583,7 +583,7 @@ def test_a_message_that_kills_its_senders_is_dead_after_so_many_deliveries():
         granted(core)
         assert {piece.lot.delivery for piece in peer.session.pieces()} == {token}
         core.left(peer.peer, 1.0)
-    assert totals(core) == {"dead": 2} and core.counters.redelivered == 6
+    assert totals(core) == {"dead": 2} and core.counters.redelivered == 6 and core.last_settled == 1.0
     assert [(seqs(d.lot.batch), d.reason) for d in core.dead_letters] == [([0, 1], "taken back from 3 senders")]
 
 
@@ -647,3 +647,9 @@ def test_the_broker_observes_its_throughput_as_it_looks():
         peer.ack([2 * now, 2 * now + 1], settled=2 * now + 2, now=float(now))
     assert core.steady.window_sends / core.steady.window_s == 2.0
     assert core.steady.slot_s == 2 * core.steady.window_s
+    before = core.steady.slot_s
+    core.heard(sender(core, 2, slots=5).peer, 10.0)
+    core.left(peer.peer, 10.0)
+    for now in (10.0, 11.0):
+        core.looked(now)
+    assert core.steady.slot_s == before + 2 * 5  # since the look at 9

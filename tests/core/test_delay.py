@@ -6,7 +6,6 @@ import pytest
 from zsms.core.delay import MAX_SECONDS, MODELS, DelayModel, weibull_shape
 from zsms.errors import UsageError
 
-
 MOMENTS = [(1.0, 0.1), (0.2, 0.06), (5.0, 5.0)]
 # A normal is cut at 0, which shifts its moments when the sd is large.
 CASES = [(name, *moments) for name in MODELS for moments in (MOMENTS[:2] if name == "normal" else MOMENTS)]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from math import ceil
 
 import msgpack
@@ -58,7 +59,7 @@ def test_what_lies_outside_the_buckets_counts_in_the_first_or_the_last():
 def test_the_buckets_cover_the_line_without_gap_or_overlap():
     bounds = [bucket_bounds(index) for index in range(BUCKETS)]
     assert bounds[0][0] == 0.0
-    assert all(high == low for (_, high), (low, _) in zip(bounds, bounds[1:], strict=False))
+    assert all(high == low for (_, high), (low, _) in pairwise(bounds))
     for index, (low, high) in enumerate(bounds[1:], 1):
         below = np.nextafter(np.float32(high), np.float32(0))
         assert of([low, below]).counts[index] == 2

@@ -7,29 +7,19 @@ the same as the model, nothing is settled twice, and nobody who has credit waits
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import numpy as np
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.core.making import column, make_batch, seqs
+from tests.core.places import Fate, places
 from zsms.core.broker import BrokerCore, BrokerLimits, Put
-from zsms.core.session import Lot
 from zsms.message import MessageId
 
 LIVENESS, LEASE = 5.0, 6.0
 QUARTERS = st.integers(1, 8).map(lambda quarters: quarters / 4)  # exact as floats, and no stall of the broker
-
-
-@dataclass
-class Fate:
-    """Where a message is: "queued", (session, number) while in flight, or "sent", "failed", "dead"."""
-
-    place: str | tuple[int, int] = "queued"
-    attempt: int = 1
-    delivery: int = 1
 
 
 @dataclass
@@ -85,9 +75,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(producer=st.sampled_from([1, 2]), count=st.integers(1, 12))
     def put(self, producer: int, count: int) -> None:
         account = self.core.producers[producer]
-        batch = make_batch(
-            count, producer=producer, start=account.start, number=account.next, first=account.accepted
-        )
+        batch = make_batch(count, producer=producer, start=account.start, number=account.next, first=account.accepted)
         assert self.core.put(batch, self.now) is Put.ACCEPTED
         self.fates.update({message.id: Fate() for message in batch.messages()})
 
@@ -105,16 +93,17 @@ class Ledger(RuleBasedStateMachine):
         sender = Sender(self.next_token, slots, prefetch, self.now)
         self.next_token += 1
         self.senders[sender.token] = sender
-        self.say_join(sender)
+        assert self.say_join(sender)
         self.say_ack(sender, set(), set())
 
-    def say_join(self, sender: Sender) -> None:
+    def say_join(self, sender: Sender) -> bool:
+        """Whether the broker welcomes it."""
         sender.join += 1
         session = self.core.sender_joined(
             sender.peer, sender.token, sender.join, "sender", sender.slots, sender.received, 0.0, self.now
         )
-        assert session is self.core.sessions[sender.token]
         sender.last_seen, sender.unreachable, sender.limit = self.now, False, len(sender.granted)
+        return session is not None and session is self.core.sessions[sender.token]
 
     def say_ack(self, sender: Sender, sent: set[int], failed: set[int]) -> None:
         sender.done |= {number for number in sent | failed if number < sender.received}
@@ -138,13 +127,17 @@ class Ledger(RuleBasedStateMachine):
         sender = self.choose(data)
         old = sender.peer
         sender.connection += 1
-        for message in sender.granted[sender.received :]:
-            if isinstance(self.fates[message].place, tuple):
-                assert self.fates[message].place[0] == sender.token
-                self.fates[message].place = "queued"
+        lost = range(sender.received, len(sender.granted))
+        in_flight = [n for n in lost if self.fates[sender.granted[n]].place == (sender.token, n)]
+        if not self.say_join(sender):
+            assert len(in_flight) < len(lost)  # a lease ran out on its way, and the broker has forgotten that grant
+            self.end(sender)
+            return
+        for number in in_flight:
+            self.fates[sender.granted[number]].place = "queued"
         del sender.granted[sender.received :]
         sender.pieces = [piece for piece in sender.pieces if piece[0] < sender.received]
-        self.say_join(sender)
+        sender.limit = sender.received
         everything = column(range(sender.received))
         assert self.core.acknowledged(old, sender.token, 99, 99, 0, everything, everything, self.now) is None
         if data.draw(st.booleans()):
@@ -324,25 +317,5 @@ class Ledger(RuleBasedStateMachine):
         assert self.core.sessions.keys() == self.senders.keys()
 
 
-def places(core: BrokerCore) -> Iterator[tuple[MessageId, Fate]]:
-    """Every message that the broker holds, wherever it is."""
-
-    def of(lot: Lot) -> Iterator[tuple[MessageId, Fate]]:
-        for message in lot.batch.messages():
-            yield message.id, Fate("queued", lot.attempt, lot.delivery)
-
-    for index, lot in enumerate(core.queue._lots):
-        yield from of(lot.part(core.queue._begin, lot.size) if index == 0 else lot)
-    for _, _, lot in core.retries._heap:
-        yield from of(lot)
-    for session in core.sessions.values():
-        for piece in session.pieces():
-            begin = session._head + piece.base - session._low
-            flags = session._open[begin : begin + piece.end - piece.base]
-            open_numbers = piece.base + np.flatnonzero(flags)
-            chosen = piece.lot.batch.take(open_numbers - piece.base)
-            for number, message in zip(open_numbers.tolist(), chosen.messages(), strict=True):
-                yield message.id, Fate((session.token, number), piece.lot.attempt, piece.lot.delivery)
-
-
 TestLedger = Ledger.TestCase
+TestLedger.pytestmark = [pytest.mark.timeout(120)]  # it takes seconds, but a failure is shrunk before it is shown

@@ -85,6 +85,28 @@ def test_frames_are_said_again_after_a_join_until_the_broker_has_them():
     assert [f.number for f in again] == [3, 4] and told(again) == [([2], [], 9), ([], [], 9)]
 
 
+def test_what_is_settled_between_a_join_and_its_welcome_waits_for_its_turn():
+    core = joined()
+    give(core, 3)
+    handles = start(core, 3)
+    core.finished(handles[:1], NONE)  # the connection breaks and takes this frame along
+    core.joining()
+    assert core.finished(handles[1:], NONE) == []
+    assert told(core.welcomed(1)) == [([0], [], 7), ([1, 2], [], 9), ([], [], 9)]
+
+
+def test_a_ramp_opens_the_slots_evenly():
+    core = SenderCore(1_000, 5, ramp=10.0)
+    assert core.limit == 5
+    opened = []
+    now: float | None = 50.0
+    while now is not None:
+        now, before = core.look(now), now
+        opened.append((before - 50.0, core.open_slots))
+    assert core.limit == 1_005 and core.look(99.0) is None
+    assert all(abs(count - 100 * elapsed) <= 11 for elapsed, count in opened) and len(opened) > 50
+
+
 def test_acknowledgements_ascend_and_are_cut_to_frames():
     count = MAX_BATCH_MESSAGES + 10
     core = joined(slots=2 * count)
@@ -97,7 +119,7 @@ def test_acknowledgements_ascend_and_are_cut_to_frames():
     assert [len(f.sent) for f in frames] == [MAX_BATCH_MESSAGES, count + 50 - MAX_BATCH_MESSAGES]
     assert [len(f.failed) for f in frames] == [50, 0]
     assert [f.number for f in frames] == [1, 2]
-    assert sorted(sum((told([f])[0][0] for f in frames), [])) == sorted(sent.tolist())
+    assert sorted(number for numbers, _, _ in told(frames) for number in numbers) == sorted(sent.tolist())
     assert told(frames)[0][1] == sorted(failed.tolist())
     for frame in frames:
         assert (np.diff(frame.sent.astype(int)) > 0).all()
@@ -140,6 +162,7 @@ def test_handles_work_in_the_last_epoch_too():
     core._epoch = 0xFFFF - 1
     core.renew()
     core.joining()
+    core.welcomed(0)
     give(core, 2)
     assert told(core.finished(start(core, 2), NONE)) == [([0, 1], [], 8)]
 

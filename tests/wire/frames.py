@@ -108,7 +108,8 @@ _SIZE = st.integers(0, 12) | st.sampled_from([100, 500, 3_000])
 _NUMBERS = st.builds(_spread, _SIZE, st.integers(0, 99))
 _BATCHES = st.builds(
     batch, st.integers(1, 12) | st.sampled_from([40, 500, 5_000]), st.integers(0, 99), offsets=st.booleans(),
-    producer=_ID, start=_ID, number=_COUNT, first=_COUNT, due=_SECONDS, step=_SECONDS,
+    producer=_ID, start=_ID, number=_COUNT, first=st.integers(0, MAX_COUNT - 5_000),
+    due=st.floats(-5e9, 5e9), step=st.floats(-9e5, 9e5),
 )  # fmt: skip
 STRATEGIES: dict[type, st.SearchStrategy[Any]] = {
     Batch: _BATCHES,

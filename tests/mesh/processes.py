@@ -1,0 +1,225 @@
+"""Real processes for the tests: the commands as a user types them, watched with deadlines instead of sleeps.
+
+    done = zsms("run", "--messages", 10)              to its end
+    with Command("broker", ...) as broker:            beside the test; killed at the end whatever happens
+        broker.wait_for("listening on")
+        broker.signal(SIGTERM); broker.end() -> exit code
+
+`ask(endpoint)` is a collector's view of a mesh, `free_port()` a port whose neighbour is free too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import psutil
+
+from zsms.core.view import View
+from zsms.roles.monitor import Asker
+from zsms.sockets import STATS_PORT, Endpoint, Sockets
+
+ROOT = Path(__file__).parents[2]
+ZSMS = (sys.executable, "-m", "zsms")
+WITHIN_S = 20.0
+"""How long something that happens in a moment may take on a machine that is busy."""
+
+T = TypeVar("T")
+
+
+def until(look: Callable[[], T | None], what: str, within: float = WITHIN_S) -> T:
+    """What `look` returns as soon as that is true; fails when it does not become so in time."""
+    deadline = time.monotonic() + within
+    while True:
+        found = look()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"waited {within} s in vain for {what}"
+        time.sleep(0.02)
+
+
+def environment(extra: dict[str, str] | None = None) -> dict[str, str]:
+    """This environment without settings of zsms, and with this checkout's package, wherever the command runs."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("ZSMS_")}
+    path = os.pathsep.join(filter(None, (str(ROOT), kept.get("PYTHONPATH"))))
+    return {**kept, "PYTHONPATH": path, **(extra or {})}
+
+
+def zsms(
+    *arguments: object, env: dict[str, str] | None = None, cwd: Path | None = None, prefix: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [*prefix, *ZSMS, *map(str, arguments)],
+        env=environment(env),
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        timeout=25,
+    )
+
+
+def report_of(*arguments: object, code: int = 0, **how: Any) -> dict[str, Any]:
+    """The report of a `zsms run` that must end with this exit code."""
+    done = zsms("run", "--json", "-", *arguments, **how)
+    assert done.returncode == code, done.stderr
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+class Command:
+    """A command that runs beside the test; what it writes can be read as it comes."""
+
+    def __init__(
+        self,
+        *arguments: object,
+        env: dict[str, str] | None = None,
+        prefix: tuple[str, ...] = (),
+        cwd: Path | None = None,
+    ) -> None:
+        self._out = tempfile.NamedTemporaryFile("rb")  # noqa: SIM115  # closed in __exit__
+        self._err = tempfile.NamedTemporaryFile("rb")  # noqa: SIM115
+        self.popen = subprocess.Popen(
+            [*prefix, *ZSMS, *map(str, arguments)],
+            env=environment(env),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=open(self._out.name, "wb"),  # noqa: SIM115
+            stderr=open(self._err.name, "wb"),  # noqa: SIM115
+            start_new_session=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            family = [psutil.Process(self.popen.pid), *self.children()]
+        except psutil.NoSuchProcess:
+            family = []
+        for process in family:
+            with suppress_gone():
+                process.kill()
+        self.popen.wait()
+        print(f"--- {self.popen.args}: stdout\n{self.out}\n--- stderr\n{self.err}")  # shown when a test fails
+        self._out.close()
+        self._err.close()
+
+    @property
+    def out(self) -> str:
+        """Its stdout so far."""
+        return Path(self._out.name).read_text()
+
+    @property
+    def err(self) -> str:
+        """Its stderr so far."""
+        return Path(self._err.name).read_text()
+
+    def wait_for(self, pattern: str, within: float = WITHIN_S) -> re.Match[str]:
+        """The first match in its stderr; fails when the command ends without one."""
+
+        def look() -> re.Match[str] | None:
+            ended = self.popen.poll() is not None
+            found = re.search(pattern, self.err, re.MULTILINE)
+            assert found or not ended, f"it ended with {self.popen.returncode} and without {pattern!r}:\n{self.err}"
+            return found
+
+        return until(look, f"{pattern!r} on stderr", within)
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self.popen.send_signal(number)
+
+    def end(self, within: float = WITHIN_S) -> int:
+        """Wait for its end; the exit code, negative when a signal killed it."""
+        return self.popen.wait(within)
+
+    def children(self) -> list[psutil.Process]:
+        """The processes that it started."""
+        try:
+            return psutil.Process(self.popen.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+
+    def child(self, name: str) -> psutil.Process:
+        """The process of a mesh that has this `--name`."""
+        for process in self.children():
+            with suppress_gone():
+                command = process.cmdline()
+                if "--name" in command and command[command.index("--name") + 1] == name:
+                    return process
+        raise AssertionError(f"no process {name}")
+
+
+@contextmanager
+def suppress_gone() -> Iterator[None]:
+    """A process that is gone already is as good as killed."""
+    try:
+        yield
+    except psutil.NoSuchProcess:
+        pass
+
+
+def gone(process: psutil.Process) -> bool:
+    """Whether it has ended; a zombie that nobody has fetched yet has."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def kill(pid: int) -> None:
+    """End it as the kernel does when memory runs out."""
+    os.kill(pid, signal.SIGKILL)
+
+
+def ask(stats: str, timeout: float = 2.0) -> View | None:
+    """How the mesh stands by its collector at `stats`; None when that does not answer."""
+    sockets = Sockets()
+    try:
+        answer = Asker(sockets, Endpoint.parse(stats, STATS_PORT)).wait("totals", timeout)
+    finally:
+        sockets.close_all()
+    return None if answer is None else View.of(answer, time.monotonic())
+
+
+def view_when(stats: str, true: Callable[[View], bool], what: str, within: float = WITHIN_S) -> View:
+    """The first view of which this is true."""
+
+    def look() -> View | None:
+        view = ask(stats)
+        return view if view is not None and true(view) else None
+
+    return until(look, what, within)
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port that is free, as is the one above it, and that the kernel gives to no client in the meantime."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for _ in range(1_000):
+        port = random.randrange(10_000, 32_000)
+        try:
+            for number in (port, port + 1):
+                with socket.socket(family) as trial:
+                    trial.bind((host, number))
+        except OSError:
+            continue
+        return port
+    raise AssertionError("no free port")

@@ -1,0 +1,174 @@
+"""The roles as commands, each started by hand: in any order, and again after they have died."""
+
+from __future__ import annotations
+
+import json
+import random
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from signal import SIGINT, SIGTERM
+from typing import Any
+
+import pytest
+
+from tests.mesh.processes import Command, ask, free_port, view_when, zsms
+from zsms.core.view import View
+
+
+@dataclass
+class ByHand:
+    """Addresses of a mesh of our own, and the commands that make it up."""
+
+    stack: ExitStack
+    broker: str = field(default_factory=lambda: f"tcp://127.0.0.1:{free_port()}")
+    stats: str = field(default_factory=lambda: f"tcp://127.0.0.1:{free_port()}")
+
+    def start(self, role: str, *options: object) -> Command:
+        """Start a role with the options that make it part of this mesh."""
+        to_stats = ("--stats", self.stats, "--stats-interval", 0.1)
+        own: dict[str, tuple[object, ...]] = {
+            "stats": ("--bind", self.stats),
+            "broker": ("--bind", self.broker, *to_stats),
+            "producer": ("--broker", self.broker, *to_stats),
+            "sender": ("--broker", self.broker, *to_stats, "--drain-timeout", 2),
+            "monitor": ("--stats", self.stats),
+        }
+        return self.stack.enter_context(Command(role, *own[role], *options))
+
+    def when(self, true: Any, what: str) -> View:
+        """The first view of which this is true."""
+        return view_when(self.stats, true, what)
+
+
+@pytest.fixture
+def mesh() -> Any:
+    with ExitStack() as stack:
+        yield ByHand(stack)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_roles_find_each_other_in_whatever_order_they_start(mesh: ByHand, seed: int) -> None:
+    options = {
+        "stats": (),
+        "broker": (),
+        "producer": ("--messages", 5000),
+        "sender": ("--concurrency", 1000, "--mean", 0.1),
+        "monitor": ("--interval", 0.2, "--json", "--until-done"),
+    }
+    order = list(options)
+    random.Random(seed).shuffle(order)
+    running: dict[str, Command] = {}
+    for role in order:
+        # The next one is started when this one is there, and has perhaps found nobody yet.
+        running[role] = mesh.start(role, *options[role], "--verbose")
+        if role in ("stats", "broker"):
+            running[role].wait_for("listening on")
+
+    assert running["producer"].end() == 0
+    assert running["monitor"].end() == 0
+    lines = [json.loads(line) for line in running["monitor"].out.splitlines()]
+    assert lines[-1]["done"] is True and lines[-1]["balanced"] is True
+    assert lines[-1]["produced"] == lines[-1]["sent"] == 5000
+    assert not any(line["done"] for line in lines[:-1])
+    for role in ("sender", "broker", "stats"):
+        running[role].signal(SIGTERM)
+        assert running[role].end() == 0, running[role].err
+        assert "Traceback" not in running[role].err
+
+
+def test_the_monitor_says_a_line_and_leaves(mesh: ByHand) -> None:
+    mesh.start("stats")
+    mesh.start("broker")
+    mesh.start("producer", "--messages", 300)
+    mesh.start("sender", "--concurrency", 100, "--mean", 0.05, "--failure-rate", 1)
+    mesh.when(lambda view: view.done, "the end")
+    once = ("monitor", "--stats", mesh.stats, "--once")
+
+    done = zsms(*once, "--json")
+    assert done.returncode == 0
+    (line,) = done.stdout.splitlines()
+    figures = json.loads(line)
+    assert figures["failed"] == figures["produced"] == 300 and figures["sent"] == 0
+    assert figures["queued"] == figures["in_flight"] == 0
+    assert figures["senders_alive"] == 1
+    assert 0.03 < figures["mean_s"] < 3
+
+    done = zsms(*once)
+    assert done.returncode == 0
+    assert done.stdout == ""
+    assert "produced 300  sent 0  failed 300" in done.stderr
+
+
+def test_the_monitor_waits_for_a_collector_and_recovers_when_it_returns(mesh: ByHand) -> None:
+    monitor = mesh.start("monitor", "--interval", 0.1)
+    monitor.wait_for("no answer from a collector")
+    stats = mesh.start("stats")
+    monitor.wait_for("answers again")
+    assert "produced" in monitor.wait_for("produced 0 .*$").group()
+    mesh.start("broker")
+    mesh.start("producer", "--messages", 100)
+    monitor.wait_for("produced 100 ")
+
+    stats.popen.kill()
+    monitor.wait_for("(?s)answers again.*no answer from a collector")
+    mesh.start("stats")
+    # The figures are cumulative: a new collector has them all with the next snapshot of each process.
+    monitor.wait_for("(?s)answers again.*answers again.*queued 100")
+    monitor.signal(SIGINT)
+    assert monitor.end() == 130
+
+
+def test_a_sender_that_died_is_taken_back(mesh: ByHand) -> None:
+    mesh.start("stats")
+    mesh.start("broker", "--liveness", 1)
+    sender = ("sender", "--name", "phoenix", "--concurrency", 100, "--mean", 0.1, "--prefetch", 0)
+    first = mesh.start(*sender)
+    mesh.start("producer", "--messages", 3000)
+    before = mesh.when(lambda view: view.sent >= 300, "some sends")
+    first.popen.kill()
+    mesh.when(lambda view: view.redelivered, "its messages to be taken back")
+
+    second = mesh.start(*sender)
+    view = mesh.when(lambda view: view.sent >= 1500, "sends by its successor")
+    assert view.senders_alive == 1
+    view = mesh.when(lambda view: view.done, "the end")
+    assert view.balanced and view.sent == view.produced == 3000 > before.sent
+    assert view.redelivered == 100
+    assert len([row for row in view.processes if row["role"] == "sender"]) == 1
+    second.signal(SIGTERM)
+    assert second.end() == 0
+
+
+def now_sent(view: View) -> int:
+    """What the broker's present start has had sent."""
+    return sum(row["counters"]["sent"] for row in view.processes if row["role"] == "broker")
+
+
+def test_a_broker_that_was_restarted_is_found_again(mesh: ByHand) -> None:
+    mesh.start("stats")
+    first = mesh.start("broker", "--name", "broker", "--max-messages", 500)
+    mesh.start("sender", "--name", "sender", "--concurrency", 100, "--mean", 0.1)
+    producer = mesh.start("producer", *("--messages", 2500, "--batch", 100, "--window", 1000, "--resend-after", 1))
+    mesh.when(lambda view: view.sent >= 300, "some sends")
+    first.popen.kill()
+    first.end()
+    mesh.start("broker", "--name", "broker", "--max-messages", 500)
+    assert producer.end() == 0
+    # What the dead one held in memory is gone with it, and the accounts say so: the rest is not.
+    view = mesh.when(lambda view: view.producers_done and now_sent(view) > 500 and not view.queued, "the end")
+    view = mesh.when(lambda view: not view.queued and not view.in_flight, "the end")
+    (row,) = (row for row in view.processes if row["role"] == "broker")
+    assert row["counters"]["accepted"] == now_sent(view)
+    assert now_sent(view) < view.sent < view.produced == 2500
+
+
+def test_an_interrupted_role_says_so_with_its_exit_code(mesh: ByHand) -> None:
+    mesh.start("stats")
+    broker = mesh.start("broker")
+    sender = mesh.start("sender", "--mean", 0.01)
+    mesh.when(lambda view: view.slots, "a sender")
+    for process in (sender, broker):
+        process.signal(SIGINT)
+        assert process.end() == 130
+        assert "Traceback" not in process.err
+    assert ask(mesh.stats) is not None

@@ -1,0 +1,185 @@
+"""A producer against a broker that loses, forgets, refuses and fills up as the test says."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.roles.peers import totals
+from tests.roles.waiting import until
+from zsms import Broker, DelayModel, Producer, Sender, ZsmsError
+from zsms.core.broker import BrokerLimits
+from zsms.protocol import Bye, Confirm, JoinProducer, Pong, Refused, Who
+from zsms.roles.link import Link
+from zsms.source import RandomSource
+
+
+def test_what_is_not_confirmed_is_pushed_again_from_the_oldest_on(run, fake_broker):
+    producer = run(Producer(fake_broker.endpoint, messages=30, batch=10, resend_after=0.2))
+    start = fake_broker.welcome_producer().start
+    first = [fake_broker.batch() for _ in range(3)]
+    assert [batch.number for batch in first] == [0, 1, 2] and [batch.first for batch in first] == [0, 10, 20]
+    again = [fake_broker.batch() for _ in range(3)]  # the confirm was lost
+    assert [batch.seqs.tolist() for batch in again] == [batch.seqs.tolist() for batch in first]
+    assert [batch.text.tobytes() for batch in again] == [batch.text.tobytes() for batch in first]
+    fake_broker.say(Confirm(start, 2, False, "memory"))
+    until(lambda: producer.window.confirmed_messages == 20, "the confirm of two batches")
+    while fake_broker.batch().number < 2:
+        pass  # on their way before that
+    assert producer.running
+    fake_broker.say(Confirm(start, 3, False, "memory"))
+    fake_broker.hear(Bye)
+    assert producer.join(5)
+    assert producer.produced == producer.window.confirmed_messages == 30 and producer.window.resent >= 4
+
+
+def test_a_confirm_that_is_lost_between_real_roles_costs_a_repeated_batch_and_no_message(run, address, monkeypatch):
+    broker = Broker(address())
+    lost = []
+    confirms = broker.core.confirms
+
+    def lose_the_first() -> list:
+        accounts = confirms()
+        if accounts and len(lost) < 2:
+            lost.extend(accounts)
+            return []
+        return accounts
+
+    monkeypatch.setattr(broker.core, "confirms", lose_the_first)
+    tick = Link.tick  # without pings, whose answers would tell the producer too
+    monkeypatch.setattr(Link, "tick", lambda self, now, subject: None if self.joined else tick(self, now, subject))
+    run(broker)
+    run(Sender(broker.endpoint, concurrency=10, delay=DelayModel("constant", 0.001)))
+    producer = run(Producer(broker.endpoint, messages=100, batch=100, resend_after=0.2))
+    assert producer.join(10)
+    until(lambda: totals(broker.core)["sent"] == 100, "100 messages sent")
+    assert totals(broker.core)["accepted"] == 100
+    assert broker.core.counters.repeated_batches == producer.window.resent >= 2
+
+
+def test_a_broker_that_is_full_is_not_pushed_to_again(run, fake_broker):
+    """Batches wait in its pipe unread; pushing them again would only fill the pipe with repetitions."""
+    producer = run(Producer(fake_broker.endpoint, messages=20, batch=10, resend_after=0.1))
+    start = fake_broker.welcome_producer(interval=0.05).start
+    assert [fake_broker.batch().number for _ in range(2)] == [0, 1]
+    fake_broker.say(Confirm(start, 0, True, "memory"))
+    while fake_broker.has_batch:
+        fake_broker.batch()  # pushed again before the word of it arrived
+    for _ in range(20):  # a second, at a ping every 50 ms
+        fake_broker.pong(0, full=True)
+    repeated = 0
+    while fake_broker.has_batch:
+        repeated += 1
+        fake_broker.batch()
+    assert repeated <= 2
+    fake_broker.pong(0, full=False)
+    assert fake_broker.batch().number == 0  # now that it reads and still has nothing, it must have been lost
+    fake_broker.say(Confirm(start, 2, False, "memory"))
+    assert producer.join(5)
+
+
+def test_the_window_bounds_what_is_unconfirmed(run, fake_broker):
+    producer = run(Producer(fake_broker.endpoint, source=RandomSource(None, 1), batch=10, window=50, resend_after=60))
+    start = fake_broker.welcome_producer(interval=0.05).start
+    for confirmed in range(0, 50, 5):
+        fake_broker.say(Confirm(start, confirmed, False, "memory"))
+        while fake_broker.batch().number < confirmed + 4:
+            pass
+        fake_broker.pong(confirmed, full=False)
+        fake_broker.pong(confirmed, full=False)
+        assert not fake_broker.has_batch
+        assert producer.produced == confirmed * 10 + 50 and producer.window.messages == 50
+    assert producer.running  # it would go on for ever
+
+
+def test_nothing_is_made_before_a_broker_is_there(run, fake_broker):
+    producer = run(Producer(fake_broker.endpoint, messages=10))
+    for _ in range(3):
+        join = fake_broker.hear(JoinProducer)  # it knocks again and again
+    assert (join.oldest, producer.produced) == (0, 0) and not fake_broker.has_batch
+
+
+def test_a_broker_that_forgot_the_producer_is_told_where_to_begin(run, fake_broker):
+    """WHO, as after a restart: the producer joins again and says which batch is the oldest that it still has."""
+    producer = run(Producer(fake_broker.endpoint, messages=50, batch=10, resend_after=60))
+    start = fake_broker.welcome_producer().start
+    assert [fake_broker.batch().number for _ in range(5)] == [0, 1, 2, 3, 4]
+    fake_broker.say(Confirm(start, 2, False, "memory"))
+    until(lambda: producer.window.oldest == 2, "two batches confirmed")
+    fake_broker.say(Who(2))
+    join = fake_broker.welcome_producer(expected=2)
+    assert (join.start, join.oldest) == (start, 2)
+    assert [fake_broker.batch().number for _ in range(3)] == [2, 3, 4]
+    # And one that has forgotten nothing says what it expects, although its confirms were lost.
+    fake_broker.say(Who(2))
+    fake_broker.welcome_producer(expected=4)
+    assert fake_broker.batch().number == 4
+    fake_broker.say(Confirm(start, 5, False, "memory"))
+    assert producer.join(5)
+
+
+def test_words_that_can_t_be_are_refused_and_change_nothing(run, fake_broker):
+    producer = run(Producer(fake_broker.endpoint, messages=20, batch=10, resend_after=60))
+    start = fake_broker.welcome_producer().start
+    assert [fake_broker.batch().number for _ in range(2)] == [0, 1]
+    fake_broker.say(Confirm(start, 3, False, "memory"))  # a batch that was never made
+    fake_broker.say(JoinProducer(1, 1, "x", 0, 0.0))
+    fake_broker.say(Bye(1), Bye(1))
+    fake_broker.router.send_multipart([fake_broker.peer, b"\xff"])
+    until(lambda: producer.refused_frames == 4, "four frames refused")
+    fake_broker.say(Confirm(start + 1, 2, False, "memory"))  # of another start: not for us
+    fake_broker.say(Pong(start + 1, 2, False, 0.0, 0.0))
+    fake_broker.pong(0, full=False)
+    assert producer.running and producer.window.messages == 20
+    fake_broker.say(Confirm(start, 2, False, "memory"))
+    assert producer.join(5)
+
+
+def test_a_producer_that_is_refused_says_so_and_ends(fake_broker):
+    producer = Producer(fake_broker.endpoint, messages=20).start()
+    fake_broker.hear(JoinProducer)
+    fake_broker.say(Refused("we are closed"))
+    with pytest.raises(ZsmsError, match="we are closed"):
+        producer.join(5)
+
+
+def test_a_full_broker_presses_back_and_nothing_is_lost(run, address):
+    """Queue, pipes and windows are all far smaller than the work."""
+    broker = run(Broker(address(), limits=BrokerLimits(max_messages=500)))
+    producers = [run(Producer(broker.endpoint, messages=5_000, batch=100, window=300)) for _ in range(2)]
+    until(lambda: broker.core.full and all(p._broker_full for p in producers), "a full broker")
+    made = [producer.produced for producer in producers]
+    assert totals(broker.core)["accepted"] < 600 and all(n < 1_000 for n in made)
+    peak = 0
+    run(Sender(broker.endpoint, concurrency=100, delay=DelayModel("constant", 0.005)))
+
+    def done() -> bool:
+        nonlocal peak
+        peak = max(peak, broker.core.queue.messages)
+        return totals(broker.core)["sent"] == 10_000
+
+    until(done, "10,000 messages sent")
+    assert peak < 600 and broker.core.counters.skipped_batches == 0
+    assert all(producer.join(5) for producer in producers)
+
+
+def test_an_open_loop_producer_makes_what_is_due_and_no_more(run, fake_broker):
+    """And a stall shows in the messages: they are due when they were due, however late they leave."""
+    now = [100.0]
+    source = RandomSource(1_000, 1)
+    producer = run(Producer(fake_broker.endpoint, source=source, rate=100, clock=lambda: now[0], resend_after=60))
+    start = fake_broker.welcome_producer(interval=60.0).start
+    got = fake_broker.batch()
+    assert len(got) == 1 and got.step == pytest.approx(0.01)
+    due = got.due
+    for elapsed, total in ((0.1, 11), (3.0, 301)):  # the second after a stall
+        now[0] = 100.0 + elapsed
+        producer.wake()
+        made = []
+        while sum(map(len, made)) + got.first + len(got) < total:
+            made.append(fake_broker.batch())
+        assert all(batch.due == pytest.approx(due + batch.first * 0.01, abs=1e-6) for batch in made)
+        got = made[-1]
+        assert got.first + len(got) == total == producer.produced
+    producer.stop()
+    fake_broker.say(Confirm(start, producer.window.next_number, False, "memory"))
+    assert producer.join(5)

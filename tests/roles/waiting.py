@@ -1,0 +1,21 @@
+"""The one way in which these tests wait: for a condition, with a deadline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+DEADLINE_S = 15.0
+"""Long enough for a busy machine; a test that passes waits for a fraction of it."""
+
+
+def until(condition: Callable[[], Any], what: str = "it", seconds: float = DEADLINE_S) -> Any:
+    """Wait until `condition()` is true and return what it returned; AssertionError after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"{what} has not come about in {seconds:.0f} s"
+        time.sleep(0.002)
