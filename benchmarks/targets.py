@@ -114,8 +114,9 @@ class Processes:
     def end(self) -> None:
         """End all, at once."""
         for process in reversed(self._started):
-            process.kill()
-            process.wait()
+            if process.poll() is None:
+                process.kill()
+                process.wait()
         self._sockets.close_all()
 
 
@@ -143,8 +144,9 @@ def run(*options: object, meanwhile: Callable[[psutil.Popen], None] | None = Non
             if process.wait(TIMEOUT_S):
                 raise SystemExit(f"{' '.join(process.args)} exited with {process.returncode}")
         finally:
-            if process.is_running():
+            if process.poll() is None:
                 process.terminate()
+                process.wait()
         body: dict[str, Any] = json.loads(report.read_text())
     return body
 

@@ -30,7 +30,7 @@ from tests.core.places import places
 from zsms.core.broker import BrokerCore, BrokerLimits, Put
 from zsms.core.clock import ClockOffset
 from zsms.core.delay import DelayModel
-from zsms.core.sender import SenderCore
+from zsms.core.sender import AckFrame, SenderCore
 from zsms.core.slots import Slots
 from zsms.core.window import Window
 from zsms.message import Batch, MessageId
@@ -124,8 +124,12 @@ class Link:
         self.connection.alive = False
         self.connection.up.cut()
 
-    def say(self, frame: Frame) -> None:
+    def say(self, frame: Frame) -> bool:
+        """False when the pipe is full."""
+        if self.connection.up.full:
+            return False
         self.connection.up.send(encode(frame))
+        return True
 
     def read(self, now: float) -> Iterator[tuple[Any, list[bytes]]]:
         for parts in self.connection.down.read():
@@ -235,8 +239,7 @@ class SenderEnd:
             self._hear(frame, parts)
         done = self._slots.advance(now)
         if done is not None:
-            for ack in self.core.finished(done.sent, done.failed):
-                self.link.say(Ack(*ack))
+            self._say(self.core.finished(done.sent, done.failed))
         for waiting in self.core.take(self._slots.free):
             assert -0.1 < now - waiting.accepted < now + 0.1
             self._world.started.update(message.id for message in waiting.batch.messages())
@@ -244,10 +247,15 @@ class SenderEnd:
         if self.link.joined:
             credit = self.core.credit()
             if credit is not None:
-                self.link.say(Ack(*credit))
+                self._say([credit])
         self.link.tick(now, self.core.token, self._make_join)
         assert self.core.in_slots == self._slots.busy
         assert self.core.held <= self.core.slots + self.core.prefetch
+
+    def _say(self, acks: list[AckFrame]) -> None:
+        for ack in acks:
+            if not self.link.say(Ack(*ack)):
+                self.link.joined = False
 
     def _make_join(self, now: float) -> JoinSender:
         core = self.core
@@ -261,7 +269,7 @@ class SenderEnd:
                 core.acknowledged(frame.acked)
                 batch = decode(parts[1])
                 assert isinstance(batch, Batch) and seqs(batch)
-                core.granted(
+                ours = core.granted(
                     frame.session,
                     frame.join,
                     frame.base,
@@ -271,9 +279,10 @@ class SenderEnd:
                     self.link.clock.seconds,
                     batch,
                 )
+                if not ours and (frame.session, frame.join) == (core.token, core.join):
+                    self.link.joined = False
             case Welcome():
-                for ack in core.welcomed(frame.next):
-                    self.link.say(Ack(*ack))
+                self._say(core.welcomed(frame.next))
             case Pong():
                 if frame.subject == core.token:
                     core.acknowledged(frame.next)

@@ -27,7 +27,9 @@ BROKER = make(
     gauges={"queued": 30, "in_flight": 4, "slots": 8, "busy_s": 10.0, "balanced": 1.0},
 )
 PRODUCERS = [make("producer", name, "done", {"produced": 50}) for name in "pq"]
-SENDERS = [make("sender", name, counters={"sent": 30, "failed": 2}, gauges={"took_s": 64.0}) for name in "st"]
+SENDERS = [
+    make("sender", name, counters={"sent": 30, "failed": 2}, gauges={"took_s": 64.0, "slots": 5}) for name in "st"
+]
 
 
 def view(*snapshots: Snapshot, at: float = 0.0) -> View:

@@ -92,17 +92,19 @@ class Command:
         prefix: tuple[str, ...] = (),
         cwd: Path | None = None,
     ) -> None:
-        self._out = tempfile.NamedTemporaryFile("rb")  # noqa: SIM115  # closed in __exit__
-        self._err = tempfile.NamedTemporaryFile("rb")  # noqa: SIM115
-        self.popen = subprocess.Popen(
-            [*prefix, *ZSMS, *map(str, arguments)],
-            env=environment(env),
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=open(self._out.name, "wb"),  # noqa: SIM115
-            stderr=open(self._err.name, "wb"),  # noqa: SIM115
-            start_new_session=True,
-        )
+        # Also for what the command itself leaves behind when it is killed.
+        self._folder = tempfile.TemporaryDirectory(prefix="zsms-test-")
+        self._out, self._err = Path(self._folder.name, "out"), Path(self._folder.name, "err")
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            self.popen = subprocess.Popen(
+                [*prefix, *ZSMS, *map(str, arguments)],
+                env={**environment(env), "TMPDIR": self._folder.name},
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -119,18 +121,17 @@ class Command:
                 process.kill()
         self.popen.wait()
         print(f"--- {self.popen.args}: stdout\n{self.out}\n--- stderr\n{self.err}")  # shown when a test fails
-        self._out.close()
-        self._err.close()
+        self._folder.cleanup()
 
     @property
     def out(self) -> str:
         """Its stdout so far."""
-        return Path(self._out.name).read_text()
+        return self._out.read_text()
 
     @property
     def err(self) -> str:
         """Its stderr so far."""
-        return Path(self._err.name).read_text()
+        return self._err.read_text()
 
     def wait_for(self, pattern: str, within: float = WITHIN_S) -> re.Match[str]:
         """The first match in its stderr; fails when the command ends without one."""

@@ -58,7 +58,7 @@ class StatsBook:
         """
         totals = {role: dict(counters) for role, counters in self._past_counters.items()}
         rows = []
-        for snapshot, came in self._newest.values():
+        for snapshot, came in list(self._newest.values()):
             _add(totals.setdefault(snapshot.role, {}), snapshot.counters)
             row = snapshot.to_wire()
             del row["histograms"]
