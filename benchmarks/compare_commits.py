@@ -23,9 +23,11 @@ ROOT = Path(__file__).resolve().parent.parent
 BENCHMARKS = "benchmarks/test_hot_pieces.py"
 
 
-def git(*arguments: str) -> str:
-    """The output of a git command in this checkout; its complaint ends the program."""
+def git(*arguments: str, missing: str | None = None) -> str:
+    """The output of a git command in this checkout; when it fails `missing`, without which that ends the program."""
     done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True)
+    if done.returncode and missing is not None:
+        return missing
     if done.returncode:
         raise SystemExit(f"git {arguments[0]}: {done.stderr.strip()}")
     return done.stdout.strip()
@@ -95,7 +97,11 @@ def main() -> int:
     options = parser.parse_args()
     if options.turns < 1 or not options.seconds > 0:
         parser.error("--turns must be at least 1 and --seconds above 0")
-    names = [git("rev-parse", "--short", f"{revision}^{{commit}}") for revision in (options.before, options.after)]
+    names = []
+    for revision in (options.before, options.after):
+        names.append(git("rev-parse", "--short", "--verify", "--quiet", f"{revision}^{{commit}}", missing=""))
+        if not names[-1]:
+            parser.error(f"no such commit: {revision}")
     turns = []
     with (
         tempfile.TemporaryDirectory(prefix="zsms-bench-") as first,

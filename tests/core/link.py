@@ -254,8 +254,10 @@ class SenderEnd:
 
     def _say(self, acks: list[AckFrame]) -> None:
         for ack in acks:
-            if not self.link.say(Ack(*ack)):
+            # After one that the pipe did not take, no other may be said before the next join.
+            if not self.link.joined or not self.link.say(Ack(*ack)):
                 self.link.joined = False
+                return
 
     def _make_join(self, now: float) -> JoinSender:
         core = self.core

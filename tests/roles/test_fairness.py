@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from tests.roles.holding import Gate
 from tests.roles.peers import totals
 from tests.roles.waiting import until
 from zsms import Broker, DelayModel, Producer, Sender
@@ -75,3 +76,20 @@ def test_a_slow_sender_holds_no_more_than_its_slots_and_prefetch(run, address):
     until(lambda: totals(broker.core)["sent"] == 1_995, "everything but what the slow one holds")
     assert slow.most == slow.core.held == 5 and quick.most <= 50 + quick.core.prefetch
     assert totals(broker.core)["in_flight"] == 5 and not broker.core.queue
+
+
+def test_who_has_an_idle_slot_comes_before_who_only_prefetches(run, address):
+    broker = run(Broker(address()))
+    gates = Gate(), Gate()
+    greedy = run(Sender(broker.endpoint, concurrency=1, prefetch=100, send=gates[0].send))
+    until(lambda: [s.limit for s in broker.core.sessions.values()] == [101], "the credit of the first")
+    run(Producer(broker.endpoint, messages=1))
+    until(lambda: gates[0].holds == 1, "its only slot taken")
+    modest = run(Sender(broker.endpoint, concurrency=10, prefetch=0, send=gates[1].send))
+    until(lambda: sorted(s.limit for s in broker.core.sessions.values()) == [10, 101], "the credit of the second")
+    run(Producer(broker.endpoint, messages=8))
+    until(lambda: gates[1].holds == 8, "8 messages where a slot is free for each")
+    assert greedy.core.held == 1 and modest.core.held == 8
+    run(Producer(broker.endpoint, messages=5))
+    until(lambda: gates[1].holds == 10, "2 more of them")
+    until(lambda: greedy.core.held == 4, "and the rest in the prefetch of the first")

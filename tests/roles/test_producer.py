@@ -162,6 +162,18 @@ def test_a_full_broker_presses_back_and_nothing_is_lost(run, address):
     assert all(producer.join(5) for producer in producers)
 
 
+def test_a_full_broker_waits_instead_of_looking_at_what_it_does_not_read(run, address, monkeypatch):
+    broker = Broker(address(), limits=BrokerLimits(max_messages=100))
+    turns, looked = [], broker.core.looked
+    monkeypatch.setattr(broker.core, "looked", lambda now: (turns.append(now), looked(now)))
+    run(broker)
+    producer = run(Producer(broker.endpoint, messages=1_000, batch=50))
+    until(lambda: broker.core.full and producer._broker_full, "a full broker")
+    before = len(turns)
+    assert not broker.join(0.3)
+    assert len(turns) - before < 50
+
+
 def test_an_open_loop_producer_makes_what_is_due_and_no_more(run, fake_broker):
     """And a stall shows in the messages: they are due when they were due, however late they leave."""
     now = [100.0]

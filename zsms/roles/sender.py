@@ -217,8 +217,10 @@ class Sender(Role):
 
     def _say(self, acks: list[AckFrame]) -> None:
         for ack in acks:
-            if not self._link.say(Ack(*ack)):
-                self._link.lost()  # the pipe is full; what it did not take is said again after the next join
+            if not self._link.joined or not self._link.say(Ack(*ack)):
+                # The pipe is full. A later frame would jump the gap: everything is said again after the next join.
+                self._link.lost()
+                return
 
     def _begin(self, now: float) -> None:
         if self._said_bye is not None:
