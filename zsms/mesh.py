@@ -11,7 +11,6 @@ standard input is a pipe from it.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import secrets
@@ -214,6 +213,8 @@ class Mesh:
 
     async def run_async(self) -> Report:
         """`run` beside the caller's event loop; cancelling it stops the mesh."""
+        import asyncio
+
         done = asyncio.ensure_future(asyncio.to_thread(self.run))
         try:
             return await asyncio.shield(done)
@@ -318,6 +319,7 @@ class Mesh:
     def _start(self, role: str, name: str, options: list[Any]) -> None:
         command = [sys.executable, "-m", "zsms", role, "--name", name, "--exit-with-parent", "--quiet"]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("ZSMS_")}
+        environment.setdefault("OPENBLAS_NUM_THREADS", "1")  # no role multiplies matrices; starting threads takes time
         popen = subprocess.Popen(
             [*command, *(f"{option}" for option in options)],
             stdin=subprocess.PIPE,

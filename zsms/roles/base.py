@@ -14,7 +14,6 @@ Sockets are made and used in the thread that runs the role, because a ZeroMQ soc
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import logging
 import os
@@ -25,7 +24,7 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import zmq
 
@@ -35,6 +34,9 @@ from zsms.errors import UsageError, ZsmsError
 from zsms.protocol import MAX_STRING
 from zsms.roles.feed import FINAL_S, FINAL_STOPPED_S, Feed
 from zsms.sockets import STATS_PORT, Endpoint, Sockets
+
+if TYPE_CHECKING:
+    import asyncio
 
 Clock = Callable[[], float]
 
@@ -209,6 +211,8 @@ class Role:
 
     async def serve(self) -> None:
         """Run beside the caller's event loop; cancelling the coroutine stops the role and waits for it."""
+        import asyncio  # a tenth of a process's start, and few roles are served
+
         self._adopt_loop(asyncio.get_running_loop())
         done = asyncio.ensure_future(asyncio.to_thread(self.run))
         try:

@@ -6,8 +6,7 @@ waits in the slots that are free; say the credit if nothing else said it.
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zmq
 
@@ -23,8 +22,12 @@ from zsms.roles.base import Role
 from zsms.roles.link import Link, refuse_parts
 from zsms.sockets import BROKER_PORT, DEFAULT_BROKER, Endpoint
 from zsms.transports import Transport
-from zsms.transports.callable import CallableTransport, Send
 from zsms.transports.simulated import SimulatedTransport
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from zsms.transports.callable import Send
 
 _READ_AT_ONCE = 64
 PREFETCH_S = 0.02
@@ -96,6 +99,8 @@ class Sender(Role):
         if not 0 <= lease <= MAX_LEASE_S:
             raise UsageError(f"lease {lease}: give seconds from 0 (the broker's own) to a week")
         if transport is None and send is not None:
+            from zsms.transports.callable import CallableTransport  # brings asyncio, which simulated slots do without
+
             transport = CallableTransport(send, concurrency)
         self.transport: Transport = transport or SimulatedTransport(
             Slots(concurrency, delay, failure_rate=failure_rate, tick=tick, seed=seed)
@@ -118,8 +123,8 @@ class Sender(Role):
         self._link: Link
 
     def _adopt_loop(self, loop: asyncio.AbstractEventLoop) -> None:
-        if isinstance(self.transport, CallableTransport):
-            self.transport.use_loop(loop)
+        if use_loop := getattr(self.transport, "use_loop", None):
+            use_loop(loop)
 
     def _open(self) -> None:
         self._link = Link(self._sockets, self._endpoint, self.log, self._make_join, hwm=20_000)
