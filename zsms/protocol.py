@@ -357,7 +357,7 @@ def encode(frame: Frame) -> bytes:
     if kind.columns:
         parts: list[Any] = list(frame)
         scalars = len(kind.fields)
-        return _join([VERSION, kind.code, *parts[:scalars]], parts[scalars:], len(parts) - scalars)
+        return _join([VERSION, kind.code, *parts[:scalars]], parts[scalars:])
     packed: bytes = _packer.pack([VERSION, kind.code, *frame])
     return packed
 
@@ -366,19 +366,19 @@ def encode_batch(batch: Batch) -> bytes:
     """The batch's bytes: one copy of its columns, whatever they are views of."""
     offsets = _NO_OFFSETS if batch.offsets is None else batch.offsets
     head = [VERSION, 1, batch.producer, batch.start, batch.number, batch.first, batch.due, batch.step]
-    return _join(head, (offsets, batch.recipients, batch.lengths, batch.text), 4)
+    return _join(head, (offsets, batch.recipients, batch.lengths, batch.text))
 
 
 _NO_OFFSETS = np.zeros(0, dtype=OFFSET)
 
 
-def _join(head: list[Any], columns: Sequence[npt.NDArray[Any]], count: int) -> bytes:
-    """One array of the head's scalars and `count` columns."""
+def _join(head: list[Any], columns: Sequence[npt.NDArray[Any]]) -> bytes:
+    """One array of the head's scalars and the columns."""
     if sum(column.nbytes for column in columns) <= _FEW_BYTES:
         small: bytes = _packer.pack([*head, *(column.tobytes() for column in columns)])
         return small
     # The packer's own array header counts the scalars only, so it is replaced.
-    parts: list[Any] = [_ARRAY16.pack(0xDC, len(head) + count), memoryview(_packer.pack(head))[1:]]
+    parts: list[Any] = [_ARRAY16.pack(0xDC, len(head) + len(columns)), memoryview(_packer.pack(head))[1:]]
     for column in columns:
         data = column.data
         parts.append(_BIN32.pack(_BIN32_TAG, data.nbytes))
