@@ -419,8 +419,8 @@ class BrokerCore:
             session = self._next_in_line(now)
             if session is None:
                 return
-            wants, idle = session.limit - session.granted, session.slots - session.in_flight
-            lot = self.queue.take(min(wants, idle) if idle > 0 else wants)
+            idle = session.idle
+            lot = self.queue.take(idle if idle > 0 else session.wants)
             lot.account.queued -= lot.size
             lot.account.in_flight += lot.size
             piece = session.grant(lot, now)
