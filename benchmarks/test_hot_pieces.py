@@ -20,7 +20,7 @@ from zsms.core.histogram import Histogram
 from zsms.core.sender import SenderCore
 from zsms.core.slots import Slots
 from zsms.message import Batch
-from zsms.protocol import Ack, Grant, decode, encode, encode_batch
+from zsms.protocol import Ack, decode, encode, encode_batch, encode_grant, encode_part
 from zsms.roles.sender import auto_prefetch
 from zsms.source import BLOCK, Columns, RandomSource
 from zsms.transports.simulated import SimulatedTransport
@@ -162,10 +162,10 @@ def test_grants_of_one_message(benchmark: Any, report: Report) -> None:
         count = 0
         for session, piece in core.grants(0.0):
             lot = piece.lot
-            encode(
-                Grant(session.token, session.join, piece.base, lot.attempt, lot.delivery, lot.accepted, session.acked)
+            encode_grant(
+                session.token, session.join, piece.base, lot.attempt, lot.delivery, lot.accepted, session.acked
             )
-            encode_batch(lot.batch)
+            encode_part(lot.whole, lot.begin, lot.end)
             count += lot.size
         return count
 

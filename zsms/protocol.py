@@ -42,6 +42,7 @@ MAX_SECONDS = 1e10
 SMALL_FRAME = 2_048
 """Up to this many bytes a frame is unpacked whole: cheaper than finding its columns."""
 
+_EMPTY = {dtype: np.frombuffer(b"", dtype=dtype) for dtype in (OFFSET, RECIPIENT, LENGTH, TEXT)}
 _HEAD = 1_024  # the scalars of any frame with columns fit in this many bytes
 _BIN32 = struct.Struct(">BI")
 _BIN32_TAG = 0xC6
@@ -265,8 +266,9 @@ def _ascending(name: str, column: U32) -> None:
 
 
 def _check_ack(ack: Ack) -> Ack:
-    _ascending("sent", ack.sent)
-    if len(ack.failed):
+    if len(ack.sent) > 1:
+        _ascending("sent", ack.sent)
+    if len(ack.failed) > 1:
         _ascending("failed", ack.failed)
     return ack
 
@@ -346,6 +348,13 @@ _FEW_BYTES = SMALL_FRAME // 2
 """Columns of no more bytes in all are packed with the rest of the frame: for a message or two that is twice as fast."""
 
 _packer = msgpack.Packer(autoreset=True)
+
+# The acknowledgement of one sent message, written out: array16, two small integers, four uint64 and two bin32. Small
+# senders say little else, and in one piece it costs a quarter.
+_ONE_SENT = struct.Struct(">BHBBBQBQBQBQBIIBI")
+_ONE_SENT_MARKS = (0xDC, 8, VERSION, 6, 0xCF, 0xCF, 0xCF, 0xCF, 0xC6, 4, 0, 0xC6, 0)
+_FIRST = np.frombuffer(bytes(4), dtype=OFFSET)
+_NONE = np.frombuffer(b"", dtype=OFFSET)
 _ARRAY16 = struct.Struct(">BH")
 
 
@@ -353,6 +362,8 @@ def encode(frame: Frame) -> bytes:
     """The frame's bytes. A batch is encoded by :func:`encode_batch`."""
     if isinstance(frame, Batch):
         return encode_batch(frame)
+    if isinstance(frame, Ack) and len(frame.sent) == 1 and not len(frame.failed) and not frame.sent[0]:
+        return _encode_one_sent(frame)
     kind = _KINDS[type(frame)]
     if kind.columns:
         parts: list[Any] = list(frame)
@@ -362,12 +373,56 @@ def encode(frame: Frame) -> bytes:
     return packed
 
 
+def _encode_one_sent(ack: Ack) -> bytes:
+    array, elements, version, kind, a, b, c, d, e, size, offset, f, none = _ONE_SENT_MARKS
+    session, number, limit, base = ack[:4]
+    return _ONE_SENT.pack(
+        array, elements, version, kind, a, session, b, number, c, limit, d, base, e, size, offset, f, none
+    )
+
+
 def encode_batch(batch: Batch) -> bytes:
     """The batch's bytes: one copy of its columns, whatever they are views of."""
     offsets = _NO_OFFSETS if batch.offsets is None else batch.offsets
     head = [VERSION, 1, batch.producer, batch.start, batch.number, batch.first, batch.due, batch.step]
     return _join(head, (offsets, batch.recipients, batch.lengths, batch.text))
 
+
+def encode_grant(*fields: Any) -> bytes:
+    """The bytes of a :class:`Grant` of these fields."""
+    packed: bytes = _packer.pack((VERSION, 7, *fields))
+    return packed
+
+
+def encode_part(batch: Batch, begin: int, end: int) -> bytes:
+    """The bytes of ``batch.slice(begin, end)``, without making it when it is small."""
+    ends = batch.ends
+    text_begin = ends.item(begin - 1) if begin else 0
+    text_end = ends.item(end - 1)
+    if text_end - text_begin > _SMALL_TEXT or end - begin > _SMALL_MESSAGES or batch.offsets is not None:
+        return encode_batch(batch.slice(begin, end))
+    packed: bytes = _packer.pack(
+        (
+            VERSION,
+            1,
+            batch.producer,
+            batch.start,
+            batch.number,
+            batch.first + begin,
+            batch.due + begin * batch.step,
+            batch.step,
+            b"",
+            batch.recipients[begin:end].tobytes(),
+            batch.lengths[begin:end].tobytes(),
+            batch.text[text_begin:text_end].tobytes(),
+        )
+    )
+    return packed
+
+
+_SMALL_TEXT = 1_000
+_SMALL_MESSAGES = 64
+"""With these a batch stays below `SMALL_FRAME`, so that msgpack may choose how it writes the columns."""
 
 _NO_OFFSETS = np.zeros(0, dtype=OFFSET)
 
@@ -412,6 +467,10 @@ def decode(frame: Any) -> Any:
     size = len(frame)
     if size > MAX_FRAME_BYTES:
         raise WireError(f"a frame of {size} bytes, over {MAX_FRAME_BYTES}")
+    if size == _ONE_SENT.size:
+        ack = _decode_one_sent(frame)
+        if ack is not None:
+            return ack
     try:
         if size <= SMALL_FRAME:
             parts = msgpack.unpackb(frame, **_LIMITS)
@@ -437,8 +496,23 @@ def decode(frame: Any) -> Any:
             raise WireError(f"{cls.__name__}: column {index} is {_shown(column)}, not bin")
         if len(column) % dtype.itemsize:
             raise WireError(f"{cls.__name__}: column {index} of {len(column)} bytes is no {dtype}")
-        values[index] = np.frombuffer(column, dtype=dtype) if len(column) else np.zeros(0, dtype)
+        values[index] = np.frombuffer(column, dtype) if len(column) else _EMPTY[dtype]
     return kind.make(*values)
+
+
+def _decode_one_sent(frame: Any) -> Ack | None:
+    """The acknowledgement of one sent message, None for any other frame of that size."""
+    (array, elements, version, kind, a, session, b, number, c, limit, d, base, e, size, offset, f, none) = (
+        _ONE_SENT.unpack(frame)
+    )
+    if (
+        (array, elements, version, kind, a, b, c, d, e, size, offset, f, none) == _ONE_SENT_MARKS
+        and number < MAX_COUNT
+        and limit < MAX_COUNT
+        and base < MAX_COUNT
+    ):
+        return Ack(session, number, limit, base, _FIRST, _NONE)
+    return None
 
 
 def _kind_of(version: Any, code: Any) -> tuple[type, _Kind]:

@@ -142,6 +142,7 @@ class BrokerCore:
         self._slots = 0
         self._looked: float | None = None
         self._judge_after = 0.0
+        self._blocked: dict[int, Session] = {}
 
     # -- producers ------------------------------------------------------------------------------------------
 
@@ -283,7 +284,9 @@ class BrokerCore:
         session.acked = number + 1
         session.limit = limit
         base = min(base, session.granted)  # whatever is above is as unknown, and it fits an int64
-        if len(sent):
+        if len(sent) == 1:
+            self._settle_one(session, base + sent.item(0), now)
+        elif len(sent):
             self._settle_sent(session, sent.astype(np.int64) + base, now)
         if len(failed):
             self._settle_failed(session, failed.astype(np.int64) + base, now)
@@ -314,6 +317,22 @@ class BrokerCore:
                 piece.lot.account.sent += count
         session.sent += fresh
         self._finished(fresh, now)
+
+    def _settle_one(self, session: Session, number: int, now: float) -> None:
+        """`_settle_sent` for one number: the same, without arrays."""
+        if number >= session.granted:
+            self._known(session, np.array([number]))
+            return
+        piece = session.settle_one(number)
+        if piece is None:
+            self.counters.duplicates += 1
+            return
+        account = piece.lot.account
+        account.in_flight -= 1
+        account.sent += 1
+        session.sent += 1
+        self.steady.sends += 1
+        self.last_settled = now
 
     def _settle_failed(self, session: Session, numbers: I64, now: float) -> None:
         numbers = self._known(session, numbers)
@@ -371,6 +390,7 @@ class BrokerCore:
     def blocked(self, granted: Granted, until: float) -> None:
         """The wire's pipe to that sender is full: the grant is undone and costs no credit."""
         granted.session.blocked_until = until
+        self._blocked[granted.session.token] = granted.session
         self._undo(granted)
 
     def _undo(self, granted: Granted) -> None:
@@ -393,6 +413,8 @@ class BrokerCore:
 
     def _next_in_line(self, now: float) -> Session | None:
         for line in (self._idle, self._topup):
+            if not line:
+                continue
             for _ in range(len(line)):
                 session = line.popleft()
                 if self._place.get(session.token) is not line:
@@ -508,7 +530,8 @@ class BrokerCore:
         if due is not None:
             times.append(due)
         if self.queue:
-            times += [s.blocked_until for s in self.sessions.values() if s.blocked_until > now]
+            self._blocked = {t: s for t, s in self._blocked.items() if s.blocked_until > now}
+            times += [s.blocked_until for s in self._blocked.values()]
         return min(times)
 
     # -- what it amounts to -----------------------------------------------------------------------------------

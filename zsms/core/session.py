@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -37,21 +37,34 @@ _FEW = 8
 
 @dataclass(slots=True)
 class Lot:
-    """Messages that share their history: the unit that the broker queues and grants."""
+    """Messages that share their history: the unit that the broker queues and grants.
 
-    batch: Batch
+    They are messages begin..end-1 of the batch `whole`, which is only divided when somebody asks for `batch`.
+    """
+
+    whole: Batch
     account: ProducerAccount
     accepted: float
     attempt: int = 1
     delivery: int = 1
+    begin: int = 0
+    end: int = -1
     size: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.size = len(self.batch)
+        if self.end < 0:
+            self.end = len(self.whole)
+        self.size = self.end - self.begin
+
+    @property
+    def batch(self) -> Batch:
+        """The messages."""
+        return self.whole.slice(self.begin, self.end)
 
     def part(self, begin: int, end: int) -> Lot:
         """Messages begin..end-1 with the same history."""
-        return Lot(self.batch.slice(begin, end), self.account, self.accepted, self.attempt, self.delivery)
+        first = self.begin
+        return Lot(self.whole, self.account, self.accepted, self.attempt, self.delivery, first + begin, first + end)
 
 
 @dataclass(slots=True)
@@ -107,7 +120,9 @@ class Session:
         self.reachable = True
         self.blocked_until = 0.0
         self._low = 0
-        self._open = np.zeros(1024, dtype=np.uint8)
+        self._flags = bytearray(1024)
+        self._open = np.frombuffer(self._flags, dtype=np.uint8)
+        """The same, for many at once."""
         self._head = 0
         """Where `_low` stands in `_open`."""
         self._pieces: list[Piece] = []
@@ -144,9 +159,12 @@ class Session:
         elif self.account is not lot.account:
             self.account = None
         tail = self._head + (self.granted - self._low)
-        if tail + size > len(self._open):
+        if tail + size > len(self._flags):
             tail = self._make_room(size)
-        self._open[tail : tail + size] = 1
+        if size == 1:
+            self._flags[tail] = 1
+        else:
+            self._open[tail : tail + size] = 1
         piece = Piece(lot, self.granted, self.granted + size, size, now)
         self._pieces.append(piece)
         self._ends.append(piece.end)
@@ -159,7 +177,8 @@ class Session:
         window = self.granted - self._low
         old = self._open[self._head : self._head + window]
         if window + size > len(self._open) // 2:
-            self._open = np.zeros(2 * (window + size), dtype=np.uint8)
+            self._flags = bytearray(2 * (window + size))
+            self._open = np.frombuffer(self._flags, dtype=np.uint8)
         self._open[:window] = old
         self._head = 0
         return window
@@ -189,6 +208,26 @@ class Session:
             piece.open -= count
         self._move_up()
         return settled
+
+    def settle_one(self, number: int) -> Piece | None:
+        """Close one number below `granted`; its piece, or None when it was closed before."""
+        if number < self._low:
+            return None
+        place = number + self._head - self._low
+        flags = self._flags
+        if not flags[place]:
+            return None
+        flags[place] = 0
+        first = self._first
+        pieces = self._pieces
+        piece = pieces[first]
+        if number >= piece.end:
+            piece = pieces[bisect_right(self._ends, number, first)]
+        self.in_flight -= 1
+        piece.open -= 1
+        if not piece.open:
+            self._move_up()
+        return piece
 
     def _settle_few(self, numbers: I64) -> Settled:
         """`settle` for a handful: the same, without the arrays' overhead."""
@@ -238,7 +277,8 @@ class Session:
         flags = self._open[begin : begin + piece.end - piece.base]
         lot = piece.lot
         if piece.open < lot.size:
-            lot = replace(lot, batch=lot.batch.take(np.flatnonzero(flags)))
+            chosen = lot.whole.take(np.flatnonzero(flags) + lot.begin)
+            lot = Lot(chosen, lot.account, lot.accepted, lot.attempt, lot.delivery)
         flags[:] = 0
         self.in_flight -= piece.open
         piece.open = 0

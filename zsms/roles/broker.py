@@ -22,7 +22,6 @@ from zsms.protocol import (
     Confirm,
     Ended,
     Frame,
-    Grant,
     JoinProducer,
     JoinSender,
     Ping,
@@ -32,6 +31,8 @@ from zsms.protocol import (
     Who,
     encode,
     encode_batch,
+    encode_grant,
+    encode_part,
     expect,
 )
 from zsms.roles.base import Role
@@ -45,6 +46,11 @@ _LARGE = 64 * 1024
 _BLOCKED_S = 0.02
 """How long a sender whose pipe is full is left alone."""
 _HELD = ("queued", "in_flight")
+# Plain integers: combining zmq's enumerations costs as much as sending.
+_NOBLOCK = int(zmq.NOBLOCK)
+_MORE = int(zmq.SNDMORE)
+_NOBLOCK_MORE = _NOBLOCK | _MORE
+_RCVMORE = int(zmq.RCVMORE)
 _FROM_PEERS = (Ack, Ping, JoinSender, JoinProducer, Bye)
 
 
@@ -139,15 +145,17 @@ class Broker(Role):
                 self._refuse("ingest", f"producer {batch.producer:x} has not joined", now)
 
     def _read_peers(self, now: float) -> None:
+        recv, more = self._router.recv, self._router.getsockopt
         for _ in range(_READ_AT_ONCE):
             try:
-                parts = self._router.recv_multipart(zmq.NOBLOCK)
+                peer = recv(_NOBLOCK)
             except zmq.Again:
                 return
-            if len(parts) != 2:
-                self._refuse("dispatch", f"{len(parts) - 1} frames where one belongs", now)
+            data = recv()
+            if more(_RCVMORE):
+                count = len(self._router.recv_multipart())
+                self._refuse("dispatch", f"{count + 1} frames where one belongs", now)
                 continue
-            peer, data = parts
             try:
                 frame = expect(data, *_FROM_PEERS)
             except WireError as error:
@@ -208,27 +216,29 @@ class Broker(Role):
             pass  # it is gone, or does not read; it will speak again
 
     def _grant(self, now: float) -> None:
-        router = self._router
+        send = self._router.send
         for granted in self.core.grants(now):
             session, piece = granted
             lot = piece.lot
-            head = Grant(
+            head = encode_grant(
                 session.token, session.join, piece.base, lot.attempt, lot.delivery, lot.accepted, session.acked
             )
             try:
-                router.send(session.peer, zmq.NOBLOCK | zmq.SNDMORE)
+                send(session.peer, _NOBLOCK_MORE)
             except zmq.Again:
                 self.core.blocked(granted, now + _BLOCKED_S)
                 continue
             except zmq.ZMQError:
                 self.core.unreachable(granted)
                 continue
-            router.send(encode(head), zmq.SNDMORE)
-            frame = lot.batch.frame
-            if frame is None:
-                router.send(encode_batch(lot.batch))
+            send(head, _MORE)
+            whole = lot.whole
+            if lot.size < len(whole):
+                send(encode_part(whole, lot.begin, lot.end))
+            elif whole.frame is None:
+                send(encode_batch(whole))
             else:
-                router.send(frame, copy=isinstance(frame, bytes))
+                send(whole.frame, copy=isinstance(whole.frame, bytes))
 
     def _confirm(self) -> None:
         for account in self.core.confirms():
