@@ -287,7 +287,7 @@ LAYERS = (
     ("zsms.transports",),
     ("zsms.roles",),
     ("zsms.mesh",),
-    ("zsms.study",),
+    ("zsms.study", "zsms.web"),
     ("zsms.cli", "zsms.__main__"),
 )
 """From the bottom up: a module may import those of its own layer and of the layers before it."""

@@ -15,15 +15,24 @@ import click
 from zsms import __version__
 from zsms.errors import ZsmsError
 
-COMMANDS = {
-    "run": "Run a whole mesh on this machine, and report.",
-    "broker": "Queue messages and balance them over senders.",
-    "producer": "Make messages, or read them from a file, and hand them to a broker.",
-    "sender": "Take messages from a broker and send them through slots.",
-    "stats": "Collect every process's statistics and answer monitors.",
-    "monitor": "Say how a mesh stands, every interval.",
-    "study": "Repeat the scalability study, and draw its charts.",
+SECTIONS = {
+    "Run and measure": {
+        "run": "Run a whole mesh on this machine, and report.",
+        "study": "Repeat the scalability study, and draw its charts.",
+    },
+    "Roles, one process each": {
+        "broker": "Queue messages and balance them over senders.",
+        "producer": "Make messages, or read them from a file, and hand them to a broker.",
+        "sender": "Take messages from a broker and send them through slots.",
+        "stats": "Collect every process's statistics and answer monitors.",
+    },
+    "Watch": {
+        "monitor": "Say how a mesh stands, every interval.",
+    },
 }
+"""The commands by purpose, with a line for the help."""
+
+COMMANDS = {name: line for commands in SECTIONS.values() for name, line in commands.items()}
 
 INTERRUPTED = 130
 
@@ -41,8 +50,10 @@ class _Lazy(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        width = max(map(len, COMMANDS))
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), line) for name, line in commands.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
