@@ -1,7 +1,7 @@
 """The command line: a file a command, no logic.
 
 Commands are imported when they are run, so that `zsms --help` waits for no numpy. Every option can also come from the
-environment (ZSMS_RUN_SENDERS) and from a file (`--config`): see :mod:`zsms.cli.config`.
+environment (ZSMS_RUN_SENDERS) and from a file (`--config`): see :mod:`zsms.cli.settings`.
 """
 
 from __future__ import annotations
@@ -29,12 +29,23 @@ SECTIONS = {
     "Watch": {
         "monitor": "Say how a mesh stands, every interval.",
     },
+    "Settings and help": {
+        "config": "Show every effective setting, and where it comes from.",
+        "completion": "Let bash, zsh or fish complete commands and options.",
+        "man": "Write manual pages.",
+    },
 }
 """The commands by purpose, with a line for the help."""
 
 COMMANDS = {name: line for commands in SECTIONS.values() for name, line in commands.items()}
 
 INTERRUPTED = 130
+
+
+def load_command(name: str) -> click.Command:
+    """One of `COMMANDS`, imported."""
+    command: click.Command = import_module(f"zsms.cli.{name}").command
+    return command
 
 
 class _Lazy(click.Group):
@@ -46,8 +57,7 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"zsms.cli.{cmd_name}").command
-        return command
+        return load_command(cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         width = max(map(len, COMMANDS))

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 import click
 
 from zsms.cli import INTERRUPTED
-from zsms.cli.config import config_option as config_option
+from zsms.cli.settings import config_option as config_option
 from zsms.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -1,133 +1,106 @@
-"""Settings from a TOML file: a table a command, a key an option.
-
-    [run]
-    messages = 1_000_000
-    seed = 7
-
-    [[run.groups]]              # senders that differ: a table a group, the fields of `zsms.mesh.SenderGroup`
-    name = "fast"
-    senders = 2
-    mean = 0.2
-
-The order is command line, environment, file, default. A key that no option has is an error that names it and
-the nearest one that there is; so is a value of another type than the option's.
-"""
+"""`zsms config show`."""
 
 from __future__ import annotations
 
 import json
-import tomllib
-from difflib import get_close_matches
-from importlib import import_module
 from typing import Any
 
 import click
 
-from zsms.cli import COMMANDS
-from zsms.errors import UsageError
+from zsms.cli import COMMANDS, load_command, settings
 
-GROUPS = "groups"
-"""Of `run` alone: not an option, a list of tables."""
+HIDDEN = frozenset({"help", "version"})
 
 
-def load(path: str) -> dict[str, Any]:
-    """The file's tables. Raises UsageError for a file that can't be read or parsed."""
-    try:
-        with open(path, "rb") as file:
-            tables = tomllib.load(file)
-    except OSError as error:
-        raise UsageError(f"can't read the settings file {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not TOML: {error}") from None
-    for name, table in tables.items():
-        if name not in COMMANDS:
-            raise UsageError(f"{path}: unknown table [{name}]{nearest(name, COMMANDS)}")
-        if not isinstance(table, dict):
-            raise UsageError(f"{path}: {name} is a value; settings belong in a table [{name}]")
-    return tables
+@click.group("config", epilog="\b\nExamples:\n  zsms config show\n  zsms config show run --config gateways.toml")
+def command() -> None:
+    """Look at the settings: which are in effect, and where each comes from."""
 
 
-def nearest(name: str, known: Any) -> str:
-    """A hint at the nearest known name, or at all of them."""
-    near = get_close_matches(name, list(known), 1)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
-
-
-def check_keys(where: str, table: dict[str, Any], known: set[str]) -> dict[str, Any]:
-    """The table with underscores in its keys. Raises UsageError for a key that is not `known`."""
-    settings = {}
-    for key, value in table.items():
-        name = key.replace("-", "_")
-        if name not in known:
-            raise UsageError(f"{where}: unknown key {key!r}{nearest(name, sorted(known))}")
-        settings[name] = value
-    return settings
-
-
-_TYPES: dict[type, tuple[tuple[type, ...], str]] = {
-    bool: ((bool,), "true or false"),
-    int: ((int,), "a whole number"),
-    float: ((int, float), "a number"),
-    str: ((str,), "a text in quotes"),
-}
-
-
-def check_type(where: str, key: str, value: Any, wanted: type) -> None:
-    """Raises UsageError unless the file's value is a bool, int, float or str, as `wanted`."""
-    types, words = _TYPES[wanted]
-    # A bool is an int to Python, but `messages = true` is a mistake.
-    if not isinstance(value, types) or (isinstance(value, bool) and wanted is not bool):
-        raise UsageError(f"{where}: {key} = {json.dumps(value, default=str)}: give {words}")
-
-
-def _type_of(option: click.Option) -> type:
-    """What Python type the option's value has."""
-    if option.is_flag:
-        return bool
-    if isinstance(option.type, type(click.INT)):
-        return int
-    return float if isinstance(option.type, type(click.FLOAT)) else str
-
-
-def _use(ctx: click.Context, parameter: click.Parameter, path: str | None) -> str | None:
-    """Make the command's table the defaults of its options."""
-    if path is None:
-        return None
-    # The other commands' tables are checked too: a slip in one is better told now than when it is used.
-    tables = {name: _settings(path, name, table) for name, table in load(path).items()}
-    settings = tables.get(ctx.info_name or "", {})
-    ctx.meta[GROUPS] = settings.pop(GROUPS, None)
-    ctx.default_map = {**(ctx.default_map or {}), **settings}
-    return path
-
-
-def _settings(path: str, name: str, table: dict[str, Any]) -> dict[str, Any]:
-    """The table of the command `name`, checked."""
-    where = f"{path}: [{name}]"
-    command: click.Command = import_module(f"zsms.cli.{name}").command
-    options = {p.name: p for p in command.params if isinstance(p, click.Option) and p.name}
-    known = options.keys() - {"config", "exit_with_parent"}
-    if name == "run":
-        known.add(GROUPS)
-    settings = check_keys(where, table, known)
-    for key, value in settings.items():
-        if key == GROUPS:
-            continue
-        option = options[key]
-        if not option.multiple:
-            check_type(where, key, value, _type_of(option))
-        elif not isinstance(value, list):
-            raise UsageError(f"{where}: {key} = {json.dumps(value, default=str)}: give a list [...]")
-        else:
-            for each in value:
-                check_type(where, key, each, _type_of(option))
-    return settings
-
-
-config_option = click.option(
-    "--config",
-    metavar="FILE",
-    is_eager=True,
-    callback=_use,
-    help="TOML file of settings; a table for each command, a key for each option.",
+@command.command(
+    "show",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    epilog="""\b
+Examples:
+  zsms config show
+  zsms config show run
+  zsms config show run --config gateways.toml --senders 4
+  ZSMS_BROKER_LEASE=120 zsms config show --json broker""",
 )
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, by command and option.")
+@click.argument("name", metavar="[COMMAND", required=False)
+@click.argument("words", metavar="[OPTION]...]", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def show(ctx: click.Context, as_json: bool, name: str | None, words: tuple[str, ...]) -> None:
+    """Print every effective setting and where it came from: of COMMAND with these options, or of all commands.
+
+    A setting is taken from the first of: the command line, the environment, the file of --config, the default. One
+    without a value is left to the role, which works it out.
+    """
+    if name is None:
+        names = [each for each in COMMANDS if settings.has_settings(each)]
+    elif name in COMMANDS and settings.has_settings(name):
+        names = [name]
+    else:
+        known = [each for each in COMMANDS if settings.has_settings(each)]
+        raise click.UsageError(f"no command with settings is called {name!r}{settings.nearest(name, known)}", ctx)
+    shown = {each: effective(ctx, each, list(words)) for each in names}
+    if as_json:
+        click.echo(json.dumps(shown, indent=2))
+        return
+    for each in names:
+        click.echo("\n".join(table(each, shown[each])))
+
+
+def effective(ctx: click.Context, name: str, words: list[str]) -> dict[str, dict[str, Any]]:
+    """By option: its `value`, where it comes `from`, and the `variable` of the environment that sets it.
+
+    Raises click.UsageError and UsageError for what the command itself would refuse.
+    """
+    target = load_command(name)
+    found = target.make_context(name, words, parent=ctx.find_root())
+    rows: dict[str, dict[str, Any]] = {}
+    for option in target.params:
+        if not isinstance(option, click.Option) or option.hidden or option.name in HIDDEN or option.name is None:
+            continue
+        rows[max(option.opts, key=len)] = {
+            "value": found.params.get(option.name),
+            "from": source(found, option.name),
+            "variable": f"ZSMS_{name}_{option.name}".upper(),
+        }
+    if (groups := found.meta.get(settings.GROUPS)) is not None:
+        rows[settings.GROUPS] = {"value": groups, "from": f"file {found.params['config']}", "variable": None}
+    return rows
+
+
+def source(ctx: click.Context, name: str) -> str:
+    """Where the context has the value of this parameter from, in words."""
+    where = ctx.get_parameter_source(name)
+    if where is click.core.ParameterSource.COMMANDLINE:
+        return "command line"
+    if where is click.core.ParameterSource.ENVIRONMENT:
+        return f"environment ZSMS_{ctx.info_name}_{name}".upper().replace("ENVIRONMENT", "environment")
+    if where is click.core.ParameterSource.DEFAULT_MAP:
+        return f"file {ctx.params['config']}"
+    return "default"
+
+
+def table(name: str, rows: dict[str, dict[str, Any]]) -> list[str]:
+    """The rows for people: what is not a default stands out by its source."""
+    cells = [(option, shown(row["value"]), row["from"]) for option, row in rows.items()]
+    wide = [max(len(cell[column]) for cell in cells) for column in (0, 1)]
+    lines = [f"  {option:<{wide[0]}}  {value:<{min(wide[1], 40)}}  {where}" for option, value, where in cells]
+    return [f"zsms {name}", *lines, ""]
+
+
+def shown(value: Any) -> str:
+    """A value as one would type it; - for none."""
+    if value is None or value == ():
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
+    if isinstance(value, list):
+        return f"{len(value)} groups: " + ", ".join(str(group.get("name", "?")) for group in value)
+    return str(value)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zsms.cli import common
-from zsms.cli.config import GROUPS, check_keys, check_type
+from zsms.cli.settings import GROUPS, check_keys, check_type
 from zsms.errors import UsageError
 
 if TYPE_CHECKING:
