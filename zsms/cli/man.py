@@ -70,7 +70,7 @@ def page(ctx: click.Context, path: str, line: str, parts: list[str]) -> str:
     target = ctx.command
     usage = " ".join(target.collect_usage_pieces(ctx))
     sections = [
-        f'.TH "{path.upper()}" 1 "" "zsms {__version__}" "User Commands"',
+        f'.TH "{path.upper()}" 1 "" "zsms {__version__}" "User Commands"\n.nh',  # a divided name can't be copied
         f".SH NAME\n{escaped(path)} \\- {escaped(line[0].lower() + line[1:])}",
         f".SH SYNOPSIS\n.B {escaped(ctx.command_path)}\n{escaped(usage)}",
         ".SH DESCRIPTION\n" + prose(target.help or ""),

@@ -1,0 +1,132 @@
+"""What commands say of themselves: help, completion, manual pages, effective settings."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from zsms.cli import COMMANDS, cli, load_command
+
+ZSMS = [sys.executable, "-m", "zsms"]
+
+
+def all_commands() -> Iterator[tuple[str, click.Command]]:
+    for name in COMMANDS:
+        command = load_command(name)
+        yield name, command
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {each}", child) for each, child in command.commands.items())
+
+
+def run(*words: object, **environment: str) -> str:
+    own = {name: value for name, value in os.environ.items() if not name.startswith("ZSMS_")}
+    return subprocess.run(
+        [*ZSMS, *map(str, words)], env=own | environment, capture_output=True, text=True, check=True
+    ).stdout
+
+
+@pytest.mark.parametrize(("name", "command"), list(all_commands()))
+def test_every_help_has_an_example_and_a_text_for_each_option(name: str, command: click.Command) -> None:
+    assert command.epilog is not None and command.epilog.startswith("\b\nExamples:\n"), "no examples"
+    assert f"zsms {name.split()[0]}" in command.epilog
+    assert command.help
+    for option in command.params:
+        if isinstance(option, click.Option) and not option.hidden:
+            assert option.help, f"{option.opts[0]} says nothing"
+
+
+def test_the_help_lists_the_commands_by_purpose() -> None:
+    text = run("--help")
+    assert text.index("Run and measure:") < text.index("  run ") < text.index("Watch:") < text.index("  monitor ")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_offers_commands_options_and_values(shell: str) -> None:
+    script = run("completion", shell)
+    assert "_ZSMS_COMPLETE" in script
+
+    def offered(*words: str) -> str:
+        current = words[-1] if shell == "fish" else str(len(words) - 1)
+        return run(_ZSMS_COMPLETE=f"{shell}_complete", COMP_WORDS=" ".join(words), COMP_CWORD=current)
+
+    assert "sender" in offered("zsms", "sen")
+    assert "--senders" in offered("zsms", "run", "--send")
+    assert "lognormal" in offered("zsms", "run", "--delay", "log")
+
+
+def test_bash_takes_the_script() -> None:
+    script = run("completion", "bash") + "complete -p zsms"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert "zsms" in done.stdout
+
+
+def test_manual_pages_say_what_the_help_says_and_are_sound(tmp_path: Path) -> None:
+    if shutil.which("groff") is None:
+        pytest.skip("no groff: it is in the Debian package groff-base")
+    run("man", tmp_path)
+    names = {"zsms", *(f"zsms-{name.replace(' ', '-')}" for name, _ in all_commands())}
+    assert {path.stem for path in tmp_path.iterdir()} == names
+    for path in tmp_path.iterdir():
+        done = subprocess.run(
+            ["groff", "-man", "-ww", "-Tutf8", "-P-cbou", path], capture_output=True, text=True, check=True
+        )
+        assert done.stderr == "", path.name
+        assert "EXAMPLES" in done.stdout and "EXIT STATUS" in done.stdout
+    page = subprocess.run(
+        ["groff", "-man", "-Tutf8", "-P-cbou", tmp_path / "zsms-run.1"], capture_output=True, text=True, check=True
+    ).stdout
+    for option in load_command("run").params:
+        assert option.opts[0] in page
+    assert "ZSMS_RUN_MESSAGES" in page
+    assert "zsms run --messages 1000000 --failure-rate 0.05" in page
+
+
+def test_manual_pages_that_can_t_be_written_are_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = subprocess.run([*ZSMS, "man", str(tmp_path / "file" / "man1")], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("zsms: can't write manual pages to ")
+
+
+def test_settings_are_shown_with_where_they_come_from(tmp_path: Path) -> None:
+    file = tmp_path / "mesh.toml"
+    file.write_text('[run]\nmessages = 7\nsd = 0.5\nmean = 3.0\n[[run.groups]]\nname = "a"\n', encoding="utf-8")
+    options = ["--config", file, "--senders", 4]
+    shown = json.loads(run("config", "show", "--json", "run", *options, ZSMS_RUN_SD="0.25", ZSMS_RUN_SENDERS="9"))
+    rows = {name: (row["value"], row["from"]) for name, row in shown["run"].items()}
+    assert rows["--senders"] == (4, "command line")
+    assert rows["--sd"] == (0.25, "environment ZSMS_RUN_SD")
+    assert rows["--mean"] == (3.0, f"file {file}")
+    assert rows["--producers"] == (1, "default")
+    assert rows["groups"] == ([{"name": "a"}], f"file {file}")
+    plain = run("config", "show", "run", *options, ZSMS_RUN_SD="0.25")
+    (line,) = [line for line in plain.splitlines() if "--sd " in line]
+    assert line.split() == ["--sd", "0.25", "environment", "ZSMS_RUN_SD"]
+    everything = json.loads(run("config", "show", "--json"))
+    takes_a_file = {name for name, command in all_commands() if any(p.name == "config" for p in command.params)}
+    assert set(everything) == takes_a_file
+    for name in takes_a_file:
+        options = load_command(name).params
+        named = {max(p.opts, key=len) for p in options if isinstance(p, click.Option) and not p.hidden}
+        assert set(everything[name]) == named - {"--help"}
+
+
+def test_showing_wrong_settings_is_as_wrong_as_using_them() -> None:
+    for words in (["config", "show", "rum"], ["config", "show", "run", "--sender", "2"], ["config", "show", "man"]):
+        done = subprocess.run([*ZSMS, *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_the_group_s_own_help_needs_no_heavy_import() -> None:
+    code = "import sys; from zsms.cli import cli; cli.get_help(__import__('click').Context(cli)); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "numpy" not in loaded and "zmq" not in loaded
+    assert cli.name == "cli"
