@@ -2,7 +2,7 @@
 
 Each process is the command that one would type by hand (``zsms broker ...``), so what runs here runs on several
 hosts too. They talk over sockets in a private directory, and end when this process does, however it ends: their
-standard input is a pipe from it.
+standard input is a pipe from it, which also carries the orders of `set_rate`.
 
     starting --> running --everything settled--> finishing --> report
                     |--stop()------------------> draining ---> report (interrupted)
@@ -199,6 +199,7 @@ class Mesh:
         self._progress = progress
         self._say = say or _log.warning
         self._stops = 0
+        self._rate = self._rate_told = self.config.rate
         self._processes: list[_Process] = []
         self._problems: list[str] = []
         self._fatal = False
@@ -210,6 +211,24 @@ class Mesh:
     def stop(self) -> None:
         """Drain and end; a second call ends at once. From any thread, and from a signal handler."""
         self._stops += 1
+
+    @property
+    def rate(self) -> float | None:
+        """The arrival rate of all producers together, messages a second; None when they make all that they can."""
+        return self._rate
+
+    def set_rate(self, rate: float) -> None:
+        """Change the arrival rate of all producers together, messages a second. From any thread.
+
+        The producers hear of it at the next look at the mesh. Raises UsageError for a rate that can't be, and for a
+        mesh that was made without one.
+        """
+        from zsms.roles.producer import check_pushing
+
+        check_pushing(rate, None, None)
+        if self._rate is None:
+            raise UsageError("this mesh has no arrival rate that could change: it was made without `rate`")
+        self._rate = rate
 
     async def run_async(self) -> Report:
         """`run` beside the caller's event loop; cancelling it stops the mesh."""
@@ -372,6 +391,7 @@ class Mesh:
                 for process in self._processes:
                     process.sample()
             self._look_at_processes()
+            self._tell_rate()
             if self._fatal or self._stops > 1:
                 return
             if self.view is not None and self._all_settled(self.view):
@@ -391,6 +411,19 @@ class Mesh:
                 self._say(f"{self._problems[-1]}; ending all the same")
                 return
             time.sleep(ASK_S)
+
+    def _tell_rate(self) -> None:
+        rate = self._rate
+        if rate is None or rate == self._rate_told:
+            return
+        self._rate_told = rate
+        for process in self._of("producer"):
+            assert process.popen.stdin is not None
+            try:
+                process.popen.stdin.write(b"rate %.9g\n" % (rate / self.config.producers))
+                process.popen.stdin.flush()
+            except OSError:
+                pass  # it has ended, and `_look_at_processes` says so
 
     def _all_settled(self, view: View) -> bool:
         finished = all(process.popen.poll() == 0 for process in self._of("producer"))

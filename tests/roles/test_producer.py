@@ -6,7 +6,7 @@ import pytest
 
 from tests.roles.peers import totals
 from tests.roles.waiting import until
-from zsms import Broker, DelayModel, Producer, Sender, ZsmsError
+from zsms import Broker, DelayModel, Producer, Sender, UsageError, ZsmsError
 from zsms.core.broker import BrokerLimits
 from zsms.protocol import Bye, Confirm, JoinProducer, Pong, Refused, Who
 from zsms.roles.link import Link
@@ -195,3 +195,16 @@ def test_an_open_loop_producer_makes_what_is_due_and_no_more(run, fake_broker):
     producer.stop()
     fake_broker.say(Confirm(start, producer.window.next_number, False, "memory"))
     assert producer.join(5)
+
+
+def test_the_rate_changes_under_way_from_another_thread(run, fake_broker):
+    producer = run(Producer(fake_broker.endpoint, messages=100, rate=0.001))
+    fake_broker.welcome_producer()
+    assert fake_broker.batch().seqs.tolist() == [0]  # the next one is due in a quarter of an hour
+    producer.set_rate(1e6)
+    batch = fake_broker.batch()
+    assert batch.first == 1 and batch.step == 1e-6
+    with pytest.raises(UsageError, match="above 0"):
+        producer.set_rate(0)
+    with pytest.raises(UsageError, match="no arrival rate"):
+        Producer().set_rate(5)

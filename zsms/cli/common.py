@@ -194,17 +194,34 @@ def run_role(make: Callable[[], Any], *, quiet: bool, verbose: bool, exit_with_p
     came = stop_on_signals(role)
     role.wake_on_signals()
     if exit_with_parent:
-        threading.Thread(target=_stop_at_end_of_input, args=(role,), daemon=True).start()
+        threading.Thread(target=_listen_to_parent, args=(role,), daemon=True).start()
     role.run()
     return INTERRUPTED if signal.SIGINT in came else 0
 
 
-def _stop_at_end_of_input(role: Stoppable) -> None:
-    """When the parent is gone, however it went, nobody needs this process: leave at once."""
-    while os.read(sys.stdin.fileno(), 4096):
-        pass
+def _listen_to_parent(role: Any) -> None:
+    """Obey the orders that come on standard input, a line each, until it ends.
+
+    When the parent is gone, however it went, nobody needs this process: leave at once. The one order that there is:
+    ``rate 1234.5``, to a producer.
+    """
+    rest = b""
+    while piece := os.read(sys.stdin.fileno(), 4096):  # sys.stdin's own buffer would hold up the interpreter's end
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            _obey(role, line.decode("ascii", "replace"))
     role.stop()
     role.stop()
+
+
+def _obey(role: Any, order: str) -> None:
+    word, _, value = order.partition(" ")
+    try:
+        if word != "rate" or not hasattr(role, "set_rate"):
+            raise ValueError("there is no such order")
+        role.set_rate(float(value))
+    except (ValueError, UsageError) as error:
+        logging.getLogger("zsms.cli").warning("%s: the parent's order %r: %s", role.name, order[:80], error)
 
 
 def load_function(name: str) -> Any:

@@ -85,6 +85,17 @@ class Producer(Role):
         self._link: Link
         self._push: zmq.Socket[bytes]
 
+    def set_rate(self, rate: float) -> None:
+        """Change the arrival rate, messages a second. From any thread.
+
+        Raises UsageError for a rate that can't be, and for a producer that was made without one.
+        """
+        check_pushing(rate, None, None)
+        if self._rate is None:
+            raise UsageError(f"{self.name} has no arrival rate that could change: it makes messages as fast as it can")
+        self._rate = rate
+        self.wake()
+
     def _open(self) -> None:
         self._push = self._sockets.connect(zmq.PUSH, self._endpoint, "first", hwm=8)
         self._link = Link(self._sockets, self._endpoint, self.log, self._make_join)
@@ -99,6 +110,7 @@ class Producer(Role):
         now = self._clock()
         if self._link.socket in events:
             self._read(now)
+        self._follow_rate(now)
         if self._link.joined:
             self._make(now)
             if self.window.overdue(now, self._broker_full):
@@ -165,6 +177,11 @@ class Producer(Role):
     def _may_make(self) -> bool:
         return not self._exhausted and not self._stopping and self.window.room > 0
 
+    def _follow_rate(self, now: float) -> None:
+        rate = self._rate
+        if rate is not None and self._pace is not None and rate != self._pace.rate:
+            self._pace.change(rate, now)
+
     def _make(self, now: float) -> None:
         """Make one batch, if there is room for it and it is due."""
         if self._push_blocked or self.window.next_frame() is not None or not self._may_make():
@@ -190,12 +207,13 @@ class Producer(Role):
 
     def _address(self, columns: Columns, now: float) -> Batch:
         """The columns as the next batch of this producer."""
-        due, step = (now, 0.0) if self._pace is None else (self._pace.time_of(self.produced), self._pace.step)
+        first, pace = self.produced, self._pace
+        due, step = (now, 0.0) if pace is None else (pace.time_of(first), pace.step_at(first))
         return Batch(
             producer=self._id,
             start=self._start_id,
             number=self.window.next_number,
-            first=self.produced,
+            first=first,
             due=self._link.clock.to_remote(due),
             step=step,
             recipients=columns.recipients,
