@@ -12,6 +12,7 @@ standard input is a pipe from it, which also carries the orders of `set_rate`.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import secrets
 import shutil
@@ -27,6 +28,7 @@ from typing import IO, Any
 
 import psutil
 
+from zsms import logs
 from zsms.core.broker import BrokerLimits
 from zsms.core.delay import DelayModel
 from zsms.core.view import View
@@ -183,12 +185,16 @@ class Mesh:
         *,
         progress: Progress | None = None,
         say: Callable[[str], None] | None = None,
+        detail_s: float = math.inf,
+        verbose: int = 0,
         **options: Any,
     ) -> None:
         """Give a `MeshConfig`, or its fields and those of one `SenderGroup` as keywords.
 
         `progress(view, first view or None)` is called about every `ASK_S` seconds, `say(text)` for each event
-        worth a line (by default it is logged). Both are called from the thread that runs the mesh. Raises UsageError.
+        worth a line (by default it is logged). Both are called from threads of the mesh. A view has histograms every
+        `detail_s` seconds, by default never. `verbose`: 0 tells what its processes warn of, 1 what they log, 2 their
+        details too. Raises UsageError.
         """
         self.config = config_from(**options) if config is None else replace(config, **options)
         self.config.check()
@@ -197,7 +203,9 @@ class Mesh:
         self.view: View | None = None
         """The last view."""
         self._progress = progress
-        self._say = say or _log.warning
+        self._say = say
+        self._verbose = verbose
+        self._detail_s = detail_s
         self._stops = 0
         self._rate = self._rate_told = self.config.rate
         self._processes: list[_Process] = []
@@ -211,6 +219,11 @@ class Mesh:
     def stop(self) -> None:
         """Drain and end; a second call ends at once. From any thread, and from a signal handler."""
         self._stops += 1
+
+    @property
+    def stops(self) -> int:
+        """How often it was asked to stop."""
+        return self._stops
 
     @property
     def rate(self) -> float | None:
@@ -336,7 +349,8 @@ class Mesh:
         ]
 
     def _start(self, role: str, name: str, options: list[Any]) -> None:
-        command = [sys.executable, "-m", "zsms", role, "--name", name, "--exit-with-parent", "--quiet"]
+        command = [sys.executable, "-m", "zsms", role, "--name", name, "--exit-with-parent", "--log-format", "json"]
+        command += ["--quiet"] if not self._verbose else ["-v"] * (self._verbose - 1)
         environment = {key: value for key, value in os.environ.items() if not key.startswith("ZSMS_")}
         environment.setdefault("OPENBLAS_NUM_THREADS", "1")  # no role multiplies matrices; starting threads takes time
         popen = subprocess.Popen(
@@ -354,12 +368,12 @@ class Mesh:
         self._processes.append(_Process(role, name, popen, reader, said))
 
     def _listen(self, stderr: IO[bytes], said: list[str]) -> None:
-        for line in stderr:
-            text = line.decode("utf-8", "replace").rstrip()
+        for bytes_ in stderr:
+            level, text = logs.read(bytes_.decode("utf-8", "replace").rstrip())
             if text:
-                said.append(text)
+                said += text.splitlines()
                 del said[:-20]
-                self._say(text)
+                self._tell(text, level)
 
     # -- watching -----------------------------------------------------------------------------------------------
 
@@ -372,10 +386,13 @@ class Mesh:
         draining = False
         drain_until = 0.0
         answered = False
-        sample_at = 0.0
+        sample_at = detailed_at = 0.0
         while True:
             now = time.monotonic()
-            answer = self._asker.wait("totals", 1.0)
+            detailed = now - detailed_at >= self._detail_s
+            if detailed:
+                detailed_at = now
+            answer = self._asker.wait("all" if detailed else "totals", 1.0)
             if answer is not None:
                 answered = True
                 self._answer = answer
@@ -398,7 +415,7 @@ class Mesh:
                 return
             if self._stops and not draining:
                 draining, drain_until = True, now + self.config.drain_timeout
-                self._say(
+                self._tell(
                     "stopping: producers first, then what is queued and in flight is drained; again to stop at once"
                 )
                 for process in self._of("producer"):
@@ -408,7 +425,7 @@ class Mesh:
             if draining and now > drain_until:
                 self._out_of_time = True
                 self._problems.append(f"not drained after {self.config.drain_timeout:g} s")
-                self._say(f"{self._problems[-1]}; ending all the same")
+                self._tell(f"{self._problems[-1]}; ending all the same")
                 return
             time.sleep(ASK_S)
 
@@ -453,12 +470,18 @@ class Mesh:
                 self._fail(f"{ending}; it was the last sender")
             else:
                 self._problems.append(ending)
-                self._say(f"{ending}; its messages go to the others")
+                self._tell(f"{ending}; its messages go to the others")
+
+    def _tell(self, text: str, level: int = logging.WARNING) -> None:
+        if self._say is None:
+            _log.log(level, "%s", text)
+        else:
+            self._say(text)
 
     def _fail(self, why: str) -> None:
         self._fatal = True
         self._problems.append(why)
-        self._say(why)
+        self._tell(why)
 
     # -- ending -------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ environment (ZSMS_RUN_SENDERS) and from a file (`--config`): see :mod:`zsms.cli.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from importlib import import_module
@@ -118,7 +119,12 @@ def main() -> None:
         _show(error)
         code = error.exit_code
     except ZsmsError as error:
-        click.echo(f"zsms: {error}", err=True)
+        from zsms import logs
+
+        if logs.as_json():
+            logging.getLogger("zsms").error("%s", error)
+        else:
+            click.echo(f"zsms: {error}", err=True)
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
         code = INTERRUPTED

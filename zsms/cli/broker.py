@@ -37,7 +37,7 @@ def command(
     drain_timeout: float,
     config: str | None,
     quiet: bool,
-    verbose: bool,
+    verbose: int,
     exit_with_parent: bool,
     **limits: Any,
 ) -> int:

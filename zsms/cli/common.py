@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import click
 
+from zsms import logs
 from zsms.cli import INTERRUPTED
 from zsms.cli.settings import config_option as config_option
 from zsms.errors import UsageError
@@ -33,9 +34,32 @@ def together(*options: Callable[[Any], Any]) -> Callable[[F], F]:
     return apply
 
 
+def _keep_log_format(ctx: click.Context, option: click.Parameter, form: str) -> None:
+    ctx.meta[_LOG_FORMAT] = form
+
+
+_LOG_FORMAT = "zsms.log-format"
+
 verbosity = together(
     click.option("-q", "--quiet", is_flag=True, help="Log warnings only."),
-    click.option("-v", "--verbose", is_flag=True, help="Log details."),
+    click.option("-v", "--verbose", count=True, help="Log details; twice: those of libraries too."),
+    click.option(
+        "--log-format",
+        type=click.Choice(logs.FORMATS),
+        default="human",
+        show_default=True,
+        expose_value=False,  # no command needs to hand it on: `set_up_logging` finds it
+        callback=_keep_log_format,
+        help="How lines on stderr look: for people, or a JSON object a line.",
+    ),
+)
+
+ui_option = click.option(
+    "--ui",
+    type=click.Choice(["auto", "live", "plain", "none"]),
+    default="auto",
+    show_default=True,
+    help="What to show on stderr: a live panel, a line an interval, or nothing. auto: live on a terminal, else plain.",
 )
 
 broker_option = click.option(
@@ -161,10 +185,10 @@ slot_options = together(
 )
 
 
-def set_up_logging(quiet: bool, verbose: bool) -> None:
-    """Log to stderr, for people."""
-    level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S")
+def set_up_logging(quiet: bool, verbose: int) -> None:
+    """Log to stderr, as the command's `verbosity` options say."""
+    ctx = click.get_current_context(silent=True)
+    logs.set_up(quiet, verbose, "human" if ctx is None else ctx.meta.get(_LOG_FORMAT, "human"))
 
 
 class Stoppable(Protocol):
@@ -187,10 +211,11 @@ def stop_on_signals(what: Stoppable) -> list[int]:
     return came
 
 
-def run_role(make: Callable[[], Any], *, quiet: bool, verbose: bool, exit_with_parent: bool) -> int:
+def run_role(make: Callable[[], Any], *, quiet: bool, verbose: int, exit_with_parent: bool) -> int:
     """Make a role and run it to its end; returns the exit code."""
     set_up_logging(quiet, verbose)
     role = make()
+    logs.identify(role.role, role.name)
     came = stop_on_signals(role)
     role.wake_on_signals()
     if exit_with_parent:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from json import dumps
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,6 +28,7 @@ Examples:
 @click.option("--json", is_flag=True, help="A JSON object a line, on standard output.")
 @click.option("--once", is_flag=True, help="One line, then leave.")
 @click.option("--until-done", is_flag=True, help="Leave when every message is settled.")
+@common.ui_option
 @common.config_option
 @common.verbosity
 def command(
@@ -34,18 +37,35 @@ def command(
     json: bool,
     once: bool,
     until_done: bool,
+    ui: str,
     config: str | None,
     quiet: bool,
-    verbose: bool,
+    verbose: int,
 ) -> int:
-    """Log every interval what was produced, sent and failed, the rates, and what is queued and in flight."""
+    """Show how a mesh stands: what was produced, sent and failed, the rates, and what is queued and in flight.
 
-    def make() -> Any:
-        from zsms.roles.monitor import Monitor
+    On a terminal it is a panel with a row a sender (keys: q leaves, s sorts the senders), elsewhere a line an
+    interval, on stderr. The mesh does not mind being watched, by any number of monitors.
+    """
+    if ui == "auto" and (json or once or quiet):
+        ui = "none" if json or quiet else "plain"
+    with ExitStack() as stack:
 
-        def show(view: View, before: View | None) -> None:
-            click.echo(dumps(view.to_json(before)))
+        def make() -> Any:
+            from zsms.cli import progress
+            from zsms.roles.monitor import Monitor
 
-        return Monitor(stats, interval=interval, once=once, until_done=until_done, show=show if json else None)
+            watch = progress.make(ui, f"zsms monitor  {stats}", "leave", interval=interval)
+            stack.enter_context(watch)
 
-    return common.run_role(make, quiet=quiet, verbose=verbose, exit_with_parent=False)
+            def show(view: View, before: View | None) -> None:
+                if json:
+                    click.echo(dumps(view.to_json(before)))
+                watch.show(view, before)
+
+            watch.control = Monitor(
+                stats, interval=interval, once=once, until_done=until_done, show=show, detailed=watch.detail_s < inf
+            )
+            return watch.control
+
+        return common.run_role(make, quiet=quiet, verbose=verbose, exit_with_parent=False)

@@ -43,7 +43,7 @@ def command(
     drain_timeout: float,
     config: str | None,
     quiet: bool,
-    verbose: bool,
+    verbose: int,
     exit_with_parent: bool,
     **source: Any,
 ) -> int:

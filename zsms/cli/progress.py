@@ -1,93 +1,121 @@
-"""The live progress of `zsms run`: a rich line on a terminal, plain lines elsewhere, always on stderr."""
+"""How a mesh is shown while it runs: a live panel, a line an interval, or not at all; always on stderr.
+
+--ui     what there is
+live     zsms.cli.panel
+plain    a line every interval under a header that comes again, or a log line where logs are JSON
+none     nothing
+auto     live on a terminal that can do it, and that is ours; else plain
+"""
 
 from __future__ import annotations
 
+import logging
+import os
+import sys
 import time
+from math import inf
 from typing import TYPE_CHECKING, Any, Self
 
 import click
 
+from zsms import logs
+from zsms.errors import UsageError
 from zsms.roles.monitor import line_of
 
 if TYPE_CHECKING:
+    from zsms.cli.panel.live import LivePanel
     from zsms.core.view import View
 
 PLAIN_S = 1.0
 """Seconds between two plain lines."""
+HEADER_LINES = 20
+"""Lines between two headers."""
 
 
-def short(count: float) -> str:
-    """A count in at most five characters: 999, 1.23k, 12.3k, 123k, 1.23M."""
-    for unit in ("", "k", "M"):
-        if count < 999.5:
-            return f"{count:.0f}" if not unit else f"{count:.3g}{unit}"
-        count /= 1_000
-    return f"{count:.3g}G"
+class Silent:
+    """Shows nothing; what the others are, too."""
 
+    detail_s = inf
+    """How often the views should have histograms, seconds."""
 
-class Progress:
-    """Shows views as they come, and what is said in between."""
-
-    def __init__(self, quiet: bool) -> None:
-        self.total: int | None = None
-        """Messages to come in all, if that is known."""
-        self._quiet = quiet
-        self._live: Any = None
-        self._task: Any = None
-        self._before: View | None = None
-        self._rate = 0.0
+    def __init__(self) -> None:
+        self.control: Any = None
+        """What the keys stop, or whose rate they change: a mesh, or a monitor."""
 
     def __enter__(self) -> Self:
-        if self._quiet:
-            return self
-        from rich.console import Console
-        from rich.progress import Progress as Bars
-        from rich.progress import TextColumn, TimeRemainingColumn
-
-        console = Console(stderr=True)
-        if console.is_terminal and not console.is_dumb_terminal:
-            self._live = Bars(
-                TextColumn("{task.percentage:>3.0f}%"),
-                TextColumn("{task.fields[figures]}"),
-                TimeRemainingColumn(compact=True),
-                console=console,
-            )
-            self._live.start()
-            self._task = self._live.add_task("", total=None, figures="starting")
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.end()
 
-    def show(self, view: View, first: View | None) -> None:
+    def show(self, view: View, before: View | None) -> None:
         """A new view."""
-        before = self._before
-        if self._quiet or (before is not None and view.at - before.at < (0.25 if self._live else PLAIN_S)):
-            return
-        if before is not None:
-            self._rate = view.rate_since(before)
-        self._before = view
-        if self._live is None:
-            click.echo(f"{time.strftime('%H:%M:%S')} {line_of(view, before)}", err=True)
-            return
-        total = self.total if self.total is not None else view.produced if view.producers_done else None
-        figures = (
-            f"{short(view.settled)} settled  {short(self._rate)}/s  "
-            f"{short(view.queued)} queued  {short(view.in_flight)} in flight"
-        )
-        if view.failed or view.dead:
-            figures += f"  {short(view.failed + view.dead)} failed"
-        self._live.update(self._task, total=total, completed=view.settled, figures=figures)
-
-    def say(self, text: str) -> None:
-        """Something worth a line of its own."""
-        if self._live is not None:
-            self._live.console.print(text, markup=False, highlight=False)
-        else:
-            click.echo(text, err=True)
 
     def end(self) -> None:
-        """Leave the terminal as it was."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        """Leave the terminal as it was; the end of the block does it too."""
+
+
+class Plain(Silent):
+    """A line an interval."""
+
+    def __init__(self, interval: float = PLAIN_S) -> None:
+        super().__init__()
+        self._interval = interval
+        self._before: View | None = None
+        self._lines = 0
+        self._log = logging.getLogger("zsms.progress") if logs.as_json() else None
+
+    def show(self, view: View, before: View | None) -> None:
+        """A new view."""
+        before = self._before
+        if before is not None and view.at - before.at < 0.95 * self._interval:
+            return
+        self._before = view
+        if self._log is not None:
+            self._log.info("%s", line_of(view, before))
+            return
+        if self._lines % HEADER_LINES == 0:
+            click.echo(HEADER, err=True)
+        self._lines += 1
+        click.echo(row_of(view, before), err=True)
+
+
+HEADER = (
+    f"{'time':>8}{'produced':>12}{'sent':>12}{'failed':>8}{'mean s':>7}"
+    f"{'rate/s':>10}{'queued':>9}{'in flight':>10} senders"
+)
+
+
+def row_of(view: View, before: View | None) -> str:
+    """A line of figures under `HEADER`."""
+    return (
+        f"{time.strftime('%H:%M:%S')}{view.produced:>12,}{view.sent:>12,}{view.failed + view.dead:>8,}"
+        f"{view.mean_s:>7.3f}{view.rate_since(before):>10,.0f}{view.queued:>9,}{view.in_flight:>10,}"
+        f"{view.senders_alive:>8,}"
+    )
+
+
+def make(ui: str, title: str, leave: str, *, total: int | None = None, interval: float = PLAIN_S) -> Silent | LivePanel:
+    """What `--ui` asks for, as a block. Raises UsageError when there can't be a live panel.
+
+    `leave` says what the key q does, `total` how many messages there will be, `interval` how many seconds are between
+    two lines.
+    """
+    why = _why_not_live()
+    if ui == "live" and why:
+        raise UsageError(f"--ui live: {why}")
+    if ui == "live" or (ui == "auto" and not why and not logs.as_json()):
+        from zsms.cli.panel.live import LivePanel
+
+        return LivePanel(title, leave, total=total, bar_s=max(0.5, interval / 2))
+    return Silent() if ui == "none" else Plain(interval)
+
+
+def _why_not_live() -> str | None:
+    if not sys.stderr.isatty():
+        return "standard error is no terminal"
+    if os.environ.get("TERM", "dumb") in ("dumb", "unknown"):
+        return "this terminal can't move its cursor (TERM)"
+    from zsms.cli.panel.keys import in_foreground
+
+    return None if in_foreground(sys.stderr.fileno()) else "this process is in the background"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zsms import logs
 from zsms.cli import common
 from zsms.cli.settings import GROUPS, check_keys, check_type
 from zsms.errors import UsageError
@@ -40,6 +41,7 @@ Examples:
     show_default=True,
     help="Seconds that a first Ctrl-C waits for work to end; a second one ends at once.",
 )
+@common.ui_option
 @common.config_option
 @common.verbosity
 @click.pass_context
@@ -50,24 +52,27 @@ def command(
     producers: int,
     json: str | None,
     drain_timeout: float,
+    ui: str,
     config: str | None,
     quiet: bool,
-    verbose: bool,
+    verbose: int,
     **options: Any,
 ) -> int:
     """Run a whole mesh on this machine: broker, collector, producers and senders, each a process.
 
-    It shows its progress on stderr, ends when every message is settled, and prints a summary. Ctrl-C drains
+    It shows its progress on stderr (keys: q drains and leaves, s sorts the senders, + and - change the arrival rate of
+    a run with --rate by 10 %), ends when every message is settled, and prints a summary. Ctrl-C drains
     first. Exits with 0 when the ledger balances and nothing is left, 1 when not, 130 when it was interrupted.
     """
     from dataclasses import fields
 
-    from zsms.cli.progress import Progress
+    from zsms.cli import progress
     from zsms.core.broker import BrokerLimits
     from zsms.mesh import Mesh, MeshConfig, SenderGroup
     from zsms.report import summary_lines
 
     common.set_up_logging(quiet, verbose)
+    logs.identify("run", "run")
     transport = options.pop("transport")
     if transport is not None:
         common.load_function(transport)  # a wrong name is better told now than by every sender
@@ -84,13 +89,13 @@ def command(
         drain_timeout=drain_timeout,
         **options,
     )
-    progress = Progress(quiet)
-    progress.total = None if settings.input else messages
-    mesh = Mesh(settings, progress=progress.show, say=progress.say)
-    with _Output(json) as write, progress:
+    total = None if settings.input else messages
+    watch = progress.make("none" if quiet and ui == "auto" else ui, "zsms run", "drain and leave", total=total)
+    mesh = watch.control = Mesh(settings, progress=watch.show, detail_s=watch.detail_s, verbose=verbose)
+    with _Output(json) as write, watch:
         common.stop_on_signals(mesh)
         report = mesh.run()
-        progress.end()
+        watch.end()
         # The summary is the result; but when standard output is the report's, it goes to where people look.
         for line in summary_lines(report):
             click.echo(line, err=json == "-")

@@ -49,7 +49,7 @@ def command(
     drain_timeout: float,
     config: str | None,
     quiet: bool,
-    verbose: bool,
+    verbose: int,
     exit_with_parent: bool,
 ) -> int:
     """Take messages from a broker and send them through slots.

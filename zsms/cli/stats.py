@@ -27,7 +27,7 @@ Examples:
 @common.config_option
 @common.verbosity
 @click.option("--exit-with-parent", is_flag=True, hidden=True)
-def command(bind: str, name: str | None, config: str | None, quiet: bool, verbose: bool, exit_with_parent: bool) -> int:
+def command(bind: str, name: str | None, config: str | None, quiet: bool, verbose: int, exit_with_parent: bool) -> int:
     """Keep the newest statistics of every process, and answer monitors with their sum."""
 
     def make() -> Any:

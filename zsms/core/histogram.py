@@ -81,6 +81,13 @@ class Histogram:
         self.sum += other.sum
         self.max = max(self.max, other.max)
 
+    def since(self, before: Histogram) -> Histogram:
+        """What was recorded after `before`, an earlier state of this one; `max` is of all, so an upper bound."""
+        recent = Histogram()
+        recent.counts = np.maximum(self.counts - before.counts, 0)
+        recent.sum, recent.max = max(0.0, self.sum - before.sum), self.max
+        return recent
+
     @property
     def mean(self) -> float:
         """The exact mean in seconds, 0 when nothing was recorded."""

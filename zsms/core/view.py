@@ -35,6 +35,9 @@ class View:
     busy_s: float
     """Seconds from the first message that the broker accepted to the last that was settled."""
     processes: list[dict[str, Any]] = field(default_factory=list)
+    """The collector's rows, as they came."""
+    histograms: dict[str, dict[str, Any]] | None = None
+    """By role and name, as they came (`Histogram.from_wire` reads them); None when they were not asked for."""
 
     @property
     def settled(self) -> int:
@@ -118,6 +121,7 @@ class View:
             mean_s=gauge("sender", "took_s", rows) / sends if sends else 0.0,
             busy_s=gauge("broker", "busy_s", rows),
             processes=rows,
+            histograms=answer.get("histograms"),
         )
 
 

@@ -30,6 +30,7 @@ import zmq
 
 from zsms.core.histogram import Histogram
 from zsms.core.snapshot import Snapshot
+from zsms.core.throttle import Throttle
 from zsms.errors import UsageError, ZsmsError
 from zsms.protocol import MAX_STRING
 from zsms.roles.feed import FINAL_S, FINAL_STOPPED_S, Feed
@@ -39,25 +40,6 @@ if TYPE_CHECKING:
     import asyncio
 
 Clock = Callable[[], float]
-
-
-class Throttle:
-    """Lets one of a kind through each second, and says how many it kept back."""
-
-    def __init__(self, interval: float = 1.0) -> None:
-        self._interval = interval
-        self._last: dict[str, tuple[float, int]] = {}
-
-    def allows(self, kind: str, now: float) -> int | None:
-        """None to keep quiet; otherwise how many of this kind were kept back since the last."""
-        at, kept = self._last.get(kind, (-self._interval, 0))
-        if now - at < self._interval:
-            self._last[kind] = (at, kept + 1)
-            return None
-        if len(self._last) > 1_000:
-            self._last.clear()
-        self._last[kind] = (now, 0)
-        return kept
 
 
 class Role:

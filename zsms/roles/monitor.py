@@ -25,7 +25,7 @@ class Asker:
         self.endpoint = endpoint
         self.socket = sockets.connect(zmq.REQ, endpoint, "second")
 
-    def ask(self, what: str = "totals") -> None:
+    def ask(self, what: str) -> None:
         """Send the question; an answer to an earlier one is dropped from now on (REQ_RELAXED, REQ_CORRELATE)."""
         try:
             self.socket.send(encode(Ask(what)), zmq.NOBLOCK)
@@ -65,12 +65,13 @@ class Monitor(Role):
         once: bool = False,
         until_done: bool = False,
         show: Callable[[View, View | None], None] | None = None,
+        detailed: bool = False,
         **common: Any,
     ) -> None:
         """`show(view, view before or None)` is called every `interval` seconds; by default it logs a line.
 
-        `once`: leave after the first answer. `until_done`: leave when all work is done. `common` are the options of
-        :class:`Role`. Raises UsageError.
+        `once`: leave after the first answer. `until_done`: leave when all work is done. `detailed`: ask for histograms
+        too. `common` are the options of :class:`Role`. Raises UsageError.
         """
         super().__init__(**common)
         if not 0.05 <= interval <= 3_600:
@@ -80,6 +81,7 @@ class Monitor(Role):
         self._interval = interval
         self._once = once
         self._until_done = until_done
+        self._what = "all" if detailed else "totals"
         self._show = show or log_view(self.log)
         self._endpoint = Endpoint.parse(stats, STATS_PORT)
         self._next_ask = 0.0
@@ -110,7 +112,7 @@ class Monitor(Role):
         if silent > ANSWER_S and self._throttle.allows("silence", now) is not None:
             self._complained = True
             self.log.warning("no answer from a collector at %s for %.0f s; trying on", self._endpoint, silent)
-        self._asker.ask()
+        self._asker.ask(self._what)
         # Until it answers, the question is repeated at its own pace: the interval may be an hour.
         self._next_ask = now + min(self._interval, ANSWER_S)
 

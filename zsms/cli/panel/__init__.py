@@ -1,0 +1,1 @@
+"""The live panel of `zsms run` and `zsms monitor`."""

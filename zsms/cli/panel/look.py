@@ -1,0 +1,310 @@
+"""How the panel looks: figures in, lines of text out. No terminal, no clock.
+
+     zsms run                                                                0:12
+     ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌  62 %  0:07 left
+
+     rate            9,870/s  ▁▂▅▇████▇████                     peak 10,120/s
+     sent             61,234      send time p50            1.01 s
+     ...
+     sender           rate   share      slots   busy  errors   heard
+     sender-1      4,940/s  50.1 %      5,000   99 %   0.0 %   0.2 s
+     sender-2      1,100/s  12.1 %      5,000   99 %   0.0 %   0.2 s  ! slow 22 %
+
+Every figure has a place of its own, and is as wide at 9 as at 9,999,999, so that nothing moves but the figures. What
+is well is plain or dim; colour and a word mark what is not, so that the word suffices. Lines are cut, never wrapped.
+From the top: what must be seen is there at any height; the senders and then the events take what is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from rich.cells import set_cell_size
+from rich.text import Text
+
+from zsms.core.watch import Figures, Happening, SenderRow, natural
+
+WIDEST = 120
+"""Columns that are used at most: further apart, a label and its figure no longer belong together."""
+NARROW = 72
+"""Below this many columns a sender's slots and their use are left out."""
+EVENTS = 6
+"""Events that are shown at most."""
+_LABEL, _FIGURE = 11, 12
+_SLEEK = ("━", "╌", " ▁▂▃▄▅▆▇█", "▾", "▴")
+_ASCII = ("#", "-", " .:-=+*#@", "v", "^")
+
+DIM, ACCENT, WARN, BAD = "dim", "cyan", "yellow", "bold red"
+TROUBLE = {
+    "lost": WARN,
+    "expired": WARN,
+    "silent": WARN,
+    "fenced": WARN,
+    "unknown": WARN,
+    "warning": WARN,
+    "error": BAD,
+}
+"""Words in the kinds of events that mean something is wrong."""
+
+
+class Column(NamedTuple):
+    """A column of the senders table."""
+
+    title: str
+    width: int
+    show: Callable[[SenderRow], str]
+    key: Callable[[SenderRow], float]
+    """Sorts the rows that matter most first; ignored for the name."""
+
+
+def count(value: float) -> str:
+    """A whole number in at most ten characters: 9,999,999, then 12.3M."""
+    if value < 9_999_999.5:
+        return f"{value:,.0f}"
+    return f"{value / 1e6:,.1f}M" if value < 9_999_950_000 else f"{value / 1e9:,.1f}G"
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """A share of 1 as 62 % or 62.3 %."""
+    return f"{100 * share:.{digits}f} %"
+
+
+def seconds(value: float) -> str:
+    """A duration of sends: 3.2 ms, 1.01 s, 12.3 s."""
+    if value < 0.0995:
+        return f"{1000 * value:.1f} ms"
+    return f"{value:.2f} s" if value < 9.995 else f"{value:.1f} s"
+
+
+def ago(value: float) -> str:
+    """An age: 0.2 s, 12 s, 3 min, 2 h."""
+    if value < 9.95:
+        return f"{max(0.0, value):.1f} s"
+    if value < 99.5:
+        return f"{value:.0f} s"
+    return f"{value / 60:.0f} min" if value < 5_970 else f"{value / 3600:.0f} h"
+
+
+def clock(value: float) -> str:
+    """A time as 0:07 or 1:02:03."""
+    minutes, second = divmod(round(value), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
+
+
+COLUMNS = (
+    Column("sender", 0, lambda row: row.name, lambda row: 0.0),
+    Column("rate", 11, lambda row: f"{count(row.rate)}/s", lambda row: -row.rate),
+    Column("share", 8, lambda row: percent(row.share, 1), lambda row: -row.share),
+    Column("slots", 11, lambda row: count(row.slots), lambda row: -row.slots),
+    Column("busy", 7, lambda row: percent(row.busy), lambda row: -row.busy),
+    Column("errors", 8, lambda row: percent(row.errors, 1), lambda row: -row.errors),
+    Column("heard", 8, lambda row: ago(row.heard), lambda row: -row.heard),
+)
+_WIDE_ONLY = ("slots", "busy")
+
+
+def columns(width: int) -> list[int]:
+    """Which of `COLUMNS` there is room for."""
+    return [index for index, column in enumerate(COLUMNS) if width >= NARROW or column.title not in _WIDE_ONLY]
+
+
+def spark(rates: list[float], width: int, levels: str) -> str:
+    """The last rates as one character each, the highest of them as a full one."""
+    rates = rates[-width:]
+    top = max(rates, default=0.0)
+    if not top:
+        return ""
+    steps = len(levels) - 1
+    return "".join(levels[max(1, round(steps * rate / top)) if rate > 0 else 0] for rate in rates)
+
+
+class Panel:
+    """One look at the mesh."""
+
+    def __init__(
+        self,
+        title: str,
+        figures: Figures | None,
+        *,
+        width: int,
+        height: int,
+        state: str = "",
+        keys: str = "",
+        sort: int = 0,
+        asked: float | None = None,
+        notes: list[Happening] | None = None,
+        ascii_only: bool = False,
+    ) -> None:
+        """`state` is a word or two on what goes on, `keys` a line on what can be pressed, `sort` an index of `COLUMNS`,
+        `asked` the arrival rate that was asked for, `notes` what was logged: level and message."""
+        self._figures = figures
+        self._title, self._state, self._keys = title, state, keys
+        self._width, self._height = min(width, WIDEST) - 2, height
+        self._sort, self._asked = sort, asked
+        self._notes = notes or []
+        self._full, self._rest, self._levels, self._down, self._up = _ASCII if ascii_only else _SLEEK
+
+    def lines(self) -> list[Text]:
+        """The lines, at most `height` of them, none wider than `width`."""
+        airy = self._height >= 20
+        lines = [self._head()]
+        figures = self._figures
+        if figures is None:
+            lines += [Text(), Text("waiting for the first figures", DIM), Text()]
+            events = self._notes
+        else:
+            lines += [self._progress(figures)] + ([Text()] if airy else [])
+            lines += [self._rate(figures), *self._grid(figures), self._ledger(figures)]
+            events = sorted([*self._unsaid(figures), *self._notes], reverse=True)
+        foot = [Text(self._keys, DIM)] if self._keys else []
+        room = self._height - len(lines) - len(foot)
+        wanted = min(len(events), EVENTS) + airy
+        if figures is not None and figures.senders:
+            # The senders first, but an event is never crowded out by the last of many senders.
+            for_events = max(min(wanted, room // 3), room - (len(figures.senders) + 1 + airy))
+            lines += ([Text()] if airy else []) + self._table(figures.senders, room - for_events - airy)
+            room = self._height - len(lines) - len(foot)
+        if events and room > airy:
+            lines += ([Text()] if airy else []) + self._events(events, min(room - airy, EVENTS))
+        lines += [Text()] * (self._height - len(lines) - len(foot)) + foot
+        return [self._cut(line) for line in lines[: self._height]]
+
+    def _cut(self, line: Text) -> Text:
+        line.truncate(self._width, overflow="ellipsis")
+        return Text(" ") + line
+
+    def _ends(self, left: Text, right: Text) -> Text:
+        """One at each end of the line; the left one gives way."""
+        left.truncate(max(0, self._width - right.cell_len - 1), overflow="ellipsis")
+        return left + Text(" " * max(1, self._width - left.cell_len - right.cell_len)) + right
+
+    def _head(self) -> Text:
+        left = Text(self._title, "bold")
+        if self._state:
+            left += Text(f"  {self._state}", DIM)
+        return self._ends(left, Text("" if self._figures is None else clock(self._figures.watched_s), DIM))
+
+    def _progress(self, figures: Figures) -> Text:
+        settled, total = figures.view.settled, figures.total
+        share = None if total is None else min(1.0, settled / total) if total else 1.0
+        left = "" if share is None else "-:-- left" if figures.left_s is None else f"{clock(figures.left_s)} left"
+        # 99.97 % is not done: rounding down keeps 100 % for the end.
+        done = "total unknown" if share is None else f"{int(100 * share):>3} %"
+        words = f"  {done}{left:>14}"
+        width = self._width - len(words)
+        full = 0 if share is None else int(width * share)
+        return Text(self._full * full, ACCENT) + Text(self._rest * (width - full), DIM) + Text(words)
+
+    def _label(self, label: str, figure: str, width: int = _FIGURE, style: str = "") -> Text:
+        return Text(f"{label:<{_LABEL}}", DIM) + Text(f"{figure:>{width}}", style)
+
+    def _rate(self, figures: Figures) -> Text:
+        rate = self._label("rate", f"{count(figures.rate)}/s", style="bold")
+        if self._asked is not None:
+            right = f"{count(self._asked)}/s asked for"
+        else:
+            right = f"peak {count(max(figures.bars, default=0.0))}/s"
+        right = f"{right:>18}"
+        width = self._width - rate.cell_len - len(right) - 3
+        return rate + Text(f"  {spark(figures.bars, width, self._levels):<{width}} ", ACCENT) + Text(right, DIM)
+
+    def _grid(self, figures: Figures) -> list[Text]:
+        view, times = figures.view, figures.send_time
+        failed = view.failed + view.dead
+        left = [
+            self._label("sent", count(view.sent)),
+            self._label("failed", count(failed), style=WARN if failed else ""),
+            self._label("queued", count(view.queued)),
+            self._label("in flight", count(view.in_flight)),
+        ]
+        quantiles = {f"p{q}": "-" if times is None else seconds(times.quantile(q / 100)) for q in (50, 90, 99)}
+        right = [Text(f"send time {name:<7}", DIM) + Text(f"{value:>12}") for name, value in quantiles.items()]
+        slots = sum(row.slots for row in figures.senders if row.state not in ("left", "silent"))
+        busy = f"{percent(figures.busy / slots)} of {count(slots)}" if slots else "-"
+        right.append(Text(f"{'slots busy':<12}", DIM) + Text(f"{busy:>17}"))
+        return [a + Text("     ") + b for a, b in zip(left, right, strict=True)]
+
+    def _ledger(self, figures: Figures) -> Text:
+        view = figures.view
+        line = Text(f"{'ledger':<{_LABEL}}", DIM)
+        line += Text("balanced") if view.balanced else Text("NOT BALANCED", BAD)
+        line += Text(f"  {count(view.produced)} produced")
+        for words, value in (
+            ("redelivered", view.redelivered),
+            ("retried", view.retried),
+            ("duplicates", view.duplicates),
+        ):
+            if value:
+                line += Text(f"  {count(value)} {words}", WARN)
+        return line
+
+    def _table(self, rows: list[SenderRow], height: int) -> list[Text]:
+        """A header and the rows; of too many the first ones, and how many more there are."""
+        if height < 2:
+            return []
+        shown = columns(self._width)
+        room = self._width - sum(COLUMNS[index].width for index in shown) - 13
+        name_width = max(8, min(room, 24, max(len(row.name) for row in rows)))
+        rows = sort_rows(rows, self._sort)
+        hidden: list[SenderRow] = []
+        if len(rows) > height - 1:
+            rows, hidden = rows[: height - 2], rows[height - 2 :]
+        lines = [self._titles(shown, name_width)] + [self._row(row, shown, name_width) for row in rows]
+        if hidden:
+            words = [f"and {len(hidden)} more"]
+            for word, number in (
+                ("slow", sum(row.pace is not None for row in hidden)),
+                ("silent", sum(row.state == "silent" for row in hidden)),
+            ):
+                if number:
+                    words.append(f"{number} of them {word}")
+            lines.append(Text(", ".join(words), WARN if len(words) > 1 else DIM))
+        return lines
+
+    def _titles(self, shown: list[int], name_width: int) -> Text:
+        line = Text()
+        for index in shown:
+            title = COLUMNS[index].title
+            if index == self._sort:
+                title = f"{title}{self._up}" if not index else f"{self._down}{title}"
+            cell = f"{title:<{name_width}}" if not index else f"{title:>{COLUMNS[index].width}}"
+            line += Text(cell, "bold" if index == self._sort else DIM)
+        return line
+
+    def _row(self, row: SenderRow, shown: list[int], name_width: int) -> Text:
+        there = row.state in ("running", "draining", "starting")
+        line = Text(set_cell_size(row.name, name_width), "" if there else DIM)
+        for index in shown[1:]:
+            column = COLUMNS[index]
+            line += Text(f"{column.show(row):>{column.width}}", "" if there else DIM)
+        if row.state == "silent":
+            line += Text("  ! silent", BAD)
+        elif row.pace is not None:
+            line += Text(f"  ! slow {percent(row.pace)}", WARN)
+        elif row.state != "running":
+            line += Text(f"  {row.state}", DIM)
+        return line
+
+    def _unsaid(self, figures: Figures) -> list[Happening]:
+        """The events that were not logged too."""
+        said = [note.subject for note in self._notes]
+        return [e for e in figures.events if not any(f"{e.kind}: {e.subject}" in text for text in said)]
+
+    def _events(self, events: list[Happening], most: int) -> list[Text]:
+        now = self._figures.view.at if self._figures else max(event.at for event in events)
+        lines = []
+        for event in events[:most]:
+            line = Text(f"{ago(now - event.at):>7} ago  ", DIM)
+            style = next((style for word, style in TROUBLE.items() if word in event.kind), "")
+            line += Text(f"{event.kind:<14} ", style) + Text(event.subject.replace("\n", " "))
+            if event.messages:
+                line += Text(f", {count(event.messages)} messages")
+            lines.append(line)
+        return lines
+
+
+def sort_rows(rows: list[SenderRow], column: int) -> list[SenderRow]:
+    """By that of `COLUMNS`: names upwards, figures from the highest down, equals by name."""
+    return sorted(rows, key=lambda row: (COLUMNS[column].key(row), natural(row.name)))
