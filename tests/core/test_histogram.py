@@ -92,3 +92,13 @@ def test_what_is_no_histogram_is_refused(change):
     for body in (None, 7, [], "text", {}):
         with pytest.raises(ValueError, match="not a histogram"):
             Histogram.from_wire(body)
+
+
+@given(DURATIONS, DURATIONS)
+def test_what_was_recorded_since_is_the_difference(before, later):
+    earlier, now = of(before), of(before)
+    now.merge(of(later))
+    recent = now.since(earlier)
+    assert (recent.counts == of(later).counts).all()
+    assert recent.sum == pytest.approx(of(later).sum, rel=1e-6, abs=1e-6 * now.sum)
+    assert recent.max == now.max

@@ -39,6 +39,17 @@ WITHIN_S = 20.0
 
 T = TypeVar("T")
 
+FIGURES = ("produced", "sent", "failed", "mean", "rate", "queued", "in_flight", "senders")
+"""What is in a plain line of progress, in order."""
+SOME = "[1-9][0-9,]*"
+"""A figure that is not 0."""
+
+
+def line_with(**figures: str) -> str:
+    """The pattern of a line of progress with these figures, and any others."""
+    assert figures.keys() <= set(FIGURES)
+    return r"^\d\d:\d\d:\d\d" + "".join(rf"\s+{figures.get(name, '[0-9.,]+')}" for name in FIGURES) + "$"
+
 
 def until(look: Callable[[], T | None], what: str, within: float = WITHIN_S) -> T:
     """What `look` returns as soon as that is true; fails when it does not become so in time."""

@@ -16,7 +16,7 @@ from typing import Any, Self
 import psutil
 import pytest
 
-from tests.mesh.processes import Command, free_port, gone, kill, until, view_when
+from tests.mesh.processes import SOME, Command, free_port, gone, kill, line_with, until, view_when
 from zsms import Mesh, Report
 from zsms.core.broker import BrokerLimits
 from zsms.core.view import View
@@ -24,8 +24,8 @@ from zsms.mesh import MeshConfig, SenderGroup
 
 ENDLESS = ("--messages", 1_000_000_000, "--max-messages", 2000, "--window", 2000, "--batch", 500)
 """More messages than will be sent, few of them in the queue at a time."""
-BUSY = r"in flight [1-9].* senders {}$"
-"""A line of progress with that many senders, some of them sending."""
+TWO_BUSY = line_with(in_flight=SOME, senders="2")
+TWO_SENDING = line_with(sent=SOME, in_flight=SOME, senders="2")
 
 
 class Running:
@@ -93,7 +93,7 @@ def test_what_a_killed_sender_held_goes_to_the_others() -> None:
     with Command(
         *("run", "--messages", 8_000, "--senders", 3, "--concurrency", 1000, "--mean", 0.5, "--json", "-")
     ) as run:
-        run.wait_for(BUSY.format(3))
+        run.wait_for(line_with(in_flight=SOME, senders="3"))
         victim = run.child("sender-2")
         victim.kill()
         run.wait_for(r"sender-2 \(pid \d+\) was killed by SIGKILL; its messages go to the others")
@@ -123,7 +123,7 @@ def test_what_a_killed_sender_held_goes_to_the_others() -> None:
 def test_the_run_fails_and_says_what_it_knows_without(victims: list[str], said: str, tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     with Command("run", *ENDLESS, "--mean", 0.2, "--concurrency", 200, "--json", path) as run:
-        run.wait_for(r"sent [1-9].*" + BUSY.format(2))
+        run.wait_for(TWO_SENDING)
         for name in victims:
             run.child(name).kill()
         run.wait_for(rf"\(pid \d+\) was killed by SIGKILL; .*{said}")
@@ -140,14 +140,14 @@ def test_the_run_fails_and_says_what_it_knows_without(victims: list[str], said: 
 def test_a_run_that_idles_when_its_collector_dies_has_failed_too() -> None:
     # Nothing is in flight at that moment, so the figures alone look as if all were well.
     with Command("run", "--messages", 1000, "--rate", 0.2, "--mean", 0.01) as run:
-        run.wait_for(r"sent 1 .* in flight 0 ")
+        run.wait_for(line_with(sent="1", in_flight="0"))
         run.child("stats").kill()
         assert run.end() == 1
 
 
 def test_no_process_outlives_a_run_that_was_killed() -> None:
     with Command("run", *ENDLESS, "--mean", 5) as run:
-        run.wait_for(BUSY.format(2))
+        run.wait_for(TWO_BUSY)
         children = run.children()
         assert len(children) == 5
         kill(run.popen.pid)
@@ -167,7 +167,7 @@ def test_no_process_outlives_a_run_that_was_killed_as_it_began() -> None:
 
 def test_an_interrupt_drains_and_prints_the_summary() -> None:
     with Command("run", *ENDLESS, "--mean", 0.2, "--concurrency", 200) as run:
-        run.wait_for(r"sent [1-9].*" + BUSY.format(2))
+        run.wait_for(TWO_SENDING)
         run.signal(SIGINT)
         run.wait_for("stopping: ")
         assert run.end() == 130
@@ -178,7 +178,7 @@ def test_an_interrupt_drains_and_prints_the_summary() -> None:
 def test_a_second_interrupt_ends_at_once() -> None:
     # A send takes a minute, and a drain as long as it takes.
     with Command("run", "--messages", 1000, "--mean", 60, "--drain-timeout", 600, "--json", "-") as run:
-        run.wait_for(BUSY.format(2))
+        run.wait_for(TWO_BUSY)
         run.signal(SIGINT)
         run.wait_for("stopping: ")
         began = time.monotonic()
@@ -195,7 +195,7 @@ def test_a_second_interrupt_ends_at_once() -> None:
 
 def test_a_drain_takes_no_longer_than_it_may() -> None:
     with Command("run", "--messages", 1000, "--mean", 60, "--drain-timeout", 0.5) as run:
-        run.wait_for(BUSY.format(2))
+        run.wait_for(TWO_BUSY)
         began = time.monotonic()
         run.signal(SIGINT)
         assert run.end() == 130

@@ -45,6 +45,10 @@ class Snapshot:
 
     def to_wire(self) -> dict[str, Any]:
         """A map of plain values."""
+        return {**self.row(), "histograms": {name: h.to_wire() for name, h in self.histograms.items()}}
+
+    def row(self) -> dict[str, Any]:
+        """The same without the histograms, which make up most of it."""
         return {
             "role": self.role,
             "name": self.name,
@@ -56,7 +60,6 @@ class Snapshot:
             "interval": self.interval,
             "counters": self.counters,
             "gauges": self.gauges,
-            "histograms": {name: h.to_wire() for name, h in self.histograms.items()},
             "events": self.events,
         }
 

@@ -60,10 +60,7 @@ class StatsBook:
         rows = []
         for snapshot, came in list(self._newest.values()):
             _add(totals.setdefault(snapshot.role, {}), snapshot.counters)
-            row = snapshot.to_wire()
-            del row["histograms"]
-            row["age"] = now - came
-            rows.append(row)
+            rows.append({**snapshot.row(), "age": now - came})
         answer: dict[str, Any] = {"totals": totals, "processes": rows}
         if what == "all":
             answer["histograms"] = {

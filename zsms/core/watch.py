@@ -304,6 +304,6 @@ def _per(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
 
 
-def natural(name: str) -> list[tuple[int, str]]:
+def natural(name: str) -> list[tuple[str, int]]:
     """A key that sorts sender-10 after sender-9."""
-    return [(int(digits or -1), text) for digits, text in re.findall(r"(\d+)|(\D+)", name)]
+    return [(text, int(digits or -1)) for digits, text in re.findall(r"(\d+)|(\D+)", name)]

@@ -58,6 +58,16 @@ class Column(NamedTuple):
     """Sorts the rows that matter most first; ignored for the name."""
 
 
+def text(words: str, style: str = "") -> Text:
+    """Words with a style of their own; that of a `Text` itself would spread to what is joined to it.
+
+    Names come from other processes: what can not be seen, such as an escape sequence, becomes a question mark.
+    """
+    if not words.isprintable():
+        words = "".join(letter if letter.isprintable() else "?" for letter in words)
+    return Text.assemble((words, style))
+
+
 def count(value: float) -> str:
     """A whole number in at most ten characters: 9,999,999, then 12.3M."""
     if value < 9_999_999.5:
@@ -152,13 +162,13 @@ class Panel:
         lines = [self._head()]
         figures = self._figures
         if figures is None:
-            lines += [Text(), Text("waiting for the first figures", DIM), Text()]
+            lines += [Text(), text("waiting for the first figures", DIM), Text()]
             events = self._notes
         else:
             lines += [self._progress(figures)] + ([Text()] if airy else [])
             lines += [self._rate(figures), *self._grid(figures), self._ledger(figures)]
             events = sorted([*self._unsaid(figures), *self._notes], reverse=True)
-        foot = [Text(self._keys, DIM)] if self._keys else []
+        foot = [text(self._keys, DIM)] if self._keys else []
         room = self._height - len(lines) - len(foot)
         wanted = min(len(events), EVENTS) + airy
         if figures is not None and figures.senders:
@@ -173,18 +183,18 @@ class Panel:
 
     def _cut(self, line: Text) -> Text:
         line.truncate(self._width, overflow="ellipsis")
-        return Text(" ") + line
+        return text(" ") + line
 
     def _ends(self, left: Text, right: Text) -> Text:
         """One at each end of the line; the left one gives way."""
         left.truncate(max(0, self._width - right.cell_len - 1), overflow="ellipsis")
-        return left + Text(" " * max(1, self._width - left.cell_len - right.cell_len)) + right
+        return left + text(" " * max(1, self._width - left.cell_len - right.cell_len)) + right
 
     def _head(self) -> Text:
-        left = Text(self._title, "bold")
+        left = text(self._title, "bold")
         if self._state:
-            left += Text(f"  {self._state}", DIM)
-        return self._ends(left, Text("" if self._figures is None else clock(self._figures.watched_s), DIM))
+            left += text(f"  {self._state}", DIM)
+        return self._ends(left, text("" if self._figures is None else clock(self._figures.watched_s), DIM))
 
     def _progress(self, figures: Figures) -> Text:
         settled, total = figures.view.settled, figures.total
@@ -193,12 +203,12 @@ class Panel:
         # 99.97 % is not done: rounding down keeps 100 % for the end.
         done = "total unknown" if share is None else f"{int(100 * share):>3} %"
         words = f"  {done}{left:>14}"
-        width = self._width - len(words)
+        width = max(0, self._width - len(words))
         full = 0 if share is None else int(width * share)
-        return Text(self._full * full, ACCENT) + Text(self._rest * (width - full), DIM) + Text(words)
+        return text(self._full * full, ACCENT) + text(self._rest * (width - full), DIM) + text(words)
 
-    def _label(self, label: str, figure: str, width: int = _FIGURE, style: str = "") -> Text:
-        return Text(f"{label:<{_LABEL}}", DIM) + Text(f"{figure:>{width}}", style)
+    def _label(self, label: str, figure: str, style: str = "") -> Text:
+        return text(f"{label:<{_LABEL}}", DIM) + text(f"{figure:>{_FIGURE}}", style)
 
     def _rate(self, figures: Figures) -> Text:
         rate = self._label("rate", f"{count(figures.rate)}/s", style="bold")
@@ -207,8 +217,8 @@ class Panel:
         else:
             right = f"peak {count(max(figures.bars, default=0.0))}/s"
         right = f"{right:>18}"
-        width = self._width - rate.cell_len - len(right) - 3
-        return rate + Text(f"  {spark(figures.bars, width, self._levels):<{width}} ", ACCENT) + Text(right, DIM)
+        width = max(1, self._width - rate.cell_len - len(right) - 3)
+        return rate + text(f"  {spark(figures.bars, width, self._levels):<{width}} ", ACCENT) + text(right, DIM)
 
     def _grid(self, figures: Figures) -> list[Text]:
         view, times = figures.view, figures.send_time
@@ -220,24 +230,24 @@ class Panel:
             self._label("in flight", count(view.in_flight)),
         ]
         quantiles = {f"p{q}": "-" if times is None else seconds(times.quantile(q / 100)) for q in (50, 90, 99)}
-        right = [Text(f"send time {name:<7}", DIM) + Text(f"{value:>12}") for name, value in quantiles.items()]
+        right = [text(f"send time {name:<7}", DIM) + text(f"{value:>12}") for name, value in quantiles.items()]
         slots = sum(row.slots for row in figures.senders if row.state not in ("left", "silent"))
         busy = f"{percent(figures.busy / slots)} of {count(slots)}" if slots else "-"
-        right.append(Text(f"{'slots busy':<12}", DIM) + Text(f"{busy:>17}"))
-        return [a + Text("     ") + b for a, b in zip(left, right, strict=True)]
+        right.append(text(f"{'slots busy':<12}", DIM) + text(f"{busy:>17}"))
+        return [a + text("     ") + b for a, b in zip(left, right, strict=True)]
 
     def _ledger(self, figures: Figures) -> Text:
         view = figures.view
-        line = Text(f"{'ledger':<{_LABEL}}", DIM)
-        line += Text("balanced") if view.balanced else Text("NOT BALANCED", BAD)
-        line += Text(f"  {count(view.produced)} produced")
+        words, style = ("balanced", "") if view.balanced else ("NOT BALANCED", BAD)
+        line = self._label("ledger", words, style=style)
+        line += text(f"  {count(view.produced)} produced")
         for words, value in (
             ("redelivered", view.redelivered),
             ("retried", view.retried),
             ("duplicates", view.duplicates),
         ):
             if value:
-                line += Text(f"  {count(value)} {words}", WARN)
+                line += text(f"  {count(value)} {words}", WARN)
         return line
 
     def _table(self, rows: list[SenderRow], height: int) -> list[Text]:
@@ -260,7 +270,7 @@ class Panel:
             ):
                 if number:
                     words.append(f"{number} of them {word}")
-            lines.append(Text(", ".join(words), WARN if len(words) > 1 else DIM))
+            lines.append(text(", ".join(words), WARN if len(words) > 1 else DIM))
         return lines
 
     def _titles(self, shown: list[int], name_width: int) -> Text:
@@ -270,37 +280,37 @@ class Panel:
             if index == self._sort:
                 title = f"{title}{self._up}" if not index else f"{self._down}{title}"
             cell = f"{title:<{name_width}}" if not index else f"{title:>{COLUMNS[index].width}}"
-            line += Text(cell, "bold" if index == self._sort else DIM)
+            line += text(cell, "bold" if index == self._sort else DIM)
         return line
 
     def _row(self, row: SenderRow, shown: list[int], name_width: int) -> Text:
         there = row.state in ("running", "draining", "starting")
-        line = Text(set_cell_size(row.name, name_width), "" if there else DIM)
+        line = text(set_cell_size(row.name, name_width), "" if there else DIM)
         for index in shown[1:]:
             column = COLUMNS[index]
-            line += Text(f"{column.show(row):>{column.width}}", "" if there else DIM)
+            line += text(f"{column.show(row):>{column.width}}", "" if there else DIM)
         if row.state == "silent":
-            line += Text("  ! silent", BAD)
+            line += text("  ! silent", BAD)
         elif row.pace is not None:
-            line += Text(f"  ! slow {percent(row.pace)}", WARN)
+            line += text(f"  ! slow {percent(row.pace)}", WARN)
         elif row.state != "running":
-            line += Text(f"  {row.state}", DIM)
+            line += text(f"  {row.state}", DIM)
         return line
 
     def _unsaid(self, figures: Figures) -> list[Happening]:
         """The events that were not logged too."""
         said = [note.subject for note in self._notes]
-        return [e for e in figures.events if not any(f"{e.kind}: {e.subject}" in text for text in said)]
+        return [e for e in figures.events if not any(f"{e.kind}: {e.subject}" in words for words in said)]
 
     def _events(self, events: list[Happening], most: int) -> list[Text]:
         now = self._figures.view.at if self._figures else max(event.at for event in events)
         lines = []
         for event in events[:most]:
-            line = Text(f"{ago(now - event.at):>7} ago  ", DIM)
+            line = text(f"{ago(now - event.at):>7} ago  ", DIM)
             style = next((style for word, style in TROUBLE.items() if word in event.kind), "")
-            line += Text(f"{event.kind:<14} ", style) + Text(event.subject.replace("\n", " "))
+            line += text(f"{event.kind:<14} ", style) + text(" ".join(event.subject.split()))
             if event.messages:
-                line += Text(f", {count(event.messages)} messages")
+                line += text(f", {count(event.messages)} messages")
             lines.append(line)
         return lines
 
