@@ -81,17 +81,18 @@ class Plain(Silent):
 
 
 HEADER = (
-    f"{'time':>8}{'produced':>12}{'sent':>12}{'failed':>8}{'mean s':>7}"
-    f"{'rate/s':>10}{'queued':>9}{'in flight':>10} senders"
+    f"{'time':>8}{'produced':>12}{'sent':>12}{'failed':>7}{'mean s':>7}"
+    f"{'rate/s':>10}{'queued':>8}{'in flight':>10}{'alive':>6}"
 )
+"""`alive` counts senders."""
 
 
 def row_of(view: View, before: View | None) -> str:
-    """A line of figures under `HEADER`."""
+    """A line of figures under `HEADER`; in 80 columns, and aligned up to a few hundred million messages."""
     return (
-        f"{time.strftime('%H:%M:%S')}{view.produced:>12,}{view.sent:>12,}{view.failed + view.dead:>8,}"
-        f"{view.mean_s:>7.3f}{view.rate_since(before):>10,.0f}{view.queued:>9,}{view.in_flight:>10,}"
-        f"{view.senders_alive:>8,}"
+        f"{time.strftime('%H:%M:%S')}{view.produced:>12,}{view.sent:>12,}{view.failed + view.dead:>7,}"
+        f"{view.mean_s:>7.3f}{view.rate_since(before):>10,.0f}{view.queued:>8,}{view.in_flight:>10,}"
+        f"{view.senders_alive:>6,}"
     )
 
 
