@@ -289,7 +289,7 @@ LAYERS = (
     ("zsms.message",),
     ("zsms.core",),
     ("zsms.source", "zsms.files", "zsms.protocol"),
-    ("zsms.sockets", "zsms.report"),
+    ("zsms.sockets", "zsms.report", "zsms.logs"),
     ("zsms.transports",),
     ("zsms.roles",),
     ("zsms.mesh",),

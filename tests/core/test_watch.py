@@ -85,7 +85,7 @@ def test_a_count_that_falls_begins_anew_and_a_long_gap_is_no_row_of_bars():
 
 
 def test_a_rate_is_of_when_the_broker_said_it_not_of_when_the_answer_came():
-    watch = Watch()
+    watch = Watch(bar_s=0.5)
     figures = None
     for turn in range(30):  # a snapshot a second, looked at ten times a second
         at = turn / 10

@@ -108,7 +108,7 @@ def make(ui: str, title: str, leave: str, *, total: int | None = None, interval:
     if ui == "live" or (ui == "auto" and not why and not logs.as_json()):
         from zsms.cli.panel.live import LivePanel
 
-        return LivePanel(title, leave, total=total, bar_s=max(0.5, interval / 2))
+        return LivePanel(title, leave, total=total, bar_s=max(1.0, interval))
     return Silent() if ui == "none" else Plain(interval)
 
 

@@ -158,7 +158,7 @@ class Figures:
 class Watch:
     """Takes views in the order in which they came."""
 
-    def __init__(self, total: int | None = None, bar_s: float = 0.5) -> None:
+    def __init__(self, total: int | None = None, bar_s: float = 1.0) -> None:
         """`total` is how many messages there will be; None takes it from the producers, if they know."""
         self._total = total
         self._first: View | None = None

@@ -44,7 +44,7 @@ class LivePanel:
     detail_s = REFRESH_S
     """How often the views should have histograms."""
 
-    def __init__(self, title: str, leave: str, *, total: int | None = None, bar_s: float = 0.5) -> None:
+    def __init__(self, title: str, leave: str, *, total: int | None = None, bar_s: float = 1.0) -> None:
         """`leave` says what the key q does; `total` and `bar_s` are those of :class:`zsms.core.watch.Watch`."""
         self.control: Any = None
         """What the keys stop, and whose rate they change: a mesh, or a monitor."""
