@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import signal
@@ -9,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import click
 
@@ -34,11 +35,15 @@ def together(*options: Callable[[Any], Any]) -> Callable[[F], F]:
     return apply
 
 
-def _keep_log_format(ctx: click.Context, option: click.Parameter, form: str) -> None:
-    ctx.meta[_LOG_FORMAT] = form
+def _without_log_format(function: F) -> F:
+    """No command needs the format of its log lines: `set_up_logging` finds it in the context."""
 
+    @functools.wraps(function)
+    def call(*arguments: Any, log_format: str, **options: Any) -> Any:
+        return function(*arguments, **options)
 
-_LOG_FORMAT = "zsms.log-format"
+    return cast(F, call)
+
 
 verbosity = together(
     click.option("-q", "--quiet", is_flag=True, help="Log warnings only."),
@@ -48,10 +53,9 @@ verbosity = together(
         type=click.Choice(logs.FORMATS),
         default="human",
         show_default=True,
-        expose_value=False,  # no command needs to hand it on: `set_up_logging` finds it
-        callback=_keep_log_format,
         help="How lines on stderr look: for people, or a JSON object a line.",
     ),
+    _without_log_format,
 )
 
 ui_option = click.option(
@@ -188,7 +192,7 @@ slot_options = together(
 def set_up_logging(quiet: bool, verbose: int) -> None:
     """Log to stderr, as the command's `verbosity` options say."""
     ctx = click.get_current_context(silent=True)
-    logs.set_up(quiet, verbose, "human" if ctx is None else ctx.meta.get(_LOG_FORMAT, "human"))
+    logs.set_up(quiet, verbose, "human" if ctx is None else ctx.params.get("log_format", "human"))
 
 
 class Stoppable(Protocol):
