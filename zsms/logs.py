@@ -166,8 +166,10 @@ class _Keeper(logging.Handler):
         super().__init__()
         self._records = records
         self._notify = notify
+        self.lost = 0
 
     def emit(self, record: logging.LogRecord) -> None:
+        self.lost += len(self._records) == KEPT_LINES
         self._records.append(record)
         self._notify()
 
@@ -185,6 +187,8 @@ def diverted(notify: Callable[[], None]) -> Iterator[deque[logging.LogRecord]]:
         yield records
     finally:
         root.handlers[:] = handlers
+        if keeper.lost:
+            logging.getLogger("zsms.logs").warning("%d lines that came before these are gone", keeper.lost)
         for record in records:
             for handler in handlers:
                 handler.emit(record)  # the keeper's filter has seen it

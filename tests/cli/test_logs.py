@@ -128,3 +128,15 @@ def test_lines_are_kept_while_something_else_has_the_screen(capsys: pytest.Captu
         assert capsys.readouterr().err == "" and seen == ["drawn"]
         assert [each.getMessage() for each in records] == ["it happened"]
     assert re.fullmatch(r"\d\d:\d\d:\d\d WARNING it happened\n", capsys.readouterr().err)
+
+
+def test_of_very_many_kept_lines_the_last_are_written_and_the_rest_is_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.set_up()
+    with logs.diverted(lambda: None):
+        for number in range(logs.KEPT_LINES + 7):
+            logging.getLogger("zsms.test").warning(f"{number} happened")  # a template of its own each
+    first, *lines = capsys.readouterr().err.splitlines()
+    assert "7 lines that came before these are gone" in first
+    assert len(lines) == logs.KEPT_LINES and lines[-1].endswith(f"{logs.KEPT_LINES + 6} happened")
