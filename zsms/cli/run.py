@@ -60,8 +60,8 @@ def command(
 ) -> int:
     """Run a whole mesh on this machine: broker, collector, producers and senders, each a process.
 
-    It shows its progress on stderr, ends when every message is settled, and prints a summary. Ctrl-C drains first. Exits
-    with 0 when the ledger balances and nothing is left, 1 when not, 130 when it was interrupted.
+    It shows its progress on stderr, ends when every message is settled, and prints a summary. Ctrl-C drains first.
+    Exits with 0 when the ledger balances and nothing is left, 1 when not, 130 when it was interrupted.
 
     Keys of the live panel: q drains and leaves, s sorts the senders by the next column, + and - change the arrival
     rate of a run with --rate by 10 %.
