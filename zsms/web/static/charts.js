@@ -48,6 +48,7 @@ const zsmsCharts = (() => {
   const CHARTS = [
     {
       id: "reach", title: "Reach", about: "share of the messages that are delivered", format: share, wide: true,
+      ticks: (value) => `${Math.round(100 * value)} %`,
       lines: [["reach", "delivered", "--reach"]], fill: "--reach-fill", range: () => [0, 1], marks: MARKS,
     },
     {
@@ -178,7 +179,7 @@ const zsmsCharts = (() => {
         },
         axes: [
           { ...axis, grid: { show: false }, size: 26, gap: 4, space: 64, incrs: TIMES, values: (_, ticks) => ticks.map(clock) },
-          { ...axis, grid, size: 58, gap: 6, space: 34, values: (_, ticks) => ticks.map(spec.format) },
+          { ...axis, grid, size: 58, gap: 6, space: 34, values: (_, ticks) => ticks.map(spec.ticks || spec.format) },
         ],
         series: [
           {},
