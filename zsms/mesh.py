@@ -198,12 +198,13 @@ class Mesh:
         say: Callable[[str], None] | None = None,
         thresholds: Iterable[str] = (),
         abort_on_fail: bool = False,
+        metrics: str | None = None,
         **options: Any,
     ) -> None:
         """Give a `MeshConfig`, or its fields and those of one `SenderGroup` as keywords.
 
         `thresholds` are expectations of the report (:mod:`zsms.thresholds`); with `abort_on_fail` the run drains and
-        ends as soon as one of them is broken.
+        ends as soon as one of them is broken. `metrics` is the address where the collector serves Prometheus.
 
         `progress(view, first view or None)` is called about every `ASK_S` seconds, `say(text)` for each event
         worth a line (by default it is logged). Both are called from the thread that runs the mesh. Raises UsageError.
@@ -221,6 +222,7 @@ class Mesh:
         self._say = say or _log.warning
         self._stops = 0
         self._abort_on_fail = abort_on_fail
+        self._metrics = None if metrics is None else _check_metrics(metrics)
         self._aborted = False
         self._processes: list[_Process] = []
         self._problems: list[str] = []
@@ -316,6 +318,11 @@ class Mesh:
         return str(self._endpoint)
 
     @property
+    def metrics(self) -> str | None:
+        """Where Prometheus is to look."""
+        return None if self._metrics is None else f"http://{self._metrics}/metrics"
+
+    @property
     def pids(self) -> dict[str, int]:
         """Process ids by name."""
         return {process.name: process.popen.pid for process in self._processes}
@@ -330,7 +337,7 @@ class Mesh:
         limits = [
             part for name, value in asdict(config.limits).items() for part in (f"--{name.replace('_', '-')}", value)
         ]
-        self._start("stats", "stats", ["--bind", f"ipc://{self._directory}/stats"])
+        self._start("stats", "stats", ["--bind", f"ipc://{self._directory}/stats", *_given(metrics=self._metrics)])
         self._start(
             "broker",
             "broker",
@@ -569,6 +576,13 @@ class Mesh:
         times = this.cpu_times()
         rows.append(ProcessRow("run", "run", os.getpid(), times.user + times.system, this.memory_info().rss))
         return rows
+
+
+def _check_metrics(address: str) -> str:
+    """The address with a real port. Raises UsageError, before any process is started."""
+    from zsms.metrics import check
+
+    return check(address)
 
 
 def _given(**options: Any) -> list[Any]:

@@ -33,6 +33,7 @@ Examples:
 @common.message_options
 @common.broker_limits
 @outputs.options
+@common.metrics_option
 @click.option(
     "--drain-timeout",
     type=float,
@@ -53,6 +54,7 @@ def command(
     csv: str | None,
     threshold: tuple[str, ...],
     abort_on_fail: bool,
+    metrics: str | None,
     drain_timeout: float,
     config: str | None,
     quiet: bool,
@@ -91,8 +93,17 @@ def command(
     )
     progress = Progress(quiet)
     progress.total = None if settings.input else messages
-    mesh = Mesh(settings, progress=progress.show, say=progress.say, thresholds=threshold, abort_on_fail=abort_on_fail)
+    mesh = Mesh(
+        settings,
+        progress=progress.show,
+        say=progress.say,
+        thresholds=threshold,
+        abort_on_fail=abort_on_fail,
+        metrics=metrics,
+    )
     with outputs.Outputs(json=json, html=html, csv=csv) as output, progress:
+        if mesh.metrics is not None and not quiet:
+            progress.say(f"metrics at {mesh.metrics}")
         common.stop_on_signals(mesh)
         report = mesh.run()
         progress.end()
