@@ -150,7 +150,7 @@ class MeshConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for the report."""
-        return asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
 @dataclass(slots=True)
