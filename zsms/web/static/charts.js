@@ -94,6 +94,13 @@ const zsmsCharts = (() => {
     return t[i - 1] + ((t[i] - t[i - 1]) * (level - y[i - 1])) / (y[i] - y[i - 1] || 1);
   }
 
+  /* The curve at a time, by interpolation; null beyond its ends. */
+  function valueAt([t, y], at) {
+    const i = t.findIndex((time) => time >= at);
+    if (i < 1) return i < 0 || t[0] > at ? null : y[0];
+    return y[i - 1] + ((y[i] - y[i - 1]) * (at - t[i - 1])) / (t[i] - t[i - 1]);
+  }
+
   function milestones(curve) {
     const said = [];
     for (const [level, name] of [[0.5, "50 %"], [0.9, "90 %"], [0.99, "99 %"], [1, "all"]]) {
@@ -116,7 +123,7 @@ const zsmsCharts = (() => {
     ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
     ctx.lineWidth = devicePixelRatio;
     ctx.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
-    for (const [at, name] of marks) {
+    for (const [row, [at, name]] of marks.entries()) {
       if (at < u.scales.x.min || at > u.scales.x.max) continue;
       const x = Math.round(u.valToPos(at, "x", true));
       ctx.beginPath();
@@ -124,7 +131,8 @@ const zsmsCharts = (() => {
       ctx.lineTo(x, bbox.top + bbox.height);
       ctx.stroke();
       ctx.textAlign = "right";
-      ctx.fillText(name, x - 5 * devicePixelRatio, bbox.top + bbox.height - 7 * devicePixelRatio);
+      const value = valueAt(u.data, at);
+      ctx.fillText(value == null ? name : `${name}: ${share(value)}`, x - 5 * devicePixelRatio, bbox.top + bbox.height - (7 + 14 * row) * devicePixelRatio);
     }
     ctx.restore();
   }
