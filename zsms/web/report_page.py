@@ -31,7 +31,7 @@ def render(report: dict[str, Any]) -> str:
         heading=escape("zsms run"),
         badges=_badges(report),
         aside=escape(f"{_day(report['started'])} · zsms {report['version']}"),
-        styles=_asset("static/uPlot.min.css") + _asset("static/style.css"),
+        styles=_asset("static/uPlot.min.css") + _asset("static/report.css"),
         tiles=_tiles(report),
         alarms=_alarms(report),
         tables="\n".join(section(report) for section in _SECTIONS),

@@ -1,12 +1,10 @@
-/* Charts of a mesh over time, with uPlot. Shared by the live dashboard and the report of a run.
+/* Charts of a mesh over time, with uPlot, for the report of a run.
 
-    const charts = zsmsCharts(element, { total: 100000 });
-    charts.set(columns);              // whenever there are new figures
-    charts.redraw();                  // when colours have changed in another way than by the system's setting
+    zsmsCharts(element, columns, total);
 
 `columns` are those of `zsms.core.series`: lists of one length by name; null is an unknown figure. `total` is how many
-messages there are to deliver (`charts.total = n` changes it); without one, it is how many have been produced.
-Colours are the custom properties of style.css, so that light, dark and print need no code of their own. */
+messages there were to deliver. Colours are the custom properties of report.css, so that light, dark and print need no
+code of their own. */
 "use strict";
 
 const zsmsCharts = (() => {
@@ -77,9 +75,7 @@ const zsmsCharts = (() => {
 
   /* The share delivered begins at 0 with the first message, whenever the first point was taken. */
   function reach(columns, total) {
-    const last = columns.produced.length - 1;
-    const all = total || (last < 0 ? 0 : columns.produced[last]);
-    const [t, y] = [[...columns.t_s], columns.sent.map((sent) => (all ? Math.min(1, sent / all) : null))];
+    const [t, y] = [[...columns.t_s], columns.sent.map((sent) => (total ? sent / total : null))];
     if (t.length && t[0] > 0) {
       t.unshift(0);
       y.unshift(0);
@@ -229,21 +225,12 @@ const zsmsCharts = (() => {
     return spec.marks && high > 240 ? Math.max(high, 1.04 * spec.marks[spec.marks.length - 1][0]) : high;
   }
 
-  return (root, options = {}) => {
+  return (root, columns, total) => {
     root.classList.add("charts");
-    const made = CHARTS.map((spec) => chart(spec, root));
-    const charts = {
-      total: options.total,
-      set(columns) {
-        made.forEach((each) => each.set(columns, charts.total));
-      },
-      redraw() {
-        made.forEach(({ u }) => u.redraw(false));
-      },
-    };
+    const charts = CHARTS.map((spec) => chart(spec, root));
+    charts.forEach((each) => each.set(columns, total));
     for (const query of ["(prefers-color-scheme: dark)", "print"]) {
-      matchMedia(query).addEventListener("change", charts.redraw);
+      matchMedia(query).addEventListener("change", () => charts.forEach(({ u }) => u.redraw(false)));
     }
-    return charts;
   };
 })();
