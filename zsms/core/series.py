@@ -151,8 +151,8 @@ class Series:
             )
             if point.quantiles is None:
                 point.quantiles = _quantiles(before, point)
-            for name, value in zip(QUANTILES, point.quantiles, strict=True):
-                columns[name].append(value)
+            for name, quantile in zip(QUANTILES, point.quantiles, strict=True):
+                columns[name].append(quantile)
             at, settled, before = point.at, point.settled, point
         return columns
 
