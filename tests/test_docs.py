@@ -289,10 +289,12 @@ LAYERS = (
     ("zsms.message",),
     ("zsms.core",),
     ("zsms.source", "zsms.files", "zsms.protocol"),
-    ("zsms.sockets", "zsms.report", "zsms.logs"),
+    ("zsms.sockets", "zsms.machine", "zsms.thresholds", "zsms.logs"),
+    ("zsms.report", "zsms.comparison", "zsms.tables", "zsms.metrics"),
     ("zsms.transports",),
     ("zsms.roles",),
     ("zsms.mesh",),
+    ("zsms.web",),
     ("zsms.study", "zsms.web"),
     ("zsms.cli", "zsms.__main__"),
 )

@@ -13,8 +13,10 @@ from jsonschema import Draft202012Validator
 
 from zsms import Mesh
 from zsms.core.broker import BrokerLimits
+from zsms.core.series import COLUMNS, MOST_POINTS, Series
 from zsms.mesh import MeshConfig, SenderGroup
 from zsms.report import SCHEMA, Messages, ProcessRow, Report, make_report
+from zsms.thresholds import Verdict
 
 SCHEMA_FILE = Path(__file__).parent.parent / "docs" / "report.schema.json"
 
@@ -53,11 +55,14 @@ def empty_report() -> Report:
         config=config,
         processes=[],
         elapsed_s=1.0,
+        started="2026-01-01T00:00:00+00:00",
         started_at=0.0,
         broker_lost=True,
         completed=False,
         interrupted=True,
+        aborted=False,
         problems=["broker (pid 1) was killed by SIGKILL; the run can't go on without it"],
+        series=Series(),
     )
 
 
@@ -77,20 +82,27 @@ def test_schema_and_dataclasses_list_the_same_fields(schema: Any) -> None:
         ("report.messages", Messages, {"settled"}),
         ("report.processes[]", ProcessRow, set()),
         ("report.config", MeshConfig, set()),
+        ("report.thresholds[]", Verdict, set()),
         ("report.config.groups[]", SenderGroup, set()),
         ("report.config.limits", BrokerLimits, set()),
     ):
         assert listed[path] == {field.name for field in fields(cls)} | more, path
+    columns = schema["properties"]["series"]["properties"]
+    assert tuple(columns) == COLUMNS
+    assert {column["maxItems"] for column in columns.values()} == {MOST_POINTS}
 
 
 def test_a_run_s_report_is_valid_and_wholly_described(schema: Any) -> None:
-    report = Mesh(messages=300, senders=1, concurrency=100, mean=0.01, sd=0.001, failure_rate=0.1, seed=3).run()
+    small = {"messages": 300, "senders": 1, "concurrency": 100, "mean": 0.01, "sd": 0.001, "seed": 3}
+    report = Mesh(**small, failure_rate=0.1, thresholds=["messages.lost==0"]).run()
     body = json.loads(report.dumps())
     Draft202012Validator(schema).validate(body)
     assert_all_described(schema, body)
     assert body["messages"]["settled"] == 300
     assert len(body["processes"]) == 5
     assert len(body["senders"]) == 1
+    assert body["thresholds"] == [{"threshold": "messages.lost == 0", "value": 0, "ok": True}]
+    assert body["series"]["sent"][-1] == body["messages"]["sent"]
 
 
 def test_the_report_of_a_run_without_figures_is_valid(schema: Any) -> None:

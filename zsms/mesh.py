@@ -22,8 +22,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from typing import IO, Any
 
 import psutil
@@ -31,11 +32,13 @@ import psutil
 from zsms import logs
 from zsms.core.broker import BrokerLimits
 from zsms.core.delay import DelayModel
+from zsms.core.series import Series
 from zsms.core.view import View
 from zsms.errors import UsageError, ZsmsError
-from zsms.report import ProcessRow, Report, make_report
+from zsms.report import ProcessRow, Report, histogram_of, make_report
 from zsms.roles.monitor import Asker
 from zsms.sockets import Endpoint, Sockets
+from zsms.thresholds import parse_all
 
 _log = logging.getLogger("zsms.mesh")
 
@@ -137,9 +140,19 @@ class MeshConfig:
             prefixes=self.prefixes or source.DEFAULT_PREFIXES,
         )
 
+    @property
+    def producer_names(self) -> list[str]:
+        """Of the producers' processes."""
+        return [f"producer-{index + 1}" for index in range(self.producers)]
+
+    @property
+    def sender_names(self) -> list[str]:
+        """Of the senders' processes, group by group."""
+        return [f"{group.name}-{index + 1}" for group in self.groups for index in range(group.senders)]
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, for the report."""
-        return asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
 @dataclass(slots=True)
@@ -187,9 +200,15 @@ class Mesh:
         say: Callable[[str], None] | None = None,
         detail_s: float = math.inf,
         verbose: int = 0,
+        thresholds: Iterable[str] = (),
+        abort_on_fail: bool = False,
+        metrics: str | None = None,
         **options: Any,
     ) -> None:
         """Give a `MeshConfig`, or its fields and those of one `SenderGroup` as keywords.
+
+        `thresholds` are expectations of the report (:mod:`zsms.thresholds`); with `abort_on_fail` the run drains and
+        ends as soon as one of them is broken. `metrics` is the address where the collector serves Prometheus.
 
         `progress(view, first view or None)` is called about every `ASK_S` seconds, `say(text)` for each event
         worth a line (by default it is logged). Both are called from threads of the mesh. A view has histograms every
@@ -200,14 +219,20 @@ class Mesh:
         self.config.check()
         if self.config.seed is None:
             self.config = replace(self.config, seed=secrets.randbits(32))
+        self.thresholds = parse_all(thresholds, self._blank_report)
         self.view: View | None = None
         """The last view."""
+        self.series = Series()
+        """How the run goes, for the report."""
         self._progress = progress
         self._say = say
         self._verbose = verbose
         self._detail_s = detail_s
         self._stops = 0
         self._rate = self._rate_told = self.config.rate
+        self._abort_on_fail = abort_on_fail
+        self._metrics = None if metrics is None else _check_metrics(metrics)
+        self._aborted = False
         self._processes: list[_Process] = []
         self._problems: list[str] = []
         self._fatal = False
@@ -258,6 +283,7 @@ class Mesh:
     def run(self) -> Report:
         """Run it all and return the report. Raises ZsmsError when the mesh could not even begin."""
         self._directory = tempfile.mkdtemp(prefix="zsms-")
+        self._started = datetime.now(UTC).isoformat(timespec="seconds")
         self._started_at = time.monotonic()
         sockets = Sockets()
         try:
@@ -266,27 +292,67 @@ class Mesh:
             self._start_all()
             self._watch()
             elapsed = self._finish()
-            return make_report(
-                self._answer,
-                config=self.config.to_json(),
-                processes=self._process_rows(),
-                elapsed_s=elapsed,
-                started_at=self._started_at,
-                broker_lost=self._broker_lost,
-                completed=not self._fatal and not self._stops,
-                interrupted=self._stops > 0,
-                problems=self._problems,
-            )
+            report = self._report(elapsed)
+            body = report.to_json()
+            report.thresholds = [threshold.judge(body) for threshold in self.thresholds]
+            return report
         finally:
             for process in self._processes:
                 self._kill(process)
             sockets.close_all()
             shutil.rmtree(self._directory, ignore_errors=True)
 
+    def _report(self, elapsed: float) -> Report:
+        return make_report(
+            self._answer,
+            config=self.config.to_json(),
+            processes=self._process_rows(),
+            elapsed_s=elapsed,
+            started=self._started,
+            started_at=self._started_at,
+            broker_lost=self._broker_lost,
+            completed=not self._fatal and not self._asked_to_end,
+            interrupted=self._stops > 0,
+            aborted=self._aborted and not self._fatal,
+            problems=list(self._problems),
+            series=self.series,
+        )
+
+    def _blank_report(self) -> dict[str, Any]:
+        """What a report of this mesh will look like, without its figures."""
+        senders, config = self.config.sender_names, self.config
+        names = {"stats": ["stats"], "broker": ["broker"], "producer": config.producer_names, "sender": senders}
+        names["run"] = ["run"]
+        row = {"role": "sender", "state": "", "age": 0.0, "interval": 1.0, "counters": {}, "gauges": {}}
+        return make_report(
+            {"processes": [{**row, "name": name} for name in senders]},
+            config=config.to_json(),
+            processes=[ProcessRow(role, name, 0, 0.0, 0, 0) for role, of in names.items() for name in of],
+            elapsed_s=0.0,
+            started="",
+            started_at=0.0,
+            broker_lost=False,
+            completed=False,
+            interrupted=False,
+            aborted=False,
+            problems=[],
+            series=Series(),
+        ).to_json()
+
+    @property
+    def _asked_to_end(self) -> int:
+        """How often somebody, or a threshold, has asked for it."""
+        return self._stops + self._aborted
+
     @property
     def stats(self) -> str:
         """The collector's endpoint, for a `zsms monitor --stats` beside a mesh that runs."""
         return str(self._endpoint)
+
+    @property
+    def metrics(self) -> str | None:
+        """Where Prometheus is to look."""
+        return None if self._metrics is None else f"http://{self._metrics}/metrics"
 
     @property
     def pids(self) -> dict[str, int]:
@@ -303,21 +369,18 @@ class Mesh:
         limits = [
             part for name, value in asdict(config.limits).items() for part in (f"--{name.replace('_', '-')}", value)
         ]
-        self._start("stats", "stats", ["--bind", f"ipc://{self._directory}/stats"])
+        self._start("stats", "stats", ["--bind", f"ipc://{self._directory}/stats", *_given(metrics=self._metrics)])
         self._start(
             "broker",
             "broker",
             ["--bind", broker, "--stats", f"ipc://{self._directory}/stats", *limits, "--seed", config.seed, *common],
         )
-        for index in range(config.producers):
-            name = f"producer-{index + 1}"
+        for index, name in enumerate(config.producer_names):
             share = ["--share", f"{index}/{config.producers}"]
             self._start("producer", name, [*peer, *self._producer_options(), *share])
-        number = 0
-        for group in config.groups:
-            for index in range(group.senders):
-                number += 1
-                self._start("sender", f"{group.name}-{index + 1}", [*peer, *self._sender_options(group, number)])
+        groups = [group for group in config.groups for _ in range(group.senders)]
+        for number, (group, name) in enumerate(zip(groups, config.sender_names, strict=True), 1):
+            self._start("sender", name, [*peer, *self._sender_options(group, number)])
 
     def _producer_options(self) -> list[Any]:
         config = self.config
@@ -395,8 +458,10 @@ class Mesh:
             answer = self._asker.wait("all" if detailed else "totals", 1.0)
             if answer is not None:
                 answered = True
-                self._answer = answer
+                self._answer = {"histograms": self._answer.get("histograms", {}), **answer}
                 self.view = View.of(answer, time.monotonic())
+                if self.series.due(self.view):
+                    self._record(answer if detailed else self._asker.wait("all", 1.0))
                 if self._progress is not None:
                     self._progress(self.view, first)
                 if first is None and self.view.settled:
@@ -409,11 +474,11 @@ class Mesh:
                     process.sample()
             self._look_at_processes()
             self._tell_rate()
-            if self._fatal or self._stops > 1:
+            if self._fatal or self._asked_to_end > 1:
                 return
             if self.view is not None and self._all_settled(self.view):
                 return
-            if self._stops and not draining:
+            if self._asked_to_end and not draining:
                 draining, drain_until = True, now + self.config.drain_timeout
                 self._tell(
                     "stopping: producers first, then what is queued and in flight is drained; again to stop at once"
@@ -442,6 +507,23 @@ class Mesh:
             except OSError:
                 pass  # it has ended, and `_look_at_processes` says so
 
+    def _record(self, answer: dict[str, Any] | None, last: bool = False) -> None:
+        """Take a point of the series, from an answer with histograms."""
+        if answer is not None:
+            self._answer = answer
+            self.view = View.of(answer, time.monotonic())
+            self.series.add(self.view, histogram_of(answer, "send_time"), last=last)
+            if self._abort_on_fail and not self._asked_to_end:
+                self._look_at_thresholds()
+
+    def _look_at_thresholds(self) -> None:
+        body = self._report(time.monotonic() - self._started_at).to_json()
+        broken = [threshold for threshold in self.thresholds if threshold.broken(body)]
+        if broken:
+            self._aborted = True
+            self._problems.append(f"ended early: {broken[0]} can't be kept")
+            self._tell(self._problems[-1])
+
     def _all_settled(self, view: View) -> bool:
         finished = all(process.popen.poll() == 0 for process in self._of("producer"))
         if not finished or not view.producers_done:
@@ -459,7 +541,7 @@ class Mesh:
                 continue
             process.noticed = True
             process.reader.join(timeout=1)
-            if process.role == "producer" and (code == 0 or self._stops):
+            if process.role == "producer" and (code == 0 or self._asked_to_end):
                 continue
             ending = process.ending()
             if process.role != "sender":
@@ -487,18 +569,18 @@ class Mesh:
 
     def _finish(self) -> float:
         """End the processes in order, each handing over its last snapshot; returns the seconds since the start."""
-        at_once = self._fatal or self._out_of_time or self._stops > 1
+        at_once = self._fatal or self._out_of_time or self._asked_to_end > 1
         for role in ("producer", "sender", "broker"):
             for process in self._of(role):
                 self._terminate(process)
                 if at_once:
                     self._leave(process)
-            self._await(self._of(role), 2.0 if at_once else END_S + (self.config.drain_timeout if self._stops else 0))
+            self._await(
+                self._of(role), 2.0 if at_once else END_S + (self.config.drain_timeout if self._asked_to_end else 0)
+            )
         elapsed = time.monotonic() - self._started_at
         if not self._collector_lost:
-            answer = self._asker.wait("all", 5.0)
-            if answer is not None:
-                self._answer = answer
+            self._record(self._asker.wait("all", 5.0), last=True)
         for process in self._of("stats"):
             process.sample()
             self._terminate(process)
@@ -549,6 +631,13 @@ class Mesh:
         times = this.cpu_times()
         rows.append(ProcessRow("run", "run", os.getpid(), times.user + times.system, this.memory_info().rss))
         return rows
+
+
+def _check_metrics(address: str) -> str:
+    """The address with a real port. Raises UsageError, before any process is started."""
+    from zsms.metrics import check
+
+    return check(address)
 
 
 def _given(**options: Any) -> list[Any]:

@@ -7,14 +7,20 @@ added within a version; one that changes its meaning changes the version.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from zsms import __version__
 from zsms.core.histogram import Histogram
+from zsms.core.series import Series
 from zsms.core.view import View
+from zsms.machine import machine, versions
+from zsms.thresholds import Verdict
 
 SCHEMA = "zsms-report/1"
+THRESHOLD_FAILED = 99
+"""The exit code of a run that is not as it was expected to be."""
 
 
 @dataclass(slots=True)
@@ -63,6 +69,8 @@ class Report:
     """One run, as measured. Times in seconds."""
 
     config: dict[str, Any]
+    started: str
+    """When the first process was started, ISO 8601."""
     messages: Messages
     wall_s: float
     """From the first message that the broker accepted to the last that was settled."""
@@ -94,17 +102,26 @@ class Report:
     completed: bool = True
     """Whether the run came to its own end: not interrupted, and no process lost that it can't do without."""
     interrupted: bool = False
+    aborted: bool = False
+    """Whether a failed threshold, and nothing else, ended the run early."""
+    thresholds: list[Verdict] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     """What went wrong, in the order in which it was noticed."""
+    series: dict[str, list[Any]] = field(default_factory=lambda: Series().columns())
+    """How it went over time: the columns of :mod:`zsms.core.series`, t_s from the first message."""
+    machine: dict[str, Any] = field(default_factory=machine)
+    versions: dict[str, str] = field(default_factory=versions)
     schema: str = SCHEMA
     version: str = __version__
 
     @property
     def exit_code(self) -> int:
-        """What `zsms run` exits with: 130 interrupted, 1 unbalanced, unfinished or failed, 0 otherwise."""
+        """What `zsms run` exits with: 130 interrupted; 1 unbalanced, unfinished or failed; 99 not as expected; 0."""
         if self.interrupted:
             return 130
-        return 0 if self.completed and self.balanced and not self.messages.unsettled else 1
+        if not self.balanced or not (self.aborted or (self.completed and not self.messages.unsettled)):
+            return 1
+        return 0 if all(verdict.ok for verdict in self.thresholds) else THRESHOLD_FAILED
 
     def to_json(self) -> dict[str, Any]:
         """The report as a JSON object, `schema` first."""
@@ -114,7 +131,9 @@ class Report:
 
     def dumps(self) -> str:
         """`to_json` as text, ending with a newline."""
-        return json.dumps(self.to_json(), indent=2) + "\n"
+        text = json.dumps(self.to_json(), indent=2)
+        # A list of numbers on one line: a thousand points in each of a dozen columns are no reading matter.
+        return re.sub(r"\[[-+.\deE,\snul]+\]", lambda found: " ".join(found[0].split()), text) + "\n"
 
 
 def make_report(
@@ -123,16 +142,19 @@ def make_report(
     config: dict[str, Any],
     processes: list[ProcessRow],
     elapsed_s: float,
+    started: str,
     started_at: float,
     broker_lost: bool,
     completed: bool,
     interrupted: bool,
+    aborted: bool,
     problems: list[str],
+    series: Series,
 ) -> Report:
-    """Reckon a report from the collector's last answer ("all").
+    """Reckon a report from the collector's last answer ("all") and the points that were taken on the way.
 
-    `started_at` is when the first process was started (monotonic clock). When the broker was lost, what it had
-    queued and in flight is gone and counts as lost.
+    `started` and `started_at` are when the first process was started, by the calendar and by the monotonic clock. When
+    the broker was lost, what it had queued and in flight is gone and counts as lost.
     """
     view = View.of(answer, 0.0)
     totals = answer.get("totals", {})
@@ -151,12 +173,9 @@ def make_report(
         retried=view.retried,
         skipped_rows=producer.get("skipped_rows", 0),
     )
-    histograms = {
-        name: Histogram.from_wire(body) for name, body in answer.get("histograms", {}).get("sender", {}).items()
-    }
 
     def summary(name: str, *keys: str) -> dict[str, float]:
-        figures = histograms.get(name, Histogram()).summary()
+        figures = histogram_of(answer, name).summary()
         return {key: figures[key] for key in keys}
 
     times = ("mean", "p50", "p90", "p99", "max")
@@ -170,6 +189,7 @@ def make_report(
     first_accepted = gauges.get("first_accepted_at", 0.0)
     return Report(
         config=config,
+        started=started,
         messages=messages,
         wall_s=view.busy_s,
         elapsed_s=elapsed_s,
@@ -198,8 +218,16 @@ def make_report(
         and (messages.settled + messages.unsettled == messages.produced),
         completed=completed,
         interrupted=interrupted,
+        aborted=aborted,
         problems=problems,
+        series=series.columns(first_accepted or started_at),
     )
+
+
+def histogram_of(answer: dict[str, Any], name: str) -> Histogram:
+    """One of the senders' histograms in a collector's answer; empty when nobody has reported it."""
+    body = answer.get("histograms", {}).get("sender", {}).get(name)
+    return Histogram() if body is None else Histogram.from_wire(body)
 
 
 def _added_gauges(answer: dict[str, Any]) -> dict[str, float]:
@@ -266,8 +294,17 @@ def summary_lines(report: Report) -> list[str]:
             f"{len(report.processes)}, {cpu:.1f} s of processor, at most {memory / 2**20:,.0f} MiB in all",
         ),
     ]
+    rows += [("threshold", _verdict(verdict)) for verdict in report.thresholds]
     rows += [("problem", problem) for problem in report.problems]
     return [f"{label:<12}{text}" for label, text in rows]
+
+
+def _verdict(verdict: Verdict) -> str:
+    value = verdict.value
+    measured = (
+        "nothing measured" if value is None else str(value).lower() if isinstance(value, bool) else f"{value:,.6g}"
+    )
+    return f"{'pass' if verdict.ok else 'FAIL'}  {verdict.threshold}: {measured}"
 
 
 def _seconds(value: float) -> str:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.mesh.processes import ROOT, environment, free_port, report_of, zsms
 from zsms import __version__
-from zsms.cli import COMMANDS, main
+from zsms.cli import COMMANDS, load_command, main
 
 SMALL = ("--mean", 0.01, "--sd", 0)
 
@@ -40,6 +40,9 @@ def test_help_has_examples_that_are_no_mistakes(command: str) -> None:
 def test_the_options_of_the_examples_exist(command: str) -> None:
     text = zsms(command, "--help").stdout
     options, _, examples = text.partition("Examples:")
+    # The examples of a group are of its subcommands, and `config show` takes the options of the command it shows.
+    options += "".join(zsms(command, each, "--help").stdout for each in getattr(load_command(command), "commands", ()))
+    options += zsms("run", "--help").stdout if command == "config" else ""
     for word in examples.replace("|", "\n|").split():
         if word.startswith("--"):
             assert word in options, f"`zsms {command}` has no {word}"

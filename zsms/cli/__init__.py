@@ -19,6 +19,7 @@ from zsms.errors import ZsmsError
 SECTIONS = {
     "Run and measure": {
         "run": "Run a whole mesh on this machine, and report.",
+        "compare": "Say how the reports of runs differ, and whether that is chance.",
         "study": "Repeat the scalability study, and draw its charts.",
     },
     "Roles, one process each": {

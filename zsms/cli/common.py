@@ -81,6 +81,12 @@ stats_option = click.option(
     help="The stats collector, written like a broker. It also uses PORT + 1.",
 )
 
+metrics_option = click.option(
+    "--metrics",
+    metavar="ADDRESS",
+    help="Serve the figures to Prometheus there: PORT (of 127.0.0.1) or HOST:PORT, such as 127.0.0.1:9464.",
+)
+
 role_options = together(
     click.option("--name", help="Name in statistics, the same over restarts.  [default: role, host, pid]"),
     click.option("--stats-interval", type=float, default=1.0, show_default=True, help="Seconds between two snapshots."),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from zsms import logs
-from zsms.cli import common
+from zsms.cli import common, outputs
 from zsms.cli.settings import GROUPS, check_keys, check_type
 from zsms.errors import UsageError
 
@@ -24,6 +24,7 @@ Examples:
   zsms run --senders 2 --concurrency 500000 --messages 10000000
   zsms run --messages 1000000 --failure-rate 0.05 --max-attempts 3
   zsms run --rate 20000 --messages 400000 --json report.json
+  zsms run --html report.html --csv report --threshold 'send_time_s.p99<1.5' --threshold 'messages.lost==0'
   zsms run --config examples/scenarios/three-gateways.toml --json -""",
 )
 @click.option("--messages", type=int, default=100_000, show_default=True, help="Random messages to send.")
@@ -33,7 +34,8 @@ Examples:
 @common.slot_options
 @common.message_options
 @common.broker_limits
-@click.option("--json", metavar="PATH", help="Write the report there; - for standard output.")
+@outputs.options
+@common.metrics_option
 @click.option(
     "--drain-timeout",
     type=float,
@@ -51,6 +53,11 @@ def command(
     messages: int,
     producers: int,
     json: str | None,
+    html: str | None,
+    csv: str | None,
+    threshold: tuple[str, ...],
+    abort_on_fail: bool,
+    metrics: str | None,
     drain_timeout: float,
     ui: str,
     config: str | None,
@@ -60,8 +67,9 @@ def command(
 ) -> int:
     """Run a whole mesh on this machine: broker, collector, producers and senders, each a process.
 
-    It shows its progress on stderr, ends when every message is settled, and prints a summary. Ctrl-C drains first.
-    Exits with 0 when the ledger balances and nothing is left, 1 when not, 130 when it was interrupted.
+    It shows its progress on stderr, ends when every message is settled, and prints a summary. Ctrl-C drains
+    first. Exits with 0 when the ledger balances and nothing is left, 1 when not, 99 when a threshold failed, 130 when
+    it was interrupted.
 
     Keys of the live panel: q drains and leaves, s sorts the senders by the next column, + and - change the arrival
     rate of a run with --rate by 10 %.
@@ -93,15 +101,25 @@ def command(
     )
     total = None if settings.input else messages
     watch = progress.make("none" if quiet and ui == "auto" else ui, "zsms run", "drain and leave", total=total)
-    mesh = watch.control = Mesh(settings, progress=watch.show, detail_s=watch.detail_s, verbose=verbose)
-    with _Output(json) as write, watch:
+    mesh = watch.control = Mesh(
+        settings,
+        progress=watch.show,
+        detail_s=watch.detail_s,
+        verbose=verbose,
+        thresholds=threshold,
+        abort_on_fail=abort_on_fail,
+        metrics=metrics,
+    )
+    with outputs.Outputs(json=json, html=html, csv=csv) as output, watch:
+        if mesh.metrics is not None:
+            logging.getLogger("zsms.mesh").info("metrics at %s", mesh.metrics)
         common.stop_on_signals(mesh)
         report = mesh.run()
         watch.end()
         # The summary is the result; but when standard output is the report's, it goes to where people look.
         for line in summary_lines(report):
-            click.echo(line, err=json == "-")
-        write(report.dumps())
+            click.echo(line, err=output.on_stdout)
+        output.write(report)
     return report.exit_code
 
 
@@ -123,26 +141,3 @@ def _groups(tables: Any, default: SenderGroup, where: str) -> tuple[SenderGroup,
             check_type(f"{where} {number}", key, value, wanted[key])
         groups.append(replace(default, **{"name": f"group{number}", **settings}))
     return tuple(groups)
-
-
-class _Output:
-    """Opens the report's file before the run, so that a path that can't be written is told before the work."""
-
-    def __init__(self, path: str | None) -> None:
-        self._path = path
-
-    def __enter__(self) -> Any:
-        self._file: Any = None
-        if self._path == "-":
-            return sys.stdout.write
-        if self._path is None:
-            return lambda text: None
-        try:
-            self._file = open(self._path, "w", encoding="utf-8")  # closed in __exit__
-        except OSError as error:
-            raise UsageError(f"can't write the report to {self._path}: {error.strerror}") from None
-        return self._file.write
-
-    def __exit__(self, *exception: object) -> None:
-        if self._file is not None:
-            self._file.close()

@@ -14,7 +14,8 @@ from zsms.cli import common
     epilog="""\b
 Examples:
   zsms stats
-  zsms stats --bind tcp://0.0.0.0:5557""",
+  zsms stats --bind tcp://0.0.0.0:5557
+  zsms stats --metrics 127.0.0.1:9464            curl http://127.0.0.1:9464/metrics""",
 )
 @click.option(
     "--bind",
@@ -24,15 +25,29 @@ Examples:
     help="Where to listen; PORT is for snapshots, PORT + 1 for questions.",
 )
 @click.option("--name", help="Name in logs.  [default: role, host, pid]")
+@common.metrics_option
 @common.config_option
 @common.verbosity
 @click.option("--exit-with-parent", is_flag=True, hidden=True)
-def command(bind: str, name: str | None, config: str | None, quiet: bool, verbose: int, exit_with_parent: bool) -> int:
+def command(
+    bind: str,
+    name: str | None,
+    metrics: str | None,
+    config: str | None,
+    quiet: bool,
+    verbose: int,
+    exit_with_parent: bool,
+) -> int:
     """Keep the newest statistics of every process, and answer monitors with their sum."""
 
     def make() -> Any:
         from zsms.roles.collector import StatsCollector
 
-        return StatsCollector(bind, name=name)
+        collector = StatsCollector(bind, name=name)
+        if metrics is not None:
+            from zsms.metrics import MetricsServer
+
+            collector.log.info("%s: metrics at %s", collector.name, MetricsServer(metrics, collector.ask).url)
+        return collector
 
     return common.run_role(make, quiet=quiet, verbose=verbose, exit_with_parent=exit_with_parent)

@@ -104,6 +104,12 @@ class Histogram:
         low, high = bucket_bounds(index)
         return max(0.0, min((low + high) / 2 if index else 0.0, self.max))
 
+    def below(self, bounds: F32) -> npt.NDArray[np.int64]:
+        """int64[n]: how many durations were below each of float32[n] seconds; exact where a bucket begins."""
+        first = np.clip((bounds.view(np.int32) >> _SHIFT) - _LOWEST, 0, BUCKETS - 1)
+        below: npt.NDArray[np.int64] = np.concatenate(([0], np.cumsum(self.counts)))[first]
+        return below
+
     def summary(self) -> dict[str, float]:
         """mean, p50, p90, p99 and max in seconds."""
         return {

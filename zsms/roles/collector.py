@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from concurrent.futures import Future
 from typing import Any
 
 import zmq
@@ -30,6 +32,7 @@ class StatsCollector(Role):
         self.book = StatsBook()
         self._bind = Endpoint.parse(bind, STATS_PORT)
         self._endpoint = self._bind
+        self._questions: deque[tuple[str, Future[dict[str, Any]]]] = deque()
 
     @property
     def endpoint(self) -> str:
@@ -52,7 +55,31 @@ class StatsCollector(Role):
             self._read_snapshots(now)
         if self._rep in events:
             self._answer_askers(now)
+        self._answer_threads(now)
         return not self._stopping
+
+    def ask(self, what: str = "all", timeout: float = 2.0) -> dict[str, Any] | None:
+        """What a question over the wire would be answered, from any other thread; None after `timeout` seconds.
+
+        The collector's own thread makes the answer, so no snapshot arrives in the middle of it.
+        """
+        future: Future[dict[str, Any]] = Future()
+        self._questions.append((what, future))
+        self.wake()
+        try:
+            return future.result(timeout)
+        except TimeoutError:
+            return None
+
+    def _answer_threads(self, now: float) -> None:
+        while self._questions:
+            what, future = self._questions.popleft()
+            future.set_result(self._figures(what, now))
+
+    def _figures(self, what: str, now: float) -> dict[str, Any]:
+        answer = self.book.answer(what, now)
+        answer["collector"] = {"refused_frames": self.refused_frames, "stale": self.book.stale}
+        return answer
 
     def _read_snapshots(self, now: float) -> None:
         for _ in range(_READ_AT_ONCE):
@@ -89,9 +116,7 @@ class StatsCollector(Role):
             frame = decode(parts[0])
             match frame:
                 case Ask():
-                    answer = self.book.answer(frame.what, now)
-                    answer["collector"] = {"refused_frames": self.refused_frames, "stale": self.book.stale}
-                    return Answer(answer)
+                    return Answer(self._figures(frame.what, now))
                 case Report():
                     self._take(frame.body, now)
                     return Answer({})

@@ -1,0 +1,265 @@
+"""The report of a run as one page, whole in itself: figures, charts, tables, and the JSON that they were made from.
+
+    render(report JSON) -> HTML     needs no network, no server and, but for its charts, no JavaScript
+
+Tables are written here, charts are drawn by static/charts.js from the report's series. What a user can name (groups,
+files, problems) is escaped, and the page's own policy forbids it to load anything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from html import escape
+from importlib.resources import files
+from string import Template
+from typing import Any
+
+_TIMES = {
+    "send_time_s": ("Send time", "in a slot"),
+    "queue_time_s": ("Queue time", "from the broker's acceptance to the slot"),
+    "total_time_s": ("Total time", "from when the message was due to its outcome"),
+    "slot_error_s": ("Slot error", "how far a sleep was from the one asked for"),
+}
+
+
+def render(report: dict[str, Any]) -> str:
+    """The page of a report's JSON (docs/report.schema.json)."""
+    title = f"{report['messages']['produced']:,} messages, {_day(report['started'])}"
+    return Template(_asset("templates/report.html")).substitute(
+        title=escape(f"zsms run: {title}"),
+        heading=escape("zsms run"),
+        badges=_badges(report),
+        aside=escape(f"{_day(report['started'])} · zsms {report['version']}"),
+        styles=_asset("static/uPlot.min.css") + _asset("static/report.css"),
+        tiles=_tiles(report),
+        alarms=_alarms(report),
+        tables="\n".join(section(report) for section in _SECTIONS),
+        report=json.dumps(report, separators=(",", ":")).replace("<", "\\u003c"),
+        scripts=_licence() + _asset("static/uPlot.iife.min.js") + _asset("static/charts.js"),
+    )
+
+
+def _asset(name: str) -> str:
+    return files("zsms.web").joinpath(name).read_text(encoding="utf-8")
+
+
+def _licence() -> str:
+    return f"/*\n{_asset('static/uPlot.LICENSE')}*/\n"
+
+
+# -- figures for people ----------------------------------------------------------------------------------------------
+
+
+def seconds(value: float) -> str:
+    """A duration with three digits and a unit that suits it."""
+    if value == 0 or value >= 1:
+        return f"{value:,.0f} s" if value >= 1_000 else f"{value:.3g} s"
+    return f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.0f} µs"
+
+
+def _bytes(value: float) -> str:
+    return f"{value / 2**30:,.1f} GiB" if value >= 2**30 else f"{value / 2**20:,.0f} MiB"
+
+
+def _day(started: str) -> str:
+    return started.replace("T", " ").replace("+00:00", " UTC")
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]], numbers: Iterable[int] = (), name: str = "") -> str:
+    """Rows of ready HTML; columns in `numbers` are set to the right, the first of each row is its heading."""
+    right = set(numbers)
+
+    def cell(tag: str, index: int, text: str) -> str:
+        scope = ' scope="row"' if tag == "th" and index == 0 else ""
+        side = ' class="number"' if index in right else ""
+        return f"<{tag}{scope}{side}>{text}</{tag}>"
+
+    titles = "".join(cell("th", index, text) for index, text in enumerate(head))
+    body = "".join(
+        "<tr>" + "".join(cell("td" if index else "th", index, text) for index, text in enumerate(row)) + "</tr>\n"
+        for row in rows
+    )
+    top = f"<thead><tr>{titles}</tr></thead>\n" if titles else ""
+    return f'<div class="panel scroll"><table{f" id={name}" if name else ""}>{top}<tbody>\n{body}</tbody></table></div>'
+
+
+# -- parts of the page -----------------------------------------------------------------------------------------------
+
+
+def _badges(report: dict[str, Any]) -> str:
+    def badge(good: bool, text: str) -> str:
+        return f'<span class="badge {"good" if good else "bad"}">{text}</span>'
+
+    ended = "completed" if report["completed"] else "interrupted" if report["interrupted"] else "ended early"
+    badges = [
+        badge(report["completed"], ended),
+        badge(report["balanced"], "ledger balanced" if report["balanced"] else "ledger not balanced"),
+    ]
+    if report["thresholds"]:
+        failed = sum(not verdict["ok"] for verdict in report["thresholds"])
+        badges.append(
+            badge(
+                not failed,
+                f"{failed} of {len(report['thresholds'])} thresholds failed" if failed else "thresholds passed",
+            )
+        )
+    return "".join(badges)
+
+
+def _tiles(report: dict[str, Any]) -> str:
+    m, steady = report["messages"], report["steady"]
+    lost = m["failed"] + m["dead"]
+    share = f"{lost / m['settled']:.2%} failed or given up" if lost else "none failed"
+    tiles = [
+        ("Sent", f"{m['sent']:,}", f"of {m['produced']:,}; {share}", ""),
+        ("Throughput", f"{report['throughput_per_s']:,.0f}/s", f"steady {steady['throughput_per_s']:,.0f}/s", ""),
+        ("Wall time", seconds(report["wall_s"]), f"first message after {seconds(report['first_message_s'])}", ""),
+        ("Send time p99", seconds(report["send_time_s"]["p99"]), f"median {seconds(report['send_time_s']['p50'])}", ""),
+        ("Efficiency", f"{report['efficiency']:.3f}", f"steady {steady['efficiency']:.3f}", ""),
+        ("Lost", f"{m['lost']:,}", f"{m['duplicates']:,} duplicates", "bad" if m["lost"] else "good"),
+    ]
+    return (
+        '<div class="tiles">'
+        + "".join(
+            f'<div class="tile"><div class="label">{label}</div><div class="figure {mood}">{figure}</div>'
+            f'<div class="more">{more}</div></div>\n'
+            for label, figure, more, mood in tiles
+        )
+        + "</div>"
+    )
+
+
+def _alarms(report: dict[str, Any]) -> str:
+    parts = []
+    if report["thresholds"]:
+        rows = [
+            (
+                f'<span class="{"good" if verdict["ok"] else "bad"}">{"pass" if verdict["ok"] else "FAIL"}</span>',
+                f"<code>{escape(verdict['threshold'])}</code>",
+                escape(_plain(verdict["value"])),
+            )
+            for verdict in report["thresholds"]
+        ]
+        parts.append("<h2>Thresholds</h2>" + _table(("", "expected", "measured"), rows, [2], "thresholds"))
+    if report["problems"]:
+        items = "".join(f"<li>{escape(problem)}</li>" for problem in report["problems"])
+        parts.append(f'<h2>Problems</h2><div class="panel"><ul id="problems">{items}</ul></div>')
+    if parts:
+        parts.append("<h2>Over time</h2>")
+    return "\n".join(parts)
+
+
+def _times(report: dict[str, Any]) -> str:
+    keys = ("mean", "p50", "p90", "p99", "max")
+    rows = [
+        (
+            f'{title} <span class="aside optional">{about}</span>',
+            *(seconds(figures[key]) if key in figures else "-" for key in keys),
+        )
+        for name, (title, about) in _TIMES.items()
+        for figures in [report[name]]
+    ]
+    return "<h2>Times</h2>" + _table(("", *keys), rows, range(1, 6), "times")
+
+
+def _ledger(report: dict[str, Any]) -> str:
+    m = report["messages"]
+    about = {
+        "produced": "by the producers' own count",
+        "sent": "delivered, each counted once",
+        "failed": "with a single attempt allowed",
+        "dead": "given up after several attempts or deliveries",
+        "unsettled": "queued, in flight or unconfirmed when the run ended early",
+        "lost": "produced - settled - unsettled",
+        "duplicates": "acknowledgements beyond the one that settled a message",
+        "redelivered": "taken back from a sender and given to another",
+        "retried": "failed sends that got another attempt",
+        "skipped_rows": "bad rows of the input that were left out",
+    }
+    rows = [
+        (name.replace("_", " "), f"{m[name]:,}", f'<span class="aside">{text}</span>') for name, text in about.items()
+    ]
+    verdict = "balances" if report["balanced"] else "does not balance"
+    sum_ = f"{m['produced']:,} = {m['sent']:,} sent + {m['failed']:,} failed + {m['dead']:,} dead"
+    if m["unsettled"] or m["lost"]:
+        sum_ += f" + {m['unsettled']:,} unsettled + {m['lost']:,} lost"
+    return f"<h2>Ledger</h2><p>It {verdict}: {sum_}.</p>" + _table(("", "messages", ""), rows, [1], "ledger")
+
+
+def _senders(report: dict[str, Any]) -> str:
+    most = max((row["sent"] + row["failed"] for row in report["senders"]), default=0) or 1
+    rows = [
+        (
+            escape(row["name"]),
+            f"{row['slots']:,}",
+            f"{row['sent']:,}",
+            f"{row['failed']:,}",
+            seconds(row["send_time_s"]),
+            f'<span class="bar"><i style="width:{100 * (row["sent"] + row["failed"]) / most:.1f}%"></i></span>',
+        )
+        for row in report["senders"]
+    ]
+    head = ("name", "slots", "sent", "failed", "mean send time", "share of the busiest")
+    return "<h2>Senders</h2>" + _table(head, rows, range(1, 5), "senders")
+
+
+def _processes(report: dict[str, Any]) -> str:
+    rows = [
+        (
+            escape(row["name"]),
+            escape(row["role"]),
+            f"{row['pid']}",
+            f"{row['cpu_s']:,.2f} s",
+            _bytes(row["rss_max_bytes"]),
+            "-" if row["exit_code"] is None else f"{row['exit_code']}",
+        )
+        for row in report["processes"]
+    ]
+    head = ("name", "role", "pid", "processor", "most memory", "exit code")
+    return "<h2>Processes</h2>" + _table(head, rows, range(2, 6), "processes")
+
+
+def _plain(value: Any) -> str:
+    """A value of a configuration."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.6g}"
+    return ", ".join(map(str, value)) or "-" if isinstance(value, list) else str(value)
+
+
+def _configuration(report: dict[str, Any]) -> str:
+    config = report["config"]
+    flat = {**{k: v for k, v in config.items() if k not in ("groups", "limits")}, **config["limits"]}
+    rows = [
+        (escape(name.replace("_", " ")), f"<code>{escape(str(value) if name == 'seed' else _plain(value))}</code>")
+        for name, value in flat.items()
+        if value not in (None, [])
+    ]
+    names = [name for name in config["groups"][0] if any(group[name] is not None for group in config["groups"])]
+    groups = [[escape(_plain(group[name])) for name in names] for group in config["groups"]]
+    head = [name.replace("_", " ") for name in names]
+    numbers = [i for i, name in enumerate(names) if name not in ("name", "delay")]
+    return (
+        f"<h2>Groups of senders</h2>{_table(head, groups, numbers, 'groups')}"
+        f"<h2>Configuration</h2>{_table((), rows, (), 'configuration')}"
+    )
+
+
+def _machine(report: dict[str, Any]) -> str:
+    machine = report["machine"]
+    rows = [
+        ("processor", f"{escape(machine['cpu'])}, {machine['cores']} cores, {escape(machine['architecture'])}"),
+        ("memory", _bytes(machine["memory_bytes"])),
+        ("system", escape(f"{machine['system']} {machine['kernel']}")),
+        *((escape(name), escape(version)) for name, version in report["versions"].items()),
+    ]
+    return "<h2>Machine and versions</h2>" + _table((), rows, (), "machine")
+
+
+_SECTIONS = (_times, _ledger, _senders, _processes, _configuration, _machine)
