@@ -1,0 +1,135 @@
+"""How a run went, in a bounded number of points.
+
+    views --add--> [ point, point, ..., point ] --columns--> figures over time, for charts and files
+
+- Counts are kept as they are, cumulative; what happened between two points is their difference. So points can be left
+  out without a message being lost from sight: when there are `most` of them, every other one goes, and from then on
+  they are taken half as often.
+- The times of sends are cumulative histograms, which is why they can be subtracted too: the percentiles of a point are
+  those of the sends that ended since the point before.
+- A point's time is that of the broker's snapshot, not of the answer that carried it. Otherwise a rate would be wrong by
+  as much as a snapshot may be old.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zsms.core.histogram import BUCKETS, Histogram
+from zsms.core.view import View
+
+MOST_POINTS = 1_000
+"""Points of a series, unless one asks for another bound."""
+EVERY_S = 0.25
+"""Seconds between two points at first."""
+COUNTS = ("produced", "accepted", "sent", "failed", "dead", "queued", "in_flight", "senders", "slots")
+"""The columns that are taken as they are from a view."""
+QUANTILES = {"send_time_p50_s": 0.50, "send_time_p90_s": 0.90, "send_time_p99_s": 0.99}
+COLUMNS = ("t_s", *COUNTS, "rate_per_s", *QUANTILES)
+"""The keys of `Series.columns`, in order."""
+
+_SETTLED = slice(2, 5)
+_NOTHING = Histogram()
+
+
+@dataclass(slots=True)
+class _Point:
+    at: float
+    counts: tuple[int, ...]
+    """In the order of `COUNTS`."""
+    buckets: npt.NDArray[np.uint16]
+    """Which buckets of the cumulative histogram of send times hold something, and how many."""
+    sends: npt.NDArray[np.int64]
+    longest: float
+
+    @property
+    def settled(self) -> int:
+        return sum(self.counts[_SETTLED])
+
+    def histogram(self) -> npt.NDArray[np.int64]:
+        """int64[BUCKETS]"""
+        whole = np.zeros(BUCKETS, dtype=np.int64)
+        whole[self.buckets] = self.sends
+        return whole
+
+
+class Series:
+    """Points of a mesh over time."""
+
+    def __init__(self, most: int = MOST_POINTS, every: float = EVERY_S) -> None:
+        """At most `most` points (an even number), `every` seconds apart until there are too many."""
+        self.most = most
+        self.every = every
+        self._points: list[_Point] = []
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+    def due(self, view: View) -> bool:
+        """Whether a view is late enough after the last point to be the next one."""
+        # A snapshot comes a little early as often as a little late: waiting for the next would double the distance.
+        return not self._points or moment(view) >= self._points[-1].at + 0.9 * self.every
+
+    def add(self, view: View, send_time: Histogram | None = None, *, last: bool = False) -> None:
+        """Take a point, with the cumulative histogram of all send times.
+
+        The `last` one replaces its forerunner when it comes so soon after it that their difference would say little.
+        """
+        at = moment(view)
+        if self._points and at <= self._points[-1].at:
+            if not last:
+                return
+            at = self._points[-1].at
+        if last and self._points and at < self._points[-1].at + 0.5 * self.every:
+            self._points.pop()
+        histogram = _NOTHING if send_time is None else send_time
+        filled = np.flatnonzero(histogram.counts)
+        counts = (
+            *(view.produced, view.accepted, view.sent, view.failed, view.dead),
+            *(view.queued, view.in_flight, view.senders_alive, view.slots),
+        )
+        self._points.append(
+            _Point(at, counts, filled.astype(np.uint16), histogram.counts[filled].copy(), histogram.max)
+        )
+        if len(self._points) >= self.most:
+            del self._points[::2]  # the newest stays
+            self.every *= 2
+
+    def columns(self, origin: float | None = None) -> dict[str, list[Any]]:
+        """The figures over time, a list for each of `COLUMNS`, all of one length.
+
+        `t_s` is seconds from `origin`, when nothing had been settled (points before it are left out), or from the
+        first point, whose rate is then unknown. `rate_per_s` is messages settled a second since the point before.
+        Unknown figures are None: percentiles of an interval in which no send ended.
+        """
+        points = [point for point in self._points if origin is None or point.at > origin]
+        columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+        at, settled, before = origin, 0, np.zeros(BUCKETS, dtype=np.int64)
+        for point in points:
+            columns["t_s"].append(round(point.at - (points[0].at if origin is None else origin), 3))
+            for name, value in zip(COUNTS, point.counts, strict=True):
+                columns[name].append(value)
+            columns["rate_per_s"].append(
+                None if at is None else round(max(0, point.settled - settled) / (point.at - at), 1)
+            )
+            histogram = point.histogram()
+            between = Histogram()
+            between.counts = histogram - before
+            if (between.counts < 0).any():  # the collector began anew, and counts from 0 again
+                between.counts = histogram
+            between.max = point.longest
+            sends = between.count
+            for name, q in QUANTILES.items():
+                columns[name].append(round(between.quantile(q), 6) if sends else None)
+            at, settled, before = point.at, point.settled, histogram
+        return columns
+
+
+def moment(view: View) -> float:
+    """When a view's counts were true, by the asker's clock: the broker's newest snapshot."""
+    ages = [row["age"] for row in view.processes if row["role"] == "broker"]
+    return view.at - min(ages, default=0.0)
