@@ -96,3 +96,27 @@ def test_the_moment_of_several_brokers_is_that_of_the_newest() -> None:
     both.processes.append({**both.processes[0], "name": "other", "age": 0.1})
     assert moment(both) == 9.9
     assert moment(View.of({}, 3.0)) == 3.0
+
+
+def test_without_thinning_the_oldest_points_go_and_the_others_stay_as_they_were() -> None:
+    series, whole, total = Series(4, 1.0, thin=False), Series(100, 1.0), Histogram()
+    for second in range(1, 11):
+        total.merge(times(*[float(second)] * second))
+        for each in (series, whole):
+            each.add(view(float(second), 10 * second), total)
+    kept, all_of_them = series.columns(), whole.columns()
+    assert len(series) == 3 and series.first_at == 8.0 and series.every == 1.0
+    assert kept["sent"] == all_of_them["sent"][-3:]
+    assert kept["send_time_p50_s"] == all_of_them["send_time_p50_s"][-3:]
+    newest = series.columns(newest=1)
+    assert {name: values[-1:] for name, values in kept.items()} == newest
+    assert series.columns(newest=5) == kept
+
+
+def test_a_point_without_times_leaves_its_sends_to_the_next() -> None:
+    series, total = Series(every=1.0), times(1.0)
+    series.add(view(1, 1), total)
+    series.add(view(2, 2))
+    total.merge(times(3.0))
+    series.add(view(3, 3), total)
+    assert series.columns()["send_time_p50_s"][1:] == [None, pytest.approx(3, rel=1 / 64)]

@@ -33,7 +33,6 @@ COLUMNS = ("t_s", *COUNTS, "rate_per_s", *QUANTILES)
 """The keys of `Series.columns`, in order."""
 
 _SETTLED = slice(2, 5)
-_NOTHING = Histogram()
 
 
 @dataclass(slots=True)
@@ -45,6 +44,8 @@ class _Point:
     """Which buckets of the cumulative histogram of send times hold something, and how many."""
     sends: npt.NDArray[np.int64]
     longest: float
+    quantiles: tuple[float | None, ...] | None = None
+    """Of the sends since the point before, in the order of `QUANTILES`, once they have been reckoned."""
 
     @property
     def settled(self) -> int:
@@ -57,13 +58,20 @@ class _Point:
         return whole
 
 
+_NOTHING = _Point(0.0, (0,) * len(COUNTS), np.zeros(0, dtype=np.uint16), np.zeros(0, dtype=np.int64), 0.0)
+
+
 class Series:
     """Points of a mesh over time."""
 
-    def __init__(self, most: int = MOST_POINTS, every: float = EVERY_S) -> None:
-        """At most `most` points (an even number), `every` seconds apart until there are too many."""
+    def __init__(self, most: int = MOST_POINTS, every: float = EVERY_S, *, thin: bool = True) -> None:
+        """At most `most` points (an even number), `every` seconds apart until there are too many.
+
+        Without `thin` the distance stays, and the oldest point goes instead.
+        """
         self.most = most
         self.every = every
+        self._thin = thin
         self._points: list[_Point] = []
 
     def __len__(self) -> int:
@@ -75,7 +83,8 @@ class Series:
         return not self._points or moment(view) >= self._points[-1].at + 0.9 * self.every
 
     def add(self, view: View, send_time: Histogram | None = None, *, last: bool = False) -> None:
-        """Take a point, with the cumulative histogram of all send times.
+        """Take a point, with the cumulative histogram of all send times; None: it is not known at this point, and the
+        percentiles of the next one are of the time since it was.
 
         The `last` one replaces its forerunner when it comes so soon after it that their difference would say little.
         """
@@ -86,47 +95,78 @@ class Series:
             at = self._points[-1].at
         if last and self._points and at < self._points[-1].at + 0.5 * self.every:
             self._points.pop()
-        histogram = _NOTHING if send_time is None else send_time
-        filled = np.flatnonzero(histogram.counts)
         counts = (
             *(view.produced, view.accepted, view.sent, view.failed, view.dead),
             *(view.queued, view.in_flight, view.senders_alive, view.slots),
         )
-        self._points.append(
-            _Point(at, counts, filled.astype(np.uint16), histogram.counts[filled].copy(), histogram.max)
-        )
+        if send_time is not None:
+            filled = np.flatnonzero(send_time.counts)
+            point = _Point(at, counts, filled.astype(np.uint16), send_time.counts[filled].copy(), send_time.max)
+        elif self._points:
+            before = self._points[-1]
+            point = _Point(at, counts, before.buckets, before.sends, before.longest)
+        else:
+            point = _Point(at, counts, np.zeros(0, np.uint16), np.zeros(0, np.int64), 0.0)
+        self._points.append(point)
         if len(self._points) >= self.most:
-            del self._points[::2]  # the newest stays
-            self.every *= 2
+            if self._thin:
+                del self._points[::2]  # the newest stays
+                self.every *= 2
+                for point in self._points:
+                    point.quantiles = None
+            else:
+                oldest, second = self._points[:2]
+                second.quantiles = second.quantiles or _quantiles(oldest, second)
+                del self._points[0]
 
-    def columns(self, origin: float | None = None) -> dict[str, list[Any]]:
+    @property
+    def first_at(self) -> float | None:
+        """When the oldest point was, by the asker's clock."""
+        return self._points[0].at if self._points else None
+
+    def columns(self, origin: float | None = None, *, newest: int | None = None) -> dict[str, list[Any]]:
         """The figures over time, a list for each of `COLUMNS`, all of one length.
 
         `t_s` is seconds from `origin`, when nothing had been settled (points before it are left out), or from the
         first point, whose rate is then unknown. `rate_per_s` is messages settled a second since the point before.
-        Unknown figures are None: percentiles of an interval in which no send ended.
+        Unknown figures are None: percentiles of an interval in which no send ended. With `newest` the columns hold
+        that many points at most.
         """
         points = [point for point in self._points if origin is None or point.at > origin]
         columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
-        at, settled, before = origin, 0, np.zeros(BUCKETS, dtype=np.int64)
+        if not points:
+            return columns
+        start = points[0].at if origin is None else origin
+        at, settled, before = origin, 0, _NOTHING
+        if newest is not None and newest < len(points):
+            points = points[-newest - 1 :]
+            before = points.pop(0)
+            at, settled = before.at, before.settled
         for point in points:
-            columns["t_s"].append(round(point.at - (points[0].at if origin is None else origin), 3))
+            columns["t_s"].append(round(point.at - start, 3))
             for name, value in zip(COUNTS, point.counts, strict=True):
                 columns[name].append(value)
             columns["rate_per_s"].append(
                 None if at is None else round(max(0, point.settled - settled) / (point.at - at), 1)
             )
-            histogram = point.histogram()
-            between = Histogram()
-            between.counts = histogram - before
-            if (between.counts < 0).any():  # the collector began anew, and counts from 0 again
-                between.counts = histogram
-            between.max = point.longest
-            sends = between.count
-            for name, q in QUANTILES.items():
-                columns[name].append(round(between.quantile(q), 6) if sends else None)
-            at, settled, before = point.at, point.settled, histogram
+            if point.quantiles is None:
+                point.quantiles = _quantiles(before, point)
+            for name, value in zip(QUANTILES, point.quantiles, strict=True):
+                columns[name].append(value)
+            at, settled, before = point.at, point.settled, point
         return columns
+
+
+def _quantiles(before: _Point, after: _Point) -> tuple[float | None, ...]:
+    """Of the sends that ended between two points; None where none did."""
+    between = Histogram()
+    between.counts = after.histogram() - before.histogram()
+    if (between.counts < 0).any():  # the collector began anew, and counts from 0 again
+        between.counts = after.histogram()
+    between.max = after.longest
+    if not between.count:
+        return (None,) * len(QUANTILES)
+    return tuple(round(between.quantile(q), 6) for q in QUANTILES.values())
 
 
 def moment(view: View) -> float:
