@@ -257,6 +257,11 @@ class Mesh:
         return str(self._endpoint)
 
     @property
+    def answer(self) -> dict[str, Any]:
+        """The collector's last answer."""
+        return self._answer
+
+    @property
     def pids(self) -> dict[str, int]:
         """Process ids by name."""
         return {process.name: process.popen.pid for process in self._processes}

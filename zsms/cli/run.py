@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zsms.cli import common
+from zsms.cli.dashboard import RunPage, dashboard_option
 from zsms.cli.settings import GROUPS, check_keys, check_type
 from zsms.errors import UsageError
 
 if TYPE_CHECKING:
+    from zsms.core.view import View
     from zsms.mesh import SenderGroup
 
 
@@ -33,6 +35,7 @@ Examples:
 @common.message_options
 @common.broker_limits
 @click.option("--json", metavar="PATH", help="Write the report there; - for standard output.")
+@dashboard_option
 @click.option(
     "--drain-timeout",
     type=float,
@@ -49,6 +52,7 @@ def command(
     messages: int,
     producers: int,
     json: str | None,
+    dashboard: str | None,
     drain_timeout: float,
     config: str | None,
     quiet: bool,
@@ -86,8 +90,14 @@ def command(
     )
     progress = Progress(quiet)
     progress.total = None if settings.input else messages
-    mesh = Mesh(settings, progress=progress.show, say=progress.say)
-    with _Output(json) as write, progress:
+    page = RunPage(dashboard)
+
+    def show(view: View, first: View | None) -> None:
+        progress.show(view, first)
+        page.look_at(mesh)
+
+    mesh = Mesh(settings, progress=show, say=progress.say)
+    with _Output(json) as write, page, progress:
         common.stop_on_signals(mesh)
         report = mesh.run()
         progress.end()

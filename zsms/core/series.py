@@ -32,6 +32,7 @@ QUANTILES = {"send_time_p50_s": 0.50, "send_time_p90_s": 0.90, "send_time_p99_s"
 COLUMNS = ("t_s", *COUNTS, "rate_per_s", *QUANTILES)
 """The keys of `Series.columns`, in order."""
 
+_SENT = 2
 _SETTLED = slice(2, 5)
 
 
@@ -124,6 +125,15 @@ class Series:
         """When the oldest point was, by the asker's clock."""
         return self._points[0].at if self._points else None
 
+    @property
+    def last_at(self) -> float | None:
+        """When the newest point was."""
+        return self._points[-1].at if self._points else None
+
+    def sent_by_time(self) -> tuple[list[float], list[int]]:
+        """When each point was, by the asker's clock, and how many messages were sent by then."""
+        return [point.at for point in self._points], [point.counts[_SENT] for point in self._points]
+
     def columns(self, origin: float | None = None, *, newest: int | None = None) -> dict[str, list[Any]]:
         """The figures over time, a list for each of `COLUMNS`, all of one length.
 
@@ -151,8 +161,8 @@ class Series:
             )
             if point.quantiles is None:
                 point.quantiles = _quantiles(before, point)
-            for name, value in zip(QUANTILES, point.quantiles, strict=True):
-                columns[name].append(value)
+            for name, quantile in zip(QUANTILES, point.quantiles, strict=True):
+                columns[name].append(quantile)
             at, settled, before = point.at, point.settled, point
         return columns
 
