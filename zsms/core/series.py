@@ -40,7 +40,7 @@ _SETTLED = slice(2, 5)
 class _Point:
     at: float
     counts: tuple[int, ...]
-    """In the order of `COUNTS`."""
+    """In the order of `COUNTS`, and whatever else the series keeps."""
     buckets: npt.NDArray[np.uint16]
     """Which buckets of the cumulative histogram of send times hold something, and how many."""
     sends: npt.NDArray[np.int64]
@@ -65,14 +65,18 @@ _NOTHING = _Point(0.0, (0,) * len(COUNTS), np.zeros(0, dtype=np.uint16), np.zero
 class Series:
     """Points of a mesh over time."""
 
-    def __init__(self, most: int = MOST_POINTS, every: float = EVERY_S, *, thin: bool = True) -> None:
+    def __init__(
+        self, most: int = MOST_POINTS, every: float = EVERY_S, *, thin: bool = True, also: tuple[str, ...] = ()
+    ) -> None:
         """At most `most` points (an even number), `every` seconds apart until there are too many.
 
-        Without `thin` the distance stays, and the oldest point goes instead.
+        Without `thin` the distance stays, and the oldest point goes instead. `also` names further counts of a view
+        that are to be columns.
         """
         self.most = most
         self.every = every
         self._thin = thin
+        self._also = also
         self._points: list[_Point] = []
 
     def __len__(self) -> int:
@@ -99,6 +103,7 @@ class Series:
         counts = (
             *(view.produced, view.accepted, view.sent, view.failed, view.dead),
             *(view.queued, view.in_flight, view.senders_alive, view.slots),
+            *(getattr(view, name) for name in self._also),
         )
         if send_time is not None:
             filled = np.flatnonzero(send_time.counts)
@@ -143,7 +148,7 @@ class Series:
         that many points at most.
         """
         points = [point for point in self._points if origin is None or point.at > origin]
-        columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+        columns: dict[str, list[Any]] = {name: [] for name in (*COLUMNS, *self._also)}
         if not points:
             return columns
         start = points[0].at if origin is None else origin
@@ -154,7 +159,7 @@ class Series:
             at, settled = before.at, before.settled
         for point in points:
             columns["t_s"].append(round(point.at - start, 3))
-            for name, value in zip(COUNTS, point.counts, strict=True):
+            for name, value in zip((*COUNTS, *self._also), point.counts, strict=True):
                 columns[name].append(value)
             columns["rate_per_s"].append(
                 None if at is None else round(max(0, point.settled - settled) / (point.at - at), 1)

@@ -23,6 +23,8 @@ API = 1
 """Version of the JSON that is served: a field may be added within a version, not change its meaning."""
 RECENT_S = 1_800.0
 """Seconds that are kept point by point."""
+ALSO = ("retried", "redelivered")
+"""Columns beside those that every series has."""
 MOST_ROWS = 200
 """Rows of senders in a picture of the stream; the busiest ones. `/api/v1/now` has all of them."""
 MOST_EVENTS = 100
@@ -48,8 +50,8 @@ class Watch:
         """The last view."""
         self.ended = False
         """Nothing more will come: the run is over."""
-        self.recent = Series(max(4, int(RECENT_S / interval)), interval, thin=False)
-        self.whole = Series(MOST_POINTS, interval)
+        self.recent = Series(max(4, int(RECENT_S / interval)), interval, thin=False, also=ALSO)
+        self.whole = Series(MOST_POINTS, interval, also=ALSO)
         self._interval = interval
         self._day = day
         self._answer: dict[str, Any] = {}
@@ -249,8 +251,8 @@ class Watch:
             "retried": view.retried,
             "settled": view.settled,
             "expected": _expected(view),
-            "busy_slots": int(_added(view, "sender", "busy")),
-            "sender_slots": int(_added(view, "sender", "slots")),
+            "busy_slots": int(_added(view, "sender", "busy", alive=True)),
+            "sender_slots": int(_added(view, "sender", "slots", alive=True)),
             "retrying": int(_added(view, "broker", "retrying")),
             "full": bool(_added(view, "broker", "full")),
         }
@@ -326,8 +328,10 @@ def _process(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _added(view: View, role: str, gauge: str) -> float:
-    return float(sum(row["gauges"].get(gauge, 0) for row in view.processes if row["role"] == role))
+def _added(view: View, role: str, gauge: str, *, alive: bool = False) -> float:
+    """A gauge, added up over the processes of a role, or over those that are alive."""
+    rows = (row for row in view.processes if row["role"] == role and (not alive or is_alive(row)))
+    return float(sum(row["gauges"].get(gauge, 0) for row in rows))
 
 
 def _expected(view: View) -> int | None:
