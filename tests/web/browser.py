@@ -9,12 +9,12 @@ import re
 import shutil
 import subprocess
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
 from websockets.sync.client import connect
+
+from tests.roles.waiting import until
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 MISSING = "needs a Chromium: on Debian, as root: apt-get install chromium"
@@ -63,7 +63,8 @@ class Browser:
         found = next(filter(None, map(listening.search, self._process.stderr)), None)
         assert found is not None, "Chromium did not start"
         threading.Thread(target=self._process.stderr.read, daemon=True).start()
-        self._socket = connect(found[1].decode(), max_size=None)
+        self._connection = connect(found[1].decode(), max_size=None)
+        self._socket = self._connection.__enter__()
         self._session: str | None = None
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -74,7 +75,7 @@ class Browser:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._socket.close()
+        self._connection.__exit__(None, None, None)
         self._process.kill()
         self._process.wait()
 
@@ -137,15 +138,4 @@ class Browser:
 
     def wait_for(self, expression: str, timeout: float = 15.0) -> Any:
         """The expression's value, once it is true."""
-        return wait_for(lambda: self.evaluate(expression), timeout, expression)
-
-
-def wait_for(what: Callable[[], Any], timeout: float = 15.0, name: str = "") -> Any:
-    """The value of `what`, once it is true."""
-    deadline = time.monotonic() + timeout
-    while True:
-        value = what()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"not within {timeout} s: {name or what}"
-        time.sleep(0.05)
+        return until(lambda: self.evaluate(expression), expression, timeout)

@@ -75,9 +75,9 @@ class Watch:
         view = View.of(answer, at)
         send_time = answer.get("histograms", {}).get("sender", {}).get("send_time")
         histogram = None if send_time is None else Histogram.from_wire(send_time)
-        if self._silent:
-            self._silent = False
-            self._note(at, "collector answers again", 0)
+        if self._silent and self.view is not None:
+            self._note(at, "collector answers again")
+        self._silent = False
         whole_mesh = self._everyone_is_there(view, at)
         self._answer, self.view = answer, view
         self._measure_senders(view)
@@ -94,11 +94,11 @@ class Watch:
     def silent(self, now: float) -> None:
         """The collector has not answered for a while."""
         if not self._silent and self.view is not None:
-            self._note(self.view.at, "no word from the collector", 0)
+            self._note(self.view.at, "no word from the collector")
         self._silent = True
 
-    def _note(self, at: float, kind: str, messages: int) -> None:
-        self._own_events.append({"at": self._day + at, "kind": kind, "subject": self.endpoint, "messages": messages})
+    def _note(self, at: float, kind: str) -> None:
+        self._own_events.append({"at": self._day + at, "kind": kind, "subject": self.endpoint, "messages": 0})
         del self._own_events[:-MOST_EVENTS]
 
     def _everyone_is_there(self, view: View, at: float) -> bool:

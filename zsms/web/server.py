@@ -144,6 +144,11 @@ class Dashboard:
         """Leave; from any thread and from a signal handler."""
         self._server.should_exit = True
 
+    def join(self) -> None:
+        """Wait for the thread."""
+        if self._thread is not None:
+            self._thread.join()
+
     def end(self, answer: dict[str, Any] | None = None) -> None:
         """The run is over: show its last answer, and leave."""
         if self._reader is not None:
@@ -157,8 +162,7 @@ class Dashboard:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(last)
         self.stop()
-        if self._thread is not None:
-            self._thread.join()
+        self.join()
 
 
 def need_web() -> None:
