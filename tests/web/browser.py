@@ -63,7 +63,7 @@ class Browser:
         found = next(filter(None, map(listening.search, self._process.stderr)), None)
         assert found is not None, "Chromium did not start"
         threading.Thread(target=self._process.stderr.read, daemon=True).start()
-        self._connection = connect(found[1].decode(), max_size=None)
+        self._connection = connect(found[1].decode(), max_size=None, max_queue=None, ping_interval=None)
         self._socket = self._connection.__enter__()
         self._session: str | None = None
         target = self.call("Target.createTarget", url="about:blank")["targetId"]

@@ -239,8 +239,8 @@ function showSenders() {
     cells.track.style.width = `${100 * (share ?? 0)}%`;
     put(cells.errors, told(row.error_share, "percent"));
     put(cells.mean, told(row.mean_s, "seconds"));
-    put(cells.busy, row.alive && row.slots ? `${as.short(row.busy)}` : UNKNOWN);
-    put(cells.slots, row.alive && row.slots ? ` of ${as.short(row.slots)}` : "");
+    put(cells.busy, row.alive && row.slots ? as.count(row.busy) : UNKNOWN);
+    put(cells.slots, row.alive && row.slots ? ` of ${as.count(row.slots)}` : "");
     put(cells.sent, as.count(row.sent));
     put(cells.age, row.state === "done" ? "done" : row.age_s < 10 ? `${row.age_s.toFixed(1)} s` : as.duration(row.age_s));
   });
@@ -432,6 +432,7 @@ function drawMarks(u, marks) {
     ctx.moveTo(x, u.bbox.top);
     ctx.lineTo(x, u.bbox.top + u.bbox.height);
     ctx.stroke();
+    if (u.scales.x.max < 30 * MINUTE) continue; // the axis itself says so
     ctx.fillStyle = colour("soft");
     ctx.textAlign = "right";
     ctx.fillText(text, x - 5 * devicePixelRatio, u.bbox.top + u.bbox.height - 8 * devicePixelRatio);
@@ -459,12 +460,21 @@ function cut() {
       columns.t_s[columns.t_s.length - 1] = t[i] - after / 2;
     }
     for (const name of names) columns[name].push(series.columns[name][i]);
-    const per = (name) => (i > 0 ? Math.max(0, series.columns[name][i] - series.columns[name][i - 1]) / after : null);
-    columns.failures.push(i > 0 ? per("failed") + per("dead") : null);
-    columns.again.push(per("retried"));
-    columns.arrivals.push(per("accepted"));
+    columns.failures.push(smooth(series.columns, i, "failed", "dead"));
+    columns.again.push(smooth(series.columns, i, "retried"));
+    columns.arrivals.push(smooth(series.columns, i, "accepted"));
   }
   return columns;
+}
+
+// Messages a second over the last five: batches arrive in lumps.
+function smooth(columns, i, ...names) {
+  const t = columns.t_s;
+  let from = i;
+  while (from > 0 && t[i] - t[from] < 4.9) from--;
+  if (from === i) return null;
+  const grown = names.reduce((sum, name) => sum + columns[name][i] - columns[name][from], 0);
+  return Math.max(0, grown) / (t[i] - t[from]);
 }
 
 const pick = (...names) => () => shown && names.map((name) => shown[name]);
@@ -502,12 +512,11 @@ function showReach(extras) {
   put(extras[2], told(after["900"], "percent"));
 }
 
-// Arrivals come in lumps: a few tall ones may leave the chart at its top, for the sake of the rest.
+// At the beginning a queue fills at once: such arrivals may leave the chart at its top, for the sake of the rest.
 function rateRange(u) {
   const sorted = (values) => (values ?? []).filter(known).sort((a, b) => a - b);
-  const rates = sorted(u.data[1]);
   const arrivals = sorted(u.data[2]);
-  return [0, 1.15 * Math.max(rates.at(-1) ?? 0, arrivals[Math.floor(0.9 * arrivals.length)] ?? 0, 1)];
+  return [0, 1.15 * Math.max(sorted(u.data[1]).at(-1) ?? 0, arrivals[Math.floor(0.8 * arrivals.length)] ?? 0, 1)];
 }
 
 function addCharts() {
@@ -517,7 +526,7 @@ function addCharts() {
     yRange: rateRange,
     lines: [
       { label: "settled", color: "sent", as: "rate", fill: 0.12, width: 2 },
-      { label: "accepted", color: "queued", as: "rate", dashed: true, width: 1.5 },
+      { label: "accepted, 5 s mean", color: "queued", as: "rate", dashed: true, width: 1.5 },
     ],
   });
   addChart("queue", {
