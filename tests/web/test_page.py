@@ -183,6 +183,7 @@ def test_it_fits_a_phone_and_both_kinds_of_light(browser: Browser, page: Callabl
         browser.open(page(collector.endpoint).url)
         until(lambda: shows(browser, collector), "the numbers")
         assert browser.evaluate("document.documentElement.scrollWidth") == 360
+        assert browser.evaluate("(e => e.scrollWidth <= e.clientWidth)(document.querySelector('section.senders'))")
         assert browser.evaluate("[...document.querySelectorAll('.plot canvas')].every(c => c.offsetWidth <= 340)")
         grounds = set()
         for dark in (False, True):

@@ -133,6 +133,9 @@ def test_the_reach_is_reckoned_from_the_first_message_on() -> None:
     assert reach["share"] == 0.6
     assert reach["share_after"]["600"] == pytest.approx(50 * 10.5 / 1_000, abs=1e-3)
     assert reach["share_after"]["900"] is None, "that is to come"
+    book.put(broker(13, 600, busy_s=now - 30), now + 600)  # nothing was settled for ten minutes
+    watch.take(book.answer("all", now + 600), now + 600)
+    assert watch.picture(now + 600)["reach"]["began_at"] == reach["began_at"]
 
 
 def test_a_broker_that_starts_again_begins_anew() -> None:
