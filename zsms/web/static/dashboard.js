@@ -249,7 +249,7 @@ function showSenders() {
 }
 
 function makeSenderRow(name) {
-  const cells = { tag: make("span", { className: "tag", hidden: true }), share: make("span"), track: make("i"), slots: make("small", { className: "wide" }) };
+  const cells = { tag: make("span", { className: "tag", hidden: true }), share: make("span"), track: make("i"), slots: make("small") };
   const cell = (key, className) => (cells[key] = make("td", { className }));
   cells.name = make("td", { className: "name" }, name, cells.tag);
   cells.busy = make("span");
@@ -260,7 +260,7 @@ function makeSenderRow(name) {
     make("td", { className: "share wide" }, make("div", {}, make("div", { className: "track" }, cells.track), cells.share)),
     cell("errors", "n"),
     cell("mean", "n wide"),
-    make("td", { className: "n" }, cells.busy, cells.slots),
+    make("td", { className: "n wide" }, cells.busy, cells.slots),
     cell("sent", "n wide"),
     cell("age", "n"),
   );
