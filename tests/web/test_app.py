@@ -90,6 +90,7 @@ def test_the_json_is_the_collector_s_answer(page: Dashboard, collector: StatsCol
     assert series["columns"]["sent"][-1] == 80 and series["number"] == picture["point"]["number"]
     assert json.loads(ask(page, "/api/v1/series?span=whole")[2])["span"] == "whole"
     assert ask(page, "/api/v1/series?span=much")[0] == 400
+    assert ask(page, "/api/v1/stream", "HEAD")[1]["content-type"] == "text/event-stream"
     assert json.loads(ask(page, "/api/v1/events")[2]) == {"api": 1, "events": []}
     assert json.loads(ask(page, "/healthz")[2]) == {"status": "ok", "collector": "answering"}
 

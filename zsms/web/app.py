@@ -100,6 +100,7 @@ class Pages:
         self.watch = watch
         self.stream = Stream()
         self._clock = clock
+        self._series_told: dict[str, tuple[int, bytes]] = {}
 
     def hear(self, answer: dict[str, Any] | None, at: float) -> None:
         """An answer of the collector's, or None for its silence; everyone who looks is told."""
@@ -144,7 +145,11 @@ class Pages:
         span = request.query_params.get("span", "recent")
         if span not in ("recent", "whole"):
             return PlainTextResponse("span is recent or whole\n", 400)
-        return _json(self.watch.columns(span))
+        number, told = self._series_told.get(span, (-1, b""))
+        if number != self.watch.points:  # encoded once for everyone, like an event
+            told = _encode(self.watch.columns(span))
+            self._series_told[span] = (self.watch.points, told)
+        return _json(told)
 
     async def _events(self, request: Request) -> Response:
         return _json({"api": API, "events": self.watch.events()})
@@ -162,10 +167,14 @@ class _Streaming:
             busy = PlainTextResponse(f"{MOST_STREAMS} browsers look already\n", 503, {"retry-after": "10"})
             await busy(scope, receive, send)
             return
+        headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
+        if scope["method"] == "HEAD":
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+            return
         stream.readers += 1
         left = asyncio.ensure_future(_left(receive))
         try:
-            headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send(_body(b"retry: %d\n\n" % RETRY_MS))
             number = -1
@@ -200,7 +209,8 @@ def _encode(value: Any) -> bytes:
 
 
 def _json(value: Any) -> Response:
-    return Response(_encode(value), media_type="application/json", headers={"cache-control": "no-store"})
+    body = value if isinstance(value, bytes) else _encode(value)
+    return Response(body, media_type="application/json", headers={"cache-control": "no-store"})
 
 
 # -- who may look -----------------------------------------------------------------------------------------------

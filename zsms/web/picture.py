@@ -55,7 +55,7 @@ class Watch:
         self._interval = interval
         self._day = day
         self._answer: dict[str, Any] = {}
-        self._points = 0
+        self.points = 0
         """How many points were taken: the number of the newest."""
         self._lost_at: float | None = None
         """Since when a sender that was known is missing from the answers."""
@@ -87,7 +87,7 @@ class Watch:
             newest = self.recent.last_at
             if newest is None or moment(view) >= newest + self._interval / 4:
                 self.recent.add(view, histogram if whole_mesh else None)
-                self._points += 1
+                self.points += 1
             if self.whole.due(view):
                 self.whole.add(view, histogram if whole_mesh else None)
 
@@ -215,7 +215,7 @@ class Watch:
             "api": API,
             "span": span,
             "every_s": series.every,
-            "number": self._points,
+            "number": self.points,
             "began_at": self._began_at,
             "columns": columns,
         }
@@ -240,7 +240,7 @@ class Watch:
         columns = self.recent.columns(newest=1)
         point = {name: values[-1] for name, values in columns.items()}
         point["t_s"] = round(self._day + first + point["t_s"], 3)
-        return {"number": self._points, **point}
+        return {"number": self.points, **point}
 
     def _figures(self, view: View, point: dict[str, Any] | None) -> dict[str, Any]:
         figures = view.to_json()

@@ -90,7 +90,8 @@ function takePoint(point) {
     const tooOld = recent.columns.t_s.length - Math.ceil(1800 / recent.every_s);
     if (tooOld > 60) for (const column of Object.values(recent.columns)) column.splice(0, tooOld);
   }
-  const pause = Math.max(1000, 1000 * (whole === null ? 1 : Math.min(whole.every_s, 60)));
+  // The more there is of it, the less a second adds.
+  const pause = whole === null ? 1000 : Math.min(Math.max(1000, 20 * whole.columns.t_s.length, 1000 * whole.every_s), 60000);
   if (Date.now() - wholeFetchedAt >= pause && !document.hidden) fetchSeries(false);
 }
 
@@ -101,7 +102,9 @@ let over = false;
 
 function connect() {
   source = new EventSource(`${API}stream`);
-  source.addEventListener("open", () => { lostAt = null; });
+  source.addEventListener("open", () => {
+    lostAt = recent = whole = null; // it may be another dashboard, with another history
+  });
   source.addEventListener("now", (event) => {
     lostAt = null;
     picture = JSON.parse(event.data);
