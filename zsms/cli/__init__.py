@@ -30,6 +30,7 @@ SECTIONS = {
     },
     "Watch": {
         "monitor": "Say how a mesh stands, every interval.",
+        "dashboard": "Show how a mesh stands on a web page, live.",
     },
     "Settings and help": {
         "config": "Show every effective setting, and where it comes from.",

@@ -9,10 +9,12 @@ import click
 
 from zsms import logs
 from zsms.cli import common, outputs
+from zsms.cli.dashboard import RunPage, dashboard_option
 from zsms.cli.settings import GROUPS, check_keys, check_type
 from zsms.errors import UsageError
 
 if TYPE_CHECKING:
+    from zsms.core.view import View
     from zsms.mesh import SenderGroup
 
 
@@ -36,6 +38,7 @@ Examples:
 @common.broker_limits
 @outputs.options
 @common.metrics_option
+@dashboard_option
 @click.option(
     "--drain-timeout",
     type=float,
@@ -58,6 +61,7 @@ def command(
     threshold: tuple[str, ...],
     abort_on_fail: bool,
     metrics: str | None,
+    dashboard: str | None,
     drain_timeout: float,
     ui: str,
     config: str | None,
@@ -101,16 +105,22 @@ def command(
     )
     total = None if settings.input else messages
     watch = progress.make("none" if quiet and ui == "auto" else ui, "zsms run", "drain and leave", total=total)
+    page = RunPage(dashboard)
+
+    def show(view: View, first: View | None) -> None:
+        watch.show(view, first)
+        page.look_at(mesh)
+
     mesh = watch.control = Mesh(
         settings,
-        progress=watch.show,
+        progress=show,
         detail_s=watch.detail_s,
         verbose=verbose,
         thresholds=threshold,
         abort_on_fail=abort_on_fail,
         metrics=metrics,
     )
-    with outputs.Outputs(json=json, html=html, csv=csv) as output, watch:
+    with outputs.Outputs(json=json, html=html, csv=csv) as output, page, watch:
         if mesh.metrics is not None:
             logging.getLogger("zsms.mesh").info("metrics at %s", mesh.metrics)
         common.stop_on_signals(mesh)

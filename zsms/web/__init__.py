@@ -3,3 +3,6 @@
 static/ holds uPlot 1.6.32 (MIT, https://github.com/leeoniya/uPlot) as its authors published it, so that every page
 works without a network.
 """
+
+DEFAULT_BIND = "127.0.0.1:5580"
+"""Where the dashboard is, unless told otherwise."""

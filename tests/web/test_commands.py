@@ -1,0 +1,100 @@
+"""`zsms dashboard` and `zsms run --dashboard` as one types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from zsms.cli.dashboard import TOKEN
+
+SECRET = "a-token_of-22-letters0"
+
+
+@contextmanager
+def zsms(*words: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A command that serves a page, and the page's address."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "zsms", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+    )
+    assert process.stderr is not None
+    try:
+        line = process.stderr.readline()
+        assert line.startswith("dashboard: http://"), line + process.stderr.read()
+        yield process, line.removeprefix("dashboard: ").strip()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def refused(*words: str, **environment: str) -> str:
+    """What a command says that can't begin."""
+    done = subprocess.run(
+        [sys.executable, "-m", "zsms", *words],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+    return done.stderr
+
+
+def test_the_page_of_a_run_ends_with_the_run_s_own_figures(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    run = ("run", "--quiet", "--dashboard", "127.0.0.1:0", "--json", str(report), "--seed", "5")
+    load = ("--messages", "4000", "--concurrency", "500", "--mean", "0.5", "--failure-rate", "0.1")
+    with zsms(*run, *load) as (process, url):
+        with urllib.request.urlopen(f"{url}api/v1/stream", timeout=20) as stream:
+            pictures = [json.loads(line[6:]) for line in stream if line.startswith(b"data: ")]
+        assert process.wait(20) == 0
+    assert len(pictures) > 3 and not pictures[0]["ended"]
+    last, told = pictures[-1], json.loads(report.read_text())
+    assert last["ended"] and last["figures"]["balanced"]
+    for name in ("produced", "sent", "failed", "dead", "retried", "redelivered", "duplicates"):
+        assert last["figures"][name] == told["messages"][name], name
+    assert last["figures"]["expected"] == last["figures"]["settled"] == 4_000
+    assert last["reach"]["share_after"]["600"] == last["reach"]["share"] == told["messages"]["sent"] / 4_000
+    for name, seconds in last["send_time_s"]["whole"].items():
+        assert seconds == pytest.approx(told["send_time_s"][name])
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_a_dashboard_leaves_when_it_is_told_to_though_someone_looks(number: signal.Signals, code: int) -> None:
+    with zsms("dashboard", "--bind", "127.0.0.1:0", "--stats", "127.0.0.1:1") as (process, url):
+        with urllib.request.urlopen(f"{url}api/v1/stream", timeout=20) as stream:
+            assert stream.readline() == b"retry: 1000\n"
+            process.send_signal(number)
+            stream.read()
+        assert process.wait(10) == code
+        assert process.stderr is not None and process.stderr.read() == ""
+
+
+def test_the_token_comes_from_a_file_or_from_the_environment(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text(f"{SECRET}\n")
+    common = ("dashboard", "--bind", "127.0.0.1:0", "--stats", "127.0.0.1:1")
+    with zsms(*common, "--token-file", str(token)) as (_, url):
+        assert url.endswith(f"/?token={SECRET}")
+    with zsms(*common, **{TOKEN: SECRET}) as (_, url):
+        assert url.endswith(f"/?token={SECRET}")
+    token.write_text("short")
+    assert "at least 16 letters" in refused(*common, "--token-file", str(token))
+    assert "No such file" in refused(*common, "--token-file", str(tmp_path / "none"))
+
+
+def test_an_address_that_can_not_be_had_is_told_before_the_run() -> None:
+    assert "can't listen on 192.0.2.1:80" in refused("run", "--dashboard", "192.0.2.1:80", "--messages", "1")
