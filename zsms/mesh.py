@@ -354,6 +354,7 @@ class Mesh:
         """Where Prometheus is to look."""
         return None if self._metrics is None else f"http://{self._metrics}/metrics"
 
+    @property
     def answer(self) -> dict[str, Any]:
         """The collector's last answer."""
         return self._answer
