@@ -334,7 +334,7 @@ class Network:
             self.connect_soon(peer, away)
 
     def _deliver_late(self, wire: Wire, frames: list[Parts]) -> None:
-        at = self._world.now + self._world.rng.random() * 0.5
+        at = self._world.now + self._world.rng.random() * self._world.rng.choice((0.1, 2.0))
         for parts in frames:
             self._world.at(at, self._read_late, wire, parts)
 

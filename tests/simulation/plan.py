@@ -17,6 +17,7 @@ KINDS = (
     "pause sender",
     "pause producer",
     "pause broker",
+    "pause everyone",
     "kill sender",
     "stop sender",
     "kill producer",
@@ -25,8 +26,14 @@ KINDS = (
     "kill broker",
     "stop broker",
 )
-UNNOTICED = ("pause producer", "kill producer", "stop producer", "rival producer")
+LONG_S = 1_000.0
+"""Of a lease or a liveness time: it never ends."""
+_UNNOTICED = {"pause producer", "kill producer", "stop producer", "rival producer"}
 """Of these kinds senders notice nothing."""
+_OUTLASTED = {"pause broker", "pause everyone"}
+"""Through these no message comes back when the lease is long."""
+_ENDURED = {"cut", "stall", "pause sender"}
+"""Nor through these, when nobody is given up for silence either."""
 ROOMY = 1_000
 """Frames that a wire takes when nobody should notice that it has an end."""
 BEGIN_S = 4.0
@@ -68,7 +75,7 @@ class Plan:
     fails: float
     """Share of the sends that fail."""
     hangs: float
-    """Share of the sends that take longer than the lease."""
+    """Share of the sends that never end."""
     mean: float
     """Of a send."""
     trouble: float
@@ -79,14 +86,14 @@ class Plan:
     """What goes wrong when."""
 
     @property
-    def roomy(self) -> bool:
-        """Whether no pipe is ever full."""
-        return self.pipe >= ROOMY
-
-    @property
-    def undisturbed(self) -> bool:
-        """Whether nothing happens to the senders' side: all that they get comes at the first attempt."""
-        return not self.repeats and not self.hangs and all(kind in UNNOTICED for _, kind in self.faults)
+    def gentle(self) -> bool:
+        """Whether no message has a reason to come back to the broker: what is done twice is done wrong."""
+        quiet = set(_UNNOTICED)
+        if self.limits.lease == LONG_S:
+            quiet |= _OUTLASTED
+            if self.limits.liveness == LONG_S:
+                quiet |= _ENDURED
+        return not self.repeats and not self.hangs and quiet.issuperset(kind for _, kind in self.faults)
 
     @classmethod
     def draw(cls, seed: int) -> Plan:
@@ -95,9 +102,18 @@ class Plan:
         def seldom(value: float) -> float:
             return value if rng.random() < 0.3 else 0.0
 
+        mood = rng.choice(("strict", "strict", "strict", "outlasting", "patient"))
+        patient = mood == "patient"
+        lease = rng.choice((4.0, LONG_S)) if mood == "strict" else LONG_S
         share = rng.choice((0.05, 0.2, 0.4))
         kinds = [kind for kind in KINDS if rng.random() < share]
-        faults = [(rng.random() * BEGIN_S, kind) for kind in kinds for _ in range(rng.randint(1, 3))]
+        if patient:
+            kinds = [kind for kind in kinds if kind in _UNNOTICED | _OUTLASTED | _ENDURED] + ["cut"]
+        elif mood == "outlasting":
+            kinds = [kind for kind in kinds if kind in _UNNOTICED] + sorted(_OUTLASTED)
+        faults = [
+            (rng.random() * BEGIN_S, kind) for kind in kinds for _ in range(rng.randint(1, 6 if kind == "cut" else 3))
+        ]
         return cls(
             seed=seed,
             limits=BrokerLimits(
@@ -106,22 +122,22 @@ class Plan:
                 max_deliveries=rng.choice((2, 20)),
                 retry_base=0.3,
                 retry_cap=2.0,
-                lease=4.0,
-                liveness=2.0,
+                lease=lease,
+                liveness=LONG_S if patient else 2.0,
             ),
             senders=tuple(Size(rng.randint(1, 4), rng.randint(0, 3)) for _ in range(rng.randint(1, 3))),
             producers=tuple(rng.randint(1, 24) for _ in range(rng.randint(1, 2))),
-            rate=rng.choice((None, 6.0, 20.0)),
+            rate=rng.choice((None, 6.0, 12.0, 20.0)),
             batch=rng.randint(1, 8),
             window=rng.randint(1, 40),
-            resend_after=rng.choice((0.5, 2.0)),
+            resend_after=30.0 if patient else rng.choice((0.5, 2.0)),
             latency=rng.choice((0.0, 0.02, 0.2)),
             reaction=rng.choice((0.0, 0.01)),
             notices=rng.choice((0.0, 1.0)),
             pipe=rng.choice((2, 4, ROOMY)),
             repeats=seldom(0.1),
             fails=seldom(0.3),
-            hangs=seldom(0.05),
+            hangs=0.0 if lease == LONG_S else seldom(0.05),
             mean=0.4,
             trouble=2.0,
             clocks=rng.random() < 0.3,

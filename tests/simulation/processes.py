@@ -137,7 +137,7 @@ class Process:
     def pause(self, seconds: float) -> None:
         """SIGSTOP, and SIGCONT that many seconds later."""
         self.world.say(f"stopped for {seconds:.2f} s", self.name)
-        self.stopped_until = self.world.now + seconds
+        self.stopped_until = max(self.stopped_until, self.world.now + seconds)
 
     def ask_to_stop(self) -> None:
         """SIGTERM."""

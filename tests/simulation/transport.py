@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from heapq import heappop, heappush
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,8 @@ class DrawnTransport:
         self.concurrency = slots
         self.times = SendTimes.empty()
         self._world = world
+        self._hanging = 0
+        """Never all slots, or the rest would have to wait for ever."""
         self._heap: list[tuple[float, int, tuple[int, int], bool]] = []
 
     @property
@@ -40,8 +43,9 @@ class DrawnTransport:
         start = waiting.batch.start
         for handle, seq in zip(waiting.handles.tolist(), waiting.batch.seqs.tolist(), strict=True):
             takes = rng.random() * 2 * plan.mean
-            if plan.hangs and rng.random() < plan.hangs:
-                takes += 2 * plan.limits.lease
+            if plan.hangs and rng.random() < plan.hangs and self._hanging < self.concurrency - 1:
+                self._hanging += 1
+                takes = inf
             heappush(self._heap, (now + takes, handle, (start, seq), rng.random() < plan.fails))
 
     def finished(self, now: float) -> Finished | None:
@@ -56,4 +60,4 @@ class DrawnTransport:
         return Finished(np.array(sent, dtype=np.uint64), np.array(failed, dtype=np.uint64))
 
     def next_time(self) -> float | None:
-        return self._heap[0][0] if self._heap else None
+        return self._heap[0][0] if self._heap and self._heap[0][0] < inf else None

@@ -26,7 +26,7 @@ from zsms.errors import WireError
 from zsms.protocol import decode
 from zsms.roles import base
 
-PATIENCE_S = 120.0
+PATIENCE_S = 400.0
 """Everything is done this long after the last fault, or never."""
 
 
@@ -159,6 +159,12 @@ class World:
     def _cause(self, kind: str) -> None:
         what, _, whom = kind.partition(" ")
         rng = self.rng
+        if kind == "pause everyone":
+            seconds = rng.random() * 4 * self.plan.trouble
+            for process in self.processes:
+                if process.alive:
+                    process.pause(seconds)
+            return
         if what in ("cut", "stall"):
             peers = self.network.connected()
             if peers:
