@@ -35,6 +35,8 @@ class Books:
         """How often a message came into a slot."""
         self.cores: list[BrokerCore] = []
         """Of every broker that there was."""
+        self._begun: Counter[tuple[Message, int, int]] = Counter()
+        """Attempt and delivery of each message: one broker lets it begin once."""
         self.sent: set[Message] = set()
         self.failed: set[Message] = set()
         self.batches: set[tuple[int, int]] = set()
@@ -85,6 +87,10 @@ class Books:
         limits = self._world.plan.limits
         assert waiting.attempt <= limits.max_attempts and waiting.delivery <= limits.max_deliveries, "once too often"
         self.starts += len(batch)
+        for message in messages_of(batch):
+            once = (message, waiting.attempt, waiting.delivery)
+            self._begun[once] += 1
+            assert self._begun[once] <= len(self.cores), f"{message} was sent twice as the same attempt and delivery"
 
     def finished(self, message: Message, fails: bool) -> None:
         (self.failed if fails else self.sent).add(message)

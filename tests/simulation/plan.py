@@ -75,7 +75,7 @@ class Plan:
     fails: float
     """Share of the sends that fail."""
     hangs: float
-    """Share of the sends that never end."""
+    """Share of the sends that end long after the lease, or never."""
     mean: float
     """Of a send."""
     trouble: float

@@ -45,7 +45,7 @@ class DrawnTransport:
             takes = rng.random() * 2 * plan.mean
             if plan.hangs and rng.random() < plan.hangs and self._hanging < self.concurrency - 1:
                 self._hanging += 1
-                takes = inf
+                takes = inf if rng.random() < 0.5 else 2 * plan.limits.lease
             heappush(self._heap, (now + takes, handle, (start, seq), rng.random() < plan.fails))
 
     def finished(self, now: float) -> Finished | None:
