@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from zsms.core.broker import BrokerCore
 from zsms.core.session import Lot
-from zsms.message import MessageId
+from zsms.message import Batch, MessageId
 
 
 @dataclass
@@ -21,21 +22,36 @@ class Fate:
     delivery: int = 1
 
 
-def places(core: BrokerCore) -> Iterator[tuple[MessageId, Fate]]:
-    """Every message that the broker holds."""
+class Held(NamedTuple):
+    """Messages that are in one place and share their history."""
 
-    def of(lot: Lot) -> Iterator[tuple[MessageId, Fate]]:
-        for message in lot.batch.messages():
-            yield message.id, Fate("queued", lot.attempt, lot.delivery)
+    batch: Batch
+    attempt: int
+    delivery: int
+    places: list[str] | list[tuple[int, int]]
+    """One of each message."""
+
+
+def held(core: BrokerCore) -> Iterator[Held]:
+    """All that the broker holds."""
+
+    def queued(lot: Lot) -> Held:
+        return Held(lot.batch, lot.attempt, lot.delivery, ["queued"] * lot.size)
 
     for index, lot in enumerate(core.queue._lots):
-        yield from of(lot.part(core.queue._begin, lot.size) if index == 0 else lot)
+        yield queued(lot.part(core.queue._begin, lot.size) if index == 0 else lot)
     for _, _, lot in core.retries._heap:
-        yield from of(lot)
+        yield queued(lot)
     for session in core.sessions.values():
         for piece in session.pieces():
             begin = session._head + piece.base - session._low
             positions = np.flatnonzero(session._open[begin : begin + piece.end - piece.base])
-            messages = piece.lot.batch.take(positions).messages()
-            for number, message in zip((piece.base + positions).tolist(), messages, strict=True):
-                yield message.id, Fate((session.token, number), piece.lot.attempt, piece.lot.delivery)
+            numbers = [(session.token, number) for number in (piece.base + positions).tolist()]
+            yield Held(piece.lot.batch.take(positions), piece.lot.attempt, piece.lot.delivery, numbers)
+
+
+def places(core: BrokerCore) -> Iterator[tuple[MessageId, Fate]]:
+    """Every message that the broker holds."""
+    for batch, attempt, delivery, each in held(core):
+        for message, place in zip(batch.messages(), each, strict=True):
+            yield message.id, Fate(place, attempt, delivery)

@@ -92,7 +92,9 @@ class Link:
         if not self.joined:
             if now >= self._next_join:
                 self._next_join = now + RETRY_S
-                self.say(self._make_join(now))
+                # A join that is made counts, so it has to be said: with a full pipe there is none.
+                if self.socket.poll(0, zmq.POLLOUT):
+                    self.say(self._make_join(now))
         elif now >= self._next_ping:
             self._next_ping = now + self.interval
             self.say(Ping(subject, now))

@@ -116,6 +116,8 @@ class Producer(Role):
             if self.window.overdue(now, self._broker_full):
                 self.window.rewind(now)
             self._push_frames()
+        else:
+            self._watch_push(False)  # room in the pipe is no reason to wake up before we may push
         self._link.tick(now, self._start_id)
         self._feed.tick(now)
         return not self._done(now)

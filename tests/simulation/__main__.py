@@ -1,0 +1,68 @@
+"""Run many seeded schedules; print seed and trace of those that fail. The same seed always gives the same schedule.
+
+python -m tests.simulation --seeds 100000            those of seeds 0 to 99999
+python -m tests.simulation --first 500 --seeds 500   those of seeds 500 to 999
+python -m tests.simulation --seed 7                  one, with its whole trace
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import traceback
+
+from tests.simulation.plan import Plan
+from tests.simulation.world import World
+
+_TAIL = 60
+_ENOUGH = 5
+"""Failures, after which it stops."""
+
+
+def failure(seed: int, trace: list[str] | None = None) -> str | None:
+    """What went wrong in the schedule of that seed, or None."""
+    try:
+        World(Plan.draw(seed), trace).run()
+    except Exception:
+        return traceback.format_exc()
+    return None
+
+
+def explanation(seed: int) -> str:
+    """The seed, the end of the trace and the error of a schedule that fails."""
+    trace: list[str] = []
+    error = failure(seed, trace)
+    lines = [*trace[:1], "...", *trace[-_TAIL:], f"{error}"]
+    return "\n".join([*lines, f"seed {seed} fails; all of it: python -m tests.simulation --seed {seed}"])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.simulation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, default=1_000, help="how many schedules (default: 1000)")
+    parser.add_argument("--first", type=int, default=0, help="the first seed (default: 0)")
+    parser.add_argument("--seed", type=int, help="only this one")
+    options = parser.parse_args()
+    if options.seed is not None:
+        trace: list[str] = []
+        error = failure(options.seed, trace)
+        print("\n".join(trace), error or "all is well", sep="\n")
+        return int(error is not None)
+    began = time.perf_counter()
+    done = failed = 0
+    for seed in range(options.first, options.first + options.seeds):
+        done += 1
+        if failure(seed) is not None:
+            failed += 1
+            print(explanation(seed), flush=True)
+        if failed == _ENOUGH:
+            break
+    took = time.perf_counter() - began
+    print(f"{done} schedules in {took:.1f} s ({60 * done / took:.0f} a minute), {failed} failed", file=sys.stderr)
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

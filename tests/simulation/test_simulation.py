@@ -1,0 +1,143 @@
+"""Schedules of a fixed range of seeds, what calmer ones must look like, and whether the simulation is what it says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import asdict, replace
+from typing import Any
+
+import pytest
+
+from tests.simulation.__main__ import explanation, failure
+from tests.simulation.plan import LONG_S, ROOMY, Plan
+from tests.simulation.world import World
+from zsms.core.broker import BrokerCore
+from zsms.core.ledger import Counters
+
+CUTS = tuple((0.2 * moment, kind) for moment in range(20) for kind in ("cut", "stall"))
+
+
+def calm(seed: int, *, liveness: float = 2.0, attempts: int = 1, **changes: Any) -> Plan:
+    """The mesh of that seed, and nothing that goes wrong but `changes`."""
+    plan = Plan.draw(seed)
+    limits = replace(plan.limits, lease=LONG_S, max_messages=1_000, liveness=liveness, max_attempts=attempts)
+    calm = replace(plan, limits=limits, faults=(), repeats=0.0, fails=0.0, hangs=0.0, pipe=ROOMY, resend_after=30.0)
+    return replace(calm, **changes)
+
+
+@pytest.mark.parametrize("first", range(0, 500, 50))
+def test_whatever_happens_every_message_is_settled_once(first):
+    failing = [seed for seed in range(first, first + 50) if failure(seed) is not None]
+    if failing:
+        pytest.fail(f"seeds {failing} fail\n{explanation(failing[0])}", pytrace=False)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_when_nothing_goes_wrong_nothing_is_done_twice(seed):
+    world = World(calm(seed)).run()
+    assert world.broker.role.core.counters == Counters()
+    assert world.books.starts == len(world.books.accepted) == sum(world.plan.producers)
+    assert not sum(sender.role.core.refused_grants for sender in world.senders)
+    assert not sum(producer.role.window.resent for producer in world.producers)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_connection_that_breaks_costs_time_and_nothing_else(seed):
+    world = World(calm(seed, faults=CUTS, pipe=4, liveness=30.0)).run()
+    counters = world.broker.role.core.counters
+    assert world.books.starts == sum(world.plan.producers)  # nothing was sent twice
+    assert counters == Counters(
+        repeated_batches=counters.repeated_batches,
+        skipped_batches=counters.skipped_batches,
+        strange_batches=counters.strange_batches,
+    )
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_failures_are_retried_by_the_book(seed):
+    world = World(calm(seed, attempts=3, fails=0.4)).run()
+    core = world.broker.role.core
+    assert world.books.starts == sum(world.plan.producers) + core.counters.retried
+    assert not core.totals()["failed"]
+    assert core.totals()["sent"] == len(world.books.sent)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_frames_that_come_twice_do_no_harm(seed):
+    world = World(calm(seed, liveness=30.0, repeats=0.2, faults=((0.5, "cut"), (1.5, "cut")))).run()
+    assert world.books.starts == sum(world.plan.producers)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_machine_that_stands_still_makes_nobody_look_dead(seed):
+    pauses = tuple((0.5 + moment, kind) for moment in range(3) for kind in ("pause everyone", "pause broker"))
+    assert calm(seed, faults=pauses).gentle  # so that whatever comes back is a failure
+    World(calm(seed, faults=pauses)).run()
+
+
+def test_the_mesh_is_as_bad_as_it_says():
+    counted: Counter[str] = Counter()
+    plans = [Plan.draw(seed) for seed in range(40)]
+    plans += [calm(seed, liveness=1.0, fails=0.2, latency=0.2, rate=20.0, faults=CUTS) for seed in range(10)]
+    for plan in plans:
+        world = World(plan).run()
+        for core in world.books.cores:
+            counted.update({**asdict(core.counters), "dead": core.totals()["dead"]})
+            counted["fenced"] += len(core.closed_accounts)
+        counted["refused grants"] += sum(sender.role.core.refused_grants for sender in world.senders)
+        counted["resent batches"] += sum(producer.role.window.resent for producer in world.producers)
+        counted["more brokers"] += len(world.books.cores) - 1
+    never = [name for name, count in counted.items() if not count]
+    assert not never
+
+
+# -- what it has found --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_producer_that_has_to_join_again_does_not_spin_while_its_pipe_has_room(seed):
+    World(calm(seed, pipe=2, batch=1, rate=None, producers=(40,), window=40, faults=((0.3, "kill broker"),))).run()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_sender_whose_join_does_not_fit_into_the_pipe_is_not_stuck(seed):
+    World(calm(seed, pipe=2, latency=0.2, faults=((0.0, "kill broker"),))).run()
+
+
+# -- the simulation itself ----------------------------------------------------------------------------------------
+
+
+def test_a_seed_replays_exactly():
+    for seed in range(8):
+        traces: list[list[str]] = [[], []]
+        worlds = [World(Plan.draw(seed), trace).run() for trace in traces]
+        assert traces[0] == traces[1]
+        silent = World(Plan.draw(seed)).run()
+        assert {(world.events, world.now, world.books.starts) for world in [*worlds, silent]} == {
+            (silent.events, silent.now, silent.books.starts)
+        }
+
+
+def test_a_seed_replays_exactly_in_another_process():
+    def replay(hash_seed: str) -> str:
+        command = [sys.executable, "-m", "tests.simulation", "--seed", "3"]
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+    first = replay("1")
+    assert first.count("\n") > 50 and first.endswith("all is well\n")
+    assert replay("2") == first
+
+
+def test_a_broken_core_is_found_and_its_seed_replays(monkeypatch):
+    def forget(self: BrokerCore, granted: Any) -> None:
+        """In place of undoing a grant that the wire did not take."""
+
+    monkeypatch.setattr(BrokerCore, "_undo", forget)
+    failing = next(seed for seed in range(200) if failure(seed) is not None)
+    text = explanation(failing)
+    assert f"--seed {failing}" in text and "AssertionError" in text
+    assert explanation(failing) == text

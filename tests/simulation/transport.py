@@ -1,0 +1,63 @@
+"""A sender's slots for a simulation: a heap of sends, and a book of what really happened to each message."""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zsms.core.sender import Waiting
+from zsms.core.slots import Finished, SendTimes
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+class DrawnTransport:
+    """:class:`zsms.transports.Transport` that tells the books what it sends."""
+
+    def __init__(self, world: World, slots: int) -> None:
+        self.concurrency = slots
+        self.times = SendTimes.empty()
+        self._world = world
+        self._hanging = 0
+        """Never all slots, or the rest would have to wait for ever."""
+        self._heap: list[tuple[float, int, tuple[int, int], bool]] = []
+
+    @property
+    def busy(self) -> int:
+        return len(self._heap)
+
+    def open(self, wake: Any) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+    def start(self, waiting: Waiting, now: float) -> None:
+        world, plan, rng = self._world, self._world.plan, self._world.rng
+        assert len(self._heap) + len(waiting.batch) <= self.concurrency, "more messages than free slots"
+        world.books.started(waiting)
+        start = waiting.batch.start
+        for handle, seq in zip(waiting.handles.tolist(), waiting.batch.seqs.tolist(), strict=True):
+            takes = rng.random() * 2 * plan.mean
+            if plan.hangs and rng.random() < plan.hangs and self._hanging < self.concurrency - 1:
+                self._hanging += 1
+                takes = inf if rng.random() < 0.5 else 2 * plan.limits.lease
+            heappush(self._heap, (now + takes, handle, (start, seq), rng.random() < plan.fails))
+
+    def finished(self, now: float) -> Finished | None:
+        if not self._heap or self._heap[0][0] > now:
+            return None
+        sent: list[int] = []
+        failed: list[int] = []
+        while self._heap and self._heap[0][0] <= now:
+            _, handle, message, fails = heappop(self._heap)
+            self._world.books.finished(message, fails)
+            (failed if fails else sent).append(handle)
+        return Finished(np.array(sent, dtype=np.uint64), np.array(failed, dtype=np.uint64))
+
+    def next_time(self) -> float | None:
+        return self._heap[0][0] if self._heap and self._heap[0][0] < inf else None
