@@ -289,7 +289,7 @@ LAYERS = (
     ("zsms.message",),
     ("zsms.core",),
     ("zsms.source", "zsms.files", "zsms.protocol"),
-    ("zsms.sockets", "zsms.machine", "zsms.thresholds", "zsms.logs"),
+    ("zsms.keys", "zsms.gate", "zsms.sockets", "zsms.machine", "zsms.thresholds", "zsms.logs"),
     ("zsms.report", "zsms.comparison", "zsms.tables", "zsms.metrics"),
     ("zsms.transports",),
     ("zsms.roles",),

@@ -25,16 +25,18 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import IO, Any
 
 import psutil
 
-from zsms import logs
+from zsms import keys, logs
 from zsms.core.broker import BrokerLimits
 from zsms.core.delay import DelayModel
 from zsms.core.series import Series
 from zsms.core.view import View
 from zsms.errors import UsageError, ZsmsError
+from zsms.keys import Keys
 from zsms.report import ProcessRow, Report, histogram_of, make_report
 from zsms.roles.monitor import Asker
 from zsms.sockets import Endpoint, Sockets
@@ -102,6 +104,8 @@ class MeshConfig:
     transport: str | None = None
     """MODULE:FUNCTION, an ``async def send(message)`` for the senders to call."""
     drain_timeout: float = 30.0
+    secure: bool = False
+    """With keys for every role, made for this run and thrown away at its end."""
 
     def check(self) -> None:
         """Raises UsageError for what can't be, before any process is started."""
@@ -285,7 +289,7 @@ class Mesh:
         self._directory = tempfile.mkdtemp(prefix="zsms-")
         self._started = datetime.now(UTC).isoformat(timespec="seconds")
         self._started_at = time.monotonic()
-        sockets = Sockets()
+        sockets = Sockets(keys=self._make_keys() if self.config.secure else None)
         try:
             self._endpoint = Endpoint("ipc", f"{self._directory}/stats")
             self._asker = Asker(sockets, self._endpoint)
@@ -343,6 +347,13 @@ class Mesh:
     def _asked_to_end(self) -> int:
         """How often somebody, or a threshold, has asked for it."""
         return self._stops + self._aborted
+
+    def _make_keys(self) -> Keys:
+        """A key for each role in the private directory; this process watches with the monitor's."""
+        directory = Path(self._directory, "keys")
+        for role in ("broker", "stats", "producer", "sender", "monitor"):
+            keys.make(directory, role, [role])
+        return Keys.load(directory, "monitor")
 
     @property
     def stats(self) -> str:
@@ -419,6 +430,8 @@ class Mesh:
     def _start(self, role: str, name: str, options: list[Any]) -> None:
         command = [sys.executable, "-m", "zsms", role, "--name", name, "--exit-with-parent", "--log-format", "json"]
         command += ["--quiet"] if not self._verbose else ["-v"] * (self._verbose - 1)
+        if self.config.secure:
+            command += ["--keys", f"{self._directory}/keys"]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("ZSMS_")}
         environment.setdefault("OPENBLAS_NUM_THREADS", "1")  # no role multiplies matrices; starting threads takes time
         popen = subprocess.Popen(

@@ -10,11 +10,14 @@ ZeroMQ's defaults lose messages in silence and hang at the end, so each of these
     HANDSHAKE_IVL  a connection that never speaks is closed
     RECONNECT_IVL_MAX  back-off, so that a thousand senders do not hammer a broker that restarts
     REQ_RELAXED, REQ_CORRELATE  a lost answer does not lock the asker
+    CURVE_*, ZAP_DOMAIN  with keys, both sides prove who they are, and :mod:`zsms.gate` says who gets in
 """
 
 from __future__ import annotations
 
 import errno
+import ipaddress
+import itertools
 import socket
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +25,8 @@ from typing import Any
 import zmq
 
 from zsms.errors import UsageError, ZsmsError
+from zsms.gate import DOMAINS, EVENTS, Gate, Handshakes
+from zsms.keys import Keys
 from zsms.protocol import MAX_FRAME_BYTES
 
 BROKER_PORT = 5555
@@ -32,6 +37,10 @@ DEFAULT_BROKER = f"tcp://127.0.0.1:{BROKER_PORT}"
 DEFAULT_STATS = f"tcp://127.0.0.1:{STATS_PORT}"
 
 _BIND_TRIES = 64
+_MONITORS = itertools.count(1)
+_COUNTERPART = {zmq.PULL: zmq.PUSH, zmq.ROUTER: zmq.DEALER, zmq.SUB: zmq.PUB, zmq.REP: zmq.REQ}
+_SERVER_OF = {zmq.PUSH: "broker", zmq.DEALER: "broker", zmq.PUB: "stats", zmq.REQ: "stats"}
+"""Whose key the other side of a connecting socket has to have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +103,19 @@ class Endpoint:
         return f"tcp://{f'[{self.host}]' if ':' in self.host else self.host}:{port}"
 
     @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach it. Raises UsageError when nobody knows the host."""
+        if self.scheme != "tcp":
+            return True
+        if self.host == "*":
+            return False
+        try:
+            found = socket.getaddrinfo(self.host, None, type=socket.SOCK_STREAM)
+        except (socket.gaierror, UnicodeError) as error:
+            raise _unknown(self.host, error) from None
+        return all(ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)
+
+    @property
     def needs_ipv6(self) -> bool:
         """Whether the host is reached over IPv6 only. Raises UsageError when nobody knows the host."""
         if self.scheme != "tcp" or self.host == "*":
@@ -103,20 +125,26 @@ class Endpoint:
         try:
             found = socket.getaddrinfo(self.host, None, type=socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError) as error:
-            raise UsageError(
-                f"host {self.host!r} can't be resolved ({error}): check the name, or give an address"
-            ) from None
+            raise _unknown(self.host, error) from None
         return all(family != socket.AF_INET for family, *_ in found)
+
+
+def _unknown(host: str, error: Exception) -> UsageError:
+    return UsageError(f"host {host!r} can't be resolved ({error}): check the name, or give an address")
 
 
 class Sockets:
     """Makes the sockets of one role, and closes them."""
 
-    def __init__(self, context: zmq.Context[Any] | None = None, io_threads: int = 1) -> None:
-        """With a context of the caller's, only the sockets are closed at the end."""
+    def __init__(self, context: zmq.Context[Any] | None = None, io_threads: int = 1, keys: Keys | None = None) -> None:
+        """With a context of the caller's, only the sockets are closed at the end. With `keys`, all of them use them."""
+        self.keys = keys
+        self.gate: Gate | None = None
+        """Who lets others in, once a pair is bound with keys."""
         self._own_context = context is None
         self.context = zmq.Context(io_threads) if context is None else context
         self._open: list[zmq.Socket[bytes]] = []
+        self._monitors: dict[zmq.Socket[bytes], zmq.Socket[bytes]] = {}
 
     def make(self, kind: int, *, hwm: int = 1_000, ipv6: bool = False) -> zmq.Socket[bytes]:
         """A socket of this kind with the options above; `hwm` frames each way for each peer."""
@@ -144,23 +172,96 @@ class Sockets:
     def connect(self, kind: int, endpoint: Endpoint, which: str, *, hwm: int = 1_000) -> zmq.Socket[bytes]:
         """A socket connected to the `which` ("first" or "second") socket of `endpoint`."""
         made = self.make(kind, hwm=hwm, ipv6=endpoint.needs_ipv6)
+        if self.keys is not None:
+            own = self.keys.own
+            made.curve_serverkey = self.keys.server(_SERVER_OF[zmq.SocketType(kind)])
+            made.curve_publickey, made.curve_secretkey = own.public, own.secret
         try:
             made.connect(getattr(endpoint, which))
         except zmq.ZMQError as error:
             raise UsageError(f"can't connect to {endpoint}: {error}") from None
         return made
 
+    def handshakes(self, socket: zmq.Socket[bytes]) -> Handshakes:
+        """Tells why a socket that was just connected does not get through."""
+        return Handshakes(self._monitor(socket), self.keys)
+
+    def _monitor(self, socket: zmq.Socket[bytes]) -> zmq.Socket[bytes]:
+        address = f"inproc://zsms-monitor-{next(_MONITORS)}"
+        socket.monitor(address, EVENTS)
+        monitor: zmq.Socket[bytes] = self.context.socket(zmq.PAIR)
+        monitor.linger = 0
+        monitor.rcvhwm = (
+            0  # at a mark libzmq's own thread would wait for us; what it reports is small, and read each turn
+        )
+        monitor.connect(address)
+        self._monitors[socket] = monitor
+        return monitor
+
     def bind_pair(
-        self, kinds: tuple[int, int], endpoint: Endpoint, option: str, *, hwm: tuple[int, int]
+        self,
+        kinds: tuple[int, int],
+        endpoint: Endpoint,
+        option: str,
+        *,
+        hwm: tuple[int, int],
+        insecure: bool = False,
     ) -> tuple[zmq.Socket[bytes], zmq.Socket[bytes], Endpoint]:
         """Two sockets bound beside each other, and where: port 0 takes any two free neighbours.
 
-        Raises UsageError that names `option` when the address can't be had.
+        With keys, the gate is up before anything is bound, and is seen to refuse strangers after. Without them, an
+        address that other machines can reach is refused unless `insecure` says that this is meant.
+
+        Raises UsageError that names `option` when the address can't be had, ZsmsError when a stranger gets in.
         """
+        if self.keys is None and not insecure and not endpoint.is_local:
+            raise UsageError(
+                f"{option} {endpoint}: others could reach it, and anybody may take and make messages where there are "
+                f"no keys: give --keys (`zsms keys new` makes them), or --insecure if you trust that whole network"
+            )
+        if self.keys is None:
+            return self._bind_pair(kinds, endpoint, option, hwm)
+        if not self._own_context:
+            raise UsageError(
+                "with keys, whoever listens needs a ZeroMQ context of its own, because there is one authenticator for "
+                "all of a context's sockets: leave out `context`"
+            )
+        self.gate = Gate(self.make(zmq.REP), self.keys)
+        first, second, bound = self._bind_pair(kinds, endpoint, option, hwm)
+        self.gate.watch(self._monitor(first))
+        self.gate.watch(self._monitor(second))
+        self._prove(self.gate, self.keys, kinds, bound)
+        return first, second, bound
+
+    def _prove(self, gate: Gate, keys: Keys, kinds: tuple[int, int], bound: Endpoint) -> None:
+        """Be a stranger to each of the two sockets, once with a fresh key and once with none."""
+        reached = replace(
+            bound, host={"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(bound.host, bound.host)
+        )
+        strangers = Sockets()
+        try:
+            monitors = []
+            for kind, which in zip(kinds, (reached.first, reached.second), strict=True):
+                for what in ("a fresh key", "a client without a key"):
+                    stranger = strangers.make(_COUNTERPART[zmq.SocketType(kind)], ipv6=reached.needs_ipv6)
+                    if what == "a fresh key":
+                        stranger.curve_serverkey = keys.own.public
+                        stranger.curve_publickey, stranger.curve_secretkey = zmq.curve_keypair()
+                    monitors.append((f"{what} on {which}", strangers._monitor(stranger)))
+                    stranger.connect(which)
+            gate.prove(monitors)
+        finally:
+            strangers.close_all()
+
+    def _bind_pair(
+        self, kinds: tuple[int, int], endpoint: Endpoint, option: str, hwm: tuple[int, int]
+    ) -> tuple[zmq.Socket[bytes], zmq.Socket[bytes], Endpoint]:
         ipv6 = endpoint.needs_ipv6
         for _ in range(_BIND_TRIES):
             first = self.make(kinds[0], hwm=hwm[0], ipv6=ipv6)
             second = self.make(kinds[1], hwm=hwm[1], ipv6=ipv6)
+            self._guard(kinds[0], first)
+            self._guard(kinds[1], second)
             try:
                 if endpoint.scheme == "tcp" and not endpoint.port:
                     first.bind(endpoint.first.removesuffix("0") + "*")
@@ -179,9 +280,19 @@ class Sockets:
                 raise UsageError(_why_not_bound(endpoint, option, error)) from None
         raise ZsmsError(f"no two free ports beside each other on {endpoint.host} in {_BIND_TRIES} tries")
 
+    def _guard(self, kind: int, socket: zmq.Socket[bytes]) -> None:
+        """Before it is bound: with keys, ask for them."""
+        if self.keys is not None:
+            socket.curve_server = True
+            socket.curve_secretkey = self.keys.own.secret
+            socket.zap_domain = DOMAINS[kind][0].encode()
+
     def close(self, *sockets: zmq.Socket[bytes]) -> None:
         """Close these sockets."""
         for each in sockets:
+            if each in self._monitors:
+                each.disable_monitor()
+                self._monitors.pop(each).close()
             each.close(linger=0)
             self._open.remove(each)
 

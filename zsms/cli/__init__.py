@@ -32,6 +32,9 @@ SECTIONS = {
         "monitor": "Say how a mesh stands, every interval.",
         "dashboard": "Show how a mesh stands on a web page, live.",
     },
+    "Prepare": {
+        "keys": "Make and list the keys with which processes prove who they are.",
+    },
     "Settings and help": {
         "config": "Show every effective setting, and where it comes from.",
         "completion": "Let bash, zsh or fish complete commands and options.",

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from zsms.cli.common import broker_limits, role_options, run_role, stats_option
+from zsms.cli.common import broker_limits, insecure_option, role_options, run_role, stats_option
 
 
 @click.command(
@@ -14,7 +14,7 @@ from zsms.cli.common import broker_limits, role_options, run_role, stats_option
     epilog="""\b
 Examples:
   zsms broker
-  zsms broker --bind tcp://0.0.0.0:5555 --stats stats.example.org
+  zsms broker --bind tcp://0.0.0.0:5555 --keys keys --stats stats.example.org
   zsms broker --max-attempts 3 --retry-base 1 --lease 120""",
 )
 @click.option(
@@ -24,17 +24,20 @@ Examples:
     show_default=True,
     help="Where to listen; PORT is for batches, PORT + 1 for the rest.",
 )
+@insecure_option
 @stats_option
 @broker_limits
 @click.option("--seed", type=click.IntRange(min=0), help="Makes the jitter of retries repeatable.")
 @role_options
 def command(
     bind: str,
+    insecure: bool,
     stats: str,
     seed: int | None,
     name: str | None,
     stats_interval: float,
     drain_timeout: float,
+    keys: str | None,
     config: str | None,
     quiet: bool,
     verbose: int,
@@ -54,6 +57,8 @@ def command(
             bind,
             limits=BrokerLimits(**limits),
             seed=seed,
+            insecure=insecure,
+            keys=keys,
             name=name,
             stats=stats,
             stats_interval=stats_interval,

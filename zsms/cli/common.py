@@ -86,6 +86,14 @@ metrics_option = click.option(
     metavar="ADDRESS",
     help="Serve the figures to Prometheus there: PORT (of 127.0.0.1) or HOST:PORT, such as 127.0.0.1:9464.",
 )
+keys_option = click.option(
+    "--keys",
+    metavar="PATH",
+    help="Encrypt, and prove who this is: a .key file, or a directory with one for this role (see `zsms keys`).",
+)
+insecure_option = click.option(
+    "--insecure", is_flag=True, help="Listen without keys where other hosts can reach it: anybody there may join in."
+)
 
 role_options = together(
     click.option("--name", help="Name in statistics, the same over restarts.  [default: role, host, pid]"),
@@ -97,6 +105,7 @@ role_options = together(
         show_default=True,
         help="Seconds that a first Ctrl-C or SIGTERM waits for work to end; a second one ends at once.",
     ),
+    keys_option,
     config_option,
     verbosity,
     click.option("--exit-with-parent", is_flag=True, hidden=True, help="End when standard input closes."),

@@ -29,6 +29,7 @@ Examples:
 @click.option("--once", is_flag=True, help="One line, then leave.")
 @click.option("--until-done", is_flag=True, help="Leave when every message is settled.")
 @common.ui_option
+@common.keys_option
 @common.config_option
 @common.verbosity
 def command(
@@ -38,6 +39,7 @@ def command(
     once: bool,
     until_done: bool,
     ui: str,
+    keys: str | None,
     config: str | None,
     quiet: bool,
     verbose: int,
@@ -64,7 +66,13 @@ def command(
                 watch.show(view, before)
 
             watch.control = Monitor(
-                stats, interval=interval, once=once, until_done=until_done, show=show, detailed=watch.detail_s < inf
+                stats,
+                interval=interval,
+                once=once,
+                until_done=until_done,
+                show=show,
+                detailed=watch.detail_s < inf,
+                keys=keys,
             )
             return watch.control
 

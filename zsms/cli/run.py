@@ -46,6 +46,7 @@ Examples:
     show_default=True,
     help="Seconds that a first Ctrl-C waits for work to end; a second one ends at once.",
 )
+@click.option("--secure", is_flag=True, help="Encrypt everything, with keys that are thrown away at the end.")
 @common.ui_option
 @common.config_option
 @common.verbosity

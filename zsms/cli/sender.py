@@ -47,6 +47,7 @@ def command(
     name: str | None,
     stats_interval: float,
     drain_timeout: float,
+    keys: str | None,
     config: str | None,
     quiet: bool,
     verbose: int,
@@ -76,6 +77,7 @@ def command(
             stats=stats,
             stats_interval=stats_interval,
             drain_timeout=drain_timeout,
+            keys=keys,
         )
 
     return common.run_role(make, quiet=quiet, verbose=verbose, exit_with_parent=exit_with_parent)

@@ -14,7 +14,7 @@ from zsms.cli import common
     epilog="""\b
 Examples:
   zsms stats
-  zsms stats --bind tcp://0.0.0.0:5557
+  zsms stats --bind tcp://0.0.0.0:5557 --keys keys
   zsms stats --metrics 127.0.0.1:9464            curl http://127.0.0.1:9464/metrics""",
 )
 @click.option(
@@ -24,6 +24,8 @@ Examples:
     show_default=True,
     help="Where to listen; PORT is for snapshots, PORT + 1 for questions.",
 )
+@common.insecure_option
+@common.keys_option
 @click.option("--name", help="Name in logs.  [default: role, host, pid]")
 @common.metrics_option
 @common.config_option
@@ -31,6 +33,8 @@ Examples:
 @click.option("--exit-with-parent", is_flag=True, hidden=True)
 def command(
     bind: str,
+    insecure: bool,
+    keys: str | None,
     name: str | None,
     metrics: str | None,
     config: str | None,
@@ -43,7 +47,7 @@ def command(
     def make() -> Any:
         from zsms.roles.collector import StatsCollector
 
-        collector = StatsCollector(bind, name=name)
+        collector = StatsCollector(bind, insecure=insecure, keys=keys, name=name)
         if metrics is not None:
             from zsms.metrics import MetricsServer
 

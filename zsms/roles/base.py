@@ -23,6 +23,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -32,6 +33,7 @@ from zsms.core.histogram import Histogram
 from zsms.core.snapshot import Snapshot
 from zsms.core.throttle import Throttle
 from zsms.errors import UsageError, ZsmsError
+from zsms.keys import Keys
 from zsms.protocol import MAX_STRING
 from zsms.roles.feed import FINAL_S, FINAL_STOPPED_S, Feed
 from zsms.sockets import STATS_PORT, Endpoint, Sockets
@@ -55,13 +57,15 @@ class Role:
         stats: str | None = None,
         stats_interval: float = 1.0,
         drain_timeout: float = 30.0,
+        keys: str | Path | None = None,
         context: zmq.Context[Any] | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
         """`name` (the same over restarts, and nobody else's) defaults to role, host, pid and a number; `stats` is the
         collector's endpoint, or None.
 
-        `drain_timeout` is how long (seconds) a stop may take before the role leaves all the same. Raises UsageError.
+        `drain_timeout` is how long (seconds) a stop may take before the role leaves all the same. `keys` is a .key file
+        or a directory of keys (:mod:`zsms.keys`): every socket then uses CURVE. Raises UsageError.
         """
         if not 0.01 <= stats_interval <= 3_600:
             raise UsageError(f"stats interval {stats_interval}: give seconds from 0.01 to 3600")
@@ -72,6 +76,7 @@ class Role:
         self.name = name or self._default_name()
         self.log = logging.getLogger(f"zsms.{self.role}")
         self.refused_frames = 0
+        self._keys = None if keys is None else Keys.load(keys, self.role, name)
         self._stats = None if stats is None else Endpoint.parse(stats, STATS_PORT)
         self._stats_interval = float(stats_interval)
         self._drain_timeout = drain_timeout
@@ -102,12 +107,13 @@ class Role:
     def run(self) -> None:
         """Run here until the role is done or stopped. Raises ZsmsError when it can't begin or must give up."""
         try:
-            self._sockets = Sockets(self._context)
+            self._sockets = Sockets(self._context, keys=self._keys)
             try:
                 self._poller = zmq.Poller()
                 self._poller.register(self._wake_out.fileno(), zmq.POLLIN)
-                self._feed = Feed(self._sockets, self._stats, self._stats_interval, self._snapshot)
+                self._feed = Feed(self._sockets, self._stats, self._stats_interval, self._snapshot, self.log)
                 self._open()
+                self._watch_gate()
                 self._ready.set()
                 patience = FINAL_STOPPED_S
                 try:
@@ -238,6 +244,25 @@ class Role:
         """How the role stands, for the collector."""
         return None
 
+    def _watch_gate(self) -> None:
+        """Where others connect with keys, let the gate answer whenever this role waits."""
+        if self._sockets.gate is not None:
+            self._sockets.gate.tell = self._refuse_connection
+            for socket in self._sockets.gate.sockets:
+                self._poller.register(socket, zmq.POLLIN)
+
+    def _refuse_connection(self, kind: str, why: str) -> None:
+        kept = self._throttle.allows(kind, self._clock())
+        if kept is not None:
+            more = f" ({kept} more since the last such line)" if kept else ""
+            self.log.warning("%s: refused a connection: %s%s", self.name, why, more)
+
+    @property
+    def refused_connections(self) -> int:
+        """Connections that were refused because they came without a proper key; 0 where keys are off."""
+        gate = self._sockets.gate
+        return 0 if gate is None else gate.refused
+
     def _wait(self, until: float | None, now: float) -> dict[Any, int]:
         """Poll until something happens or the time has come (None: until something happens)."""
         timeout = None if until is None else max(0, -int(-(until - now) * 1000 // 1))
@@ -247,6 +272,8 @@ class Role:
                 self._wake_out.recv(4096)
             except BlockingIOError:
                 pass
+        if self._sockets.gate is not None:
+            self._sockets.gate.look(self._clock())
         return events
 
     @property

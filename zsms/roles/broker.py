@@ -36,6 +36,7 @@ from zsms.protocol import (
     expect,
 )
 from zsms.roles.base import Role
+from zsms.roles.guard import BrokerGuard
 from zsms.sockets import BROKER_PORT, DEFAULT_BROKER, Endpoint
 
 _READ_AT_ONCE = 256
@@ -65,13 +66,19 @@ class Broker(Role):
         *,
         limits: BrokerLimits | None = None,
         seed: int | None = None,
+        insecure: bool = False,
         **common: Any,
     ) -> None:
-        """`bind` is where to listen (port 0: any two free ports); `common` are the options of :class:`Role`."""
+        """`bind` is where to listen (port 0: any two free ports); `common` are the options of :class:`Role`.
+
+        Without keys, an address that other hosts can reach is refused unless `insecure`.
+        """
         super().__init__(**common)
         self.core = BrokerCore(limits, seed)
         self._bind = Endpoint.parse(bind, BROKER_PORT)
         self._endpoint = self._bind
+        self._insecure = insecure
+        self._guard = None if self._keys is None else BrokerGuard(self._keys, self.core)
         self._reading = False
         self._was_idle = True
 
@@ -84,7 +91,7 @@ class Broker(Role):
         # ROUTER's mark is for each peer. A sender can't be owed more frames than messages, so its credit is the
         # real bound.
         self._pull, self._router, self._endpoint = self._sockets.bind_pair(
-            (zmq.PULL, zmq.ROUTER), self._bind, "--bind", hwm=(8, 20_000)
+            (zmq.PULL, zmq.ROUTER), self._bind, "--bind", hwm=(8, 20_000), insecure=self._insecure
         )
         self._poller.register(self._router, zmq.POLLIN)
         self.log.info("%s: listening on %s", self.name, self._endpoint)
@@ -140,6 +147,9 @@ class Broker(Role):
             except WireError as error:
                 self._refuse("ingest", error, now)
                 continue
+            if self._guard is not None and (why := self._guard.batch(_user(frame), batch)) is not None:
+                self._refuse("ingest", why, now)
+                continue
             batch.frame = frame if len(frame) >= _LARGE else data
             if self.core.put(batch, now) is Put.STRANGE:
                 self._refuse("ingest", f"producer {batch.producer:x} has not joined", now)
@@ -151,7 +161,7 @@ class Broker(Role):
                 peer = recv(_NOBLOCK)
             except zmq.Again:
                 return
-            data = recv()
+            data, user = (recv(), "") if self._guard is None else _opened(recv(copy=False))
             if more(_RCVMORE):
                 count = len(self._router.recv_multipart())
                 self._refuse("dispatch", f"{count + 1} frames where one belongs", now)
@@ -161,6 +171,10 @@ class Broker(Role):
             except WireError as error:
                 self._refuse("dispatch", error, now)
                 self._say(peer, Refused(str(error)[:200]))
+                continue
+            if self._guard is not None and (why := self._guard.frame(peer, user, frame)) is not None:
+                self._refuse("dispatch", why, now)
+                self._say(peer, Refused(why[:200]))
                 continue
             answer = self._hear(peer, frame, now)
             if answer is not None:
@@ -284,6 +298,7 @@ class Broker(Role):
                 **asdict(core.counters),
                 "sends": steady.sends,
                 "steady_sends": steady.window_sends,
+                "refused_connections": self.refused_connections,
             },
             {
                 "queued": totals["queued"],
@@ -302,3 +317,13 @@ class Broker(Role):
         )
         snapshot.events = [[now - e.at, e.kind, e.subject, e.messages] for e in list(core.events)[-50:]]
         return snapshot
+
+
+def _user(frame: Any) -> str:
+    """The name of the key that this frame came with: libzmq has it from the gate, and no peer can set it."""
+    user: str = frame.get("User-Id")
+    return user
+
+
+def _opened(frame: Any) -> tuple[bytes, str]:
+    return frame.bytes, _user(frame)

@@ -14,6 +14,7 @@ from zsms.core.statsbook import StatsBook
 from zsms.errors import UsageError, WireError
 from zsms.protocol import Answer, Ask, Refused, Report, decode, encode, expect
 from zsms.roles.base import Role
+from zsms.roles.guard import StatsGuard
 from zsms.sockets import DEFAULT_STATS, STATS_PORT, Endpoint
 
 _READ_AT_ONCE = 256
@@ -24,8 +25,11 @@ class StatsCollector(Role):
 
     role = "stats"
 
-    def __init__(self, bind: str = DEFAULT_STATS, **common: Any) -> None:
-        """`bind` is where to listen (port 0: any two free ports); `common` are the options of :class:`Role`."""
+    def __init__(self, bind: str = DEFAULT_STATS, *, insecure: bool = False, **common: Any) -> None:
+        """`bind` is where to listen (port 0: any two free ports); `common` are the options of :class:`Role`.
+
+        Without keys, an address that other hosts can reach is refused unless `insecure`.
+        """
         if common.get("stats") is not None:
             raise UsageError("a collector reports to nobody: leave `stats` out")
         super().__init__(**common)
@@ -33,6 +37,8 @@ class StatsCollector(Role):
         self._bind = Endpoint.parse(bind, STATS_PORT)
         self._endpoint = self._bind
         self._questions: deque[tuple[str, Future[dict[str, Any]]]] = deque()
+        self._insecure = insecure
+        self._guard = None if self._keys is None else StatsGuard(self._keys)
 
     @property
     def endpoint(self) -> str:
@@ -41,7 +47,7 @@ class StatsCollector(Role):
 
     def _open(self) -> None:
         self._sub, self._rep, self._endpoint = self._sockets.bind_pair(
-            (zmq.SUB, zmq.REP), self._bind, "--bind", hwm=(1_000, 1_000)
+            (zmq.SUB, zmq.REP), self._bind, "--bind", hwm=(1_000, 1_000), insecure=self._insecure
         )
         self._poller.register(self._sub, zmq.POLLIN)
         self._poller.register(self._rep, zmq.POLLIN)
@@ -78,47 +84,61 @@ class StatsCollector(Role):
 
     def _figures(self, what: str, now: float) -> dict[str, Any]:
         answer = self.book.answer(what, now)
-        answer["collector"] = {"refused_frames": self.refused_frames, "stale": self.book.stale}
+        answer["collector"] = {
+            "refused_frames": self.refused_frames,
+            "refused_connections": self.refused_connections,
+            "stale": self.book.stale,
+        }
         return answer
 
     def _read_snapshots(self, now: float) -> None:
         for _ in range(_READ_AT_ONCE):
             try:
-                parts = self._sub.recv_multipart(zmq.NOBLOCK)
+                parts = self._sub.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 return
             try:
                 if len(parts) != 1:
                     raise WireError("a snapshot is one frame")
-                self._take(expect(parts[0], protocol.Snapshot).body, now)
+                self._take(expect(parts[0].bytes, protocol.Snapshot).body, parts[0], now)
             except WireError as error:
                 self._refuse("stats in", error, now)
 
-    def _take(self, body: dict[str, Any], now: float) -> None:
+    def _take(self, body: dict[str, Any], frame: Any, now: float) -> None:
         try:
-            self.book.put(Snapshot.from_wire(body), now)
+            snapshot = Snapshot.from_wire(body)
+            if self._guard is None:
+                self.book.put(snapshot, now)
+                return
+            user = frame.get("User-Id")
+            if (why := self._guard.snapshot(user, snapshot)) is not None:
+                raise WireError(why)
+            self.book.put(snapshot, now)
+            self._guard.taken(user, snapshot)
         except ValueError as error:
             raise WireError(str(error)) from None
 
     def _answer_askers(self, now: float) -> None:
         for _ in range(_READ_AT_ONCE):
             try:
-                parts = self._rep.recv_multipart(zmq.NOBLOCK)
+                parts = self._rep.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 return
             self._rep.send(encode(self._answer(parts, now)))
 
-    def _answer(self, parts: list[bytes], now: float) -> Answer | Refused:
+    def _answer(self, parts: list[Any], now: float) -> Answer | Refused:
         """A REP must answer everything, garbage too, or it never reads again."""
         try:
             if len(parts) != 1:
                 raise WireError("a question is one frame")
-            frame = decode(parts[0])
+            frame = decode(parts[0].bytes)
             match frame:
                 case Ask():
+                    if self._guard is not None and (why := self._guard.question(parts[0].get("User-Id"))) is not None:
+                        raise WireError(why)
                     return Answer(self._figures(frame.what, now))
                 case Report():
-                    self._take(frame.body, now)
+                    self._take(frame.body, parts[0], now)
                     return Answer({})
                 case _:
                     raise WireError(f"{type(frame).__name__} is no question")

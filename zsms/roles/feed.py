@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import zmq
@@ -28,6 +29,7 @@ class Feed:
         collector: Endpoint | None,
         interval: float,
         make: Callable[[float], Snapshot | None],
+        log: logging.Logger,
     ) -> None:
         self.count = 0
         """Snapshots made."""
@@ -36,6 +38,8 @@ class Feed:
         self._interval = interval
         self._make = make
         self._pub = None if collector is None else sockets.connect(zmq.PUB, collector, "first", hwm=16)
+        self._handshakes = None if self._pub is None else sockets.handshakes(self._pub)
+        self._log = log
         self._next = 0.0
 
     def due(self) -> float | None:
@@ -47,6 +51,8 @@ class Feed:
         if self._pub is None or now < self._next - (0.9 * self._interval if soon else 0.0):
             return
         self._next = now + self._interval
+        if self._handshakes is not None and (failed := self._handshakes.failed()) is not None:
+            self._log.warning("the collector at %s gets no statistics from here: %s", self._collector, failed[0])
         snapshot = self._next_snapshot(now)
         if snapshot is not None:
             try:

@@ -16,7 +16,7 @@ from typing import Any
 import zmq
 
 from zsms.core.clock import ClockOffset
-from zsms.errors import WireError
+from zsms.errors import WireError, ZsmsError
 from zsms.protocol import Frame, Ping, Pong, Welcome, decode, encode
 from zsms.sockets import Endpoint, Sockets
 
@@ -40,6 +40,7 @@ class Link:
         """`make_join(now)` makes the frame that introduces this peer."""
         self.endpoint = endpoint
         self.socket = sockets.connect(zmq.DEALER, endpoint, "second", hwm=hwm)
+        self._handshakes = sockets.handshakes(self.socket)
         self.clock = ClockOffset()
         self.joined = False
         self.interval = 1.0
@@ -49,6 +50,7 @@ class Link:
         self._next_ping = 0.0
         self._heard: float | None = None
         self._complain_at = 0.0
+        self._failure = ""
 
     def say(self, frame: Frame) -> bool:
         """Send; False when the pipe is full."""
@@ -76,6 +78,7 @@ class Link:
         self._heard = now
         if isinstance(frame, Welcome):
             self.joined = True
+            self._failure = ""
             self.interval = min(max(frame.interval, 0.05), 60.0)
             self._next_ping = now + self.interval
             self.clock.sample(frame.echo, frame.now, now)
@@ -88,8 +91,9 @@ class Link:
         self.joined = False
 
     def tick(self, now: float, subject: int) -> None:
-        """Join or ping when it is time."""
+        """Join or ping when it is time. Raises ZsmsError when there is no hope of ever being heard."""
         if not self.joined:
+            self._look_at_handshakes()
             if now >= self._next_join:
                 self._next_join = now + RETRY_S
                 # A join that is made counts, so it has to be said: with a full pipe there is none.
@@ -100,6 +104,15 @@ class Link:
             self.say(Ping(subject, now))
         self._complain(now)
 
+    def _look_at_handshakes(self) -> None:
+        failed = self._handshakes.failed()
+        if failed is None:
+            return
+        why, for_good = failed
+        if for_good:
+            raise ZsmsError(f"the broker at {self.endpoint}: {why}")
+        self._failure = why
+
     def _complain(self, now: float) -> None:
         """Say in the log, now and then, that nobody answers."""
         if self._heard is None:
@@ -107,7 +120,8 @@ class Link:
         silent = now - self._heard
         if silent > max(COMPLAIN_S, 3 * self.interval) and now >= self._complain_at:
             self._complain_at = now + COMPLAIN_S
-            self._log.warning("no word from a broker at %s for %.0f s; trying on", self.endpoint, silent)
+            why = f" ({self._failure})" if self._failure else ""
+            self._log.warning("no word from a broker at %s for %.0f s%s; trying on", self.endpoint, silent, why)
 
     def next_time(self) -> float:
         """When `tick` has something to do."""

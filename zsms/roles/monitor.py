@@ -9,7 +9,7 @@ from typing import Any
 import zmq
 
 from zsms.core.view import View
-from zsms.errors import UsageError, WireError
+from zsms.errors import UsageError, WireError, ZsmsError
 from zsms.protocol import Answer, Ask, decode, encode
 from zsms.roles.base import Role
 from zsms.sockets import DEFAULT_STATS, STATS_PORT, Endpoint, Sockets
@@ -24,6 +24,7 @@ class Asker:
     def __init__(self, sockets: Sockets, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
         self.socket = sockets.connect(zmq.REQ, endpoint, "second")
+        self.handshakes = sockets.handshakes(self.socket)
 
     def ask(self, what: str) -> None:
         """Send the question; an answer to an earlier one is dropped from now on (REQ_RELAXED, REQ_CORRELATE)."""
@@ -112,6 +113,13 @@ class Monitor(Role):
         if silent > ANSWER_S and self._throttle.allows("silence", now) is not None:
             self._complained = True
             self.log.warning("no answer from a collector at %s for %.0f s; trying on", self._endpoint, silent)
+        failed = self._asker.handshakes.failed()
+        if failed is not None:
+            why, for_good = failed
+            if for_good:
+                raise ZsmsError(f"the collector at {self._endpoint}: {why}")
+            if self._throttle.allows("handshake", now) is not None:
+                self.log.warning("the collector at %s: %s", self._endpoint, why)
         self._asker.ask(self._what)
         # Until it answers, the question is repeated at its own pace: the interval may be an hour.
         self._next_ask = now + min(self._interval, ANSWER_S)

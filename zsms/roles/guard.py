@@ -1,0 +1,139 @@
+"""What the holder of a key may say, where keys are on: the gate lets it in, the guard looks at each frame.
+
+    key with the role    to a broker                              to a collector
+    producer             its own batches, JOIN_PRODUCER, PING, BYE    snapshots of producers
+    sender               JOIN_SENDER, ACK, PING, BYE                  snapshots of senders
+    broker               -                                            snapshots of brokers
+    monitor, operator    -                                            ASK
+
+A producer's identity, a sender's session and a process's name in the statistics belong to the key that used them
+first, as long as that key is listed. A connection belongs to the key that opened it, whatever routing id it has.
+Where keys are off there is no guard, and none of this costs anything.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zsms.core.broker import BrokerCore
+from zsms.core.ledger import ProducerAccount
+from zsms.core.session import Session
+from zsms.core.snapshot import Snapshot
+from zsms.keys import Key, Keys
+from zsms.message import Batch
+from zsms.protocol import Ack, Bye, JoinProducer, JoinSender, Ping
+
+MAY_SAY: dict[str, frozenset[type]] = {
+    "producer": frozenset({Batch, JoinProducer, Ping, Bye}),
+    "sender": frozenset({JoinSender, Ack, Ping, Bye}),
+}
+"""By role, the frames that a broker takes."""
+PEERS = 2_000
+"""Peers of one key that may be joined to a broker at a time."""
+
+_NOTHING: frozenset[type] = frozenset()
+_ASKERS = frozenset({"monitor", "operator"})
+
+
+class _Listed:
+    """The roles of each listed key, by name; follows the list when it is changed."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+        self._of: dict[bytes, Key] | None = None
+        self._may: dict[str, frozenset[type]] = {}
+
+    def may(self) -> dict[str, frozenset[type]]:
+        """What each key may say to a broker."""
+        if self._of is not self._keys.listed:
+            self._of = self._keys.listed
+            self._may = {
+                key.name: _NOTHING.union(*(MAY_SAY.get(role, _NOTHING) for role in key.roles))
+                for key in self._of.values()
+            }
+        return self._may
+
+
+class BrokerGuard:
+    """Looks at the frames that a broker is given. Each method returns why not, or None."""
+
+    def __init__(self, keys: Keys, core: BrokerCore) -> None:
+        self._listed = _Listed(keys)
+        self._core = core
+        self._key_of: dict[bytes, str] = {}
+        """Which key each peer joined with."""
+
+    def batch(self, user: str, batch: Batch) -> str | None:
+        """A batch arrived on a connection of the key `user`."""
+        if Batch not in self._listed.may().get(user, _NOTHING):
+            return f"the key {user!r} may not send batches"
+        account = self._core.producers.get(batch.producer)
+        if account is not None and self._key_of.get(account.peer) != user:
+            return f"the key {user!r} sent a batch as {account.name!r}, which is not its own"
+        return None
+
+    def frame(self, peer: bytes, user: str, frame: Any) -> str | None:
+        """Any other frame arrived from `peer` on a connection of the key `user`."""
+        kind = type(frame)
+        if kind not in self._listed.may().get(user, _NOTHING):
+            return f"the key {user!r} may not say {kind.__name__}"
+        if kind is JoinProducer or kind is JoinSender:
+            return self._join(peer, user, frame)
+        if self._key_of.get(peer, user) != user:
+            return f"the key {user!r} came with the routing id of another"
+        return None
+
+    def _join(self, peer: bytes, user: str, frame: JoinProducer | JoinSender) -> str | None:
+        known: ProducerAccount | Session | None
+        if isinstance(frame, JoinProducer):
+            known = self._core.producers.get(frame.producer)
+        else:
+            known = self._core.sessions.get(frame.session)
+        for taken in (peer, None if known is None else known.peer):
+            owner = None if taken is None else self._key_of.get(taken)
+            if owner is not None and owner != user and owner in self._listed.may():
+                return f"the key {user!r} joined as {frame.name!r}, which belongs to another key"
+        if self._key_of.get(peer) != user:
+            if self._joined(user) >= PEERS:
+                return f"the key {user!r} has {PEERS} peers joined already"
+            self._key_of[peer] = user
+        return None
+
+    def _joined(self, user: str) -> int:
+        """How many peers of that key are joined; what belongs to nobody any more is forgotten now and then."""
+        core = self._core
+        if len(self._key_of) > 2 * (len(core.peers) + len(core.producers)) + 64:
+            kept = core.peers.keys() | {account.peer for account in core.producers.values()}
+            self._key_of = {peer: key for peer, key in self._key_of.items() if peer in kept}
+        if len(self._key_of) < PEERS:
+            return 0
+        return sum(self._key_of.get(peer) == user for peer in core.peers)
+
+
+class StatsGuard:
+    """Looks at what a collector is told and asked. Each method returns why not, or None."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+        self._owner: dict[tuple[str, str], str] = {}
+
+    def snapshot(self, user: str, snapshot: Snapshot) -> str | None:
+        """A snapshot arrived on a connection of the key `user`."""
+        key = self._keys.names.get(user)
+        if key is None or snapshot.role not in key.roles:
+            return f"the key {user!r} may not publish statistics of a {snapshot.role}"
+        owner = self._owner.get((snapshot.role, snapshot.name), user)
+        if owner != user and owner in self._keys.names:
+            return f"the key {user!r} published statistics of {snapshot.name!r}, which is not its own"
+        return None
+
+    def taken(self, user: str, snapshot: Snapshot) -> None:
+        """The collector has taken the snapshot: its name is that key's from now on."""
+        self._owner[snapshot.role, snapshot.name] = user
+
+    def question(self, user: str) -> str | None:
+        """Somebody asks for the totals."""
+        key = self._keys.names.get(user)
+        if key is None or not _ASKERS.intersection(key.roles):
+            return f"the key {user!r} may not ask for statistics"
+        return None
