@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -43,8 +43,8 @@ def raw() -> Iterator[Callable[..., RawPeer]]:
     """Makes raw sockets: ``raw(zmq.DEALER, url)``."""
     made: list[RawPeer] = []
 
-    def make(kind: int, url: str) -> RawPeer:
-        made.append(RawPeer(kind, url))
+    def make(kind: int, url: str, **how: Any) -> RawPeer:
+        made.append(RawPeer(kind, url, **how))
         return made[-1]
 
     yield make

@@ -41,11 +41,18 @@ def settled(core: BrokerCore) -> int:
 class RawPeer:
     """One raw socket with a context of its own."""
 
-    def __init__(self, kind: int, url: str) -> None:
+    def __init__(
+        self, kind: int, url: str, curve: tuple[bytes, bytes, bytes] | None = None, routing_id: bytes | None = None
+    ) -> None:
+        """`curve`: with this public and secret key, to the holder of that public one."""
         self.context = zmq.Context()
         self.socket = self.context.socket(kind)
         self.socket.linger = 0
         self.socket.sndtimeo = self.socket.rcvtimeo = WAIT_MS
+        if curve is not None:
+            self.socket.curve_publickey, self.socket.curve_secretkey, self.socket.curve_serverkey = curve
+        if routing_id is not None:
+            self.socket.routing_id = routing_id
         self.socket.connect(url)
 
     def close(self) -> None:
@@ -63,6 +70,10 @@ class RawPeer:
             parts = [decode(part) for part in self.socket.recv_multipart()]
             if type(parts[0]) is kind:
                 return parts[0] if len(parts) == 1 else tuple(parts)
+
+    def hear_any(self) -> Any:
+        """The next frame, of whatever kind."""
+        return decode(self.socket.recv_multipart()[0])
 
     def settle_down(self) -> None:
         """Return when the broker has acted on everything said so far: it reads a peer's frames in order."""

@@ -18,8 +18,8 @@ _DIRECTORY = click.option(
     "keys",
     epilog="""\b
 Examples:
-  zsms keys new broker --keys keys
-  zsms keys list --keys keys""",
+  zsms keys new broker
+  zsms keys list""",
 )
 def command() -> None:
     """Make and list the keys with which processes prove who they are.
