@@ -22,6 +22,7 @@ from signal import SIGTERM
 import pytest
 
 from tests.mesh.processes import Command, line_with, until, zsms
+from zsms.keys import make
 
 
 def ip(*arguments: str) -> None:
@@ -102,7 +103,8 @@ def hosts() -> Iterator[list[Host]]:
 
 
 @pytest.mark.parametrize("how", ["IPv4", "IPv6", "IPv4 and IPv6", "names"])
-def test_a_mesh_over_three_hosts(hosts: list[Host], how: str) -> None:
+@pytest.mark.parametrize("secure", [False, True], ids=["insecure", "keys"])
+def test_a_mesh_over_three_hosts(hosts: list[Host], how: str, secure: bool, tmp_path: Path) -> None:
     hub, second, third = hosts
     v4, v6 = hub.ipv4, f"[{hub.ipv6}]"
     bind, at_second, at_third = {
@@ -113,8 +115,15 @@ def test_a_mesh_over_three_hosts(hosts: list[Host], how: str) -> None:
     }[how]
     broker, stats = ":5555", ":5557"  # nobody else is in these namespaces
 
+    listening: tuple[object, ...] = ("--insecure",)
+    keys: tuple[object, ...] = ()
+    if secure:
+        for role in ("broker", "stats", "producer", "sender", "monitor"):
+            make(tmp_path / "keys", role, [role])
+        listening = keys = ("--keys", tmp_path / "keys")
+
     def peer(host: str) -> tuple[object, ...]:
-        return ("--broker", host + broker, "--stats", f"tcp://{host}{stats}", "--stats-interval", 0.1)
+        return ("--broker", host + broker, "--stats", f"tcp://{host}{stats}", "--stats-interval", 0.1, *keys)
 
     with ExitStack() as stack:
 
@@ -123,9 +132,10 @@ def test_a_mesh_over_three_hosts(hosts: list[Host], how: str) -> None:
 
         sender = start(third, "sender", *peer(at_third), "--concurrency", 500, "--mean", 0.1)
         producer = start(second, "producer", *peer(at_second), "--messages", 3000)
-        collector = start(hub, "stats", "--bind", bind + stats)
-        balancer = start(hub, "broker", "--bind", bind + broker, "--stats", at_second + stats)
-        monitor = zsms("monitor", "--stats", at_third + stats, "--until-done", "--interval", 0.2, prefix=third.inside)
+        collector = start(hub, "stats", "--bind", bind + stats, *listening)
+        balancer = start(hub, "broker", "--bind", bind + broker, "--stats", at_second + stats, *listening)
+        watch = ("monitor", "--stats", at_third + stats, "--until-done", "--interval", 0.2, *keys)
+        monitor = zsms(*watch, prefix=third.inside)
         assert monitor.returncode == 0, monitor.stderr
         assert re.match(line_with(sent="3,000"), monitor.stderr.splitlines()[-1])
         assert producer.end() == 0
@@ -142,8 +152,8 @@ def test_a_broker_that_is_cut_off_is_reached_again(hosts: list[Host]) -> None:
             return stack.enter_context(Command(*arguments, prefix=host.inside))
 
         peer = ("--broker", hub.ipv4, "--stats", hub.ipv4, "--stats-interval", 0.1)
-        start(hub, "stats", "--bind", hub.ipv4)
-        balancer = start(hub, "broker", "--bind", hub.ipv4, "--stats", hub.ipv4, "--liveness", 1)
+        start(hub, "stats", "--bind", hub.ipv4, "--insecure")
+        balancer = start(hub, "broker", "--bind", hub.ipv4, "--stats", hub.ipv4, "--liveness", 1, "--insecure")
         start(third, "sender", "--name", "far", *peer, "--concurrency", 200, "--mean", 0.2)
         balancer.wait_for("sender joined: far")
         start(second, "producer", *peer, "--messages", 5000)
