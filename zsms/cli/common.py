@@ -89,6 +89,7 @@ metrics_option = click.option(
 keys_option = click.option(
     "--keys",
     metavar="PATH",
+    type=click.Path(),
     help="Encrypt, and prove who this is: a .key file, or a directory with one for this role (see `zsms keys`).",
 )
 insecure_option = click.option(

@@ -8,6 +8,7 @@ _DIRECTORY = click.option(
     "--keys",
     "directory",
     metavar="DIR",
+    type=click.Path(),
     default="keys",
     show_default=True,
     help="The directory of keys. Everything in its folder public may be copied to every host; a .key is a secret.",
