@@ -11,6 +11,7 @@ import zmq
 
 from tests.roles.peers import RawPeer, ack, settled, totals, urls
 from tests.roles.waiting import until
+from tests.wire.frames import garbage, snapshot_body
 from zsms import Broker, DelayModel, Monitor, Producer, Sender, StatsCollector
 from zsms.core.broker import BrokerLimits
 from zsms.message import Batch
@@ -30,7 +31,6 @@ from zsms.protocol import (
     Welcome,
     Who,
     decode,
-    encode,
 )
 
 PATIENT = BrokerLimits(liveness=60.0)
@@ -201,13 +201,6 @@ def test_times_beyond_all_bounds_don_t_reach_the_figures(run, broker, peer, raw)
 # -- snapshots -------------------------------------------------------------------------------------------------
 
 
-def body(name: str = "x", **fields: object) -> dict[str, object]:
-    return {
-        "role": "broker", "name": name, "start": 1, "seq": 1, "host": "h", "pid": 1, "state": "running",
-        "interval": 1.0, "counters": {}, "gauges": {}, "histograms": {}, "events": [], **fields,
-    }  # fmt: skip
-
-
 def test_no_snapshot_brings_the_collector_or_who_asks_it_down(run, address, raw):
     collector = run(StatsCollector(address()))
     asker = raw(zmq.REQ, urls(collector.endpoint)[1])
@@ -233,11 +226,11 @@ def test_no_snapshot_brings_the_collector_or_who_asks_it_down(run, address, raw)
         {"name": "x" * 2_000},
     ]
     for fields in bad:
-        asker.say(Report(body(**fields)))
+        asker.say(Report(snapshot_body(**fields)))
         asker.hear(Refused)
     assert collector.refused_frames == len(bad)
     for name in "abcde":
-        asker.say(Report(body(name, counters={"accepted": 2**62 - 1})))
+        asker.say(Report(snapshot_body(name=name, counters={"accepted": 2**62 - 1})))
         assert asker.hear(Answer).body == {}
     for what in ("totals", "all"):
         asker.say(Ask(what))
@@ -248,17 +241,6 @@ def test_no_snapshot_brings_the_collector_or_who_asks_it_down(run, address, raw)
 
 
 # -- garbage ---------------------------------------------------------------------------------------------------
-
-
-def garbage(rng: random.Random, wrong: object) -> list[list[bytes]]:
-    """40 messages that are no frame, several frames, or frames that have no business at that port."""
-    several = [[encode(Ping(1, 0.0))] * 2, [b""] * 5, [encode(wrong), b""], [rng.randbytes(50) for _ in range(20)]]
-    single = [b"", b"\0", b"\xff" * 100, b"\x93\x02\x0a\x01", encode(wrong), encode(wrong)[:-1], bytes(50_000)]
-    return [
-        *([each] for each in single),
-        *several,
-        *([rng.randbytes(rng.randrange(1, 5_000))] for _ in range(40 - len(single) - len(several))),
-    ]
 
 
 def test_garbage_on_all_four_ports_of_a_mesh_at_work(run, raw, caplog):

@@ -11,6 +11,7 @@ import zmq
 
 from tests.roles.peers import RawPeer, ack, totals, urls
 from tests.roles.waiting import until
+from tests.wire.frames import snapshot_body
 from zsms import Broker, DelayModel, Monitor, Producer, Sender, StatsCollector, UsageError, ZsmsError
 from zsms.core.broker import BrokerLimits
 from zsms.gate import Gate
@@ -72,13 +73,6 @@ def broker(run, keys: Path, collector: StatsCollector) -> Broker:
     )
 
 
-def body(role: str, name: str, **fields: object) -> dict[str, object]:
-    return {
-        "role": role, "name": name, "start": 1, "seq": 1, "host": "h", "pid": 1, "state": "running",
-        "interval": 1.0, "counters": {}, "gauges": {}, "histograms": {}, "events": [], **fields,
-    }  # fmt: skip
-
-
 def test_a_mesh_with_keys_does_its_work(run, keys, broker, collector, caplog):
     reached = {"stats": collector.endpoint, "stats_interval": 0.05}
     run(Sender(broker.endpoint, concurrency=200, delay=DelayModel("constant", 0.01), keys=keys / "s1.key", **reached))
@@ -128,7 +122,7 @@ def test_nothing_that_a_stranger_says_reaches_the_application(keys, broker, coll
     said = (
         Batch.of([("+1", "x")], producer=1, start=1),
         JoinSender(7, 1, "stranger", 10, 0, 0.0, 0.0),
-        Snapshot(body("sender", "stranger")),
+        Snapshot(snapshot_body(role="sender", name="stranger")),
         Ask("totals"),
     )[where]
     while not role.refused_connections:
@@ -254,17 +248,17 @@ def test_statistics_are_of_the_key_s_own_role_and_name(collector, with_key):
     stats_in, stats_out = urls(collector.endpoint)
     asker = with_key("s1", zmq.REQ, stats_out)
     for role, told in (("broker", "of a broker"), ("producer", "of a producer")):
-        asker.say(Report(body(role, "x")))
+        asker.say(Report(snapshot_body(role=role, name="x")))
         assert told in asker.hear(Refused).reason
     asker.say(Ask("totals"))
     assert "may not ask" in asker.hear(Refused).reason
-    asker.say(Report(body("sender", "x")))
+    asker.say(Report(snapshot_body(role="sender", name="x")))
     assert asker.hear(Answer).body == {}
     other = with_key("s2", zmq.REQ, stats_out)
-    other.say(Report(body("sender", "x", seq=9)))
+    other.say(Report(snapshot_body(role="sender", name="x", seq=9)))
     assert "not its own" in other.hear(Refused).reason
     watcher = with_key("monitor", zmq.REQ, stats_out)
-    watcher.say(Report(body("sender", "y")))
+    watcher.say(Report(snapshot_body(role="sender", name="y")))
     assert "may not publish" in watcher.hear(Refused).reason
     watcher.say(Ask("totals"))
     assert [row["name"] for row in watcher.hear(Answer).body["processes"]] == ["x"]
@@ -272,7 +266,7 @@ def test_statistics_are_of_the_key_s_own_role_and_name(collector, with_key):
     publisher = with_key("s2", zmq.PUB, stats_in)
 
     def counted() -> bool:
-        publisher.say(Snapshot(body("broker", "x")))
+        publisher.say(Snapshot(snapshot_body(role="broker", name="x")))
         return collector.refused_frames > refused
 
     until(counted, "a snapshot refused on the other port")

@@ -55,6 +55,14 @@ def batch(count: int, seed: int = 0, *, offsets: bool = False, **fields: Any) ->
     )
 
 
+def snapshot_body(**fields: Any) -> dict[str, Any]:
+    """A sound body of a SNAPSHOT or REPORT, but for `fields`."""
+    return {
+        "role": "broker", "name": "x", "start": 1, "seq": 1, "host": "h", "pid": 1, "state": "running",
+        "interval": 1.0, "counters": {}, "gauges": {}, "histograms": {}, "events": [], **fields,
+    }  # fmt: skip
+
+
 SAMPLES: list[Any] = [
     batch(3),
     batch(3, offsets=True),
@@ -182,3 +190,14 @@ _TELLING = bytes(range(0x80, 0x83)) + bytes(range(0x90, 0x96)) + bytes(range(0xC
 """Bytes that mean something to msgpack: maps, arrays, and every type with a length of its own."""
 
 SEEDS = [encode(frame) for frame in SAMPLES + LARGE]
+
+
+def garbage(rng: random.Random, wrong: Any) -> list[list[bytes]]:
+    """40 messages that are no frame, several frames, or frames that have no business where `wrong` has none."""
+    several = [[encode(Ping(1, 0.0))] * 2, [b""] * 5, [encode(wrong), b""], [rng.randbytes(50) for _ in range(20)]]
+    single = [b"", b"\0", b"\xff" * 100, b"\x93\x02\x0a\x01", encode(wrong), encode(wrong)[:-1], bytes(50_000)]
+    return [
+        *([each] for each in single),
+        *several,
+        *([rng.randbytes(rng.randrange(1, 5_000))] for _ in range(40 - len(single) - len(several))),
+    ]
