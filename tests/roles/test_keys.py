@@ -129,8 +129,8 @@ def test_nothing_that_a_stranger_says_reaches_the_application(keys, broker, coll
         # Whatever could be sent would have been read before the next refusal is counted.
         try:
             stranger.socket.send(encode(said), zmq.NOBLOCK)
-        except zmq.Again:
-            pass  # not even a pipe
+        except zmq.ZMQError:
+            pass  # not even a pipe, or a question that waits for its answer
         stranger.socket.poll(10)
     assert not stranger.socket.poll(100)
     assert role.refused_frames == 0
