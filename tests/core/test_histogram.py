@@ -77,6 +77,7 @@ def test_record_one_counts_repeats():
         {"i": b"\xff\xff"},  # no such bucket
         {"i": b"\0\0\0\0"},  # two buckets, one count
         {"i": b"\0"},
+        {"i": b"\5\0\5\0", "n": bytes(16)},  # one bucket twice: their sum could be anything
         {"n": (2**63).to_bytes(8, "little")},  # negative when read as signed
         {"n": 1},
         {"sum": float("nan")},
@@ -102,3 +103,13 @@ def test_what_was_recorded_since_is_the_difference(before, later):
     assert (recent.counts == of(later).counts).all()
     assert recent.sum == pytest.approx(of(later).sum, rel=1e-6, abs=1e-6 * now.sum)
     assert recent.max == now.max
+
+
+def test_a_sum_of_the_largest_can_be_said_on():
+    """Or whoever asks a collector for the totals would refuse its answer."""
+    largest = Histogram.from_wire({"i": b"\5\0", "n": (2**48 - 1).to_bytes(8, "little"), "sum": 1e30, "max": 1e30})
+    merged = Histogram()
+    for _ in range(70_000):  # past the range of an int64, were they added up
+        merged.merge(largest)
+    assert same(Histogram.from_wire(merged.to_wire()), merged)
+    assert merged.count == 2**48 - 1 and merged.sum == 1e30

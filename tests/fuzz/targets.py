@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -87,8 +88,12 @@ def _snapshot(data: bytes) -> None:
         return
     book = StatsBook()
     assert book.put(snapshot, 1.0)
+    assert book.put(replace(snapshot, name=f"{snapshot.name[:9]}+"), 1.0)  # one like it: their sum has to be sound too
     answer = decode(encode(Answer(book.answer("all", 2.0)))).body
     View.of(answer, 2.0).to_json(None)
+    for histograms in answer["histograms"].values():
+        for each in histograms.values():
+            Histogram.from_wire(each).summary()
 
 
 def _histogram(data: bytes) -> None:
@@ -97,6 +102,7 @@ def _histogram(data: bytes) -> None:
     except ValueError:
         return
     total = Histogram()
+    total.merge(histogram)
     total.merge(histogram)
     assert np.isfinite(list(total.summary().values())).all()
     assert Histogram.from_wire(total.to_wire()).to_wire() == total.to_wire()

@@ -24,7 +24,9 @@ BUCKETS = _HIGHEST - _LOWEST + 1
 """From under a microsecond (bucket 0, with zero and everything below) to above 36 hours (the last)."""
 
 _MOST_SECONDS = 1e30
-"""A sum that comes from elsewhere is below this, and each count below 2**48: merging thousands overflows nothing."""
+_MOST_COUNT = 2**48 - 1
+"""What comes from elsewhere is not above these, and a merged histogram is cut to them: it can be said on, and nothing
+overflows however many are merged."""
 
 
 def _index(value: float) -> int:
@@ -78,7 +80,8 @@ class Histogram:
     def merge(self, other: Histogram) -> None:
         """Add the other's counts to this one's."""
         self.counts += other.counts
-        self.sum += other.sum
+        np.minimum(self.counts, _MOST_COUNT, out=self.counts)
+        self.sum = min(max(self.sum + other.sum, -_MOST_SECONDS), _MOST_SECONDS)
         self.max = max(self.max, other.max)
 
     def since(self, before: Histogram) -> Histogram:
@@ -140,9 +143,11 @@ class Histogram:
             histogram.sum, histogram.max = float(body["sum"]), float(body["max"])
             if len(index) != len(counts) or len(index) > BUCKETS or (counts >> 48).any():
                 raise ValueError("index and counts disagree")
-            if not (abs(histogram.sum) < _MOST_SECONDS and abs(histogram.max) < _MOST_SECONDS):
+            if (index[1:] <= index[:-1]).any():
+                raise ValueError("index is not strictly ascending")
+            if not (abs(histogram.sum) <= _MOST_SECONDS and abs(histogram.max) <= _MOST_SECONDS):
                 raise ValueError("sum or max is out of all bounds")
-            np.add.at(histogram.counts, index, counts)
+            histogram.counts[index] = counts
         except (TypeError, KeyError, IndexError, ValueError) as error:
             raise ValueError(f"not a histogram: {error}") from None
         return histogram
