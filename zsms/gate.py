@@ -1,6 +1,6 @@
 """Who gets in where keys are on: the answer to ZeroMQ's question about each connection, before anything is bound.
 
-    connection --CURVE--> libzmq --ZAP request--> Gate.look --200, User-Id = the key's name--> libzmq --> frames
+    connection --CURVE--> libzmq --ZAP request--> Gate.look --200, User-Id = the public key--> libzmq --> frames
                                                      |--400 not listed, or not for this socket
                                                      |--300 too many new connections of this key; it may try again
 
@@ -96,13 +96,14 @@ class Gate:
         """The reply to a request of [version, id, domain, address, routing id, mechanism, credentials...]."""
         version, number, domain, address = request[:4] if len(request) >= 7 else (b"1.0", b"", b"", b"")
         point = request[6] if len(request) == 7 and request[5] == b"CURVE" and len(request[6]) == 32 else None
-        status, text, user = self._judge(None if point is None else z85.encode(point), domain, now)
+        status, text, name = self._judge(None if point is None else z85.encode(point), domain, now)
         if status == b"200":
             self.admitted += 1
         else:
             self.refused += 1
-            self.tell(text, f"{text} (key {user or 'unknown'}, {domain.decode()}, from {address.decode() or 'here'})")
-        return [version, number, status, text.encode(), user.encode() if status == b"200" else b"", b""]
+            self.tell(text, f"{text} (key {name or 'unknown'}, {domain.decode()}, from {address.decode() or 'here'})")
+        user = z85.encode(point) if point is not None and status == b"200" else b""
+        return [version, number, status, text.encode(), user, b""]
 
     def _judge(self, public: bytes | None, domain: bytes, now: float) -> tuple[bytes, str, str]:
         """Status, its text, and the key's name."""

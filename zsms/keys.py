@@ -61,6 +61,11 @@ class Key:
     public: bytes
     secret: bytes | None = field(default=None, repr=False)
 
+    @property
+    def user(self) -> str:
+        """What marks its frames."""
+        return self.public.decode()
+
 
 # -- one file ----------------------------------------------------------------------------------------------------
 
@@ -208,8 +213,8 @@ class Keys:
         self.own = own
         self.listed: dict[bytes, Key] = {}
         """By public key. Replaced, never changed, when the list is."""
-        self.names: dict[str, Key] = {}
-        """The same by name."""
+        self.users: dict[str, Key] = {}
+        """The same by User-Id, which is the public key as text: a name can be given to another key."""
         self._directory = directory
         _check_directory(directory.parent)
         _check_directory(directory)
@@ -304,7 +309,7 @@ class Keys:
             else:
                 listed[key.public] = key
         self.listed = listed
-        self.names = {key.name: key for key in listed.values()}
+        self.users = {key.user: key for key in listed.values()}
         return problems
 
 

@@ -287,6 +287,16 @@ def test_a_key_that_is_deleted_is_locked_out_there_and_then(broker, with_key, ke
         return isinstance(peer.hear_any(), Refused)
 
     until(refused, "the old connection refused")
+    # Nor is it the old key's word when another one gets its name.
+    (keys / "s1.key").rename(keys.parent / "s1.key")
+    make(keys, "s1", ["sender"])
+    renewed = with_key("s1", zmq.DEALER, dispatch)
+    until(lambda: "s1" in {key.name for key in broker._keys.users.values()}, "the new key listed")
+    peer.say(Ping(7, 0.0))
+    assert "not listed any more" in peer.hear(Refused).reason
+    assert renewed
+    (keys / "public" / "s1.pub").unlink()
+    until(lambda: "s1" not in {key.name for key in broker._keys.users.values()}, "the new key deleted")
     connections = broker.refused_connections
     with_key("s1", zmq.DEALER, dispatch)
     until(lambda: broker.refused_connections > connections, "a new connection refused")

@@ -164,12 +164,12 @@ def test_the_server_s_key_is_the_only_one_of_its_role(folder: Path) -> None:
 
 def test_a_list_that_changes_is_read_again_and_what_is_wrong_in_it_is_left_out(folder: Path) -> None:
     keys = Keys.load(folder, "broker")
-    assert keys.refresh() == [] and set(keys.names) == {"broker", "p1"}
+    assert keys.refresh() == [] and {key.name for key in keys.users.values()} == {"broker", "p1"}
     make(folder, "p2", ["producer"])
     (folder / "public" / "p1.pub").unlink()
-    assert keys.refresh() == [] and set(keys.names) == {"broker", "p2"}
+    assert keys.refresh() == [] and {key.name for key in keys.users.values()} == {"broker", "p2"}
     (folder / "public" / "p2.pub").write_text("nonsense")
-    assert "no key file" in keys.refresh()[0] and set(keys.names) == {"broker"}
+    assert "no key file" in keys.refresh()[0] and {key.name for key in keys.users.values()} == {"broker"}
     assert keys.refresh() == []
 
 

@@ -320,7 +320,7 @@ class Broker(Role):
 
 
 def _user(frame: Any) -> str:
-    """The name of the key that this frame came with: libzmq has it from the gate, and no peer can set it."""
+    """The public key that this frame came with: libzmq has it from the gate, and no peer can set it."""
     user: str = frame.get("User-Id")
     return user
 

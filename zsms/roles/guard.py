@@ -36,51 +36,58 @@ _ASKERS = frozenset({"monitor", "operator"})
 
 
 class _Listed:
-    """The roles of each listed key, by name; follows the list when it is changed."""
+    """What each listed key may say to a broker; follows the list when it is changed."""
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
-        self._of: dict[bytes, Key] | None = None
+        self._of: dict[str, Key] | None = None
         self._may: dict[str, frozenset[type]] = {}
 
     def may(self) -> dict[str, frozenset[type]]:
-        """What each key may say to a broker."""
-        if self._of is not self._keys.listed:
-            self._of = self._keys.listed
+        """The frames, by User-Id."""
+        if self._of is not self._keys.users:
+            self._of = self._keys.users
             self._may = {
-                key.name: _NOTHING.union(*(MAY_SAY.get(role, _NOTHING) for role in key.roles))
-                for key in self._of.values()
+                user: _NOTHING.union(*(MAY_SAY.get(role, _NOTHING) for role in key.roles))
+                for user, key in self._of.items()
             }
         return self._may
+
+
+def _called(keys: Keys, user: str) -> str:
+    """The key of this User-Id, for people."""
+    key = keys.users.get(user)
+    return f"the key {user[:8]}..., which is not listed any more," if key is None else f"the key {key.name!r}"
 
 
 class BrokerGuard:
     """Looks at the frames that a broker is given. Each method returns why not, or None."""
 
     def __init__(self, keys: Keys, core: BrokerCore) -> None:
+        self._keys = keys
         self._listed = _Listed(keys)
         self._core = core
         self._key_of: dict[bytes, str] = {}
         """Which key each peer joined with."""
 
     def batch(self, user: str, batch: Batch) -> str | None:
-        """A batch arrived on a connection of the key `user`."""
+        """A batch arrived on a connection of the key whose User-Id is `user`; and so below."""
         if Batch not in self._listed.may().get(user, _NOTHING):
-            return f"the key {user!r} may not send batches"
+            return f"{_called(self._keys, user)} may not send batches"
         account = self._core.producers.get(batch.producer)
         if account is not None and self._key_of.get(account.peer) != user:
-            return f"the key {user!r} sent a batch as {account.name!r}, which is not its own"
+            return f"{_called(self._keys, user)} sent a batch as {account.name!r}, which is not its own"
         return None
 
     def frame(self, peer: bytes, user: str, frame: Any) -> str | None:
         """Any other frame arrived from `peer` on a connection of the key `user`."""
         kind = type(frame)
         if kind not in self._listed.may().get(user, _NOTHING):
-            return f"the key {user!r} may not say {kind.__name__}"
+            return f"{_called(self._keys, user)} may not say {kind.__name__}"
         if kind is JoinProducer or kind is JoinSender:
             return self._join(peer, user, frame)
         if self._key_of.get(peer, user) != user:
-            return f"the key {user!r} came with the routing id of another"
+            return f"{_called(self._keys, user)} came with the routing id of another"
         return None
 
     def _join(self, peer: bytes, user: str, frame: JoinProducer | JoinSender) -> str | None:
@@ -92,10 +99,10 @@ class BrokerGuard:
         for taken in (peer, None if known is None else known.peer):
             owner = None if taken is None else self._key_of.get(taken)
             if owner is not None and owner != user and owner in self._listed.may():
-                return f"the key {user!r} joined as {frame.name!r}, which belongs to another key"
+                return f"{_called(self._keys, user)} joined as {frame.name!r}, which belongs to another key"
         if self._key_of.get(peer) != user:
             if self._joined(user) >= PEERS:
-                return f"the key {user!r} has {PEERS} peers joined already"
+                return f"{_called(self._keys, user)} has {PEERS} peers joined already"
             self._key_of[peer] = user
         return None
 
@@ -119,12 +126,12 @@ class StatsGuard:
 
     def snapshot(self, user: str, snapshot: Snapshot) -> str | None:
         """A snapshot arrived on a connection of the key `user`."""
-        key = self._keys.names.get(user)
+        key = self._keys.users.get(user)
         if key is None or snapshot.role not in key.roles:
-            return f"the key {user!r} may not publish statistics of a {snapshot.role}"
+            return f"{_called(self._keys, user)} may not publish statistics of a {snapshot.role}"
         owner = self._owner.get((snapshot.role, snapshot.name), user)
-        if owner != user and owner in self._keys.names:
-            return f"the key {user!r} published statistics of {snapshot.name!r}, which is not its own"
+        if owner != user and owner in self._keys.users:
+            return f"{_called(self._keys, user)} published statistics of {snapshot.name!r}, which is not its own"
         return None
 
     def taken(self, user: str, snapshot: Snapshot) -> None:
@@ -133,7 +140,7 @@ class StatsGuard:
 
     def question(self, user: str) -> str | None:
         """Somebody asks for the totals."""
-        key = self._keys.names.get(user)
+        key = self._keys.users.get(user)
         if key is None or not _ASKERS.intersection(key.roles):
-            return f"the key {user!r} may not ask for statistics"
+            return f"{_called(self._keys, user)} may not ask for statistics"
         return None
