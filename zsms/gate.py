@@ -24,18 +24,19 @@ from zsms.errors import ZsmsError
 from zsms.keys import REFRESH_S, Keys
 
 ADDRESS = "inproc://zeromq.zap.01"
-DOMAINS: dict[int, tuple[str, frozenset[str]]] = {
-    zmq.PULL: ("ingest", frozenset({"producer"})),
-    zmq.ROUTER: ("dispatch", frozenset({"producer", "sender", "operator"})),
-    zmq.SUB: ("stats in", frozenset({"broker", "producer", "sender"})),
-    zmq.REP: ("stats out", frozenset({"broker", "producer", "sender", "monitor", "operator"})),
+DOMAINS: dict[int, tuple[str, str]] = {zmq.PULL: ("ingest", "dispatch"), zmq.SUB: ("stats in", "stats out")}
+"""The domains of a pair of bound sockets, by the kind of the first."""
+ROLES: dict[str, frozenset[str]] = {
+    "ingest": frozenset({"producer"}),
+    "dispatch": frozenset({"producer", "sender", "operator"}),
+    "stats in": frozenset({"broker", "producer", "sender"}),
+    "stats out": frozenset({"broker", "producer", "sender", "monitor", "operator"}),
 }
-"""By the kind of a bound socket: its domain, and the roles that it is for."""
+"""By domain, the roles that it is for."""
 NEW_CONNECTIONS = 4_000
 """Connections that one key may open at one process, in `WINDOW_S` seconds."""
 WINDOW_S = 60.0
 
-_ROLES = {domain.encode(): roles for domain, roles in DOMAINS.values()}
 _AT_ONCE = 64
 _SETTLED = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 _FAILED = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
@@ -110,7 +111,7 @@ class Gate:
         key = None if public is None else self.keys.listed.get(public)
         if public is None or key is None:
             return b"400", "this key is not listed", "" if public is None else public.decode()[:8] + "..."
-        if not _ROLES.get(domain, frozenset()).intersection(key.roles):
+        if not ROLES.get(domain.decode("latin-1"), frozenset()).intersection(key.roles):
             return b"400", "this key is not for that", key.name
         began, count = self._opened.get(public, (now, 0))
         if now - began >= WINDOW_S:

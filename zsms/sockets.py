@@ -260,8 +260,9 @@ class Sockets:
         for _ in range(_BIND_TRIES):
             first = self.make(kinds[0], hwm=hwm[0], ipv6=ipv6)
             second = self.make(kinds[1], hwm=hwm[1], ipv6=ipv6)
-            self._guard(kinds[0], first)
-            self._guard(kinds[1], second)
+            if self.keys is not None:
+                for made, domain in zip((first, second), DOMAINS[kinds[0]], strict=True):
+                    self._guard(made, domain, self.keys)
             try:
                 if endpoint.scheme == "tcp" and not endpoint.port:
                     first.bind(endpoint.first.removesuffix("0") + "*")
@@ -280,12 +281,11 @@ class Sockets:
                 raise UsageError(_why_not_bound(endpoint, option, error)) from None
         raise ZsmsError(f"no two free ports beside each other on {endpoint.host} in {_BIND_TRIES} tries")
 
-    def _guard(self, kind: int, socket: zmq.Socket[bytes]) -> None:
-        """Before it is bound: with keys, ask for them."""
-        if self.keys is not None:
-            socket.curve_server = True
-            socket.curve_secretkey = self.keys.own.secret
-            socket.zap_domain = DOMAINS[kind][0].encode()
+    def _guard(self, socket: zmq.Socket[bytes], domain: str, keys: Keys) -> None:
+        """Before it is bound: whoever connects has to have a key."""
+        socket.curve_server = True
+        socket.curve_secretkey = keys.own.secret
+        socket.zap_domain = domain.encode()
 
     def close(self, *sockets: zmq.Socket[bytes]) -> None:
         """Close these sockets."""

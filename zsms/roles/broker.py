@@ -36,7 +36,7 @@ from zsms.protocol import (
     expect,
 )
 from zsms.roles.base import Role
-from zsms.roles.guard import BrokerGuard
+from zsms.roles.guard import BrokerGuard, user_of
 from zsms.sockets import BROKER_PORT, DEFAULT_BROKER, Endpoint
 
 _READ_AT_ONCE = 256
@@ -147,7 +147,7 @@ class Broker(Role):
             except WireError as error:
                 self._refuse("ingest", error, now)
                 continue
-            if self._guard is not None and (why := self._guard.batch(_user(frame), batch)) is not None:
+            if self._guard is not None and (why := self._guard.batch(user_of(frame), batch)) is not None:
                 self._refuse("ingest", why, now)
                 continue
             batch.frame = frame if len(frame) >= _LARGE else data
@@ -161,7 +161,12 @@ class Broker(Role):
                 peer = recv(_NOBLOCK)
             except zmq.Again:
                 return
-            data, user = (recv(), "") if self._guard is None else _opened(recv(copy=False))
+            user = ""
+            if self._guard is None:
+                data = recv()
+            else:
+                whole = recv(copy=False)
+                data, user = whole.bytes, user_of(whole)
             if more(_RCVMORE):
                 count = len(self._router.recv_multipart())
                 self._refuse("dispatch", f"{count + 1} frames where one belongs", now)
@@ -317,13 +322,3 @@ class Broker(Role):
         )
         snapshot.events = [[now - e.at, e.kind, e.subject, e.messages] for e in list(core.events)[-50:]]
         return snapshot
-
-
-def _user(frame: Any) -> str:
-    """The public key that this frame came with: libzmq has it from the gate, and no peer can set it."""
-    user: str = frame.get("User-Id")
-    return user
-
-
-def _opened(frame: Any) -> tuple[bytes, str]:
-    return frame.bytes, _user(frame)

@@ -14,7 +14,7 @@ from zsms.core.statsbook import StatsBook
 from zsms.errors import UsageError, WireError
 from zsms.protocol import Answer, Ask, Refused, Report, decode, encode, expect
 from zsms.roles.base import Role
-from zsms.roles.guard import StatsGuard
+from zsms.roles.guard import StatsGuard, user_of
 from zsms.sockets import DEFAULT_STATS, STATS_PORT, Endpoint
 
 _READ_AT_ONCE = 256
@@ -94,51 +94,53 @@ class StatsCollector(Role):
     def _read_snapshots(self, now: float) -> None:
         for _ in range(_READ_AT_ONCE):
             try:
-                parts = self._sub.recv_multipart(zmq.NOBLOCK, copy=False)
+                parts, user = self._receive(self._sub)
             except zmq.Again:
                 return
             try:
                 if len(parts) != 1:
                     raise WireError("a snapshot is one frame")
-                self._take(expect(parts[0].bytes, protocol.Snapshot).body, parts[0], now)
+                self._take(expect(parts[0], protocol.Snapshot).body, user, now)
             except WireError as error:
                 self._refuse("stats in", error, now)
 
-    def _take(self, body: dict[str, Any], frame: Any, now: float) -> None:
+    def _receive(self, socket: zmq.Socket[bytes]) -> tuple[list[bytes], str]:
+        """A message's parts, and which key it came with; "" where keys are off. Raises zmq.Again."""
+        parts = socket.recv_multipart(zmq.NOBLOCK, copy=False)
+        return [part.bytes for part in parts], "" if self._guard is None else user_of(parts[-1])
+
+    def _take(self, body: dict[str, Any], user: str, now: float) -> None:
         try:
             snapshot = Snapshot.from_wire(body)
-            if self._guard is None:
-                self.book.put(snapshot, now)
-                return
-            user = frame.get("User-Id")
-            if (why := self._guard.snapshot(user, snapshot)) is not None:
+            if self._guard is not None and (why := self._guard.snapshot(user, snapshot)) is not None:
                 raise WireError(why)
             self.book.put(snapshot, now)
-            self._guard.taken(user, snapshot)
+            if self._guard is not None:
+                self._guard.taken(user, snapshot)
         except ValueError as error:
             raise WireError(str(error)) from None
 
     def _answer_askers(self, now: float) -> None:
         for _ in range(_READ_AT_ONCE):
             try:
-                parts = self._rep.recv_multipart(zmq.NOBLOCK, copy=False)
+                parts, user = self._receive(self._rep)
             except zmq.Again:
                 return
-            self._rep.send(encode(self._answer(parts, now)))
+            self._rep.send(encode(self._answer(parts, user, now)))
 
-    def _answer(self, parts: list[Any], now: float) -> Answer | Refused:
+    def _answer(self, parts: list[bytes], user: str, now: float) -> Answer | Refused:
         """A REP must answer everything, garbage too, or it never reads again."""
         try:
             if len(parts) != 1:
                 raise WireError("a question is one frame")
-            frame = decode(parts[0].bytes)
+            frame = decode(parts[0])
             match frame:
                 case Ask():
-                    if self._guard is not None and (why := self._guard.question(parts[0].get("User-Id"))) is not None:
+                    if self._guard is not None and (why := self._guard.question(user)) is not None:
                         raise WireError(why)
                     return Answer(self._figures(frame.what, now))
                 case Report():
-                    self._take(frame.body, parts[0], now)
+                    self._take(frame.body, user, now)
                     return Answer({})
                 case _:
                     raise WireError(f"{type(frame).__name__} is no question")

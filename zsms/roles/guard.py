@@ -144,3 +144,9 @@ class StatsGuard:
         if key is None or not _ASKERS.intersection(key.roles):
             return f"{_called(self._keys, user)} may not ask for statistics"
         return None
+
+
+def user_of(frame: Any) -> str:
+    """The User-Id of a `zmq.Frame`: libzmq has it from the gate, and no peer can set it."""
+    user: str = frame.get("User-Id")
+    return user
