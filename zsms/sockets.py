@@ -27,7 +27,7 @@ from zsms.protocol import MAX_FRAME_BYTES
 BROKER_PORT = 5555
 """Ingest (PULL); dispatch and confirms (ROUTER) are one port above."""
 STATS_PORT = 5557
-"""Stats in (SUB); stats out (REP) is one port above."""
+"""Stats in (SUB); stats out (ROUTER) is one port above."""
 DEFAULT_BROKER = f"tcp://127.0.0.1:{BROKER_PORT}"
 DEFAULT_STATS = f"tcp://127.0.0.1:{STATS_PORT}"
 

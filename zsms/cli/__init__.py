@@ -30,6 +30,7 @@ SECTIONS = {
     },
     "Watch": {
         "monitor": "Say how a mesh stands, every interval.",
+        "queue": "Show, kick or purge what a broker holds.",
     },
     "Settings and help": {
         "config": "Show every effective setting, and where it comes from.",

@@ -1,4 +1,8 @@
-"""The stats collector: SUB in, REP out, around :class:`zsms.core.statsbook.StatsBook`."""
+"""The stats collector: SUB in, ROUTER out, around :class:`zsms.core.statsbook.StatsBook`.
+
+Who asks has a REQ. Its partner here is a ROUTER and not a REP: after bytes on a connection that are no ZeroMQ, a REP
+loses the next answer, whoever asked.
+"""
 
 from __future__ import annotations
 
@@ -40,11 +44,11 @@ class StatsCollector(Role):
         return str(self._endpoint)
 
     def _open(self) -> None:
-        self._sub, self._rep, self._endpoint = self._sockets.bind_pair(
-            (zmq.SUB, zmq.REP), self._bind, "--bind", hwm=(1_000, 1_000)
+        self._sub, self._router, self._endpoint = self._sockets.bind_pair(
+            (zmq.SUB, zmq.ROUTER), self._bind, "--bind", hwm=(1_000, 1_000)
         )
         self._poller.register(self._sub, zmq.POLLIN)
-        self._poller.register(self._rep, zmq.POLLIN)
+        self._poller.register(self._router, zmq.POLLIN)
         self.log.info("%s: listening on %s", self.name, self._endpoint)
 
     def _step(self) -> bool:
@@ -53,7 +57,7 @@ class StatsCollector(Role):
         now = self._clock()
         if self._sub in events:
             self._read_snapshots(now)
-        if self._rep in events:
+        if self._router in events:
             self._answer_askers(now)
         self._answer_threads(now)
         return not self._stopping
@@ -94,22 +98,30 @@ class StatsCollector(Role):
             except WireError as error:
                 self._refuse("stats in", error, now)
 
-    def _take(self, body: dict[str, Any], now: float) -> None:
+    def _take(self, body: dict[str, Any], now: float, last: bool = False) -> None:
         try:
-            self.book.put(Snapshot.from_wire(body), now)
+            self.book.put(Snapshot.from_wire(body), now, last)
         except ValueError as error:
             raise WireError(str(error)) from None
 
     def _answer_askers(self, now: float) -> None:
         for _ in range(_READ_AT_ONCE):
             try:
-                parts = self._rep.recv_multipart(zmq.NOBLOCK)
+                parts = self._router.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
-            self._rep.send(encode(self._answer(parts, now)))
+            # A REQ puts an envelope around its question, which ends with an empty frame and goes around the answer.
+            if b"" not in parts[1:]:
+                self._refuse("stats out", "a question comes from a REQ, after an empty frame", now)
+                continue
+            end = parts.index(b"", 1) + 1
+            try:
+                self._router.send_multipart([*parts[:end], encode(self._answer(parts[end:], now))], zmq.NOBLOCK)
+            except zmq.ZMQError:
+                pass  # it is gone, or does not read; it will ask again
 
     def _answer(self, parts: list[bytes], now: float) -> Answer | Refused:
-        """A REP must answer everything, garbage too, or it never reads again."""
+        """Everything is answered, garbage too: who asked learns why."""
         try:
             if len(parts) != 1:
                 raise WireError("a question is one frame")
@@ -118,7 +130,7 @@ class StatsCollector(Role):
                 case Ask():
                     return Answer(self._figures(frame.what, now))
                 case Report():
-                    self._take(frame.body, now)
+                    self._take(frame.body, now, last=True)
                     return Answer({})
                 case _:
                     raise WireError(f"{type(frame).__name__} is no question")

@@ -87,6 +87,10 @@ class Link:
         """The broker does not know us (any more): join again, soon."""
         self.joined = False
 
+    def join_now(self) -> None:
+        """Join with the next `tick`: there is something new to say."""
+        self._next_join = 0.0
+
     def tick(self, now: float, subject: int) -> None:
         """Join or ping when it is time."""
         if not self.joined:
