@@ -67,6 +67,7 @@ def test_the_monitor_says_a_line_and_leaves(mesh: ByHand) -> None:
 
 
 def test_the_monitor_waits_for_a_collector_and_recovers_when_it_returns(mesh: ByHand) -> None:
+    """Rows 30 and 32."""
     monitor = mesh.start("monitor", "--interval", 0.1)
     monitor.wait_for("no answer from a collector")
     stats = mesh.start("stats")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from json import dumps
 from typing import Any
 
@@ -73,6 +74,8 @@ def command(
         raise UsageError("--reason is for kick and purge, not for show")
     if action == "purge" and reason and not dead:
         raise UsageError("--reason chooses among dead messages: give --dead too")
+    if action == "purge" and not yes and not sys.stdin.isatty():
+        raise UsageError("purge asks before it acts, and nobody is there to ask: give --yes")
     from zsms.roles.operator import Operator
 
     with Operator(broker, timeout=timeout) as operator:
@@ -93,11 +96,7 @@ def command(
 
 
 def _confirm(held: dict[str, Any], broker: str, *, ready: bool, dead: bool, reason: str) -> None:
-    """Ask whether that is meant; where nobody can be asked, --yes must have said so. Raises UsageError and Abort."""
-    import sys
-
-    if not sys.stdin.isatty():
-        raise UsageError("purge asks before it acts, and nobody is there to ask: give --yes")
+    """Ask whether that is meant. Raises click.Abort when it is not."""
     count = held["dead"]["reasons"].get(reason, 0) if reason else held["dead"]["kept"]
     what = [f"{held['ready']['messages']:,} ready messages"] * ready + [f"{count:,} dead ones"] * dead
     click.confirm(f"Purge {' and '.join(what)} of the broker at {broker}?", abort=True, err=True)
