@@ -6,7 +6,11 @@ ZeroMQ's defaults lose messages in silence and hang at the end, so each of these
     SNDHWM/RCVHWM  finite: they count frames for each peer, and 0 would be unbounded memory
     MAXMSGSIZE     bound sockets refuse an oversized frame before it is read
     ROUTER_MANDATORY, or a ROUTER drops to unknown and to full peers without a word
-    HEARTBEAT_*    a half-open connection is found although nothing is sent on it
+    TCP_KEEPALIVE_*, TCP_MAXRT  a half-open connection is found, whether something is sent on it or not; but a PUSH
+                   whose peer reads nothing for long is only pressed back, and has no MAXRT
+    HEARTBEAT_*    off: a reader with a full pipe answers none, so that its peers would break off when they are only
+                   pressed back; and libzmq (4.3.5) aborts a process when one is due on a connection that broke while
+                   what came on it waited to be read
     HANDSHAKE_IVL  a connection that never speaks is closed
     RECONNECT_IVL_MAX  back-off, so that a thousand senders do not hammer a broker that restarts
     REQ_RELAXED, REQ_CORRELATE  a lost answer does not lock the asker
@@ -126,12 +130,14 @@ class Sockets:
         made.sndhwm = made.rcvhwm = hwm
         made.maxmsgsize = MAX_FRAME_BYTES
         made.ipv6 = ipv6
-        made.heartbeat_ivl = 2_000
-        made.heartbeat_timeout = 6_000
         made.handshake_ivl = 3_000
         made.reconnect_ivl = 50
         made.reconnect_ivl_max = 2_000
         made.tcp_keepalive = 1
+        made.tcp_keepalive_idle = made.tcp_keepalive_intvl = 2
+        made.tcp_keepalive_cnt = 2
+        if kind != zmq.PUSH:
+            made.tcp_maxrt = 6_000
         if kind == zmq.ROUTER:
             made.router_mandatory = True
         if kind == zmq.REQ:

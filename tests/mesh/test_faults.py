@@ -288,9 +288,9 @@ def test_a_sender_that_pauses_for_longer_loses_its_messages_and_works_again() ->
     assert sum(sender["sent"] for sender in report.senders) == report.messages.sent + report.messages.duplicates
 
 
-@pytest.mark.parametrize("seconds", [3.0, 10.0], ids=["connections-last", "connections-break"])
+@pytest.mark.parametrize("seconds", [3.0, 10.0])
 def test_a_broker_that_pauses_takes_nobody_for_dead(seconds: float) -> None:
-    """Row 11. After 8 s ZeroMQ's heartbeats have broken every connection."""
+    """Row 11."""
     with Running(liveness=1.5) as run:
         sent = run.view.sent
         run.pause("broker", seconds)
