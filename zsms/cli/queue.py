@@ -22,7 +22,7 @@ Examples:
   zsms queue kick --reason "failed 3 times" --limit 1000
   zsms queue purge --ready --dead --yes""",
 )
-@click.argument("action", type=click.Choice(["show", "kick", "purge"]))
+@click.argument("action", type=click.Choice(["show", "kick", "purge"]), default="show")
 @common.broker_option
 @click.option(
     "--messages",
