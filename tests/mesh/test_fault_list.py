@@ -15,7 +15,7 @@ from signal import SIGTERM
 import psutil
 import pytest
 
-from tests.mesh.processes import ByHand, Command, environment, kill, until, zsms
+from tests.mesh.processes import ByHand, Command, environment, kill, line_with, until, zsms
 from zsms.core.view import View
 
 SMALL_QUEUE = ("--max-messages", 500, "--liveness", 1)
@@ -73,7 +73,7 @@ def test_row_18_what_a_producer_had_confirmed_when_it_was_killed_is_kept(mesh: B
     mesh.start("stats")
     mesh.start("broker")
     producer = mesh.start("producer", "--messages", 10**9, "--rate", 2_000)
-    view = mesh.when(lambda view: figures(view, "producer").get("confirmed", 0) > 500, "confirms")
+    view = mesh.when(lambda view: view.produced and figures(view, "producer")["confirmed"] > 500, "confirms")
     kill(producer.popen.pid)
     confirmed = figures(view, "producer")["confirmed"]
     mesh.start("sender", "--concurrency", 5_000, "--mean", 0.05)
@@ -261,7 +261,7 @@ def test_a_monitor_that_waits_for_the_end_says_when_there_will_be_none(mesh: ByH
     assert mesh.start("producer", "--messages", 500).end() == 0
     mesh.when(lambda view: view.queued == 500 and view.producers_done, "a queue")
     monitor = mesh.start("monitor", "--until-done", "--interval", 0.1)
-    monitor.wait_for("queued 500")
+    monitor.wait_for(line_with(queued="500"))
     kill(broker.popen.pid)
     broker.end()
     mesh.start("broker", "--name", "broker")
