@@ -278,6 +278,17 @@ def test_the_histogram_s_buckets_are_where_the_document_says() -> None:
     assert last == BUCKETS - 1
 
 
+# -- docs/RELIABILITY.md ---------------------------------------------------------------------------------------
+
+
+def test_every_test_that_a_promise_rests_on_exists() -> None:
+    text = (ROOT / "docs" / "RELIABILITY.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(\w+/test_\w+\.py)::(\w+)`", text)
+    assert named
+    for path, name in named:
+        assert f"def {name}(" in (ROOT / "tests" / path).read_text(encoding="utf-8"), f"{path}::{name}"
+
+
 # -- docs/ARCHITECTURE.md ----------------------------------------------------------------------------------------
 
 MODULES = {

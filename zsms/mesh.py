@@ -356,6 +356,11 @@ class Mesh:
         return Keys.load(directory, "monitor")
 
     @property
+    def keys(self) -> str | None:
+        """The directory of throw-away keys, for whoever watches; None without `secure`."""
+        return f"{self._directory}/keys" if self.config.secure else None
+
+    @property
     def stats(self) -> str:
         """The collector's endpoint, for a `zsms monitor --stats` beside a mesh that runs."""
         return str(self._endpoint)

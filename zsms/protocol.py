@@ -177,6 +177,33 @@ class Bye(NamedTuple):
     subject: int
 
 
+class Fenced(NamedTuple):
+    """broker -> producer: `start` of this producer has joined, which is later than yours; I take nothing of yours."""
+
+    start: int
+
+
+class Inspect(NamedTuple):
+    """operator -> broker: what do you hold? With the first `messages` that are ready, and as many that are dead."""
+
+    messages: int
+
+
+class Kick(NamedTuple):
+    """operator -> broker: queue dead letters again, of this `reason` ("": any), `limit` messages at most (0: all)."""
+
+    reason: str
+    limit: int
+
+
+class Purge(NamedTuple):
+    """operator -> broker: give up what is `ready` (it is dead then), let go of what is `dead` (of this `reason`)."""
+
+    ready: bool
+    dead: bool
+    reason: str
+
+
 class Snapshot(NamedTuple):
     """process -> collector (PUB): a cumulative snapshot, the map of :mod:`zsms.core.snapshot`."""
 
@@ -196,7 +223,10 @@ class Report(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """collector -> monitor (REP): the map of :mod:`zsms.core.statsbook`; {} acknowledges a REPORT."""
+    """collector -> monitor: the map of :mod:`zsms.core.statsbook`; {} acknowledges a REPORT.
+
+    broker -> operator: the map of :mod:`zsms.core.holdings`, or how many messages were kicked or purged.
+    """
 
     body: dict[str, Any]
 
@@ -214,6 +244,10 @@ Frame: TypeAlias = (
     | Ended
     | Refused
     | Bye
+    | Fenced
+    | Inspect
+    | Kick
+    | Purge
     | Snapshot
     | Ask
     | Report
@@ -334,6 +368,10 @@ _KINDS: dict[type, _Kind] = {
     Ended: _Kind(11, (_u64,), (), Ended),
     Refused: _Kind(12, (_string,), (), Refused),
     Bye: _Kind(13, (_u64,), (), Bye),
+    Fenced: _Kind(14, (_u64,), (), Fenced),
+    Inspect: _Kind(15, (_count,), (), Inspect),
+    Kick: _Kind(16, (_string, _count), (), Kick),
+    Purge: _Kind(17, (_bool, _bool, _string), (), Purge),
     Snapshot: _Kind(20, (_map,), (), Snapshot),
     Ask: _Kind(21, (_string,), (), Ask),
     Report: _Kind(22, (_map,), (), Report),

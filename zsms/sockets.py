@@ -6,7 +6,11 @@ ZeroMQ's defaults lose messages in silence and hang at the end, so each of these
     SNDHWM/RCVHWM  finite: they count frames for each peer, and 0 would be unbounded memory
     MAXMSGSIZE     bound sockets refuse an oversized frame before it is read
     ROUTER_MANDATORY, or a ROUTER drops to unknown and to full peers without a word
-    HEARTBEAT_*    a half-open connection is found although nothing is sent on it
+    TCP_KEEPALIVE_*, TCP_MAXRT  a half-open connection is found, whether something is sent on it or not; but a PUSH
+                   whose peer reads nothing for long is only pressed back, and has no MAXRT
+    HEARTBEAT_*    off: a reader with a full pipe answers none, so that its peers would break off when they are only
+                   pressed back; and libzmq (4.3.5) aborts a process when one is due on a connection that broke while
+                   what came on it waited to be read
     HANDSHAKE_IVL  a connection that never speaks is closed
     RECONNECT_IVL_MAX  back-off, so that a thousand senders do not hammer a broker that restarts
     REQ_RELAXED, REQ_CORRELATE  a lost answer does not lock the asker
@@ -32,13 +36,13 @@ from zsms.protocol import MAX_FRAME_BYTES
 BROKER_PORT = 5555
 """Ingest (PULL); dispatch and confirms (ROUTER) are one port above."""
 STATS_PORT = 5557
-"""Stats in (SUB); stats out (REP) is one port above."""
+"""Stats in (SUB); stats out (ROUTER) is one port above."""
 DEFAULT_BROKER = f"tcp://127.0.0.1:{BROKER_PORT}"
 DEFAULT_STATS = f"tcp://127.0.0.1:{STATS_PORT}"
 
 _BIND_TRIES = 64
 _MONITORS = itertools.count(1)
-_COUNTERPART = {zmq.PULL: zmq.PUSH, zmq.ROUTER: zmq.DEALER, zmq.SUB: zmq.PUB, zmq.REP: zmq.REQ}
+_COUNTERPART = {zmq.PULL: zmq.PUSH, zmq.ROUTER: zmq.DEALER, zmq.SUB: zmq.PUB}
 _SERVER_OF = {zmq.PUSH: "broker", zmq.DEALER: "broker", zmq.PUB: "stats", zmq.REQ: "stats"}
 """Whose key the other side of a connecting socket has to have."""
 
@@ -154,12 +158,14 @@ class Sockets:
         made.sndhwm = made.rcvhwm = hwm
         made.maxmsgsize = MAX_FRAME_BYTES
         made.ipv6 = ipv6
-        made.heartbeat_ivl = 2_000
-        made.heartbeat_timeout = 6_000
         made.handshake_ivl = 3_000
         made.reconnect_ivl = 50
         made.reconnect_ivl_max = 2_000
         made.tcp_keepalive = 1
+        made.tcp_keepalive_idle = made.tcp_keepalive_intvl = 2
+        made.tcp_keepalive_cnt = 2
+        if kind != zmq.PUSH:
+            made.tcp_maxrt = 6_000
         if kind == zmq.ROUTER:
             made.router_mandatory = True
         if kind == zmq.REQ:

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 import pytest
 
 from tests.core.making import NOTHING, column, make_batch, seqs
+from tests.core.making import row as row_of
 from zsms.core import broker as module
 from zsms.core.broker import BrokerCore, BrokerLimits, Granted, Put, Steady
+from zsms.core.holdings import MAX_LETTERS, holdings
 from zsms.core.session import Session
+from zsms.protocol import Answer, decode, encode
 
 PRODUCER = b"producer's peer"
 
@@ -653,3 +656,151 @@ def test_the_broker_observes_its_throughput_as_it_looks():
     for now in (10.0, 11.0):
         core.looked(now)
     assert core.steady.slot_s == before + 2 * 5  # since the look at 9
+
+
+# -- accounts of producers that are over -----------------------------------------------------------------------
+
+
+def test_accounts_of_producers_that_are_over_are_added_up(monkeypatch):
+    monkeypatch.setattr(module, "_FOLD_FROM", 4)
+    core = BrokerCore(BrokerLimits(max_deliveries=1), seed=1)
+    peer = sender(core, slots=1_000)
+    for producer in range(1, 101):
+        core.producer_joined(b"%d" % producer, producer, 5, "p", 0, 0.0)
+        core.put(make_batch(3, producer=producer, start=5), 0.0)
+        if producer % 2:
+            core.left(b"%d" % producer, 0.0)
+    granted(core)
+    peer.ack(range(299))
+    for producer in range(101, 151):
+        core.producer_joined(b"%d" % producer, producer, 5, "p", 0, 0.0)
+        core.left(b"%d" % producer, 0.0)
+    accounts = list(core.accounts())
+    assert len(accounts) < 120 and len(core.producers) >= 50  # those that have not left are all there
+    assert totals(core) == {"sent": 299, "in_flight": 1}
+    assert all(account.balanced for account in accounts)
+    # One that is left can come back under the same or a later start, and not under an earlier one.
+    assert core.producer_joined(b"x", 1, 4, "p", 1, 1.0) is None and core.later_start(1, 4) == 5
+    assert core.producer_joined(b"x", 1, 6, "p", 0, 1.0) is not None
+
+
+def test_a_dead_letter_of_an_account_that_was_added_up_can_be_kicked(monkeypatch):
+    monkeypatch.setattr(module, "_FOLD_FROM", 2)
+    core = broker(max_deliveries=1)
+    peer = sender(core)
+    put(core, 3)
+    granted(core)
+    core.left(peer.peer, 1.0)  # taken back from the only sender that they may have
+    assert totals(core) == {"dead": 3}
+    core.left(PRODUCER, 1.0)
+    core.producer_joined(b"q", 2, 1, "q", 0, 1.0)
+    assert list(core.producers) == [2] and totals(core) == {"dead": 3}
+    assert core.kick(2.0) == 3 and totals(core) == {"queued": 3}
+    assert core.finished.balanced and core.finished.queued == 3
+    peer = sender(core, token=2)
+    assert granted(core) == [(2, [0, 1, 2])]
+    peer.ack(range(3))
+    assert totals(core) == {"sent": 3}
+
+
+def test_one_connection_may_speak_for_two_sessions_and_one_of_them_end():
+    core = broker()
+    old, new = (Sender(core, token) for token in (1, 2))
+    new.connection = old.connection
+    for each in (old, new):
+        core.sender_joined(b"same", each.token, 1, "s", 10, 0, 0.0, float(each.token))
+    core.looked(0.0)
+    core.looked(2.0)
+    core.heard(b"same", 5.5)
+    for now in (3.0, 4.0, 5.0, 6.1):
+        core.looked(now)
+    assert list(core.sessions) == [2]
+    assert core.heard(b"same", 6.2) is core.sessions[2]
+
+
+# -- kicking and purging ---------------------------------------------------------------------------------------
+
+
+def dead_by_failing(core: BrokerCore, count: int) -> None:
+    put(core, count)
+    peer = sender(core, token=50 + core.producers[1].accepted, slots=count)
+    for now in (0.0, 100.0):
+        core.looked(now)
+        granted(core, now)
+        peer.ack([], range(peer.session.granted - count, peer.session.granted), settled=peer.session.granted)
+    core.left(peer.peer, 100.0)
+
+
+def test_dead_letters_are_kicked_by_reason_and_number_as_if_they_were_new():
+    core = broker(max_attempts=2, max_deliveries=1)
+    dead_by_failing(core, 5)
+    put(core, 4)
+    peer = sender(core)
+    granted(core, 100.0)
+    core.left(peer.peer, 100.0)
+    reasons = [letter.reason for letter in core.dead_letters]
+    assert set(reasons) == {"failed 2 times", "taken back from 1 senders"} and totals(core) == {"dead": 9}
+    assert core.kick(101.0, "no such reason") == 0
+    assert core.kick(101.0, "failed 2 times", 3) == 3
+    assert totals(core) == {"dead": 6, "queued": 3}
+    peer = sender(core, token=9)
+    lots = [grant.piece.lot for grant in core.grants(101.0)]
+    assert {(lot.attempt, lot.delivery) for lot in lots} == {(1, 1)} and sum(len(seqs(lot.batch)) for lot in lots) == 3
+    assert core.kick(101.0, limit=5) == 5 and core.kick(101.0) == 1 and core.kick(101.0) == 0
+    assert totals(core) == {"in_flight": 3, "queued": 6}
+    assert ("dead letters kicked", 3) in [(e.kind, e.messages) for e in core.new_events()]
+
+
+def test_what_is_purged_is_dead_for_that_reason_and_may_be_kicked_or_let_go():
+    core = broker(max_attempts=2, retry_base=100.0)
+    put(core, 6)
+    peer = sender(core, slots=2)
+    granted(core)
+    peer.ack([], [0], limit=2)  # one waits for its next attempt, one is in flight
+    assert core.purge_ready(1.0) == 5
+    assert totals(core) == {"dead": 5, "in_flight": 1} and not core.retries.messages and core.queue.nbytes == 0
+    assert {letter.reason for letter in core.dead_letters} == {"purged"}
+    assert core.kick(2.0, "purged", 2) == 2 and core.purge_dead(2.0, "failed 2 times") == 0
+    assert core.purge_dead(3.0, "purged") == 3 and not core.dead_letters
+    assert totals(core) == {"dead": 3, "in_flight": 1, "queued": 2}
+    assert core.purge_ready(4.0) == 2 and core.purge_ready(4.0) == 0
+
+
+def test_what_is_held_is_described_without_a_change():
+    core = broker(max_attempts=2, max_deliveries=1)
+    dead_by_failing(core, 3)
+    put(core, 10, 100.0)
+    peer = sender(core, slots=4)
+    granted(core, 100.0)
+    peer.ack([0], [], limit=4, now=101.0)
+    before = totals(core)
+    held = holdings(core, 110.0, 2)
+    assert totals(core) == before == {"dead": 3, "queued": 6, "in_flight": 3, "sent": 1}
+    assert (held["ready"]["messages"], held["ready"]["oldest_s"], held["ready"]["retrying"]) == (6, 10.0, 0)
+    assert [letter["seq"] for letter in held["ready"]["letters"]] == [7, 8]
+    (row,) = held["in_flight"]["senders"]
+    assert (row["name"], row["messages"], row["sent"], row["oldest_s"], row["silent_s"]) == ("s1", 3, 1, 10.0, 9.0)
+    assert held["dead"]["reasons"] == {"failed 2 times": 3} and held["dead"]["kept"] == held["dead"]["messages"] == 3
+    for letter in held["dead"]["letters"]:
+        assert (letter["recipient"], letter["text"]) == row_of(1, letter["seq"])
+        assert (letter["attempt"], letter["reason"], letter["age_s"]) == (2, "failed 2 times", 110.0)
+    assert len(holdings(core, 110.0)["dead"]["letters"]) == 0
+    put(core, 3_000, 110.0)
+    encoded = encode(Answer(holdings(core, 110.0, 10**9)))
+    assert len(decode(encoded).body["ready"]["letters"]) == MAX_LETTERS
+
+
+def test_what_peers_can_bring_about_at_will_is_told_once_a_second():
+    core = broker()
+    peer = sender(core)
+    put(core, 10)
+    granted(core)
+    core.new_events()
+    thief = Sender(core, 1)
+    thief.connection = 7
+    for tenth in range(30):
+        assert thief.ack([0, 1], now=tenth / 10) is None
+    assert core.counters.foreign == 60 and totals(core) == {"in_flight": 10}
+    told = [event for event in core.new_events() if event.kind == "foreign acknowledgements"]
+    assert [event.messages for event in told] == [2, 20, 20] and told[0].subject == "s1"
+    assert peer.session.in_flight == 10

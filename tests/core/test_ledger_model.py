@@ -287,6 +287,22 @@ class Ledger(RuleBasedStateMachine):
                 if at + LEASE <= self.now:
                     self.take_back_range(sender, begin, end)
 
+    # -- operators ----------------------------------------------------------------------------------------------
+
+    @rule()
+    def kick(self) -> None:
+        dead = [fate for fate in self.fates.values() if fate.place == "dead"]
+        assert self.core.kick(self.now) == len(dead)
+        for fate in dead:
+            fate.place, fate.attempt, fate.delivery = "queued", 1, 1
+
+    @rule()
+    def purge(self) -> None:
+        queued = [fate for fate in self.fates.values() if fate.place == "queued"]
+        assert self.core.purge_ready(self.now) == len(queued)
+        for fate in queued:
+            fate.place = "dead"
+
     # -- what must hold -----------------------------------------------------------------------------------------
 
     @invariant()

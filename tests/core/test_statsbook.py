@@ -70,6 +70,38 @@ def test_asking_changes_nothing():
     assert total(book) == total(book) == 6
 
 
+def test_a_start_below_the_known_one_is_newer_when_that_one_is_over():
+    """Row 25: the wall clock was set back between two starts."""
+    book = StatsBook()
+    book.put(snapshot("a", 9, 5, 5), 0.0)
+    assert not book.put(snapshot("a", 4, 0, 1), 1.0)  # it may be late, of an earlier start that nobody heard of
+    assert book.put(snapshot("a", 4, 1, 2), 5.0) and total(book) == 7
+    assert not book.put(snapshot("a", 9, 6, 6), 5.0)  # late now, or another process of that name
+    assert book.put(snapshot("a", 4, 2, 3), 5.0) and total(book) == 8
+    assert book.put(snapshot("a", 4, 3, 3), 5.0, last=True)
+    assert book.put(snapshot("a", 3, 0, 1), 5.0) and total(book) == 9  # at once, for the other has ended
+
+
+def test_processes_that_are_over_make_room_and_stay_in_the_totals(monkeypatch):
+    monkeypatch.setattr(statsbook, "MAX_PROCESSES", 3)
+    book = StatsBook()
+    book.put(snapshot("crashed", 1, 0, 1), 0.0)
+    book.put(snapshot("lives", 1, 0, 10), 400.0)
+    book.put(snapshot("ended", 1, 0, 100), 400.0, last=True)
+    for name, over in (("new", "crashed"), ("newer", "ended")):
+        assert book.put(snapshot(name, 1, 0, 1_000), 401.0)
+        rows = {row["name"] for row in book.answer("totals", 401.0)["processes"]}
+        assert over not in rows and "lives" in rows and len(rows) == 3
+    assert total(book) == 2_111
+    assert not book.put(snapshot("crashed", 1, 1, 2), 402.0)  # it was only silent: what it says would count twice
+    assert total(book) == 2_111
+    with pytest.raises(ValueError, match="more than 3 processes"):
+        book.put(snapshot("newest", 1, 0, 1), 402.0)
+    monkeypatch.setattr(statsbook, "MAX_PROCESSES", 4)
+    assert book.put(snapshot("crashed", 2, 0, 1), 402.0)
+    assert total(book) == 2_112
+
+
 def test_processes_are_bounded(monkeypatch):
     monkeypatch.setattr(statsbook, "MAX_PROCESSES", 2)
     book = StatsBook()

@@ -5,7 +5,8 @@
         broker.wait_for("listening on")
         broker.signal(SIGTERM); broker.end() -> exit code
 
-`ask(endpoint)` is a collector's view of a mesh, `free_port()` a port whose neighbour is free too.
+`ByHand` is a mesh whose roles a test starts one by one, `ask(endpoint)` a collector's view of a mesh, `free_port()` a
+port whose neighbour is free too.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -235,3 +237,28 @@ def free_port(host: str = "127.0.0.1") -> int:
             continue
         return port
     raise AssertionError("no free port")
+
+
+@dataclass
+class ByHand:
+    """Addresses of a mesh of our own, and the commands that make it up."""
+
+    stack: ExitStack
+    broker: str = field(default_factory=lambda: f"tcp://127.0.0.1:{free_port()}")
+    stats: str = field(default_factory=lambda: f"tcp://127.0.0.1:{free_port()}")
+
+    def start(self, role: str, *options: object, env: dict[str, str] | None = None) -> Command:
+        """Start a role with the options that make it part of this mesh."""
+        to_stats = ("--stats", self.stats, "--stats-interval", 0.1)
+        own: dict[str, tuple[object, ...]] = {
+            "stats": ("--bind", self.stats),
+            "broker": ("--bind", self.broker, *to_stats),
+            "producer": ("--broker", self.broker, *to_stats),
+            "sender": ("--broker", self.broker, *to_stats, "--drain-timeout", 2),
+            "monitor": ("--stats", self.stats),
+        }
+        return self.stack.enter_context(Command(role, *own[role], *options, env=env))
+
+    def when(self, true: Any, what: str) -> View:
+        """The first view of which this is true."""
+        return view_when(self.stats, true, what)

@@ -90,6 +90,7 @@ class Running:
 
 
 def test_what_a_killed_sender_held_goes_to_the_others() -> None:
+    """Row 1."""
     with Command(
         *("run", "--messages", 8_000, "--senders", 3, "--concurrency", 1000, "--mean", 0.5, "--json", "-")
     ) as run:
@@ -251,6 +252,7 @@ def test_a_broker_that_is_terminated_twice_leaves_at_once() -> None:
 
 
 def test_a_sender_that_pauses_for_less_than_its_liveness_keeps_its_messages() -> None:
+    """Row 3."""
     with Running() as run:
         run.pause("sender-2", 1.0)  # it may be silent for 5
         sent = run.sent_by("sender-2")
@@ -262,6 +264,7 @@ def test_a_sender_that_pauses_for_less_than_its_liveness_keeps_its_messages() ->
 
 
 def test_a_sender_that_pauses_for_longer_loses_its_messages_and_works_again() -> None:
+    """Row 4."""
     with Running(liveness=1.5) as run:
         victim = psutil.Process(run.mesh.pids["sender-2"])
         victim.send_signal(SIGSTOP)
@@ -285,10 +288,12 @@ def test_a_sender_that_pauses_for_longer_loses_its_messages_and_works_again() ->
     assert sum(sender["sent"] for sender in report.senders) == report.messages.sent + report.messages.duplicates
 
 
-def test_a_broker_that_pauses_takes_nobody_for_dead() -> None:
+@pytest.mark.parametrize("seconds", [3.0, 10.0])
+def test_a_broker_that_pauses_takes_nobody_for_dead(seconds: float) -> None:
+    """Row 11."""
     with Running(liveness=1.5) as run:
         sent = run.view.sent
-        run.pause("broker", 3.0)
+        run.pause("broker", seconds)
         until(lambda: run.view.sent > sent + 1000, "more sends")
         report = run.drained()
     assert report.balanced

@@ -5,46 +5,12 @@ from __future__ import annotations
 import json
 import random
 import re
-from contextlib import ExitStack
-from dataclasses import dataclass, field
 from signal import SIGINT, SIGTERM
-from typing import Any
 
 import pytest
 
-from tests.mesh.processes import Command, ask, free_port, line_with, view_when, zsms
+from tests.mesh.processes import ByHand, Command, ask, line_with, zsms
 from zsms.core.view import View
-
-
-@dataclass
-class ByHand:
-    """Addresses of a mesh of our own, and the commands that make it up."""
-
-    stack: ExitStack
-    broker: str = field(default_factory=lambda: f"tcp://127.0.0.1:{free_port()}")
-    stats: str = field(default_factory=lambda: f"tcp://127.0.0.1:{free_port()}")
-
-    def start(self, role: str, *options: object) -> Command:
-        """Start a role with the options that make it part of this mesh."""
-        to_stats = ("--stats", self.stats, "--stats-interval", 0.1)
-        own: dict[str, tuple[object, ...]] = {
-            "stats": ("--bind", self.stats),
-            "broker": ("--bind", self.broker, *to_stats),
-            "producer": ("--broker", self.broker, *to_stats),
-            "sender": ("--broker", self.broker, *to_stats, "--drain-timeout", 2),
-            "monitor": ("--stats", self.stats),
-        }
-        return self.stack.enter_context(Command(role, *own[role], *options))
-
-    def when(self, true: Any, what: str) -> View:
-        """The first view of which this is true."""
-        return view_when(self.stats, true, what)
-
-
-@pytest.fixture
-def mesh() -> Any:
-    with ExitStack() as stack:
-        yield ByHand(stack)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -101,6 +67,7 @@ def test_the_monitor_says_a_line_and_leaves(mesh: ByHand) -> None:
 
 
 def test_the_monitor_waits_for_a_collector_and_recovers_when_it_returns(mesh: ByHand) -> None:
+    """Rows 30 and 32."""
     monitor = mesh.start("monitor", "--interval", 0.1)
     monitor.wait_for("no answer from a collector")
     stats = mesh.start("stats")

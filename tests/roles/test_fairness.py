@@ -67,7 +67,7 @@ def test_one_slot_and_ten_beside_many(run, address):
 
 
 def test_a_slow_sender_holds_no_more_than_its_slots_and_prefetch(run, address):
-    """It takes a batch of a thousand no more than one of ten: the message is what is scheduled."""
+    """Row 8. It takes a batch of a thousand no more than one of ten: the message is what is scheduled."""
     broker = run(Broker(address()))
     slow = run(Watched(broker.endpoint, concurrency=3, prefetch=2, delay=DelayModel("constant", 60.0)).watch(broker))
     quick = run(Watched(broker.endpoint, concurrency=50, delay=DelayModel("constant", 0.002)).watch(broker))

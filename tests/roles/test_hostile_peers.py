@@ -12,7 +12,7 @@ import zmq
 from tests.roles.peers import RawPeer, ack, settled, totals, urls
 from tests.roles.waiting import until
 from tests.wire.frames import garbage, snapshot_body
-from zsms import Broker, DelayModel, Monitor, Producer, Sender, StatsCollector
+from zsms import Broker, DelayModel, Monitor, Producer, Sender, StatsCollector, ZsmsError
 from zsms.core.broker import BrokerLimits
 from zsms.message import Batch
 from zsms.protocol import (
@@ -20,6 +20,7 @@ from zsms.protocol import (
     Ask,
     Bye,
     Ended,
+    Fenced,
     Grant,
     JoinProducer,
     JoinSender,
@@ -50,13 +51,15 @@ def peer(raw, broker) -> RawPeer:
 def counted(broker: Broker) -> dict[str, int]:
     """Everything that an acknowledgement could change."""
     counters = broker.core.counters
-    return totals(broker.core) | {"duplicates": counters.duplicates, "unknown": counters.unknown}
+    told = {"duplicates": counters.duplicates, "unknown": counters.unknown}
+    return totals(broker.core) | told | ({"foreign": counters.foreign} if counters.foreign else {})
 
 
 # -- acknowledgements ------------------------------------------------------------------------------------------
 
 
 def test_a_repeated_acknowledgement_changes_nothing_but_its_count(run, broker, peer):
+    """Row 5."""
     run(Producer(broker.endpoint, messages=10))
     peer.join(broker, 7, slots=10)
     peer.granted(10)
@@ -115,8 +118,8 @@ def test_acknowledging_what_was_not_granted_is_refused_and_counted(run, broker, 
     assert counted(broker)["unknown"] == 1_003 and totals(broker.core)["failed"] == 0
 
 
-def test_nobody_acknowledges_for_another(run, broker, peer, raw):
-    """Whether the session is another one's, was given up, or never was."""
+def test_nobody_acknowledges_for_another(run, broker, peer, raw, caplog):
+    """Row 6: whether the session is another one's, was given up, or never was."""
     run(Producer(broker.endpoint, messages=10))
     peer.join(broker, 7, slots=10)
     peer.granted(10)
@@ -124,7 +127,9 @@ def test_nobody_acknowledges_for_another(run, broker, peer, raw):
     before = counted(broker)
     thief.say(ack(7, 1, 1_000, sent=range(10)))
     thief.hear(Who)
-    assert counted(broker) == before
+    assert counted(broker) == before | {"foreign": 10}
+    until(lambda: "foreign acknowledgements: raw, 10 messages" in caplog.text, "a line in the log")
+    before["foreign"] = 10
     thief.say(ack(8, 0, 1_000, sent=range(10)))
     thief.hear(Who)
     assert counted(broker) == before | {"unknown": 10}
@@ -244,6 +249,7 @@ def test_no_snapshot_brings_the_collector_or_who_asks_it_down(run, address, raw)
 
 
 def test_garbage_on_all_four_ports_of_a_mesh_at_work(run, raw, caplog):
+    """Row 27."""
     rng = random.Random(4)
     collector = run(StatsCollector("127.0.0.1:0"))
     broker = run(Broker("127.0.0.1:0", stats=collector.endpoint, stats_interval=0.05))
@@ -306,10 +312,23 @@ def test_connections_that_don_t_even_speak_zeromq(run):
                 plain.sendall(bytes_[seed:])
             idle.append(socket.create_connection((host, int(port))))
     until(lambda: totals(broker.core)["sent"] == 2_000, "2,000 messages sent")
-    # ZeroMQ's REP loses its answer to whoever asks after such a connection, so who asks must ask again.
     until(lambda: monitor.view is not None and monitor.view.done and monitor.view.sent == 2_000, "the monitor's view")
     for connection in idle:
         connection.close()
+
+
+def test_bytes_that_are_no_zeromq_cost_nobody_an_answer(run, raw):
+    """A REP in the collector's place loses its next answer after them."""
+    collector = run(StatsCollector("127.0.0.1:0"))
+    asker = raw(zmq.REQ, urls(collector.endpoint)[1])
+    asker.say(Ask("totals"))
+    asker.hear(Answer)
+    host, _, port = urls(collector.endpoint)[1].removeprefix("tcp://").rpartition(":")
+    for seed in range(20):
+        with socket.create_connection((host, int(port))) as plain:
+            plain.sendall(random.Random(seed).randbytes(1_000)[seed:])
+        asker.say(Ask("totals"))
+        asker.hear(Answer)  # at once, to the first question
 
 
 def test_a_peer_is_told_why_its_frame_was_refused(broker, peer):
@@ -360,3 +379,39 @@ def test_a_sender_refuses_what_no_broker_says(run, fake_broker):
     fake_broker.say(grant, Batch.of([("+1", "x")]))  # the same numbers again: not ours to send
     until(lambda: sender.core.refused_grants == 1 and not sender.core.held and sender._sent, "one message sent")
     assert sender._sent == 1 and sender.running
+
+
+def test_a_stale_grant_lets_go_of_no_acknowledgement_of_the_session_that_followed(run, fake_broker):
+    """Its `acked` counts the frames of the session that was given up."""
+    sender = run(Sender(fake_broker.endpoint, concurrency=5, delay=DelayModel("constant", 0.001)))
+    old = fake_broker.hear(JoinSender)
+    fake_broker.say(Welcome(1, 0, old.sent_at, old.sent_at, 1.0, "memory"))
+    fake_broker.say(Ended(old.session))
+    new = fake_broker.hear(JoinSender)
+    assert new.session != old.session
+    fake_broker.say(Welcome(1, 0, new.sent_at, new.sent_at, 1.0, "memory"))
+    fake_broker.say(Grant(new.session, new.join, 0, 1, 1, 0.0, 0), Batch.of([("+1", "x")]))
+    until(lambda: sender.core.unconfirmed == 1, "an acknowledgement that the broker has not confirmed")
+    fake_broker.say(Grant(old.session, old.join, 0, 1, 1, 0.0, 1_000), Batch.of([("+1", "x")]))
+    until(lambda: sender.core.refused_grants == 1, "the stale grant")
+    assert sender.core.unconfirmed == 1
+    fake_broker.say(Grant(new.session, new.join, 1, 1, 1, 0.0, 1_000), Batch.of([("+1", "x")]))
+    until(lambda: sender.core.received == 2, "the proper one")
+    until(lambda: sender.core.unconfirmed <= 1, "its word that the first is known")
+
+
+def test_row_25_a_producer_that_was_never_welcomed_goes_above_the_start_that_fences_it(run, fake_broker):
+    """Row 20, too: once welcomed it stays fenced, so that two that live don't fence each other."""
+    producer = Producer(fake_broker.endpoint, messages=10).start()
+    first = fake_broker.hear(JoinProducer)
+    fake_broker.say(Fenced(first.start + 5))
+    second = fake_broker.hear(JoinProducer)
+    while second.start == first.start:  # said before it heard
+        second = fake_broker.hear(JoinProducer)
+    assert second.start == first.start + 6
+    fake_broker.say(Fenced(first.start + 5))  # an answer to the join before: nothing new
+    fake_broker.say(Welcome(1, 0, second.sent_at, second.sent_at, 1.0, "memory"))
+    assert fake_broker.batch().start == second.start
+    fake_broker.say(Fenced(second.start + 1))
+    with pytest.raises(ZsmsError, match="a later start"):
+        producer.join(10)

@@ -115,7 +115,7 @@ def test_a_sender_that_was_given_up_begins_a_new_session(run, address):
 
 
 def test_a_collector_that_restarts_knows_everything_again(run, address):
-    """Snapshots are cumulative, so one of each process makes the totals whole."""
+    """Row 30. Snapshots are cumulative, so one of each process makes the totals whole."""
     stats, messages = address(), 1_500
     first = run(StatsCollector(stats))
     told = {"stats": stats, "stats_interval": 0.05}

@@ -18,11 +18,15 @@ from zsms.protocol import (
     Bye,
     Confirm,
     Ended,
+    Fenced,
     Grant,
+    Inspect,
     JoinProducer,
     JoinSender,
+    Kick,
     Ping,
     Pong,
+    Purge,
     Refused,
     Report,
     Snapshot,
@@ -33,7 +37,8 @@ from zsms.protocol import (
 
 CODES = {
     Batch: 1, JoinProducer: 2, JoinSender: 3, Welcome: 4, Confirm: 5, Ack: 6, Grant: 7, Ping: 8, Pong: 9, Who: 10,
-    Ended: 11, Refused: 12, Bye: 13, Snapshot: 20, Ask: 21, Report: 22, Answer: 23,
+    Ended: 11, Refused: 12, Bye: 13, Fenced: 14, Inspect: 15, Kick: 16, Purge: 17, Snapshot: 20,
+    Ask: 21, Report: 22, Answer: 23,
 }  # fmt: skip
 """The kinds and their codes, from docs/PROTOCOL.md and not from the code: peers of other languages rely on them."""
 
@@ -78,6 +83,10 @@ SAMPLES: list[Any] = [
     Ended(1),
     Refused("because"),
     Bye(1),
+    Fenced(2),
+    Inspect(10),
+    Kick("failed 3 times", 100),
+    Purge(True, False, ""),
     Snapshot({"role": "sender", "counters": {"sent": 1}, "events": [[0.5, "joined", "s", 0]]}),
     Ask("totals"),
     Report({"role": "sender"}),
@@ -133,6 +142,10 @@ STRATEGIES: dict[type, st.SearchStrategy[Any]] = {
     Ended: st.builds(Ended, _ID),
     Refused: st.builds(Refused, _STRING),
     Bye: st.builds(Bye, _ID),
+    Fenced: st.builds(Fenced, _ID),
+    Inspect: st.builds(Inspect, _COUNT),
+    Kick: st.builds(Kick, _STRING, _COUNT),
+    Purge: st.builds(Purge, st.booleans(), st.booleans(), _STRING),
     Snapshot: st.builds(Snapshot, _BODY),
     Ask: st.builds(Ask, _STRING),
     Report: st.builds(Report, _BODY),

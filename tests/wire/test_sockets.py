@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import socket
+import subprocess
+import sys
+import time
 
 import pytest
 import zmq
@@ -224,7 +227,7 @@ def test_nothing_is_unbounded_and_nothing_hangs(sockets, kind):
     assert made.linger == 0
     assert (made.sndhwm, made.rcvhwm) == (5, 5)
     assert made.maxmsgsize == MAX_FRAME_BYTES
-    assert made.heartbeat_ivl and made.heartbeat_timeout and made.handshake_ivl and made.reconnect_ivl_max
+    assert made.tcp_keepalive and made.tcp_keepalive_idle > 0 and made.handshake_ivl and made.reconnect_ivl_max
 
 
 def test_a_router_does_not_drop_in_silence(sockets):
@@ -264,3 +267,59 @@ def test_an_own_context_outlives_the_sockets(tmp_path):
         sockets.close_all()
         assert not context.closed
         context.socket(zmq.PULL).close()
+
+
+@pytest.mark.parametrize("text", ["tcp://127.0.0.1:0", "ipc"])
+def test_a_peer_that_dies_while_nobody_reads_it_takes_nobody_along(text, tmp_path):
+    """As a producer does whose broker is full. With heartbeats on the reading side, libzmq aborts the process."""
+    reader = """if True:
+        import sys, time, zmq
+        from zsms.sockets import Endpoint, Sockets
+        pull, _, bound = Sockets().bind_pair(
+            (zmq.PULL, zmq.ROUTER), Endpoint.parse(sys.argv[1], 1), "--bind", hwm=(2, 2)
+        )
+        print(bound, flush=True)
+        input()
+        time.sleep(2.5)  # longer than from one heartbeat to the next
+        print(len(pull.recv()))
+    """
+    writer = """if True:
+        import sys, zmq
+        from zsms.sockets import Endpoint, Sockets
+        push = Sockets().connect(zmq.PUSH, Endpoint.parse(sys.argv[1], 1), "first", hwm=2)
+        push.sndtimeo = 500
+        try:
+            while True:
+                push.send(bytes(100_000))
+        except zmq.Again:
+            print("full", flush=True)
+        input()
+    """
+    address = text if text != "ipc" else f"ipc://{tmp_path}/x"
+    with subprocess.Popen([sys.executable, "-c", reader, address], stdin=-1, stdout=-1, text=True) as reads:
+        assert reads.stdout is not None
+        bound = reads.stdout.readline().strip()
+        with subprocess.Popen([sys.executable, "-c", writer, bound], stdin=-1, stdout=-1, text=True) as writes:
+            assert writes.stdout is not None and writes.stdout.readline() == "full\n"
+            writes.kill()
+        out, _ = reads.communicate("\n", timeout=20)
+        assert reads.returncode == 0 and out == "100000\n"
+
+
+def test_a_peer_that_is_only_pressed_back_for_long_stays_connected(sockets):
+    """With ZeroMQ's heartbeats it would break off after 6 s, lose what is under way, and fill the next pipe."""
+    pull, _, bound = sockets.bind_pair((zmq.PULL, zmq.ROUTER), Endpoint.parse("127.0.0.1:0", 1), "--bind", hwm=(2, 2))
+    push = sockets.connect(zmq.PUSH, bound, "first", hwm=2)
+    push.sndtimeo = 500
+    pull.rcvtimeo = 5_000
+    pushed = 0
+    try:
+        while True:
+            push.send(b"%d" % pushed + bytes(100_000))
+            pushed += 1
+    except zmq.Again:
+        pass
+    full_until = time.monotonic() + 8.5  # heartbeats of 2 s, given up after 6
+    until(lambda: time.monotonic() > full_until, "a long time of being full")
+    assert not push.poll(0, zmq.POLLOUT)
+    assert [int(pull.recv().rstrip(b"\0")) for _ in range(pushed)] == list(range(pushed))

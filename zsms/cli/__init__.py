@@ -30,6 +30,7 @@ SECTIONS = {
     },
     "Watch": {
         "monitor": "Say how a mesh stands, every interval.",
+        "queue": "Show, kick or purge what a broker holds.",
         "dashboard": "Show how a mesh stands on a web page, live.",
     },
     "Prepare": {

@@ -21,6 +21,9 @@ from zsms.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_DESCRIPTORS = 65_536
+"""Descriptors that a role asks for."""
+
 DELAYS = ("normal", "constant", "exponential", "lognormal", "gamma", "weibull")
 
 
@@ -234,6 +237,7 @@ def stop_on_signals(what: Stoppable) -> list[int]:
 def run_role(make: Callable[[], Any], *, quiet: bool, verbose: int, exit_with_parent: bool) -> int:
     """Make a role and run it to its end; returns the exit code."""
     set_up_logging(quiet, verbose)
+    _allow_many_descriptors()
     role = make()
     logs.identify(role.role, role.name)
     came = stop_on_signals(role)
@@ -242,6 +246,16 @@ def run_role(make: Callable[[], Any], *, quiet: bool, verbose: int, exit_with_pa
         threading.Thread(target=_listen_to_parent, args=(role,), daemon=True).start()
     role.run()
     return INTERRUPTED if signal.SIGINT in came else 0
+
+
+def _allow_many_descriptors() -> None:
+    """Use what the hard limit allows: each connection is a descriptor, and the usual soft limit is 1,024."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _listen_to_parent(role: Any) -> None:

@@ -59,6 +59,7 @@ Examples:
     multiple=True,
     help="Another name by which browsers may call this machine, as behind a proxy; repeatable.",
 )
+@common.keys_option
 @common.config_option
 @common.verbosity
 def command(
@@ -67,9 +68,10 @@ def command(
     interval: float,
     token_file: str | None,
     allow_host: tuple[str, ...],
+    keys: str | None,
     config: str | None,
     quiet: bool,
-    verbose: bool,
+    verbose: int,
 ) -> int:
     """Serve a web page that shows how a mesh stands, live, and the same as JSON.
 
@@ -81,7 +83,7 @@ def command(
     common.set_up_logging(quiet, verbose)
     page = Dashboard(bind=bind, interval=interval, token=_read_token(token_file), hosts=allow_host)
     came = common.stop_on_signals(page)
-    page.watch(stats)
+    page.watch(stats, keys)
     _tell(page)
     page.run()
     return INTERRUPTED if signal.SIGINT in came else 0
@@ -132,7 +134,7 @@ class RunPage:
         """The mesh runs, and its collector answers."""
         if self._page is not None:
             self._mesh = mesh
-            self._page.watch(mesh.stats)
+            self._page.watch(mesh.stats, mesh.keys)
 
     def __exit__(self, *exception: object) -> None:
         if self._page is not None:

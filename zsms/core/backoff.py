@@ -61,6 +61,10 @@ class Retries:
             lots.append(lot)
         return lots
 
+    def lots(self) -> list[Lot]:
+        """Everything that waits, in no particular order; nothing is removed."""
+        return [lot for _, _, lot in self._heap]
+
     def next_time(self) -> float | None:
         """When the next lot is due."""
         return self._heap[0][0] if self._heap else None

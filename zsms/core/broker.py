@@ -14,6 +14,10 @@ A message is in exactly one place:
                           number >  next      skipped: the producer sends from `next` again
                           earlier start       fenced; a producer that has not joined: strange
 
+    dead letter:          kicked    queued again as if new: dead - n, queued + n
+                          purged    let go; it stays counted as dead
+    ready message:        purged    dead, for the reason "purged"
+
     session of a sender:  join (new) --> open --bye, silence, unreachable and silent--> ended
                           join (known token) --> open again under a new peer; grants that it did not receive come back
                           any frame of an ended session: its acknowledgements count as duplicates, and it is told
@@ -29,7 +33,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from itertools import takewhile
-from math import isfinite
+from math import inf, isfinite
 from typing import NamedTuple
 
 import numpy as np
@@ -48,6 +52,13 @@ _REMEMBERED_SESSIONS = 4_096
 _DEAD_LETTERS = 100_000
 _JUDGE_S = 0.05
 """Seconds, at most, from one look through all sessions to the next."""
+_COMPLAIN_S = 1.0
+"""Seconds, at least, between two events about acknowledgements of one kind that can't be: a peer may say a thousand."""
+_FOLD_FROM = 1_000
+"""Accounts from which on those of producers that are finished are added up."""
+_REMEMBERED_STARTS = 65_536
+PURGED = "purged"
+"""The reason of dead letters that somebody purged from the queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +135,8 @@ class BrokerCore:
         self.producers: dict[int, ProducerAccount] = {}
         self.closed_accounts: list[ProducerAccount] = []
         """Accounts of earlier starts: still in the totals."""
+        self.finished = ProducerAccount(0, 0, "finished producers", b"", 0.0)
+        """The sum of the accounts of producers that are gone and have nothing left here, so that those don't grow."""
         self.sessions: dict[int, Session] = {}
         self.peers: dict[bytes, Session | ProducerAccount] = {}
         self.counters = Counters()
@@ -143,6 +156,9 @@ class BrokerCore:
         self._looked: float | None = None
         self._judge_after = 0.0
         self._blocked: dict[int, Session] = {}
+        self._complained: dict[str, tuple[float, int]] = {}
+        self._fold_at = _FOLD_FROM
+        self._folded_starts: OrderedDict[int, int] = OrderedDict()
 
     # -- producers ------------------------------------------------------------------------------------------
 
@@ -154,19 +170,58 @@ class BrokerCore:
         A start that is new here is taken up from batch `oldest`, the oldest that the producer still has.
         """
         account = self.producers.get(producer)
-        if account is not None and start < account.start:
+        if start < self.later_start(producer, start):
             return None
         if account is not None:
-            self.peers.pop(account.peer, None)
+            self._forget(account)
         if account is None or start > account.start:
             if account is not None:
                 self.closed_accounts.append(account)
                 self._note(now, "producer fenced", account.name, account.queued + account.in_flight)
             account = ProducerAccount(producer, start, name, peer, now, next=oldest)
             self.producers[producer] = account
-        account.peer, account.last_seen = peer, now
+            if len(self.producers) + len(self.closed_accounts) >= self._fold_at:
+                self._fold()
+        account.peer, account.last_seen, account.gone = peer, now, False
         self.peers[peer] = account
         return account
+
+    def later_start(self, producer: int, start: int) -> int:
+        """The latest start of that producer that is known here; `start` when none is later."""
+        account = self.producers.get(producer)
+        known = self._folded_starts.get(producer, 0) if account is None else account.start
+        return max(start, known)
+
+    def _forget(self, whom: Session | ProducerAccount) -> None:
+        """Nobody speaks for them until the next join; the connection may have become another one's since."""
+        if self.peers.get(whom.peer) is whom:
+            del self.peers[whom.peer]
+
+    def _fold(self) -> None:
+        """Add up the accounts of producers that are gone or fenced and have nothing left here.
+
+        Called when their number has doubled, so that it costs each account a moment.
+        """
+        kept: list[ProducerAccount] = []
+        folded: list[ProducerAccount] = []
+        for account in self.closed_accounts:
+            (kept if account.queued or account.in_flight else folded).append(account)
+        for account in list(self.producers.values()):
+            if account.gone and not (account.queued or account.in_flight):
+                del self.producers[account.producer]
+                folded.append(account)
+                # An earlier start of it that comes back has to be fenced all the same.
+                self._folded_starts[account.producer] = account.start
+                if len(self._folded_starts) > _REMEMBERED_STARTS:
+                    self._folded_starts.popitem(last=False)
+        self.closed_accounts = kept
+        for account in folded:
+            self.finished.add(account)
+        gone = {id(account) for account in folded}
+        for letter in self.dead_letters:
+            if id(letter.lot.account) in gone:
+                letter.lot.account = self.finished
+        self._fold_at = max(_FOLD_FROM, 2 * (len(self.producers) + len(kept)))
 
     def put(self, batch: Batch, now: float) -> Put:
         """A batch arrived."""
@@ -245,7 +300,7 @@ class BrokerCore:
                 return None
             for lot in lots:
                 self._requeue(lot)
-            self.peers.pop(session.peer, None)
+            self._forget(session)
         session.peer, session.join, session.last_seen = peer, join, now
         session.lease = lease or self.limits.lease
         session.reachable = True
@@ -271,10 +326,14 @@ class BrokerCore:
         """
         session = self.sessions.get(token)
         if session is None or session.peer != peer:
+            count = len(sent) + len(failed)
             if token in self._ended:
-                self.counters.duplicates += len(sent) + len(failed)
+                self.counters.duplicates += count
             elif session is None:
-                self.counters.unknown += len(sent) + len(failed)
+                self.counters.unknown += count
+            else:
+                self.counters.foreign += count
+                self._complain(now, "foreign acknowledgements", session.name, count)
             return None
         session.last_seen = now
         session.reachable = True
@@ -300,7 +359,7 @@ class BrokerCore:
         known = numbers[: int(np.searchsorted(numbers, session.granted))]
         unknown = len(numbers) - len(known)
         self.counters.unknown += unknown
-        self._note(session.last_seen, "unknown acknowledgements", session.name, unknown)
+        self._complain(session.last_seen, "unknown acknowledgements", session.name, unknown)
         return known
 
     def _settle_sent(self, session: Session, numbers: I64, now: float) -> None:
@@ -381,6 +440,7 @@ class BrokerCore:
             self._end(known, now, "sender left")
         elif known is not None:
             del self.peers[peer]
+            known.gone = True
 
     def unreachable(self, granted: Granted) -> None:
         """The wire knows no way to that sender: the grant is undone, and there are no more until it speaks."""
@@ -494,7 +554,7 @@ class BrokerCore:
             self._take_back(session, piece, now)
         del self.sessions[session.token]
         self._slots -= session.slots
-        self.peers.pop(session.peer, None)
+        self._forget(session)
         self._place.pop(session.token, None)
         self._ended[session.token] = session.name
         if len(self._ended) > _REMEMBERED_SESSIONS:
@@ -534,12 +594,74 @@ class BrokerCore:
             times += [s.blocked_until for s in self._blocked.values()]
         return min(times)
 
+    # -- what people do with it -------------------------------------------------------------------------------
+
+    def kick(self, now: float, reason: str = "", limit: int = 0) -> int:
+        """Queue dead letters again, the oldest first, as if they were new; returns how many messages.
+
+        Only those with this `reason` ("": any), at most `limit` messages (0: all). The queue may then be above its
+        high-water mark, by no more than the dead letters that are kept.
+        """
+        kicked = 0
+        for lot in self._unbury(reason, limit):
+            again = Lot(lot.batch, lot.account, lot.accepted)
+            again.account.dead -= again.size
+            again.account.queued += again.size
+            self.queue.put(again)
+            kicked += again.size
+        if kicked:
+            self._note(now, "dead letters kicked", reason or "any reason", kicked)
+        return kicked
+
+    def purge_dead(self, now: float, reason: str = "") -> int:
+        """Let go of dead letters (with this reason); they stay counted as dead. Returns how many messages."""
+        purged = sum(lot.size for lot in self._unbury(reason, 0))
+        if purged:
+            self._note(now, "dead letters purged", reason or "any reason", purged)
+        return purged
+
+    def purge_ready(self, now: float) -> int:
+        """Give up everything that waits for a sender or its next attempt; returns how many messages."""
+        lots = self.retries.due(inf)
+        while self.queue:
+            lots.append(self.queue.take(self.queue.messages))
+        for lot in lots:
+            lot.account.queued -= lot.size
+            lot.account.dead += lot.size
+            self._bury(lot, PURGED)
+        purged = sum(lot.size for lot in lots)
+        if purged:
+            self._note(now, "queue purged", PURGED, purged)
+            self.last_settled = now
+        return purged
+
+    def _unbury(self, reason: str, limit: int) -> list[Lot]:
+        """Take dead letters with this reason ("": any) out, `limit` messages at most (0: all)."""
+        taken: list[Lot] = []
+        kept: deque[DeadLetter] = deque()
+        room = limit or self._dead_kept
+        for letter in self.dead_letters:
+            lot = letter.lot
+            if not room or (reason and letter.reason != reason):
+                kept.append(letter)
+                continue
+            if lot.size > room:
+                kept.append(letter._replace(lot=lot.part(room, lot.size)))
+                lot = lot.part(0, room)
+            room -= lot.size
+            taken.append(lot)
+        self.dead_letters = kept
+        self._dead_kept = sum(letter.lot.size for letter in kept)
+        return taken
+
     # -- what it amounts to -----------------------------------------------------------------------------------
 
     def accounts(self) -> Iterator[ProducerAccount]:
         """Every producer's account, earlier starts included."""
         yield from self.producers.values()
         yield from self.closed_accounts
+        if self.finished.accepted:
+            yield self.finished
 
     def totals(self) -> dict[str, int]:
         """The accounts added up."""
@@ -553,6 +675,15 @@ class BrokerCore:
         event = Event(now, kind, subject, messages)
         self.events.append(event)
         self._new_events.append(event)
+
+    def _complain(self, now: float, kind: str, subject: str, messages: int) -> None:
+        """`_note` what a peer can bring about as often as it likes: once a second, with what was kept back since."""
+        at, kept = self._complained.get(kind, (-inf, 0))
+        if now - at < _COMPLAIN_S:
+            self._complained[kind] = (at, kept + messages)
+        else:
+            self._complained[kind] = (now, 0)
+            self._note(now, kind, subject, kept + messages)
 
     def new_events(self) -> list[Event]:
         """What happened since the last call."""

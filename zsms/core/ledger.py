@@ -2,7 +2,8 @@
 
     accepted = sent + failed + dead + queued + in_flight        at every moment
 
-`queued` counts those that wait, for a sender or for their next attempt. `sent`, `failed` and `dead` only grow.
+`queued` counts those that wait, for a sender or for their next attempt. `sent` and `failed` only grow, and so does
+`dead` unless somebody kicks dead letters, which are queued again.
 A message moves between the columns, in the one place that decides, and nothing is written down twice.
 """
 
@@ -30,6 +31,8 @@ class ProducerAccount:
     sent: int = 0
     failed: int = 0
     dead: int = 0
+    gone: bool = False
+    """It has said goodbye."""
 
     @property
     def settled(self) -> int:
@@ -40,6 +43,15 @@ class ProducerAccount:
     def balanced(self) -> bool:
         """Whether the account adds up."""
         return self.accepted == self.settled + self.queued + self.in_flight
+
+    def add(self, other: ProducerAccount) -> None:
+        """Take over the figures of an account that is closed for good."""
+        self.accepted += other.accepted
+        self.queued += other.queued
+        self.in_flight += other.in_flight
+        self.sent += other.sent
+        self.failed += other.failed
+        self.dead += other.dead
 
 
 @dataclass(slots=True)
@@ -54,6 +66,9 @@ class Counters:
     """Acknowledgements of what was settled or taken back before."""
     unknown: int = 0
     """Acknowledgements of what was never granted to that sender; refused."""
+    foreign: int = 0
+    """Acknowledgements of a session by a peer that it does not belong to, another sender or a connection that broke;
+    refused."""
     repeated_batches: int = 0
     """Batches that came again although they were held."""
     skipped_batches: int = 0

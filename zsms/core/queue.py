@@ -7,6 +7,7 @@ bytes count until all of it has left, because its parts share its memory.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 
 from zsms.core.session import Lot
 
@@ -55,6 +56,11 @@ class ReadyQueue:
             self._begin = end
         self.messages -= taken.size
         return taken
+
+    def lots(self) -> Iterator[Lot]:
+        """Everything that waits, first to last; nothing is removed."""
+        for index, lot in enumerate(self._lots):
+            yield lot.part(self._begin, lot.size) if index == 0 and self._begin else lot
 
     def oldest(self) -> Lot | None:
         """The front lot."""

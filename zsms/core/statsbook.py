@@ -2,10 +2,18 @@
 
 It interprets nothing. Two snapshots of one process and start replace each other; when a process starts again, what
 its earlier start counted is added to the `past` of its role, so that totals never fall.
+
+A start is a number that grows, but where it is a wall clock that was set back, it does not: a start below the known
+one is taken for the newer when it was never heard of before and the known one has ended or fallen silent.
+
+The book has room for `MAX_PROCESSES`. When it is full, processes that have ended, or have been silent for long, are
+added to the past as well; what is heard of such a start afterwards is stale.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Any
 
 from zsms.core.histogram import Histogram
@@ -14,36 +22,91 @@ from zsms.core.snapshot import MAX_COUNT, MAX_FIGURES, Snapshot
 MAX_PROCESSES = 4_000
 """Processes that are told apart; a snapshot of one more is refused. An answer has a row for each, and
 `zsms.protocol.MAX_MAP_ITEMS` must be no lower."""
+_FOLD_SHARE = 8
+"""One in so many rows is folded, at most, when the book is full, so that it costs each new process little."""
+_FOLD_SILENT_S = 300.0
+"""Seconds of silence after which a process that has not ended may be folded."""
+_SILENT_INTERVALS = 4
+_EARLIER_STARTS = 8
+_FOLDED_STARTS = 65_536
+
+
+@dataclass(slots=True)
+class _Row:
+    snapshot: Snapshot
+    came: float
+    ended: bool
+    """It was its last snapshot, by its own word."""
+    earlier: tuple[int, ...] = ()
+    """Starts that are over, the newest last."""
+
+    def is_silent(self, now: float) -> bool:
+        return self.ended or now - self.came > _SILENT_INTERVALS * self.snapshot.interval + 0.5
+
+    def may_be_folded(self, now: float) -> bool:
+        return self.ended or now - self.came > max(_FOLD_SILENT_S, 10 * self.snapshot.interval)
 
 
 class StatsBook:
     """Snapshots by process."""
 
     def __init__(self) -> None:
-        self._newest: dict[tuple[str, str], tuple[Snapshot, float]] = {}
+        self._rows: dict[tuple[str, str], _Row] = {}
+        self._folded: OrderedDict[tuple[str, str], int] = OrderedDict()
+        """The starts of processes that were folded."""
+        self._finished: dict[str, int] = {}
         self._past_counters: dict[str, dict[str, int]] = {}
         self._past_histograms: dict[str, dict[str, Histogram]] = {}
         self.taken = 0
         self.stale = 0
         """Snapshots older than what was known."""
 
-    def put(self, snapshot: Snapshot, now: float) -> bool:
-        """Take a snapshot in; False when it is older than what is known. Raises ValueError past `MAX_PROCESSES`."""
+    def put(self, snapshot: Snapshot, now: float, last: bool = False) -> bool:
+        """Take a snapshot in; False when it is older than what is known. `last`: this start says no more.
+
+        Raises ValueError when there are more than `MAX_PROCESSES` that live.
+        """
         key = (snapshot.role, snapshot.name)
-        known = self._newest.get(key)
+        known = self._rows.get(key)
+        if self._is_stale(key, snapshot, now):
+            self.stale += 1
+            return False
+        earlier: tuple[int, ...] = ()
         if known is None:
-            if len(self._newest) >= MAX_PROCESSES:
-                raise ValueError(f"more than {MAX_PROCESSES} processes")
+            if len(self._rows) >= MAX_PROCESSES:
+                self._fold(now)
+        elif snapshot.start == known.snapshot.start:
+            earlier = known.earlier
         else:
-            before = known[0]
-            if (snapshot.start, snapshot.seq) <= (before.start, before.seq):
-                self.stale += 1
-                return False
-            if snapshot.start > before.start:
-                self._keep(before)
-        self._newest[key] = (snapshot, now)
+            self._keep(known.snapshot)
+            earlier = (*known.earlier, known.snapshot.start)[-_EARLIER_STARTS:]
+        self._rows[key] = _Row(snapshot, now, last or snapshot.state == "done", earlier)
         self.taken += 1
         return True
+
+    def _is_stale(self, key: tuple[str, str], snapshot: Snapshot, now: float) -> bool:
+        known = self._rows.get(key)
+        if known is None:
+            return self._folded.get(key) == snapshot.start
+        if snapshot.start == known.snapshot.start:
+            return snapshot.seq <= known.snapshot.seq
+        if snapshot.start in known.earlier:
+            return True
+        return snapshot.start < known.snapshot.start and not known.is_silent(now)
+
+    def _fold(self, now: float) -> None:
+        """Make room: add processes that are over to the past, first those that have been silent longest."""
+        over = sorted((row.came, key) for key, row in self._rows.items() if row.may_be_folded(now))
+        if not over:
+            raise ValueError(f"more than {MAX_PROCESSES} processes")
+        for _, key in over[: max(1, MAX_PROCESSES // _FOLD_SHARE)]:
+            snapshot = self._rows.pop(key).snapshot
+            self._keep(snapshot)
+            if snapshot.state == "done":
+                self._finished[snapshot.role] = self._finished.get(snapshot.role, 0) + 1
+            self._folded[key] = snapshot.start
+            if len(self._folded) > _FOLDED_STARTS:
+                self._folded.popitem(last=False)
 
     def _keep(self, snapshot: Snapshot) -> None:
         """Add an ended start to the past of its role."""
@@ -53,15 +116,18 @@ class StatsBook:
     def answer(self, what: str, now: float) -> dict[str, Any]:
         """The totals, and with `what` "all" also the histograms, plain values throughout.
 
-        {"totals": {role: {counter: n}}, "processes": [row, ...], "histograms": {role: {name: histogram}}}
-        where a row is a snapshot without histograms plus "age", the seconds since it came.
+        {"totals": {role: {counter: n}}, "processes": [row, ...], "finished": {role: n},
+         "histograms": {role: {name: histogram}}}
+        where a row is a snapshot without histograms plus "age", the seconds since it came, and "finished" are those
+        that were done and have no row any more.
         """
         totals = {role: dict(counters) for role, counters in self._past_counters.items()}
         rows = []
-        for snapshot, came in list(self._newest.values()):
+        for known in list(self._rows.values()):
+            snapshot = known.snapshot
             _add(totals.setdefault(snapshot.role, {}), snapshot.counters)
-            rows.append({**snapshot.row(), "age": now - came})
-        answer: dict[str, Any] = {"totals": totals, "processes": rows}
+            rows.append({**snapshot.row(), "age": now - known.came})
+        answer: dict[str, Any] = {"totals": totals, "processes": rows, "finished": dict(self._finished)}
         if what == "all":
             answer["histograms"] = {
                 role: {name: h.to_wire() for name, h in histograms.items()}
@@ -74,8 +140,8 @@ class StatsBook:
         merged: dict[str, dict[str, Histogram]] = {}
         for role, histograms in self._past_histograms.items():
             _merge(merged.setdefault(role, {}), histograms)
-        for snapshot, _ in self._newest.values():
-            _merge(merged.setdefault(snapshot.role, {}), snapshot.histograms)
+        for row in self._rows.values():
+            _merge(merged.setdefault(row.snapshot.role, {}), row.snapshot.histograms)
         return merged
 
 

@@ -27,6 +27,9 @@ class View:
     in_flight: int
     slots: int
     senders_alive: int
+    held: int
+    """Queued or in flight in brokers that live: what may still be settled."""
+    brokers_alive: int
     producers_done: bool
     """Every producer that was ever heard of has made everything and had it confirmed."""
     balanced: bool
@@ -53,6 +56,14 @@ class View:
             and not self.queued
             and not self.in_flight
         )
+
+    @property
+    def stuck(self) -> bool:
+        """Whether nothing can become of the rest, as far as is known: the broker that held it has gone.
+
+        A broker's word may be older than a producer's: believe it when it has been so for some time.
+        """
+        return self.producers_done and not self.held and self.settled < self.produced
 
     def rate_since(self, before: View | None) -> float:
         """Messages settled a second since an earlier view, or since the first message."""
@@ -98,6 +109,8 @@ class View:
             return float(sum(row["gauges"].get(name, 0) for row in of if row["role"] == role))
 
         producers = [row for row in rows if row["role"] == "producer"]
+        brokers = [row for row in alive if row["role"] == "broker"]
+        made = bool(producers or answer.get("finished", {}).get("producer"))
         # Past starts are in no row, so the mean is of those that are: near enough, and exact without restarts.
         sends = sum(
             row["counters"].get("sent", 0) + row["counters"].get("failed", 0) for row in rows if row["role"] == "sender"
@@ -116,7 +129,9 @@ class View:
             in_flight=int(gauge("broker", "in_flight", rows)),
             slots=int(gauge("broker", "slots", rows)),
             senders_alive=sum(row["role"] == "sender" and row["state"] != "done" for row in alive),
-            producers_done=bool(producers) and all(row["state"] == "done" for row in producers),
+            held=int(gauge("broker", "queued", brokers) + gauge("broker", "in_flight", brokers)),
+            brokers_alive=len(brokers),
+            producers_done=made and all(row["state"] == "done" for row in producers),
             balanced=all(row["gauges"].get("balanced", 1) for row in rows if row["role"] == "broker"),
             mean_s=gauge("sender", "took_s", rows) / sends if sends else 0.0,
             busy_s=gauge("broker", "busy_s", rows),

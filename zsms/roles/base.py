@@ -48,6 +48,8 @@ class Role:
     """The life of a role. Subclasses implement `_open`, `_step` and `_snapshot`."""
 
     role = "role"
+    key_role = ""
+    """The role whose key it needs, where that is another."""
     _numbers = itertools.count(1)
 
     def __init__(
@@ -76,7 +78,7 @@ class Role:
         self.name = name or self._default_name()
         self.log = logging.getLogger(f"zsms.{self.role}")
         self.refused_frames = 0
-        self._keys = None if keys is None else Keys.load(keys, self.role, name)
+        self._keys = None if keys is None else Keys.load(keys, self.key_role or self.role, name)
         self._stats = None if stats is None else Endpoint.parse(stats, STATS_PORT)
         self._stats_interval = float(stats_interval)
         self._drain_timeout = drain_timeout

@@ -13,19 +13,25 @@ from typing import Any
 import zmq
 
 from zsms.core.broker import BrokerCore, BrokerLimits, Put
+from zsms.core.holdings import holdings
 from zsms.core.snapshot import Snapshot
 from zsms.errors import WireError
 from zsms.message import Batch
 from zsms.protocol import (
     Ack,
+    Answer,
     Bye,
     Confirm,
     Ended,
+    Fenced,
     Frame,
+    Inspect,
     JoinProducer,
     JoinSender,
+    Kick,
     Ping,
     Pong,
+    Purge,
     Refused,
     Welcome,
     Who,
@@ -52,7 +58,9 @@ _NOBLOCK = int(zmq.NOBLOCK)
 _MORE = int(zmq.SNDMORE)
 _NOBLOCK_MORE = _NOBLOCK | _MORE
 _RCVMORE = int(zmq.RCVMORE)
-_FROM_PEERS = (Ack, Ping, JoinSender, JoinProducer, Bye)
+_FROM_OPERATORS = (Inspect, Kick, Purge)
+_FROM_PEERS = (Ack, Ping, JoinSender, JoinProducer, Bye, *_FROM_OPERATORS)
+_TROUBLE = ("sender lost", "lease expired", "foreign acknowledgements", "unknown acknowledgements")
 
 
 class Broker(Role):
@@ -211,12 +219,28 @@ class Broker(Role):
             case JoinProducer():
                 account = core.producer_joined(peer, frame.producer, frame.start, frame.name, frame.oldest, now)
                 if account is None:
-                    return Refused("a later start of this producer has joined; this one is fenced")
+                    return Fenced(core.later_start(frame.producer, frame.start))
                 return self._welcome(account.next, frame.sent_at)
             case Bye():
                 core.left(peer, now)
                 return Bye(frame.subject)
+            case Inspect() | Kick() | Purge():
+                return self._operate(frame, now)
         return None
+
+    def _operate(self, frame: Inspect | Kick | Purge, now: float) -> Answer:
+        """Show, kick or purge what is held."""
+        core = self.core
+        match frame:
+            case Inspect():
+                return Answer({"broker": self.name, **holdings(core, now, frame.messages)})
+            case Kick():
+                return Answer({"broker": self.name, "kicked": core.kick(now, frame.reason, frame.limit)})
+            case Purge():
+                # The dead first: what is purged from the queue is to be found there afterwards.
+                dead = core.purge_dead(now, frame.reason) if frame.dead else 0
+                ready = core.purge_ready(now) if frame.ready else 0
+                return Answer({"broker": self.name, "purged_ready": ready, "purged_dead": dead})
 
     @property
     def _full(self) -> bool:
@@ -267,7 +291,7 @@ class Broker(Role):
         """Log what happened since the last turn."""
         for event in self.core.new_events():
             self.log.log(
-                30 if event.kind in ("sender lost", "lease expired") else 20,
+                30 if event.kind in _TROUBLE else 20,
                 "%s: %s: %s%s",
                 self.name,
                 event.kind,

@@ -1,4 +1,8 @@
-"""The stats collector: SUB in, REP out, around :class:`zsms.core.statsbook.StatsBook`."""
+"""The stats collector: SUB in, ROUTER out, around :class:`zsms.core.statsbook.StatsBook`.
+
+Who asks has a REQ. Its partner here is a ROUTER and not a REP: after bytes on a connection that are no ZeroMQ, a REP
+loses the next answer, whoever asked.
+"""
 
 from __future__ import annotations
 
@@ -46,11 +50,11 @@ class StatsCollector(Role):
         return str(self._endpoint)
 
     def _open(self) -> None:
-        self._sub, self._rep, self._endpoint = self._sockets.bind_pair(
-            (zmq.SUB, zmq.REP), self._bind, "--bind", hwm=(1_000, 1_000), insecure=self._insecure
+        self._sub, self._router, self._endpoint = self._sockets.bind_pair(
+            (zmq.SUB, zmq.ROUTER), self._bind, "--bind", hwm=(1_000, 1_000), insecure=self._insecure
         )
         self._poller.register(self._sub, zmq.POLLIN)
-        self._poller.register(self._rep, zmq.POLLIN)
+        self._poller.register(self._router, zmq.POLLIN)
         self.log.info("%s: listening on %s", self.name, self._endpoint)
 
     def _step(self) -> bool:
@@ -59,7 +63,7 @@ class StatsCollector(Role):
         now = self._clock()
         if self._sub in events:
             self._read_snapshots(now)
-        if self._rep in events:
+        if self._router in events:
             self._answer_askers(now)
         self._answer_threads(now)
         return not self._stopping
@@ -109,12 +113,12 @@ class StatsCollector(Role):
         parts = socket.recv_multipart(zmq.NOBLOCK, copy=False)
         return [part.bytes for part in parts], "" if self._guard is None else user_of(parts[-1])
 
-    def _take(self, body: dict[str, Any], user: str, now: float) -> None:
+    def _take(self, body: dict[str, Any], user: str, now: float, last: bool = False) -> None:
         try:
             snapshot = Snapshot.from_wire(body)
             if self._guard is not None and (why := self._guard.snapshot(user, snapshot)) is not None:
                 raise WireError(why)
-            self.book.put(snapshot, now)
+            self.book.put(snapshot, now, last)
             if self._guard is not None:
                 self._guard.taken(user, snapshot)
         except ValueError as error:
@@ -123,13 +127,21 @@ class StatsCollector(Role):
     def _answer_askers(self, now: float) -> None:
         for _ in range(_READ_AT_ONCE):
             try:
-                parts, user = self._receive(self._rep)
+                parts, user = self._receive(self._router)
             except zmq.Again:
                 return
-            self._rep.send(encode(self._answer(parts, user, now)))
+            # A REQ puts an envelope around its question, which ends with an empty frame and goes around the answer.
+            if b"" not in parts[1:]:
+                self._refuse("stats out", "a question comes from a REQ, after an empty frame", now)
+                continue
+            end = parts.index(b"", 1) + 1
+            try:
+                self._router.send_multipart([*parts[:end], encode(self._answer(parts[end:], user, now))], zmq.NOBLOCK)
+            except zmq.ZMQError:
+                pass  # it is gone, or does not read; it will ask again
 
     def _answer(self, parts: list[bytes], user: str, now: float) -> Answer | Refused:
-        """A REP must answer everything, garbage too, or it never reads again."""
+        """Everything is answered, garbage too: who asked learns why."""
         try:
             if len(parts) != 1:
                 raise WireError("a question is one frame")
@@ -140,7 +152,7 @@ class StatsCollector(Role):
                         raise WireError(why)
                     return Answer(self._figures(frame.what, now))
                 case Report():
-                    self._take(frame.body, user, now)
+                    self._take(frame.body, user, now, last=True)
                     return Answer({})
                 case _:
                     raise WireError(f"{type(frame).__name__} is no question")

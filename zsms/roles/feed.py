@@ -67,7 +67,10 @@ class Feed:
         snapshot = self._next_snapshot(now)
         if snapshot is None:
             return True
-        socket = self._sockets.connect(zmq.REQ, self._collector, "second")
+        try:
+            socket = self._sockets.connect(zmq.REQ, self._collector, "second")
+        except zmq.ZMQError:
+            return False  # no descriptor is left for it
         socket.send(encode(Report(snapshot.to_wire())))
         waited_ms, answered = 0, False
         while not answered and waited_ms < patience() * 1_000:

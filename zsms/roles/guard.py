@@ -4,7 +4,8 @@
     producer             its own batches, JOIN_PRODUCER, PING, BYE    snapshots of producers
     sender               JOIN_SENDER, ACK, PING, BYE                  snapshots of senders
     broker               -                                            snapshots of brokers
-    monitor, operator    -                                            ASK
+    monitor              -                                            ASK
+    operator             INSPECT, KICK, PURGE                         ASK
 
 A producer's identity, a sender's session and a process's name in the statistics belong to the key that used them
 first, as long as that key is listed. A connection belongs to the key that opened it, whatever routing id it has.
@@ -21,11 +22,12 @@ from zsms.core.session import Session
 from zsms.core.snapshot import Snapshot
 from zsms.keys import Key, Keys
 from zsms.message import Batch
-from zsms.protocol import Ack, Bye, JoinProducer, JoinSender, Ping
+from zsms.protocol import Ack, Bye, Inspect, JoinProducer, JoinSender, Kick, Ping, Purge
 
 MAY_SAY: dict[str, frozenset[type]] = {
     "producer": frozenset({Batch, JoinProducer, Ping, Bye}),
     "sender": frozenset({JoinSender, Ack, Ping, Bye}),
+    "operator": frozenset({Inspect, Kick, Purge}),
 }
 """By role, the frames that a broker takes."""
 PEERS = 2_000

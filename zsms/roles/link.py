@@ -90,6 +90,10 @@ class Link:
         """The broker does not know us (any more): join again, soon."""
         self.joined = False
 
+    def join_now(self) -> None:
+        """Join with the next `tick`: there is something new to say."""
+        self._next_join = 0.0
+
     def tick(self, now: float, subject: int) -> None:
         """Join or ping when it is time. Raises ZsmsError when there is no hope of ever being heard."""
         if not self.joined:

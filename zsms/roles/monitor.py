@@ -8,7 +8,7 @@ from typing import Any
 
 import zmq
 
-from zsms.core.view import View
+from zsms.core.view import STALE_INTERVALS, View
 from zsms.errors import UsageError, WireError, ZsmsError
 from zsms.protocol import Answer, Ask, decode, encode
 from zsms.roles.base import Role
@@ -16,6 +16,10 @@ from zsms.sockets import DEFAULT_STATS, STATS_PORT, Endpoint, Sockets
 
 ANSWER_S = 2.0
 """How long a question waits for its answer before it is asked again."""
+
+
+GONE_S = 30.0
+"""How long the broker that holds messages may be away, restarting perhaps, before `until_done` gives them up."""
 
 
 class Asker:
@@ -71,8 +75,9 @@ class Monitor(Role):
     ) -> None:
         """`show(view, view before or None)` is called every `interval` seconds; by default it logs a line.
 
-        `once`: leave after the first answer. `until_done`: leave when all work is done. `detailed`: ask for histograms
-        too. `common` are the options of :class:`Role`. Raises UsageError.
+        `once`: leave after the first answer. `until_done`: leave when all work is done; `run` raises ZsmsError when
+        that can't be any more, because the broker that held messages is gone, or has started again without them.
+        `detailed`: ask for histograms too. `common` are the options of :class:`Role`. Raises UsageError.
         """
         super().__init__(**common)
         if not 0.05 <= interval <= 3_600:
@@ -90,6 +95,7 @@ class Monitor(Role):
         self._silent_since: float | None = None
         self._complained = False
         self._finished = False
+        self._stuck_since: float | None = None
         self._asker: Asker
 
     def _open(self) -> None:
@@ -139,6 +145,26 @@ class Monitor(Role):
         self._show(self.view, before)
         self._next_ask = now + self._interval
         self._finished = self._once or (self._until_done and self.view.done)
+        if self._until_done:
+            self._give_up_when_stuck(self.view, before, now)
+
+    def _give_up_when_stuck(self, view: View, before: View | None, now: float) -> None:
+        """Raise ZsmsError when messages have been with no broker for as long as any broker takes to speak."""
+        if not view.stuck or (before is not None and before.settled != view.settled):
+            self._stuck_since = None
+            return
+        if self._stuck_since is None:
+            self._stuck_since = now
+        intervals = [row["interval"] for row in view.processes if row["role"] == "broker"]
+        patience = STALE_INTERVALS * max(intervals, default=1.0) + 0.5
+        if not view.brokers_alive:
+            patience += GONE_S
+        if now - self._stuck_since > patience:
+            missing = view.produced - view.settled
+            where = "has started again without them" if view.brokers_alive else "is gone"
+            raise ZsmsError(
+                f"{missing:,} messages were confirmed and are not settled, and the broker that held them {where}"
+            )
 
 
 def log_view(log: logging.Logger) -> Callable[[View, View | None], None]:

@@ -17,7 +17,7 @@ from zsms.core.snapshot import Snapshot
 from zsms.core.window import Window
 from zsms.errors import UsageError, WireError, ZsmsError
 from zsms.message import MAX_BATCH_MESSAGES, Batch
-from zsms.protocol import Bye, Confirm, JoinProducer, Pong, Refused, Welcome, Who, encode_batch
+from zsms.protocol import Bye, Confirm, Fenced, JoinProducer, Pong, Refused, Welcome, Who, encode_batch
 from zsms.roles.base import Role
 from zsms.roles.link import Link, refuse_parts
 from zsms.sockets import BROKER_PORT, DEFAULT_BROKER, Endpoint
@@ -78,6 +78,9 @@ class Producer(Role):
         self._batch = batch
         self._endpoint = Endpoint.parse(broker, BROKER_PORT)
         self._id = int.from_bytes(hashlib.blake2b(self.name.encode(), digest_size=8).digest(), "big")
+        self._start = self._start_id
+        """By which the broker tells this start from earlier ones; settled with the first welcome."""
+        self._welcomed = False
         self._exhausted = False
         self._broker_full = False
         self._push_blocked = False
@@ -102,7 +105,7 @@ class Producer(Role):
         self._poller.register(self._link.socket, zmq.POLLIN)
 
     def _make_join(self, now: float) -> JoinProducer:
-        return JoinProducer(self._id, self._start_id, self.name, self.window.oldest, now)
+        return JoinProducer(self._id, self._start, self.name, self.window.oldest, now)
 
     def _step(self) -> bool:
         now = self._clock()
@@ -118,7 +121,7 @@ class Producer(Role):
             self._push_frames()
         else:
             self._watch_push(False)  # room in the pipe is no reason to wake up before we may push
-        self._link.tick(now, self._start_id)
+        self._link.tick(now, self._start)
         self._feed.tick(now)
         return not self._done(now)
 
@@ -150,23 +153,39 @@ class Producer(Role):
 
     def _hear(self, frame: Any, now: float) -> None:
         match frame:
-            case Confirm() if frame.start == self._start_id:
+            case Confirm() if frame.start == self._start:
                 self._broker_full = frame.full
                 self._confirmed(frame.next, now)
-            case Pong() if frame.subject == self._start_id:
+            case Pong() if frame.subject == self._start:
                 self._broker_full = frame.full
                 self._confirmed(frame.next, now)
             case Welcome():
+                self._welcomed = True
                 self._confirmed(frame.next, now)
                 self.window.rewind(now)
             case Who():
                 self._link.lost()
+            case Fenced():
+                self._fence(frame.start)
             case Refused():
                 raise ZsmsError(f"{self.name}: the broker refused this producer: {frame.reason}")
             case Confirm() | Pong() | Bye():
                 pass
             case _:
                 raise WireError(f"{type(frame).__name__} has no business here")
+
+    def _fence(self, later: int) -> None:
+        """The broker knows a later start of this producer: it has taken over, or a clock was set back before we began.
+
+        What was welcomed before is the older one for sure, and gives way. What was not has pushed nothing yet, so no
+        message of it is known by its start, and it may go above the other.
+        """
+        if self._welcomed:
+            raise ZsmsError(f"{self.name}: a later start of this producer has joined the broker; this one is fenced")
+        if later >= self._start and later + 1 < 2**64:
+            self.log.info("%s: started after one whose clock was ahead; joining as the later one", self.name)
+            self._start = later + 1
+            self._link.join_now()
 
     def _confirmed(self, upto: int, now: float) -> None:
         try:
@@ -213,7 +232,7 @@ class Producer(Role):
         due, step = (now, 0.0) if pace is None else (pace.time_of(first), pace.step_at(first))
         return Batch(
             producer=self._id,
-            start=self._start_id,
+            start=self._start,
             number=self.window.next_number,
             first=first,
             due=self._link.clock.to_remote(due),
@@ -245,7 +264,7 @@ class Producer(Role):
     def _done(self, now: float) -> bool:
         if (self._exhausted or self._stopping) and not len(self.window):
             if self._link.joined:
-                self._link.say(Bye(self._start_id))
+                self._link.say(Bye(self._start))
             return True
         if self._out_of_time(now):
             self.log.warning("%s: leaving with %d messages unconfirmed", self.name, self.window.messages)

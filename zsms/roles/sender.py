@@ -171,7 +171,8 @@ class Sender(Role):
         core = self.core
         match frame:
             case Grant():
-                core.acknowledged(frame.acked)
+                if frame.session == core.token:  # of an earlier session, `acked` counts other frames
+                    core.acknowledged(frame.acked)
                 data = parts[1]
                 batch = decode(data.buffer if len(data) > 2_048 else data.bytes)
                 if not isinstance(batch, Batch):
@@ -222,7 +223,9 @@ class Sender(Role):
 
     def _say(self, acks: list[AckFrame]) -> None:
         for ack in acks:
-            if not self._link.joined or not self._link.say(Ack(*ack)):
+            if ack.session != self.core.token:
+                self._link.say(Ack(*ack))  # of a session that was given up: the broker counts it, joined or not
+            elif not self._link.joined or not self._link.say(Ack(*ack)):
                 # The pipe is full. A later frame would jump the gap: everything is said again after the next join.
                 self._link.lost()
                 return

@@ -2,7 +2,7 @@
 
     producers --PUSH-->  PULL [ broker ] ROUTER <--DEALER--> senders        messages; grants, acknowledgements, credit
     producers <-DEALER-> ROUTER [ broker ]                                  confirms
-    broker, producers, senders --PUB--> SUB [ stats collector ] REP <--REQ-- monitors
+    broker, producers, senders --PUB--> SUB [ stats collector ] ROUTER <--REQ-- monitors
 
 Boxes are placed on a sheet of 100 x 58; nothing is measured from the running program.
 """
@@ -164,7 +164,7 @@ def _flows(axes: Axes) -> None:
     _say(axes, 30.5, 23.5, "snapshots, cumulative", _STATS)
     _flow(axes, [(75.9, 9), (63.0, 9)], _STATS, both=True)
     _say(axes, 69.5, 12.2, "totals,\non request")
-    _socket(axes, 61.2, 9, "REP\n5558", _STATS)
+    _socket(axes, 61.2, 9, "ROUTER\n5558", _STATS)
     _socket(axes, 77.6, 9, "REQ", _STATS)
 
 

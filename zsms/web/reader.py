@@ -23,6 +23,7 @@ class Reader(Role):
     """Asks every `interval` seconds, and hands on what it hears."""
 
     role = "dashboard"
+    key_role = "monitor"
 
     def __init__(
         self, stats: str, interval: float, hear: Callable[[dict[str, Any] | None, float], None], **common: Any

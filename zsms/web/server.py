@@ -103,11 +103,11 @@ class Dashboard:
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self.port}/" + (f"?token={self.token}" if self.token else "")
 
-    def watch(self, stats: str) -> None:
-        """Begin to ask the collector at `stats`; once. Raises UsageError."""
+    def watch(self, stats: str, keys: str | None = None) -> None:
+        """Begin to ask the collector at `stats`, once; with `keys` as a monitor does. Raises UsageError."""
         if self._reader is None:
             self._watch.endpoint = str(Endpoint.parse(stats, STATS_PORT))
-            self._reader = Reader(stats, self._interval, self._hear).start()
+            self._reader = Reader(stats, self._interval, self._hear, keys=keys).start()
 
     def _hear(self, answer: dict[str, Any] | None, at: float) -> None:
         """In the reader's thread."""

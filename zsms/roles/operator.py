@@ -1,0 +1,77 @@
+"""An operator's line to a broker that runs: what it holds, and kicking or purging it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from zsms.errors import WireError, ZsmsError
+from zsms.keys import Keys
+from zsms.protocol import Answer, Inspect, Kick, Purge, Refused, decode, encode
+from zsms.sockets import BROKER_PORT, Endpoint, Sockets
+
+
+class Operator:
+    """Says one thing at a time to a broker, and waits for the answer. Used in one thread; `close` it, or use `with`."""
+
+    def __init__(
+        self,
+        broker: str,
+        *,
+        timeout: float = 5.0,
+        keys: str | Path | None = None,
+        context: zmq.Context[Any] | None = None,
+    ) -> None:
+        """`broker` is its endpoint, `timeout` (seconds) how long an answer may take; `keys` is an operator's .key file,
+        or a directory with one (:mod:`zsms.keys`). Raises UsageError.
+        """
+        self.endpoint = Endpoint.parse(broker, BROKER_PORT)
+        self._timeout = timeout
+        self._sockets = Sockets(context, keys=None if keys is None else Keys.load(keys, "operator"))
+        self._socket = self._sockets.connect(zmq.DEALER, self.endpoint, "second")
+
+    def __enter__(self) -> Operator:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._sockets.close_all()
+
+    def inspect(self, messages: int = 0) -> dict[str, Any]:
+        """The map of :mod:`zsms.core.holdings`, with the first `messages` ready and dead ones. Raises ZsmsError."""
+        return self._ask(Inspect(messages))
+
+    def kick(self, reason: str = "", limit: int = 0) -> int:
+        """Queue dead letters (of this reason, at most `limit`) again; how many messages. Raises ZsmsError."""
+        return int(self._ask(Kick(reason, limit))["kicked"])
+
+    def purge(self, *, ready: bool = False, dead: bool = False, reason: str = "") -> tuple[int, int]:
+        """Give up what is ready, let go of what is dead (of this reason); how many of each. Raises ZsmsError."""
+        answer = self._ask(Purge(ready, dead, reason))
+        return int(answer["purged_ready"]), int(answer["purged_dead"])
+
+    def _ask(self, frame: Inspect | Kick | Purge) -> dict[str, Any]:
+        """Say it once: it may change something, so it is never repeated."""
+        self._socket.send(encode(frame))
+        deadline = time.monotonic() + self._timeout
+        while (left := deadline - time.monotonic()) > 0:
+            if not self._socket.poll(int(left * 1_000) + 1):
+                break
+            try:
+                answer = decode(self._socket.recv_multipart()[0])
+            except WireError as error:
+                raise ZsmsError(f"what answers at {self.endpoint} is no broker: {error}") from None
+            if isinstance(answer, Answer):
+                return answer.body
+            if isinstance(answer, Refused):
+                raise ZsmsError(f"the broker at {self.endpoint} refused: {answer.reason}")
+        raise ZsmsError(
+            f"no answer from a broker at {self.endpoint} within {self._timeout:g} s: is it running, and is that its "
+            "address?"
+        )
