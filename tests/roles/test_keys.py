@@ -135,7 +135,7 @@ def test_nothing_that_a_stranger_says_reaches_the_application(keys, broker, coll
     assert not stranger.socket.poll(100)
     assert role.refused_frames == 0
     assert not broker.core.peers and not broker.core.producers and not broker.core.counters.strange_batches
-    assert {name for _, name in collector.book._newest} == {"b"}
+    assert {row["name"] for row in collector.book.answer("totals", 0.0)["processes"]} == {"b"}
     assert any("refused a connection" in record.getMessage() for record in caplog.records)
 
 
