@@ -108,10 +108,10 @@ def test_a_sender_that_was_given_up_begins_a_new_session(run, address):
     run(Sender(broker.endpoint, concurrency=10, send=opened.send))
     until(lambda: totals(broker.core)["sent"] == 10, "another one sends all 10")
     frozen[0] = 0.0
-    gate.let_go(10)
+    until(lambda: silent.core.token != session and len(broker.core.sessions) == 2 and silent.core.live, "a new session")
+    gate.let_go(10)  # sooner, and nobody would be there to hear of it
     until(lambda: broker.core.counters.duplicates == 10, "10 late acknowledgements")
     assert totals(broker.core)["sent"] == 10 and broker.core.counters.redelivered == 10
-    until(lambda: silent.core.token != session and len(broker.core.sessions) == 2, "a new session")
 
 
 def test_a_collector_that_restarts_knows_everything_again(run, address):

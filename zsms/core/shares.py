@@ -22,7 +22,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zsms.core.sender import AckFrame, SenderCore, U64, Waiting
+from zsms.core.sender import U64, AckFrame, SenderCore, Waiting
 from zsms.errors import UsageError
 
 LOOK_S = 0.05

@@ -1,0 +1,148 @@
+"""A producer's way to one broker: its link, the socket for batches, and the window of what is not yet confirmed.
+
+    read(now)      confirms, into the window
+    add(...)       a batch for this broker; it stays here until this broker has confirmed it, and goes to no other
+    push(now)      batches, until ZeroMQ takes no more
+    tick(now)      join or ping when it is time
+
+A batch that a lost broker has not confirmed may be in its queue all the same. Given to another broker it could be sent
+twice and be counted twice; so it waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import zmq
+
+from zsms.core.window import Window
+from zsms.errors import WireError, ZsmsError
+from zsms.protocol import Bye, Confirm, Pong, Refused, Welcome, Who
+from zsms.roles.link import Link, refuse_parts
+
+_READ_AT_ONCE = 64
+
+
+class Outlet:
+    """One broker, as a producer deals with it."""
+
+    def __init__(
+        self,
+        window: Window,
+        link: Link,
+        push: zmq.Socket[bytes],
+        poller: zmq.Poller,
+        refuse: Callable[[str, object, float], None],
+        *,
+        start: int,
+        name: str,
+        alone: bool,
+    ) -> None:
+        """`refuse(where, why, now)` counts a frame that can't be; `start` is the producer's.
+
+        Unless it is `alone`, a broker that is silent counts as lost, so that others get the work.
+        """
+        self.window = window
+        self.link = link
+        self.full = False
+        """The broker has said that it reads nothing."""
+        self.blocked = False
+        """The pipe takes no more."""
+        self._push = push
+        self._poller = poller
+        self._refuse = refuse
+        self._start = start
+        self._name = name
+        self._alone = alone
+        poller.register(link.socket, zmq.POLLIN)
+
+    @property
+    def room(self) -> int:
+        """Messages that may be made for this broker now."""
+        return self.window.room if self.link.joined else 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is room, and everything made so far is on its way."""
+        return not self.blocked and self.room > 0 and self.window.next_frame() is None
+
+    @property
+    def pushes(self) -> bool:
+        """Whether there is something that could be pushed now."""
+        return self.link.joined and not self.blocked and self.window.next_frame() is not None
+
+    def read(self, now: float) -> None:
+        """Act on the frames that wait. Raises ZsmsError when the broker refuses this producer."""
+        link = self.link
+        for parts in link.read(_READ_AT_ONCE):
+            try:
+                refuse_parts(parts, 1)
+                was_joined = link.joined
+                frame = link.opened(parts[0], now)
+                self._hear(frame, now)
+                if isinstance(frame, Welcome) and not was_joined:
+                    self.window.rewind(now)
+            except WireError as error:
+                self._refuse("dispatch", error, now)
+
+    def _hear(self, frame: Any, now: float) -> None:
+        match frame:
+            case Confirm() if frame.start == self._start:
+                self.full = frame.full
+                self._confirmed(frame.next, now)
+            case Pong() if frame.subject == self._start:
+                self.full = frame.full
+                self._confirmed(frame.next, now)
+            case Welcome():
+                self._confirmed(frame.next, now)
+            case Who():
+                self.link.lost()
+            case Refused():
+                raise ZsmsError(f"{self._name}: the broker refused this producer: {frame.reason}")
+            case Confirm() | Pong() | Bye():
+                pass
+            case _:
+                raise WireError(f"{type(frame).__name__} has no business here")
+
+    def _confirmed(self, upto: int, now: float) -> None:
+        try:
+            self.window.confirmed(upto, now)
+        except ValueError as error:
+            raise WireError(str(error)) from None
+
+    def push(self, now: float) -> None:
+        """Push what there is to push, again what has been unconfirmed for long, as far as the pipe takes it."""
+        if not self.link.joined:
+            self._watch(False)
+            return
+        if self.window.overdue(now, self.full):
+            self.window.rewind(now)
+        while (frame := self.window.next_frame()) is not None:
+            try:
+                self._push.send(frame, zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                self._watch(True)
+                return
+            self.window.pushed()
+        self._watch(False)
+
+    def _watch(self, blocked: bool) -> None:
+        """Poll for room in the pipe only while there is none: a PUSH with room is always ready."""
+        if blocked != self.blocked:
+            self.blocked = blocked
+            if blocked:
+                self._poller.register(self._push, zmq.POLLOUT)
+            else:
+                self._poller.unregister(self._push)
+
+    def tick(self, now: float) -> None:
+        """Join or ping when it is time."""
+        if not self._alone and self.link.silent(now):
+            self.link.lost()
+        self.link.tick(now, self._start)
+
+    def goodbye(self) -> None:
+        """Say goodbye, if there is anybody."""
+        if self.link.joined:
+            self.link.say(Bye(self._start))
