@@ -43,16 +43,21 @@ def fair(total: int, demands: Sequence[int]) -> list[int]:
     return parts
 
 
+def check_brokers(brokers: int, slots: int, prefetch: int) -> None:
+    """Raises UsageError for more brokers than can be, or than there are messages to hold."""
+    if not 1 <= brokers <= min(MAX_BROKERS, slots + prefetch):
+        raise UsageError(
+            f"{slots} slots and a prefetch of {prefetch} for {brokers} brokers: give at least one of either for "
+            f"each, and at most {MAX_BROKERS} brokers"
+        )
+
+
 class Shares:
     """The cores of one sender, one for each broker."""
 
     def __init__(self, brokers: int, slots: int, prefetch: int, seed: int | None = None, ramp: float = 0.0) -> None:
         """As for :class:`SenderCore`. Raises UsageError when there is not a message to hold for each broker."""
-        if not 1 <= brokers <= min(MAX_BROKERS, slots + prefetch):
-            raise UsageError(
-                f"{slots} slots and a prefetch of {prefetch} for {brokers} brokers: give at least one of either for "
-                f"each, and at most {MAX_BROKERS} brokers"
-            )
+        check_brokers(brokers, slots, prefetch)
         self.cores = [
             SenderCore(slots, prefetch, None if seed is None else seed + place, ramp, place=place, places=brokers)
             for place in range(brokers)
