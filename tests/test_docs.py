@@ -285,7 +285,7 @@ MODULES = {
     for path in (ROOT / "zsms").rglob("*.py")
 }
 LAYERS = (
-    ("zsms.errors", "zsms"),
+    ("zsms.errors", "zsms", "zsms.notify"),
     ("zsms.message",),
     ("zsms.core",),
     ("zsms.source", "zsms.files", "zsms.protocol"),
@@ -293,7 +293,7 @@ LAYERS = (
     ("zsms.report", "zsms.comparison", "zsms.tables", "zsms.metrics"),
     ("zsms.transports",),
     ("zsms.roles",),
-    ("zsms.mesh",),
+    ("zsms.mesh", "zsms.health"),
     ("zsms.web",),
     ("zsms.study", "zsms.web"),
     ("zsms.cli", "zsms.__main__"),

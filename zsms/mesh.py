@@ -47,6 +47,8 @@ from zsms.sockets import Endpoint, Sockets
 from zsms.thresholds import parse_all
 
 _log = logging.getLogger("zsms.mesh")
+_NOT_THEIRS = ("ZSMS_", "NOTIFY_SOCKET", "WATCHDOG_")
+"""Settings of `zsms run` itself, and its service manager's: not for the processes that it starts."""
 
 ASK_S = 0.1
 """Seconds between two looks at the mesh."""
@@ -446,7 +448,7 @@ class Mesh:
         command += ["--quiet"] if not self._verbose else ["-v"] * (self._verbose - 1)
         if self.config.secure:
             command += ["--keys", f"{self._directory}/keys"]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("ZSMS_")}
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(_NOT_THEIRS)}
         environment.setdefault("OPENBLAS_NUM_THREADS", "1")  # no role multiplies matrices; starting threads takes time
         popen = subprocess.Popen(
             [*command, *(f"{option}" for option in options)],

@@ -1,4 +1,4 @@
-"""Producers and senders with two brokers, over real sockets: both are used, and one that is lost leaves the rest working."""
+"""Producers and senders with two brokers, over real sockets: both work; one that is lost leaves the rest at work."""
 
 from __future__ import annotations
 

@@ -31,6 +31,7 @@ SECTIONS = {
     "Watch": {
         "monitor": "Say how a mesh stands, every interval.",
         "dashboard": "Show how a mesh stands on a web page, live.",
+        "health": "Say whether a process is well, for probes.",
     },
     "Prepare": {
         "keys": "Make and list the keys with which processes prove who they are.",

@@ -18,6 +18,7 @@ from zsms import logs
 from zsms.cli import INTERRUPTED
 from zsms.cli.settings import config_option as config_option
 from zsms.errors import UsageError
+from zsms.notify import Notifier
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -239,6 +240,7 @@ def run_role(make: Callable[[], Any], *, quiet: bool, verbose: int, exit_with_pa
     set_up_logging(quiet, verbose)
     role = make()
     logs.identify(role.role, role.name)
+    role.notifier = Notifier.from_environment(os.environ)
     came = stop_on_signals(role)
     role.wake_on_signals()
     if exit_with_parent:
