@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from zsms.cli import common
 from zsms.errors import UsageError
 
 ROLES = ("broker", "stats", "producer", "sender")
@@ -22,8 +21,7 @@ Examples:
 @click.argument("endpoint")
 @click.option("--name", help="Of a producer or sender: its --name.")
 @click.option("--timeout", type=float, default=2.0, show_default=True, help="Seconds to wait for an answer.")
-@common.config_option
-def command(role: str, endpoint: str, name: str | None, timeout: float, config: str | None) -> None:
+def command(role: str, endpoint: str, name: str | None, timeout: float) -> None:
     """Say whether a process is well, for probes: exit code 0, or 1 with a line that says why not.
 
     ENDPOINT is the broker's or the collector's own address. Producers and senders listen nowhere: theirs is the address
@@ -32,9 +30,8 @@ def command(role: str, endpoint: str, name: str | None, timeout: float, config: 
     from zsms.health import check
 
     if (name is None) == (role in ("producer", "sender")):
-        raise UsageError(
-            f"health {role}: {'give --name' if name is None else 'only a producer or sender has a --name'}"
-        )
+        what = "give the --name that it reports under" if name is None else "it has no --name here"
+        raise UsageError(f"health {role}: {what}")
     if not 0.01 <= timeout <= 3_600:
         raise UsageError(f"timeout {timeout}: give seconds from 0.01 to 3600")
     click.echo(check(role, endpoint, name=name, timeout=timeout))
