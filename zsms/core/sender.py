@@ -317,15 +317,21 @@ class SenderCore:
         session = self._now
         if self.draining:
             return session.received
-        elsewhere = self.in_slots - session.in_slots
+        elsewhere = self._elsewhere
         room = max(self.open_slots - elsewhere, 0) + self.prefetch
-        return session.settled + min(room, max(self.share - elsewhere, 0))
+        share = self.share - elsewhere
+        return session.settled + (room if room <= share else max(share, 0))
 
     @property
     def promised(self) -> int:
         """Messages that are held, or that the broker may still give us by what it was told."""
         session = self._now
-        return self._reach - session.settled + self.in_slots - session.in_slots
+        return self._reach - session.settled + self._elsewhere
+
+    @property
+    def _elsewhere(self) -> int:
+        """Messages of earlier sessions that are still in slots."""
+        return 0 if len(self._sessions) == 1 else self.in_slots - self._now.in_slots
 
     def finished(self, sent: U64, failed: U64) -> list[AckFrame]:
         """Slots are done with these handles (uint64, any order): the frames that say so.

@@ -91,6 +91,9 @@ class Shares:
 
     def open(self, now: float) -> float | None:
         """Open the slots that are due to open at each broker that is there; when there will be more, or None."""
+        if self._alone:
+            core = self.cores[0]
+            return core.look(now) if core.live else None
         times = [at for core in self.cores if core.live and (at := core.look(now)) is not None]
         return min(times, default=None)
 
