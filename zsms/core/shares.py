@@ -138,16 +138,11 @@ class Shares:
         total = max(core.open_slots + core.prefetch for core in self.cores)
         held = [core.held for core in self.cores]
         reserve = max(1, total // _RESERVE)
-        self._set(
-            total,
-            fair(
-                total,
-                [
-                    0 if not core.live else total if core.thirsty or not any(held) else min(uses + reserve, total)
-                    for core, uses in zip(self.cores, held, strict=True)
-                ],
-            ),
-        )
+        demands = []
+        for core, uses in zip(self.cores, held, strict=True):
+            enough = total if core.thirsty or not any(held) else min(uses + reserve, total)
+            demands.append(enough if core.live else 0)
+        self._set(total, fair(total, demands))
         return any(held)
 
     def _set(self, total: int, targets: list[int]) -> None:
