@@ -160,6 +160,11 @@ class MeshConfig:
         )
 
     @property
+    def broker_names(self) -> list[str]:
+        """Of the brokers' processes."""
+        return ["broker"] if self.brokers == 1 else [f"broker-{index + 1}" for index in range(self.brokers)]
+
+    @property
     def producer_names(self) -> list[str]:
         """Of the producers' processes."""
         return [f"producer-{index + 1}" for index in range(self.producers)]
@@ -341,8 +346,8 @@ class Mesh:
     def _blank_report(self) -> dict[str, Any]:
         """What a report of this mesh will look like, without its figures."""
         senders, config = self.config.sender_names, self.config
-        names = {"stats": ["stats"], "broker": ["broker"], "producer": config.producer_names, "sender": senders}
-        names["run"] = ["run"]
+        names = {"stats": ["stats"], "broker": config.broker_names, "producer": config.producer_names}
+        names |= {"sender": senders, "run": ["run"]}
         row = {"role": "sender", "state": "", "age": 0.0, "interval": 1.0, "counters": {}, "gauges": {}}
         return make_report(
             {"processes": [{**row, "name": name} for name in senders]},
@@ -351,7 +356,7 @@ class Mesh:
             elapsed_s=0.0,
             started="",
             started_at=0.0,
-            broker_lost=False,
+            brokers_lost=(),
             completed=False,
             interrupted=False,
             aborted=False,
@@ -395,16 +400,15 @@ class Mesh:
 
     def _start_all(self) -> None:
         config = self.config
-        names = ["broker"] if config.brokers == 1 else [f"broker-{i + 1}" for i in range(config.brokers)]
         common = ["--stats-interval", STATS_S, "--drain-timeout", config.drain_timeout]
         peer = ["--stats", f"ipc://{self._directory}/stats", *common]
-        for name in names:
+        for name in config.broker_names:
             peer += ["--broker", f"ipc://{self._directory}/{name}"]
         limits = [
             part for name, value in asdict(config.limits).items() for part in (f"--{name.replace('_', '-')}", value)
         ]
         self._start("stats", "stats", ["--bind", f"ipc://{self._directory}/stats", *_given(metrics=self._metrics)])
-        for name in names:
+        for name in config.broker_names:
             bind = ["--bind", f"ipc://{self._directory}/{name}", "--stats", f"ipc://{self._directory}/stats"]
             self._start("broker", name, [*bind, *limits, "--seed", config.seed, *common])
         for index, name in enumerate(config.producer_names):
