@@ -14,15 +14,17 @@ import zmq
 
 from zsms.core.view import is_alive
 from zsms.errors import WireError, ZsmsError
-from zsms.protocol import Ping, Pong, Who, decode, encode
+from zsms.keys import Keys
+from zsms.protocol import Ping, Pong, Refused, Who, decode, encode
 from zsms.roles.monitor import Asker
 from zsms.sockets import BROKER_PORT, STATS_PORT, Endpoint, Sockets
 
 
-def check(role: str, endpoint: str, *, name: str | None = None, timeout: float = 2.0) -> str:
+def check(role: str, endpoint: str, *, name: str | None = None, timeout: float = 2.0, keys: str | None = None) -> str:
     """How that role is, in a line. `endpoint` is its own, and for a producer or sender the collector's; `name` is its
-    name there. Raises ZsmsError when it is not well, or nobody says so within `timeout` seconds."""
-    sockets = Sockets()
+    name there. `keys` is where the asker's key is: an operator's for a broker, else a monitor's. Raises ZsmsError when it is not well, or nobody says so within `timeout` seconds."""
+    own = None if keys is None else Keys.load(keys, "operator" if role == "broker" else "monitor")
+    sockets = Sockets(keys=own)
     try:
         if role == "broker":
             return _broker(sockets, Endpoint.parse(endpoint, BROKER_PORT), timeout)
@@ -49,7 +51,9 @@ def _broker(sockets: Sockets, endpoint: Endpoint, timeout: float) -> str:
         frame = decode(dealer.recv_multipart()[0])
     except WireError as error:
         raise ZsmsError(f"what answers at {endpoint} is no broker: {error}") from None
-    if not isinstance(frame, (Who, Pong)):
+    if not isinstance(
+        frame, (Who, Pong, Refused)
+    ):  # with keys, an operator has no business to ping: a word all the same
         raise ZsmsError(f"what answers at {endpoint} is no broker: it said {type(frame).__name__}")
     return f"the broker at {endpoint} answers in {(time.monotonic() - began) * 1e3:.0f} ms"
 

@@ -101,7 +101,14 @@ def test_systemd_understands_the_unit(unit: Path, tmp_path: Path) -> None:
         ["systemd-analyze", "verify", "--man=no", copy], capture_output=True, text=True, timeout=25, check=False
     )
     assert done.returncode == 0 and not done.stderr, done.stderr
-    for needed in ("Type=notify", "WatchdogSec=", "NoNewPrivileges=yes", "ProtectSystem=strict", "DynamicUser=yes"):
+    for needed in (
+        "Type=notify",
+        "WatchdogSec=",
+        "NoNewPrivileges=yes",
+        "ProtectSystem=strict",
+        "User=zsms",
+        "ExecStart=",
+    ):
         assert f"\n{needed}" in text, needed
 
 

@@ -186,9 +186,9 @@ class Far:
         self._stack = stack
         self.hub, self.second, self.third = hosts
         self.peer = ("--broker", self.hub.ipv4, "--stats", self.hub.ipv4, "--stats-interval", 0.1)
-        self.start(self.hub, "stats", "--bind", self.hub.ipv4)
+        self.start(self.hub, "stats", "--bind", self.hub.ipv4, "--insecure")
         limits = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", value)]
-        at = ("--bind", self.hub.ipv4, "--stats", self.hub.ipv4, "--stats-interval", 0.1)
+        at = ("--bind", self.hub.ipv4, "--insecure", "--stats", self.hub.ipv4, "--stats-interval", 0.1)
         self.broker = self.start(self.hub, "broker", *at, "--liveness", 1, *limits)
         self.sender = self.start(
             *(self.third, "sender", "--name", "far", *self.peer, "--concurrency", 200, "--mean", mean)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from zsms.cli import common
 from zsms.errors import UsageError
 
 ROLES = ("broker", "stats", "producer", "sender")
@@ -21,11 +22,13 @@ Examples:
 @click.argument("endpoint")
 @click.option("--name", help="Of a producer or sender: its --name.")
 @click.option("--timeout", type=float, default=2.0, show_default=True, help="Seconds to wait for an answer.")
-def command(role: str, endpoint: str, name: str | None, timeout: float) -> None:
+@common.keys_option
+def command(role: str, endpoint: str, name: str | None, timeout: float, keys: str | None) -> None:
     """Say whether a process is well, for probes: exit code 0, or 1 with a line that says why not.
 
     ENDPOINT is the broker's or the collector's own address. Producers and senders listen nowhere: theirs is the address
-    of the collector, which must have heard from them lately.
+    of the collector, which must have heard from them lately. Where keys are on, ask a broker with an operator's key and
+    the collector with a monitor's.
     """
     from zsms.health import check
 
@@ -34,4 +37,4 @@ def command(role: str, endpoint: str, name: str | None, timeout: float) -> None:
         raise UsageError(f"health {role}: {what}")
     if not 0.01 <= timeout <= 3_600:
         raise UsageError(f"timeout {timeout}: give seconds from 0.01 to 3600")
-    click.echo(check(role, endpoint, name=name, timeout=timeout))
+    click.echo(check(role, endpoint, name=name, timeout=timeout, keys=keys))
