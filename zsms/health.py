@@ -24,8 +24,8 @@ def check(role: str, endpoint: str, *, name: str | None = None, timeout: float =
     """How that role is, in a line.
 
     `endpoint` is its own, and for a producer or sender the collector's; `name` is its name there. `keys` is where the
-    asker's key is: an operator's for a broker, else a monitor's. Raises ZsmsError when it is not well, or nobody says so
-    within `timeout` seconds.
+    asker's key is: an operator's for a broker, else a monitor's. Raises ZsmsError when it is not well, or nobody says
+    so within `timeout` seconds.
     """
     own = None if keys is None else Keys.load(keys, "operator" if role == "broker" else "monitor")
     sockets = Sockets(keys=own)
