@@ -29,7 +29,7 @@ def blank() -> dict[str, Any]:
         elapsed_s=1.0,
         started="2026-01-01T00:00:00+00:00",
         started_at=0.0,
-        broker_lost=False,
+        brokers_lost=(),
         completed=True,
         interrupted=False,
         aborted=False,

@@ -57,7 +57,7 @@ def empty_report() -> Report:
         elapsed_s=1.0,
         started="2026-01-01T00:00:00+00:00",
         started_at=0.0,
-        broker_lost=True,
+        brokers_lost={"broker"},
         completed=False,
         interrupted=True,
         aborted=False,

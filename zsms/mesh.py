@@ -6,7 +6,10 @@ standard input is a pipe from it, which also carries the orders of `set_rate`.
 
     starting --> running --everything settled--> finishing --> report
                     |--stop()------------------> draining ---> report (interrupted)
-                    |--broker, collector, producer or last sender lost--> report of what is known
+                    |--last broker, collector, producer or last sender lost--> report of what is known
+
+When one of several brokers is lost the run goes on with the others and ends when they have settled what is theirs;
+what the lost one held, and what producers keep for it, counts as lost.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ from zsms import keys, logs
 from zsms.core.broker import BrokerLimits
 from zsms.core.delay import DelayModel
 from zsms.core.series import Series
+from zsms.core.shares import MAX_BROKERS
 from zsms.core.view import View
 from zsms.errors import UsageError, ZsmsError
 from zsms.keys import Keys
@@ -43,11 +47,15 @@ from zsms.sockets import Endpoint, Sockets
 from zsms.thresholds import parse_all
 
 _log = logging.getLogger("zsms.mesh")
+_NOT_THEIRS = ("ZSMS_", "NOTIFY_SOCKET", "WATCHDOG_")
+"""Settings of `zsms run` itself, and its service manager's: not for the processes that it starts."""
 
 ASK_S = 0.1
 """Seconds between two looks at the mesh."""
 STATS_S = 0.25
 """Seconds between two snapshots of a process of a mesh."""
+REST_S = 4 * STATS_S
+"""How long what is left of a mesh that lost a broker must look settled."""
 START_S = 20.0
 """How long the collector may take to answer for the first time."""
 END_S = 10.0
@@ -69,16 +77,19 @@ class SenderGroup:
     prefetch: int | None = None
     ramp: float | None = None
 
-    def check(self) -> None:
+    def check(self, brokers: int = 1) -> None:
         """Raises UsageError for what can't be, before any process is started."""
         if not 1 <= self.senders <= 1_000:
             raise UsageError(f"group {self.name!r}: senders {self.senders}: give 1 to 1000 processes")
+        from zsms.core.shares import check_brokers
         from zsms.core.slots import Slots
-        from zsms.roles.sender import check_asking
+        from zsms.roles.sender import auto_prefetch, check_asking
 
         model = DelayModel(self.delay, self.mean, self.sd)
         Slots(self.concurrency, model, failure_rate=self.failure_rate, tick=self.tick)
         check_asking(self.prefetch, self.ramp)
+        prefetch = auto_prefetch(self.concurrency, self.mean) if self.prefetch is None else self.prefetch
+        check_brokers(brokers, self.concurrency, prefetch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +97,8 @@ class MeshConfig:
     """What a mesh is to do. Times in seconds; None leaves a figure to the role."""
 
     messages: int = 100_000
+    brokers: int = 1
+    """Broker processes; every producer and every sender uses all of them."""
     producers: int = 1
     groups: tuple[SenderGroup, ...] = (SenderGroup(),)
     rate: float | None = None
@@ -111,6 +124,8 @@ class MeshConfig:
         """Raises UsageError for what can't be, before any process is started."""
         if self.messages < 0:
             raise UsageError(f"messages {self.messages}: give 0 or more")
+        if not 1 <= self.brokers <= MAX_BROKERS:
+            raise UsageError(f"brokers {self.brokers}: give 1 to {MAX_BROKERS} processes")
         if not 1 <= self.producers <= 1_000:
             raise UsageError(f"producers {self.producers}: give 1 to 1000 processes")
         if not self.groups:
@@ -119,15 +134,15 @@ class MeshConfig:
         if len(set(names)) < len(names):
             raise UsageError(f"two groups of senders have the same name: {', '.join(names)}")
         for group in self.groups:
-            group.check()
+            group.check(self.brokers)
         if not 0 <= self.drain_timeout <= 86_400:
             raise UsageError(f"drain timeout {self.drain_timeout}: give seconds from 0 to 86400")
         self._check_source()
 
     def _check_source(self) -> None:
         """What a producer would only find out once everything has started."""
-        from zsms import source
         from zsms.roles.producer import check_pushing
+        from zsms.source import random_source
 
         check_pushing(self.rate, self.batch, self.window)
         if self.input is not None:
@@ -135,14 +150,19 @@ class MeshConfig:
 
             FileSource(self.input).close()
             return
-        source.RandomSource(
+        random_source(
             self.messages,
             self.seed,
             min_length=self.min_length,
             max_length=self.max_length,
-            alphabet=source.DEFAULT_ALPHABET if self.alphabet is None else self.alphabet,
-            prefixes=self.prefixes or source.DEFAULT_PREFIXES,
+            alphabet=self.alphabet,
+            prefixes=self.prefixes,
         )
+
+    @property
+    def broker_names(self) -> list[str]:
+        """Of the brokers' processes."""
+        return ["broker"] if self.brokers == 1 else [f"broker-{index + 1}" for index in range(self.brokers)]
 
     @property
     def producer_names(self) -> list[str]:
@@ -241,7 +261,8 @@ class Mesh:
         self._problems: list[str] = []
         self._fatal = False
         self._out_of_time = False
-        self._broker_lost = False
+        self._brokers_lost: set[str] = set()
+        self._rest_since: float | None = None
         self._collector_lost = False
         self._answer: dict[str, Any] = {}
 
@@ -314,7 +335,7 @@ class Mesh:
             elapsed_s=elapsed,
             started=self._started,
             started_at=self._started_at,
-            broker_lost=self._broker_lost,
+            brokers_lost=self._brokers_lost,
             completed=not self._fatal and not self._asked_to_end,
             interrupted=self._stops > 0,
             aborted=self._aborted and not self._fatal,
@@ -325,8 +346,8 @@ class Mesh:
     def _blank_report(self) -> dict[str, Any]:
         """What a report of this mesh will look like, without its figures."""
         senders, config = self.config.sender_names, self.config
-        names = {"stats": ["stats"], "broker": ["broker"], "producer": config.producer_names, "sender": senders}
-        names["run"] = ["run"]
+        names = {"stats": ["stats"], "broker": config.broker_names, "producer": config.producer_names}
+        names |= {"sender": senders, "run": ["run"]}
         row = {"role": "sender", "state": "", "age": 0.0, "interval": 1.0, "counters": {}, "gauges": {}}
         return make_report(
             {"processes": [{**row, "name": name} for name in senders]},
@@ -335,7 +356,7 @@ class Mesh:
             elapsed_s=0.0,
             started="",
             started_at=0.0,
-            broker_lost=False,
+            brokers_lost=(),
             completed=False,
             interrupted=False,
             aborted=False,
@@ -384,18 +405,17 @@ class Mesh:
 
     def _start_all(self) -> None:
         config = self.config
-        broker = f"ipc://{self._directory}/broker"
         common = ["--stats-interval", STATS_S, "--drain-timeout", config.drain_timeout]
-        peer = ["--broker", broker, "--stats", f"ipc://{self._directory}/stats", *common]
+        peer = ["--stats", f"ipc://{self._directory}/stats", *common]
+        for name in config.broker_names:
+            peer += ["--broker", f"ipc://{self._directory}/{name}"]
         limits = [
             part for name, value in asdict(config.limits).items() for part in (f"--{name.replace('_', '-')}", value)
         ]
         self._start("stats", "stats", ["--bind", f"ipc://{self._directory}/stats", *_given(metrics=self._metrics)])
-        self._start(
-            "broker",
-            "broker",
-            ["--bind", broker, "--stats", f"ipc://{self._directory}/stats", *limits, "--seed", config.seed, *common],
-        )
+        for name in config.broker_names:
+            bind = ["--bind", f"ipc://{self._directory}/{name}", "--stats", f"ipc://{self._directory}/stats"]
+            self._start("broker", name, [*bind, *limits, "--seed", config.seed, *common])
         for index, name in enumerate(config.producer_names):
             share = ["--share", f"{index}/{config.producers}"]
             self._start("producer", name, [*peer, *self._producer_options(), *share])
@@ -437,7 +457,7 @@ class Mesh:
         command += ["--quiet"] if not self._verbose else ["-v"] * (self._verbose - 1)
         if self.config.secure:
             command += ["--keys", f"{self._directory}/keys"]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("ZSMS_")}
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(_NOT_THEIRS)}
         environment.setdefault("OPENBLAS_NUM_THREADS", "1")  # no role multiplies matrices; starting threads takes time
         popen = subprocess.Popen(
             [*command, *(f"{option}" for option in options)],
@@ -548,14 +568,30 @@ class Mesh:
             self._tell(self._problems[-1])
 
     def _all_settled(self, view: View) -> bool:
+        if self._brokers_lost:
+            return self._rest_settled(view)
         finished = all(process.popen.poll() == 0 for process in self._of("producer"))
         if not finished or not view.producers_done:
             return False
         return view.done or view.produced == 0
 
+    def _rest_settled(self, view: View) -> bool:
+        """Whether the brokers that live have settled all that was for them, and have said so for a while: what a
+        producer knows to be held may not be in its broker's figures yet."""
+        if not view.all_reached or self._held(view):
+            self._rest_since = None
+            return False
+        if self._rest_since is None:
+            self._rest_since = view.at
+        return view.at - self._rest_since > REST_S
+
     def _drained(self, view: View) -> bool:
         gone = all(process.popen.poll() is not None for process in self._of("producer"))
-        return gone and not view.queued and not view.in_flight
+        return gone and not self._held(view)
+
+    def _held(self, view: View) -> int:
+        """Messages that brokers which live hold."""
+        return sum(view.held_by(process.name) for process in self._of("broker") if process.popen.poll() is None)
 
     def _look_at_processes(self) -> None:
         for process in self._processes:
@@ -567,15 +603,21 @@ class Mesh:
             if process.role == "producer" and (code == 0 or self._asked_to_end):
                 continue
             ending = process.ending()
-            if process.role != "sender":
-                self._broker_lost |= process.role == "broker"
-                self._collector_lost |= process.role == "stats"
-                self._fail(f"{ending}; the run can't go on without it")
-            elif all(other.popen.poll() is not None for other in self._of("sender")):
+            if process.role == "broker":
+                self._brokers_lost.add(process.name)
+            self._collector_lost |= process.role == "stats"
+            if process.role in ("broker", "sender") and self._left(process.role):
+                what = "go to the others" if process.role == "sender" else "are lost; the others go on"
+                self._problems.append(f"{ending}; its messages {what}")
+                self._tell(self._problems[-1])
+            elif process.role == "sender":
                 self._fail(f"{ending}; it was the last sender")
             else:
-                self._problems.append(ending)
-                self._tell(f"{ending}; its messages go to the others")
+                self._fail(f"{ending}; the run can't go on without it")
+
+    def _left(self, role: str) -> bool:
+        """Whether a process of this role still runs."""
+        return any(process.popen.poll() is None for process in self._of(role))
 
     def _tell(self, text: str, level: int = logging.WARNING) -> None:
         if self._say is None:
@@ -596,7 +638,7 @@ class Mesh:
         for role in ("producer", "sender", "broker"):
             for process in self._of(role):
                 self._terminate(process)
-                if at_once:
+                if at_once or (role == "producer" and self._brokers_lost):
                     self._leave(process)
             self._await(
                 self._of(role), 2.0 if at_once else END_S + (self.config.drain_timeout if self._asked_to_end else 0)

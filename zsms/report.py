@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -73,11 +74,11 @@ class Report:
     """When the first process was started, ISO 8601."""
     messages: Messages
     wall_s: float
-    """From the first message that the broker accepted to the last that was settled."""
+    """From the first message that a broker accepted to the last that was settled."""
     elapsed_s: float
     """From the start of the first process to the end of the last but the collector."""
     first_message_s: float
-    """From the start of the first process to the first message that the broker accepted."""
+    """From the start of the first process to the first message that a broker accepted."""
     throughput_per_s: float
     """Settled messages / wall_s."""
     send_time_s: dict[str, float]
@@ -144,7 +145,7 @@ def make_report(
     elapsed_s: float,
     started: str,
     started_at: float,
-    broker_lost: bool,
+    brokers_lost: Collection[str],
     completed: bool,
     interrupted: bool,
     aborted: bool,
@@ -153,14 +154,14 @@ def make_report(
 ) -> Report:
     """Reckon a report from the collector's last answer ("all") and the points that were taken on the way.
 
-    `started` and `started_at` are when the first process was started, by the calendar and by the monotonic clock. When
-    the broker was lost, what it had queued and in flight is gone and counts as lost.
+    `started` and `started_at` are when the first process was started, by the calendar and by the monotonic clock. What
+    the brokers named in `brokers_lost` had queued and in flight is gone and counts as lost, and so does what producers
+    kept for them.
     """
     view = View.of(answer, 0.0)
     totals = answer.get("totals", {})
     producer, sender, broker = (totals.get(role, {}) for role in ("producer", "sender", "broker"))
-    unconfirmed = view.produced - view.accepted
-    unsettled = 0 if broker_lost else view.queued + view.in_flight + max(0, unconfirmed)
+    unsettled = _unsettled(view, brokers_lost)
     messages = Messages(
         produced=view.produced,
         sent=view.sent,
@@ -181,12 +182,12 @@ def make_report(
     times = ("mean", "p50", "p90", "p99", "max")
     sends = sender.get("sent", 0) + sender.get("failed", 0)
     gauges = _added_gauges(answer)
+    brokers = [row for row in view.processes if row["role"] == "broker"]
     asked = gauges.get("asked_s", 0.0) / sends if sends else 0.0
     slots = gauges.get("slots", 0.0)
-    steady_s, steady_slot_s = gauges.get("steady_s", 0.0), gauges.get("steady_slot_s", 0.0)
-    steady_rate = broker.get("steady_sends", 0) / steady_s if steady_s else 0.0
+    steady_rate, steady_slots, steady_s = _steady(brokers)
     ended_sends = broker.get("sends", 0)
-    first_accepted = gauges.get("first_accepted_at", 0.0)
+    first_accepted = min((at for row in brokers if (at := row["gauges"].get("first_accepted_at", 0.0))), default=0.0)
     return Report(
         config=config,
         started=started,
@@ -203,7 +204,7 @@ def make_report(
         efficiency=ended_sends * asked / (slots * view.busy_s) if slots and view.busy_s else 0.0,
         steady={
             "throughput_per_s": steady_rate,
-            "efficiency": steady_rate * steady_s * asked / steady_slot_s if steady_slot_s else 0.0,
+            "efficiency": steady_rate * asked / steady_slots if steady_slots else 0.0,
             "seconds": steady_s,
         },
         processes=processes,
@@ -214,7 +215,7 @@ def make_report(
         ],
         balanced=messages.lost == 0
         and view.balanced
-        and not broker_lost
+        and not brokers_lost
         and (messages.settled + messages.unsettled == messages.produced),
         completed=completed,
         interrupted=interrupted,
@@ -228,6 +229,30 @@ def histogram_of(answer: dict[str, Any], name: str) -> Histogram:
     """One of the senders' histograms in a collector's answer; empty when nobody has reported it."""
     body = answer.get("histograms", {}).get("sender", {}).get(name)
     return Histogram() if body is None else Histogram.from_wire(body)
+
+
+def _unsettled(view: View, brokers_lost: Collection[str]) -> int:
+    """Messages that a broker which lives holds, or that a producer still keeps for one."""
+    if not brokers_lost:
+        return view.queued + view.in_flight + max(0, view.produced - view.accepted)
+    living = [row["name"] for row in view.processes if row["role"] == "broker" and row["name"] not in brokers_lost]
+    if not living:
+        return 0
+    kept = [row["gauges"] for row in view.processes if row["role"] == "producer"]
+    return sum(map(view.held_by, living)) + int(sum(g.get("unconfirmed", 0) - g.get("unreachable", 0) for g in kept))
+
+
+def _steady(brokers: list[dict[str, Any]]) -> tuple[float, float, float]:
+    """Sends a second, slots and seconds while queues were not empty.
+
+    Rates of several brokers add up; every one sees all slots, and its own time.
+    """
+    seen = [(row["counters"], row["gauges"]) for row in brokers if row["gauges"].get("steady_s", 0)]
+    if not seen:
+        return 0.0, 0.0, 0.0
+    rate = sum(counters.get("steady_sends", 0) / gauges["steady_s"] for counters, gauges in seen)
+    seconds = [gauges["steady_s"] for _, gauges in seen]
+    return rate, sum(gauges.get("steady_slot_s", 0) for _, gauges in seen) / sum(seconds), max(seconds)
 
 
 def _added_gauges(answer: dict[str, Any]) -> dict[str, float]:

@@ -23,6 +23,7 @@ import errno
 import ipaddress
 import itertools
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -135,6 +136,17 @@ class Endpoint:
 
 def _unknown(host: str, error: Exception) -> UsageError:
     return UsageError(f"host {host!r} can't be resolved ({error}): check the name, or give an address")
+
+
+def brokers_at(brokers: str | Sequence[str]) -> list[Endpoint]:
+    """The addresses of one broker or several. Raises UsageError, also for none, and for one that is named twice."""
+    endpoints = [Endpoint.parse(text, BROKER_PORT) for text in ([brokers] if isinstance(brokers, str) else brokers)]
+    if not endpoints:
+        raise UsageError("no broker: give the address of at least one")
+    for endpoint in endpoints:
+        if endpoints.count(endpoint) > 1:
+            raise UsageError(f"the broker at {endpoint} is named twice")
+    return endpoints
 
 
 class Sockets:

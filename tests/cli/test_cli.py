@@ -140,6 +140,19 @@ def test_every_kind_of_option_can_come_from_the_file(tmp_path: Path) -> None:
     assert config["prefixes"] == ["+1370", "+1371"]
 
 
+def test_several_brokers_can_come_from_anywhere_and_one_needs_no_brackets(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('[sender]\nbroker = ["one", "two"]\n[producer]\nbroker = "one"\n')
+    shown = zsms("config", "show", "--json", "sender", "--config", file)
+    assert json.loads(shown.stdout)["sender"]["--broker"]["value"] == ["one", "two"], shown.stderr
+    shown = zsms("config", "show", "--json", "producer", "--config", file)
+    assert json.loads(shown.stdout)["producer"]["--broker"]["value"] == ["one"], shown.stderr
+    shown = zsms("config", "show", "--json", "sender", env={"ZSMS_SENDER_BROKER": "three four"})
+    assert json.loads(shown.stdout)["sender"]["--broker"]["value"] == ["three", "four"]
+    refused = zsms("sender", "--broker", "one", "--broker", "one:5555")
+    assert refused.returncode == 2 and "tcp://one:5555 is named twice" in refused.stderr
+
+
 def test_groups_of_senders_differ(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text(
@@ -306,7 +319,8 @@ def test_a_wrong_run_leaves_an_older_report_alone(mistake: Mistake, tmp_path: Pa
         ("[run]\nmessages = {a = 1}\n", ["messages", "whole number"]),
         ("[run]\nmean = 2024-01-01\n", ["mean", "2024-01-01", "a number"]),
         ("[run]\nquiet = 1\n", ["quiet", "true or false"]),
-        ('[run]\nprefix = "+1370"\n', ["prefix", "list"]),
+        ("[run]\nprefix = 1370\n", ["prefix", "a text in quotes"]),
+        ('[sender]\nbroker = ["one", 2]\n', ["broker", "a text in quotes"]),
         ("[run]\ndelay = 1\n", ["delay", "text"]),
         ('[run]\ndelay = "never"\n', ["never", "weibull"]),
         ("[run]\nrate = nan\n", ["rate", "nan"]),

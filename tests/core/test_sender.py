@@ -80,7 +80,6 @@ def test_frames_are_said_again_after_a_join_until_the_broker_has_them():
     frames = [core.finished(handles[i : i + 1], NONE)[0] for i in range(3)]
     assert [frame.number for frame in frames] == [1, 2, 3]  # 0 said the credit after the join
     core.acknowledged(2)
-    assert core.unconfirmed == 2
     again = core.welcomed(3)
     assert [f.number for f in again] == [3, 4] and told(again) == [([2], [], 9), ([], [], 9)]
 
@@ -140,7 +139,7 @@ def test_a_session_that_was_given_up_drops_what_waits_and_is_acknowledged_late()
     assert new.tolist() == [1 << 48]
     frames = core.finished(np.concatenate([new, handles[:2]]), handles[2:])
     assert [(f.session, *told([f])[0]) for f in frames] == [(old, [0, 1], [2], 0), (core.token, [0], [], 7)]
-    assert core.unconfirmed == 1  # nobody waits for an answer to the past
+    assert [f.session for f in core.welcomed(0)] == [core.token] * 2  # nobody waits for an answer to the past
     assert core.in_slots == 0 and core.limit == 1 + 4 + 2
 
 
@@ -155,6 +154,50 @@ def test_credit_grows_as_slots_come_back_from_a_session_that_was_given_up():
     core.finished(handles[:3], NONE)
     credit = core.credit()
     assert credit is not None and credit.limit == 3
+
+
+def test_a_lower_limit_is_a_promise_only_when_the_broker_has_it() -> None:
+    core = joined(slots=10, prefetch=0)
+    core.share = 4
+    lower = core.credit()
+    assert lower is not None and (lower.limit, core.promised) == (4, 10)
+    core.acknowledged(lower.number)  # it has what was said before
+    assert core.promised == 10
+    give(core, 7)  # and granted by that
+    core.acknowledged(lower.number + 1)
+    assert core.promised == core.held == 7
+    core.finished(start(core, 5), NONE)
+    assert (core.held, core.limit, core.promised) == (2, 5 + 4, 4)
+
+
+def test_what_is_said_again_promises_no_more_than_there_is_now() -> None:
+    core = joined(slots=10, prefetch=0)
+    give(core, 10)
+    core.finished(start(core, 3), NONE)
+    core.share = 2
+    core.joining()
+    again = core.welcomed(0)
+    assert [len(frame.sent) for frame in again] == [3, 0]
+    assert [frame.limit for frame in again] == [5, 5]
+
+
+def test_a_broker_is_thirsty_when_it_granted_all_that_it_knew_it_could() -> None:
+    core = joined(slots=10, prefetch=0)
+    assert core.thirsty  # nobody knows better
+    asked = core.welcomed(0)[-1].number + 1
+    core.asked()
+    core.answered(asked)
+    assert core.thirsty
+    give(core, 9)
+    core.asked()
+    core.answered(asked)
+    assert not core.thirsty  # it knew of 10
+    give(core, 1)
+    core.asked()
+    core.answered(asked - 1)  # the answer to another question
+    assert not core.thirsty
+    core.answered(asked)
+    assert core.thirsty
 
 
 def test_handles_work_in_the_last_epoch_too():

@@ -92,6 +92,31 @@ def test_a_silent_process_is_not_alive_but_what_it_did_still_counts():
     assert view(replace(SENDERS[0], state="done"), SENDERS[1]).senders_alive == 1
 
 
+def test_several_brokers_share_the_time_and_the_slots_and_add_up_the_rest():
+    def broker(name: str, ago: float, busy: float, **more: float) -> Snapshot:
+        gauges = {"slots": 10, "busy_s": busy, "first_accepted_ago": ago, "queued": 1, "in_flight": 2, **more}
+        return make("broker", name, counters={"accepted": 100, "sent": 97}, gauges=gauges)
+
+    book = StatsBook()
+    book.put(broker("a", 20.0, 8.0), 100.0)  # from 80 to 88
+    book.put(broker("b", 15.0, 12.0), 101.0)  # from 86 to 98
+    book.put(broker("idle", 0.0, 0.0), 102.0)
+    seen = View.of(book.answer("totals", 103.0), 103.0)
+    assert seen.busy_s == pytest.approx(18.0)
+    assert (seen.slots, seen.accepted, seen.queued, seen.in_flight) == (10, 300, 3, 6)
+    assert seen.held_by("a") == 3 and seen.held_by("nobody") == 0
+
+
+def test_all_is_reached_when_only_brokers_that_are_gone_have_not_confirmed():
+    def producer(**gauges: float) -> Snapshot:
+        return make("producer", "p", gauges=gauges)
+
+    assert view(producer(exhausted=1, unconfirmed=5, unreachable=5)).all_reached
+    assert not view(producer(exhausted=1, unconfirmed=6, unreachable=5)).all_reached
+    assert not view(producer(exhausted=0, unconfirmed=5, unreachable=5)).all_reached
+    assert not view().all_reached
+
+
 def test_one_account_that_does_not_balance_is_enough():
     assert not view(BROKER, make("broker", "c", gauges={"balanced": 0.0})).balanced
 

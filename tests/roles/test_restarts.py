@@ -53,7 +53,7 @@ def test_a_broker_that_was_only_out_of_reach_goes_on_where_it_was(run, fake_brok
     sender = run(Sender(fake_broker.endpoint, concurrency=5))
     first = fake_broker.hear(JoinSender)
     fake_broker.say(Welcome(1, 0, first.sent_at, first.sent_at, 1.0, "memory"))
-    until(lambda: sender._link.joined, "the sender has joined")
+    until(lambda: sender._supplies[0].link.joined, "the sender has joined")
     fake_broker.say(Who(1))
     again = fake_broker.hear(JoinSender)
     assert (again.session, again.join, again.received) == (first.session, first.join + 1, 0)
@@ -108,10 +108,10 @@ def test_a_sender_that_was_given_up_begins_a_new_session(run, address):
     run(Sender(broker.endpoint, concurrency=10, send=opened.send))
     until(lambda: totals(broker.core)["sent"] == 10, "another one sends all 10")
     frozen[0] = 0.0
-    gate.let_go(10)
+    until(lambda: silent.core.token != session and len(broker.core.sessions) == 2 and silent.core.live, "a new session")
+    gate.let_go(10)  # sooner, and nobody would be there to hear of it
     until(lambda: broker.core.counters.duplicates == 10, "10 late acknowledgements")
     assert totals(broker.core)["sent"] == 10 and broker.core.counters.redelivered == 10
-    until(lambda: silent.core.token != session and len(broker.core.sessions) == 2, "a new session")
 
 
 def test_a_collector_that_restarts_knows_everything_again(run, address):

@@ -32,6 +32,7 @@ SECTIONS = {
         "monitor": "Say how a mesh stands, every interval.",
         "queue": "Show, kick or purge what a broker holds.",
         "dashboard": "Show how a mesh stands on a web page, live.",
+        "health": "Say whether a process is well, for probes.",
     },
     "Prepare": {
         "keys": "Make and list the keys with which processes prove who they are.",

@@ -18,6 +18,7 @@ from zsms import logs
 from zsms.cli import INTERRUPTED
 from zsms.cli.settings import config_option as config_option
 from zsms.errors import UsageError
+from zsms.notify import Notifier
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -72,9 +73,10 @@ ui_option = click.option(
 broker_option = click.option(
     "--broker",
     metavar="ENDPOINT",
-    default="tcp://127.0.0.1:5555",
+    multiple=True,
+    default=("tcp://127.0.0.1:5555",),
     show_default=True,
-    help="The broker: HOST, HOST:PORT, [IPV6]:PORT or ipc://PATH. It also uses PORT + 1.",
+    help="The broker: HOST, HOST:PORT, [IPV6]:PORT or ipc://PATH. It also uses PORT + 1. Again for each of several.",
 )
 stats_option = click.option(
     "--stats",
@@ -174,7 +176,9 @@ message_options = together(
         "--rate", type=float, help="Open-loop arrival rate, messages a second.  [default: as fast as it goes]"
     ),
     click.option("--batch", type=int, help="Most messages in a frame.  [default: 16384]"),
-    click.option("--window", type=int, help="Most unconfirmed messages of a producer.  [default: 200000]"),
+    click.option(
+        "--window", type=int, help="Most unconfirmed messages of a producer, at each broker.  [default: 200000]"
+    ),
     click.option("--seed", type=click.IntRange(min=0), help="Makes the run's random draws repeatable."),
 )
 
@@ -240,6 +244,7 @@ def run_role(make: Callable[[], Any], *, quiet: bool, verbose: int, exit_with_pa
     _allow_many_descriptors()
     role = make()
     logs.identify(role.role, role.name)
+    role.notifier = Notifier.from_environment(os.environ)
     came = stop_on_signals(role)
     role.wake_on_signals()
     if exit_with_parent:
@@ -336,18 +341,18 @@ def make_source(
     seed: int | None,
 ) -> Any:
     """The source that the options ask for."""
-    from zsms import source
-
     if input is not None:
         from zsms.files import FileSource
 
         return FileSource(input, skip_bad_rows=skip_bad_rows, share=share, on_bad=_BadRows(input).tell)
-    return source.RandomSource(
+    from zsms.source import random_source
+
+    return random_source(
         messages,
         seed,
         share=share,
         min_length=min_length,
         max_length=max_length,
-        alphabet=source.DEFAULT_ALPHABET if alphabet is None else alphabet,
-        prefixes=prefix or source.DEFAULT_PREFIXES,
+        alphabet=alphabet,
+        prefixes=prefix,
     )

@@ -15,6 +15,7 @@ from zsms.cli import common
 Examples:
   zsms producer --messages 1000000 --seed 7
   zsms producer --rate 5000 --broker broker.example.org
+  zsms producer --broker queue-1.example.org --broker queue-2.example.org
   zsms producer --input people.csv --skip-bad-rows
   zsms producer --messages 1000000 --seed 7 --share 1/3     the second third""",
 )
@@ -36,7 +37,7 @@ def command(
     batch: int | None,
     window: int | None,
     resend_after: float,
-    broker: str,
+    broker: tuple[str, ...],
     stats: str,
     name: str | None,
     stats_interval: float,

@@ -25,11 +25,13 @@ Examples:
   zsms run
   zsms run --senders 2 --concurrency 500000 --messages 10000000
   zsms run --messages 1000000 --failure-rate 0.05 --max-attempts 3
+  zsms run --brokers 2 --producers 2 --messages 1000000
   zsms run --rate 20000 --messages 400000 --json report.json
   zsms run --html report.html --csv report --threshold 'send_time_s.p99<1.5' --threshold 'messages.lost==0'
   zsms run --config examples/scenarios/three-gateways.toml --json -""",
 )
 @click.option("--messages", type=int, default=100_000, show_default=True, help="Random messages to send.")
+@click.option("--brokers", type=int, default=1, show_default=True, help="Broker processes; everyone uses all of them.")
 @click.option("--producers", type=int, default=1, show_default=True, help="Producer processes.")
 @click.option("--senders", type=int, default=2, show_default=True, help="Sender processes.")
 @click.option("--concurrency", type=int, default=5_000, show_default=True, help="Slots of each sender.")
@@ -55,6 +57,7 @@ def command(
     ctx: click.Context,
     /,
     messages: int,
+    brokers: int,
     producers: int,
     json: str | None,
     html: str | None,
@@ -96,6 +99,7 @@ def command(
     groups = _groups(ctx.meta.get(GROUPS), group, f"{config}: [[run.groups]]")
     settings = MeshConfig(
         messages=messages,
+        brokers=brokers,
         producers=producers,
         groups=groups,
         prefixes=options.pop("prefix"),

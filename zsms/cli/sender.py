@@ -15,7 +15,8 @@ from zsms.cli import common
 Examples:
   zsms sender --concurrency 50000
   zsms sender --concurrency 10 --delay exponential --mean 0.2 --failure-rate 0.01
-  zsms sender --concurrency 100 --transport mygateway:send --broker broker.example.org""",
+  zsms sender --concurrency 100 --transport mygateway:send --broker broker.example.org
+  zsms sender --broker queue-1.example.org --broker queue-2.example.org     takes from both""",
 )
 @click.option(
     "--concurrency", type=int, default=1_000, show_default=True, help="Slots; each sends one message at a time."
@@ -42,7 +43,7 @@ def command(
     transport: str | None,
     lease: float | None,
     seed: int | None,
-    broker: str,
+    broker: tuple[str, ...],
     stats: str,
     name: str | None,
     stats_interval: float,

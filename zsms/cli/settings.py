@@ -118,13 +118,10 @@ def _settings(path: str, name: str, table: dict[str, Any]) -> dict[str, Any]:
         if key == GROUPS:
             continue
         option = options[key]
-        if not option.multiple:
-            check_type(where, key, value, _type_of(option))
-        elif not isinstance(value, list):
-            raise UsageError(f"{where}: {key} = {json.dumps(value, default=str)}: give a list [...]")
-        else:
-            for each in value:
-                check_type(where, key, each, _type_of(option))
+        if option.multiple and not isinstance(value, list):
+            value = settings[key] = [value]  # one of something needs no brackets
+        for each in value if option.multiple else [value]:
+            check_type(where, key, each, _type_of(option))
     return settings
 
 

@@ -14,6 +14,14 @@ busy with a message of an earlier session is no credit.
 
 A handle is ``epoch << 48 | number``: `epoch` counts the sessions of this sender. Messages of a session that was
 given up go on being sent in their slots and are acknowledged to it, late; the broker counts those as duplicates.
+
+A sender of several brokers has one of these for each; `share` then bounds the slots and prefetch that this one may
+promise (see :mod:`zsms.core.shares`). A promise can be made smaller, but only counts as such when the broker has
+answered, or when a new join has made void what it grants by the old one: `promised` is the most that may still come.
+
+    limit said  100 ----------> 60                          `reach` stays 100, for grants may be under way
+                     PONG: has the frame that said so ----> `reach` 60
+                     joining() --------------------------> `reach` = received
 """
 
 from __future__ import annotations
@@ -32,10 +40,13 @@ U64 = npt.NDArray[np.uint64]
 
 _EPOCH_SHIFT = 48
 _EPOCH = np.uint64(_EPOCH_SHIFT)
+_LAST_EPOCH = 0xFFFF
 _NUMBER_MASK = np.uint64((1 << _EPOCH_SHIFT) - 1)
 _NOTHING = np.zeros(0, dtype=np.uint32)
 
 
+UNBOUNDED = 2**62
+"""A share that bounds nothing."""
 RAMP_STEPS = 100
 """In how many steps, about, a ramp opens the slots."""
 
@@ -111,8 +122,19 @@ class _Session:
 class SenderCore:
     """The sender's half of credit and acknowledgement, for one broker."""
 
-    def __init__(self, slots: int, prefetch: int, seed: int | None = None, ramp: float = 0.0) -> None:
+    def __init__(
+        self,
+        slots: int,
+        prefetch: int,
+        seed: int | None = None,
+        ramp: float = 0.0,
+        *,
+        place: int = 0,
+        places: int = 1,
+    ) -> None:
         """`slots` and `prefetch` in messages. The seed only draws the sessions' tokens.
+
+        This is the core for broker `place` of `places`: its epochs are those that leave this rest.
 
         The slots are opened evenly over the first `ramp` seconds. Slots that begin together end together, and a
         million at once is a burst that no machine serves in time.
@@ -120,6 +142,8 @@ class SenderCore:
         self.slots = slots
         self.prefetch = prefetch
         self.open_slots = 0 if ramp else slots
+        self.share = UNBOUNDED
+        """Messages that this broker may have given us at most, whatever our slots."""
         self._ramp = ramp
         self._ramp_began: float | None = None
         self.draining = False
@@ -130,8 +154,16 @@ class SenderCore:
         self._rng = np.random.Generator(np.random.SFC64(seed))
         self._waiting: deque[Waiting] = deque()
         self._sessions: dict[int, _Session] = {}
-        self._epoch = -1
+        self._place = place
+        self._places = places
+        self._epoch = place - places
         self._told_limit = -1
+        self._reach = 0
+        self._lowered_by = 0
+        self._asked: tuple[int, int] | None = None
+        self._in_force: int | None = None
+        self.thirsty = True
+        """Whether the broker has, as far as we know, made use of all the credit that it had."""
         self.renew()
 
     # -- the session ----------------------------------------------------------------------------------------
@@ -140,10 +172,13 @@ class SenderCore:
         """Begin a new session. What waits is dropped, for others have it; returns how many messages that was."""
         for epoch in [e for e, s in self._sessions.items() if not s.in_slots]:
             del self._sessions[epoch]
-        self._epoch = (self._epoch + 1) & 0xFFFF
+        self._epoch += self._places
+        if self._epoch > _LAST_EPOCH:
+            self._epoch = self._place
         self._now = _Session(token=int(self._rng.integers(1, 2**63)))
         self._sessions[self._epoch] = self._now
         self._told_limit = -1
+        self._void()
         dropped, self.waiting_messages = self.waiting_messages, 0
         self._waiting.clear()
         return dropped
@@ -174,26 +209,53 @@ class SenderCore:
         return sum(session.in_slots for session in self._sessions.values())
 
     @property
-    def unconfirmed(self) -> int:
-        """Acknowledgement frames that the broker has not yet said it has."""
-        return len(self._now.unacked)
+    def live(self) -> bool:
+        """Whether the broker knows us: it has welcomed the last join."""
+        return self._now.welcomed
 
     def joining(self) -> None:
         """The broker is being told who we are; what it granted before counts no more unless it has arrived."""
         self._now.join += 1
         self._now.welcomed = False
+        self._void()
+
+    def _void(self) -> None:
+        """What was promised and has not arrived never will."""
+        self._reach = self._now.received
+        self._asked = self._in_force = None
+        self.thirsty = True
 
     def welcomed(self, acked: int) -> list[AckFrame]:
         """The broker knows the session and expects acknowledgement frame `acked`: what to say (again)."""
         self.acknowledged(acked)
         self._now.welcomed = True
-        return [*self._now.unacked, self._frame(0, _NOTHING, _NOTHING)]
+        # Their old limits may promise what others have been given since.
+        last = self._frame(0, _NOTHING, _NOTHING)
+        return [*(frame._replace(limit=min(frame.limit, last.limit)) for frame in self._now.unacked), last]
 
     def acknowledged(self, acked: int) -> None:
         """The broker has every acknowledgement frame below `acked`."""
         unacked = self._now.unacked
         while unacked and unacked[0].number < acked:
             unacked.popleft()
+        if self._reach > self._told_limit and acked > self._lowered_by and self._now.welcomed:
+            self._reach = max(self._told_limit, self._now.received)
+
+    def asked(self) -> None:
+        """The broker is being asked for a sign of life (PING), after everything that was said before."""
+        self._asked = self._now.number, self._told_limit
+
+    def answered(self, acked: int) -> None:
+        """Its answer (PONG).
+
+        What the broker could grant under a limit that it knew when it answered the time before has arrived by now, for
+        it grants at once and in order. So it had nothing more for us unless that limit was reached.
+        """
+        self.acknowledged(acked)
+        if self._asked is None or acked < self._asked[0]:
+            return
+        self.thirsty = self._in_force is None or self._now.received >= self._in_force
+        self._in_force, self._asked = self._asked[1], None
 
     def look(self, now: float) -> float | None:
         """Open the slots that are due to open; returns when there will be more, None when all are open."""
@@ -255,8 +317,21 @@ class SenderCore:
         session = self._now
         if self.draining:
             return session.received
-        elsewhere = self.in_slots - session.in_slots
-        return session.settled + max(self.open_slots - elsewhere, 0) + self.prefetch
+        elsewhere = self._elsewhere
+        room = max(self.open_slots - elsewhere, 0) + self.prefetch
+        share = self.share - elsewhere
+        return session.settled + (room if room <= share else max(share, 0))
+
+    @property
+    def promised(self) -> int:
+        """Messages that are held, or that the broker may still give us by what it was told."""
+        session = self._now
+        return self._reach - session.settled + self._elsewhere
+
+    @property
+    def _elsewhere(self) -> int:
+        """Messages of earlier sessions that are still in slots."""
+        return 0 if len(self._sessions) == 1 else self.in_slots - self._now.in_slots
 
     def finished(self, sent: U64, failed: U64) -> list[AckFrame]:
         """Slots are done with these handles (uint64, any order): the frames that say so.
@@ -314,4 +389,9 @@ class SenderCore:
         frame = AckFrame(session.token, session.number, self.limit, base, sent, failed)
         session.number += 1
         self._told_limit = frame.limit
+        if session.welcomed:
+            if frame.limit >= self._reach:
+                self._reach = frame.limit
+            else:
+                self._lowered_by = frame.number
         return frame

@@ -32,11 +32,13 @@ class View:
     brokers_alive: int
     producers_done: bool
     """Every producer that was ever heard of has made everything and had it confirmed."""
+    all_reached: bool
+    """They have made everything, and what is not confirmed is for brokers that they can't reach."""
     balanced: bool
     mean_s: float
     """Mean time per message, from slot to outcome."""
     busy_s: float
-    """Seconds from the first message that the broker accepted to the last that was settled."""
+    """Seconds from the first message that a broker accepted to the last that was settled."""
     processes: list[dict[str, Any]] = field(default_factory=list)
     """The collector's rows, as they came."""
     histograms: dict[str, dict[str, Any]] | None = None
@@ -46,6 +48,11 @@ class View:
     def settled(self) -> int:
         """Messages whose fate is final."""
         return self.sent + self.failed + self.dead
+
+    def held_by(self, broker: str) -> int:
+        """Messages queued and in flight at the broker of this name."""
+        rows = (row["gauges"] for row in self.processes if (row["role"], row["name"]) == ("broker", broker))
+        return int(sum(gauges.get("queued", 0) + gauges.get("in_flight", 0) for gauges in rows))
 
     @property
     def done(self) -> bool:
@@ -127,17 +134,34 @@ class View:
             retried=broker.get("retried", 0),
             queued=int(gauge("broker", "queued", rows)),
             in_flight=int(gauge("broker", "in_flight", rows)),
-            slots=int(gauge("broker", "slots", rows)),
+            # A sender has all its slots at every broker that it knows.
+            slots=int(max((row["gauges"].get("slots", 0) for row in rows if row["role"] == "broker"), default=0)),
             senders_alive=sum(row["role"] == "sender" and row["state"] != "done" for row in alive),
             held=int(gauge("broker", "queued", brokers) + gauge("broker", "in_flight", brokers)),
             brokers_alive=len(brokers),
             producers_done=made and all(row["state"] == "done" for row in producers),
+            all_reached=bool(producers) and all(map(_reached_all, producers)),
             balanced=all(row["gauges"].get("balanced", 1) for row in rows if row["role"] == "broker"),
             mean_s=gauge("sender", "took_s", rows) / sends if sends else 0.0,
-            busy_s=gauge("broker", "busy_s", rows),
+            busy_s=_busy([row for row in rows if row["role"] == "broker"]),
             processes=rows,
             histograms=answer.get("histograms"),
         )
+
+
+def _reached_all(row: dict[str, Any]) -> bool:
+    gauges = row["gauges"]
+    return bool(gauges.get("exhausted", 0) and gauges.get("unconfirmed", 0) <= gauges.get("unreachable", 0))
+
+
+def _busy(brokers: list[dict[str, Any]]) -> float:
+    """From the first message that any of them accepted to the last that any settled, whatever their clocks say."""
+    worked = [row for row in brokers if row["gauges"].get("busy_s", 0)]
+    if len(worked) < 2:
+        return float(sum(row["gauges"]["busy_s"] for row in worked))
+    began = [row["age"] + row["gauges"].get("first_accepted_ago", 0) for row in worked]
+    ended = [ago - row["gauges"]["busy_s"] for ago, row in zip(began, worked, strict=True)]
+    return float(max(began) - min(ended))
 
 
 def is_alive(row: dict[str, Any]) -> bool:

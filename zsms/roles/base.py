@@ -41,6 +41,8 @@ from zsms.sockets import STATS_PORT, Endpoint, Sockets
 if TYPE_CHECKING:
     import asyncio
 
+    from zsms.notify import Notifier
+
 Clock = Callable[[], float]
 
 
@@ -79,6 +81,8 @@ class Role:
         self.log = logging.getLogger(f"zsms.{self.role}")
         self.refused_frames = 0
         self._keys = None if keys is None else Keys.load(keys, self.key_role or self.role, name)
+        self.notifier: Notifier | None = None
+        """The service manager to speak to, given before the role runs."""
         self._stats = None if stats is None else Endpoint.parse(stats, STATS_PORT)
         self._stats_interval = float(stats_interval)
         self._drain_timeout = drain_timeout
@@ -117,12 +121,16 @@ class Role:
                 self._open()
                 self._watch_gate()
                 self._ready.set()
+                if self.notifier is not None:
+                    self.notifier.ready()
                 patience = FINAL_STOPPED_S
                 try:
                     while self._step():
                         pass
                     patience = FINAL_S
                 finally:
+                    if self.notifier is not None:
+                        self.notifier.stopping()
                     self._hand_over(patience)  # also of a role that gives up: what it did still counts
             finally:
                 self._close()
@@ -267,6 +275,10 @@ class Role:
 
     def _wait(self, until: float | None, now: float) -> dict[Any, int]:
         """Poll until something happens or the time has come (None: until something happens)."""
+        if self.notifier is not None:
+            until = self.notifier.turn(now, until)
+            if self._stopping:
+                self.notifier.stopping()
         timeout = None if until is None else max(0, -int(-(until - now) * 1000 // 1))
         events = dict(self._poller.poll(timeout))
         if events.pop(self._wake_out.fileno(), 0):

@@ -340,6 +340,7 @@ class Broker(Role):
                 "steady_s": steady.window_s,
                 "steady_slot_s": steady.slot_s,
                 "first_accepted_at": first or 0.0,
+                "first_accepted_ago": 0.0 if first is None else now - first,
                 "busy_s": 0.0 if first is None or last is None else last - first,
                 "balanced": float(all(account.balanced for account in core.accounts())),
             },

@@ -20,6 +20,8 @@ from zsms.errors import WireError, ZsmsError
 from zsms.protocol import Frame, Ping, Pong, Welcome, decode, encode
 from zsms.sockets import Endpoint, Sockets
 
+GIVE_UP_PINGS = 5
+"""A broker that is silent for so many of its intervals, which is its liveness time, is taken for lost."""
 RETRY_S = 0.5
 """Seconds between two attempts to join."""
 COMPLAIN_S = 5.0
@@ -44,7 +46,7 @@ class Link:
         self.clock = ClockOffset()
         self.joined = False
         self.interval = 1.0
-        self._log = log
+        self.log = log
         self._make_join = make_join
         self._next_join = 0.0
         self._next_ping = 0.0
@@ -94,8 +96,17 @@ class Link:
         """Join with the next `tick`: there is something new to say."""
         self._next_join = 0.0
 
-    def tick(self, now: float, subject: int) -> None:
-        """Join or ping when it is time. Raises ZsmsError when there is no hope of ever being heard."""
+    def silent(self, now: float) -> bool:
+        """Whether a broker that we had joined has said nothing for as long as it would bear from us."""
+        return self.joined and self._heard is not None and now - self._heard > GIVE_UP_PINGS * self.interval
+
+    def hurry(self) -> None:
+        """Ping at the next `tick`."""
+        self._next_ping = 0.0
+
+    def tick(self, now: float, subject: int) -> bool:
+        """Join or ping when it is time; whether it was a ping. Raises ZsmsError when we can never be heard."""
+        pings = self.joined and now >= self._next_ping
         if not self.joined:
             self._look_at_handshakes()
             if now >= self._next_join:
@@ -103,10 +114,11 @@ class Link:
                 # A join that is made counts, so it has to be said: with a full pipe there is none.
                 if self.socket.poll(0, zmq.POLLOUT):
                     self.say(self._make_join(now))
-        elif now >= self._next_ping:
+        elif pings:
             self._next_ping = now + self.interval
             self.say(Ping(subject, now))
         self._complain(now)
+        return pings
 
     def _look_at_handshakes(self) -> None:
         failed = self._handshakes.failed()
@@ -125,7 +137,7 @@ class Link:
         if silent > max(COMPLAIN_S, 3 * self.interval) and now >= self._complain_at:
             self._complain_at = now + COMPLAIN_S
             why = f" ({self._failure})" if self._failure else ""
-            self._log.warning("no word from a broker at %s for %.0f s%s; trying on", self.endpoint, silent, why)
+            self.log.warning("no word from a broker at %s for %.0f s%s; trying on", self.endpoint, silent, why)
 
     def next_time(self) -> float:
         """When `tick` has something to do."""

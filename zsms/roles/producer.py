@@ -1,12 +1,14 @@
-"""The producer role: makes messages, pushes them in batches, and keeps every batch until the broker confirms it.
+"""The producer role: makes messages, pushes them in batches, and keeps every batch until its broker confirms it.
 
-The loop: wait, unless there is something to make; read confirms; make batches while the window has room; push until
-ZeroMQ takes no more.
+The loop: wait, unless there is something to make; read confirms; make a batch for the broker that has the most room in
+its window; push until ZeroMQ takes no more.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from functools import partial
 from math import isfinite
 from typing import Any
 
@@ -15,18 +17,19 @@ import zmq
 from zsms.core.pace import Pace
 from zsms.core.snapshot import Snapshot
 from zsms.core.window import Window
-from zsms.errors import UsageError, WireError, ZsmsError
+from zsms.errors import UsageError
 from zsms.message import MAX_BATCH_MESSAGES, Batch
-from zsms.protocol import Bye, Confirm, Fenced, JoinProducer, Pong, Refused, Welcome, Who, encode_batch
+from zsms.protocol import encode_batch
 from zsms.roles.base import Role
-from zsms.roles.link import Link, refuse_parts
-from zsms.sockets import BROKER_PORT, DEFAULT_BROKER, Endpoint
+from zsms.roles.link import Link
+from zsms.roles.outlet import Outlet
+from zsms.sockets import DEFAULT_BROKER, brokers_at
 from zsms.source import Columns, RandomSource, Source
 
 BATCH_MESSAGES = 16_384
 """Messages in a batch, at most: one block of the random source."""
 WINDOW_MESSAGES = 200_000
-"""Unconfirmed messages of a producer, at most."""
+"""Unconfirmed messages of a producer, at most, at each broker."""
 _PACE_S = 0.001
 """An open-loop producer gathers what is due within this time into one batch."""
 
@@ -48,7 +51,7 @@ class Producer(Role):
 
     def __init__(
         self,
-        broker: str = DEFAULT_BROKER,
+        broker: str | Sequence[str] = DEFAULT_BROKER,
         *,
         source: Source | None = None,
         messages: int = 100_000,
@@ -61,32 +64,38 @@ class Producer(Role):
     ) -> None:
         """`source` says which messages, by default `messages` random ones that `seed` makes repeatable.
 
+        `broker` is the address of a broker, or those of several to spread the batches over.
         `rate` is the open-loop arrival rate in messages a second; None makes them as fast as the window allows.
-        `batch` is the most messages in a frame, `window` the most that may be unconfirmed, `resend_after` the
-        seconds without a confirm after which they are pushed again. `common` are the options of :class:`Role`.
-        Raises UsageError.
+        `batch` is the most messages in a frame, `window` the most that may be unconfirmed (at each broker),
+        `resend_after` the seconds without a confirm after which they are pushed again. `common` are the options of
+        :class:`Role`. Raises UsageError.
         """
         super().__init__(**common)
         check_pushing(rate, batch, window)
         if not 0.1 <= resend_after <= 3_600:
             raise UsageError(f"resend after {resend_after}: give seconds from 0.1 to 3600")
         self.source: Source = RandomSource(messages, seed=seed) if source is None else source
-        self.window = Window(window, resend_after)
+        self._endpoints = brokers_at(broker)
+        self.windows = [Window(window, resend_after) for _ in self._endpoints]
+        """What is unconfirmed, by broker."""
+        self._outlets: list[Outlet] = []
         self.produced = 0
         self._rate = rate
         self._pace: Pace | None = None
         self._batch = batch
-        self._endpoint = Endpoint.parse(broker, BROKER_PORT)
         self._id = int.from_bytes(hashlib.blake2b(self.name.encode(), digest_size=8).digest(), "big")
-        self._start = self._start_id
-        """By which the broker tells this start from earlier ones; settled with the first welcome."""
-        self._welcomed = False
         self._exhausted = False
-        self._broker_full = False
-        self._push_blocked = False
         self._next_batch = 0.0
-        self._link: Link
-        self._push: zmq.Socket[bytes]
+
+    @property
+    def window(self) -> Window:
+        """What the broker has not confirmed; the first of several."""
+        return self.windows[0]
+
+    @property
+    def unconfirmed(self) -> int:
+        """Messages that some broker has still to confirm."""
+        return sum(window.messages for window in self.windows)
 
     def set_rate(self, rate: float) -> None:
         """Change the arrival rate, messages a second. From any thread.
@@ -100,103 +109,56 @@ class Producer(Role):
         self.wake()
 
     def _open(self) -> None:
-        self._push = self._sockets.connect(zmq.PUSH, self._endpoint, "first", hwm=8)
-        self._link = Link(self._sockets, self._endpoint, self.log, self._make_join)
-        self._poller.register(self._link.socket, zmq.POLLIN)
-
-    def _make_join(self, now: float) -> JoinProducer:
-        return JoinProducer(self._id, self._start, self.name, self.window.oldest, now)
+        for endpoint, window in zip(self._endpoints, self.windows, strict=True):
+            self._outlets.append(
+                Outlet(
+                    window,
+                    partial(Link, self._sockets, endpoint, self.log),
+                    self._sockets.connect(zmq.PUSH, endpoint, "first", hwm=8),
+                    self._poller,
+                    self._refuse,
+                    producer=self._id,
+                    start=self._start_id,
+                    name=self.name,
+                    alone=len(self._endpoints) == 1,
+                )
+            )
 
     def _step(self) -> bool:
         now = self._clock()
         events = self._wait(self._wake_at(now), now)
         now = self._clock()
-        if self._link.socket in events:
-            self._read(now)
+        for outlet in self._outlets:
+            if outlet.link.socket in events:
+                outlet.read(now)
         self._follow_rate(now)
-        if self._link.joined:
-            self._make(now)
-            if self.window.overdue(now, self._broker_full):
-                self.window.rewind(now)
-            self._push_frames()
-        else:
-            self._watch_push(False)  # room in the pipe is no reason to wake up before we may push
-        self._link.tick(now, self._start)
+        self._make(now)
+        for outlet in self._outlets:
+            outlet.push(now)
+            outlet.tick(now)
         self._feed.tick(now)
         return not self._done(now)
 
     def _wake_at(self, now: float) -> float:
-        if self._link.joined and not self._push_blocked:
-            if self.window.next_frame() is not None:
-                return now
-            if self._may_make():
-                return self._next_due(now)
-        times = (self._link.next_time(), self._feed.due(), self._drain_until)
-        return min(at for at in times if at is not None)
-
-    def _next_due(self, now: float) -> float:
+        if any(outlet.pushes for outlet in self._outlets):
+            return now
+        times = [outlet.link.next_time() for outlet in self._outlets]
+        times += [at for at in (self._feed.due(), self._drain_until) if at is not None]
+        if not self._making or self._outlet() is None:
+            return min(times)
         if self._pace is None:
             return now
-        at = max(self._pace.time_of(self.produced), self._next_batch)
-        times = (at, self._link.next_time(), self._feed.due())
-        return min(time for time in times if time is not None)
+        return min(max(self._pace.time_of(self.produced), self._next_batch), *times)
 
-    # -- confirms -----------------------------------------------------------------------------------------------
+    # -- making -----------------------------------------------------------------------------------------------
 
-    def _read(self, now: float) -> None:
-        for parts in self._link.read(64):
-            try:
-                refuse_parts(parts, 1)
-                self._hear(self._link.opened(parts[0], now), now)
-            except WireError as error:
-                self._refuse("dispatch", error, now)
+    @property
+    def _making(self) -> bool:
+        return not self._exhausted and not self._stopping
 
-    def _hear(self, frame: Any, now: float) -> None:
-        match frame:
-            case Confirm() if frame.start == self._start:
-                self._broker_full = frame.full
-                self._confirmed(frame.next, now)
-            case Pong() if frame.subject == self._start:
-                self._broker_full = frame.full
-                self._confirmed(frame.next, now)
-            case Welcome():
-                self._welcomed = True
-                self._confirmed(frame.next, now)
-                self.window.rewind(now)
-            case Who():
-                self._link.lost()
-            case Fenced():
-                self._fence(frame.start)
-            case Refused():
-                raise ZsmsError(f"{self.name}: the broker refused this producer: {frame.reason}")
-            case Confirm() | Pong() | Bye():
-                pass
-            case _:
-                raise WireError(f"{type(frame).__name__} has no business here")
-
-    def _fence(self, later: int) -> None:
-        """The broker knows a later start of this producer: it has taken over, or a clock was set back before we began.
-
-        What was welcomed before is the older one for sure, and gives way. What was not has pushed nothing yet, so no
-        message of it is known by its start, and it may go above the other.
-        """
-        if self._welcomed:
-            raise ZsmsError(f"{self.name}: a later start of this producer has joined the broker; this one is fenced")
-        if later >= self._start and later + 1 < 2**64:
-            self.log.info("%s: started after one whose clock was ahead; joining as the later one", self.name)
-            self._start = later + 1
-            self._link.join_now()
-
-    def _confirmed(self, upto: int, now: float) -> None:
-        try:
-            self.window.confirmed(upto, now)
-        except ValueError as error:
-            raise WireError(str(error)) from None
-
-    # -- making and pushing ---------------------------------------------------------------------------------------
-
-    def _may_make(self) -> bool:
-        return not self._exhausted and not self._stopping and self.window.room > 0
+    def _outlet(self) -> Outlet | None:
+        """Where the next batch goes: of those that can take it, to the one with the most room."""
+        return max((outlet for outlet in self._outlets if outlet.ready), key=lambda outlet: outlet.room, default=None)
 
     def _follow_rate(self, now: float) -> None:
         rate = self._rate
@@ -205,7 +167,8 @@ class Producer(Role):
 
     def _make(self, now: float) -> None:
         """Make one batch, if there is room for it and it is due."""
-        if self._push_blocked or self.window.next_frame() is not None or not self._may_make():
+        outlet = self._outlet() if self._making else None
+        if outlet is None:
             return
         if self._rate is not None and self._pace is None:
             self._pace = Pace(self._rate, now)
@@ -221,68 +184,52 @@ class Producer(Role):
         if not len(columns):
             self._exhausted = True
             return
-        self.window.add(encode_batch(self._address(columns, now)), len(columns), now)
+        outlet.window.add(encode_batch(self._address(columns, outlet, now)), len(columns), now)
         self.produced += len(columns)
         if self.source.total is not None and self.produced >= self.source.total:
             self._exhausted = True
 
-    def _address(self, columns: Columns, now: float) -> Batch:
-        """The columns as the next batch of this producer."""
+    def _address(self, columns: Columns, outlet: Outlet, now: float) -> Batch:
+        """The columns as the next batch for that broker."""
         first, pace = self.produced, self._pace
         due, step = (now, 0.0) if pace is None else (pace.time_of(first), pace.step_at(first))
         return Batch(
             producer=self._id,
-            start=self._start,
-            number=self.window.next_number,
+            start=outlet.start,
+            number=outlet.window.next_number,
             first=first,
-            due=self._link.clock.to_remote(due),
+            due=outlet.link.clock.to_remote(due),
             step=step,
             recipients=columns.recipients,
             lengths=columns.lengths,
             text=columns.text,
         )
 
-    def _push_frames(self) -> None:
-        while (frame := self.window.next_frame()) is not None:
-            try:
-                self._push.send(frame, zmq.NOBLOCK, copy=False)
-            except zmq.Again:
-                self._watch_push(True)
-                return
-            self.window.pushed()
-        self._watch_push(False)
-
-    def _watch_push(self, blocked: bool) -> None:
-        """Poll for room in the pipe only while there is none: a PUSH with room is always ready."""
-        if blocked != self._push_blocked:
-            self._push_blocked = blocked
-            if blocked:
-                self._poller.register(self._push, zmq.POLLOUT)
-            else:
-                self._poller.unregister(self._push)
-
     def _done(self, now: float) -> bool:
-        if (self._exhausted or self._stopping) and not len(self.window):
-            if self._link.joined:
-                self._link.say(Bye(self._start))
+        if not self._making and not self.unconfirmed:
+            for outlet in self._outlets:
+                outlet.goodbye()
             return True
         if self._out_of_time(now):
-            self.log.warning("%s: leaving with %d messages unconfirmed", self.name, self.window.messages)
+            self.log.warning("%s: leaving with %d messages unconfirmed", self.name, self.unconfirmed)
             return True
         return False
 
     def _snapshot(self, now: float) -> Snapshot:
-        done = self._exhausted and not len(self.window)
+        done = self._exhausted and not self.unconfirmed
+        joined = [outlet for outlet in self._outlets if outlet.link.joined]
         return self._make_snapshot(
-            "done" if done else "draining" if self._stopping else "running" if self._link.joined else "starting",
+            "done" if done else "draining" if self._stopping else "running" if joined else "starting",
             {
                 "produced": self.produced,
-                "confirmed": self.window.confirmed_messages,
-                "resent_batches": self.window.resent,
+                "confirmed": sum(window.confirmed_messages for window in self.windows),
+                "resent_batches": sum(window.resent for window in self.windows),
                 "skipped_rows": self.source.skipped,
             },
             {
-                "unconfirmed": self.window.messages,
+                "unconfirmed": self.unconfirmed,
+                "unreachable": self.unconfirmed - sum(outlet.window.messages for outlet in joined),
+                "exhausted": float(self._exhausted),
                 "total": float(self.source.total or 0),
             },
         )

@@ -1,26 +1,28 @@
-"""The sender role: one session with the broker, and a transport that does the sending.
+"""The sender role: a session with each broker, and a transport that does the sending.
 
 The loop: wait for the next tick or frame; read grants; collect what is finished and acknowledge it; start what
-waits in the slots that are free; say the credit if nothing else said it.
+waits in the slots that are free; share them out; say the credit if nothing else said it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import zmq
 
 from zsms.core.delay import DelayModel
 from zsms.core.histogram import Histogram
-from zsms.core.sender import AckFrame, SenderCore
+from zsms.core.sender import SenderCore
+from zsms.core.shares import Shares
 from zsms.core.slots import Slots
 from zsms.core.snapshot import Snapshot
-from zsms.errors import UsageError, WireError
-from zsms.message import Batch
-from zsms.protocol import Ack, Bye, Ended, Grant, JoinSender, Pong, Refused, Welcome, Who, decode
+from zsms.errors import UsageError
 from zsms.roles.base import Role
-from zsms.roles.link import Link, refuse_parts
-from zsms.sockets import BROKER_PORT, DEFAULT_BROKER, Endpoint
+from zsms.roles.link import Link
+from zsms.roles.supply import Supply
+from zsms.sockets import DEFAULT_BROKER, brokers_at
 from zsms.transports import Transport
 from zsms.transports.simulated import SimulatedTransport
 
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 
     from zsms.transports.callable import Send
 
-_READ_AT_ONCE = 64
 PREFETCH_S = 0.02
 """The automatic prefetch covers this much time: a round trip to the broker on a busy machine."""
 RAMP_FROM = 100_000
@@ -67,7 +68,7 @@ class Sender(Role):
 
     def __init__(
         self,
-        broker: str = DEFAULT_BROKER,
+        broker: str | Sequence[str] = DEFAULT_BROKER,
         *,
         concurrency: int = 1_000,
         delay: DelayModel | None = None,
@@ -83,6 +84,8 @@ class Sender(Role):
     ) -> None:
         """`concurrency` slots that sleep for a time drawn from `delay`, or call ``await send(message)``.
 
+        `broker` is the address of a broker, or those of several to take from; the slots and the prefetch are for all
+        of them together.
         `prefetch` is how many messages may wait beside those in slots, by default what the slots need in 20 ms.
         `lease` (seconds) is how long a message may take here, 0 for the broker's own; by default what `delay` may
         need. `tick` (seconds) is the slots' clock. `ramp` is over how long (seconds) the slots are opened, by default
@@ -105,113 +108,69 @@ class Sender(Role):
         self.transport: Transport = transport or SimulatedTransport(
             Slots(concurrency, delay, failure_rate=failure_rate, tick=tick, seed=seed)
         )
-        self._endpoint = Endpoint.parse(broker, BROKER_PORT)
+        self._endpoints = brokers_at(broker)
         self._lease = float(lease)
         slots = self.transport.concurrency
         if prefetch is None:
             prefetch = auto_prefetch(slots, delay.mean) if transport is None else max(1, slots // 10)
         if ramp is None:
             ramp = min(delay.mean, MAX_RAMP_S) if transport is None and slots >= RAMP_FROM else 0.0
-        self.core = SenderCore(slots, prefetch, None if seed is None else seed + self._start_id, ramp)
+        drawn = None if seed is None else seed + self._start_id
+        self.shares = Shares(len(self._endpoints), slots, prefetch, drawn, ramp)
+        self._supplies: list[Supply] = []
         self._next_open: float | None = None
         self.queue_times = Histogram()
         self._started = 0
         self._sent = 0
         self._failed = 0
         self._said_bye: float | None = None
-        self._left = False
-        self._link: Link
+
+    @property
+    def core(self) -> SenderCore:
+        """The session with the broker; with the first of several."""
+        return self.shares.cores[0]
 
     def _adopt_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         if use_loop := getattr(self.transport, "use_loop", None):
             use_loop(loop)
 
     def _open(self) -> None:
-        self._link = Link(self._sockets, self._endpoint, self.log, self._make_join, hwm=20_000)
-        self._poller.register(self._link.socket, zmq.POLLIN)
+        for endpoint, core in zip(self._endpoints, self.shares.cores, strict=True):
+            supply = Supply(
+                core,
+                partial(Link, self._sockets, endpoint, self.log, hwm=20_000),
+                self._refuse,
+                name=self.name,
+                lease=self._lease,
+                alone=len(self._endpoints) == 1,
+            )
+            self._supplies.append(supply)
+            self._poller.register(supply.link.socket, zmq.POLLIN)
         self.transport.open(self.wake)
 
     def _close(self) -> None:
         self.transport.close()
 
-    def _make_join(self, now: float) -> JoinSender:
-        core = self.core
-        core.joining()
-        return JoinSender(core.token, core.join, self.name, core.slots, core.received, self._lease, now)
-
     def _step(self) -> bool:
         now = self._clock()
         events = self._wait(self._wake_at(), now)
         now = self._clock()
-        if self._link.socket in events:
-            self._read(now)
+        for supply in self._supplies:
+            if supply.link.socket in events:
+                supply.read(now)
         self._collect(now)
         self._begin(now)
         self._ask(now)
-        self._link.tick(now, self.core.token)
+        for supply in self._supplies:
+            supply.tick(now)
         self._feed.tick(now)
         return not self._done(now)
 
     def _wake_at(self) -> float:
-        link, feed, transport = self._link.next_time(), self._feed.due(), self.transport.next_time()
-        times = (link, feed, transport, self._drain_until, self._next_open)
-        return min(at for at in times if at is not None)
-
-    def _read(self, now: float) -> None:
-        for parts in self._link.read(_READ_AT_ONCE):
-            try:
-                head = self._link.opened(parts[0], now)
-                refuse_parts(parts, 2 if isinstance(head, Grant) else 1)
-                self._hear(head, parts, now)
-            except WireError as error:
-                self._refuse("dispatch", error, now)
-                self._link.lost()  # it may have been a grant: joining again tells the broker what we have
-
-    def _hear(self, frame: Any, parts: list[Any], now: float) -> None:
-        core = self.core
-        match frame:
-            case Grant():
-                if frame.session == core.token:  # of an earlier session, `acked` counts other frames
-                    core.acknowledged(frame.acked)
-                data = parts[1]
-                batch = decode(data.buffer if len(data) > 2_048 else data.bytes)
-                if not isinstance(batch, Batch):
-                    raise WireError(f"a grant of a {type(batch).__name__}")
-                clock = self._link.clock
-                ours = core.granted(
-                    frame.session,
-                    frame.join,
-                    frame.base,
-                    frame.attempt,
-                    frame.delivery,
-                    clock.to_local(frame.accepted),
-                    clock.seconds,
-                    batch,
-                )
-                if not ours and (frame.session, frame.join) == (core.token, core.join):
-                    self._link.lost()  # a grant before it is missing: joining again brings it back
-            case Welcome():
-                self._say(core.welcomed(frame.next))
-            case Pong():
-                if frame.subject == core.token:
-                    core.acknowledged(frame.next)
-            case Who():
-                self._link.lost()
-            case Ended():
-                if frame.session == core.token:
-                    dropped = core.renew()
-                    self._link.lost()
-                    self.log.warning(
-                        "%s: the broker gave this sender up; %d messages that waited here went to others",
-                        self.name,
-                        dropped,
-                    )
-            case Bye():
-                self._left = True
-            case Refused():
-                self._refuse("dispatch", f"the broker refused: {frame.reason}", now)
-            case _:
-                raise WireError(f"{type(frame).__name__} has no business here")
+        times = [supply.link.next_time() for supply in self._supplies]
+        others = (self._feed.due(), self.transport.next_time(), self._drain_until, self._next_open)
+        times += [at for at in (*others, self.shares.next_time()) if at is not None]
+        return min(times)
 
     def _collect(self, now: float) -> None:
         finished = self.transport.finished(now)
@@ -219,21 +178,13 @@ class Sender(Role):
             return
         self._sent += len(finished.sent)
         self._failed += len(finished.failed)
-        self._say(self.core.finished(finished.sent, finished.failed))
-
-    def _say(self, acks: list[AckFrame]) -> None:
-        for ack in acks:
-            if ack.session != self.core.token:
-                self._link.say(Ack(*ack))  # of a session that was given up: the broker counts it, joined or not
-            elif not self._link.joined or not self._link.say(Ack(*ack)):
-                # The pipe is full. A later frame would jump the gap: everything is said again after the next join.
-                self._link.lost()
-                return
+        for supply, frames in zip(self._supplies, self.shares.finished(finished.sent, finished.failed), strict=True):
+            supply.say(frames)
 
     def _begin(self, now: float) -> None:
         if self._said_bye is not None:
             return  # a grant that crossed our goodbye: the broker has given it to another
-        for waiting in self.core.take(self.transport.concurrency - self.transport.busy):
+        for waiting in self.shares.take(self.transport.concurrency - self.transport.busy):
             count = len(waiting.batch)
             self._started += count
             self.queue_times.record_one(max(0.0, now - waiting.accepted), count)
@@ -241,39 +192,42 @@ class Sender(Role):
 
     def _ask(self, now: float) -> None:
         if self._stopping:
-            self.core.draining = True
-        if self._link.joined:
-            self._next_open = self.core.look(now)
-            credit = self.core.credit()
-            if credit is not None:
-                self._say([credit])
+            self.shares.drain()
+        self._next_open = self.shares.open(now)
+        hurry = self.shares.look(now)
+        for supply in self._supplies:
+            supply.ask(now)
+            if hurry:
+                supply.link.hurry()
 
     def _done(self, now: float) -> bool:
-        if self._left or self._out_of_time(now):
+        if (self._said_bye is not None and all(supply.left for supply in self._supplies)) or self._out_of_time(now):
             return True
-        if not self._stopping or self.core.held:
+        if not self._stopping or self.shares.held:
             return False
         if self._said_bye is None:
             self._said_bye = now
             self._drain_until = min(self._drain_until or now, now) + _BYE_S
-            return not (self._link.joined and self._link.say(Bye(self.core.token)))
-        return False
+            for supply in self._supplies:
+                supply.left = not supply.goodbye()
+        return all(supply.left for supply in self._supplies)
 
     def _snapshot(self, now: float) -> Snapshot:
-        core, times = self.core, self.transport.times
+        shares, times = self.shares, self.transport.times
+        joined = any(supply.link.joined for supply in self._supplies)
         return self._make_snapshot(
-            "draining" if self._stopping else "running" if self._link.joined else "starting",
+            "draining" if self._stopping else "running" if joined else "starting",
             {
                 "started": self._started,
                 "sent": self._sent,
                 "failed": self._failed,
-                "refused_grants": core.refused_grants,
+                "refused_grants": shares.refused_grants,
             },
             {
-                "slots": core.slots,
+                "slots": self.core.slots,
                 "busy": self.transport.busy,
-                "waiting": core.waiting_messages,
-                "prefetch": core.prefetch,
+                "waiting": shares.waiting_messages,
+                "prefetch": self.core.prefetch,
                 "asked_s": times.asked,
                 "took_s": times.send.sum,
             },

@@ -1,0 +1,139 @@
+"""A sender's way to one broker: its link, and the core that knows the session, the grants and the credit.
+
+read(now)      what the broker says, into the core
+say(frames)    acknowledgements and credit, to the broker
+ask(now)       the credit, when nothing else said it
+tick(now)      join or ping when it is time
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from zsms.core.sender import AckFrame, SenderCore
+from zsms.errors import WireError
+from zsms.message import Batch
+from zsms.protocol import Ack, Bye, Ended, Grant, JoinSender, Pong, Refused, Welcome, Who, decode
+from zsms.roles.link import Link, refuse_parts
+
+_READ_AT_ONCE = 64
+
+
+class Supply:
+    """One broker, as a sender deals with it."""
+
+    def __init__(
+        self,
+        core: SenderCore,
+        make_link: Callable[[Callable[[float], JoinSender]], Link],
+        refuse: Callable[[str, object, float], None],
+        *,
+        name: str,
+        lease: float,
+        alone: bool,
+    ) -> None:
+        """`make_link(make_join)` opens the connection, `refuse(where, why, now)` counts a frame that can't be.
+
+        Unless it is `alone`, a broker that is silent counts as lost, so that others can have its share.
+        """
+        self.core = core
+        self.left = False
+        """The broker has answered our goodbye."""
+        self._refuse = refuse
+        self._name = name
+        self._lease = lease
+        self._alone = alone
+        self.link = make_link(self._make_join)
+
+    def _make_join(self, now: float) -> JoinSender:
+        core = self.core
+        core.joining()
+        return JoinSender(core.token, core.join, self._name, core.slots, core.received, self._lease, now)
+
+    def read(self, now: float) -> None:
+        """Act on the frames that wait, or on some of them."""
+        link = self.link
+        for parts in link.read(_READ_AT_ONCE):
+            try:
+                head = link.opened(parts[0], now)
+                refuse_parts(parts, 2 if isinstance(head, Grant) else 1)
+                self._hear(head, parts, now)
+            except WireError as error:
+                self._refuse("dispatch", error, now)
+                link.lost()  # it may have been a grant: joining again tells the broker what we have
+
+    def _hear(self, frame: Any, parts: list[Any], now: float) -> None:
+        core, link = self.core, self.link
+        match frame:
+            case Grant():
+                if frame.session == core.token:  # of an earlier session, `acked` counts other frames
+                    core.acknowledged(frame.acked)
+                data = parts[1]
+                batch = decode(data.buffer if len(data) > 2_048 else data.bytes)
+                if not isinstance(batch, Batch):
+                    raise WireError(f"a grant of a {type(batch).__name__}")
+                clock = link.clock
+                ours = core.granted(
+                    frame.session,
+                    frame.join,
+                    frame.base,
+                    frame.attempt,
+                    frame.delivery,
+                    clock.to_local(frame.accepted),
+                    clock.seconds,
+                    batch,
+                )
+                if not ours and (frame.session, frame.join) == (core.token, core.join):
+                    link.lost()  # a grant before it is missing: joining again brings it back
+            case Welcome():
+                self.say(core.welcomed(frame.next))
+            case Pong():
+                if frame.subject == core.token:
+                    core.answered(frame.next)
+            case Who():
+                link.lost()
+            case Ended():
+                if frame.session == core.token:
+                    dropped = core.renew()
+                    link.lost()
+                    link.log.warning(
+                        "%s: the broker gave this sender up; %d messages that waited here went to others",
+                        self._name,
+                        dropped,
+                    )
+            case Bye():
+                self.left = True
+            case Refused():
+                self._refuse("dispatch", f"the broker refused: {frame.reason}", now)
+            case _:
+                raise WireError(f"{type(frame).__name__} has no business here")
+
+    def say(self, frames: list[AckFrame]) -> None:
+        """Acknowledge; what a broker that is not joined misses is said after the next join."""
+        link = self.link
+        for frame in frames:
+            if frame.session != self.core.token:
+                link.say(Ack(*frame))  # of a session that was given up: the broker counts it, joined or not
+            elif not link.joined or not link.say(Ack(*frame)):
+                # The pipe is full. A later frame would jump the gap: everything is said again after the next join.
+                link.lost()
+                return
+
+    def ask(self, now: float) -> None:
+        """Say the credit when it has changed."""
+        if self.link.joined:
+            credit = self.core.credit()
+            if credit is not None:
+                self.say([credit])
+
+    def tick(self, now: float) -> None:
+        """Join or ping when it is time."""
+        if not self._alone and self.link.silent(now):
+            self.link.lost()
+        if self.link.tick(now, self.core.token):
+            self.core.asked()
+
+    def goodbye(self) -> bool:
+        """Say goodbye; False when there is nobody to say it to."""
+        return self.link.joined and self.link.say(Bye(self.core.token))
