@@ -263,8 +263,17 @@ class Sockets:
         self._world.network.connect_soon(made)
         return made
 
+    gate = None
+
+    def handshakes(self, socket: Any) -> Any:
+        """Without keys there is nothing to watch."""
+        return self
+
+    def failed(self) -> None:
+        """No handshake ever fails."""
+
     def bind_pair(
-        self, kinds: tuple[int, int], endpoint: Endpoint, option: str, *, hwm: tuple[int, int]
+        self, kinds: tuple[int, int], endpoint: Endpoint, option: str, *, hwm: tuple[int, int], insecure: bool = False
     ) -> tuple[Bound, Bound, Endpoint]:
         first, second = (Bound(self._world, self._owner, which) for which in ("first", "second"))
         self.open += [first, second]

@@ -89,7 +89,7 @@ class Process:
         role.log = world.log
         role._sockets = self.sockets
         role._poller = self.poller
-        role._feed = Feed(role._sockets, None, 1.0, role._snapshot)
+        role._feed = Feed(role._sockets, None, 1.0, role._snapshot, role.log)
         role._open()
         self.wake()
 
@@ -234,7 +234,7 @@ class ProducerProcess(Process):
 
     @property
     def start(self) -> int:
-        return self.role._start_id
+        return self.role._start
 
     def check(self) -> None:
         window = self.role.window

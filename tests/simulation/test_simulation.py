@@ -50,6 +50,7 @@ def test_a_connection_that_breaks_costs_time_and_nothing_else(seed):
     counters = world.broker.role.core.counters
     assert world.books.starts == sum(world.plan.producers)  # nothing was sent twice
     assert counters == Counters(
+        foreign=counters.foreign,
         repeated_batches=counters.repeated_batches,
         skipped_batches=counters.skipped_batches,
         strange_batches=counters.strange_batches,
