@@ -36,6 +36,7 @@ from zsms.core.delay import DelayModel
 from zsms.core.series import Series
 from zsms.core.view import View
 from zsms.errors import UsageError, ZsmsError
+from zsms.journal import FILE, check_durability
 from zsms.keys import Keys
 from zsms.report import ProcessRow, Report, histogram_of, make_report
 from zsms.roles.monitor import Asker
@@ -106,6 +107,10 @@ class MeshConfig:
     drain_timeout: float = 30.0
     secure: bool = False
     """With keys for every role, made for this run and thrown away at its end."""
+    journal: str | None = None
+    """A folder for the broker's journal; one without a journal, because a run accounts for its own messages only."""
+    durability: str | None = None
+    """"fsync" or "os" with a journal, "memory" without."""
 
     def check(self) -> None:
         """Raises UsageError for what can't be, before any process is started."""
@@ -122,6 +127,12 @@ class MeshConfig:
             group.check()
         if not 0 <= self.drain_timeout <= 86_400:
             raise UsageError(f"drain timeout {self.drain_timeout}: give seconds from 0 to 86400")
+        check_durability(self.journal, self.durability)
+        if self.journal is not None and os.path.exists(os.path.join(self.journal, FILE)):
+            raise UsageError(
+                f"{self.journal} has a journal already, and a run begins with a new one: give another folder, or go on "
+                f"with what is in it: zsms broker --journal {self.journal}"
+            )
         self._check_source()
 
     def _check_source(self) -> None:
@@ -156,7 +167,8 @@ class MeshConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for the report."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        values = {**asdict(self), "durability": check_durability(self.journal, self.durability)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 @dataclass(slots=True)
@@ -314,7 +326,7 @@ class Mesh:
             elapsed_s=elapsed,
             started=self._started,
             started_at=self._started_at,
-            broker_lost=self._broker_lost,
+            broker_lost=self._broker_lost and self.config.journal is None,
             completed=not self._fatal and not self._asked_to_end,
             interrupted=self._stops > 0,
             aborted=self._aborted and not self._fatal,
@@ -394,7 +406,11 @@ class Mesh:
         self._start(
             "broker",
             "broker",
-            ["--bind", broker, "--stats", f"ipc://{self._directory}/stats", *limits, "--seed", config.seed, *common],
+            [
+                *("--bind", broker, "--stats", f"ipc://{self._directory}/stats", *limits, "--seed", config.seed),
+                *_given(journal=config.journal, durability=config.durability),
+                *common,
+            ],
         )
         for index, name in enumerate(config.producer_names):
             share = ["--share", f"{index}/{config.producers}"]

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from zsms.core.broker import BrokerCore, BrokerLimits
     from zsms.core.journal import Group, Kept
 
+FILE = "journal.sqlite"
+"""The journal's own file in its folder; beside it are its log and the lock."""
 DURABILITIES = ("fsync", "os", "memory")
 """What a confirm says: on the disk; with the operating system, so that the broker may crash but not its machine; in the
 broker's memory."""

@@ -14,6 +14,7 @@ After any sync that failed nothing is tried again: the kernel may have dropped t
 
 from __future__ import annotations
 
+import os
 import platform
 import sqlite3
 import time
@@ -27,7 +28,7 @@ import psutil
 
 from zsms.core.journal import Group, Kept
 from zsms.errors import JournalError, UsageError
-from zsms.journal import NoRoom
+from zsms.journal import FILE, NoRoom
 from zsms.journal.lock import Lock
 from zsms.journal.records import (
     pack_account,
@@ -43,7 +44,6 @@ from zsms.journal.records import (
 )
 from zsms.journal.wal import Log
 
-FILE = "journal.sqlite"
 _FORMAT = 1
 _PAGE = 16 * 1024
 _CHECKPOINT_BYTES = 64 * 2**20
@@ -82,6 +82,7 @@ class SqliteStore:
     def _open(self, durability: str) -> None:
         log = self._path.with_name(f"{FILE}-wal")
         self.dropped = Log.of(log).check(log)
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))  # messages are nobody else's business
         self._db = self._tried(
             lambda: sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=32)
         )
