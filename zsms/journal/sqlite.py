@@ -48,6 +48,8 @@ _FORMAT = 1
 _PAGE = 16 * 1024
 _CHECKPOINT_BYTES = 64 * 2**20
 """The log is written back into the database when it is that long."""
+_PAGES_A_GROUP = 8
+"""Pages that a group changes beside those of its frames, about."""
 _TABLES = ("accounts", "entries", "changes", "letters")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
@@ -73,6 +75,8 @@ class SqliteStore:
         except OSError as error:
             raise UsageError(f"no journal can be kept in {directory}: {error.strerror}") from None
         self._failed = False
+        self._logged = 0
+        """Bytes of the log since it was begun, about; the file itself does not shrink."""
         try:
             self._open(durability)
         except BaseException:
@@ -161,12 +165,14 @@ class SqliteStore:
 
     def commit(self, group: Group) -> None:
         """Make a group durable, wholly or not at all. Raises NoRoom, or JournalError after which it can't go on."""
-        self._tried(self._transact, group)
         try:
-            if self._log_bytes() > _CHECKPOINT_BYTES:
-                self._checkpoint()
+            self._tried(self._transact, group)
         except NoRoom:
-            pass  # the group is safe in the log; that is written back when there is room
+            self._make_room()
+            raise
+        self._logged += group.nbytes + _PAGES_A_GROUP * _PAGE
+        if self._logged > _CHECKPOINT_BYTES:
+            self._make_room()  # or later: the group is safe in the log
 
     def _transact(self, group: Group) -> None:
         db, lengths = self._db, dict(self._lengths)
@@ -196,12 +202,17 @@ class SqliteStore:
             raise
         self._lengths = lengths
 
-    def _log_bytes(self) -> int:
-        return self._path.with_name(f"{FILE}-wal").stat().st_size
+    def _make_room(self) -> None:
+        """Write the log back, if the database has free pages for it: the next group then begins the log anew."""
+        try:
+            self._checkpoint()
+        except NoRoom:
+            pass
 
     def _checkpoint(self) -> None:
         """Write the log back into the database; the next group then begins it anew."""
         self._tried(self._db.execute, "PRAGMA wal_checkpoint(PASSIVE)")
+        self._logged = 0
 
     def _tried(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call it; errors of SQLite become ours."""
