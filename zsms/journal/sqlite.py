@@ -218,12 +218,13 @@ class SqliteStore:
         """Call it; errors of SQLite become ours."""
         try:
             return function(*arguments)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError, TypeError, KeyError) as error:  # the others: of content that is damaged
             if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
                 raise NoRoom(f"{self._directory} has no room left") from None
-            name = getattr(error, "sqlite_errorname", type(error).__name__)
+            name = getattr(error, "sqlite_errorname", "")
             self._failed = name.startswith("SQLITE_IOERR")
-            raise JournalError(f"{self._path}: {error} ({name})") from None
+            what = f"{error} ({name})" if name else f"damaged: {type(error).__name__}: {error}"
+            raise JournalError(f"{self._path}: {what}") from None
 
     def close(self) -> None:
         """Let go of it. Nothing that was committed depends on this."""
