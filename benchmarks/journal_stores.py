@@ -10,25 +10,36 @@ many. That is a broker whose messages take a second. Before and after each store
 appending 4 MB and fdatasync, again and again, which is what no store can beat. The ratio is the store's bytes a
 second, as fast as it goes (--rate 0), to that.
 
+    python benchmarks/journal_stores.py --damage 100
+
+instead makes a small store, damages copies of its file, and reads each back in a process of its own: so many with a
+bit flipped, and so many cut off somewhere in their last tenth. An error is what one wants; unnoticed means that some of
+it is gone and nothing says so.
+
 The files are made where you say: give a folder on the disk that the journal will be on, never a tmpfs.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
+import random
 import shutil
 import sqlite3
+import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
 from typing import Any, Protocol
+from zlib import crc32
 
 GROUP_BYTES = 4 * 2**20
 GROUP_S = 0.005
@@ -39,6 +50,9 @@ class Trial(Protocol):
 
     def commit(self, batches: list[tuple[int, Any]], gone: range, changes: bytes) -> None:
         """One transaction: add batches, delete those of `gone`, add a row of changes and delete the oldest row."""
+
+    def read(self) -> list[tuple[int, int]]:
+        """Number and checksum of every batch."""
 
     def close(self) -> None: ...
 
@@ -56,8 +70,8 @@ class Sqlite:
             f"wal_autocheckpoint={checkpoint // page}",
         ):
             self._db.execute(f"PRAGMA {pragma}")
-        self._db.execute("CREATE TABLE batches (id INTEGER PRIMARY KEY, body BLOB NOT NULL)")
-        self._db.execute("CREATE TABLE changes (id INTEGER PRIMARY KEY, body BLOB NOT NULL)")
+        self._db.execute("CREATE TABLE IF NOT EXISTS batches (id INTEGER PRIMARY KEY, body BLOB NOT NULL)")
+        self._db.execute("CREATE TABLE IF NOT EXISTS changes (id INTEGER PRIMARY KEY, body BLOB NOT NULL)")
 
     def commit(self, batches: list[tuple[int, Any]], gone: range, changes: bytes) -> None:
         db = self._db
@@ -67,6 +81,11 @@ class Sqlite:
         db.execute("DELETE FROM changes WHERE id <= (SELECT max(id) - 200 FROM changes)")
         db.execute("INSERT INTO changes (body) VALUES (?)", (changes,))
         db.execute("COMMIT")
+
+    def read(self) -> list[tuple[int, int]]:
+        if self._db.execute("PRAGMA quick_check").fetchone() != ("ok",):
+            raise sqlite3.DatabaseError("damaged")
+        return [(number, crc32(body)) for number, body in self._db.execute("SELECT * FROM batches ORDER BY id")]
 
     def close(self) -> None:
         self._db.close()
@@ -92,6 +111,10 @@ class Lmdb:
             self._row += 1
             txn.delete((self._row - 200).to_bytes(8, "big", signed=True), db=self._changes)
             txn.put(self._row.to_bytes(8, "big"), changes, db=self._changes, append=True)
+
+    def read(self) -> list[tuple[int, int]]:
+        with self._env.begin(db=self._batches) as txn:
+            return [(int.from_bytes(key, "big"), crc32(body)) for key, body in txn.cursor()]
 
     def close(self) -> None:
         self._env.close()
@@ -180,6 +203,40 @@ def trial(store: Trial, size: int, rate: float, live: int, seconds: float) -> Fi
     )
 
 
+def damage(make: Callable[[Path], Trial], name: str, folder: Path, count: int) -> Iterator[str]:
+    """What came of reading a store whose file was damaged."""
+    whole, copy = folder / "whole", folder / "copy"
+    whole.mkdir()
+    store = make(whole)
+    for number in range(200):
+        store.commit([(number, b"%03d" % number * 100)], range(0), b"")
+    expected = json.dumps(store.read())
+    store.close()
+    (file,) = (path for path in whole.iterdir() if "lock" not in path.name)
+    draw, data = random.Random(1), file.read_bytes()
+    outcomes: dict[str, Counter[str]] = {"flipped bits": Counter(), "cuts": Counter()}
+    for kind in [*outcomes] * count:
+        damaged = bytearray(data)
+        if kind == "cuts":
+            del damaged[draw.randrange(len(data) * 9 // 10, len(data)) :]
+        else:
+            damaged[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
+        shutil.rmtree(copy, ignore_errors=True)
+        copy.mkdir()
+        (copy / file.name).write_bytes(damaged)
+        read = [sys.executable, __file__, "--stores", name, "--folder", str(copy), "--read"]
+        done = subprocess.run(read, capture_output=True, text=True, check=False, timeout=60)
+        if done.returncode:
+            outcomes[kind]["crash" if done.returncode < 0 else "error"] += 1
+        else:
+            # A batch whose own checksum shows the damage would be found by the journal's.
+            same = done.stdout.strip() == expected
+            numbers = [number for number, _ in json.loads(done.stdout)] == list(range(200))
+            outcomes[kind]["unaffected" if same else "error" if numbers else "unnoticed"] += 1
+    for kind, found in outcomes.items():
+        yield f"{name:8} of {count} {kind}: " + ", ".join(f"{n} {what}" for what, n in found.most_common())
+
+
 def main() -> int:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description="Measure stores on the journal's load.")
@@ -191,11 +248,21 @@ def main() -> int:
     parser.add_argument("--page", type=int, default=16_384, help="SQLite's page size, bytes")
     parser.add_argument("--checkpoint", type=int, default=64 * 2**20, help="SQLite's WAL before a checkpoint, bytes")
     parser.add_argument("--stores", nargs="*", default=["sqlite", "lmdb"], choices=["sqlite", "lmdb"])
+    parser.add_argument("--damage", type=int, metavar="N", help="instead of measuring, damage so many copies")
+    parser.add_argument("--read", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     make: dict[str, Callable[[Path], Trial]] = {
         "sqlite": lambda folder: Sqlite(folder, options.page, options.checkpoint),
         "lmdb": Lmdb,
     }
+    if options.read:
+        print(json.dumps(make[options.stores[0]](Path(options.folder)).read()))
+        return 0
+    if options.damage:
+        for name in options.stores:
+            with tempfile.TemporaryDirectory(prefix="zsms-stores-", dir=options.folder) as path:
+                print(*damage(make[name], name, Path(path), options.damage), sep="\n")
+        return 0
     print(
         f"{platform.machine()}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.2f}; SQLite "
         f"{sqlite3.sqlite_version}; batches of {options.batch:,} bytes, {options.live:,} held"
