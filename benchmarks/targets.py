@@ -331,7 +331,7 @@ def journal(repeats: int = 3, messages: int = 3_000_000, slots: int = 500_000) -
         f"throughput with a journal, {2 * slots:,} slots",
         "half of that without",
         f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) at {median(rates):,.0f} messages/s: "
-        f"{median(rates) * MESSAGE_BYTES / 1e6 / median(disks):.2f} of the disk's {median(disks):.0f} MB/s of fdatasync",
+        f"{median(rates) * MESSAGE_BYTES / 1e6 / median(disks):.2f} of the disk's {median(disks):.0f} MB/s",
         median(ratios) >= 0.5,
         load,
     )

@@ -219,6 +219,7 @@ def test_a_full_disk_holds_producers_back_and_nothing_else(mesh: Mesh) -> None:
         assert view.accepted < messages and producer.popen.poll() is None
         assert confirmed(view) <= view.accepted
         subprocess.run(["mount", "-o", "remount,size=200m", str(disk)], check=True)
+        producer.wait_for("the broker takes nothing at the moment: .*no room left; trying on")
         broker.wait_for("has room again")
         mesh.settled(messages)
         assert broker.err.count("no room left") == 1, "told once, not at every try"

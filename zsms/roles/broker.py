@@ -27,6 +27,7 @@ from zsms.protocol import (
     Ended,
     Fenced,
     Frame,
+    Hold,
     Inspect,
     JoinProducer,
     JoinSender,
@@ -258,6 +259,8 @@ class Broker(Role):
                 known = core.heard(peer, now)
                 if known is None:
                     return Who(self._start_id)
+                if self._keeping is not None and self._keeping.no_room and not hasattr(known, "acked"):
+                    self._say(peer, Hold(frame.subject, self._keeping.no_room))
                 expected = known.acked if hasattr(known, "acked") else known.held
                 return Pong(frame.subject, expected, self._full, frame.sent_at, self._clock())
             case JoinSender():
@@ -407,6 +410,6 @@ class Broker(Role):
             # Its totals go on from those of the broker before it: the same books, and a newer page of them.
             snapshot.start = keeping.store.birth
             snapshot.seq += keeping.store.opened << 32
-            snapshot.gauges |= {"journal_groups": float(keeping.groups), "journal_full": float(keeping.no_room)}
+            snapshot.gauges |= {"journal_groups": float(keeping.groups), "journal_full": float(bool(keeping.no_room))}
         snapshot.events = [[now - e.at, e.kind, e.subject, e.messages] for e in list(core.events)[-50:]]
         return snapshot

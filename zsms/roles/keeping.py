@@ -66,7 +66,8 @@ class Keeping:
         self._say_what_there_is()
         self._writer = Writer(self.store, wake)
         self._due: float | None = None
-        self._no_room = ""
+        self.no_room = ""
+        """Why nothing can be kept at the moment; empty when all is well."""
         self.groups = 0
         """Groups that are durable."""
         self.fail_at = _fail_point()
@@ -88,12 +89,7 @@ class Keeping:
     @property
     def pressing(self) -> bool:
         """Whether the disk has not caught up, so that no more batches should be read."""
-        return self._journal.nbytes >= GROUP_BYTES or bool(self._no_room)
-
-    @property
-    def no_room(self) -> bool:
-        """Whether the disk is full."""
-        return bool(self._no_room)
+        return self._journal.nbytes >= GROUP_BYTES or bool(self.no_room)
 
     @property
     def done(self) -> bool:
@@ -124,22 +120,22 @@ class Keeping:
             return
         if self._due is None:
             self._due = now + GROUP_S
-        if now >= self._due or (self._journal.nbytes >= GROUP_BYTES and not self._no_room):
+        if now >= self._due or (self._journal.nbytes >= GROUP_BYTES and not self.no_room):
             self._due = None
             if self._journal.nbytes:
                 self.reached("before-commit")
             self._writer.begin(self._journal.close(self.core))
 
     def _press(self, why: str) -> None:
-        if why and not self._no_room:
+        if why and not self.no_room:
             self._log.error(
                 "%s: %s: no batch is taken or confirmed until there is; grants and acknowledgements go on",
                 self._name,
                 why,
             )
-        elif self._no_room and not why:
+        elif self.no_room and not why:
             self._log.warning("%s: the journal in %s has room again", self._name, self._directory)
-        self._no_room = why
+        self.no_room = why
 
     def _failure(self, error: BaseException) -> JournalError:
         return JournalError(

@@ -17,7 +17,7 @@ from zsms.core.snapshot import Snapshot
 from zsms.core.window import Window
 from zsms.errors import UsageError, WireError, ZsmsError
 from zsms.message import MAX_BATCH_MESSAGES, Batch
-from zsms.protocol import Bye, Confirm, Fenced, JoinProducer, Pong, Refused, Welcome, Who, encode_batch
+from zsms.protocol import Bye, Confirm, Fenced, Hold, JoinProducer, Pong, Refused, Welcome, Who, encode_batch
 from zsms.roles.base import Role
 from zsms.roles.link import Link, refuse_parts
 from zsms.sockets import BROKER_PORT, DEFAULT_BROKER, Endpoint
@@ -83,6 +83,7 @@ class Producer(Role):
         self._welcomed = False
         self._exhausted = False
         self._broker_full = False
+        self._held_back = False
         self._push_blocked = False
         self._next_batch = 0.0
         self._link: Link
@@ -167,9 +168,16 @@ class Producer(Role):
                 self._link.lost()
             case Fenced():
                 self._fence(frame.start)
+            case Hold() if frame.start == self._start:
+                self._broker_full = True
+                if not self._held_back:
+                    self._held_back = True
+                    self.log.warning(
+                        "%s: the broker takes nothing at the moment: %s; trying on", self.name, frame.reason
+                    )
             case Refused():
                 raise ZsmsError(f"{self.name}: the broker refused this producer: {frame.reason}")
-            case Confirm() | Pong() | Bye():
+            case Confirm() | Pong() | Bye() | Hold():
                 pass
             case _:
                 raise WireError(f"{type(frame).__name__} has no business here")
@@ -189,9 +197,12 @@ class Producer(Role):
 
     def _confirmed(self, upto: int, now: float) -> None:
         try:
-            self.window.confirmed(upto, now)
+            confirmed = self.window.confirmed(upto, now)
         except ValueError as error:
             raise WireError(str(error)) from None
+        if confirmed and self._held_back:
+            self._held_back = False
+            self.log.warning("%s: the broker goes on", self.name)
 
     # -- making and pushing ---------------------------------------------------------------------------------------
 
