@@ -51,6 +51,7 @@ class Keeping:
     ) -> None:
         """Open the journal and rebuild the broker that it holds. Raises JournalError and UsageError."""
         self._log, self._name, self._directory = log, name, directory
+        self.fail_at = _fail_point()
         self.store: Store = open_journal(directory, durability)
         try:
             kept = self.store.load()
@@ -70,7 +71,6 @@ class Keeping:
         """Why nothing can be kept at the moment; empty when all is well."""
         self.groups = 0
         """Groups that are durable."""
-        self.fail_at = _fail_point()
 
     def _say_what_there_is(self) -> None:
         if self.store.dropped:
