@@ -14,6 +14,8 @@ import pytest
 
 from tests.core.making import make_batch, seqs
 from tests.journal.making import LIMITS, Hand, content, held
+from zsms import Broker, Producer, Sender
+from zsms.core.delay import DelayModel
 from zsms.core.replay import rebuild
 from zsms.errors import JournalError, UsageError
 from zsms.journal import FILE, edit, open_journal, read
@@ -150,6 +152,28 @@ def test_only_one_at_a_time_and_the_other_is_told_who(tmp_path: Path) -> None:
             holder.kill()
     with open_journal(tmp_path):
         pass
+
+
+@pytest.mark.parametrize(("durability", "synchronous"), [("fsync", 2), ("os", 1)])
+def test_what_is_promised_is_asked_of_sqlite(tmp_path: Path, durability: str, synchronous: int) -> None:
+    """FULL syncs at every commit, NORMAL only before the log is written back (sqlite.org/pragma.html)."""
+    with open_journal(tmp_path, durability) as store:
+        assert store._db.execute("PRAGMA synchronous").fetchone() == (synchronous,)
+        assert store._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert (tmp_path / FILE).stat().st_mode & 0o077 == 0, "messages that others can read"
+
+
+def test_brokers_of_one_program_take_a_journal_over_from_each_other(tmp_path: Path) -> None:
+    at = f"ipc://{tmp_path}/broker"
+    with Broker(at, journal=tmp_path / "journal", drain_timeout=0) as broker:
+        Producer(at, messages=1_000).run()
+    assert broker.core.totals()["accepted"] == 1_000
+    with Broker(at, journal=tmp_path / "journal") as broker:
+        assert broker.core.totals()["queued"] == 1_000
+        with Sender(at, concurrency=1_000, delay=DelayModel("constant", 0.01)):
+            broker.stop()
+            assert broker.join(20)
+    assert held(tmp_path / "journal")["totals"]["sent"] == 1_000
 
 
 # -- damage ------------------------------------------------------------------------------------------------------
