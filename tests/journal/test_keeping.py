@@ -8,14 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import zmq
 
 from tests.core.making import make_batch
 from tests.journal.making import LIMITS, held
+from tests.roles.peers import RawPeer
 from tests.roles.waiting import until
 from zsms import Broker, Producer
 from zsms.core.journal import Group
 from zsms.journal import read
 from zsms.journal.sqlite import SqliteStore
+from zsms.protocol import Confirm, JoinProducer, Ping, Pong, Welcome, encode_batch
 from zsms.roles.keeping import GROUP_BYTES, Keeping
 
 
@@ -56,6 +59,33 @@ def test_a_disk_that_stands_still_stops_the_reading_and_no_confirm_is_given(
         assert broker.join(20)
     with read(tmp_path / "journal") as core:
         assert core.totals()["queued"] == messages
+
+
+def test_nothing_is_told_but_what_is_durable(tmp_path: Path, disk: threading.Event) -> None:
+    """By no frame: a producer lets go of whatever a CONFIRM, PONG or WELCOME covers."""
+    at = f"ipc://{tmp_path}/broker"
+    with Broker(at, journal=tmp_path / "journal") as broker:
+        push, link = RawPeer(zmq.PUSH, f"{at}.1"), RawPeer(zmq.DEALER, f"{at}.2")
+        try:
+            link.say(JoinProducer(1, 1, "raw", 0, 0.0))
+            assert link.hear(Welcome).next == 0
+            push.send(encode_batch(make_batch(100)))
+            until(lambda: broker.core.queue.messages == 100, "the batch in the queue")
+            link.say(JoinProducer(1, 1, "raw", 0, 0.0))
+            assert link.hear(Welcome).next == 0
+            link.say(Ping(1, 0.0))
+            assert link.hear(Pong).next == 0
+            push.send(encode_batch(make_batch(100)))  # again: this one is answered with a confirm, of nothing
+            assert link.hear(Confirm).next == 0
+            disk.set()
+            assert link.hear(Confirm).next == 1
+            link.say(Ping(1, 0.0))
+            assert link.hear(Pong).next == 1
+        finally:
+            push.close()
+            link.close()
+        broker.stop()
+        broker.stop()
 
 
 @pytest.mark.parametrize("at_once", [False, True])
