@@ -135,6 +135,8 @@ class Broker(Role):
             wake=self.wake,
         )
         self.core = self._keeping.core
+        if self._keys is not None:
+            self._guard = BrokerGuard(self._keys, self.core)
 
     def _close(self) -> None:
         if self._keeping is not None:
