@@ -95,7 +95,7 @@ def test_nothing_confirmed_is_lost_when_a_broker_is_killed(mesh: Mesh, point: st
     producer = mesh.producer(10_000)
     mesh.sender()
     assert broker.end() == -SIGKILL
-    mesh.broker().wait_for(r"from the journal in \S+: \d+ messages are ready again")
+    mesh.broker()  # killed at the first ingest or grant, the other one may have left an empty journal
     mesh.settled(10_000)
     assert producer.end() == 0
     assert "Traceback" not in producer.err
