@@ -11,6 +11,7 @@
     flat            memory of each process over a minute's run
     latency         from the queue to the slot at 100 messages a second
     start           to the first message, to the end of a small run, to the help
+    journal         throughput with a journal beside that without, and the disk's own bandwidth
 
 Every figure comes from an idle machine or is worth nothing, so each row says the load average before it.
 """
@@ -32,6 +33,7 @@ from statistics import median
 from typing import Any
 
 import psutil
+from journal_stores import disk_bandwidth
 from peers import TEXT_BYTES, Peers
 
 from zsms.core.view import View
@@ -40,6 +42,8 @@ from zsms.sockets import Endpoint, Sockets
 
 ZSMS = [sys.executable, "-m", "zsms"]
 TIMEOUT_S = 110.0
+MESSAGE_BYTES = 60.5
+"""Of a random message's columns, on average."""
 
 
 @dataclass(slots=True)
@@ -309,6 +313,30 @@ def latency() -> Iterator[Row]:
     yield Row("queue to slot at 100 messages/s, p99", "below 5 ms", f"{p99:.2f} ms (p50 {p50:.2f} ms)", p99 < 5, load)
 
 
+def journal(repeats: int = 3, messages: int = 3_000_000, slots: int = 500_000) -> Iterator[Row]:
+    """Runs without and with a journal in the current folder, in turns, and what the disk does by itself."""
+    load = os.getloadavg()[0]
+    options = ("--messages", messages, "--concurrency", slots)
+    ratios, rates, disks = [], [], []
+    for _ in range(repeats):
+        with tempfile.TemporaryDirectory(prefix="zsms-journal-", dir=".") as folder:
+            disk = disk_bandwidth(Path(folder), 2.0)
+            memory = run(*options)["throughput_per_s"]
+            kept = run(*options, "--journal", f"{folder}/journal")["throughput_per_s"]
+            disk = (disk + disk_bandwidth(Path(folder), 2.0)) / 2
+        ratios.append(kept / memory)
+        rates.append(kept)
+        disks.append(disk / 1e6)
+    yield Row(
+        f"throughput with a journal, {2 * slots:,} slots",
+        "half of that without",
+        f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) at {median(rates):,.0f} messages/s: "
+        f"{median(rates) * MESSAGE_BYTES / 1e6 / median(disks):.2f} of the disk's {median(disks):.0f} MB/s",
+        median(ratios) >= 0.5,
+        load,
+    )
+
+
 def start() -> Iterator[Row]:
     """Small runs, and the help."""
     load = os.getloadavg()[0]
@@ -342,6 +370,7 @@ TARGETS: dict[str, Callable[[], Iterator[Row]]] = {
     "flat": flat,
     "latency": latency,
     "start": start,
+    "journal": journal,
 }
 
 

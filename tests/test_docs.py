@@ -304,7 +304,7 @@ LAYERS = (
     ("zsms.source", "zsms.files", "zsms.protocol"),
     ("zsms.keys", "zsms.gate", "zsms.sockets", "zsms.machine", "zsms.thresholds", "zsms.logs"),
     ("zsms.report", "zsms.comparison", "zsms.tables", "zsms.metrics"),
-    ("zsms.transports",),
+    ("zsms.transports", "zsms.journal"),
     ("zsms.roles",),
     ("zsms.mesh", "zsms.health"),
     ("zsms.web",),

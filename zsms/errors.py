@@ -19,5 +19,9 @@ class UsageError(ZsmsError):
     exit_code = 2
 
 
+class JournalError(ZsmsError):
+    """A journal can't be used: damaged, held by another broker, or its disk has failed."""
+
+
 class WireError(ZsmsError):
     """One frame was refused. It never brings a role down: the frame is counted, logged and dropped."""

@@ -40,6 +40,7 @@ from zsms.core.series import Series
 from zsms.core.shares import MAX_BROKERS
 from zsms.core.view import View
 from zsms.errors import UsageError, ZsmsError
+from zsms.journal import FILE, check_durability
 from zsms.keys import Keys
 from zsms.report import ProcessRow, Report, histogram_of, make_report
 from zsms.roles.monitor import Asker
@@ -119,6 +120,10 @@ class MeshConfig:
     drain_timeout: float = 30.0
     secure: bool = False
     """With keys for every role, made for this run and thrown away at its end."""
+    journal: str | None = None
+    """A folder for the broker's journal; one without a journal, because a run accounts for its own messages only."""
+    durability: str | None = None
+    """"fsync" or "os" with a journal, "memory" without."""
 
     def check(self) -> None:
         """Raises UsageError for what can't be, before any process is started."""
@@ -137,7 +142,20 @@ class MeshConfig:
             group.check(self.brokers)
         if not 0 <= self.drain_timeout <= 86_400:
             raise UsageError(f"drain timeout {self.drain_timeout}: give seconds from 0 to 86400")
+        check_durability(self.journal, self.durability)
+        for folder in filter(None, map(self.journal_of, self.broker_names)):
+            if os.path.exists(os.path.join(folder, FILE)):
+                raise UsageError(
+                    f"{folder} has a journal already, and a run begins with a new one: give another folder, or go on "
+                    f"with what is in it: zsms broker --journal {folder}"
+                )
         self._check_source()
+
+    def journal_of(self, broker: str) -> str | None:
+        """The folder of that broker's journal: the one that was given, or one in it where there are several brokers."""
+        if self.journal is None or self.brokers == 1:
+            return self.journal
+        return os.path.join(self.journal, broker)
 
     def _check_source(self) -> None:
         """What a producer would only find out once everything has started."""
@@ -176,7 +194,8 @@ class MeshConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for the report."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        values = {**asdict(self), "durability": check_durability(self.journal, self.durability)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 @dataclass(slots=True)
@@ -335,7 +354,7 @@ class Mesh:
             elapsed_s=elapsed,
             started=self._started,
             started_at=self._started_at,
-            brokers_lost=self._brokers_lost,
+            brokers_lost=() if self.config.journal is not None else self._brokers_lost,
             completed=not self._fatal and not self._asked_to_end,
             interrupted=self._stops > 0,
             aborted=self._aborted and not self._fatal,
@@ -415,7 +434,8 @@ class Mesh:
         self._start("stats", "stats", ["--bind", f"ipc://{self._directory}/stats", *_given(metrics=self._metrics)])
         for name in config.broker_names:
             bind = ["--bind", f"ipc://{self._directory}/{name}", "--stats", f"ipc://{self._directory}/stats"]
-            self._start("broker", name, [*bind, *limits, "--seed", config.seed, *common])
+            keeps = _given(journal=config.journal_of(name), durability=config.durability)
+            self._start("broker", name, [*bind, *limits, "--seed", config.seed, *keeps, *common])
         for index, name in enumerate(config.producer_names):
             share = ["--share", f"{index}/{config.producers}"]
             self._start("producer", name, [*peer, *self._producer_options(), *share])

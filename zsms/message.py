@@ -81,6 +81,7 @@ class Batch:
         "lengths",
         "number",
         "offsets",
+        "origin",
         "producer",
         "recipients",
         "start",
@@ -102,12 +103,14 @@ class Batch:
         text: U8,
         offsets: U32 | None = None,
         frame: Any = None,
+        origin: Any = None,
     ) -> None:
         """Wrap columns.
 
         `number` counts the producer's batches to one broker from 0; `first` is the number of the message at
         offset 0. `due` (seconds, the broker's monotonic clock) and `step` (seconds) say when each was due.
-        `frame` is the encoded batch if it is at hand, in whatever form the wire sends without a copy.
+        `frame` is the encoded batch if it is at hand, in whatever form the wire sends without a copy. `origin` is
+        what a broker's journal keeps of the batch that this is (part of), a :class:`zsms.core.journal.Entry`.
         """
         self.producer = producer
         self.start = start
@@ -120,6 +123,7 @@ class Batch:
         self.text = text
         self.offsets = offsets
         self.frame = frame
+        self.origin = origin
         self._ends: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
@@ -166,6 +170,7 @@ class Batch:
             lengths=self.lengths[begin:end],
             text=self.text[text_begin:text_end],
             offsets=None if self.offsets is None else self.offsets[begin:end],
+            origin=self.origin,
         )
 
     def take(self, indices: npt.NDArray[np.int64]) -> Batch:
@@ -187,6 +192,7 @@ class Batch:
             lengths=lengths,
             text=text,
             offsets=offsets,
+            origin=self.origin,
         )
 
     def messages(self, attempt: int = 1, delivery: int = 1) -> Iterator[Message]:

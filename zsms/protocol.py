@@ -171,6 +171,13 @@ class Refused(NamedTuple):
     reason: str
 
 
+class Hold(NamedTuple):
+    """broker -> producer: I take and confirm nothing at the moment, and why. Keep what you have, and try on."""
+
+    start: int
+    reason: str
+
+
 class Bye(NamedTuple):
     """peer -> broker: I leave; broker -> peer: everything that you sent before it is done."""
 
@@ -243,6 +250,7 @@ Frame: TypeAlias = (
     | Who
     | Ended
     | Refused
+    | Hold
     | Bye
     | Fenced
     | Inspect
@@ -316,6 +324,8 @@ def _make_batch(*parts: Any) -> Batch:
         raise WireError(f"{len(recipients)} recipients for {count} texts")
     if len(offsets) not in (0, count):
         raise WireError(f"{len(offsets)} offsets for {count} messages")
+    if len(offsets) > 1 and not (offsets[1:] > offsets[:-1]).all():
+        raise WireError("offsets: not strictly ascending")
     if int(lengths.sum()) != len(text):
         raise WireError(f"texts of {int(lengths.sum())} bytes in all, but {len(text)} bytes of text")
     # Its parts, which begin later, must be frames as well.
@@ -372,6 +382,7 @@ _KINDS: dict[type, _Kind] = {
     Inspect: _Kind(15, (_count,), (), Inspect),
     Kick: _Kind(16, (_string, _count), (), Kick),
     Purge: _Kind(17, (_bool, _bool, _string), (), Purge),
+    Hold: _Kind(18, (_u64, _string), (), Hold),
     Snapshot: _Kind(20, (_map,), (), Snapshot),
     Ask: _Kind(21, (_string,), (), Ask),
     Report: _Kind(22, (_map,), (), Report),

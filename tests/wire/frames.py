@@ -20,6 +20,7 @@ from zsms.protocol import (
     Ended,
     Fenced,
     Grant,
+    Hold,
     Inspect,
     JoinProducer,
     JoinSender,
@@ -37,7 +38,7 @@ from zsms.protocol import (
 
 CODES = {
     Batch: 1, JoinProducer: 2, JoinSender: 3, Welcome: 4, Confirm: 5, Ack: 6, Grant: 7, Ping: 8, Pong: 9, Who: 10,
-    Ended: 11, Refused: 12, Bye: 13, Fenced: 14, Inspect: 15, Kick: 16, Purge: 17, Snapshot: 20,
+    Ended: 11, Refused: 12, Bye: 13, Fenced: 14, Inspect: 15, Kick: 16, Purge: 17, Hold: 18, Snapshot: 20,
     Ask: 21, Report: 22, Answer: 23,
 }  # fmt: skip
 """The kinds and their codes, from docs/PROTOCOL.md and not from the code: peers of other languages rely on them."""
@@ -82,6 +83,7 @@ SAMPLES: list[Any] = [
     Who(1),
     Ended(1),
     Refused("because"),
+    Hold(8, "no room"),
     Bye(1),
     Fenced(2),
     Inspect(10),
@@ -141,6 +143,7 @@ STRATEGIES: dict[type, st.SearchStrategy[Any]] = {
     Who: st.builds(Who, _ID),
     Ended: st.builds(Ended, _ID),
     Refused: st.builds(Refused, _STRING),
+    Hold: st.builds(Hold, _ID, _STRING),
     Bye: st.builds(Bye, _ID),
     Fenced: st.builds(Fenced, _ID),
     Inspect: st.builds(Inspect, _COUNT),

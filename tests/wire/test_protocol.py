@@ -299,6 +299,7 @@ def whole_batch(**columns: bytes) -> bytes:
         ({"recipients": bytes(24)}, "3 recipients for 2 texts"),
         ({"offsets": bytes(4)}, "1 offsets for 2 messages"),
         ({"offsets": bytes(12)}, "3 offsets for 2 messages"),
+        ({"offsets": bytes(8)}, "offsets: not strictly ascending"),
         ({"text": b"ab"}, "texts of 3 bytes in all, but 2"),
         ({"text": b"abcd"}, "texts of 3 bytes in all, but 4"),
         ({"lengths": b"\xff\xff\xff\xff"}, "texts of 131070 bytes"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from zsms.cli.common import broker_limits, insecure_option, role_options, run_role, stats_option
+from zsms.cli.common import broker_limits, insecure_option, journal_options, role_options, run_role, stats_option
 
 
 @click.command(
@@ -15,7 +15,8 @@ from zsms.cli.common import broker_limits, insecure_option, role_options, run_ro
 Examples:
   zsms broker
   zsms broker --bind tcp://0.0.0.0:5555 --keys keys --stats stats.example.org
-  zsms broker --max-attempts 3 --retry-base 1 --lease 120""",
+  zsms broker --max-attempts 3 --retry-base 1 --lease 120
+  zsms broker --journal /var/lib/zsms""",
 )
 @click.option(
     "--bind",
@@ -27,12 +28,15 @@ Examples:
 @insecure_option
 @stats_option
 @broker_limits
+@journal_options
 @click.option("--seed", type=click.IntRange(min=0), help="Makes the jitter of retries repeatable.")
 @role_options
 def command(
     bind: str,
     insecure: bool,
     stats: str,
+    journal: str | None,
+    durability: str | None,
     seed: int | None,
     name: str | None,
     stats_interval: float,
@@ -46,7 +50,8 @@ def command(
 ) -> int:
     """Queue messages and balance them over senders by credit.
 
-    SIGTERM or Ctrl-C: take no more, see what is held to its end, and leave; again: leave at once.
+    SIGTERM or Ctrl-C: take no more, see what is held to its end, and leave; again: leave at once. What is left
+    then stays in the journal, if there is one, and the next broker with it goes on from there.
     """
 
     def make() -> Any:
@@ -59,6 +64,8 @@ def command(
             seed=seed,
             insecure=insecure,
             keys=keys,
+            journal=journal,
+            durability=durability,
             name=name,
             stats=stats,
             stats_interval=stats_interval,

@@ -160,6 +160,20 @@ broker_limits = together(
     ),
 )
 
+journal_options = together(
+    click.option(
+        "--journal",
+        metavar="DIR",
+        help="Keep what is confirmed in this folder, so that it outlasts the broker.  [default: nothing is kept]",
+    ),
+    click.option(
+        "--durability",
+        type=click.Choice(("fsync", "os", "memory")),
+        help="What a confirm means: on the disk; with the operating system, safe from a crash of the broker but not of "
+        "the machine; in memory.  [default: fsync with a journal, else memory]",
+    ),
+)
+
 message_options = together(
     click.option("--input", metavar="FILE", help="Real messages: a .csv (columns recipient, text) or .jsonl file."),
     click.option("--skip-bad-rows", is_flag=True, help="Count and leave out rows that are no messages."),

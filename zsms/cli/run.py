@@ -38,6 +38,7 @@ Examples:
 @common.slot_options
 @common.message_options
 @common.broker_limits
+@common.journal_options
 @outputs.options
 @common.metrics_option
 @dashboard_option

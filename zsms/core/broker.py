@@ -40,6 +40,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zsms.core.backoff import Retries
+from zsms.core.journal import Group, Journal
 from zsms.core.ledger import Counters, ProducerAccount
 from zsms.core.queue import ReadyQueue
 from zsms.core.session import Lot, Piece, Session
@@ -119,17 +120,22 @@ class Event(NamedTuple):
 
 
 class DeadLetter(NamedTuple):
-    """Messages given up, and why."""
+    """Messages given up, and why. `number` tells it from every other one of this broker."""
 
     lot: Lot
     reason: str
+    number: int
 
 
 class BrokerCore:
     """One broker's state."""
 
-    def __init__(self, limits: BrokerLimits | None = None, seed: int | None = None) -> None:
+    def __init__(
+        self, limits: BrokerLimits | None = None, seed: int | None = None, journal: Journal | None = None
+    ) -> None:
+        """With a `journal`, batches are confirmed once the group that has them was `committed`."""
         self.limits = limits or BrokerLimits()
+        self.journal = journal
         self.queue = ReadyQueue()
         self.retries = Retries(self.limits.retry_base, self.limits.retry_cap, seed)
         self.producers: dict[int, ProducerAccount] = {}
@@ -142,6 +148,8 @@ class BrokerCore:
         self.counters = Counters()
         self.events: deque[Event] = deque(maxlen=256)
         self.dead_letters: deque[DeadLetter] = deque()
+        self.next_letter = 0
+        """The number of the next dead letter."""
         self.steady = Steady()
         self.first_accepted: float | None = None
         self.last_settled: float | None = None
@@ -178,10 +186,12 @@ class BrokerCore:
             if account is not None:
                 self.closed_accounts.append(account)
                 self._note(now, "producer fenced", account.name, account.queued + account.in_flight)
-            account = ProducerAccount(producer, start, name, peer, now, next=oldest)
+            account = ProducerAccount(producer, start, name, peer, now, next=oldest, held=oldest)
             self.producers[producer] = account
-            if len(self.producers) + len(self.closed_accounts) >= self._fold_at:
-                self._fold()
+            if self.journal is not None:
+                self.journal.joined(account)
+            elif len(self.producers) + len(self.closed_accounts) >= self._fold_at:
+                self._fold()  # a journal has a row for each of them
         account.peer, account.last_seen, account.gone = peer, now, False
         self.peers[peer] = account
         return account
@@ -248,7 +258,11 @@ class BrokerCore:
         account.accepted += lot.size
         account.queued += lot.size
         self.queue.put(lot)
-        self._unconfirmed[account.producer] = account
+        if self.journal is None:
+            account.held = account.next
+            self._unconfirmed[account.producer] = account
+        else:
+            self.journal.accepted(lot)
         return Put.ACCEPTED
 
     @property
@@ -260,12 +274,19 @@ class BrokerCore:
         )
 
     def confirms(self) -> list[ProducerAccount]:
-        """The producers to be told their `next`, each once."""
-        accounts = [a for a in self._unconfirmed.values() if a.told != a.next]
+        """The producers to be told their `held`, each once."""
+        accounts = [a for a in self._unconfirmed.values() if a.told != a.held]
         for account in accounts:
-            account.told = account.next
+            account.told = account.held
         self._unconfirmed.clear()
         return accounts
+
+    def committed(self, group: Group) -> None:
+        """A group of the journal is durable: its batches can be confirmed."""
+        for account, mark in group.marks:
+            account.held = mark
+            if self.producers.get(account.producer) is account:
+                self._unconfirmed[account.producer] = account
 
     # -- senders --------------------------------------------------------------------------------------------
 
@@ -375,6 +396,8 @@ class BrokerCore:
                 piece.lot.account.in_flight -= count
                 piece.lot.account.sent += count
         session.sent += fresh
+        if self.journal is not None:
+            self.journal.acknowledged(settled)
         self._finished(fresh, now)
 
     def _settle_one(self, session: Session, number: int, now: float) -> None:
@@ -392,6 +415,8 @@ class BrokerCore:
         session.sent += 1
         self.steady.sends += 1
         self.last_settled = now
+        if self.journal is not None:
+            self.journal.settled(piece.lot, np.array([number - piece.base]))
 
     def _settle_failed(self, session: Session, numbers: I64, now: float) -> None:
         numbers = self._known(session, numbers)
@@ -404,8 +429,12 @@ class BrokerCore:
                 lot.account.queued += count
                 self.counters.retried += count
                 self.retries.add(lot, positions, now)
+                if self.journal is not None:
+                    self.journal.retried(lot, positions)
             elif self.limits.max_attempts == 1:
                 lot.account.failed += count
+                if self.journal is not None:
+                    self.journal.settled(lot, positions)
             else:
                 lot.account.dead += count
                 dead = Lot(lot.batch.take(positions), lot.account, lot.accepted, lot.attempt, lot.delivery)
@@ -505,6 +534,8 @@ class BrokerCore:
             lot = self.queue.take(idle if idle > 0 else session.wants)
             lot.account.queued -= lot.size
             lot.account.in_flight += lot.size
+            if self.journal is not None:
+                self.journal.granted(lot)
             piece = session.grant(lot, now)
             self._stand_in_line(session)
             yield Granted(session, piece)
@@ -575,13 +606,26 @@ class BrokerCore:
             self._finished(lot.size, now)
             return
         lot = Lot(lot.batch, lot.account, lot.accepted, lot.attempt, lot.delivery + 1)
+        if self.journal is not None:
+            self.journal.taken_back(lot)
         self._requeue(lot)
 
     def _bury(self, lot: Lot, reason: str) -> None:
-        self.dead_letters.append(DeadLetter(lot, reason))
-        self._dead_kept += lot.size
+        letter = DeadLetter(lot, reason, self.next_letter)
+        self.next_letter += 1
+        if self.journal is not None:
+            self.journal.buried(letter)
+        self.remember(letter)
+
+    def remember(self, letter: DeadLetter) -> None:
+        """Keep a dead letter; past the bound, the oldest ones go."""
+        self.dead_letters.append(letter)
+        self._dead_kept += letter.lot.size
         while self._dead_kept > _DEAD_LETTERS and len(self.dead_letters) > 1:
-            self._dead_kept -= self.dead_letters.popleft().lot.size
+            oldest = self.dead_letters.popleft()
+            self._dead_kept -= oldest.lot.size
+            if self.journal is not None:
+                self.journal.letter_gone(oldest.number)
 
     def next_time(self, now: float) -> float:
         """When `looked` must be called at the latest, in the caller's clock."""

@@ -22,9 +22,12 @@ class ProducerAccount:
     peer: bytes
     last_seen: float
     next: int = 0
-    """The batch expected next; every batch below it is held."""
+    """The batch expected next; every batch below it is in the ledger."""
+    held: int = 0
+    """Every batch below it is as safe as was promised: the mark that the producer is told. With a journal, it follows
+    `next` when a group of the journal is on disk; without one it is `next`."""
     told: int = -1
-    """The `next` of the last confirm."""
+    """The `held` of the last confirm."""
     accepted: int = 0
     queued: int = 0
     in_flight: int = 0

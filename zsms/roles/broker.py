@@ -8,7 +8,8 @@ waited before it calls anyone silent.
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import zmq
 
@@ -16,6 +17,7 @@ from zsms.core.broker import BrokerCore, BrokerLimits, Put
 from zsms.core.holdings import holdings
 from zsms.core.snapshot import Snapshot
 from zsms.errors import WireError
+from zsms.journal import DURABILITIES, check_durability
 from zsms.message import Batch
 from zsms.protocol import (
     Ack,
@@ -25,6 +27,7 @@ from zsms.protocol import (
     Ended,
     Fenced,
     Frame,
+    Hold,
     Inspect,
     JoinProducer,
     JoinSender,
@@ -45,6 +48,9 @@ from zsms.roles.base import Role
 from zsms.roles.guard import BrokerGuard, user_of
 from zsms.sockets import BROKER_PORT, DEFAULT_BROKER, Endpoint
 
+if TYPE_CHECKING:
+    from zsms.roles.keeping import Keeping
+
 _READ_AT_ONCE = 256
 """Frames read from one socket before the other has its turn."""
 _BATCHES_AT_ONCE = 16
@@ -52,7 +58,6 @@ _LARGE = 64 * 1024
 """From this size on a batch stays in ZeroMQ's memory and goes out of it again without a copy."""
 _BLOCKED_S = 0.02
 """How long a sender whose pipe is full is left alone."""
-_HELD = ("queued", "in_flight")
 # Plain integers: combining zmq's enumerations costs as much as sending.
 _NOBLOCK = int(zmq.NOBLOCK)
 _MORE = int(zmq.SNDMORE)
@@ -75,14 +80,24 @@ class Broker(Role):
         limits: BrokerLimits | None = None,
         seed: int | None = None,
         insecure: bool = False,
+        journal: str | Path | None = None,
+        durability: str | None = None,
         **common: Any,
     ) -> None:
         """`bind` is where to listen (port 0: any two free ports); `common` are the options of :class:`Role`.
 
         Without keys, an address that other hosts can reach is refused unless `insecure`.
+
+        `journal` is a folder for what must outlast the broker, and `durability` what a confirm then means: "fsync"
+        (the default), on the disk, or "os". Without one it is "memory". Raises UsageError.
         """
         super().__init__(**common)
         self.core = BrokerCore(limits, seed)
+        """With a journal, another one from the start on: the one that the journal holds."""
+        self.durability = check_durability(journal, durability)
+        self._seed = seed
+        self._journal = journal
+        self._keeping: Keeping | None = None
         self._bind = Endpoint.parse(bind, BROKER_PORT)
         self._endpoint = self._bind
         self._insecure = insecure
@@ -96,6 +111,8 @@ class Broker(Role):
         return str(self._endpoint)
 
     def _open(self) -> None:
+        if self._journal is not None:
+            self._open_journal(self._journal)
         # ROUTER's mark is for each peer. A sender can't be owed more frames than messages, so its credit is the
         # real bound.
         self._pull, self._router, self._endpoint = self._sockets.bind_pair(
@@ -103,6 +120,27 @@ class Broker(Role):
         )
         self._poller.register(self._router, zmq.POLLIN)
         self.log.info("%s: listening on %s", self.name, self._endpoint)
+
+    def _open_journal(self, directory: str | Path) -> None:
+        from zsms.roles.keeping import Keeping  # the store's modules, which a broker without a journal does without
+
+        self._keeping = Keeping(
+            directory,
+            self.durability,
+            limits=self.core.limits,
+            seed=self._seed,
+            now=self._clock(),
+            log=self.log,
+            name=self.name,
+            wake=self.wake,
+        )
+        self.core = self._keeping.core
+        if self._keys is not None:
+            self._guard = BrokerGuard(self._keys, self.core)
+
+    def _close(self) -> None:
+        if self._keeping is not None:
+            self._keeping.close()
 
     def _step(self) -> bool:
         now = self._clock()
@@ -115,19 +153,37 @@ class Broker(Role):
             self._read_batches(now)
         self.core.looked(now)
         self._grant(now)
+        if self._keeping is not None:
+            self._keep(self._keeping, now)
         self._confirm()
         self._tell_events()
         self._publish(now)
-        return not self._done(now)
+        if not self._done(now):
+            return True
+        if self._keeping is not None:
+            self._keeping.finish(self._stops > 1)
+        return False
+
+    def _keep(self, keeping: Keeping, now: float) -> None:
+        if keeping.fail_at is not None:
+            self._pass_fail_points(keeping)
+        keeping.turn(now)
+
+    def _pass_fail_points(self, keeping: Keeping) -> None:
+        totals = self.core.totals()
+        for point, column in (("after-ingest", "accepted"), ("after-grant", "in_flight"), ("after-settle", "sent")):
+            if totals[column]:
+                keeping.reached(point)
 
     def _wake_at(self, now: float) -> float:
-        due = self._feed.due()
-        at = self.core.next_time(now)
-        return at if due is None else min(at, due)
+        times = [self.core.next_time(now), self._feed.due()]
+        if self._keeping is not None:
+            times.append(self._keeping.due())
+        return min(at for at in times if at is not None)
 
     def _choose_whether_to_read(self) -> None:
         """Full, or leaving: stop reading batches, and ZeroMQ and TCP press back to the producers."""
-        wanted = not self.core.full and not self._stopping
+        wanted = not self._full
         if wanted != self._reading:
             self._reading = wanted
             if wanted:
@@ -139,7 +195,7 @@ class Broker(Role):
 
     def _read_batches(self, now: float) -> None:
         for _ in range(_BATCHES_AT_ONCE):
-            if self.core.full:
+            if self._full:
                 return
             try:
                 frame = self._pull.recv(zmq.NOBLOCK, copy=False)
@@ -205,7 +261,9 @@ class Broker(Role):
                 known = core.heard(peer, now)
                 if known is None:
                     return Who(self._start_id)
-                expected = known.acked if hasattr(known, "acked") else known.next
+                if self._keeping is not None and self._keeping.no_room and not hasattr(known, "acked"):
+                    self._say(peer, Hold(frame.subject, self._keeping.no_room))
+                expected = known.acked if hasattr(known, "acked") else known.held
                 return Pong(frame.subject, expected, self._full, frame.sent_at, self._clock())
             case JoinSender():
                 if not frame.slots:
@@ -220,7 +278,7 @@ class Broker(Role):
                 account = core.producer_joined(peer, frame.producer, frame.start, frame.name, frame.oldest, now)
                 if account is None:
                     return Fenced(core.later_start(frame.producer, frame.start))
-                return self._welcome(account.next, frame.sent_at)
+                return self._welcome(account.held, frame.sent_at)
             case Bye():
                 core.left(peer, now)
                 return Bye(frame.subject)
@@ -244,11 +302,12 @@ class Broker(Role):
 
     @property
     def _full(self) -> bool:
-        return self.core.full or self._stopping
+        """Whether no batch is read: the queue is full, the disk has not caught up, or the broker leaves."""
+        return self.core.full or self._stopping or (self._keeping is not None and self._keeping.pressing)
 
     def _welcome(self, expected: int, echo: float) -> Welcome:
         interval = self.core.limits.liveness / 5
-        return Welcome(self._start_id, expected, echo, self._clock(), interval, "memory")
+        return Welcome(self._start_id, expected, echo, self._clock(), interval, self.durability)
 
     # -- writing ----------------------------------------------------------------------------------------------
 
@@ -285,7 +344,7 @@ class Broker(Role):
 
     def _confirm(self) -> None:
         for account in self.core.confirms():
-            self._say(account.peer, Confirm(account.start, account.next, self._full, "memory"))
+            self._say(account.peer, Confirm(account.start, account.held, self._full, self.durability))
 
     def _tell_events(self) -> None:
         """Log what happened since the last turn."""
@@ -308,11 +367,14 @@ class Broker(Role):
         if not self._stopping:
             return False
         totals = self.core.totals()
-        if totals["queued"] + totals["in_flight"] == 0:
+        if totals["queued"] + totals["in_flight"] == 0 and (self._keeping is None or self._keeping.done):
             return True
         if not self._out_of_time(now):
             return False
-        self.log.warning("%s: leaving with %d messages queued and %d in flight", self.name, *map(totals.get, _HELD))
+        where = "" if self._journal is None else f"; they stay in the journal in {self._journal}"
+        held = (totals["queued"], totals["in_flight"])
+        if any(held):
+            self.log.warning("%s: leaving with %d messages queued and %d in flight%s", self.name, *held, where)
         return True
 
     def _snapshot(self, now: float) -> Snapshot:
@@ -343,7 +405,14 @@ class Broker(Role):
                 "first_accepted_ago": 0.0 if first is None else now - first,
                 "busy_s": 0.0 if first is None or last is None else last - first,
                 "balanced": float(all(account.balanced for account in core.accounts())),
+                "durability": float(DURABILITIES[::-1].index(self.durability)),
             },
         )
+        keeping = self._keeping
+        if keeping is not None:
+            # Its totals go on from those of the broker before it: the same books, and a newer page of them.
+            snapshot.start = keeping.store.birth
+            snapshot.seq += keeping.store.opened << 32
+            snapshot.gauges |= {"journal_groups": float(keeping.groups), "journal_full": float(bool(keeping.no_room))}
         snapshot.events = [[now - e.at, e.kind, e.subject, e.messages] for e in list(core.events)[-50:]]
         return snapshot

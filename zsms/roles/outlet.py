@@ -18,7 +18,7 @@ import zmq
 
 from zsms.core.window import Window
 from zsms.errors import WireError, ZsmsError
-from zsms.protocol import Bye, Confirm, Fenced, JoinProducer, Pong, Refused, Welcome, Who
+from zsms.protocol import Bye, Confirm, Fenced, Hold, JoinProducer, Pong, Refused, Welcome, Who
 from zsms.roles.link import Link, refuse_parts
 
 _READ_AT_ONCE = 64
@@ -56,9 +56,12 @@ class Outlet:
         self._poller = poller
         self._refuse = refuse
         self._producer = producer
+        self._own_start = start
         self._name = name
         self._alone = alone
         self._welcomed = False
+        self._held_back = False
+        """The broker has said why it takes nothing."""
         self.link = make_link(self._make_join)
         poller.register(self.link.socket, zmq.POLLIN)
 
@@ -109,9 +112,16 @@ class Outlet:
                 self.link.lost()
             case Fenced():
                 self._fence(frame.start)
+            case Hold() if frame.start == self.start:
+                self.full = True
+                if not self._held_back:
+                    self._held_back = True
+                    self.link.log.warning(
+                        "%s: the broker takes nothing at the moment: %s; trying on", self._name, frame.reason
+                    )
             case Refused():
                 raise ZsmsError(f"{self._name}: the broker refused this producer: {frame.reason}")
-            case Confirm() | Pong() | Bye():
+            case Confirm() | Pong() | Bye() | Hold():
                 pass
             case _:
                 raise WireError(f"{type(frame).__name__} has no business here")
@@ -124,16 +134,21 @@ class Outlet:
         """
         if self._welcomed:
             raise ZsmsError(f"{self._name}: a later start of this producer has joined the broker; this one is fenced")
-        if later >= self.start and later + 1 < 2**64:
+        # Not just above: another one in the same place must not choose the same start, or it would pass for this one.
+        above = later + 1 + (self._own_start * 2_654_435_761 & 0xFFFF_FFFF)
+        if later >= self.start and above < 2**64:
             self.link.log.info("%s: started after one whose clock was ahead; joining as the later one", self._name)
-            self.start = later + 1
+            self.start = above
             self.link.join_now()
 
     def _confirmed(self, upto: int, now: float) -> None:
         try:
-            self.window.confirmed(upto, now)
+            confirmed = self.window.confirmed(upto, now)
         except ValueError as error:
             raise WireError(str(error)) from None
+        if confirmed and self._held_back:
+            self._held_back = False
+            self.link.log.warning("%s: the broker goes on", self._name)
 
     def push(self, now: float) -> None:
         """Push what there is to push, again what has been unconfirmed for long, as far as the pipe takes it."""

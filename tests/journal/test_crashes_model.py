@@ -1,0 +1,107 @@
+"""The broker against its model, with a journal: it may crash at the end of any group, and a group may find no room.
+
+Everything that the model of tests/core checks holds after a crash too, for the ledger as it was when the last group was
+committed: each message is in one place, with its attempt and delivery, and the accounts and counters agree.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, invariant, rule
+
+from tests.core.places import Fate
+from tests.core.test_ledger_model import Ledger
+from tests.journal.memory import MemoryStore
+from zsms.core.journal import Journal
+from zsms.core.replay import rebuild
+from zsms.message import MessageId
+
+
+class Crashes(Ledger):
+    @initialize(attempts=st.sampled_from([1, 3]), deliveries=st.sampled_from([2, 20]))
+    def begin(self, attempts: int, deliveries: int) -> None:
+        super().begin(attempts, deliveries)
+        self.core.journal = Journal()
+        self.store = MemoryStore()
+        for account in self.core.accounts():
+            self.core.journal.joined(account)
+        self.given: set[MessageId] = set()
+        self.save()
+
+    def save(self) -> None:
+        """A group, and what the model says at that moment."""
+        journal = self.core.journal
+        assert journal is not None
+        group = journal.close(self.core)
+        self.store.commit(group)
+        self.core.committed(group)
+        self.saved = deepcopy((self.fates, self.expected, self.starts, self.given))
+
+    @rule(data=st.data())
+    def grant(self, data: st.DataObject) -> None:
+        super().grant(data)
+        self.note_given()
+
+    def note_given(self) -> None:
+        """A message whose grant the wire undid counts as given: it may have arrived."""
+        for account in self.core.accounts():
+            assert account.held <= account.next
+        journal = self.core.journal
+        assert journal is not None
+        for entry in self.entries():
+            seqs = range(entry.first, entry.first + entry.granted)
+            self.given |= {MessageId(entry.account.producer, entry.account.start, seq) for seq in seqs}
+
+    def entries(self) -> list:
+        lots = [*self.core.queue._lots, *(lot for *_, lot in self.core.retries._heap)]
+        lots += [piece.lot for session in self.core.sessions.values() for piece in session.pieces()]
+        return [lot.whole.origin for lot in lots]
+
+    @rule()
+    def commit(self) -> None:
+        self.save()
+        assert all(account.held == account.next for account in self.core.accounts())
+
+    @rule()
+    def find_no_room(self) -> None:
+        journal = self.core.journal
+        assert journal is not None
+        before = [account.held for account in self.core.accounts()]
+        journal.refused(journal.close(self.core))
+        assert [account.held for account in self.core.accounts()] == before
+
+    @rule()
+    def crash(self) -> None:
+        self.fates, self.expected, self.starts, self.given = deepcopy(self.saved)
+        self.core = rebuild(self.store.load(), self.limits, seed=1)
+        self.senders, self.gone = {}, []
+        self.looked, self.judge_after = None, self.now
+        for message, fate in self.fates.items():
+            if fate.place not in ("sent", "failed", "dead"):
+                again = message in self.given and fate == Fate(fate.place)
+                fate.place, fate.delivery = "queued", fate.delivery + again
+                self.expected["redelivered"] += again
+        for producer, start in self.starts.items():
+            account = self.core.producers[producer]
+            assert account.start == start and account.held == account.next
+            self.core.producer_joined(b"p%d" % producer, producer, start, "producer", 0, self.now)
+
+    @invariant()
+    def no_confirm_comes_before_its_group(self) -> None:
+        durable = {(row.producer, row.start): row.next for row in self.store.load().accounts}
+        for account in self.core.confirms():
+            assert account.held <= durable.get((account.producer, account.start), 0)
+
+    @invariant()
+    def a_store_keeps_no_more_than_it_must(self) -> None:
+        kept = self.store.load()
+        entries = {entry.number for entry in kept.entries}
+        rows = {change.row for change in kept.changes if change.entry in entries}
+        assert {change.row for change in kept.changes} == rows, "a row that mentions only what is gone"
+
+
+TestCrashes = Crashes.TestCase
+TestCrashes.pytestmark = [pytest.mark.timeout(120)]

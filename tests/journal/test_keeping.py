@@ -1,0 +1,104 @@
+"""The broker role and its journal, with a disk that the test holds up."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import zmq
+
+from tests.core.making import make_batch
+from tests.journal.making import LIMITS, held
+from tests.roles.peers import RawPeer
+from tests.roles.waiting import until
+from zsms import Broker, Producer
+from zsms.core.journal import Group
+from zsms.journal import read
+from zsms.journal.sqlite import SqliteStore
+from zsms.protocol import Confirm, JoinProducer, Ping, Pong, Welcome, encode_batch
+from zsms.roles.keeping import GROUP_BYTES, Keeping
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Groups are committed only while it is set."""
+    works, commit = threading.Event(), SqliteStore.commit
+
+    def wait(store: SqliteStore, group: Group) -> None:
+        assert works.wait(20)
+        commit(store, group)
+
+    monkeypatch.setattr(SqliteStore, "commit", wait)
+    yield works
+    works.set()
+
+
+def test_a_disk_that_stands_still_stops_the_reading_and_no_confirm_is_given(
+    tmp_path: Path, disk: threading.Event
+) -> None:
+    messages = 400_000  # 24 MB
+    at = f"ipc://{tmp_path}/broker"
+    with Broker(at, journal=tmp_path / "journal") as broker:
+        producer = Producer(at, messages=messages, window=messages).start()
+        journal = broker.core.journal
+        assert journal is not None
+        until(lambda: journal.nbytes >= GROUP_BYTES, "more than the open group may have")
+        until(lambda: not broker._reading, "the end of the reading")
+        held_up = broker.core.queue.messages
+        assert 2 * GROUP_BYTES < held_up * 60 + GROUP_BYTES < 5 * GROUP_BYTES
+        assert producer.window.confirmed_messages == 0
+        disk.set()
+        assert producer.join(20)
+        assert producer.window.confirmed_messages == broker.core.queue.messages == messages
+        assert producer.window.resent == 0
+        broker.stop()
+        broker.stop()
+        assert broker.join(20)
+    with read(tmp_path / "journal") as core:
+        assert core.totals()["queued"] == messages
+
+
+def test_nothing_is_told_but_what_is_durable(tmp_path: Path, disk: threading.Event) -> None:
+    """By no frame: a producer lets go of whatever a CONFIRM, PONG or WELCOME covers."""
+    at = f"ipc://{tmp_path}/broker"
+    with Broker(at, journal=tmp_path / "journal") as broker:
+        push, link = RawPeer(zmq.PUSH, f"{at}.1"), RawPeer(zmq.DEALER, f"{at}.2")
+        try:
+            link.say(JoinProducer(1, 1, "raw", 0, 0.0))
+            assert link.hear(Welcome).next == 0
+            push.send(encode_batch(make_batch(100)))
+            until(lambda: broker.core.queue.messages == 100, "the batch in the queue")
+            link.say(JoinProducer(1, 1, "raw", 0, 0.0))
+            assert link.hear(Welcome).next == 0
+            link.say(Ping(1, 0.0))
+            assert link.hear(Pong).next == 0
+            push.send(encode_batch(make_batch(100)))  # again: this one is answered with a confirm, of nothing
+            assert link.hear(Confirm).next == 0
+            disk.set()
+            assert link.hear(Confirm).next == 1
+            link.say(Ping(1, 0.0))
+            assert link.hear(Pong).next == 1
+        finally:
+            push.close()
+            link.close()
+        broker.stop()
+        broker.stop()
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_what_came_last_is_written_as_a_broker_leaves(tmp_path: Path, at_once: bool) -> None:
+    log = logging.getLogger("test")
+    keeping = Keeping(tmp_path, "fsync", limits=LIMITS, seed=1, now=0.0, log=log, name="b", wake=lambda: None)
+    core = keeping.core
+    core.producer_joined(b"p", 1, 1, "P", 0, 0.0)
+    keeping.turn(0.0)
+    keeping.turn(0.01)  # the producer is on its way
+    core.put(make_batch(5), 0.02)
+    assert not keeping.done and not core.confirms()
+    keeping.finish(at_once)
+    assert keeping.done and [account.held for account in core.confirms()] == [1]
+    keeping.close()
+    assert held(tmp_path)["totals"]["queued"] == 5

@@ -1,0 +1,302 @@
+"""The real store: what is committed is there again, whatever happens to the end of its files; damage is named."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.core.making import make_batch, seqs
+from tests.journal.making import LIMITS, Hand, content, held
+from zsms import Broker, Producer, Sender
+from zsms.core.delay import DelayModel
+from zsms.core.replay import rebuild
+from zsms.errors import JournalError, UsageError
+from zsms.journal import FILE, edit, open_journal, read
+from zsms.journal import sqlite as store_module
+from zsms.journal.wal import Log
+
+LOG = f"{FILE}-wal"
+
+
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a group is short, and every place in it can be tried."""
+    monkeypatch.setattr(store_module, "_PAGE", 512)
+
+
+def fill(hand: Hand) -> None:
+    """Three batches: one sent, one partly failed and partly dead, one that nobody was given."""
+    for count in (10, 10, 30):
+        hand.put(count)
+    hand.commit()
+    hand.grant(10)
+    hand.acknowledge(range(10), limit=15)
+    hand.commit()
+    hand.grant(16)
+    hand.acknowledge([10, 11], [12, 13], limit=20)
+    hand.core.left(b"s", 0.0)  # two were given and never acknowledged
+    hand.commit()
+
+
+def test_what_was_committed_is_there_again(tmp_path: Path) -> None:
+    with open_journal(tmp_path) as store:
+        hand = Hand(store)
+        fill(hand)
+        hand.put(5)  # in no group: gone, and not confirmed
+        assert [account.held for account in hand.core.confirms()] == [3]
+    found = held(tmp_path)
+    assert found["totals"] == {"accepted": 50, "queued": 38, "in_flight": 0, "sent": 12, "failed": 0, "dead": 0}
+    assert found["next"] == {"P": 3}
+    assert found["ready"] == [
+        ([12, 13], 2, 1),
+        ([14, 15], 1, 2),
+        ([16, 17, 18, 19], 1, 1),
+        (list(range(20, 50)), 1, 1),
+    ]
+
+
+def test_a_long_life_of_a_journal_keeps_it_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "_CHECKPOINT_BYTES", 2**20)
+    sizes = []
+    with open_journal(tmp_path) as store:
+        hand = Hand(store)
+        for number in range(300):
+            hand.put(10)
+            hand.commit()
+            hand.grant(10 * number + 10)
+            hand.acknowledge(range(10 * number, 10 * number + 5), limit=10 * number + 10)
+            hand.commit()
+            hand.acknowledge(range(10 * number + 5, 10 * number + 10), limit=10 * number + 10)
+            sizes.append(sum(path.stat().st_size for path in tmp_path.iterdir()))
+        hand.commit()
+        assert not any((store.load().entries, store.load().changes))
+    assert max(sizes[150:]) <= max(sizes[:150])
+
+
+def test_a_dead_letter_keeps_its_reason_and_can_be_kicked_or_purged(tmp_path: Path) -> None:
+    with open_journal(tmp_path) as store:
+        hand = Hand(store)
+        hand.put(4)
+        hand.grant(4)
+        hand.acknowledge([], [0, 1, 2, 3], limit=8)
+        hand.core.looked(1.0)
+        hand.grant(8)
+        hand.acknowledge([], [4, 5, 6, 7], limit=8)
+        assert hand.core.totals()["dead"] == 4
+        hand.commit()
+    with edit(tmp_path, LIMITS) as core:
+        reasons = {letter.reason for letter in core.dead_letters}
+        assert reasons == {"failed 2 times"}
+        assert core.journal is not None
+        letter = core.dead_letters.popleft()
+        core.journal.letter_gone(letter.number)
+        lot = letter.lot
+        lot.account.dead -= lot.size
+        lot.account.queued += lot.size
+        core.journal.accepted(lot)
+        core.queue.put(lot)
+        kicked = lot.size
+    with read(tmp_path, LIMITS) as core:
+        assert core.queue.messages == kicked
+        assert core.totals() | {"dead": 4 - kicked, "queued": kicked} == core.totals()
+        assert sum(letter.lot.size for letter in core.dead_letters) == 4 - kicked
+
+
+def test_an_edit_that_fails_changes_nothing(tmp_path: Path) -> None:
+    with open_journal(tmp_path) as store:
+        fill(Hand(store))
+    before = held(tmp_path)
+
+    def fail() -> None:
+        with edit(tmp_path, LIMITS) as core:
+            core.journal.settled(core.queue.take(4))
+            raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        fail()
+    assert held(tmp_path) == before
+    with pytest.raises(UsageError, match="no journal in"), read(tmp_path / "elsewhere"):
+        pass
+
+
+def test_a_batch_with_gaps_keeps_its_places(tmp_path: Path) -> None:
+    """A producer's batch may have offsets: then a message's place is not its number."""
+    with open_journal(tmp_path) as store:
+        hand = Hand(store)
+        hand.core.put(make_batch(40).take(np.arange(0, 40, 3)), 0.0)
+        hand.grant(5)
+        hand.acknowledge([0, 2, 4])
+        hand.commit()
+    with open_journal(tmp_path) as store:
+        lots = rebuild(store.load(), LIMITS).queue._lots
+        assert sorted(n for lot in lots for n in seqs(lot.batch)) == [3, 9, *range(15, 40, 3)]
+        assert (seqs(lots[0].batch), lots[0].delivery) == ([3, 9], 2)
+
+
+def test_only_one_at_a_time_and_the_other_is_told_who(tmp_path: Path) -> None:
+    program = "import sys, zsms.journal as j\nwith j.open_journal(sys.argv[1]): print('in', flush=True); input()"
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        try:
+            assert holder.stdout is not None and holder.stdout.readline() == b"in\n"
+            with pytest.raises(JournalError, match=rf"in use by pid {holder.pid} on \S+"):
+                open_journal(tmp_path)
+        finally:
+            holder.kill()
+    with open_journal(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize(("durability", "synchronous"), [("fsync", 2), ("os", 1)])
+def test_what_is_promised_is_asked_of_sqlite(tmp_path: Path, durability: str, synchronous: int) -> None:
+    """FULL syncs at every commit, NORMAL only before the log is written back (sqlite.org/pragma.html)."""
+    with open_journal(tmp_path, durability) as store:
+        assert store._db.execute("PRAGMA synchronous").fetchone() == (synchronous,)
+        assert store._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert (tmp_path / FILE).stat().st_mode & 0o077 == 0, "messages that others can read"
+
+
+def test_brokers_of_one_program_take_a_journal_over_from_each_other(tmp_path: Path) -> None:
+    at = f"ipc://{tmp_path}/broker"
+    with Broker(at, journal=tmp_path / "journal", drain_timeout=0) as broker:
+        Producer(at, messages=1_000).run()
+    assert broker.core.totals()["accepted"] == 1_000
+    with Broker(at, journal=tmp_path / "journal") as broker:
+        assert broker.core.totals()["queued"] == 1_000
+        with Sender(at, concurrency=1_000, delay=DelayModel("constant", 0.01)):
+            broker.stop()
+            assert broker.join(20)
+    assert held(tmp_path / "journal")["totals"]["sent"] == 1_000
+
+
+# -- damage ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def crashed(tmp_path: Path, small_pages: None) -> tuple[Path, int, dict, dict]:
+    """The files of a broker that was killed, where its last group begins in the log, and what was there before and
+    after that group."""
+    folder, copy = tmp_path / "journal", tmp_path / "crashed"
+    with open_journal(folder) as store:
+        fill(Hand(store))
+    with open_journal(folder) as store:
+        hand = Hand(store)
+        hand.put(3)
+        hand.commit()
+        hand.grant(10)
+        hand.commit()
+        before = content(rebuild(store.load(), LIMITS))
+        begin = Log.of(folder / LOG).read
+        hand.put(3)
+        hand.commit()
+        after = content(rebuild(store.load(), LIMITS))
+        shutil.copytree(folder, copy)
+    assert before != after
+    return copy, begin, before, after
+
+
+def with_log(crashed: Path, folder: Path, log: bytes) -> Path:
+    """A copy with another log."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(crashed, folder)
+    (folder / LOG).write_bytes(log)
+    return folder
+
+
+def test_a_log_that_was_cut_anywhere_in_its_last_group_opens_without_it(
+    crashed: tuple[Path, int, dict, dict], tmp_path: Path
+) -> None:
+    files, begin, before, after = crashed
+    log = (files / LOG).read_bytes()
+    assert Log.of(files / LOG).read == len(log) and 0 < begin < len(log)
+    assert held(with_log(files, tmp_path / "cut", log)) == after
+    # What is read of the log is decided at every byte; that the store agrees is looked at in some.
+    for cut in range(begin, len(log)):
+        path = tmp_path / "log"
+        path.write_bytes(log[:cut])
+        found = Log.of(path)
+        assert found.read == begin
+        told = found.check(path)
+        assert bool(told) == (cut - begin >= 24)  # of less than a frame's header nothing can be said
+    for cut in {begin, begin + 1, *range(begin + 24, len(log), 199), len(log) - 1}:
+        folder = with_log(files, tmp_path / "cut", log[:cut])
+        with open_journal(folder) as store:
+            assert content(rebuild(store.load(), LIMITS)) == before, cut
+            assert bool(store.dropped) == (cut - begin >= 24)
+
+
+def test_a_bit_that_flips_in_the_log_is_never_skipped_in_silence(
+    crashed: tuple[Path, int, dict, dict], tmp_path: Path
+) -> None:
+    files, begin, before, after = crashed
+    log = (files / LOG).read_bytes()
+    draw = random.Random(1)
+    outcomes = {"refused": 0, "dropped": 0, "harmless": 0}
+    for _ in range(150):
+        place = draw.randrange(len(log))
+        damaged = bytearray(log)
+        damaged[place] ^= 1 << draw.randrange(8)
+        folder = with_log(files, tmp_path / "flip", bytes(damaged))
+        try:
+            with open_journal(folder) as store:
+                found, dropped = content(rebuild(store.load(), LIMITS)), store.dropped
+        except JournalError:
+            assert place < begin, "the last group can't be told from one that was not finished"
+            outcomes["refused"] += 1
+            continue
+        if dropped:
+            assert found == before and place >= begin, place
+            outcomes["dropped"] += 1
+        else:
+            assert found == after, place
+            outcomes["harmless"] += 1
+    assert outcomes["refused"] and outcomes["dropped"]
+
+
+def test_a_bit_that_flips_in_the_database_is_never_skipped_in_silence(tmp_path: Path, small_pages: None) -> None:
+    folder, copy = tmp_path / "journal", tmp_path / "flip"
+    with open_journal(folder) as store:
+        fill(Hand(store))
+    expected = held(folder)
+    whole = (folder / FILE).read_bytes()
+    draw, refused = random.Random(2), 0
+    for _ in range(150):
+        damaged = bytearray(whole)
+        place = draw.randrange(len(damaged))
+        damaged[place] ^= 1 << draw.randrange(8)
+        shutil.rmtree(copy, ignore_errors=True)
+        copy.mkdir()
+        (copy / FILE).write_bytes(damaged)
+        try:
+            assert held(copy) == expected, place
+        except JournalError:
+            refused += 1
+    assert refused > 20
+
+
+def test_a_record_in_the_wrong_row_is_found(tmp_path: Path) -> None:
+    with open_journal(tmp_path) as store:
+        fill(Hand(store))
+    with sqlite3.connect(tmp_path / FILE) as db:
+        db.execute("UPDATE entries SET head = (SELECT head FROM entries WHERE id = 2), frame = "
+                   "(SELECT frame FROM entries WHERE id = 2) WHERE id = 1")  # fmt: skip
+    db.close()
+    with pytest.raises(JournalError, match="batch 1 is damaged"):
+        held(tmp_path)
+
+
+def test_rows_that_are_gone_are_missed(tmp_path: Path) -> None:
+    with open_journal(tmp_path) as store:
+        fill(Hand(store))
+    with sqlite3.connect(tmp_path / FILE) as db:
+        db.execute("DELETE FROM changes")
+    db.close()
+    with pytest.raises(JournalError, match="0 changes where"):
+        held(tmp_path)

@@ -1,0 +1,348 @@
+"""What a broker has to keep so that another one can take its place: collected here, stored elsewhere.
+
+    events of the core --> the open group --close--> Group --a store commits it--> committed: its batches are confirmed
+                                ^                      |
+                                +------ refused -------+   no room: its content goes into the next one
+
+    what a store holds (Kept) --zsms.core.replay--> a BrokerCore
+
+A group is what one transaction makes durable: it leads from one consistent ledger to the next. What is kept of a batch
+is an *entry*: its frame as it was accepted, and changes to some of its messages, named by their places 0..n-1 in it:
+
+    GRANTED   up to place `value` it was given to senders (places is empty)
+    SETTLED   sent, failed or dead: done with
+    RETRIED   the next attempt is number `value`
+    TAKEN     the next delivery is number `value`
+
+A change says where its messages are now and never how they came there, so that changes may be applied in any order:
+SETTLED wins, otherwise the greatest value. The changes of one group are a row; a row goes when the last entry that it
+mentions is gone, and an entry goes when its last message is settled. Of a batch that comes and goes within one group
+nothing is kept but the accounts. Per message there are two bytes and no Python.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from zsms.core.ledger import ProducerAccount
+from zsms.core.session import Lot, Settled
+from zsms.message import Batch
+
+if TYPE_CHECKING:
+    from zsms.core.broker import BrokerCore, DeadLetter
+
+I64 = npt.NDArray[np.int64]
+PLACE = np.dtype("<u2")
+"""A place in an entry: a batch has 65,536 messages at most."""
+
+GRANTED, SETTLED, RETRIED, TAKEN = range(4)
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A batch that is kept until its last message is settled."""
+
+    number: int
+    account: ProducerAccount
+    first: int
+    offsets: npt.NDArray[np.uint32] | None
+    open: int
+    """Messages that are not settled in any group that was closed."""
+    granted: int = 0
+    rows: list[int] = field(default_factory=list)
+    """The rows of changes that mention it."""
+
+    @classmethod
+    def of(cls, number: int, batch: Batch, account: ProducerAccount) -> Entry:
+        """The entry of a batch that was accepted whole."""
+        return cls(number, account, batch.first, batch.offsets, len(batch))
+
+    def places(self, lot: Lot, positions: I64 | None) -> I64:
+        """Where the messages at `positions` of the lot (None: all) stand in this entry, int64."""
+        batch = lot.whole
+        at = np.arange(lot.begin, lot.end) if positions is None else positions + lot.begin
+        if batch.offsets is not None:
+            at = batch.offsets[at].astype(np.int64)
+        at = at + (batch.first - self.first)
+        return at if self.offsets is None else np.searchsorted(self.offsets, at)
+
+
+class Change(NamedTuple):
+    """What is new about some messages of an entry."""
+
+    kind: int
+    entry: Entry
+    value: int
+    places: npt.NDArray[np.uint16]
+
+
+class AccountRow(NamedTuple):
+    """A producer's account and its sequence mark, as kept. What is queued or in flight follows from the entries."""
+
+    producer: int
+    start: int
+    name: str
+    next: int
+    accepted: int
+    sent: int
+    failed: int
+    dead: int
+
+
+@dataclass(slots=True)
+class Group:
+    """What one transaction makes durable."""
+
+    number: int
+    """The row of its changes. Grows."""
+    accepted: list[tuple[Entry, Lot]]
+    changes: list[Change]
+    gone: list[int]
+    """Entries to be let go; some may never have been kept."""
+    rows_gone: list[int]
+    """Rows of changes to be let go."""
+    letters: list[DeadLetter]
+    letters_gone: list[int]
+    accounts: list[AccountRow]
+    """Of the producers that this group concerns."""
+    books: dict[str, Any]
+    """Figures of the broker as a whole, plain values."""
+    marks: list[tuple[ProducerAccount, int]]
+    """Up to which batch each producer can be confirmed once the group is durable."""
+    nbytes: int
+    """Bytes of the batches accepted."""
+
+
+class KeptEntry(NamedTuple):
+    """An entry as a store holds it. `accepted` is a time of the broker's clock."""
+
+    number: int
+    batch: Batch
+    accepted: float
+    attempt: int
+    delivery: int
+
+
+class KeptChange(NamedTuple):
+    """A change as a store holds it."""
+
+    row: int
+    kind: int
+    entry: int
+    value: int
+    places: npt.NDArray[np.uint16]
+
+
+class KeptLetter(NamedTuple):
+    """A dead letter as a store holds it."""
+
+    number: int
+    batch: Batch
+    accepted: float
+    attempt: int
+    delivery: int
+    reason: str
+
+
+@dataclass(slots=True)
+class Kept:
+    """Everything that a store holds, in the order of the numbers. Empty for a new journal."""
+
+    books: dict[str, Any] = field(default_factory=dict)
+    accounts: list[AccountRow] = field(default_factory=list)
+    entries: list[KeptEntry] = field(default_factory=list)
+    changes: list[KeptChange] = field(default_factory=list)
+    letters: list[KeptLetter] = field(default_factory=list)
+
+
+class Journal:
+    """The group that is open, and what must be known of the entries that are kept."""
+
+    def __init__(self, next_entry: int = 0, next_row: int = 0) -> None:
+        self.nbytes = 0
+        """Bytes of the batches in the open group."""
+        self._next_entry = next_entry
+        self._next_row = next_row
+        self._mentions: dict[int, int] = {}
+        """How many living entries each row mentions."""
+        self._begin()
+
+    def _begin(self) -> None:
+        self._accepted: dict[int, tuple[Entry, Lot]] = {}
+        self._settled: list[tuple[Entry, Lot, I64 | None]] = []
+        self._moved: list[tuple[int, Entry, Lot, I64 | None, int]] = []
+        """(RETRIED or TAKEN, entry, lot, positions, value)"""
+        self._granted: dict[int, Entry] = {}
+        self._letters: dict[int, DeadLetter] = {}
+        self._letters_gone: list[int] = []
+        self._accounts: dict[int, ProducerAccount] = {}
+        """By identity: a producer's earlier starts have accounts too."""
+        self._again: list[Change] = []
+        self._gone: list[int] = []
+        self._rows_gone: list[int] = []
+        self.nbytes = 0
+
+    @property
+    def empty(self) -> bool:
+        """Whether the open group has nothing to keep."""
+        return not (
+            self._accepted
+            or self._settled
+            or self._moved
+            or self._granted
+            or self._letters
+            or self._letters_gone
+            or self._accounts
+            or self._again
+            or self._gone
+        )
+
+    # -- events -------------------------------------------------------------------------------------------------
+
+    def joined(self, account: ProducerAccount) -> None:
+        """A producer's start is new."""
+        self._accounts[id(account)] = account
+
+    def accepted(self, lot: Lot) -> None:
+        """A whole batch was accepted; also a dead letter that is to be sent after all, which becomes a new entry."""
+        batch = lot.whole
+        entry = batch.origin = Entry.of(self._next_entry, batch, lot.account)
+        self._next_entry += 1
+        self._accepted[entry.number] = (entry, lot)
+        self.nbytes += batch.nbytes
+
+    def known(self, entry: Entry, rows: list[int]) -> None:
+        """An entry that the store holds already, and the rows that mention it."""
+        entry.rows = rows
+        for row in rows:
+            self._mentions[row] = self._mentions.get(row, 0) + 1
+
+    def granted(self, lot: Lot) -> None:
+        """A sender is given the lot. Only for messages that nobody was given before is that worth a note."""
+        if lot.attempt > 1 or lot.delivery > 1:
+            return
+        batch = lot.whole
+        entry: Entry = batch.origin
+        if batch.offsets is None:
+            end = batch.first - entry.first + lot.end
+        else:
+            end = int(entry.places(lot, np.array([lot.size - 1]))[0]) + 1
+        if end > entry.granted:
+            entry.granted = end
+            self._granted[entry.number] = entry
+
+    def settled(self, lot: Lot, positions: I64 | None = None) -> None:
+        """The messages at `positions` of the lot (None: all) are sent, failed, dead or purged."""
+        self._settled.append((lot.whole.origin, lot, positions))
+
+    def acknowledged(self, settled: Settled) -> None:
+        """A column of an acknowledgement settled these."""
+        self._settled += [(p.lot.whole.origin, p.lot, positions) for p, positions in settled.positions()]
+
+    def retried(self, lot: Lot, positions: I64) -> None:
+        """The messages at `positions` of the lot failed, and get another attempt."""
+        self._moved.append((RETRIED, lot.whole.origin, lot, positions, lot.attempt + 1))
+
+    def taken_back(self, lot: Lot) -> None:
+        """The lot was taken back from a sender, and has its next `delivery` now."""
+        self._moved.append((TAKEN, lot.whole.origin, lot, None, lot.delivery))
+
+    def buried(self, letter: DeadLetter) -> None:
+        """Messages were given up."""
+        self._letters[letter.number] = letter
+        self.settled(letter.lot)
+
+    def letter_gone(self, number: int) -> None:
+        """A dead letter is kept no longer."""
+        if self._letters.pop(number, None) is None:
+            self._letters_gone.append(number)
+
+    # -- groups -------------------------------------------------------------------------------------------------
+
+    def close(self, core: BrokerCore) -> Group:
+        """What the next transaction is to make durable: everything since the last one. Begins a new group."""
+        touched = self._accounts
+        done: list[Entry] = []
+        changes: list[Change] = []
+        settled: dict[Entry, list[I64]] = {}
+        for entry, lot, positions in self._settled:
+            settled.setdefault(entry, []).append(entry.places(lot, positions))
+        for entry, places in settled.items():
+            joined = places[0] if len(places) == 1 else np.concatenate(places)
+            entry.open -= len(joined)
+            touched[id(entry.account)] = entry.account
+            if entry.open:
+                changes.append(Change(SETTLED, entry, 0, joined.astype(PLACE)))
+            else:
+                done.append(entry)
+        for kind, entry, lot, positions, value in self._moved:
+            if entry.open:
+                changes.append(Change(kind, entry, value, entry.places(lot, positions).astype(PLACE)))
+        changes += [Change(GRANTED, e, e.granted, _NOWHERE) for e in self._granted.values() if e.open]
+        changes += [change for change in self._again if change.entry.open]
+        for entry in done:
+            if self._accepted.pop(entry.number, None) is None:
+                self._gone.append(entry.number)
+            for row in entry.rows:
+                self._mentions[row] -= 1
+                if not self._mentions[row]:
+                    del self._mentions[row]
+                    self._rows_gone.append(row)
+        mentioned = {change.entry.number: change.entry for change in changes}
+        for entry in mentioned.values():
+            entry.rows.append(self._next_row)
+        if mentioned:
+            self._mentions[self._next_row] = len(mentioned)
+        for entry, _ in self._accepted.values():
+            touched[id(entry.account)] = entry.account
+        group = Group(
+            number=self._next_row,
+            accepted=list(self._accepted.values()),
+            changes=changes,
+            gone=self._gone,
+            rows_gone=self._rows_gone,
+            letters=list(self._letters.values()),
+            letters_gone=self._letters_gone,
+            accounts=[
+                AccountRow(a.producer, a.start, a.name, a.next, a.accepted, a.sent, a.failed, a.dead)
+                for a in touched.values()
+            ],
+            books={
+                "next_entry": self._next_entry,
+                "next_row": self._next_row + 1,
+                "next_letter": core.next_letter,
+                "first_accepted": core.first_accepted,
+                "last_settled": core.last_settled,
+                "sends": core.steady.sends,
+                "counters": asdict(core.counters),
+            },
+            marks=[(account, account.next) for account in touched.values()],
+            nbytes=sum(lot.whole.nbytes for _, lot in self._accepted.values()),
+        )
+        self._next_row += 1
+        self._begin()
+        return group
+
+    def refused(self, group: Group) -> None:
+        """The store had no room for the group: what of it is still to be kept goes into the open one.
+
+        No other group may have been closed since.
+        """
+        self._accepted = {entry.number: (entry, lot) for entry, lot in group.accepted} | self._accepted
+        self.nbytes += group.nbytes
+        self._again = group.changes + self._again
+        self._gone = group.gone + self._gone
+        self._rows_gone = group.rows_gone + self._rows_gone
+        gone = set(self._letters_gone)
+        buried = {letter.number: letter for letter in group.letters}
+        self._letters = {n: letter for n, letter in buried.items() if n not in gone} | self._letters
+        self._letters_gone = group.letters_gone + [n for n in self._letters_gone if n not in buried]
+        for account, _ in group.marks:
+            self._accounts[id(account)] = account
+
+
+_NOWHERE = np.zeros(0, dtype=PLACE)

@@ -1,0 +1,110 @@
+"""The durable queue: what a broker keeps on disk, so that another one can take its place.
+
+    with open_journal(directory) as store:      # raises JournalError when a broker has it
+        core = rebuild(store.load(), limits)     # a BrokerCore, its queue and dead letters filled
+        ...                                      # change it as a broker would
+        store.commit(core.journal.close(core))   # one transaction
+
+`read` and `edit` are that in one line, for looking into or changing the journal of a broker that has ended. What is
+collected for a group and how a broker is rebuilt is in `zsms.core.journal` and `zsms.core.replay`; here are the store,
+its records, the lock on the folder and the thread that writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+from zsms.errors import JournalError, UsageError
+
+if TYPE_CHECKING:
+    from zsms.core.broker import BrokerCore, BrokerLimits
+    from zsms.core.journal import Group, Kept
+
+FILE = "journal.sqlite"
+"""The journal's own file in its folder; beside it are its log and the lock."""
+DURABILITIES = ("fsync", "os", "memory")
+"""What a confirm says: on the disk; with the operating system, so that the broker may crash but not its machine; in the
+broker's memory."""
+
+
+class NoRoom(Exception):
+    """The disk is full: nothing of the group was kept, and it may be tried again."""
+
+
+class Store(Protocol):
+    """Where groups go. One thread at a time; `close` from the one that commits."""
+
+    birth: int
+    """When the journal was made, nanoseconds of the wall clock: the start under which its totals are published."""
+    opened: int
+    """How often it has been opened, this time included."""
+    same_boot: bool
+    """Whether monotonic times in it still mean what they did."""
+    dropped: str
+    """What was found unfinished at the end and left out, in words; empty when nothing was."""
+
+    def load(self) -> Kept:
+        """Everything that is kept. Raises JournalError when any of it is damaged."""
+
+    def commit(self, group: Group) -> None:
+        """Make a group durable, wholly or not at all. Raises NoRoom, or JournalError after which it can't go on."""
+
+    def close(self) -> None:
+        """Let go of it. Nothing that was committed depends on this."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+
+def check_durability(journal: object | None, durability: str | None) -> str:
+    """What `durability` (None: the default) comes to, with or without a journal. Raises UsageError."""
+    if durability is None:
+        return "memory" if journal is None else "fsync"
+    if durability not in DURABILITIES:
+        raise UsageError(f"durability {durability!r}: give {', '.join(DURABILITIES[:-1])} or {DURABILITIES[-1]}")
+    if journal is None and durability != "memory":
+        raise UsageError(f"durability {durability}: give a folder for the journal (--journal DIR), too")
+    if journal is not None and durability == "memory":
+        raise UsageError("durability memory keeps nothing on disk: leave out the journal, or give fsync or os")
+    return durability
+
+
+def open_journal(directory: str | Path, durability: str = "fsync", *, create: bool = True) -> Store:
+    """The journal in a folder, for this process alone; made if it is not there, unless `create` is false.
+
+    Raises JournalError when another process has it (and names that), when it is damaged or can't be had.
+    """
+    from zsms.journal.sqlite import SqliteStore
+
+    return SqliteStore(Path(directory), durability, create)
+
+
+@contextmanager
+def read(directory: str | Path, limits: BrokerLimits | None = None) -> Iterator[BrokerCore]:
+    """The broker that a journal holds, to look at: nothing is written back. Raises JournalError."""
+    from zsms.core.replay import rebuild
+
+    with open_journal(directory, create=False) as store:
+        yield rebuild(store.load(), limits)
+
+
+@contextmanager
+def edit(directory: str | Path, limits: BrokerLimits | None = None) -> Iterator[BrokerCore]:
+    """The same, and what the block changed is kept in one transaction when it ends without an error."""
+    from zsms.core.replay import rebuild
+
+    with open_journal(directory, create=False) as store:
+        core = rebuild(store.load(), limits)
+        yield core
+        assert core.journal is not None
+        try:
+            store.commit(core.journal.close(core))
+        except NoRoom as error:
+            raise JournalError(f"the journal in {directory} was not changed: {error}") from None

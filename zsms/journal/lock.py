@@ -1,0 +1,36 @@
+"""One holder of a folder at a time. The kernel lets go of the lock when its process ends, however it ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+from pathlib import Path
+
+from zsms.errors import JournalError
+
+
+class Lock:
+    """The lock of a folder, from when it is made until `release`."""
+
+    def __init__(self, directory: Path) -> None:
+        """Raises JournalError, and names the holder, when another process has it."""
+        self._file = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.pread(self._file, 1_000, 0).decode("utf-8", "replace").strip()
+            os.close(self._file)
+            raise JournalError(
+                f"the journal in {directory} is in use by {holder or 'another process'}; stop that first, or give "
+                "another folder"
+            ) from None
+        os.ftruncate(self._file, 0)
+        try:
+            os.pwrite(self._file, f"pid {os.getpid()} on {platform.node()}\n".encode(), 0)
+        except OSError:
+            pass  # the disk is full: held all the same, without a name
+
+    def release(self) -> None:
+        """Let others have it."""
+        os.close(self._file)

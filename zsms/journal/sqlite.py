@@ -1,0 +1,259 @@
+"""The store: one SQLite database in WAL mode, a transaction a group.
+
+    meta      what the journal is, the broker's books      accounts  a row a producer and start
+    entries   a row a batch: head, frame                   changes   a row a group
+    letters   a row a dead letter
+
+Every row has a checksum, the tables' lengths are in the books, and the whole is checked when it is opened: so a bit
+that flipped is found, whatever it belongs to. How fast that is and why it is SQLite: docs/PERFORMANCE.md.
+
+The log is written back into the database here, not by SQLite itself, which would keep an error of that sync to itself.
+After any sync that failed nothing is tried again: the kernel may have dropped the pages and would report success
+(https://wiki.postgresql.org/wiki/Fsync_Errors). Even closing would sync, so then the connection is never closed.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgpack
+import psutil
+
+from zsms.core.journal import Group, Kept
+from zsms.errors import JournalError, UsageError
+from zsms.journal import FILE, NoRoom
+from zsms.journal.lock import Lock
+from zsms.journal.records import (
+    pack_account,
+    pack_changes,
+    pack_entry,
+    pack_letter,
+    seal,
+    unpack_account,
+    unpack_changes,
+    unpack_entry,
+    unpack_letter,
+    unseal,
+)
+from zsms.journal.wal import Log
+
+_FORMAT = 1
+_PAGE = 16 * 1024
+_CHECKPOINT_BYTES = 64 * 2**20
+"""The log is written back into the database when it is that long."""
+_PAGES_A_GROUP = 8
+"""Pages that a group changes beside those of its frames, about."""
+_TABLES = ("accounts", "entries", "changes", "letters")
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS accounts (key BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS entries (id INTEGER PRIMARY KEY, head BLOB NOT NULL, frame BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS changes (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS letters (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
+"""
+
+
+class SqliteStore:
+    """A :class:`zsms.journal.Store`."""
+
+    def __init__(self, directory: Path, durability: str, create: bool) -> None:
+        """Raises JournalError and UsageError."""
+        self._directory = directory
+        self._path = directory / FILE
+        if not create and not self._path.exists():
+            raise UsageError(f"no journal in {directory}")
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._lock = Lock(directory)
+        except OSError as error:
+            raise UsageError(f"no journal can be kept in {directory}: {error.strerror}") from None
+        self._failed = False
+        self._logged = 0
+        """Bytes of the log since it was begun, about; the file itself does not shrink."""
+        try:
+            self._open(durability)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, durability: str) -> None:
+        log = self._path.with_name(f"{FILE}-wal")
+        self.dropped = Log.of(log).check(log)
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))  # messages are nobody else's business
+        self._db = self._tried(
+            lambda: sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=32)
+        )
+        self._tried(self._begin, durability)
+        self._tried(self._check)
+        self._tried(self._identify)
+
+    def _begin(self, durability: str) -> None:
+        pragmas = {
+            "page_size": _PAGE,
+            "locking_mode": "EXCLUSIVE",  # the index of the log is in memory then, and no one else comes in
+            "journal_mode": "WAL",
+            "synchronous": "FULL" if durability == "fsync" else "NORMAL",
+            "wal_autocheckpoint": 0,
+            "temp_store": "MEMORY",
+        }
+        for name, value in pragmas.items():
+            self._db.execute(f"PRAGMA {name}={value}")
+
+    def _check(self) -> None:
+        found = [row[0] for row in self._db.execute("PRAGMA quick_check(3)")]
+        if found != ["ok"]:
+            raise JournalError(f"{self._path} is damaged: {'; '.join(map(str, found))}")
+
+    def _identify(self) -> None:
+        db = self._db
+        db.executescript(_SCHEMA)
+        known = self._meta("journal")
+        boot = _boot()
+        if known is None:
+            if db.execute("SELECT count(*) FROM meta").fetchone()[0]:
+                raise JournalError(f"{self._path} is damaged: it does not say what it is")
+            known = {"format": _FORMAT, "birth": time.time_ns(), "opened": 0, "boot": boot}
+        if known["format"] != _FORMAT:
+            raise JournalError(f"{self._path} has the format {known['format']}; this program reads {_FORMAT}")
+        self.birth: int = known["birth"]
+        self.opened: int = known["opened"] + 1
+        self.same_boot: bool = known["boot"] == boot
+        self._books: dict[str, Any] = self._meta("books") or {}
+        self._lengths: dict[str, int] = self._books.pop("lengths", dict.fromkeys(_TABLES, 0))
+        for table in _TABLES:
+            (length,) = db.execute(f"SELECT count(*) FROM {table}").fetchone()
+            if length != self._lengths[table]:
+                raise JournalError(f"{self._path} is damaged: {length} {table} where {self._lengths[table]} were kept")
+        self._put_meta("journal", {**known, "opened": self.opened, "boot": boot})
+
+    def _meta(self, key: str) -> dict[str, Any] | None:
+        row = self._db.execute("SELECT body FROM meta WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            return None
+        body: dict[str, Any] = msgpack.unpackb(unseal(f"the record of the {key}", key.encode(), row[0]))
+        return body
+
+    def _put_meta(self, key: str, body: dict[str, Any]) -> None:
+        record = seal(key.encode(), msgpack.packb(body))
+        self._db.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET body = excluded.body", (key, record))
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    def load(self) -> Kept:
+        """Everything that is kept. Raises JournalError when any of it is damaged."""
+        kept: Kept = self._tried(self._load)
+        return kept
+
+    def _load(self) -> Kept:
+        rows = self._db.execute
+        return Kept(
+            books=self._books,
+            accounts=[unpack_account(*row) for row in rows("SELECT key, body FROM accounts ORDER BY key")],
+            entries=[unpack_entry(*row) for row in rows("SELECT id, head, frame FROM entries ORDER BY id")],
+            changes=[c for row in rows("SELECT id, body FROM changes ORDER BY id") for c in unpack_changes(*row)],
+            letters=[unpack_letter(*row) for row in rows("SELECT id, body FROM letters ORDER BY id")],
+        )
+
+    # -- writing ------------------------------------------------------------------------------------------------
+
+    def commit(self, group: Group) -> None:
+        """Make a group durable, wholly or not at all. Raises NoRoom, or JournalError after which it can't go on."""
+        try:
+            self._tried(self._transact, group)
+        except NoRoom:
+            self._make_room()
+            raise
+        self._logged += group.nbytes + _PAGES_A_GROUP * _PAGE
+        if self._logged > _CHECKPOINT_BYTES:
+            self._make_room()  # or later: the group is safe in the log
+
+    def _transact(self, group: Group) -> None:
+        db, lengths = self._db, dict(self._lengths)
+
+        def change(table: str, sign: int, statement: str, rows: Iterable[Any]) -> None:
+            lengths[table] += sign * max(0, db.executemany(statement, rows).rowcount)
+
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            change("entries", -1, "DELETE FROM entries WHERE id = ?", ((number,) for number in group.gone))
+            change("changes", -1, "DELETE FROM changes WHERE id = ?", ((number,) for number in group.rows_gone))
+            change("letters", -1, "DELETE FROM letters WHERE id = ?", ((number,) for number in group.letters_gone))
+            packed = (pack_entry(entry.number, lot) for entry, lot in group.accepted)
+            change("entries", 1, "INSERT INTO entries VALUES (?, ?, ?)", packed)
+            if group.changes:
+                record = pack_changes(group.number, group.changes)
+                change("changes", 1, "INSERT INTO changes VALUES (?, ?)", [(group.number, record)])
+            change("letters", 1, "INSERT INTO letters VALUES (?, ?)", map(pack_letter, group.letters))
+            for key, record in map(pack_account, group.accounts):
+                if db.execute("UPDATE accounts SET body = ? WHERE key = ?", (record, key)).rowcount == 0:
+                    change("accounts", 1, "INSERT INTO accounts VALUES (?, ?)", [(key, record)])
+            self._put_meta("books", {**group.books, "lengths": lengths})
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+        self._lengths = lengths
+
+    def _make_room(self) -> None:
+        """Write the log back, if the database has free pages for it: the next group then begins the log anew."""
+        try:
+            self._checkpoint()
+        except NoRoom:
+            pass
+
+    def _checkpoint(self) -> None:
+        """Write the log back into the database; the next group then begins it anew."""
+        self._tried(self._db.execute, "PRAGMA wal_checkpoint(PASSIVE)")
+        self._logged = 0
+
+    def _tried(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call it; errors of SQLite become ours."""
+        try:
+            return function(*arguments)
+        except (sqlite3.Error, ValueError, TypeError, KeyError) as error:  # the others: of content that is damaged
+            if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
+                raise NoRoom(f"{self._directory} has no room left") from None
+            name = getattr(error, "sqlite_errorname", "")
+            self._failed = name.startswith("SQLITE_IOERR")
+            what = f"{error} ({name})" if name else f"damaged: {type(error).__name__}: {error}"
+            raise JournalError(f"{self._path}: {what}") from None
+
+    def close(self) -> None:
+        """Let go of it. Nothing that was committed depends on this."""
+        if hasattr(self, "_db"):
+            if self._failed:
+                _never_close(self._db)
+            else:
+                self._tried(self._db.close)
+        self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _never_close(db: sqlite3.Connection) -> None:
+    """Keep a connection until the process is gone: closing it would write and sync what may be lost already."""
+    import ctypes
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(db))
+
+
+def _boot() -> str:
+    """Names this start of the machine, within which monotonic times can be compared."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return f"{platform.node()} {psutil.boot_time():.0f}"
