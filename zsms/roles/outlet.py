@@ -124,9 +124,11 @@ class Outlet:
         """
         if self._welcomed:
             raise ZsmsError(f"{self._name}: a later start of this producer has joined the broker; this one is fenced")
-        if later >= self.start and later + 1 < 2**64:
+        # Not just above: another one in the same place must not choose the same start, or it would pass for this one.
+        above = later + 1 + (self.start * 2_654_435_761 & 0xFFFF_FFFF)
+        if later >= self.start and above < 2**64:
             self.link.log.info("%s: started after one whose clock was ahead; joining as the later one", self._name)
-            self.start = later + 1
+            self.start = above
             self.link.join_now()
 
     def _confirmed(self, upto: int, now: float) -> None:
