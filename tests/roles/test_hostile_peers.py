@@ -408,7 +408,7 @@ def test_row_25_a_producer_that_was_never_welcomed_goes_above_the_start_that_fen
     second = fake_broker.hear(JoinProducer)
     while second.start == first.start:  # said before it heard
         second = fake_broker.hear(JoinProducer)
-    assert second.start == first.start + 6
+    assert second.start > first.start + 5
     fake_broker.say(Fenced(first.start + 5))  # an answer to the join before: nothing new
     fake_broker.say(Welcome(1, 0, second.sent_at, second.sent_at, 1.0, "memory"))
     assert fake_broker.batch().start == second.start

@@ -234,7 +234,8 @@ class ProducerProcess(Process):
 
     @property
     def start(self) -> int:
-        return self.role._start
+        (outlet,) = self.role._outlets
+        return outlet.start
 
     def check(self) -> None:
         window = self.role.window

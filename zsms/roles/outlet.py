@@ -56,7 +56,6 @@ class Outlet:
         self._poller = poller
         self._refuse = refuse
         self._producer = producer
-        self._own_start = start
         self._name = name
         self._alone = alone
         self._welcomed = False
@@ -135,7 +134,7 @@ class Outlet:
         if self._welcomed:
             raise ZsmsError(f"{self._name}: a later start of this producer has joined the broker; this one is fenced")
         # Not just above: another one in the same place must not choose the same start, or it would pass for this one.
-        above = later + 1 + (self._own_start * 2_654_435_761 & 0xFFFF_FFFF)
+        above = later + 1 + (self.start * 2_654_435_761 & 0xFFFF_FFFF)
         if later >= self.start and above < 2**64:
             self.link.log.info("%s: started after one whose clock was ahead; joining as the later one", self._name)
             self.start = above
