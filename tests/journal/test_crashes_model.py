@@ -38,21 +38,19 @@ class Crashes(Ledger):
         group = journal.close(self.core)
         self.store.commit(group)
         self.core.committed(group)
+        self.note_given()
         self.saved = deepcopy((self.fates, self.expected, self.starts, self.given))
 
-    @rule(data=st.data())
-    def grant(self, data: st.DataObject) -> None:
-        super().grant(data)
-        self.note_given()
-
     def note_given(self) -> None:
-        """A message whose grant the wire undid counts as given: it may have arrived."""
+        """A message whose grant the wire undid counts as given: it may have arrived. One that was kicked does not."""
+        self.given = set()
         for account in self.core.accounts():
             assert account.held <= account.next
         journal = self.core.journal
         assert journal is not None
         for entry in self.entries():
-            seqs = range(entry.first, entry.first + entry.granted)
+            offsets = range(entry.granted) if entry.offsets is None else entry.offsets[: entry.granted].tolist()
+            seqs = [entry.first + offset for offset in offsets]
             self.given |= {MessageId(entry.account.producer, entry.account.start, seq) for seq in seqs}
 
     def entries(self) -> list:

@@ -652,6 +652,8 @@ class BrokerCore:
             again.account.dead -= again.size
             again.account.queued += again.size
             self.queue.put(again)
+            if self.journal is not None:
+                self.journal.accepted(again)
             kicked += again.size
         if kicked:
             self._note(now, "dead letters kicked", reason or "any reason", kicked)
@@ -689,8 +691,14 @@ class BrokerCore:
             if not room or (reason and letter.reason != reason):
                 kept.append(letter)
                 continue
+            if self.journal is not None:
+                self.journal.letter_gone(letter.number)
             if lot.size > room:
-                kept.append(letter._replace(lot=lot.part(room, lot.size)))
+                rest = DeadLetter(lot.part(room, lot.size), letter.reason, self.next_letter)
+                self.next_letter += 1
+                kept.append(rest)
+                if self.journal is not None:
+                    self.journal.divided(rest)
                 lot = lot.part(0, room)
             room -= lot.size
             taken.append(lot)

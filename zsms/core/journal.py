@@ -256,6 +256,10 @@ class Journal:
         self._letters[letter.number] = letter
         self.settled(letter.lot)
 
+    def divided(self, rest: DeadLetter) -> None:
+        """Part of a dead letter is gone, and this is the rest, under a number of its own."""
+        self._letters[rest.number] = rest
+
     def letter_gone(self, number: int) -> None:
         """A dead letter is kept no longer."""
         if self._letters.pop(number, None) is None:
