@@ -243,16 +243,17 @@ def _unsettled(view: View, brokers_lost: Collection[str]) -> int:
 
 
 def _steady(brokers: list[dict[str, Any]]) -> tuple[float, float, float]:
-    """Sends a second, slots and seconds while queues were not empty.
+    """Sends a second, slots and seconds while the queue was not empty.
 
-    Rates of several brokers add up; every one sees all slots, and its own time.
+    Nothing for several brokers: each has times of its own, and lends its slots in the others'.
     """
-    seen = [(row["counters"], row["gauges"]) for row in brokers if row["gauges"].get("steady_s", 0)]
-    if not seen:
+    if len(brokers) != 1:
         return 0.0, 0.0, 0.0
-    rate = sum(counters.get("steady_sends", 0) / gauges["steady_s"] for counters, gauges in seen)
-    seconds = [gauges["steady_s"] for _, gauges in seen]
-    return rate, sum(gauges.get("steady_slot_s", 0) for _, gauges in seen) / sum(seconds), max(seconds)
+    counters, gauges = brokers[0]["counters"], brokers[0]["gauges"]
+    seconds = gauges.get("steady_s", 0.0)
+    if not seconds:
+        return 0.0, 0.0, 0.0
+    return counters.get("steady_sends", 0) / seconds, gauges.get("steady_slot_s", 0.0) / seconds, seconds
 
 
 def _added_gauges(answer: dict[str, Any]) -> dict[str, float]:
