@@ -20,10 +20,18 @@ Examples:
   zsms queue show --messages 10 --broker broker.example.org
   zsms queue show --json | jq .dead.reasons
   zsms queue kick --reason "failed 3 times" --limit 1000
-  zsms queue purge --ready --dead --yes""",
+  zsms queue purge --ready --dead --yes
+  zsms queue show --journal /var/lib/zsms""",
 )
 @click.argument("action", type=click.Choice(["show", "kick", "purge"]), default="show")
-@common.broker_option
+@click.option(
+    "--broker",
+    metavar="ENDPOINT",
+    default="tcp://127.0.0.1:5555",
+    show_default=True,
+    help="The broker: HOST, HOST:PORT, [IPV6]:PORT or ipc://PATH. It also uses PORT + 1.",
+)
+@click.option("--journal", metavar="DIR", help="The journal of a broker that has ended, instead of one that runs.")
 @click.option(
     "--messages",
     type=click.IntRange(0, 1_000),
@@ -48,6 +56,7 @@ Examples:
 def command(
     action: str,
     broker: str,
+    journal: str | None,
     messages: int,
     reason: str,
     limit: int,
@@ -59,7 +68,7 @@ def command(
     keys: str | None,
     config: str | None,
 ) -> int:
-    """See what a broker that runs holds, and act on it.
+    """See what a broker holds, and act on it: one that runs, or the journal of one that has ended.
 
     \b
     show   what is ready, in flight and dead: how much, how old, with whom, why
@@ -78,9 +87,11 @@ def command(
         raise UsageError("--reason chooses among dead messages: give --dead too")
     if action == "purge" and not yes and not sys.stdin.isatty():
         raise UsageError("purge asks before it acts, and nobody is there to ask: give --yes")
-    from zsms.roles.operator import Operator
+    from zsms.roles.operator import Holder, JournalHolder, Operator
 
-    with Operator(broker, timeout=timeout, keys=keys) as operator:
+    where = f"the broker at {broker}" if journal is None else f"the journal in {journal}"
+    holder: Holder = Operator(broker, timeout=timeout, keys=keys) if journal is None else JournalHolder(journal)
+    with holder as operator:
         if action == "show":
             held = operator.inspect(messages)
             click.echo(dumps(held) if json else "\n".join(lines_of(held)))
@@ -89,7 +100,7 @@ def command(
             click.echo(dumps({"kicked": kicked}) if json else f"{kicked:,} dead messages are ready again")
         else:
             if not yes:
-                _confirm(operator.inspect(), broker, ready=ready, dead=dead, reason=reason)
+                _confirm(operator.inspect(), where, ready=ready, dead=dead, reason=reason)
             was_ready, was_dead = operator.purge(ready=ready, dead=dead, reason=reason)
             said = {"purged_ready": was_ready, "purged_dead": was_dead}
             text = [f"{was_ready:,} ready messages given up"] * ready + [f"{was_dead:,} dead ones let go"] * dead
@@ -97,11 +108,11 @@ def command(
     return 0
 
 
-def _confirm(held: dict[str, Any], broker: str, *, ready: bool, dead: bool, reason: str) -> None:
+def _confirm(held: dict[str, Any], where: str, *, ready: bool, dead: bool, reason: str) -> None:
     """Ask whether that is meant. Raises click.Abort when it is not."""
     count = held["dead"]["reasons"].get(reason, 0) if reason else held["dead"]["kept"]
     what = [f"{held['ready']['messages']:,} ready messages"] * ready + [f"{count:,} dead ones"] * dead
-    click.confirm(f"Purge {' and '.join(what)} of the broker at {broker}?", abort=True, err=True)
+    click.confirm(f"Purge {' and '.join(what)} of {where}?", abort=True, err=True)
 
 
 def lines_of(held: dict[str, Any]) -> list[str]:

@@ -1,17 +1,68 @@
-"""An operator's line to a broker that runs: what it holds, and kicking or purging it."""
+"""What a broker holds, and kicking or purging it: of one that runs, over a line to it, or of one that has ended, in its
+journal."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self
 
 import zmq
 
+from zsms.core.holdings import holdings
 from zsms.errors import WireError, ZsmsError
+from zsms.journal import edit, read
 from zsms.keys import Keys
 from zsms.protocol import Answer, Inspect, Kick, Purge, Refused, decode, encode
 from zsms.sockets import BROKER_PORT, Endpoint, Sockets
+
+
+class Holder(Protocol):
+    """What holds messages, as an operator deals with it; use it in a `with` block."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+    def inspect(self, messages: int = 0) -> dict[str, Any]:
+        """The map of :mod:`zsms.core.holdings`, with the first `messages` ready and dead ones. Raises ZsmsError."""
+
+    def kick(self, reason: str = "", limit: int = 0) -> int:
+        """Queue dead letters (of this reason, at most `limit`) again; how many messages. Raises ZsmsError."""
+
+    def purge(self, *, ready: bool = False, dead: bool = False, reason: str = "") -> tuple[int, int]:
+        """Give up what is ready, let go of what is dead (of this reason); how many of each. Raises ZsmsError."""
+
+
+class JournalHolder:
+    """The journal of a broker that has ended. Each change is one transaction."""
+
+    def __init__(self, directory: str | Path) -> None:
+        """`directory` is the broker's `--journal`."""
+        self._directory = directory
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def inspect(self, messages: int = 0) -> dict[str, Any]:
+        """As of :class:`Holder`. Ages mean something until the machine is started again."""
+        with read(self._directory) as core:
+            return {"broker": str(self._directory), **holdings(core, time.monotonic(), messages)}
+
+    def kick(self, reason: str = "", limit: int = 0) -> int:
+        """As of :class:`Holder`."""
+        with edit(self._directory) as core:
+            return core.kick(time.monotonic(), reason, limit)
+
+    def purge(self, *, ready: bool = False, dead: bool = False, reason: str = "") -> tuple[int, int]:
+        """As of :class:`Holder`."""
+        now = time.monotonic()
+        with edit(self._directory) as core:
+            gone = core.purge_dead(now, reason) if dead else 0
+            return core.purge_ready(now) if ready else 0, gone
 
 
 class Operator:
@@ -33,7 +84,7 @@ class Operator:
         self._sockets = Sockets(context, keys=None if keys is None else Keys.load(keys, "operator"))
         self._socket = self._sockets.connect(zmq.DEALER, self.endpoint, "second")
 
-    def __enter__(self) -> Operator:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
