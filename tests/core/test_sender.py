@@ -200,6 +200,22 @@ def test_a_broker_is_thirsty_when_it_granted_all_that_it_knew_it_could() -> None
     assert core.thirsty
 
 
+def test_answers_that_take_longer_than_the_next_question_count_all_the_same() -> None:
+    core = joined(slots=10, prefetch=0)
+    first = core.welcomed(0)[-1].number + 1
+    for share in (9, 8, 7, 6):
+        core.share = share
+        credit = core.credit()
+        assert credit is not None
+        core.asked()
+    give(core, 3)
+    core.answered(first + 1)  # to the first question, after the first lower limit
+    assert core.promised == 9 and core.thirsty
+    core.asked()
+    core.answered(credit.number + 1)
+    assert core.promised == 6 and not core.thirsty
+
+
 def test_handles_work_in_the_last_epoch_too():
     core = joined()
     core._epoch = 0xFFFF - 1

@@ -195,6 +195,36 @@ def joined(brokers: int, slots: int, prefetch: int) -> World:
     return world
 
 
+@pytest.mark.parametrize("late", [1, 2])
+def test_a_long_way_delays_the_sharing_and_does_not_stop_it(late: int) -> None:
+    """Words that take several looks: there are always some under way, in both directions."""
+    world = joined(2, 100, 4)
+    world.brokers[0].queued = 10**6
+    shares = []
+    ways: list[deque[tuple[int, Any]]] = [deque(), deque(), deque(), deque()]
+    for turn in range(200):
+        world.brokers[1].queued += 1  # a little for it to acknowledge, all the time
+        for place, broker in enumerate(world.brokers):
+            up, down = ways[2 * place : 2 * place + 2]
+            up.extend((turn + late, word) for word in broker.up)
+            broker.up.clear()
+            while up and up[0][0] <= turn:
+                broker.up.append(up.popleft()[1])
+            broker.hear()
+            while broker.up:
+                broker.hear()
+            down.extend((turn + late, word) for word in broker.down)
+            broker.down.clear()
+            while down and down[0][0] <= turn:
+                broker.down.append(down.popleft()[1])
+                world.hear(place)
+        world.fill()
+        world.finish(10)
+        world.look()
+        shares.append(world.shares.cores[0].share)
+    assert max(shares) > 90 and sum(shares) / len(shares) > 56
+
+
 def test_brokers_that_have_work_share_evenly() -> None:
     world = joined(2, 100, 4)
     for broker in world.brokers:

@@ -159,7 +159,8 @@ class SenderCore:
         self._epoch = place - places
         self._told_limit = -1
         self._reach = 0
-        self._lowered_by = 0
+        self._lowered_by: int | None = None
+        self._since = 0
         self._asked: tuple[int, int] | None = None
         self._in_force: int | None = None
         self.thirsty = True
@@ -222,6 +223,7 @@ class SenderCore:
     def _void(self) -> None:
         """What was promised and has not arrived never will."""
         self._reach = self._now.received
+        self._lowered_by = None
         self._asked = self._in_force = None
         self.thirsty = True
 
@@ -238,12 +240,21 @@ class SenderCore:
         unacked = self._now.unacked
         while unacked and unacked[0].number < acked:
             unacked.popleft()
-        if self._reach > self._told_limit and acked > self._lowered_by and self._now.welcomed:
-            self._reach = max(self._told_limit, self._now.received)
+        if self._lowered_by is not None and acked > self._lowered_by:
+            self._lower()
+
+    def _lower(self) -> None:
+        """The broker knows a limit below the `reach`: what it may have granted by a greater one has arrived."""
+        session = self._now
+        self._reach = max(self._since, session.received)
+        # What was said since may be lower still: known with the newest frame, however many are under way.
+        self._lowered_by = session.number - 1 if self._told_limit < self._reach else None
+        self._since = self._told_limit
 
     def asked(self) -> None:
         """The broker is being asked for a sign of life (PING), after everything that was said before."""
-        self._asked = self._now.number, self._told_limit
+        if self._asked is None:  # the answer may take longer than the next question
+            self._asked = self._now.number, self._told_limit
 
     def answered(self, acked: int) -> None:
         """Its answer (PONG).
@@ -391,7 +402,9 @@ class SenderCore:
         self._told_limit = frame.limit
         if session.welcomed:
             if frame.limit >= self._reach:
-                self._reach = frame.limit
+                self._reach, self._lowered_by = frame.limit, None
+            elif self._lowered_by is None:
+                self._lowered_by, self._since = frame.number, frame.limit
             else:
-                self._lowered_by = frame.number
+                self._since = max(self._since, frame.limit)
         return frame
