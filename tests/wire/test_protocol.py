@@ -190,7 +190,7 @@ def test_another_version_is_refused_by_name(version, size):
     refused(msgpack.packb([version, 10, 1, b"x" * size]), "version .*; this program speaks 1")
 
 
-@pytest.mark.parametrize("kind", [0, 14, 99, -1, 2**64 - 1, True, 10.0, "Who", None, [], {"a": 1}])
+@pytest.mark.parametrize("kind", [0, 19, 99, -1, 2**64 - 1, True, 10.0, "Who", None, [], {"a": 1}])
 @pytest.mark.parametrize("size", [0, SMALL_FRAME])
 def test_an_unknown_kind_is_refused(kind, size):
     refused(msgpack.packb([1, kind, 1, b"x" * size]), "unknown kind")
