@@ -65,8 +65,12 @@ def until(look: Callable[[], T | None], what: str, within: float = WITHIN_S) -> 
 
 
 def environment(extra: dict[str, str] | None = None) -> dict[str, str]:
-    """This environment without settings of zsms, and with this checkout's package, wherever the command runs."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("ZSMS_")}
+    """This environment without settings of zsms, and with this checkout's package, wherever the command runs.
+
+    Nor with the size of another terminal, which readline exports wherever it is imported.
+    """
+    dropped = ("LINES", "COLUMNS")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("ZSMS_") and key not in dropped}
     path = os.pathsep.join(filter(None, (str(ROOT), kept.get("PYTHONPATH"))))
     return {**kept, "PYTHONPATH": path, **(extra or {})}
 
