@@ -790,14 +790,26 @@ def test_what_is_held_is_described_without_a_change():
     assert len(decode(encoded).body["ready"]["letters"]) == MAX_LETTERS
 
 
-def test_what_peers_can_bring_about_at_will_is_told_once_a_second():
+def test_a_sender_that_speaks_on_a_new_connection_before_it_joins_is_no_thief():
     core = broker()
     peer = sender(core)
     put(core, 10)
     granted(core)
     core.new_events()
+    peer.connection += 1
+    assert peer.ack([0, 1]) is None and core.counters.foreign == 2
+    assert [event[1:] for event in core.new_events()] == [("acknowledgements without a join", "s1", 2)]
+
+
+def test_what_peers_can_bring_about_at_will_is_told_once_a_second():
+    core = broker()
+    peer = sender(core)
+    put(core, 10)
+    granted(core)
     thief = Sender(core, 1)
     thief.connection = 7
+    core.producer_joined(thief.peer, 9, 1, "thief", 0, 0.0)
+    core.new_events()
     for tenth in range(30):
         assert thief.ack([0, 1], now=tenth / 10) is None
     assert core.counters.foreign == 60 and totals(core) == {"in_flight": 10}

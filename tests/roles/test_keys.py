@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -178,6 +179,50 @@ def test_a_client_talks_to_nobody_but_the_server_of_its_list(run, keys, tmp_path
     until(lambda: impostor.refused_connections > 3, "attempts that failed")
     until(lambda: "is it the one whose key" in producer._outlets[0].link._failure, "a reason")
     assert not impostor.core.peers and producer.produced == 0
+
+
+def test_a_refusal_by_one_of_several_brokers_costs_that_one(run, keys, tmp_path, caplog):
+    strict_keys = tmp_path / "strict"
+    shutil.copytree(keys, strict_keys)
+    for name in ("s1", "p1"):
+        (strict_keys / "public" / f"{name}.pub").unlink()
+    prompt = BrokerLimits(liveness=0.5)
+    strict = run(Broker("127.0.0.1:0", keys=strict_keys, name="strict"))
+    broker = run(Broker("127.0.0.1:0", keys=keys, limits=prompt))
+    at = [strict.endpoint, broker.endpoint]
+    sender = Sender(at, concurrency=50, delay=DelayModel("constant", 0.01), keys=keys / "s1.key").start()
+    assert run(Producer(at, messages=500, batch=50, keys=keys / "p1.key")).join(10)
+    until(lambda: totals(broker.core)["sent"] == 500, "all of it sent by way of the other broker")
+    assert not strict.core.peers and strict.refused_connections
+    said = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
+    assert len(said) == 2 and all(strict.endpoint in line and "it counts as lost" in line for line in said)
+    # The other one locks it out, too: then there is nobody left.
+    (keys / "public" / "s1.pub").unlink()
+    broker.stop()
+    broker.stop()
+    assert broker.join(10)
+    run(Broker(broker.endpoint, keys=keys, limits=prompt))
+    with pytest.raises(ZsmsError, match=f"{strict.endpoint}: .* refused.*; the broker at {broker.endpoint}: "):
+        sender.join(10)
+
+
+def test_a_producer_does_not_wait_for_confirms_of_a_broker_that_refuses_it(run, keys, tmp_path):
+    strict_keys = tmp_path / "strict"
+    shutil.copytree(keys, strict_keys)
+    small = BrokerLimits(liveness=0.5, max_messages=100)
+    strict = run(Broker("127.0.0.1:0", keys=strict_keys, limits=small))
+    other = run(Broker("127.0.0.1:0", keys=keys))
+    producer = Producer([strict.endpoint, other.endpoint], messages=600, batch=50, window=300, keys=keys / "p1.key")
+    producer.start()
+    until(lambda: producer.windows[0].messages and not producer.windows[1].messages, "messages that wait for one alone")
+    (strict_keys / "public" / "p1.pub").unlink()
+    strict.stop()
+    strict.stop()
+    assert strict.join(10)
+    run(Broker(strict.endpoint, keys=strict_keys, limits=small))
+    with pytest.raises(ZsmsError, match="messages are unconfirmed, and their broker refuses"):
+        producer.join(10)
+    assert producer.produced == 600
 
 
 # -- what a key is for -----------------------------------------------------------------------------------------------

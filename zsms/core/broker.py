@@ -354,7 +354,9 @@ class BrokerCore:
                 self.counters.unknown += count
             else:
                 self.counters.foreign += count
-                self._complain(now, "foreign acknowledgements", session.name, count)
+                # Whoever has joined nothing may well be that sender, whose connection broke: no reason for alarm.
+                kind = "foreign acknowledgements" if peer in self.peers else "acknowledgements without a join"
+                self._complain(now, kind, session.name, count)
             return None
         session.last_seen = now
         session.reachable = True

@@ -4,13 +4,16 @@
                                                             |
                                               PING every `interval` seconds
 
-What is said in between is the role's business.
+    any --its key or its frames are refused--> refused, for good
+
+What is said in between is the role's business, and so is what to do about a broker that refuses it.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from math import inf
 from typing import Any
 
 import zmq
@@ -37,16 +40,24 @@ class Link:
         endpoint: Endpoint,
         log: logging.Logger,
         make_join: Callable[[float], Frame],
+        *,
+        alone: bool,
         hwm: int = 1_000,
     ) -> None:
-        """`make_join(now)` makes the frame that introduces this peer."""
+        """`make_join(now)` makes the frame that introduces this peer.
+
+        Unless it is `alone`, a broker that is silent counts as lost, so that others can have its part.
+        """
         self.endpoint = endpoint
         self.socket = sockets.connect(zmq.DEALER, endpoint, "second", hwm=hwm)
         self._handshakes = sockets.handshakes(self.socket)
         self.clock = ClockOffset()
         self.joined = False
+        self.refused = ""
+        """Why this broker will never hear us; empty unless it has refused us for good."""
         self.interval = 1.0
         self.log = log
+        self._alone = alone
         self._make_join = make_join
         self._next_join = 0.0
         self._next_ping = 0.0
@@ -79,7 +90,7 @@ class Link:
         frame = decode(part.buffer if len(part) > 2_048 else part.bytes)
         self._heard = now
         if isinstance(frame, Welcome):
-            self.joined = True
+            self.joined = not self.refused
             self._failure = ""
             self.interval = min(max(frame.interval, 0.05), 60.0)
             self._next_ping = now + self.interval
@@ -92,11 +103,18 @@ class Link:
         """The broker does not know us (any more): join again, soon."""
         self.joined = False
 
+    def refuse(self, why: str) -> None:
+        """The broker will not have us, whatever we say: it counts as lost for good."""
+        if not self.refused and not self._alone:  # alone, that is what the role ends with
+            self.log.error("the broker at %s: %s; it counts as lost", self.endpoint, why)
+        self.refused = why
+        self.joined = False
+
     def join_now(self) -> None:
         """Join with the next `tick`: there is something new to say."""
         self._next_join = 0.0
 
-    def silent(self, now: float) -> bool:
+    def _silent(self, now: float) -> bool:
         """Whether a broker that we had joined has said nothing for as long as it would bear from us."""
         return self.joined and self._heard is not None and now - self._heard > GIVE_UP_PINGS * self.interval
 
@@ -105,10 +123,14 @@ class Link:
         self._next_ping = 0.0
 
     def tick(self, now: float, subject: int) -> bool:
-        """Join or ping when it is time; whether it was a ping. Raises ZsmsError when we can never be heard."""
+        """Join or ping when it is time; whether it was a ping."""
+        if not self._alone and self._silent(now):
+            self.lost()
         pings = self.joined and now >= self._next_ping
         if not self.joined:
             self._look_at_handshakes()
+            if self.refused:
+                return False
             if now >= self._next_join:
                 self._next_join = now + RETRY_S
                 # A join that is made counts, so it has to be said: with a full pipe there is none.
@@ -126,7 +148,7 @@ class Link:
             return
         why, for_good = failed
         if for_good:
-            raise ZsmsError(f"the broker at {self.endpoint}: {why}")
+            self.refuse(why)
         self._failure = why
 
     def _complain(self, now: float) -> None:
@@ -141,7 +163,15 @@ class Link:
 
     def next_time(self) -> float:
         """When `tick` has something to do."""
+        if self.refused:
+            return inf
         return self._next_ping if self.joined else self._next_join
+
+
+def end_if_refused(links: Sequence[Link]) -> None:
+    """Raise ZsmsError when every broker has refused us for good; one that has not is worth going on for."""
+    if all(link.refused for link in links):
+        raise ZsmsError("; ".join(f"the broker at {link.endpoint}: {link.refused}" for link in links))
 
 
 def refuse_parts(parts: list[Any], expected: int) -> None:

@@ -38,12 +38,10 @@ class Outlet:
         producer: int,
         start: int,
         name: str,
-        alone: bool,
     ) -> None:
         """`make_link(make_join)` opens the connection, `refuse(where, why, now)` counts a frame that can't be.
 
         `producer` and `name` are the producer's, `start` its start, unless the broker knows a later one.
-        Unless it is `alone`, a broker that is silent counts as lost, so that others get the work.
         """
         self.window = window
         self.start = start
@@ -57,7 +55,6 @@ class Outlet:
         self._refuse = refuse
         self._producer = producer
         self._name = name
-        self._alone = alone
         self._welcomed = False
         self._held_back = False
         """The broker has said why it takes nothing."""
@@ -83,7 +80,7 @@ class Outlet:
         return self.link.joined and not self.blocked and self.window.next_frame() is not None
 
     def read(self, now: float) -> None:
-        """Act on the frames that wait. Raises ZsmsError when the broker refuses this producer."""
+        """Act on the frames that wait. Raises ZsmsError when this producer is fenced."""
         link = self.link
         for parts in link.read(_READ_AT_ONCE):
             try:
@@ -119,7 +116,7 @@ class Outlet:
                         "%s: the broker takes nothing at the moment: %s; trying on", self._name, frame.reason
                     )
             case Refused():
-                raise ZsmsError(f"{self._name}: the broker refused this producer: {frame.reason}")
+                self.link.refuse(f"it refused {self._name}: {frame.reason}")
             case Confirm() | Pong() | Bye() | Hold():
                 pass
             case _:
@@ -176,8 +173,6 @@ class Outlet:
 
     def tick(self, now: float) -> None:
         """Join or ping when it is time."""
-        if not self._alone and self.link.silent(now):
-            self.link.lost()
         self.link.tick(now, self.start)
 
     def goodbye(self) -> None:

@@ -17,11 +17,11 @@ import zmq
 from zsms.core.pace import Pace
 from zsms.core.snapshot import Snapshot
 from zsms.core.window import Window
-from zsms.errors import UsageError
+from zsms.errors import UsageError, ZsmsError
 from zsms.message import MAX_BATCH_MESSAGES, Batch
 from zsms.protocol import encode_batch
 from zsms.roles.base import Role
-from zsms.roles.link import Link
+from zsms.roles.link import Link, end_if_refused
 from zsms.roles.outlet import Outlet
 from zsms.sockets import DEFAULT_BROKER, brokers_at
 from zsms.source import Columns, RandomSource, Source
@@ -113,14 +113,13 @@ class Producer(Role):
             self._outlets.append(
                 Outlet(
                     window,
-                    partial(Link, self._sockets, endpoint, self.log),
+                    partial(Link, self._sockets, endpoint, self.log, alone=len(self._endpoints) == 1),
                     self._sockets.connect(zmq.PUSH, endpoint, "first", hwm=8),
                     self._poller,
                     self._refuse,
                     producer=self._id,
                     start=self._start_id,
                     name=self.name,
-                    alone=len(self._endpoints) == 1,
                 )
             )
 
@@ -136,6 +135,7 @@ class Producer(Role):
         for outlet in self._outlets:
             outlet.push(now)
             outlet.tick(now)
+        end_if_refused([outlet.link for outlet in self._outlets])
         self._feed.tick(now)
         return not self._done(now)
 
@@ -206,12 +206,16 @@ class Producer(Role):
         )
 
     def _done(self, now: float) -> bool:
-        if not self._making and not self.unconfirmed:
+        beyond = sum(outlet.window.messages for outlet in self._outlets if outlet.link.refused)
+        done = not self._making and self.unconfirmed == beyond
+        if done:
             for outlet in self._outlets:
                 outlet.goodbye()
-            return True
-        if self._out_of_time(now):
-            self.log.warning("%s: leaving with %d messages unconfirmed", self.name, self.unconfirmed)
+        if done and beyond and not self._stopping:
+            raise ZsmsError(f"{self.name}: {beyond} messages are unconfirmed, and their broker refuses this producer")
+        if done or self._out_of_time(now):
+            if self.unconfirmed:
+                self.log.warning("%s: leaving with %d messages unconfirmed", self.name, self.unconfirmed)
             return True
         return False
 

@@ -20,7 +20,7 @@ from zsms.core.slots import Slots
 from zsms.core.snapshot import Snapshot
 from zsms.errors import UsageError
 from zsms.roles.base import Role
-from zsms.roles.link import Link
+from zsms.roles.link import Link, end_if_refused
 from zsms.roles.supply import Supply
 from zsms.sockets import DEFAULT_BROKER, brokers_at
 from zsms.transports import Transport
@@ -138,11 +138,10 @@ class Sender(Role):
         for endpoint, core in zip(self._endpoints, self.shares.cores, strict=True):
             supply = Supply(
                 core,
-                partial(Link, self._sockets, endpoint, self.log, hwm=20_000),
+                partial(Link, self._sockets, endpoint, self.log, alone=len(self._endpoints) == 1, hwm=20_000),
                 self._refuse,
                 name=self.name,
                 lease=self._lease,
-                alone=len(self._endpoints) == 1,
             )
             self._supplies.append(supply)
             self._poller.register(supply.link.socket, zmq.POLLIN)
@@ -163,6 +162,7 @@ class Sender(Role):
         self._ask(now)
         for supply in self._supplies:
             supply.tick(now)
+        end_if_refused([supply.link for supply in self._supplies])
         self._feed.tick(now)
         return not self._done(now)
 

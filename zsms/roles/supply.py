@@ -31,19 +31,14 @@ class Supply:
         *,
         name: str,
         lease: float,
-        alone: bool,
     ) -> None:
-        """`make_link(make_join)` opens the connection, `refuse(where, why, now)` counts a frame that can't be.
-
-        Unless it is `alone`, a broker that is silent counts as lost, so that others can have its share.
-        """
+        """`make_link(make_join)` opens the connection, `refuse(where, why, now)` counts a frame that can't be."""
         self.core = core
         self.left = False
         """The broker has answered our goodbye."""
         self._refuse = refuse
         self._name = name
         self._lease = lease
-        self._alone = alone
         self.link = make_link(self._make_join)
 
     def _make_join(self, now: float) -> JoinSender:
@@ -129,10 +124,10 @@ class Supply:
 
     def tick(self, now: float) -> None:
         """Join or ping when it is time."""
-        if not self._alone and self.link.silent(now):
-            self.link.lost()
         if self.link.tick(now, self.core.token):
             self.core.asked()
+        elif self.link.refused and self.core.live:
+            self.core.joining()  # never said, but what was granted and has not arrived is void, and others may have it
 
     def goodbye(self) -> bool:
         """Say goodbye; False when there is nobody to say it to."""
