@@ -30,6 +30,7 @@ from zsms.protocol import (
     Report,
     Snapshot,
     Welcome,
+    Who,
     encode,
 )
 from zsms.roles import guard
@@ -241,6 +242,25 @@ def test_a_sender_s_key_can_t_produce_and_a_producer_s_takes_nothing(broker, wit
         operator.say(frame)
         assert "'operator' may not say" in operator.hear(Refused).reason
     assert broker.refused_frames == 6 and not broker.core.peers
+    operator.say(Ping(0, 0.0))  # a probe (`zsms health`), which must not fill the log
+    operator.hear(Who)
+    assert broker.refused_frames == 6
+
+
+def test_a_producer_of_the_journal_is_nobody_s_until_it_joins(run, keys, tmp_path, with_key, caplog):
+    first = Broker("127.0.0.1:0", keys=keys, journal=tmp_path / "journal").start()
+    assert run(Producer(first.endpoint, messages=10, keys=keys / "p1.key", name="p")).join(10)
+    first.stop()
+    first.stop()
+    assert first.join(10)
+    second = run(Broker("127.0.0.1:0", keys=keys, journal=tmp_path / "journal"))
+    (account,) = second.core.producers.values()
+    stale = Batch.of([("+1", "x")], producer=account.producer, start=account.start, number=1)
+    with_key("p1", zmq.PUSH, urls(second.endpoint)[0]).say(stale)
+    until(lambda: "sent a batch as 'p', which has not joined" in caplog.text, "a refusal")
+    assert totals(second.core)["accepted"] == 10
+    again = run(Producer(second.endpoint, messages=20, keys=keys / "p1.key", name="p"))
+    assert again.join(10) and totals(second.core)["accepted"] == 30
 
 
 def test_a_producer_is_the_key_that_joined_as_it(run, broker, with_key, keys):

@@ -5,7 +5,7 @@
     sender               JOIN_SENDER, ACK, PING, BYE                  snapshots of senders
     broker               -                                            snapshots of brokers
     monitor              -                                            ASK
-    operator             INSPECT, KICK, PURGE                         ASK
+    operator             INSPECT, KICK, PURGE, PING                   ASK
 
 A producer's identity, a sender's session and a process's name in the statistics belong to the key that used them
 first, as long as that key is listed. A connection belongs to the key that opened it, whatever routing id it has.
@@ -27,7 +27,7 @@ from zsms.protocol import Ack, Bye, Inspect, JoinProducer, JoinSender, Kick, Pin
 MAY_SAY: dict[str, frozenset[type]] = {
     "producer": frozenset({Batch, JoinProducer, Ping, Bye}),
     "sender": frozenset({JoinSender, Ack, Ping, Bye}),
-    "operator": frozenset({Inspect, Kick, Purge}),
+    "operator": frozenset({Inspect, Kick, Purge, Ping}),
 }
 """By role, the frames that a broker takes."""
 PEERS = 2_000
@@ -77,8 +77,11 @@ class BrokerGuard:
         if Batch not in self._listed.may().get(user, _NOTHING):
             return f"{_called(self._keys, user)} may not send batches"
         account = self._core.producers.get(batch.producer)
-        if account is not None and self._key_of.get(account.peer) != user:
-            return f"{_called(self._keys, user)} sent a batch as {account.name!r}, which is not its own"
+        owner = user if account is None else self._key_of.get(account.peer)
+        if account is not None and owner != user:
+            # An account from the journal is nobody's until somebody joins as that producer.
+            why = "which has not joined" if owner is None else "which is not its own"
+            return f"{_called(self._keys, user)} sent a batch as {account.name!r}, {why}"
         return None
 
     def frame(self, peer: bytes, user: str, frame: Any) -> str | None:
