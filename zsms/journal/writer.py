@@ -54,10 +54,10 @@ class Writer:
 
     def fetch(self, timeout: float = 0.0) -> Outcome | None:
         """What came of the last group, once; None when there is nothing new after `timeout` seconds."""
-        if timeout:
-            with self._condition:
+        with self._condition:  # or an outcome that comes between the look and the clearing would be gone
+            if timeout:
                 self._condition.wait_for(lambda: self._outcome is not None, timeout)
-        outcome, self._outcome = self._outcome, None
+            outcome, self._outcome = self._outcome, None
         return outcome
 
     def end(self, timeout: float) -> bool:
