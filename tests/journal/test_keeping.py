@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 import zmq
 
-from tests.core.making import make_batch
+from tests.core.making import column, make_batch
 from tests.journal.making import LIMITS, held
 from tests.roles.peers import RawPeer
 from tests.roles.waiting import until
 from zsms import Broker, Producer
 from zsms.core.journal import Group
-from zsms.journal import read
+from zsms.core.replay import rebuild
+from zsms.journal import open_journal, read
 from zsms.journal.sqlite import SqliteStore
 from zsms.protocol import Confirm, JoinProducer, Ping, Pong, Welcome, encode_batch
 from zsms.roles.keeping import GROUP_BYTES, Keeping
@@ -102,3 +103,22 @@ def test_what_came_last_is_written_as_a_broker_leaves(tmp_path: Path, at_once: b
     assert keeping.done and [account.held for account in core.confirms()] == [1]
     keeping.close()
     assert held(tmp_path)["totals"]["queued"] == 5
+
+
+def test_after_the_machine_s_restart_no_time_is_in_the_future(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even when the journal has no batch any more, whose time would tell: only the books have times then."""
+    with open_journal(tmp_path) as store:
+        core = rebuild(store.load(), LIMITS, now=5_000.0)
+        core.producer_joined(b"p", 1, 1, "P", 0, 5_000.0)
+        core.sender_joined(b"s", 7, 1, "S", 10, 0, 0.0, 5_000.0)
+        core.put(make_batch(4), 5_000.0)
+        core.acknowledged(b"s", 7, 0, 4, 0, column(()), column(()), 5_000.0)
+        list(core.grants(5_000.0))
+        core.acknowledged(b"s", 7, 1, 4, 0, column(range(4)), column(()), 5_003.0)
+        assert core.journal is not None
+        store.commit(core.journal.close(core))
+    monkeypatch.setattr("zsms.journal.sqlite._boot", lambda: "another")
+    options = {"limits": LIMITS, "seed": 1, "log": logging.getLogger("test"), "name": "b", "wake": lambda: None}
+    keeping = Keeping(tmp_path, "fsync", now=10.0, **options)
+    keeping.close()
+    assert (keeping.core.first_accepted, keeping.core.last_settled) == (7.0, 10.0)

@@ -158,6 +158,13 @@ class Kept:
     changes: list[KeptChange] = field(default_factory=list)
     letters: list[KeptLetter] = field(default_factory=list)
 
+    @property
+    def latest(self) -> float | None:
+        """The latest time in it, None when it has none."""
+        times = [entry.accepted for entry in self.entries] + [letter.accepted for letter in self.letters]
+        times += [at for name in ("first_accepted", "last_settled") if (at := self.books.get(name)) is not None]
+        return max(times, default=None)
+
 
 class Journal:
     """The group that is open, and what must be known of the entries that are kept."""

@@ -55,9 +55,9 @@ class Keeping:
         self.store: Store = open_journal(directory, durability)
         try:
             kept = self.store.load()
-            times = [entry.accepted for entry in kept.entries]
-            # The clock begins anew with the machine; nothing is older than the broker's own start then.
-            shift = 0.0 if self.store.same_boot or not times else now - max(times)
+            latest = kept.latest
+            # The clock begins anew with the machine; nothing is later than the broker's own start then.
+            shift = 0.0 if self.store.same_boot or latest is None else now - latest
             self.core: BrokerCore = rebuild(kept, limits, seed, now, shift)
         except BaseException:
             self.store.close()
