@@ -717,6 +717,11 @@ class BrokerCore:
         if self.finished.accepted:
             yield self.finished
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is queued or in flight. Asked each turn, so not of the accounts, which may be many."""
+        return not (self.queue or self.retries.messages or any(s.in_flight for s in self.sessions.values()))
+
     def totals(self) -> dict[str, int]:
         """The accounts added up."""
         totals = dict.fromkeys(("accepted", "queued", "in_flight", "sent", "failed", "dead"), 0)

@@ -1,8 +1,8 @@
 """A broker from what a journal holds: everything unsettled is ready again, and the ledger is the one of the last group.
 
     place of an entry      settled ----------------------------> gone
-                           given out when the broker ended ----> ready, delivery + 1
-                           waited for a sender or a retry -----> ready, as it was
+                           given to its first sender ----------> ready, delivery + 1
+                           waited, or given to a later sender -> ready, as it was
 
 What a sender held is given to another one, as if the sender had died: it is told to begin a new session, and its
 acknowledgements of the old one count as unknown. So a message that was sent, but whose acknowledgement was in no group

@@ -15,6 +15,7 @@ import zmq
 
 from zsms.core.broker import BrokerCore, BrokerLimits, Put
 from zsms.core.holdings import holdings
+from zsms.core.session import Session
 from zsms.core.snapshot import Snapshot
 from zsms.errors import WireError
 from zsms.journal import DURABILITIES, check_durability
@@ -261,9 +262,12 @@ class Broker(Role):
                 known = core.heard(peer, now)
                 if known is None:
                     return Who(self._start_id)
-                if self._keeping is not None and self._keeping.no_room and not hasattr(known, "acked"):
-                    self._say(peer, Hold(frame.subject, self._keeping.no_room))
-                expected = known.acked if hasattr(known, "acked") else known.held
+                if isinstance(known, Session):
+                    expected = known.acked
+                else:
+                    expected = known.held
+                    if self._keeping is not None and self._keeping.no_room:
+                        self._say(peer, Hold(frame.subject, self._keeping.no_room))
                 return Pong(frame.subject, expected, self._full, frame.sent_at, self._clock())
             case JoinSender():
                 if not frame.slots:
@@ -359,7 +363,7 @@ class Broker(Role):
             )
 
     def _publish(self, now: float) -> None:
-        idle = not any(a.in_flight or a.queued for a in self.core.producers.values())
+        idle = self.core.idle
         self._feed.tick(now, soon=idle != self._was_idle)
         self._was_idle = idle
 
