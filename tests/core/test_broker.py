@@ -12,6 +12,7 @@ from tests.core.making import row as row_of
 from zsms.core import broker as module
 from zsms.core.broker import BrokerCore, BrokerLimits, Granted, Put, Steady
 from zsms.core.holdings import MAX_LETTERS, holdings
+from zsms.core.journal import Journal
 from zsms.core.session import Session
 from zsms.protocol import Answer, decode, encode
 
@@ -788,6 +789,22 @@ def test_what_is_held_is_described_without_a_change():
     put(core, 3_000, 110.0)
     encoded = encode(Answer(holdings(core, 110.0, 10**9)))
     assert len(decode(encoded).body["ready"]["letters"]) == MAX_LETTERS
+
+
+def test_what_was_confirmed_and_is_missing_is_told_and_not_waited_for():
+    """A journal that lost its last groups with the machine, or was restored from an older copy."""
+    journal = Journal()
+    core = BrokerCore(journal=journal)
+    account = core.producer_joined(b"p", 1, 1, "P", 0, 0.0)
+    assert core.put(make_batch(5), 0.0) is Put.ACCEPTED
+    group = journal.close(core)  # on its way to the disk
+    assert core.producer_joined(b"p2", 1, 1, "P", 4, 0.0) is account and account.held == 4
+    core.committed(group)
+    assert account.held == 4
+    (event,) = core.new_events()
+    assert (event.kind, event.subject) == ("confirmed batches missing", "P, 3 of them")
+    assert core.put(make_batch(5, number=4, first=20), 0.0) is Put.ACCEPTED
+    assert journal.close(core).accounts[0].next == account.next == 5 and account.balanced
 
 
 def test_a_sender_that_speaks_on_a_new_connection_before_it_joins_is_no_thief():

@@ -175,7 +175,8 @@ class BrokerCore:
     ) -> ProducerAccount | None:
         """A producer introduced itself. Its account, or None when a later start of it has fenced this one.
 
-        A start that is new here is taken up from batch `oldest`, the oldest that the producer still has.
+        A start that is new here is taken up from batch `oldest`, the oldest that the producer still has. So is one of
+        which earlier batches are missing here: they were confirmed, so a disk or its machine has lost them since.
         """
         account = self.producers.get(producer)
         if start < self.later_start(producer, start):
@@ -192,6 +193,11 @@ class BrokerCore:
                 self.journal.joined(account)
             elif len(self.producers) + len(self.closed_accounts) >= self._fold_at:
                 self._fold()  # a journal has a row for each of them
+        elif oldest > account.next:
+            self._note(now, "confirmed batches missing", f"{name}, {oldest - account.next} of them", 0)
+            account.next = account.held = oldest
+            if self.journal is not None:
+                self.journal.joined(account)
         account.peer, account.last_seen, account.gone = peer, now, False
         self.peers[peer] = account
         return account
@@ -284,7 +290,7 @@ class BrokerCore:
     def committed(self, group: Group) -> None:
         """A group of the journal is durable: its batches can be confirmed."""
         for account, mark in group.marks:
-            account.held = mark
+            account.held = max(account.held, mark)
             if self.producers.get(account.producer) is account:
                 self._unconfirmed[account.producer] = account
 

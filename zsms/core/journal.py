@@ -211,7 +211,7 @@ class Journal:
     # -- events -------------------------------------------------------------------------------------------------
 
     def joined(self, account: ProducerAccount) -> None:
-        """A producer's start is new."""
+        """A producer's start is new, or its mark has moved without a batch."""
         self._accounts[id(account)] = account
 
     def accepted(self, lot: Lot) -> None:

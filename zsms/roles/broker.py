@@ -66,7 +66,13 @@ _NOBLOCK_MORE = _NOBLOCK | _MORE
 _RCVMORE = int(zmq.RCVMORE)
 _FROM_OPERATORS = (Inspect, Kick, Purge)
 _FROM_PEERS = (Ack, Ping, JoinSender, JoinProducer, Bye, *_FROM_OPERATORS)
-_TROUBLE = ("sender lost", "lease expired", "foreign acknowledgements", "unknown acknowledgements")
+_TROUBLE = (
+    "sender lost",
+    "lease expired",
+    "foreign acknowledgements",
+    "unknown acknowledgements",
+    "confirmed batches missing",
+)
 
 
 class Broker(Role):
