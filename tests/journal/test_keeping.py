@@ -122,3 +122,20 @@ def test_after_the_machine_s_restart_no_time_is_in_the_future(tmp_path: Path, mo
     keeping = Keeping(tmp_path, "fsync", now=10.0, **options)
     keeping.close()
     assert (keeping.core.first_accepted, keeping.core.last_settled) == (7.0, 10.0)
+    again = Keeping(tmp_path, "fsync", now=8.0, **options)  # a clock that says less although the machine is the same
+    again.close()
+    assert again.core.last_settled == 8.0
+
+
+def test_a_batch_of_a_clock_that_is_gone_is_no_older_than_the_broker(tmp_path: Path) -> None:
+    """Its row is as it was written, two restarts of the broker after one of the machine."""
+    with open_journal(tmp_path) as store:
+        core = rebuild(store.load(), LIMITS)
+        core.producer_joined(b"p", 1, 1, "P", 0, 5_000.0)
+        core.put(make_batch(4), 5_000.0)
+        assert core.journal is not None
+        store.commit(core.journal.close(core))
+        (lot,) = rebuild(store.load(), LIMITS, now=100.0).queue.lots()
+        (written,) = rebuild(store.load(), LIMITS).queue.lots()
+    assert (lot.accepted, written.accepted) == (100.0, 5_000.0)
+    assert lot.whole.due == written.whole.due - 4_900.0

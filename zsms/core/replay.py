@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from math import inf
 
 import numpy as np
 
@@ -25,12 +26,13 @@ from zsms.message import Batch
 
 
 def rebuild(
-    kept: Kept, limits: BrokerLimits | None = None, seed: int | None = None, now: float = 0.0, shift: float = 0.0
+    kept: Kept, limits: BrokerLimits | None = None, seed: int | None = None, now: float = inf, shift: float = 0.0
 ) -> BrokerCore:
     """The broker that kept this, with nobody joined; what rebuilding changes is in its journal's open group.
 
-    `shift` (seconds) is added to every time: 0 unless the clock that they were read from is gone. Raises JournalError
-    when the content contradicts itself.
+    `shift` (seconds) is added to every time: 0 unless the clock that they were read from is gone. No time is later than
+    `now` then, for some may have been read from a clock that was gone before. Raises JournalError when the content
+    contradicts itself.
     """
     books = kept.books
     journal = Journal(books.get("next_entry", 0), books.get("next_row", 0))
@@ -40,19 +42,22 @@ def rebuild(
     core.counters = Counters(**books.get("counters", {}))
     core.steady.sends = books.get("sends", 0)
     core.first_accepted, core.last_settled = (
-        None if books.get(name) is None else books[name] + shift for name in ("first_accepted", "last_settled")
+        None if books.get(name) is None else min(books[name] + shift, now)
+        for name in ("first_accepted", "last_settled")
     )
     changes: dict[int, list[KeptChange]] = {}
     for change in kept.changes:
         changes.setdefault(change.entry, []).append(change)
     for entry in kept.entries:
         account = _account_of(accounts, entry.batch, f"batch {entry.number}")
-        for lot in _lots(journal, entry, changes.get(entry.number, []), account, shift, core.counters):
+        by = min(shift, now - entry.accepted)
+        for lot in _lots(journal, entry, changes.get(entry.number, []), account, by, core.counters):
             account.queued += lot.size
             core.queue.put(lot)
     for letter in kept.letters:
         account = _account_of(accounts, letter.batch, f"dead letter {letter.number}")
-        lot = Lot(_moved(letter.batch, shift), account, letter.accepted + shift, letter.attempt, letter.delivery)
+        by = min(shift, now - letter.accepted)
+        lot = Lot(_moved(letter.batch, by), account, letter.accepted + by, letter.attempt, letter.delivery)
         core.remember(DeadLetter(lot, letter.reason, letter.number))
     for account in accounts.values():
         if not account.balanced:

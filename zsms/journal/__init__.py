@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
@@ -87,12 +88,15 @@ def open_journal(directory: str | Path, durability: str = "fsync", *, create: bo
 
 
 @contextmanager
-def read(directory: str | Path, limits: BrokerLimits | None = None) -> Iterator[BrokerCore]:
-    """The broker that a journal holds, to look at: nothing is written back. Raises JournalError."""
+def read(directory: str | Path, limits: BrokerLimits | None = None, now: float = inf) -> Iterator[BrokerCore]:
+    """The broker that a journal holds, to look at: nothing is written back, and no time is later than `now`.
+
+    Raises JournalError.
+    """
     from zsms.core.replay import rebuild
 
     with open_journal(directory, create=False) as store:
-        yield rebuild(store.load(), limits)
+        yield rebuild(store.load(), limits, now=now)
 
 
 @contextmanager

@@ -49,8 +49,9 @@ class JournalHolder:
 
     def inspect(self, messages: int = 0) -> dict[str, Any]:
         """As of :class:`Holder`. Ages mean something until the machine is started again."""
-        with read(self._directory) as core:
-            return {"broker": str(self._directory), **holdings(core, time.monotonic(), messages)}
+        now = time.monotonic()
+        with read(self._directory, now=now) as core:
+            return {"broker": str(self._directory), **holdings(core, now, messages)}
 
     def kick(self, reason: str = "", limit: int = 0) -> int:
         """As of :class:`Holder`."""
