@@ -33,7 +33,7 @@ def make_lot(count: int, first: int = 0, account: ProducerAccount | None = None)
 
 
 def make_account(producer: int = 1) -> ProducerAccount:
-    return ProducerAccount(producer, 1, f"producer-{producer}", b"p", 0.0)
+    return ProducerAccount(producer, 1, f"producer-{producer}", b"p")
 
 
 def seqs(batch: Batch) -> list[int]:

@@ -39,8 +39,7 @@ def test_the_queue_is_a_list_of_messages_that_is_cut_anywhere(acts):
             sizes.insert(0, lot.size)
         assert queue.messages == len(plain) == sum(sizes)
         assert bool(queue) == bool(plain)
-        oldest = queue.oldest()
-        assert (oldest is None) == (not plain)
+        assert [seq for lot in queue.lots() for seq in seqs(lot.batch)] == plain
         assert queue.nbytes >= 10 * len(plain)  # what a message costs without its text
     while queue:
         lot = queue.take(1_000)

@@ -141,7 +141,7 @@ class BrokerCore:
         self.producers: dict[int, ProducerAccount] = {}
         self.closed_accounts: list[ProducerAccount] = []
         """Accounts of earlier starts: still in the totals."""
-        self.finished = ProducerAccount(0, 0, "finished producers", b"", 0.0)
+        self.finished = ProducerAccount(0, 0, "finished producers", b"")
         """The sum of the accounts of producers that are gone and have nothing left here, so that those don't grow."""
         self.sessions: dict[int, Session] = {}
         self.peers: dict[bytes, Session | ProducerAccount] = {}
@@ -187,7 +187,7 @@ class BrokerCore:
             if account is not None:
                 self.closed_accounts.append(account)
                 self._note(now, "producer fenced", account.name, account.queued + account.in_flight)
-            account = ProducerAccount(producer, start, name, peer, now, next=oldest, held=oldest)
+            account = ProducerAccount(producer, start, name, peer, next=oldest, held=oldest)
             self.producers[producer] = account
             if self.journal is not None:
                 self.journal.joined(account)
@@ -198,7 +198,7 @@ class BrokerCore:
             account.next = account.held = oldest
             if self.journal is not None:
                 self.journal.joined(account)
-        account.peer, account.last_seen, account.gone = peer, now, False
+        account.peer, account.gone = peer, False
         self.peers[peer] = account
         return account
 
@@ -248,7 +248,6 @@ class BrokerCore:
         if batch.start < account.start:
             self.counters.fenced_batches += 1
             return Put.FENCED
-        account.last_seen = now
         if batch.number != account.next:
             self._unconfirmed[account.producer] = account
             account.told = -1  # say it again: the producer seems not to know
@@ -463,11 +462,10 @@ class BrokerCore:
     def heard(self, peer: bytes, now: float) -> Session | ProducerAccount | None:
         """Any other word of a peer; None when the peer must join first."""
         known = self.peers.get(peer)
-        if known is not None:
+        if isinstance(known, Session):  # a producer may be silent for ever
             known.last_seen = now
-            if isinstance(known, Session):
-                known.reachable = True
-                self._stand_in_line(known)
+            known.reachable = True
+            self._stand_in_line(known)
         return known
 
     def left(self, peer: bytes, now: float) -> None:

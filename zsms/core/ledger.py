@@ -20,7 +20,6 @@ class ProducerAccount:
     start: int
     name: str
     peer: bytes
-    last_seen: float
     next: int = 0
     """The batch expected next; every batch below it is in the ledger."""
     held: int = 0

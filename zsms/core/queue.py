@@ -61,7 +61,3 @@ class ReadyQueue:
         """Everything that waits, first to last; nothing is removed."""
         for index, lot in enumerate(self._lots):
             yield lot.part(self._begin, lot.size) if index == 0 and self._begin else lot
-
-    def oldest(self) -> Lot | None:
-        """The front lot."""
-        return self._lots[0] if self._lots else None

@@ -37,7 +37,7 @@ def rebuild(
     books = kept.books
     journal = Journal(books.get("next_entry", 0), books.get("next_row", 0))
     core = BrokerCore(limits, seed, journal)
-    accounts = _open_accounts(core, kept.accounts, now)
+    accounts = _open_accounts(core, kept.accounts)
     core.next_letter = books.get("next_letter", 0)
     core.counters = Counters(**books.get("counters", {}))
     core.steady.sends = books.get("sends", 0)
@@ -68,10 +68,10 @@ def rebuild(
     return core
 
 
-def _open_accounts(core: BrokerCore, rows: list[AccountRow], now: float) -> dict[tuple[int, int], ProducerAccount]:
+def _open_accounts(core: BrokerCore, rows: list[AccountRow]) -> dict[tuple[int, int], ProducerAccount]:
     accounts = {}
     for row in sorted(rows, key=lambda row: row.start):
-        account = ProducerAccount(row.producer, row.start, row.name, b"", now, next=row.next, held=row.next)
+        account = ProducerAccount(row.producer, row.start, row.name, b"", next=row.next, held=row.next)
         account.accepted, account.sent, account.failed, account.dead = row.accepted, row.sent, row.failed, row.dead
         accounts[row.producer, row.start] = account
         earlier = core.producers.get(row.producer)
