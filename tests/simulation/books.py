@@ -1,17 +1,20 @@
-"""What is known from outside: who really made, held, sent and failed which message. The ledger is checked against it.
+"""What is known from outside: who really made, held, sent and failed which message; the ledgers are checked against it.
 
-A message is (start of its producer, number); starts are never used twice.
+A message is (number of the process that made it, its number there). Each broker has a `Book`, and what concerns the
+mesh as a whole is in `Books`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tests.core.places import held
+from tests.simulation.disk import Disk
+from tests.simulation.frozen import Frozen, Message, freeze
 from tests.simulation.processes import same
 from zsms.core.broker import BrokerCore, Put
+from zsms.core.replay import rebuild
 from zsms.core.sender import Waiting
 from zsms.core.session import Piece, Session
 from zsms.message import Batch
@@ -19,108 +22,260 @@ from zsms.message import Batch
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-Message = tuple[int, int]
 _LOOK_CLOSELY = 8
-"""Every how many turns of the broker each message is looked for."""
-
-
-def messages_of(batch: Batch) -> list[Message]:
-    return [(batch.start, seq) for seq in batch.seqs.tolist()]
+"""Every how many turns of a broker each message is looked for."""
 
 
 class Books:
     def __init__(self, world: World) -> None:
-        self._world = world
+        self.world = world
         self.starts = 0
         """How often a message came into a slot."""
-        self.cores: list[BrokerCore] = []
-        """Of every broker that there was."""
-        self._begun: Counter[tuple[Message, int, int]] = Counter()
-        """Attempt and delivery of each message: one broker lets it begin once."""
         self.sent: set[Message] = set()
         self.failed: set[Message] = set()
-        self.batches: set[tuple[int, int]] = set()
-        """(start, number) of every batch that a broker has accepted."""
-        self.accepted_by_any: set[Message] = set()
-        self.accepted: set[Message] = set()
-        self.settled: set[Message] = set()
-        self._accepted: Counter[int] = Counter()
-        """Messages by start."""
-        self._refused: list[tuple[Session, Piece]] = []
-        """Grants that the wire did not take in this turn of the broker."""
-        self._turns = 0
-        self.held = 0
-        """Messages that the broker has and that are not settled."""
+        self.brokers = [Book(self, index) for index in range(world.plan.brokers)]
+        self.home: dict[Message, Book] = {}
+        """Which broker has accepted it."""
+        self.kicked: Counter[Message] = Counter()
+        self._origins: dict[int, int] = {}
+        """Who made the messages of a start."""
+        self._begun: Counter[tuple[Message, int, int]] = Counter()
+        """Attempt and delivery of each message: one broker lets it begin once."""
 
     # -- what is seen -------------------------------------------------------------------------------------------
 
-    def open(self, core: BrokerCore) -> None:
-        """A broker begins, with nothing."""
-        if self.cores:
-            self.look_closely(self.cores[-1])
-        self.cores.append(core)
-        self.held = 0
-        self.accepted = set()
-        self.settled = set()
-        self._accepted = accepted = Counter()
-        put = core.put
+    def begins(self, start: int, origin: int) -> None:
+        """A process uses this start, at some broker."""
+        assert self._origins.setdefault(start, origin) == origin, "two producers use the same start"
 
-        def observed(batch: Batch, now: float) -> Put:
-            was_full = core.queue.messages + core.retries.messages >= core.limits.max_messages
-            verdict = put(batch, now)
-            if verdict is Put.ACCEPTED:
-                assert not was_full, "a full broker took another batch"
-                messages = messages_of(batch)
-                assert not self.accepted.intersection(messages), "a batch was accepted twice"
-                self.batches.add((batch.start, batch.number))
-                self.accepted.update(messages)
-                accepted[batch.start] += len(messages)
-                self.accepted_by_any.update(messages)
-            return verdict
+    def message(self, start: int, number: int) -> Message:
+        return self._origins[start], number
 
-        core.put = observed  # type: ignore[method-assign]
+    def messages_of(self, batch: Batch) -> list[Message]:
+        origin = self._origins[batch.start]
+        return [(origin, seq) for seq in batch.seqs.tolist()]
 
     def started(self, waiting: Waiting) -> None:
         batch = waiting.batch
         assert same(batch.recipients, batch.seqs), "a message has another one's recipient"
         assert batch.text.tobytes() == b"".join(b"%d" % seq for seq in batch.seqs.tolist())
-        limits = self._world.plan.limits
+        limits = self.world.plan.limits
         assert waiting.attempt <= limits.max_attempts and waiting.delivery <= limits.max_deliveries, "once too often"
         self.starts += len(batch)
-        for message in messages_of(batch):
+        for message in self.messages_of(batch):
             once = (message, waiting.attempt, waiting.delivery)
             self._begun[once] += 1
-            assert self._begun[once] <= len(self.cores), f"{message} was sent twice as the same attempt and delivery"
+            allowed = len(self.home[message].cores) + self.kicked[message]
+            assert self._begun[once] <= allowed, f"{message} was sent twice as the same attempt and delivery"
 
     def finished(self, message: Message, fails: bool) -> None:
         (self.failed if fails else self.sent).add(message)
 
+    # -- what it amounts to ---------------------------------------------------------------------------------------
+
+    @property
+    def held(self) -> int:
+        """Messages that a broker has and that are not settled."""
+        return sum(book.held for book in self.brokers)
+
+    @property
+    def cores(self) -> list[BrokerCore]:
+        """Of every broker that there was."""
+        return [core for book in self.brokers for core in book.cores]
+
+    def close(self, producers: list[Any]) -> None:
+        """At the end, when everything is settled."""
+        produced: set[Message] = set()
+        late: set[Message] = set()
+        for producer in producers:
+            made = {(producer.number, number) for number in range(producer.role.produced)}
+            produced |= made
+            if producer.finished:
+                assert made <= self.home.keys(), f"{producer.name} left, but its messages are not all held"
+            else:
+                late |= made  # a batch of it may have come when everyone was leaving
+        assert self.home.keys() <= produced
+        for book in self.brokers:
+            book.close(late)
+        if self.world.plan.journal:
+            settled = {message for book in self.brokers for message in book.settled}
+            assert produced - late <= settled, f"lost: {sorted(produced - late - settled)}"
+        accepted, again = sum(self.kicked.values()), 0
+        for each in self.cores:
+            again += each.counters.retried + each.counters.redelivered
+        for book in self.brokers:
+            accepted += len(book.accepted) if len(book.cores) == 1 else sum(book.admitted)
+        assert self.starts <= accepted + again, "more sends were begun than had a reason"
+        everything = sum(len(book.accepted) for book in self.brokers)
+        if self.world.plan.gentle and everything == sum(len(book.settled) for book in self.brokers):
+            retried = sum(core.counters.retried for core in self.cores)
+            assert self.starts == everything + retried, "what went well was done again"
+            for core in self.cores:
+                counters = core.counters
+                assert not counters.redelivered + counters.duplicates + counters.unknown + counters.sessions_ended
+
+
+class Book:
+    """One broker's: of the one that runs, and of those before it."""
+
+    def __init__(self, books: Books, index: int) -> None:
+        self.books = books
+        self.index = index
+        self.cores: list[BrokerCore] = []
+        self.disk: Disk | None = None
+        self.admitted: list[int] = []
+        """Messages that each of the cores could let begin: what it found in its journal, and what it accepted."""
+        self.batches: dict[tuple[int, int], list[Message]] = {}
+        """The messages of every batch (start, number) that was ever accepted."""
+        self.confirmed: dict[int, int] = {}
+        """Up to which batch a producer has let go, by start."""
+        self.accepted: set[Message] = set()
+        self.settled: set[Message] = set()
+        self.purged: frozenset[Message] = frozenset()
+        self.held = 0
+        """Messages that the broker has and that are not settled."""
+        self._accepted: Counter[int] = Counter()
+        """Messages by start."""
+        self.rebuilt = 0
+        """How often a broker found messages on its disk."""
+        self._least: dict[int, tuple[int, int]] = {}
+        """Sent and failed of each start, when last looked at."""
+        self._refused: list[tuple[Session, Piece]] = []
+        """Grants that the wire did not take in this turn of the broker."""
+        self._turns = 0
+
+    @property
+    def core(self) -> BrokerCore:
+        """Of the broker that runs, or ran last."""
+        return self.cores[-1]
+
+    # -- what is seen -------------------------------------------------------------------------------------------
+
+    def open(self, core: BrokerCore, disk: Disk | None) -> None:
+        """A broker begins: with nothing, or with what its disk holds."""
+        if self.cores:
+            self.look_closely()
+        self.cores.append(core)
+        self.disk = disk
+        self.accepted, self.settled, self.purged = set(), set(), frozenset()
+        self._accepted, self._least = Counter(), {}
+        self.held = 0
+        if disk is not None and disk.state is not None:
+            self._check_rebuilt(core, disk.state)
+        self.admitted.append(self.held)
+        self._observe(core)
+
+    def _check_rebuilt(self, core: BrokerCore, before: Frozen) -> None:
+        """The broker is the one that closed the last group that is durable, but for what was in flight."""
+        messages_of = self.books.messages_of
+        now = freeze(core, before.purged)
+        assert now.accounts == before.accounts and now.marks == before.marks, "the ledger is not as it was"
+        for start, confirmed in self.confirmed.items():
+            assert confirmed <= now.marks.get(start, 0), f"batches of {start} were confirmed, and are lost"
+        held_before, held_now = dict(before.held(messages_of)), dict(now.held(messages_of))
+        assert held_now.keys() == held_before.keys(), "it does not hold what it held"
+        for message, was in held_before.items():
+            is_now = held_now[message]
+            assert is_now.attempt == was.attempt, f"{message} has attempt {is_now.attempt}, and had {was.attempt}"
+            more = is_now.delivery - was.delivery
+            assert 0 <= more <= 1 and not (was.out and was.attempt == was.delivery == 1 != more), (
+                f"{message} has delivery {is_now.delivery}, and had {was.delivery}"
+            )
+        assert now.letters(messages_of) == before.letters(messages_of), "the dead letters are not what they were"
+        for (start, number), messages in self.batches.items():
+            if number < now.marks.get(start, 0):
+                self.accepted.update(messages)
+                self._accepted[start] += len(messages)
+        self.purged = before.purged
+        self.settled = self.accepted - held_now.keys()
+        self._least = {start: (sent, failed) for start, (_, sent, failed, _) in now.accounts.items()}
+        self.held = len(held_now)
+        self.rebuilt += bool(held_now)
+
+    def _observe(self, core: BrokerCore) -> None:
+        """Take note of what goes in, and of what operators do."""
+        put, kick, purge_dead = core.put, core.kick, core.purge_dead
+
+        def observed_put(batch: Batch, now: float) -> Put:
+            was_full = core.queue.messages + core.retries.messages >= core.limits.max_messages
+            verdict = put(batch, now)
+            if verdict is Put.ACCEPTED:
+                assert not was_full, "a full broker took another batch"
+                self._take_in(batch)
+            return verdict
+
+        def observed_kick(now: float, reason: str = "", limit: int = 0) -> int:
+            before = self._dead()
+            kicked = kick(now, reason, limit)
+            again = before - self._dead()
+            assert kicked == len(again) and not (limit and kicked > limit)
+            self.settled -= again
+            self.books.kicked.update(again)
+            return kicked
+
+        def observed_purge(now: float, reason: str = "") -> int:
+            before = self._dead()
+            purged = purge_dead(now, reason)
+            gone = before - self._dead()
+            assert purged == len(gone)
+            self.purged |= gone
+            return purged
+
+        core.put = observed_put  # type: ignore[method-assign]
+        core.kick = observed_kick  # type: ignore[method-assign]
+        core.purge_dead = observed_purge  # type: ignore[method-assign]
+
+    def _take_in(self, batch: Batch) -> None:
+        messages = self.books.messages_of(batch)
+        assert self.accepted.isdisjoint(messages), "a batch was accepted twice"
+        self.batches[batch.start, batch.number] = messages
+        self.accepted.update(messages)
+        self._accepted[batch.start] += len(messages)
+        self.admitted[-1] += len(messages)
+        home = self.books.home
+        for message in messages:
+            assert home.setdefault(message, self) is self, f"{message} is at two brokers"
+
     def refused(self, routing_id: bytes) -> None:
         """The wire to that peer did not take a grant."""
-        session = self.cores[-1].peers[routing_id]
+        session = self.core.peers[routing_id]
         assert isinstance(session, Session)
         self._refused.append((session, session.pieces()[-1]))
 
-    def confirmed(self, start: int, begin: int, end: int) -> None:
-        """A producer let go of these batches."""
+    def let_go(self, start: int, begin: int, end: int) -> None:
+        """These batches were confirmed to their producer."""
         for number in range(begin, end):
             assert (start, number) in self.batches, f"batch {number} of {start} was confirmed, but nobody has it"
+        self.confirmed[start] = end
+        if self.disk is not None:
+            assert end <= self._durable(start), f"batch {end - 1} of {start} was confirmed before it was durable"
+
+    def _durable(self, start: int) -> int:
+        assert self.disk is not None
+        return 0 if self.disk.state is None else self.disk.state.marks.get(start, 0)
+
+    def frozen(self) -> Frozen:
+        """The state of the broker now."""
+        return freeze(self.core, self.purged)
 
     # -- what must hold -------------------------------------------------------------------------------------------
 
-    def check(self, core: BrokerCore) -> None:
+    def check(self) -> None:
         """After each turn of the broker."""
+        core = self.core
         queued = in_flight = 0
         for account in core.accounts():
             assert account.balanced, f"{account} does not balance"
             assert min(account.queued, account.in_flight, account.sent, account.failed, account.dead) >= 0, account
             assert account.accepted == self._accepted[account.start], f"{account} counts what it did not accept"
+            if self.disk is not None:
+                assert account.held <= self._durable(account.start), f"{account} would be confirmed too early"
             queued += account.queued
             in_flight += account.in_flight
         assert len(self.accepted) == self._accepted.total()
         assert queued == core.queue.messages + core.retries.messages, "the queue does not hold what the accounts say"
         assert in_flight == sum(session.in_flight for session in core.sessions.values())
-        room = self._world.room
+        room = self.books.world.room
         for session in core.sessions.values():
             assert 0 <= session.in_flight <= room[session.name], "a sender was granted more than it has room for"
         for session, piece in self._refused:
@@ -129,55 +284,54 @@ class Books:
         self.held = queued + in_flight
         self._turns += 1
         if self._turns % _LOOK_CLOSELY == 0:
-            self.look_closely(core)
+            self.look_closely()
 
-    def look_closely(self, core: BrokerCore) -> None:
+    def look_closely(self) -> None:
         """Each message is in one place, none comes back, and what is settled was really sent, failed or given up."""
+        core = self.core
         holding: set[Message] = set()
         for batch, *_ in held(core):
-            messages = messages_of(batch)
+            messages = self.books.messages_of(batch)
             before = len(holding)
             holding.update(messages)
             assert len(holding) == before + len(messages), "a message is in two places"
         assert holding <= self.accepted, "the broker holds what it never accepted"
         settled = self.accepted - holding
         assert self.settled <= settled, f"settled, and back again: {sorted(self.settled - settled)}"
-        dead = set(self._dead(core))
-        happened = self.sent | self.failed | dead
+        dead = self._dead() | self.purged
+        happened = self.books.sent | self.books.failed | dead
         assert settled <= happened, f"settled, but never sent: {sorted(settled - happened)}"
         self.settled = settled
+        for account in core.accounts():
+            sent, failed = self._least.get(account.start, (0, 0))
+            assert sent <= account.sent and failed <= account.failed, f"{account} has gone down"
+            self._least[account.start] = account.sent, account.failed
         totals = core.totals()
         assert len(settled) == totals["sent"] + totals["failed"] + totals["dead"]
         assert len(dead) == totals["dead"]
-        assert totals["sent"] <= len(settled & self.sent)
-        assert totals["failed"] <= len(settled & self.failed)
+        assert totals["sent"] <= len(settled & self.books.sent)
+        assert totals["failed"] <= len(settled & self.books.failed)
 
-    def _dead(self, core: BrokerCore) -> Iterator[Message]:
-        for letter in core.dead_letters:
-            yield from messages_of(letter.lot.batch)
+    def _dead(self) -> set[Message]:
+        """The dead letters that are kept."""
+        return {message for letter in self.core.dead_letters for message in self.books.messages_of(letter.lot.batch)}
 
-    def close(self, core: BrokerCore, producers: list[Any]) -> None:
-        """At the end, when everything is settled."""
-        self.look_closely(core)
-        produced: set[Message] = set()
-        late: set[Message] = set()
-        for producer in producers:
-            made = {(producer.start, number) for number in range(producer.role.produced)}
-            produced |= made
-            if producer.finished:
-                assert made <= self.accepted_by_any, f"{producer.name} left, but its messages are not all held"
-            else:
-                late |= made  # a batch of it may have come when everyone was leaving
-        assert self.accepted_by_any <= produced
+    def close(self, late: set[Message]) -> None:
+        """At the end, when everything is settled but what may have come `late`."""
+        self.look_closely()
         assert self.accepted - self.settled <= late, "not everything is settled"
+        ever = {message for messages in self.batches.values() for message in messages}
         if len(self.cores) == 1:
-            assert self.accepted == self.accepted_by_any
-        accepted, again = 0, 0
-        for each in self.cores:
-            accepted += each.totals()["accepted"]
-            again += each.counters.retried + each.counters.redelivered
-        assert self.starts <= accepted + again, "more sends were begun than had a reason"
-        if self._world.plan.gentle and self.settled == self.accepted:
-            counters = core.counters
-            assert self.starts == accepted + counters.retried, "what went well was done again"
-            assert not counters.redelivered + counters.duplicates + counters.unknown + counters.sessions_ended, counters
+            assert self.accepted == ever
+        if self.disk is not None:
+            self._close_disk(self.disk)
+            for (start, number), messages in self.batches.items():
+                if number < self.confirmed.get(start, 0):
+                    assert self.accepted.issuperset(messages), f"batch {number} of {start} was confirmed, and is lost"
+
+    def _close_disk(self, disk: Disk) -> None:
+        """What is left on the disk is a broker of its own right, and nothing that is not needed."""
+        core = rebuild(disk.load(), self.books.world.plan.limits)
+        if disk.state is not None:
+            self._check_rebuilt(core, disk.state)
+        assert self.held or not disk.rows, f"nothing is held, and {disk.rows} rows are kept"

@@ -242,7 +242,7 @@ class Bound(Socket):
         try:
             self._find(bytes(first))
         except zmq.ZMQError:
-            self.world.books.refused(bytes(first))
+            self.owner.book.refused(bytes(first))
             raise
 
     def _send(self, parts: Parts) -> None:

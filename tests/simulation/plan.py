@@ -25,15 +25,25 @@ KINDS = (
     "rival producer",
     "kill broker",
     "stop broker",
+    "disk slow",
+    "disk full",
+    "disk fails",
+    "operator inspects",
+    "operator kicks",
+    "operator purges",
 )
 LONG_S = 1_000.0
 """Of a lease or a liveness time: it never ends."""
-_UNNOTICED = {"pause producer", "kill producer", "stop producer", "rival producer"}
+_UNNOTICED = {
+    *("pause producer", "kill producer", "stop producer", "rival producer"),
+    *("disk slow", "disk full", "operator inspects"),
+}
 """Of these kinds senders notice nothing."""
 _OUTLASTED = {"pause broker", "pause everyone"}
 """Through these no message comes back when the lease is long."""
 _ENDURED = {"cut", "stall", "pause sender"}
 """Nor through these, when nobody is given up for silence either."""
+_OFTEN = ("cut", "operator kicks", "operator purges")
 ROOMY = 1_000
 """Frames that a wire takes when nobody should notice that it has an end."""
 BEGIN_S = 4.0
@@ -53,6 +63,11 @@ class Plan:
     """Times in seconds, shares from 0 to 1."""
 
     seed: int
+    brokers: int
+    journal: bool
+    """Whether brokers keep their queue on a disk."""
+    commit: float
+    """A group is on the disk within this time."""
     limits: BrokerLimits
     senders: tuple[Size, ...]
     producers: tuple[int, ...]
@@ -86,6 +101,11 @@ class Plan:
     """What goes wrong when."""
 
     @property
+    def endpoints(self) -> list[str]:
+        """Of the brokers."""
+        return [f"inproc://broker-{index}" for index in range(self.brokers)]
+
+    @property
     def gentle(self) -> bool:
         """Whether no message has a reason to come back to the broker: what is done twice is done wrong."""
         quiet = set(_UNNOTICED)
@@ -112,10 +132,16 @@ class Plan:
         elif mood == "outlasting":
             kinds = [kind for kind in kinds if kind in _UNNOTICED] + sorted(_OUTLASTED)
         faults = [
-            (rng.random() * BEGIN_S, kind) for kind in kinds for _ in range(rng.randint(1, 6 if kind == "cut" else 3))
+            (rng.random() * (2 * BEGIN_S if kind.startswith("operator") else BEGIN_S), kind)
+            for kind in kinds
+            for _ in range(rng.randint(1, 6 if kind in _OFTEN else 3))
         ]
+        brokers = rng.choice((1, 1, 2, 3))
         return cls(
             seed=seed,
+            brokers=brokers,
+            journal=rng.random() < 0.6,
+            commit=rng.choice((0.0, 0.02, 0.3)),
             limits=BrokerLimits(
                 max_messages=rng.choice((8, 30, 1_000)),
                 max_attempts=rng.choice((1, 3)),
@@ -125,7 +151,7 @@ class Plan:
                 lease=lease,
                 liveness=LONG_S if patient else 2.0,
             ),
-            senders=tuple(Size(rng.randint(1, 4), rng.randint(0, 3)) for _ in range(rng.randint(1, 3))),
+            senders=tuple(Size(rng.randint(1, 4), rng.randint(brokers - 1, 3)) for _ in range(rng.randint(1, 3))),
             producers=tuple(rng.randint(1, 24) for _ in range(rng.randint(1, 2))),
             rate=rng.choice((None, 6.0, 12.0, 20.0)),
             batch=rng.randint(1, 8),

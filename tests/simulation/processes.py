@@ -11,22 +11,25 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import zmq
 
 from tests.simulation.network import Socket, Sockets
 from tests.simulation.plan import Size
 from tests.simulation.transport import DrawnTransport
+from zsms.core.sender import SenderCore
 from zsms.errors import ZsmsError
+from zsms.protocol import Answer, Inspect, Kick, Purge, decode, encode
 from zsms.roles.base import Role
 from zsms.roles.broker import Broker
 from zsms.roles.feed import Feed
 from zsms.roles.producer import Producer
 from zsms.roles.sender import Sender
+from zsms.sockets import Endpoint
 from zsms.source import Columns
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-ENDPOINT = "inproc://broker"
 DRAIN_S = 3.0
 _MOST_TURNS = 300
 """A process that takes more turns in a row without waiting is spinning."""
@@ -85,19 +88,27 @@ class Process:
         self.sockets = Sockets(world, self)
         self.poller = Poller(world)
         world.processes.append(self)
+        world.opening = self
         role: Any = self.role
         role.log = world.log
         role._sockets = self.sockets
         role._poller = self.poller
         role._feed = Feed(role._sockets, None, 1.0, role._snapshot, role.log)
         role._open()
+        self._opened()
         self.wake()
+
+    def _opened(self) -> None:
+        """Its role is ready, and has done nothing yet."""
 
     def _make(self, **common: Any) -> Role:
         raise NotImplementedError
 
     def check(self) -> None:
         """Look whether the process keeps its bounds; after every turn."""
+
+    def check_reason(self, error: ZsmsError) -> None:
+        """Look whether the role may give up for this reason."""
 
     def wake(self) -> None:
         """Something has happened that it could see."""
@@ -130,6 +141,7 @@ class Process:
             self._run_at(asleep.until)
             return
         except ZsmsError as error:
+            self.check_reason(error)
             self.end(f"gives up: {error}")
             return
         raise AssertionError(f"{self.name} spins")
@@ -159,13 +171,30 @@ class Process:
 class BrokerProcess(Process):
     role: Broker
 
+    def __init__(self, world: World, index: int) -> None:
+        self.index = index
+        self.book = world.books.brokers[index]
+        self.disk = world.disks[index] if world.plan.journal else None
+        super().__init__(world, f"broker {index}")
+
     def _make(self, **common: Any) -> Broker:
-        broker = Broker(ENDPOINT, limits=self.world.plan.limits, seed=self.world.plan.seed, **common)
-        self.world.books.open(broker.core)
-        return broker
+        plan, journal = self.world.plan, self.name if self.disk else None
+        return Broker(plan.endpoints[self.index], limits=plan.limits, seed=plan.seed, journal=journal, **common)
+
+    def _opened(self) -> None:
+        self.book.open(self.role.core, self.disk)
+
+    @property
+    def durable(self) -> bool:
+        """Whether its disk has all that it knows."""
+        keeping = self.role._keeping
+        return keeping is None or keeping.done
 
     def check(self) -> None:
-        self.world.books.check(self.role.core)
+        self.book.check()
+
+    def check_reason(self, error: ZsmsError) -> None:
+        assert self.disk is not None and self.disk.failed, f"{self.name} gives up: {error}"
 
 
 class SenderProcess(Process):
@@ -177,14 +206,27 @@ class SenderProcess(Process):
 
     def _make(self, **common: Any) -> Sender:
         transport = DrawnTransport(self.world, self.size.slots)
+        plan = self.world.plan
         return Sender(
-            ENDPOINT, transport=transport, prefetch=self.size.prefetch, seed=self.world.plan.seed, ramp=0.0, **common
+            plan.endpoints, transport=transport, prefetch=self.size.prefetch, seed=plan.seed, ramp=0.0, **common
         )
 
     def check(self) -> None:
-        core, size = self.role.core, self.size
-        assert core.in_slots == self.role.transport.busy
-        assert core.held <= size.slots + size.prefetch, "a sender holds more than it has room for"
+        shares, room = self.role.shares, self.size.slots + self.size.prefetch
+        assert sum(core.in_slots for core in shares.cores) == self.role.transport.busy
+        held = shares.held
+        assert held <= room, "a sender holds more than it has room for"
+        if len(shares.cores) > 1:
+            may_come = sum(map(self._may_come, shares.cores, self.world.brokers))
+            assert held + may_come <= room, f"{self.name}: {held} held, {may_come} may come, room for {room}"
+
+    def _may_come(self, core: SenderCore, broker: BrokerProcess) -> int:
+        """Messages that the broker may still give, or has given and that are on their way, as it sees it."""
+        session = broker.role.core.sessions.get(core.token)
+        if session is None or session.join != core.join:
+            return 0  # nothing of it would be taken
+        most = max(session.granted, session.limit) if broker.alive else session.granted
+        return max(most - core.received, 0)
 
 
 class Numbered:
@@ -211,14 +253,19 @@ class ProducerProcess(Process):
 
     def __init__(self, world: World, name: str, messages: int) -> None:
         self.messages = messages
-        self.confirmed = 0
-        """Batches."""
+        self.number = len(world.producers)
+        """Nobody else's, ever."""
+        self.confirmed = [0] * world.plan.brokers
+        """Batches, by broker."""
         super().__init__(world, name)
+
+    def _opened(self) -> None:
+        self._tell_starts()
 
     def _make(self, **common: Any) -> Producer:
         plan = self.world.plan
         return Producer(
-            ENDPOINT,
+            plan.endpoints,
             source=Numbered(self.messages),
             rate=plan.rate,
             batch=plan.batch,
@@ -230,19 +277,39 @@ class ProducerProcess(Process):
     @property
     def finished(self) -> bool:
         """Whether it left because everything that it made was confirmed."""
-        return self.left and not len(self.role.window)
+        return self.left and not self.role.unconfirmed
 
-    @property
-    def start(self) -> int:
-        (outlet,) = self.role._outlets
-        return outlet.start
+    def _tell_starts(self) -> None:
+        for outlet in self.role._outlets:
+            self.world.books.begins(outlet.start, self.number)
 
     def check(self) -> None:
-        window = self.role.window
-        assert window.messages < window.max_messages + self.world.plan.batch, "the window does not bound the producer"
-        if window.oldest != self.confirmed:
-            self.world.books.confirmed(self.start, self.confirmed, window.oldest)
-            self.confirmed = window.oldest
+        self._tell_starts()
+        for index, outlet in enumerate(self.role._outlets):
+            window = outlet.window
+            bound = window.max_messages + self.world.plan.batch
+            assert window.messages < bound, "the window does not bound the producer"
+            if window.oldest != self.confirmed[index]:
+                self.world.books.brokers[index].let_go(outlet.start, self.confirmed[index], window.oldest)
+                self.confirmed[index] = window.oldest
+
+
+class Operator:
+    """Somebody who says one thing to a broker, and hears what it answers."""
+
+    def __init__(self, world: World, endpoint: Endpoint, frame: Inspect | Kick | Purge) -> None:
+        self.name = "operator"
+        self._world, self._frame = world, frame
+        self._socket = Sockets(world, self).connect(zmq.DEALER, endpoint, "second")
+        self._socket.send(encode(frame))
+
+    def wake(self) -> None:
+        """It is connected, or an answer has come."""
+        socket = self._socket
+        while socket.ready() & zmq.POLLIN:
+            answer = decode(socket.recv_multipart()[0])
+            assert isinstance(answer, Answer), f"{self._frame} is answered with {answer}"
+            self._world.answered += 1
 
 
 def same(recipients: Any, seqs: Any) -> bool:

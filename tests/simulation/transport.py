@@ -46,7 +46,7 @@ class DrawnTransport:
             if plan.hangs and rng.random() < plan.hangs and self._hanging < self.concurrency - 1:
                 self._hanging += 1
                 takes = inf if rng.random() < 0.5 else 2 * plan.limits.lease
-            heappush(self._heap, (now + takes, handle, (start, seq), rng.random() < plan.fails))
+            heappush(self._heap, (now + takes, handle, world.books.message(start, seq), rng.random() < plan.fails))
 
     def finished(self, now: float) -> Finished | None:
         if not self._heap or self._heap[0][0] > now:

@@ -3,7 +3,8 @@
     plan.py       what the seed draws
     network.py    stubs of the sockets, and what goes wrong between them
     processes.py  the real roles, and what a signal does to them
-    books.py      what is known from outside, against which the ledger is checked
+    disk.py       what is on a broker's disk, and how long it takes
+    books.py      what is known from outside, against which the ledgers are checked
 
 `World(Plan.draw(seed)).run()` raises AssertionError when something does not hold. The same plan gives the same
 schedule.
@@ -19,13 +20,19 @@ from types import SimpleNamespace
 from typing import Any
 
 from tests.simulation.books import Books
+from tests.simulation.disk import Disk, DrawnWriter
 from tests.simulation.network import Network, Parts, Peer, Socket
 from tests.simulation.plan import Plan, Size
-from tests.simulation.processes import BrokerProcess, Process, ProducerProcess, SenderProcess
+from tests.simulation.processes import BrokerProcess, Operator, Process, ProducerProcess, SenderProcess
+from zsms.core.replay import rebuild
 from zsms.errors import WireError
-from zsms.protocol import decode
-from zsms.roles import base
+from zsms.journal import NoRoom
+from zsms.protocol import Inspect, Kick, Purge, decode
+from zsms.roles import base, keeping
+from zsms.sockets import Endpoint
 
+LOST_S = 30.0
+"""So long a broker is away that is lost."""
 PATIENCE_S = 400.0
 """Everything is done this long after the last fault, or never."""
 
@@ -43,6 +50,9 @@ class World:
         self.log = _logger(self)
         self.network = Network(self)
         self.books = Books(self)
+        self.disks = [Disk(self) for _ in range(plan.brokers)]
+        self.answered = 0
+        """What operators asked."""
         self.room: dict[str, int] = {}
         """Slots and prefetch of each sender, by name."""
         self.producers: list[ProducerProcess] = []
@@ -56,7 +66,16 @@ class World:
         """Restarts that are still to come."""
         self.processes: list[Process] = []
         """Dead ones too."""
-        self.broker: BrokerProcess
+        self.opening: Process
+        """The process that began last."""
+        self.lost: BrokerProcess | None = None
+        self.brokers: list[BrokerProcess] = []
+        """The one that runs, or ran last, at each address."""
+
+    @property
+    def broker(self) -> BrokerProcess:
+        """The first one."""
+        return self.brokers[0]
 
     # -- time ---------------------------------------------------------------------------------------------------
 
@@ -71,25 +90,36 @@ class World:
 
     def run(self) -> World:
         """Until everything is done and everyone has left."""
-        real, base.time = base.time, SimpleNamespace(time_ns=self._time_ns)  # type: ignore[assignment]
+        real = base.time, keeping.open_journal, keeping.Writer
+        base.time = SimpleNamespace(time_ns=self._time_ns)  # type: ignore[assignment]
+        keeping.open_journal, keeping.Writer = self._open_journal, self._make_writer  # type: ignore[assignment, misc]
         try:
             self._begin()
             deadline = max((at for at, _ in self.plan.faults), default=0.0) + PATIENCE_S
             self._run_until(lambda: self.done, deadline)
             self._ending = True
+            for disk in self.disks:
+                disk.heal()
             for sender in self.senders:
                 sender.ask_to_stop()
             self._run_until(lambda: not any(sender.alive for sender in self.senders), deadline)
-            self.broker.ask_to_stop()
-            self._run_until(lambda: not self.broker.alive, deadline)
-            self.books.close(self.broker.role.core, self.producers)
+            for broker in self.brokers:
+                broker.ask_to_stop()
+            self._run_until(lambda: not any(broker.alive for broker in self.brokers), deadline)
+            self.books.close(self.producers)
         finally:
             for process in self.processes:
                 if process.alive:
                     self._ending = True
                     process.end("gone")
-            base.time = real
+            base.time, keeping.open_journal, keeping.Writer = real  # type: ignore[misc]
         return self
+
+    def _open_journal(self, directory: str, durability: str) -> Disk:
+        return self.disks[int(directory.rpartition(" ")[2])].open()
+
+    def _make_writer(self, disk: Disk, wake: object) -> DrawnWriter:
+        return DrawnWriter(self, self.opening, disk)
 
     def _run_until(self, done: Callable[[], bool], deadline: float) -> None:
         heap = self._heap
@@ -101,19 +131,21 @@ class World:
 
     def _standing(self) -> str:
         alive = ", ".join(process.name for process in self.processes if process.alive)
-        return f"{self.broker.role.core.totals()}; alive: {alive}"
+        totals = [broker.role.core.totals() for broker in self.brokers]
+        return f"{totals}; alive: {alive}"
 
     # -- who there is ---------------------------------------------------------------------------------------------
 
     @property
     def done(self) -> bool:
-        if self.books.held or self._pending or not self.broker.alive:
+        if self.books.held or self._pending or not all(broker.alive and broker.durable for broker in self.brokers):
             return False
         return not any(producer.alive for producer in self.producers)
 
     def _begin(self) -> None:
         self.say(f"{self.plan}")
-        self.broker = BrokerProcess(self, "broker")
+        for index in range(self.plan.brokers):
+            self.brokers.append(BrokerProcess(self, index))
         for index, messages in enumerate(self.plan.producers):
             self._start_producer(f"producer {index}", messages)
         for index, size in enumerate(self.plan.senders):
@@ -121,10 +153,11 @@ class World:
         for when, kind in self.plan.faults:
             self.at(when, self._cause, kind)
 
-    def _start_broker(self) -> None:
+    def _start_broker(self, index: int) -> None:
         self._pending -= 1
-        self.say("starts again", "broker")
-        self.broker = BrokerProcess(self, "broker")
+        self.say("starts again", f"broker {index}")
+        self.lost = None
+        self.brokers[index] = BrokerProcess(self, index)
 
     def _start_producer(self, name: str, messages: int) -> None:
         self.producers.append(ProducerProcess(self, name, messages))
@@ -150,7 +183,11 @@ class World:
             return
         if isinstance(process, BrokerProcess):
             self._pending += 1
-            self.at(self.now + self.rng.random() * 1.5 * self.plan.trouble, self._start_broker)
+            if self.lost is process:
+                self.at(self.now + LOST_S, self._start_broker, process.index)
+                self.at(self.now + 0.8 * LOST_S, self._check_without, process)
+                return
+            self.at(self.now + self.rng.random() * 1.5 * self.plan.trouble, self._start_broker, process.index)
         elif isinstance(process, SenderProcess):
             self._later(self._start_sender, process.name, process.size)
 
@@ -165,13 +202,23 @@ class World:
                 if process.alive:
                     process.pause(seconds)
             return
+        if what == "lose":
+            self.lost = rng.choice(self.brokers)
+            self.lost.end("is lost")
+            return
+        if what == "disk":
+            self._trouble_disk(whom, rng.choice(self.disks))
+            return
+        if what == "operator":
+            self._operate(whom, rng.choice(self.brokers))
+            return
         if what in ("cut", "stall"):
             peers = self.network.connected()
             if peers:
                 self._trouble(what, rng.choice(peers))
             return
         everyone: dict[str, list[Process]] = {
-            "broker": [self.broker],
+            "broker": [*self.brokers],
             "sender": [*self.senders],
             "producer": [*self.producers],
         }
@@ -188,10 +235,64 @@ class World:
         if isinstance(process, ProducerProcess) and what in ("kill", "rival"):
             self._later(self._start_producer, process.name, rng.randint(1, 20))
 
+    def _check_without(self, lost: BrokerProcess) -> None:
+        """A broker has been gone for long: what did not have to go through it is done."""
+        for book in self.books.brokers:
+            assert book is lost.book or not book.held, f"broker {book.index} waits for broker {lost.index}"
+        for producer in self.producers:
+            made, stuck = producer.role.produced, producer.role.windows[lost.index].messages
+            assert made == producer.messages, f"{producer.name} waits for broker {lost.index}"
+            assert producer.role.unconfirmed == stuck, f"{producer.name} has nothing confirmed by the others"
+
     def _trouble(self, what: str, peer: Peer) -> None:
         seconds = self.rng.choice((0.1, 1.0, 2.0)) * self.rng.random() * self.plan.trouble
         self.say(f"{what} for {seconds:.2f} s", peer)
         (self.network.cut if what == "cut" else self.network.stall)(peer, seconds)
+
+    def _trouble_disk(self, how: str, disk: Disk) -> None:
+        if self._ending:
+            return  # nobody would come back
+        until = self.now + self.rng.random() * 2 * self.plan.trouble
+        self.say(f"is {how} until {until:.2f} s", "a disk")
+        if how == "slow":
+            disk.slow_until = until
+        elif how == "full":
+            disk.full_until = until
+        else:
+            disk.fails = True
+
+    def _operate(self, how: str, broker: BrokerProcess) -> None:
+        limit = self.rng.choice((0, 1, 3))
+        frames: dict[str, Inspect | Kick | Purge] = {
+            "inspects": Inspect(limit),
+            "kicks": Kick("", limit),
+            "purges": Purge(self.rng.random() < 0.5, True, ""),
+        }
+        frame = frames[how]
+        if broker.alive:
+            Operator(self, Endpoint.parse(self.plan.endpoints[broker.index], 0), frame)
+        elif broker.disk is not None:
+            self._edit(broker, frame)
+
+    def _edit(self, broker: BrokerProcess, frame: Inspect | Kick | Purge) -> None:
+        """What :func:`zsms.journal.edit` does for an operator, with the journal of a broker that is gone."""
+        disk, book = broker.disk, broker.book
+        assert disk is not None
+        core = rebuild(disk.open().load(), self.plan.limits, self.plan.seed, self.now)
+        book.open(core, disk)
+        self.say(f"edited: {frame}", broker.name)
+        if isinstance(frame, Kick):
+            core.kick(self.now, frame.reason, frame.limit)
+        elif isinstance(frame, Purge):
+            core.purge_dead(self.now, frame.reason)
+            if frame.ready:
+                core.purge_ready(self.now)
+        assert core.journal is not None
+        group = core.journal.close(core)
+        try:
+            disk.commit(group, book.frozen())
+        except NoRoom:
+            self.say("no room to edit", broker.name)
 
     # -- what is told ----------------------------------------------------------------------------------------------
 

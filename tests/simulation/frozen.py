@@ -1,0 +1,87 @@
+"""What a broker's state was at one moment: cheap to take, and spelled out only when somebody compares it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from zsms.core.broker import BrokerCore, DeadLetter
+from zsms.core.session import Lot
+from zsms.message import Batch
+
+Message = tuple[int, int]
+Columns = tuple[int, int, int, int]
+"""Accepted, sent, failed, dead."""
+
+
+class History(NamedTuple):
+    """Of a message that the broker holds."""
+
+    attempt: int
+    delivery: int
+    out: bool
+    """In flight."""
+
+
+class Letter(NamedTuple):
+    """A dead letter, for comparison."""
+
+    messages: tuple[Message, ...]
+    reason: str
+    attempt: int
+    delivery: int
+
+
+class Frozen(NamedTuple):
+    """The state; nothing in it changes any more."""
+
+    accounts: dict[int, Columns]
+    """By start."""
+    marks: dict[int, int]
+    """The next batch expected, by start."""
+    waiting: list[Lot]
+    """In the queue and for their next attempt."""
+    pieces: list[tuple[Lot, bytes]]
+    """In flight, and of each message whether it is open."""
+    dead: list[DeadLetter]
+    purged: frozenset[Message]
+    """Dead letters that were let go."""
+
+    def held(self, messages_of: Callable[[Batch], list[Message]]) -> Iterator[tuple[Message, History]]:
+        """Every message that is not settled."""
+        for lot in self.waiting:
+            for message in messages_of(lot.batch):
+                yield message, History(lot.attempt, lot.delivery, False)
+        for lot, flags in self.pieces:
+            for message, is_open in zip(messages_of(lot.batch), flags, strict=True):
+                if is_open:
+                    yield message, History(lot.attempt, lot.delivery, True)
+
+    def letters(self, messages_of: Callable[[Batch], list[Message]]) -> dict[int, Letter]:
+        """The dead letters, by number."""
+        return {
+            number: Letter(tuple(messages_of(lot.batch)), reason, lot.attempt, lot.delivery)
+            for lot, reason, number in self.dead
+        }
+
+
+def freeze(core: BrokerCore, purged: frozenset[Message]) -> Frozen:
+    """The state of this broker now; `purged` are the dead letters that it has let go."""
+    pieces = []
+    for session in core.sessions.values():
+        if session.in_flight:
+            shift = session._head - session._low
+            pieces += [
+                (piece.lot, bytes(session._flags[piece.base + shift : piece.end + shift]))
+                for piece in session.pieces()
+                if piece.open
+            ]
+    accounts = [*core.producers.values(), *core.closed_accounts]
+    return Frozen(
+        accounts={a.start: (a.accepted, a.sent, a.failed, a.dead) for a in accounts},
+        marks={a.start: a.next for a in accounts},
+        waiting=[*core.queue.lots(), *core.retries.lots()],
+        pieces=pieces,
+        dead=list(core.dead_letters),
+        purged=purged,
+    )
