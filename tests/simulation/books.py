@@ -161,12 +161,17 @@ class Book:
         self._accepted, self._least = Counter(), {}
         self.held = 0
         if disk is not None and disk.state is not None:
-            self._check_rebuilt(core, disk.state)
+            self._adopt(core, disk.state)
         self.admitted.append(self.held)
         self._observe(core)
 
-    def _check_rebuilt(self, core: BrokerCore, before: Frozen) -> None:
-        """The broker is the one that closed the last group that is durable, but for what was in flight."""
+    def check_disk(self, disk: Disk) -> None:
+        """A broker that would begin now were the one that closed the last group that is durable."""
+        assert disk.state is not None
+        self._compare(rebuild(disk.load(), self.books.world.plan.limits), disk.state)
+
+    def _compare(self, core: BrokerCore, before: Frozen) -> tuple[Frozen, set[Message]]:
+        """Check that a rebuilt broker is the earlier one, but for what was in flight; what it is, and holds."""
         messages_of = self.books.messages_of
         now = freeze(core, before.purged)
         assert now.accounts == before.accounts and now.marks == before.marks, "the ledger is not as it was"
@@ -182,15 +187,20 @@ class Book:
                 f"{message} has delivery {is_now.delivery}, and had {was.delivery}"
             )
         assert now.letters(messages_of) == before.letters(messages_of), "the dead letters are not what they were"
+        return now, set(held_now)
+
+    def _adopt(self, core: BrokerCore, before: Frozen) -> None:
+        """The ledger from here on is that of the rebuilt broker."""
+        now, holding = self._compare(core, before)
         for (start, number), messages in self.batches.items():
             if number < now.marks.get(start, 0):
                 self.accepted.update(messages)
                 self._accepted[start] += len(messages)
         self.purged = before.purged
-        self.settled = self.accepted - held_now.keys()
+        self.settled = self.accepted - holding
         self._least = {start: (sent, failed) for start, (_, sent, failed, _) in now.accounts.items()}
-        self.held = len(held_now)
-        self.rebuilt += bool(held_now)
+        self.held = len(holding)
+        self.rebuilt += bool(holding)
 
     def _observe(self, core: BrokerCore) -> None:
         """Take note of what goes in, and of what operators do."""
@@ -331,7 +341,6 @@ class Book:
 
     def _close_disk(self, disk: Disk) -> None:
         """What is left on the disk is a broker of its own right, and nothing that is not needed."""
-        core = rebuild(disk.load(), self.books.world.plan.limits)
         if disk.state is not None:
-            self._check_rebuilt(core, disk.state)
+            self.check_disk(disk)
         assert self.held or not disk.rows, f"nothing is held, and {disk.rows} rows are kept"

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 
+_REBUILD = 5
+"""After every how many groups a broker is rebuilt, only to look at it."""
+
+
 class Disk:
     """:class:`zsms.journal.Store`, and what a broker's folder holds when no broker has it."""
 
@@ -135,6 +139,8 @@ class DrawnWriter:
         self._state: Frozen | None = None
         self._durable_at = 0.0
         self._outcome: Outcome | None = None
+        self._refused = False
+        """The group before."""
         self._seen = False
         """Whether the broker may fetch it."""
 
@@ -154,7 +160,11 @@ class DrawnWriter:
         try:
             self._disk.commit(group, self._state)
             self._outcome = Outcome(group)
+            if self._disk.groups % _REBUILD == 0 or self._refused:
+                self._process.book.check_disk(self._disk)
+            self._refused = False
         except NoRoom as error:
+            self._refused = True
             self._outcome = Outcome(group, no_room=str(error))
         except JournalError as error:
             self._outcome = Outcome(group, error=error)
