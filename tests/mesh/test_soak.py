@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests import soak
-from tests.soak import JUDGED_SAMPLES, Sample, Soak, grown
+from tests.soak import BROKER_KILLS, JUDGED_SAMPLES, Sample, Soak, grown
 
 
 def test_a_short_soak_finds_nothing(tmp_path: Path) -> None:
@@ -17,6 +17,7 @@ def test_a_short_soak_finds_nothing(tmp_path: Path) -> None:
     print(*told, sep="\n")
     assert short.violations == []
     assert sum(short.done.values()) >= 4
+    assert short.done[BROKER_KILLS]
 
 
 def test_a_role_that_ends_by_itself_and_a_ledger_that_is_off_are_found(

@@ -160,15 +160,14 @@ class DrawnWriter:
         try:
             self._disk.commit(group, self._state)
             self._outcome = Outcome(group)
-            if self._disk.groups % _REBUILD == 0 or self._refused:
-                self._process.book.check_disk(self._disk)
-            self._refused = False
         except NoRoom as error:
-            self._refused = True
             self._outcome = Outcome(group, no_room=str(error))
         except JournalError as error:
             self._outcome = Outcome(group, error=error)
         self._group = None
+        if self._disk.groups % _REBUILD == 0 or self._refused:
+            self._process.book.check_disk(self._disk)
+        self._refused = bool(self._outcome.no_room)
         if self._world.trace is not None:
             came = self._outcome.no_room or self._outcome.error or "done"
             self._world.say(f"commits group {group.number}: {came}", self._process.name)
