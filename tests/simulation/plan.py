@@ -131,6 +131,8 @@ class Plan:
             kinds = [kind for kind in kinds if kind in _UNNOTICED | _OUTLASTED | _ENDURED] + ["cut"]
         elif mood == "outlasting":
             kinds = [kind for kind in kinds if kind in _UNNOTICED] + sorted(_OUTLASTED)
+        if "operator kicks" in kinds:
+            kinds.append("operator purges")  # so that there are dead letters
         faults = [
             (rng.random() * (2 * BEGIN_S if kind.startswith("operator") else BEGIN_S), kind)
             for kind in kinds

@@ -266,7 +266,7 @@ class World:
         frames: dict[str, Inspect | Kick | Purge] = {
             "inspects": Inspect(limit),
             "kicks": Kick("", limit),
-            "purges": Purge(self.rng.random() < 0.5, True, ""),
+            "purges": Purge(self.rng.random() < 0.7, self.rng.random() < 0.4, ""),
         }
         frame = frames[how]
         if broker.alive:
