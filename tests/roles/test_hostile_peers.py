@@ -410,6 +410,23 @@ def test_a_stale_grant_lets_go_of_no_acknowledgement_of_the_session_that_followe
     until(lambda: unconfirmed() <= 1, "its word that the first is known")
 
 
+def test_a_late_welcome_lets_go_of_no_acknowledgement_of_the_session_that_followed(run, fake_broker):
+    """Of a connection that broke, or a broker that is gone: its `next` counts the frames of the session before."""
+    sender = run(Sender(fake_broker.endpoint, concurrency=5, delay=DelayModel("constant", 0.001)))
+    old = fake_broker.hear(JoinSender)
+    fake_broker.say(Ended(old.session))
+    new = fake_broker.hear(JoinSender)
+    while new.session == old.session:  # said before it heard
+        new = fake_broker.hear(JoinSender)
+    fake_broker.say(Welcome(1, 0, new.sent_at, new.sent_at, 1.0, "memory"))
+    fake_broker.say(Grant(new.session, new.join, 0, 1, 1, 0.0, 0), Batch.of([("+1", "x")]))
+    until(lambda: any(len(frame.sent) for frame in sender.core._now.unacked), "an acknowledgement")
+    fake_broker.say(Welcome(1, 1_000, old.sent_at, old.sent_at, 1.0, "memory"))
+    fake_broker.say(Grant(old.session, old.join, 0, 1, 1, 0.0, 1_000), Batch.of([("+1", "x")]))
+    until(lambda: sender.core.refused_grants == 1, "what was said after the late welcome")
+    assert any(len(frame.sent) for frame in sender.core._now.unacked)
+
+
 def test_row_25_a_producer_that_was_never_welcomed_goes_above_the_start_that_fences_it(run, fake_broker):
     """Row 20, too: once welcomed it stays fenced, so that two that live don't fence each other."""
     producer = Producer(fake_broker.endpoint, messages=10).start()

@@ -124,10 +124,13 @@ class Socket:
         self.owner.wake()
 
     def _next(self) -> Parts:
-        if not self._inbox:
+        while self._inbox:
+            wire, parts = self._inbox.popleft()
+            wire.unread -= 1
+            if not (wire.world.ending and wire.source.owner.name == "operator"):
+                break  # whoever kicks when all is done and over is not heard
+        else:
             raise _AGAIN.with_traceback(None)
-        wire, parts = self._inbox.popleft()
-        wire.unread -= 1
         self.world.say("hears", wire.source, self, parts)
         if wire.refused:
             wire.refused = False

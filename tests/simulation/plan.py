@@ -138,7 +138,7 @@ class Plan:
             for kind in kinds
             for _ in range(rng.randint(1, 6 if kind in _OFTEN else 3))
         ]
-        brokers = rng.choice((1, 1, 2, 3))
+        brokers = rng.choice((1, 1, 1, 1, 1, 1, 2, 3))
         return cls(
             seed=seed,
             brokers=brokers,

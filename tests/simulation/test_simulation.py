@@ -101,7 +101,7 @@ def test_a_machine_that_stands_still_makes_nobody_look_dead(seed):
 
 def test_the_mesh_is_as_bad_as_it_says():
     counted: Counter[str] = Counter()
-    plans = [Plan.draw(seed) for seed in range(25)]
+    plans = [Plan.draw(seed) for seed in range(40)]
     plans += [calm(seed, liveness=1.0, fails=0.2, latency=0.2, rate=20.0, faults=CUTS) for seed in range(10)]
     plans += [calm(seed, attempts=2, fails=0.6, journal=True, faults=OPERATORS) for seed in range(5)]
     for plan in plans:

@@ -60,7 +60,7 @@ class World:
         self._heap: list[tuple[float, int, Callable[..., Any], tuple[Any, ...]]] = []
         self._count = 0
         self._starts = 0
-        self._ending = False
+        self.ending = False
         """Who leaves now does not come back."""
         self._pending = 0
         """Restarts that are still to come."""
@@ -97,7 +97,7 @@ class World:
             self._begin()
             deadline = max((at for at, _ in self.plan.faults), default=0.0) + PATIENCE_S
             self._run_until(lambda: self.done, deadline)
-            self._ending = True
+            self.ending = True
             for disk in self.disks:
                 disk.heal()
             for sender in self.senders:
@@ -110,7 +110,7 @@ class World:
         finally:
             for process in self.processes:
                 if process.alive:
-                    self._ending = True
+                    self.ending = True
                     process.end("gone")
             base.time, keeping.open_journal, keeping.Writer = real  # type: ignore[misc]
         return self
@@ -179,7 +179,7 @@ class World:
 
     def ended(self, process: Process) -> None:
         """A process is gone: bring it back, unless its work is done."""
-        if self._ending:
+        if self.ending:
             return
         if isinstance(process, BrokerProcess):
             self._pending += 1
@@ -250,7 +250,7 @@ class World:
         (self.network.cut if what == "cut" else self.network.stall)(peer, seconds)
 
     def _trouble_disk(self, how: str, disk: Disk) -> None:
-        if self._ending:
+        if self.ending:
             return  # nobody would come back
         until = self.now + self.rng.random() * 2 * self.plan.trouble
         self.say(f"is {how} until {until:.2f} s", "a disk")

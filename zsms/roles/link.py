@@ -55,6 +55,8 @@ class Link:
         self.joined = False
         self.refused = ""
         """Why this broker will never hear us; empty unless it has refused us for good."""
+        self.since = 0.0
+        """A WELCOME to a join from before this time is of no use any more."""
         self.interval = 1.0
         self.log = log
         self._alone = alone
@@ -89,7 +91,7 @@ class Link:
         """Decode a part; WELCOME and PONG are taken note of. Raises WireError."""
         frame = decode(part.buffer if len(part) > 2_048 else part.bytes)
         self._heard = now
-        if isinstance(frame, Welcome):
+        if isinstance(frame, Welcome) and frame.echo >= self.since:
             self.joined = not self.refused
             self._failure = ""
             self.interval = min(max(frame.interval, 0.05), 60.0)

@@ -44,6 +44,9 @@ class Supply:
     def _make_join(self, now: float) -> JoinSender:
         core = self.core
         core.joining()
+        if core.join == 1:
+            # What was said to an earlier session and comes late counts frames of that one.
+            self.link.since = now
         return JoinSender(core.token, core.join, self._name, core.slots, core.received, self._lease, now)
 
     def read(self, now: float) -> None:
@@ -82,7 +85,8 @@ class Supply:
                 if not ours and (frame.session, frame.join) == (core.token, core.join):
                     link.lost()  # a grant before it is missing: joining again brings it back
             case Welcome():
-                self.say(core.welcomed(frame.next))
+                if frame.echo >= link.since:
+                    self.say(core.welcomed(frame.next))
             case Pong():
                 if frame.subject == core.token:
                     core.answered(frame.next)
