@@ -39,6 +39,7 @@ class Supply:
         self._refuse = refuse
         self._name = name
         self._lease = lease
+        self._said_bye = False
         self.link = make_link(self._make_join)
 
     def _make_join(self, now: float) -> JoinSender:
@@ -85,7 +86,7 @@ class Supply:
                 if not ours and (frame.session, frame.join) == (core.token, core.join):
                     link.lost()  # a grant before it is missing: joining again brings it back
             case Welcome():
-                if frame.echo >= link.since:
+                if frame.echo >= link.since and not self._said_bye:
                     self.say(core.welcomed(frame.next))
             case Pong():
                 if frame.subject == core.token:
@@ -135,4 +136,5 @@ class Supply:
 
     def goodbye(self) -> bool:
         """Say goodbye; False when there is nobody to say it to."""
-        return self.link.joined and self.link.say(Bye(self.core.token))
+        self._said_bye = self.link.joined and self.link.say(Bye(self.core.token))
+        return self._said_bye
