@@ -67,8 +67,8 @@ def test_a_sender_never_holds_more_than_its_slots_and_its_prefetch(run, address)
 
 def test_a_broker_with_work_gets_all_slots_while_the_other_has_none(run, address):
     gate = Gate()
-    # They ask for a word every ten seconds; the sender asks when it needs to know.
-    brokers = [run(Broker(address(), limits=BrokerLimits(liveness=50.0))) for _ in range(2)]
+    # A word every two seconds is all that they ask for; the sender asks when it needs to know.
+    brokers = [run(Broker(address(), limits=BrokerLimits(liveness=10.0))) for _ in range(2)]
     run(Sender([broker.endpoint for broker in brokers], concurrency=98, prefetch=2, send=gate.send))
     until(lambda: all(broker.core.sessions for broker in brokers), "a sender at both")
     run(Producer(brokers[0].endpoint, messages=1_000))

@@ -66,6 +66,8 @@ class Shares:
         self._turn = 0
         self._live: list[bool] = []
         self._next = 0.0
+        self._owed = False
+        """Somebody has less than its part, because another was promised it before."""
         for core in self.cores if brokers > 1 else ():
             core.share = 0
 
@@ -122,7 +124,7 @@ class Shares:
 
     def next_time(self) -> float | None:
         """When `look` must be called at the latest, None when there is nothing to look at."""
-        return None if self._alone or not self.held else self._next
+        return None if self._alone or not (self.held or self._owed) else self._next
 
     def look(self, now: float) -> bool:
         """Share out anew when it is time, or when a broker came or went.
@@ -142,8 +144,11 @@ class Shares:
         for core, uses in zip(self.cores, held, strict=True):
             enough = total if core.thirsty or not any(held) else min(uses + reserve, total)
             demands.append(enough if core.live else 0)
-        self._set(total, fair(total, demands))
-        return any(held)
+        targets = fair(total, demands)
+        self._set(total, targets)
+        # Whoever came first was promised everything: the next one has nothing until that one knows its new limit.
+        self._owed = any(core.live and core.share < target for core, target in zip(self.cores, targets, strict=True))
+        return any(held) or self._owed
 
     def _set(self, total: int, targets: list[int]) -> None:
         """Make shares smaller at once, and greater by what is free."""
