@@ -169,7 +169,7 @@ def test_it_finds_the_dashboard_again_when_that_starts_anew(browser: Browser, pa
         browser.wait_for("document.querySelector('#status').dataset.state === 'lost'")
         page(collector.endpoint, f"127.0.0.1:{first.port}")
         mesh(collector.book, 9, collector._clock())
-        until(lambda: shows(browser, collector), "the numbers of the next dashboard")
+        until(lambda: shows(browser, collector), "the numbers of the next dashboard", seconds=25)
         browser.wait_for(f"{STATUS}.textContent === 'Live'")
     finally:
         collector.stop()
