@@ -1,21 +1,29 @@
 """Two sets of reports against each other: what differs, and whether that is more than chance.
 
-Significance is that of the permutation test of the difference of means (R. A. Fisher, "The Design of Experiments",
-1935; E. J. G. Pitman, 1937; M. D. Ernst, "Permutation methods: a basis for exact inference", 2004): if the runs of both
-sets were alike, any division of all runs into two sets of these sizes would have been as likely as the one at hand, so
-p is the share of divisions whose means differ at least as much. It assumes no distribution, and is exact for few runs;
-but few runs have few divisions, and so a smallest p that they can show at all.
+Significance is that of the permutation test (R. A. Fisher, "The Design of Experiments", 1935; E. J. G. Pitman, 1937;
+M. D. Ernst, "Permutation methods: a basis for exact inference", 2004): if the runs of both sets were alike, any
+division of all runs into two sets of these sizes would have been as likely as the one at hand. It assumes no
+distribution, and is exact for few runs; but few runs have few divisions, and so a smallest p that they can show at all.
+
+Many figures are many chances to be wrong, so p is corrected for their number by the step-down maximum statistic (P. H.
+Westfall, S. S. Young, "Resampling-based multiple testing", 1993): a figure's p is the share of divisions in which *any*
+of the figures that stand out no more than it does stands out as much. The statistic is the correlation of the figure
+with the side that a run is on, which for one figure orders divisions as the difference of means does, and for several
+makes them comparable. Of sets that are alike, at most `SIGNIFICANT` of the comparisons find anything at all.
+
+What needs no such test (`CERTAIN`): a message that was lost is lost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import combinations
-from math import comb
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, combinations, islice
+from math import comb, isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from zsms.errors import UsageError
 from zsms.thresholds import fields_of
@@ -25,6 +33,16 @@ STEADY_S = 1.0
 """Steady figures of less than this are made by chance, and left out."""
 _MOST_DIVISIONS = 200_000
 """More than these are drawn, not enumerated."""
+_DRAWN = 50_000
+"""So many are drawn then."""
+_CHUNK = 2_000
+"""Divisions that are looked at together."""
+_LARGEST = 1e300
+"""Nothing is measured beyond this, and a sum of such values would overflow."""
+_ROUNDING = 1e-9
+"""Correlations that are closer than this are equal."""
+
+F64 = npt.NDArray[np.float64]
 
 
 class Figure(NamedTuple):
@@ -34,7 +52,7 @@ class Figure(NamedTuple):
     better: int
     """1: more is better; -1: less is; 0: neither."""
     unit: str
-    """s, /s, messages, bytes or nothing."""
+    """s, /s, messages, bytes, runs or nothing."""
 
 
 _TIMES = ("mean", "p50", "p90", "p99", "max")
@@ -53,7 +71,10 @@ FIGURES = (
     *(Figure(f"messages.{name}", -1, "messages") for name in ("redelivered", "retried")),
     Figure("processor_s", -1, "s"),
     Figure("memory_bytes", -1, "bytes"),
+    Figure("unbalanced", -1, "runs"),
 )
+CERTAIN = ("messages.lost", "messages.unsettled", "unbalanced")
+"""Figures that are 0 in a run that is in order: any increase is worse, however few the runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +85,8 @@ class Difference:
     base: tuple[float, ...]
     new: tuple[float, ...]
     p: float | None
-    """The probability of such a difference by chance; None without repeats."""
+    """The probability that chance makes this figure or another one stand out as much; None where that is not judged:
+    one of `CERTAIN`, or too few runs."""
 
     @property
     def base_mean(self) -> float:
@@ -90,32 +112,48 @@ class Difference:
         return (after - before) / abs(before) if before else float("inf") if after > 0 else float("-inf")
 
     @property
+    def certain(self) -> bool:
+        """Whether it is judged without a test."""
+        return self.figure.name in CERTAIN
+
+    @property
     def verdict(self) -> str:
-        """better, worse, or other where neither is meant; "same" when equal, or when chance would do."""
-        if not self.change or (self.p is not None and self.p > SIGNIFICANT):
+        """better, worse, or other where neither is meant; "same" when equal, when chance would do, and when there are
+        too few runs to tell."""
+        if not self.change or not (self.certain or (self.p is not None and self.p <= SIGNIFICANT)):
             return "same"
         side = self.figure.better * (1 if self.change > 0 else -1)
         return {1: "better", -1: "worse", 0: "other"}[side]
 
-    def worse_by(self) -> float:
-        """How much worse it has become, as a share of before; 0 when it has not, or not significantly."""
-        return abs(self.change) if self.verdict == "worse" else 0.0
+    def worse_than(self, share: float) -> bool:
+        """Whether it has become worse by more than that share of before; of a `certain` one, at all."""
+        return self.verdict == "worse" and (self.certain or abs(self.change) > share)
 
 
 def figures_of(report: dict[str, Any]) -> dict[str, float]:
-    """The figures of a report's JSON that can be compared, by name."""
-    known = fields_of(report)
-    if known["steady.seconds"] < STEADY_S:
-        del known["steady.throughput_per_s"], known["steady.efficiency"]
-    known["processor_s"] = sum(row["cpu_s"] for row in report["processes"])
-    known["memory_bytes"] = sum(row["rss_max_bytes"] for row in report["processes"])
-    return {figure.name: float(known[figure.name]) for figure in FIGURES if figure.name in known}
+    """The figures of a report's JSON that can be compared, by name: what was measured, and is a finite number.
+
+    Raises UsageError for what is no report.
+    """
+    try:
+        known = fields_of(report)
+        known["processor_s"] = sum(row["cpu_s"] for row in report["processes"])
+        known["memory_bytes"] = sum(row["rss_max_bytes"] for row in report["processes"])
+        known["unbalanced"] = float(not report["balanced"])
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"no report: {type(error).__name__} {error}") from None
+    if not (known.get("steady.seconds") or 0) >= STEADY_S:
+        known = {name: value for name, value in known.items() if not name.startswith("steady.")}
+    return {figure.name: float(known[figure.name]) for figure in FIGURES if _measured(known.get(figure.name))}
 
 
-def compare(
-    base: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]], names: Sequence[str] = ()
-) -> list[Difference]:
-    """Every figure that all reports have, or those of `names`. Raises UsageError for a name that is no figure."""
+def _measured(value: Any) -> bool:
+    """Whether it is a number that can be added and compared."""
+    return isinstance(value, int | float) and -_LARGEST < value < _LARGEST and isfinite(value)
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raises UsageError for a name that is no figure, with the nearest one."""
     known = [figure.name for figure in FIGURES]
     for name in names:
         if name not in known:
@@ -123,36 +161,84 @@ def compare(
 
             near = get_close_matches(name, known, 1)
             raise UsageError(f"no figure {name!r} to compare{f'; did you mean {near[0]}?' if near else ''}")
-    sides = [[figures_of(report) for report in reports] for reports in (base, new)]
-    differences = []
-    for figure in FIGURES:
-        if (names and figure.name not in names) or any(figure.name not in each for side in sides for each in side):
-            continue
-        before, after = (tuple(each[figure.name] for each in side) for side in sides)
-        repeated = len(before) + len(after) > 2
-        differences.append(Difference(figure, before, after, permutation_p(before, after) if repeated else None))
-    return differences
 
 
-def permutation_p(one: Sequence[float], other: Sequence[float], seed: int = 0) -> float:
-    """The two-sided p of the permutation test; over 200,000 divisions as many are drawn at random, by the seed.
+def compare(
+    base: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]], names: Sequence[str] = ()
+) -> list[Difference]:
+    """Every figure that all reports have, or those of `names` and `CERTAIN`; p is corrected for how many they are.
 
-    The drawn p counts the division at hand as one of them, so it is never 0 (B. Phipson, G. K. Smyth, "Permutation
-    p-values should never be zero", 2010).
+    Raises UsageError for a name that is no figure, and for what is no report.
     """
-    pooled = np.array([*one, *other], dtype=np.float64)
-    n, total = len(one), pooled.sum()
-    exact = comb(len(pooled), n) <= _MOST_DIVISIONS
-    if exact:
-        chosen = np.array(list(combinations(range(len(pooled)), n)))
-    else:
-        rng = np.random.default_rng(seed)
-        chosen = rng.permuted(np.tile(np.arange(len(pooled)), (_MOST_DIVISIONS, 1)), axis=1)[:, :n]
-    sums = pooled[chosen].sum(axis=1)
-    apart = np.abs(sums / n - (total - sums) / len(other))
-    here = abs(sum(one) / n - sum(other) / len(other))
-    as_far = int((apart >= here - 1e-12 * np.abs(pooled).max()).sum())
-    return as_far / len(chosen) if exact else (as_far + 1) / (len(chosen) + 1)
+    check_names(names)
+    before, after = [[figures_of(report) for report in reports] for reports in (base, new)]
+    found = []
+    for figure in FIGURES:
+        if names and figure.name not in (*names, *CERTAIN):
+            continue
+        if all(figure.name in each for each in (*before, *after)):
+            one, other = (tuple(each[figure.name] for each in side) for side in (before, after))
+            found.append(Difference(figure, one, other, p=None))
+    if smallest_p(len(base), len(new)) > SIGNIFICANT:
+        return found
+    judged = [each for each in found if not each.certain and not each.equal]
+    columns = np.array([[*each.base, *each.new] for each in judged], dtype=np.float64).T
+    chances = dict(zip((each.figure for each in judged), permutation_ps(columns, len(base)), strict=True))
+    return [replace(each, p=1.0 if each.equal else chances.get(each.figure)) for each in found]
+
+
+def not_in_all(reports: Sequence[dict[str, Any]], names: Sequence[str] = ()) -> list[str]:
+    """Figures that some of the reports have and others have not; of `names`, also those that none has."""
+    known = [set(figures_of(report)) for report in reports]
+    some = {*names} or set().union(*known)
+    return [figure.name for figure in FIGURES if figure.name in some and not all(figure.name in each for each in known)]
+
+
+def permutation_ps(columns: F64, n: int, seed: int = 0) -> list[float]:
+    """The two-sided p of each column of float64[runs, figures], the first `n` runs being one side.
+
+    Corrected for the number of columns, none of which may be of one value only. Over 200,000 divisions 50,000 are
+    drawn at random, by the seed, and the one at hand counts as one of them, so that p is never 0 (B. Phipson, G. K.
+    Smyth, "Permutation p-values should never be zero", 2010).
+    """
+    runs, figures = columns.shape if columns.size else (0, 0)
+    if not figures:
+        return []
+    scores = columns / np.abs(columns).max(axis=0)
+    scores -= scores.mean(axis=0)
+    scores /= np.sqrt((scores**2).sum(axis=0))
+    here = np.abs(scores[:n].sum(axis=0))
+    order = np.argsort(-here, kind="stable")
+    scores, here = scores[:, order], here[order]
+    divisions, as_far = 0, np.zeros(figures, dtype=np.int64)
+    exact = comb(runs, n) <= _MOST_DIVISIONS
+    for sides in _all_divisions(runs, n) if exact else _drawn_divisions(runs, n, seed):
+        apart = np.abs(sides @ scores)
+        # Each against what stands out no more than it does: the largest from its place on.
+        apart = np.maximum.accumulate(apart[:, ::-1], axis=1)[:, ::-1]
+        as_far += (apart >= here - _ROUNDING).sum(axis=0)
+        divisions += len(sides)
+    shares = as_far / divisions if exact else (as_far + 1) / (divisions + 1)
+    found = np.empty(figures)
+    found[order] = np.maximum.accumulate(shares)
+    return [float(p) for p in found]
+
+
+def _all_divisions(runs: int, n: int) -> Iterator[F64]:
+    """Every division, as rows of 1 and 0 (float64[some, runs]), `n` of them 1."""
+    every = combinations(range(runs), n)
+    while some := list(islice(every, _CHUNK)):
+        sides = np.zeros((len(some), runs))
+        chosen = np.fromiter(chain.from_iterable(some), dtype=np.intp, count=len(some) * n).reshape(-1, n)
+        np.put_along_axis(sides, chosen, 1.0, axis=1)
+        yield sides
+
+
+def _drawn_divisions(runs: int, n: int, seed: int) -> Iterator[F64]:
+    rng = np.random.default_rng(seed)
+    one = np.repeat((1.0, 0.0), (n, runs - n))
+    for _ in range(_DRAWN // _CHUNK):
+        yield rng.permuted(np.tile(one, (_CHUNK, 1)), axis=1)
 
 
 def smallest_p(n: int, m: int) -> float:

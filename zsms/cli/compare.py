@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from glob import glob
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,15 @@ from zsms.errors import UsageError
 if TYPE_CHECKING:
     from zsms.comparison import Difference
 
+TOO_FEW = 2
+"""The exit code when there is too little to judge."""
+
 
 @click.command(
     "compare",
     epilog="""\b
 Examples:
-  zsms compare before.json after.json            one run each: no significance
+  zsms compare before.json after.json            one run each: nothing but losses is judged
   zsms compare before/ after/                    folders of repeated runs
   zsms compare 'before-*.json' 'after-*.json'    the same by pattern
   zsms compare before/ after/ --figure throughput_per_s --fail-if-worse 5""",
@@ -33,17 +37,21 @@ Examples:
     "--fail-if-worse",
     metavar="PERCENT",
     type=click.FloatRange(min=0),
-    help="Exit with 1 when a figure is worse by more than that, and, of repeated runs, significantly so.",
+    help="Exit with 1 when a figure is significantly worse, and by more than that, or when more is lost, unsettled or "
+    "unbalanced at all; with 2 when there are too few runs to judge.",
 )
 def command(base: str, new: str, figure: tuple[str, ...], fail_if_worse: float | None) -> int:
     """Print how the reports of NEW differ from those of BASE.
 
-    Each is a report (`zsms run --json`), a folder of reports of repeated runs, or a quoted pattern of files. With
-    repeats, p is the probability of such a difference by chance (permutation test, exact for few runs), and up to
-    0.05 a figure counts as better or worse; of twenty figures, one is so by chance. Times are in seconds.
+    Each is a report (`zsms run --json`), a folder of reports of repeated runs, or a quoted pattern of files. p is the
+    probability that chance makes any of the figures stand out as much (permutation test, corrected for the number of
+    figures), and up to 0.05 a figure counts as better or worse. It takes 4 and 4 runs to say so. What is lost needs no
+    such test. Times are in seconds.
     """
-    from zsms.comparison import compare, settings_apart
+    from zsms.comparison import compare, not_in_all, settings_apart
 
+    if fail_if_worse is not None and not isfinite(fail_if_worse):
+        raise UsageError(f"--fail-if-worse {fail_if_worse}: give a percentage")
     before, after = _reports(base), _reports(new)
     differences = compare(before, after, figure)
     for line in settings_apart(before[0], after[0]):
@@ -54,12 +62,30 @@ def command(base: str, new: str, figure: tuple[str, ...], fail_if_worse: float |
         unbalanced = sum(not report["balanced"] for report in reports)
         if unbalanced:
             click.echo(f"{name}: {unbalanced} of {len(reports)} runs not balanced")
-    if fail_if_worse is None:
-        return 0
-    worse = [each for each in differences if each.worse_by() * 100 > fail_if_worse]
+    not_measured = not_in_all([*before, *after], figure)
+    if not_measured:
+        click.echo(f"not measured in every run, so not compared: {', '.join(not_measured)}")
+    missing = [name for name in not_measured if name in figure]
+    return 0 if fail_if_worse is None else _judge(differences, fail_if_worse, (len(before), len(after)), missing)
+
+
+def _judge(differences: list[Difference], percent: float, runs: tuple[int, int], missing: list[str]) -> int:
+    """The exit code: 1 worse, 2 can't be judged, 0 neither; and why, on stderr."""
+    from zsms.comparison import SIGNIFICANT, smallest_p
+
+    worse = [each for each in differences if each.worse_than(percent / 100)]
     for each in worse:
-        click.echo(f"zsms compare: {each.figure.name} is worse by more than {fail_if_worse:g} %", err=True)
-    return 1 if worse else 0
+        how = "" if each.certain else f" by more than {percent:g} %"
+        click.echo(f"zsms compare: {each.figure.name} is worse{how}", err=True)
+    if worse:
+        return 1
+    if smallest_p(*runs) > SIGNIFICANT:
+        click.echo(f"zsms compare: {runs[0]} and {runs[1]} runs are too few to judge; 4 and 4 are enough", err=True)
+        return TOO_FEW
+    if missing:
+        click.echo(f"zsms compare: not measured in every run, so not judged: {', '.join(missing)}", err=True)
+        return TOO_FEW
+    return 0
 
 
 def _reports(where: str) -> list[dict[str, Any]]:
@@ -84,17 +110,23 @@ def _reports(where: str) -> list[dict[str, Any]]:
 
 
 def _read(path: Path) -> dict[str, Any] | str:
-    """A report, or why there is none in this file."""
+    """A report without its series, of which a hundred would fill the memory; or why there is none in this file."""
+    from zsms.comparison import figures_of
     from zsms.report import SCHEMA
 
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         return f"can't be read: {error.strerror}"
-    except ValueError:
+    except (ValueError, RecursionError):
         return "no report: it is not JSON"
     if not isinstance(body, dict) or body.get("schema") != SCHEMA:
         return f"no report: its `schema` is not {SCHEMA}"
+    body.pop("series", None)
+    try:
+        figures_of(body)
+    except UsageError as error:
+        return str(error)
     return body
 
 
@@ -123,10 +155,8 @@ def _lines(differences: list[Difference], n: int, m: int) -> list[str]:
     equal = [each.figure.name for each in differences if each.equal]
     if equal:
         lines.append(f"equal in all runs: {', '.join(equal)}")
-    if n + m == 2:
-        lines.append("no repeats: no significance")
-    elif smallest_p(n, m) > SIGNIFICANT:
-        lines.append(f"{n} and {m} runs can't show a difference at p = {SIGNIFICANT}: 4 and 4 can")
+    if smallest_p(n, m) > SIGNIFICANT:
+        lines.append(f"too few runs to judge: {n} and {m} can't show a difference at p = {SIGNIFICANT}, 4 and 4 can")
     return lines
 
 
@@ -137,7 +167,7 @@ def _mean(values: tuple[float, ...], unit: str) -> str:
     def write(value: float, digits: int = 4) -> str:
         if unit == "bytes":
             return f"{value / 2**20:,.1f} MiB"
-        return f"{value:,.0f}" if unit == "messages" or abs(value) >= 1_000 else f"{value:.{digits}g}"
+        return f"{value:,.0f}" if unit in ("messages", "runs") or abs(value) >= 1_000 else f"{value:.{digits}g}"
 
     return write(fmean(values)) + (f" ± {write(stdev(values), 2)}" if len(values) > 1 else "")
 
