@@ -9,7 +9,7 @@ import pytest
 from zsms import Mesh, UsageError
 from zsms.core.broker import BrokerLimits
 from zsms.report import THRESHOLD_FAILED
-from zsms.thresholds import Threshold, fields_of
+from zsms.thresholds import Threshold, fields_of, parse_all, split
 
 
 def body(**messages: int) -> dict[str, Any]:
@@ -91,6 +91,11 @@ def test_a_percentile_of_few_messages_breaks_nothing() -> None:
         ("senders.sender-3.sent>0", "did you mean senders.sender-"),
         ("send_time_s.p99", "FIELD OPERATOR VALUE"),
         ("send_time_s.p99<fast", "'fast' is no number"),
+        ("send_time_s.p99<nan", "nan is no bound"),
+        ("send_time_s.p99<=inf", "inf is no bound"),
+        ("send_time_s.p99>-1e999", "-1e999 is no bound"),
+        ("send_time_s.p99<1<2", "FIELD OPERATOR VALUE"),
+        ("config.alphabet<3", "no figure 'config.alphabet'"),
         ("balanced>true", "by == and != only"),
         ("balanced==1", "balanced is true or false"),
         ("wall_s==true", "wall_s is a number"),
@@ -101,6 +106,34 @@ def test_a_wrong_one_is_told_before_the_run(text: str, told: str) -> None:
     with pytest.raises(UsageError, match=r"^threshold ") as raised:
         Mesh(senders=2, thresholds=[text])
     assert told in str(raised.value)
+
+
+def test_what_was_not_measured_is_not_as_expected() -> None:
+    unmeasured = body()
+    unmeasured["send_time_s"]["p99"] = None
+    for text in ("send_time_s.p99<1.5", "send_time_s.p99>=0", "send_time_s.p99!=1"):
+        verdict = Threshold.parse(text).judge(unmeasured)
+        assert (verdict.ok, verdict.value) == (False, None)
+        assert not Threshold.parse(text).broken(unmeasured)
+    assert parse_all(["send_time_s.p99<1.5"], lambda: unmeasured), "a run may measure it yet"
+    with pytest.raises(UsageError, match=r"send_time_s\.p99 is a number"):
+        parse_all(["send_time_s.p99==true"], lambda: unmeasured)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("send_time_s.p99 < 1.5", ["send_time_s.p99 < 1.5"]),
+        ("a.b<1 c==true", ["a.b<1", "c==true"]),
+        (" a.b >= 1\n c != 2  d<3 ", ["a.b >= 1", "c != 2", "d<3"]),
+        ("a.b<1, c<2", ["a.b<1,", "c<2"]),
+        ("a.b < ", ["a.b < "]),
+        ("a b<1", ["a b<1"]),
+        ("", [""]),
+    ],
+)
+def test_several_in_one_variable(text: str, parts: list[str]) -> None:
+    assert split(text) == parts
 
 
 def test_a_run_that_can_not_keep_a_threshold_drains_and_ends() -> None:

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, combinations, islice
 from math import comb, isfinite
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -144,10 +144,10 @@ def figures_of(report: dict[str, Any]) -> dict[str, float]:
         raise UsageError(f"no report: {type(error).__name__} {error}") from None
     if not (known.get("steady.seconds") or 0) >= STEADY_S:
         known = {name: value for name, value in known.items() if not name.startswith("steady.")}
-    return {figure.name: float(known[figure.name]) for figure in FIGURES if _measured(known.get(figure.name))}
+    return {figure.name: float(value) for figure in FIGURES if _measured(value := known.get(figure.name))}
 
 
-def _measured(value: Any) -> bool:
+def _measured(value: Any) -> TypeGuard[float]:
     """Whether it is a number that can be added and compared."""
     return isinstance(value, int | float) and -_LARGEST < value < _LARGEST and isfinite(value)
 

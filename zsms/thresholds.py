@@ -11,6 +11,7 @@ Rows of a list go by their `name`. Before the end of a run a threshold can only 
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Iterable
@@ -38,7 +39,7 @@ GROWING = (
 TIMES = ("*_time_s.mean", "*_time_s.p??", "slot_error_s.p??")
 ENOUGH = 1_000
 
-_FORM = re.compile(r"\s*(?P<field>[^<>=!\s]+)\s*(?P<operator><=|>=|==|!=|<|>)\s*(?P<value>\S+)\s*")
+_FORM = re.compile(r"\s*(?P<field>[^<>=!\s]+)\s*(?P<operator><=|>=|==|!=|<|>)\s*(?P<value>[^<>=!\s]+)\s*")
 _NO_FIELDS = ("series", "thresholds", "problems")
 """Of a report, what is no figure of the whole run."""
 
@@ -49,7 +50,7 @@ class Verdict:
 
     threshold: str
     value: float | bool | None
-    """None when the report has no such field: a sender that never reported."""
+    """None when nothing was measured: the report's field is null, or of a sender that never reported."""
     ok: bool
 
 
@@ -77,9 +78,12 @@ class Threshold:
                 raise UsageError(f"threshold {text!r}: {written} can be compared by == and != only")
             return cls(found["field"], found["operator"], written == "true")
         try:
-            return cls(found["field"], found["operator"], float(written))
+            value = float(written)
         except ValueError:
             raise UsageError(f"threshold {text!r}: {written!r} is no number, and not true or false") from None
+        if not math.isfinite(value):  # always true, or never
+            raise UsageError(f"threshold {text!r}: {written} is no bound; give a finite number")
+        return cls(found["field"], found["operator"], value)
 
     def holds(self, value: float | bool) -> bool:
         """Whether a value is as expected."""
@@ -114,11 +118,11 @@ def parse_all(texts: Iterable[str], blank: Callable[[], dict[str, Any]]) -> tupl
         return ()
     known = fields_of(blank())
     for threshold in thresholds:
-        value = known.get(threshold.field)
-        if value is None:
+        if threshold.field not in known:
             raise UsageError(
                 f"threshold '{threshold}': a report has no figure {threshold.field!r}{_hint(threshold, known)}"
             )
+        value = known[threshold.field]  # None, where nothing has been measured yet: what is measured is a number
         if isinstance(value, bool) is not isinstance(threshold.value, bool):
             kind = "true or false" if isinstance(value, bool) else "a number"
             raise UsageError(f"threshold '{threshold}': {threshold.field} is {kind}")
@@ -131,13 +135,21 @@ def _hint(threshold: Threshold, known: dict[str, Any]) -> str:
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
-def fields_of(value: Any, path: str = "") -> dict[str, float | bool]:
-    """Every number and truth value of a JSON object by its path; rows of a list by their names."""
+def split(text: str) -> list[str]:
+    """Several thresholds that stand side by side, apart; the whole text when it is anything else."""
+    found = [each[0].strip() for each in _FORM.finditer(text)]
+    return found if found and "".join(text.split()) == "".join("".join(found).split()) else [text]
+
+
+def fields_of(value: Any, path: str = "") -> dict[str, float | bool | None]:
+    """Every number and truth value of a JSON object by its path; rows of a list by their names. None: not measured."""
     if isinstance(value, bool | int | float):
         return {path: value}
+    if value is None:  # in the config it is a text that was not given
+        return {} if path.startswith("config") else {path: None}
     if isinstance(value, list):
         value = {row["name"]: row for row in value if isinstance(row, dict) and "name" in row}
-    fields: dict[str, float | bool] = {}
+    fields: dict[str, float | bool | None] = {}
     if isinstance(value, dict):
         for name, inner in value.items():
             if path or name not in _NO_FIELDS:

@@ -10,12 +10,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.mesh.processes import ROOT, environment, free_port, report_of, zsms
 from zsms import __version__
 from zsms.cli import COMMANDS, load_command, main
+from zsms.cli.environment import strange
 
 SMALL = ("--mean", 0.01, "--sd", 0)
 
@@ -347,4 +349,38 @@ def test_a_mistake_in_the_file_is_named(mistake: Mistake, text: str, told: list[
 def test_a_value_in_the_environment_that_can_not_be(mistake: Mistake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZSMS_RUN_SENDERS", "two")
     line = mistake("run")
-    assert "two" in line and "--senders" in line
+    assert "two" in line and "--senders" in line and "ZSMS_RUN_SENDERS" in line
+    assert "ZSMS_RUN_SENDERS" not in mistake("run", "--senders", "three"), "the command line goes before it"
+    monkeypatch.setenv("ZSMS_RUN_SENDERS", "0")
+    assert "ZSMS_RUN_SENDERS" in mistake("run"), "what only the mesh refuses"
+    assert "ZSMS_RUN_SENDERS" not in mistake("run", "--senders", -1)
+
+
+def test_a_threshold_in_the_environment_means_what_it_means_elsewhere() -> None:
+    def shown(text: str) -> Any:
+        done = zsms("config", "show", "--json", "run", env={"ZSMS_RUN_THRESHOLD": text})
+        return json.loads(done.stdout)["run"]["--threshold"]["value"]
+
+    assert shown("send_time_s.p99 < 1.5") == ["send_time_s.p99 < 1.5"]
+    assert shown("send_time_s.p99<1.5 balanced == true") == ["send_time_s.p99<1.5", "balanced == true"]
+    done = zsms("run", env={"ZSMS_RUN_THRESHOLD": "send_time_s.p99"})
+    assert done.returncode == 2 and "ZSMS_RUN_THRESHOLD" in done.stderr
+
+
+def test_variables_that_set_nothing_are_told_with_the_nearest_one() -> None:
+    environment = {
+        "ZSMS_RUN_MESAGES": "5",
+        "ZSMS_MESSAGES": "5",
+        "ZSMS_RUN_SEED": "1",
+        "ZSMS_SENDER_NONSENSE": "not of this command",
+        "ZSMS_BROKER_PORT_5555_TCP_ADDR": "10.0.0.1",
+        "ZSMS_RUN_SERVICE_HOST": "10.0.0.1",
+        "ZSMS_DASHBOARD_TOKEN": "x" * 16,
+    }
+    assert list(strange("run", environment)) == [
+        "ZSMS_MESSAGES in the environment is no setting; did you mean ZSMS_RUN_MESSAGES?",
+        "ZSMS_RUN_MESAGES in the environment is no setting; did you mean ZSMS_RUN_MESSAGES?",
+    ]
+    assert list(strange("sender", {"ZSMS_SENDER_MEAN": "1", "ZSMS_RUN_MESAGES": "5"})) == []
+    done = zsms("run", "--messages", -1, env={"ZSMS_RUN_MESAGES": "5"})
+    assert done.stderr.splitlines()[0].startswith("zsms: ZSMS_RUN_MESAGES in the environment is no setting")

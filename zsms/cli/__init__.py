@@ -14,7 +14,7 @@ from importlib import import_module
 import click
 
 from zsms import __version__
-from zsms.errors import ZsmsError
+from zsms.errors import UsageError, ZsmsError
 
 SECTIONS = {
     "Run and measure": {
@@ -99,18 +99,34 @@ Examples:
   zsms COMMAND --help                            options, units and examples""",
 )
 @click.version_option(__version__, prog_name="zsms")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Simulate, measure and plan the sending of very many SMS alerts on a ZeroMQ mesh.
 
     Producers make messages and push them to a broker; the broker balances them over senders, whose slots each
     send one message at a time by sleeping; every process reports to a stats collector, which answers monitors.
     """
+    from zsms.cli.environment import strange
+
+    for line in strange(ctx.invoked_subcommand, os.environ):
+        click.echo(f"zsms: {line}", err=True)
+
+
+def _place(option: click.Parameter, context: click.Context) -> str | None:
+    """The option and the variable that set it; None when it was not the environment."""
+    name = option.name or ""
+    if context.get_parameter_source(name) is not click.core.ParameterSource.ENVIRONMENT:
+        return None
+    variable = f"{context.auto_envvar_prefix}_{name}".upper()
+    return f"'{max(option.opts, key=len)}' (set by {variable} in the environment)"
 
 
 def _show(error: click.ClickException) -> None:
     """A line that says what was wrong and where to look; click's own form of it takes four."""
-    message = error.format_message()
     context = error.ctx if isinstance(error, click.UsageError) else None
+    if isinstance(error, click.BadParameter) and context is not None and error.param is not None:
+        error.param_hint = _place(error.param, context) or error.param_hint
+    message = error.format_message()
     if context is None or "\n" in message:
         error.show()  # such as the help, when no command was given
     else:
@@ -127,11 +143,15 @@ def main() -> None:
         code = error.exit_code
     except ZsmsError as error:
         from zsms import logs
+        from zsms.cli.environment import origin
 
+        text = f"{error}"
+        if isinstance(error, UsageError):
+            text += origin(text, sys.argv[1:], os.environ)
         if logs.as_json():
-            logging.getLogger("zsms").error("%s", error)
+            logging.getLogger("zsms").error("%s", text)
         else:
-            click.echo(f"zsms: {error}", err=True)
+            click.echo(f"zsms: {text}", err=True)
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
         code = INTERRUPTED

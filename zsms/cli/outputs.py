@@ -14,6 +14,17 @@ from zsms.errors import UsageError
 if TYPE_CHECKING:
     from zsms.report import Report
 
+
+class _Expectation(click.types.StringParamType):
+    """A threshold. Several in one environment variable stand side by side, each with or without spaces in it."""
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """Each of them; text that is none stays whole, to be complained of."""
+        from zsms.thresholds import split
+
+        return split(rv)
+
+
 options = together(
     click.option("--json", metavar="PATH", help="Write the report there; - for standard output."),
     click.option(
@@ -25,6 +36,7 @@ options = together(
     click.option(
         "--threshold",
         metavar="EXPECTATION",
+        type=_Expectation(),
         multiple=True,
         help="What must be true of the report, such as 'send_time_s.p99<1.5', in its units; repeatable. "
         "Operators: < <= > >= == !=. Exits with 99 when one fails.",
