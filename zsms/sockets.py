@@ -262,6 +262,7 @@ class Sockets:
             for kind, which in zip(kinds, (reached.first, reached.second), strict=True):
                 for what in ("a fresh key", "a client without a key"):
                     stranger = strangers.make(_COUNTERPART[zmq.SocketType(kind)], ipv6=reached.needs_ipv6)
+                    stranger.reconnect_ivl = -1  # one connection each, so that its refusals can be waited for
                     if what == "a fresh key":
                         stranger.curve_serverkey = keys.own.public
                         stranger.curve_publickey, stranger.curve_secretkey = zmq.curve_keypair()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -421,6 +422,18 @@ def test_what_does_not_refuse_in_time_does_not_run(keys, monkeypatch):
     monkeypatch.setattr(Gate, "look", lambda *_: None)
     with pytest.raises(ZsmsError, match="was not refused in"):
         Broker("127.0.0.1:0", keys=keys).run()
+
+
+@pytest.mark.parametrize("role", [Broker, StatsCollector])
+def test_the_strangers_of_its_own_proof_are_never_counted(run, keys, monkeypatch, role):
+    """A stranger may know that it is refused before the side that listens has counted that."""
+    slow_until, count = time.monotonic() + 0.3, Gate._count_failures
+    monkeypatch.setattr(
+        Gate, "_count_failures", lambda *given: count(*given) if time.monotonic() > slow_until else None
+    )
+    started = run(role("127.0.0.1:0", keys=keys))
+    until(lambda: time.monotonic() > slow_until + 0.1, "the time to count them")
+    assert started.refused_connections == 0
 
 
 @pytest.mark.parametrize("role", [Broker, StatsCollector])
