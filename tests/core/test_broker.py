@@ -291,6 +291,22 @@ def test_a_full_pipe_is_left_alone_for_a_while_and_then_tried_again(count):
     assert granted(core, 0.5) == [(1, list(range(count)))]
 
 
+def test_a_sender_that_fills_its_slots_beside_idle_ones_stands_in_line_once():
+    core = broker()
+    big, one = sender(core, 1, slots=10_000), sender(core, 2, slots=1, prefetch=1)
+    done = {1: 0, 2: 0}
+    for _ in range(200):
+        put(core, 1)
+        for grant in list(core.grants(0.0)):
+            peer = {1: big, 2: one}[grant.session.token]
+            done[peer.token] += 1
+            peer.ack([grant.piece.base], settled=done[peer.token])
+        assert len(core._idle) + len(core._topup) <= 2
+    core.left(big.peer, 0.0)
+    core.left(one.peer, 0.0)
+    assert not core._idle and not core._topup and not core._blocked
+
+
 # -- acknowledgements ----------------------------------------------------------------------------------------------
 
 

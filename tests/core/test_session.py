@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from timeit import timeit
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -52,11 +54,11 @@ def test_a_number_is_settled_once_and_the_rest_can_be_taken_back(data):
             closed = [number for number in asked if number in held]
             assert settled.numbers.tolist() == closed and settled.repeated == len(asked) - len(closed)
             found = []
-            for piece, positions in settled.positions():
-                batch = piece.lot.batch
+            for lot, positions in settled.positions():
+                batch = lot.batch
                 found += [(batch.producer, seq) for seq in batch.seqs[positions].tolist()]
                 if session.account is not None:
-                    assert session.account is piece.lot.account
+                    assert session.account is lot.account
             assert found == [held.pop(number) for number in closed]
         elif act == "t" and session.pieces():
             piece = data.draw(st.sampled_from(session.pieces()))
@@ -95,12 +97,26 @@ def test_both_ways_of_settling_agree_on_repeats_and_pieces(count):
     assert session.low == session.granted and not session.pieces()
 
 
-def test_the_memory_of_settled_batches_goes_although_a_later_one_is_open():
+@pytest.mark.parametrize("slow", [0, 50, 99])
+def test_the_memory_of_settled_batches_goes_wherever_a_slow_one_stands(slow):
     session = of(*[1] * 100)
-    session.settle(numbers(*range(40)))
-    assert [piece.lot is None for piece in session._pieces].count(True) + 100 - len(session._pieces) == 40
-    session.settle(numbers(*range(40, 99)))
-    assert len(session._pieces) == len(session._ends) == 1 and session.low == 99
+    session.settle(numbers(*(n for n in range(60) if n != slow)))
+    session.settle_one(70)
+    assert sum(piece.lot is not None for piece in session.pieces()) == session.in_flight
+    session.settle(numbers(*(n for n in range(100) if n != slow)))
+    assert [piece.base for piece in session.pieces() if piece.lot is not None] == [slow]
+    session.settle_one(slow)
+    assert session.low == 100 and not session.pieces()
+
+
+def test_an_acknowledgement_costs_the_same_however_many_pieces_are_open():
+    def cost(pieces: int) -> float:
+        session = of(*[10] * pieces)
+        session.settle(np.arange(1, 10 * pieces - 1_000))  # all but the oldest message, and the last 100 pieces
+        begins = iter(range(10 * pieces - 1_000, 10 * pieces, 10))
+        return min(timeit(lambda: session.settle(np.arange(b := next(begins), b + 10)), number=1) for _ in range(60))
+
+    assert cost(20_000) < 5 * cost(101) + 1e-4  # 38 times when each is looked at
 
 
 def test_a_long_session_needs_no_more_memory_than_its_window():

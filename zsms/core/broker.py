@@ -32,7 +32,6 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from itertools import takewhile
 from math import inf, isfinite
 from typing import NamedTuple
 
@@ -156,9 +155,10 @@ class BrokerCore:
         self._dead_kept = 0
         self._new_events: deque[Event] = deque(maxlen=256)
         self._ended: OrderedDict[int, str] = OrderedDict()
-        self._idle: deque[Session] = deque()
-        self._topup: deque[Session] = deque()
-        self._place: dict[int, deque[Session]] = {}
+        self._idle: OrderedDict[int, Session] = OrderedDict()
+        """In turn, by token: senders that want messages and have a slot free; a session is in one line at most."""
+        self._topup: OrderedDict[int, Session] = OrderedDict()
+        """Those that only prefetch."""
         self._unconfirmed: dict[int, ProducerAccount] = {}
         self._slots = 0
         self._looked: float | None = None
@@ -399,9 +399,9 @@ class BrokerCore:
             session.account.in_flight -= fresh
             session.account.sent += fresh
         else:
-            for piece, count in zip(settled.pieces, settled.counts, strict=True):
-                piece.lot.account.in_flight -= count
-                piece.lot.account.sent += count
+            for lot, count in zip(settled.lots, settled.counts, strict=True):
+                lot.account.in_flight -= count
+                lot.account.sent += count
         session.sent += fresh
         if self.journal is not None:
             self.journal.acknowledged(settled)
@@ -412,25 +412,26 @@ class BrokerCore:
         if number >= session.granted:
             self._known(session, np.array([number]))
             return
-        piece = session.settle_one(number)
-        if piece is None:
+        settled = session.settle_one(number)
+        if settled is None:
             self.counters.duplicates += 1
             return
-        account = piece.lot.account
+        lot, position = settled
+        account = lot.account
         account.in_flight -= 1
         account.sent += 1
         session.sent += 1
         self.steady.sends += 1
         self.last_settled = now
         if self.journal is not None:
-            self.journal.settled(piece.lot, np.array([number - piece.base]))
+            self.journal.settled(lot, np.array([position]))
 
     def _settle_failed(self, session: Session, numbers: I64, now: float) -> None:
         numbers = self._known(session, numbers)
         settled = session.settle(numbers)
         self.counters.duplicates += settled.repeated
-        for piece, positions in settled.positions():
-            lot, count = piece.lot, len(positions)
+        for lot, positions in settled.positions():
+            count = len(positions)
             lot.account.in_flight -= count
             if lot.attempt < self.limits.max_attempts:
                 lot.account.queued += count
@@ -498,28 +499,28 @@ class BrokerCore:
 
     def _stand_in_line(self, session: Session) -> None:
         """Put the session in the line that it belongs to: senders with idle slots before those that prefetch."""
-        wants = session.limit - session.granted
-        if wants <= 0:
+        if session.limit <= session.granted:
             return
-        line = self._idle if session.slots > session.in_flight else self._topup
-        if self._place.get(session.token) is not line:
-            self._place[session.token] = line
-            line.append(session)
+        line, other = self._idle, self._topup
+        if session.slots <= session.in_flight:
+            line, other = other, line
+        token = session.token
+        if token not in line:
+            other.pop(token, None)
+            line[token] = session
+
+    def _leave_the_line(self, session: Session) -> None:
+        self._idle.pop(session.token, None)
+        self._topup.pop(session.token, None)
 
     def _next_in_line(self, now: float) -> Session | None:
         for line in (self._idle, self._topup):
-            if not line:
-                continue
             for _ in range(len(line)):
-                session = line.popleft()
-                if self._place.get(session.token) is not line:
-                    continue  # it moved to the other line since, or is gone
-                del self._place[session.token]
+                token, session = line.popitem(last=False)
                 if session.limit <= session.granted or not session.reachable:
                     continue
                 if session.blocked_until > now:
-                    self._place[session.token] = line
-                    line.append(session)
+                    line[token] = session
                     continue
                 if line is self._idle and session.slots <= session.in_flight:
                     self._stand_in_line(session)
@@ -576,13 +577,10 @@ class BrokerCore:
                 self._expire_leases(session, now)
 
     def _expire_leases(self, session: Session, now: float) -> None:
-        # The pieces stand in the order of their grants. Newest first, as when a session ends.
-        expired = list(takewhile(lambda piece: piece.granted_at + session.lease <= now, session.pieces()))
-        for piece in reversed(expired):
+        for piece in reversed(session.expired(now)):  # newest first, as when a session ends
             count = piece.open
-            if count:
-                self._take_back(session, piece, now)
-                self._note(now, "lease expired", session.name, count)
+            self._take_back(session, piece, now)
+            self._note(now, "lease expired", session.name, count)
 
     def _end(self, session: Session, now: float, why: str) -> None:
         held = session.in_flight
@@ -592,7 +590,8 @@ class BrokerCore:
         del self.sessions[session.token]
         self._slots -= session.slots
         self._forget(session)
-        self._place.pop(session.token, None)
+        self._leave_the_line(session)
+        self._blocked.pop(session.token, None)
         self._ended[session.token] = session.name
         if len(self._ended) > _REMEMBERED_SESSIONS:
             self._ended.popitem(last=False)

@@ -248,7 +248,7 @@ class Journal:
 
     def acknowledged(self, settled: Settled) -> None:
         """A column of an acknowledgement settled these."""
-        self._settled += [(p.lot.whole.origin, p.lot, positions) for p, positions in settled.positions()]
+        self._settled += [(lot.whole.origin, lot, positions) for lot, positions in settled.positions()]
 
     def retried(self, lot: Lot, positions: I64) -> None:
         """The messages at `positions` of the lot failed, and get another attempt."""

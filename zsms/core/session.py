@@ -13,15 +13,16 @@ is open.
     settle(numbers)   close numbers; a number that is not open any more counts as repeated and changes nothing
     take_back(piece)  close what is open in a piece and return it as a lot that others can be given
 
-The window's pieces are (part of) batches. When the oldest are wholly settled the window moves up, and with the last
-piece of a batch its memory goes.
+The window's pieces are (part of) batches. A piece that is wholly settled lets go of its batch, and when the oldest are
+the window moves up.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice, takewhile
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +73,7 @@ class Piece:
     """A granted lot: numbers base..end-1 of its session."""
 
     lot: Lot
+    """Let go of when the last message is settled: what is left then is only its place in the window."""
     base: int
     end: int
     open: int
@@ -82,8 +84,10 @@ class Piece:
 class Settled:
     """What one column of an acknowledgement did."""
 
-    pieces: list[Piece]
-    """The pieces touched, oldest first."""
+    lots: list[Lot]
+    """What was granted in the pieces touched, oldest first."""
+    bases: list[int]
+    """The first number of each."""
     counts: list[int]
     """How many numbers were closed in each."""
     numbers: I64
@@ -91,11 +95,11 @@ class Settled:
     repeated: int
     """Numbers that were closed before."""
 
-    def positions(self) -> Iterator[tuple[Piece, I64]]:
-        """Each piece touched, with the positions in it that were closed."""
+    def positions(self) -> Iterator[tuple[Lot, I64]]:
+        """Each lot touched, with the positions in it that were closed."""
         begin = 0
-        for piece, count in zip(self.pieces, self.counts, strict=True):
-            yield piece, self.numbers[begin : begin + count] - piece.base
+        for lot, base, count in zip(self.lots, self.bases, self.counts, strict=True):
+            yield lot, self.numbers[begin : begin + count] - base
             begin += count
 
 
@@ -197,20 +201,45 @@ class Session:
             numbers, places = numbers[is_open], places[is_open]
         self._open[places] = 0
         self.in_flight -= len(numbers)
-        pieces = self.pieces()
-        ends = np.array(self._ends[self._first :], dtype=np.int64)
-        cuts = np.searchsorted(numbers, ends)
-        closed = cuts.copy()
-        closed[1:] -= cuts[:-1]
-        touched = np.flatnonzero(closed)
-        settled = Settled([pieces[i] for i in touched.tolist()], closed[touched].tolist(), numbers, repeated)
-        for piece, count in zip(settled.pieces, settled.counts, strict=True):
-            piece.open -= count
-        self._move_up()
+        settled = Settled([], [], [], numbers, repeated)
+        if len(numbers):
+            for index, count in self._touched(numbers):
+                self._close(self._pieces[index], count, settled)
+            self._move_up()
         return settled
 
-    def settle_one(self, number: int) -> Piece | None:
-        """Close one number below `granted`; its piece, or None when it was closed before."""
+    def _touched(self, numbers: I64) -> list[tuple[int, int]]:
+        """The pieces that these numbers of the window are in, as indices: how many are in each.
+
+        The cost is that of the pieces between the first and the last number, or of the numbers, whichever is less.
+        """
+        begin = bisect_right(self._ends, int(numbers[0]), self._first)
+        end = bisect_left(self._ends, int(numbers[-1]) + 1, begin) + 1
+        if end - begin <= 4 * len(numbers) + 16:
+            cuts = np.searchsorted(numbers, np.array(self._ends[begin:end], dtype=np.int64))
+            closed = np.diff(cuts, prepend=0)
+            touched = np.flatnonzero(closed)
+            return list(zip((touched + begin).tolist(), closed[touched].tolist(), strict=True))
+        found: list[tuple[int, int]] = []
+        plain, place = numbers.tolist(), 0
+        while place < len(plain):
+            begin = bisect_right(self._ends, plain[place], begin)
+            after = bisect_left(plain, self._ends[begin], place)
+            found.append((begin, after - place))
+            place = after
+        return found
+
+    def _close(self, piece: Piece, count: int, settled: Settled) -> None:
+        """Close `count` messages of a piece, and let go of what was granted in it with the last one."""
+        settled.lots.append(piece.lot)
+        settled.bases.append(piece.base)
+        settled.counts.append(count)
+        piece.open -= count
+        if not piece.open:
+            piece.lot = _NO_LOT
+
+    def settle_one(self, number: int) -> tuple[Lot, int] | None:
+        """Close one number below `granted`; its lot and place in that, or None when it was closed before."""
         if number < self._low:
             return None
         place = number + self._head - self._low
@@ -225,29 +254,29 @@ class Session:
             piece = pieces[bisect_right(self._ends, number, first)]
         self.in_flight -= 1
         piece.open -= 1
+        lot = piece.lot
         if not piece.open:
+            piece.lot = _NO_LOT
             self._move_up()
-        return piece
+        return lot, number - piece.base
 
     def _settle_few(self, numbers: I64) -> Settled:
         """`settle` for a handful: the same, without the arrays' overhead."""
-        settled: list[Piece] = []
+        settled = Settled([], [], [], numbers, 0)
         closed: list[int] = []
         flags, low, shift = self._open, self._low, self._head - self._low
         for number in numbers.tolist():
             if number < low or not flags[number + shift]:
                 continue
             flags[number + shift] = 0
-            piece = self._pieces[bisect_right(self._ends, number, self._first)]
-            piece.open -= 1
-            settled.append(piece)
+            self._close(self._pieces[bisect_right(self._ends, number, self._first)], 1, settled)
             closed.append(number)
-        repeated = len(numbers) - len(closed)
+        settled.repeated = len(numbers) - len(closed)
         self.in_flight -= len(closed)
         self._move_up()
-        if repeated:
-            numbers = np.array(closed, dtype=np.int64)
-        return Settled(settled, [1] * len(settled), numbers, repeated)
+        if settled.repeated:
+            settled.numbers = np.array(closed, dtype=np.int64)
+        return settled
 
     def _move_up(self) -> None:
         """Let go of the oldest pieces that are wholly settled."""
@@ -263,10 +292,6 @@ class Session:
             del pieces[:first]
             del self._ends[:first]
             first = 0
-        else:
-            # The batch's memory goes now; the cut, which moves the rest of the list, only now and then.
-            for index in range(self._first, first):
-                pieces[index] = _GONE
         self._first = first
 
     def take_back(self, piece: Piece) -> Lot | None:
@@ -282,7 +307,14 @@ class Session:
         flags[:] = 0
         self.in_flight -= piece.open
         piece.open = 0
+        piece.lot = _NO_LOT
         return lot
+
+    def expired(self, now: float) -> list[Piece]:
+        """The pieces, oldest first, that were granted longer ago than the lease and are not settled."""
+        self._move_up()
+        pieces = takewhile(lambda piece: piece.granted_at + self.lease <= now, islice(self._pieces, self._first, None))
+        return [piece for piece in pieces if piece.open]
 
     def undo(self) -> Lot | None:
         """Forget the newest grant as if it had never been made, and return what was open of it."""
@@ -308,4 +340,4 @@ class Session:
         return lots
 
 
-_GONE = Piece(None, 0, 0, 0, 0.0)  # type: ignore[arg-type]  # a placeholder that is never looked at
+_NO_LOT: Lot = None  # type: ignore[assignment]  # of a piece that is settled: nobody looks
