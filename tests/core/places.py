@@ -43,7 +43,7 @@ def held(core: BrokerCore) -> Iterator[Held]:
     for _, _, lot in core.retries._heap:
         yield queued(lot)
     for session in core.sessions.values():
-        for piece in session.pieces():
+        for piece in filter(lambda piece: piece.open, session.pieces()):
             begin = session._head + piece.base - session._low
             positions = np.flatnonzero(session._open[begin : begin + piece.end - piece.base])
             numbers = [(session.token, number) for number in (piece.base + positions).tolist()]

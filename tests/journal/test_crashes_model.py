@@ -55,7 +55,7 @@ class Crashes(Ledger):
 
     def entries(self) -> list:
         lots = [*self.core.queue._lots, *(lot for *_, lot in self.core.retries._heap)]
-        lots += [piece.lot for session in self.core.sessions.values() for piece in session.pieces()]
+        lots += [piece.lot for session in self.core.sessions.values() for piece in session.pieces() if piece.open]
         return [lot.whole.origin for lot in lots]
 
     @rule()
