@@ -17,25 +17,25 @@ def runs_of(plan: Plan) -> list[Run]:
     rng = random.Random(1)
     runs = []
     for step in plan.steps():
-        rate = min(step.senders, PLATEAU[step.design]) * rng.uniform(0.99, 1.0)
-        steady = rate > step.senders * 0.9
+        rate = min(step.slots, PLATEAU[step.design]) * rng.uniform(0.99, 1.0)
+        steady = rate > step.slots * 0.9
         wall = step.messages / rate + 1
         runs.append(
             Run(
                 design=step.design,
-                senders=step.senders,
+                slots=step.slots,
                 messages=step.messages,
                 repeat=step.repeat,
                 processes=step.processes,
                 wall_s=wall,
                 elapsed_s=wall + 2,
                 throughput_per_s=step.messages / wall,
-                efficiency=step.messages / wall / step.senders,
+                efficiency=step.messages / wall / step.slots,
                 steady_s=None if step.design != MESH else wall - 3 if steady else 0.0,
                 steady_throughput_per_s=rate if steady or step.design != MESH else 0.0,
-                steady_efficiency=rate / step.senders if steady or step.design != MESH else 0.0,
+                steady_efficiency=rate / step.slots if steady or step.design != MESH else 0.0,
                 slot_error_p99_s=0.005 if step.design == MESH else None,
-                rss_max_bytes=200_000_000 + 60 * step.senders,
+                rss_max_bytes=200_000_000 + 60 * step.slots,
                 cpu_s=wall * 1.5,
                 lost=0,
                 balanced=True,
@@ -49,6 +49,6 @@ def runs_of(plan: Plan) -> list[Run]:
 def write(out: Path, plan: Plan) -> list[Run]:
     runs = runs_of(plan)
     record.write(out / "data" / "scaling.csv", runs)
-    load = {"mean_s": plan.mean_s, "sd_s": plan.sd_s, "messages_per_sender": plan.rounds}
+    load = {"mean_s": plan.mean_s, "sd_s": plan.sd_s, "messages_per_slot": plan.rounds}
     Account(load=load, sessions=[Session("zsms study", "", "", len(runs))]).write(out / "data" / "scaling.json")
     return runs

@@ -45,8 +45,8 @@ def share_of(picture: np.ndarray[Any, Any], colour: str) -> float:
     [
         pytest.param(Plan(), id="all"),
         pytest.param(Plan(quick=True), id="quick"),
-        pytest.param(Plan(repeats=1, max_senders=1), id="a single point"),
-        pytest.param(Plan(repeats=1, max_senders=3_000_000, baseline_max=0), id="no baseline"),
+        pytest.param(Plan(repeats=1, max_slots=1), id="a single point"),
+        pytest.param(Plan(repeats=1, max_slots=3_000_000, baseline_max=0), id="no baseline"),
     ],
 )
 def test_every_chart_is_drawn_with_its_curves(tmp_path: Path, plan: Plan) -> None:
@@ -66,7 +66,7 @@ def test_every_chart_is_drawn_with_its_curves(tmp_path: Path, plan: Plan) -> Non
 
 
 def test_the_same_rows_draw_the_same_bytes(tmp_path: Path) -> None:
-    runs = synthetic.runs_of(Plan(repeats=2, max_senders=100_000))
+    runs = synthetic.runs_of(Plan(repeats=2, max_slots=100_000))
     first, second = (plots.draw(runs, None, tmp_path / name)[0].read_bytes() for name in "ab")
     assert first == second
 
@@ -131,7 +131,7 @@ def test_counts_are_told_as_people_do() -> None:
 
 
 def test_plots_only_draws_what_is_there_and_prints_the_medians(tmp_path: Path) -> None:
-    synthetic.write(tmp_path, Plan(repeats=3, max_senders=100))
+    synthetic.write(tmp_path, Plan(repeats=3, max_slots=100))
     done = CliRunner().invoke(cli, ["study", "--plots-only", "--out", str(tmp_path)])
     assert done.exit_code == 0, done.output
     assert {path.name for path in tmp_path.glob("*.png")} == {

@@ -12,12 +12,12 @@ from zsms.errors import UsageError
 from zsms.study import record
 from zsms.study.ladder import Plan
 
-MESH_RUN, BASELINE_RUN = runs_of(Plan(repeats=1, max_senders=1))
+MESH_RUN, BASELINE_RUN = runs_of(Plan(repeats=1, max_slots=1))
 
 
 def test_rows_come_back_as_they_were_written(tmp_path: Path) -> None:
     path = tmp_path / "data" / "scaling.csv"
-    runs = runs_of(Plan(repeats=2, max_senders=300))
+    runs = runs_of(Plan(repeats=2, max_slots=300))
     record.write(path, runs)
     once = path.read_bytes()
     back = record.read(path)
@@ -40,7 +40,7 @@ def test_no_file_is_no_rows(tmp_path: Path) -> None:
 )
 def test_a_file_that_is_not_ours_is_refused_with_the_place(tmp_path: Path, old: str, new: str, says: str) -> None:
     path = tmp_path / "scaling.csv"
-    record.write(path, runs_of(Plan(repeats=1, max_senders=3)))
+    record.write(path, runs_of(Plan(repeats=1, max_slots=3)))
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(UsageError, match=says):
         record.read(path)
@@ -84,11 +84,22 @@ def test_a_point_is_the_median_and_the_spread_of_its_repeats() -> None:
     assert point.runs == 3 and point.slot_error_p99_s is None
 
 
+def test_a_step_counts_by_one_kind_of_figure_in_all_its_repeats() -> None:
+    whole = replace(BASELINE_RUN, throughput_per_s=50.0, steady_throughput_per_s=None, steady_efficiency=None)
+    steady = replace(BASELINE_RUN, throughput_per_s=60.0, steady_throughput_per_s=100.0)
+    (point,) = record.points([whole, steady], "baseline")
+    assert point.rate == record.Spread(55.0, 50.0, 60.0)
+
+
 def test_a_plateau_is_where_a_curve_that_left_the_ideal_is_highest() -> None:
     curve = record.points(runs_of(Plan(repeats=1)), "mesh")
-    best = record.plateau(curve)
-    assert best is not None and best.senders in (4_000_000, 6_000_000, 10_000_000)
-    assert record.plateau([point for point in curve if point.senders <= 1_000_000]) is None
+    top = record.highest(curve)
+    assert top is not None and top.slots in (4_000_000, 6_000_000, 10_000_000)
+    upto = [point for point in curve if point.slots <= top.slots]
+    assert record.plateau(upto) is None, "nothing shows yet that it does not go on rising"
+    lower = replace(top, slots=20_000_000, rate=record.Spread(3e6, 3e6, 3e6), share=record.Spread(0.15, 0.15, 0.15))
+    assert record.plateau([*upto, lower]) is top
+    assert record.plateau([point for point in curve if point.slots <= 1_000_000]) is None
     assert record.plateau([]) is None
 
 

@@ -16,7 +16,7 @@ from zsms.study.record import Run
 from zsms.study.runner import Study
 from zsms.study.session import Account
 
-TINY = Plan(repeats=2, max_senders=3, baseline_max=1, mean_s=0.01)
+TINY = Plan(repeats=2, max_slots=3, baseline_max=1, mean_s=0.01)
 """Mesh and baseline of 1 sender, mesh of 3; twice."""
 
 
@@ -108,17 +108,17 @@ def test_a_run_that_is_stopped_ends_at_once_and_leaves_no_row(tmp_path: Path, sa
 def test_a_run_that_loses_messages_fails_the_study(tmp_path: Path, say: Say) -> None:
     def lossy(step: Step) -> str:
         report = answer(step)
-        if step.senders == 3:
+        if step.slots == 3:
             report["messages"] = {"produced": 30, "sent": 28, "lost": 2}
             report["balanced"] = False
         return f"print({json.dumps(report)!r})"
 
     say(lossy)
     study = Study(TINY, tmp_path)
-    with pytest.raises(ZsmsError, match=r"mesh, 3 senders: lost 2 of 30 messages; .*not balanced") as caught:
+    with pytest.raises(ZsmsError, match=r"mesh, 3 slots: lost 2 of 30 messages; .*not balanced") as caught:
         study.run(Watch())
     assert caught.value.exit_code == 1
-    assert [run.senders for run in record.read(study.csv)] == [1, 1]
+    assert [run.slots for run in record.read(study.csv)] == [1, 1]
     (kept,) = study.csv.parent.glob("failed-*")
     assert str(kept) in str(caught.value) and '"lost": 2' in kept.read_text()
 
@@ -169,7 +169,7 @@ def test_the_time_that_a_run_takes_is_learnt() -> None:
 
 
 def test_a_tiny_study_for_real(tmp_path: Path) -> None:
-    plan = Plan(quick=True, max_senders=10, mean_s=0.05, sd_s=0.005)
+    plan = Plan(quick=True, max_slots=10, mean_s=0.05, sd_s=0.005)
     study, watch = Study(plan, tmp_path), Watch()
     study.run(watch)
     mesh, baseline = record.read(study.csv)

@@ -18,8 +18,8 @@ from zsms.errors import UsageError
     epilog="""\b
 Examples:
   zsms study --quick                             a minute, into figures/quick
-  zsms study                                     more than an hour; start it again to go on
-  zsms study --max-senders 100000 --repeat 1
+  zsms study                                     half an hour; start it again to go on
+  zsms study --max-slots 100000 --repeat 1
   zsms study --plots-only                        draw the charts again""",
 )
 @click.option("--quick", is_flag=True, help="A minute's study: four rungs, 5 messages a sender, no repeats.")
@@ -31,14 +31,14 @@ Examples:
 )
 @click.option("--repeat", type=int, help="Runs of each step.  [default: 3, or 1 with --quick]")
 @click.option(
-    "--max-senders",
+    "--max-slots",
     type=int,
-    help="The ladder's last rung, concurrent senders.  [default: 10000000, or 1000000 with --quick]",
+    help="The ladder's last rung, concurrent slots.  [default: 10000000, or 1000000 with --quick]",
 )
 @click.option(
     "--baseline-max",
     type=int,
-    help="Most senders of the baseline; 0 leaves it out.  [default: 2000000, or 100000 with --quick]",
+    help="Most slots (tasks) of the baseline; 0 leaves it out.  [default: 2000000, or 100000 with --quick]",
 )
 @click.option("--fresh", is_flag=True, help="Begin again, instead of going on from the runs that are there.")
 @click.option("--plots-only", is_flag=True, help="Make no runs; draw the charts of those that are there.")
@@ -47,17 +47,18 @@ def command(
     quick: bool,
     out: Path | None,
     repeat: int | None,
-    max_senders: int | None,
+    max_slots: int | None,
     baseline_max: int | None,
     fresh: bool,
     plots_only: bool,
     config: str | None,
 ) -> int:
-    """Repeat the scalability study: throughput against concurrent senders, of the mesh and of an asyncio baseline.
+    """Repeat the scalability study: throughput against concurrent slots, of the mesh and of an asyncio baseline.
 
-    For a ladder of concurrent senders, both send 10 messages a sender (mean 1 s, sd 0.1 s), in turn and repeatedly.
-    Every run's row is kept at once in data/scaling.csv, and runs that have one are not made again: interrupt the study
-    when you like, and start it again. It ends with the charts, and with a table of the medians on standard output.
+    For a ladder of concurrent slots, both send 10 messages a slot (the baseline 3 to 10; mean 1 s, sd 0.1 s), in turn
+    and repeatedly. Every run's row is kept at once in data/scaling.csv, and runs that have one are not made again:
+    interrupt the study when you like, and start it again. It ends with the charts, and with a table of the
+    medians on standard output.
 
     Exits with 1 when a run loses a message or does not balance, 130 when it was interrupted.
     """
@@ -71,7 +72,7 @@ def command(
         raise UsageError("--plots-only draws the runs that are there, and --fresh drops them: give one of the two")
     need_matplotlib()
     out = out or Path("figures/quick" if quick else "figures")
-    study = Study(Plan(quick, repeat, max_senders, baseline_max), out, fresh, shlex.join(["zsms", *sys.argv[1:]]))
+    study = Study(Plan(quick, repeat, max_slots, baseline_max), out, fresh, shlex.join(["zsms", *sys.argv[1:]]))
     if not plots_only:
         common.stop_on_signals(study)
         if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # not under nohup

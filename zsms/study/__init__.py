@@ -1,10 +1,10 @@
-"""The scalability study: how throughput grows with concurrent senders, in the mesh and in the original's design.
+"""The scalability study: how throughput grows with concurrent slots, in the mesh and in the original's design.
 
     ladder --steps--> runner --a process a run--> record: scaling.csv, scaling.json --> plots: *.png
                                                                                         diagram: system-diagram.png
 
-For each number of senders the mesh (`zsms run`: separate processes) and the baseline (one process, an asyncio.Queue, a
-task a sender) send 10 messages a sender, in turn. The whole ladder is climbed again for every repeat, so that what
+For each number of slots the mesh (`zsms run`: separate processes) and the baseline (one process, an asyncio.Queue, a
+task a slot) send 10 messages a slot, in turn. The whole ladder is climbed again for every repeat, so that what
 drifts in the machine touches every step alike. The charts show medians, and bands from the lowest run to the highest.
 
 **Which throughput is plotted.** Every sender begins in the same moment and nothing is done for about a mean send;
@@ -24,5 +24,5 @@ moment when half a send a slot is done and the one when the producers have finis
 Plateaus of the mesh are hence told a little too low, by the ramp of the first second.
 
 Efficiency is that throughput by the one that the slots would reach if they never idled: throughput x mean send time /
-senders. With a mean of 1 s it is the original study's per-sender throughput.
+slots. With a mean of 1 s it is the original study's per-sender throughput.
 """

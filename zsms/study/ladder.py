@@ -1,4 +1,4 @@
-"""The steps of a study: which design, how many senders, how many messages, which repeat."""
+"""The steps of a study: which design, how many concurrent slots, how many messages, which repeat."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ TOP = (2_000_000, 2_500_000, 3_000_000, 4_000_000, 6_000_000, 10_000_000)
 QUICK = (10, 1_000, 100_000, 1_000_000)
 
 ROUNDS, QUICK_ROUNDS = 10, 5
-"""Messages a sender. With a mean of 1 s that many seconds is the least that a step lasts."""
+"""Messages a slot. With a mean of 1 s that many seconds is the least that a step lasts."""
+BASELINE_MESSAGES, BASELINE_ROUNDS = 1_200_000, 3
+"""Where more messages than that would only take minutes the baseline gets fewer rounds, though at least these: there
+its processor is the limit, and the first and the last second are little of the whole."""
 REPEATS, QUICK_REPEATS = 3, 1
 BASELINE_MAX, QUICK_BASELINE_MAX = 2_000_000, 100_000
-"""Most senders that the baseline is asked for: with more it only takes longer."""
+"""Most slots that the baseline is asked for, as in the original study."""
 SPLIT_FROM = 10_000
 """From this many slots on the mesh has two sender processes, a core each."""
 
@@ -27,7 +30,7 @@ class Step:
     """One run to make."""
 
     design: str
-    senders: int
+    slots: int
     messages: int
     repeat: int
     """From 1."""
@@ -35,10 +38,10 @@ class Step:
     @property
     def processes(self) -> int:
         """Sender processes. Every process has the same number of slots, so an odd number stays in one."""
-        return 2 if self.design == MESH and self.senders >= SPLIT_FROM and self.senders % 2 == 0 else 1
+        return 2 if self.design == MESH and self.slots >= SPLIT_FROM and self.slots % 2 == 0 else 1
 
     def __str__(self) -> str:
-        return f"{self.design}, {self.senders:,} sender{'s' if self.senders > 1 else ''}"
+        return f"{self.design}, {self.slots:,} slot{'s' if self.slots > 1 else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Plan:
 
     quick: bool = False
     repeats: int | None = None
-    max_senders: int | None = None
+    max_slots: int | None = None
     """The ladder's last rung."""
     baseline_max: int | None = None
     """0: no baseline."""
@@ -58,7 +61,7 @@ class Plan:
         """Raises UsageError for what can't be."""
         for option, value, least in (
             ("--repeat", self.repeats, 1),
-            ("--max-senders", self.max_senders, 1),
+            ("--max-slots", self.max_slots, 1),
             ("--baseline-max", self.baseline_max, 0),
         ):
             if value is not None and value < least:
@@ -66,14 +69,20 @@ class Plan:
 
     @property
     def rounds(self) -> int:
-        """Messages a sender."""
+        """Messages a slot."""
         return QUICK_ROUNDS if self.quick else ROUNDS
 
+    def messages(self, design: str, slots: int) -> int:
+        """Messages of a run."""
+        if design == MESH:
+            return self.rounds * slots
+        return slots * min(self.rounds, max(BASELINE_ROUNDS, BASELINE_MESSAGES // slots))
+
     @property
-    def senders(self) -> list[int]:
-        """The ladder, ascending. It ends with `max_senders`, be that one of its usual rungs or not."""
+    def slots(self) -> list[int]:
+        """The ladder, ascending. It ends with `max_slots`, be that one of its usual rungs or not."""
         rungs = list(QUICK if self.quick else HALF_DECADES + TOP)
-        last = self.max_senders or rungs[-1]
+        last = self.max_slots or rungs[-1]
         return [*(rung for rung in rungs if rung < last), last]
 
     def steps(self) -> list[Step]:
@@ -83,9 +92,9 @@ class Plan:
         if most is None:
             most = QUICK_BASELINE_MAX if self.quick else BASELINE_MAX
         return [
-            Step(design, senders, self.rounds * senders, repeat)
+            Step(design, slots, self.messages(design, slots), repeat)
             for repeat in range(1, repeats + 1)
-            for senders in self.senders
+            for slots in self.slots
             for design in (MESH, BASELINE)
-            if design == MESH or senders <= most
+            if design == MESH or slots <= most
         ]

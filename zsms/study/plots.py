@@ -1,7 +1,7 @@
 """The charts of a study, drawn from its rows alone.
 
-    throughput.png        messages a second against concurrent senders, beside the ideal
-    throughput-per.png    the same for each sender: efficiency
+    throughput.png        messages a second against concurrent slots, beside the ideal
+    throughput-per.png    the same for each slot: efficiency
     us-pop-send.png       how long the population of the United States would take; reckoned, and marked as such
 
 A point is the median over repeats; the band around a curve goes from the lowest run to the highest. Curves carry
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from zsms.errors import UsageError
 from zsms.study import record
 from zsms.study.ladder import BASELINE, MESH
+from zsms.study.reach import time_to_send
 from zsms.study.record import Point, Run, Spread
 from zsms.study.session import Account
 from zsms.study.style import (
@@ -59,7 +60,7 @@ class RealRun:
     """A run that was made with as many messages as a population, instead of being reckoned."""
 
     messages: int
-    senders: int
+    slots: int
     wall_s: float
 
 
@@ -73,7 +74,7 @@ def real_run(path: Path) -> RealRun | None:
         run = RealRun(
             report["messages"]["sent"], sum(sender["slots"] for sender in report["senders"]), report["wall_s"]
         )
-        sound = report["balanced"] and not report["messages"]["lost"] and run.senders > 0 and run.wall_s > 0
+        sound = report["balanced"] and not report["messages"]["lost"] and run.slots > 0 and run.wall_s > 0
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -115,14 +116,16 @@ def _source(runs: list[Run], account: Account | None) -> str:
 
 def _throughput(runs: list[Run], source: str, path: Path) -> Path:
     curves = {design: record.points(runs, design) for design in (BASELINE, MESH)}
-    top = {design: max(point.rate.median for point in curve) for design, curve in curves.items() if curve}
-    title = f"{spoken(top[MESH])} messages a second"
+    top = {design: best for design, curve in curves.items() if (best := record.highest(curve)) is not None}
+    title = f"{spoken(top[MESH].rate.median)} messages a second"
     if record.plateau(curves[BASELINE]) is not None:
-        title += f", where one asyncio process reaches {spoken(top[BASELINE])}"
+        title += f", where one asyncio process reaches {spoken(top[BASELINE].rate.median)}"
     figure, axes = new_axes(
-        title, "Messages sent per second, against concurrent senders; a sender takes 1 s for each", source
+        title,
+        "Messages sent per second, against concurrent slots, which take 1 s for each (in the baseline, tasks)",
+        source,
     )
-    left, right = _senders_axis(axes, curves)
+    left, right = _slots_axis(axes, curves)
     axes.set_yscale("log")
     axes.set_ylim(left * 0.8, right * 1.25)
     axes.yaxis.set_major_formatter(lambda value, _: short(value))
@@ -132,11 +135,10 @@ def _throughput(runs: list[Run], source: str, path: Path) -> Path:
     axes.plot([left, right], [left, right], color=GREY, linewidth=1.2, linestyle=(0, (5, 3)), zorder=1)
     middle = left * (right / left) ** 0.33
     axes.annotate(
-        "ideal: no sender ever waits", (middle, middle), (-5, 8), textcoords="offset points", color=GREY, fontsize=10,
+        "ideal: no slot ever waits", (middle, middle), (-5, 8), textcoords="offset points", color=GREY, fontsize=10,
         rotation=slope(axes, (left, left), (right, right)), rotation_mode="anchor", ha="center",
     )  # fmt: skip
     labels = []
-    plateaus = {}
     for design, curve in curves.items():
         if not curve:
             continue
@@ -144,20 +146,21 @@ def _throughput(runs: list[Run], source: str, path: Path) -> Path:
         best = record.plateau(curve)
         if best is None:
             height = curve[-1].rate.median
-            labels.append(Label(height, f"{NAME[design]}\n{spoken(height)}/s,\nno plateau yet", COLOUR[design]))
+            labels.append(Label(height, f"{NAME[design]}\n{spoken(height)}/s,\nstill rising", COLOUR[design]))
             continue
-        height = plateaus[design] = best.rate.median
-        axes.plot([best.senders, right], [height] * 2, color=COLOUR[design], linewidth=1.2, linestyle=(0, (1, 1.5)))
+        height = best.rate.median
+        axes.plot([best.slots, right], [height] * 2, color=COLOUR[design], linewidth=1.2, linestyle=(0, (1, 1.5)))
         labels.append(Label(height, f"{NAME[design]}\nplateau at\n{spoken(height)}/s", COLOUR[design]))
     name_curves(axes, labels)
-    if len(plateaus) == 2 and plateaus[MESH] > 5 * plateaus[BASELINE]:
+    tops = {design: point.rate.median for design, point in top.items()}
+    if record.plateau(curves[BASELINE]) is not None and tops[MESH] > 5 * tops[BASELINE]:
         at = right / 1.8
         axes.annotate(
-            "", (at, plateaus[MESH]), (at, plateaus[BASELINE]),
+            "", (at, tops[MESH]), (at, tops[BASELINE]),
             arrowprops={"arrowstyle": "<->", "color": INK, "linewidth": 1, "shrinkA": 1, "shrinkB": 3},
         )  # fmt: skip
         axes.annotate(
-            f"{plateaus[MESH] / plateaus[BASELINE]:,.0f} times", (at, math.sqrt(plateaus[MESH] * plateaus[BASELINE])),
+            f"{tops[MESH] / tops[BASELINE]:,.0f} times", (at, math.sqrt(tops[MESH] * tops[BASELINE])),
             (-6, -6), textcoords="offset points", ha="right", va="center", fontweight="bold",
         )  # fmt: skip
     return save(figure, path)
@@ -165,22 +168,22 @@ def _throughput(runs: list[Run], source: str, path: Path) -> Path:
 
 def _draw_curve(axes: Axes, design: str, curve: list[Point], figure: str) -> None:
     """Medians, and the band from the lowest to the highest."""
-    x = [point.senders for point in curve]
+    x = [point.slots for point in curve]
     spreads: list[Spread] = [getattr(point, figure) for point in curve]
     low, high = [spread.low for spread in spreads], [spread.high for spread in spreads]
     axes.fill_between(x, low, high, color=COLOUR[design], alpha=0.25, linewidth=0)
     axes.plot(x, [spread.median for spread in spreads], color=COLOUR[design], marker=MARKER[design], zorder=3)
 
 
-def _senders_axis(axes: Axes, curves: dict[str, list[Point]], also: float = 1.0) -> tuple[float, float]:
+def _slots_axis(axes: Axes, curves: dict[str, list[Point]], also: float = 1.0) -> tuple[float, float]:
     """The x axis that all charts have, with `also` on it; returns its limits."""
-    senders = [point.senders for curve in curves.values() for point in curve]
-    left, right = min(senders) / 1.3, max(*senders, also) * 1.3
+    slots = [point.slots for curve in curves.values() for point in curve]
+    left, right = min(slots) / 1.3, max(*slots, also) * 1.3
     axes.set_xscale("log")
     axes.set_xlim(left, right)
     axes.xaxis.set_major_formatter(lambda value, _: short(value))
     axes.xaxis.minorticks_off()
-    axes.set_xlabel("concurrent senders")
+    axes.set_xlabel("concurrent slots")
     return left, right
 
 
@@ -190,18 +193,18 @@ def _senders_axis(axes: Axes, curves: dict[str, list[Point]], also: float = 1.0)
 def _efficiency(runs: list[Run], source: str, path: Path) -> Path:
     curves = {design: record.points(runs, design) for design in (BASELINE, MESH)}
     held = _held(curves[MESH])
-    title = "How busy the senders are kept"
+    title = "How busy the slots are kept"
     if held is not None:
-        title = f"Every sender is kept busy, up to {spoken(held.senders)} of them"
+        title = f"Every slot is kept busy, up to {spoken(held.slots)} of them"
     figure, axes = new_axes(
         title,
-        "Messages sent per second by each sender, against concurrent senders; 1 is a sender that never waits",
+        "Messages sent per second by each slot, against concurrent slots; 1 is a slot that never waits",
         source,
     )
-    _senders_axis(axes, curves)
+    _slots_axis(axes, curves)
     axes.set_ylim(0, 1.1)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
-    axes.set_ylabel("messages a second, per sender")
+    axes.set_ylabel("messages a second, per slot")
     labels = []
     for design, curve in curves.items():
         if not curve:
@@ -209,7 +212,7 @@ def _efficiency(runs: list[Run], source: str, path: Path) -> Path:
         _draw_curve(axes, design, curve, "share")
         last = curve[-1]
         share = last.share.median
-        text = f"{NAME[design]}\n{share:{'.2f' if share >= 0.1 else '.2g'}} with\n{spoken(last.senders)}"
+        text = f"{NAME[design]}\n{share:{'.2f' if share >= 0.1 else '.2g'}} with\n{spoken(last.slots)}"
         labels.append(Label(share, text, COLOUR[design]))
         _mark_held(axes, design, curve)
     name_curves(axes, labels)
@@ -232,7 +235,7 @@ def _mark_held(axes: Axes, design: str, curve: list[Point]) -> None:
     if held is None or held is curve[-1]:
         return
     axes.plot(
-        [held.senders] * 2,
+        [held.slots] * 2,
         [0, held.share.median],
         color=COLOUR[design],
         linewidth=1.2,
@@ -240,7 +243,7 @@ def _mark_held(axes: Axes, design: str, curve: list[Point]) -> None:
         zorder=2,
     )
     axes.annotate(
-        f"{HELD} or more\nup to {spoken(held.senders)}", (held.senders, 0.6), (-7, 0),
+        f"{HELD} or more\nup to {spoken(held.slots)}", (held.slots, 0.6), (-7, 0),
         textcoords="offset points", ha="right", color=COLOUR[design], fontsize=10, linespacing=1.3,
     )  # fmt: skip
 
@@ -253,15 +256,14 @@ def _population(runs: list[Run], real: RealRun | None, source: str, path: Path) 
     if real is not None and real.messages >= US_POPULATION:
         title = f"{spoken(real.messages)} people in {duration(real.wall_s)}"
     else:
-        best = max(point.rate.median for point in curves[MESH])
-        title = f"{spoken(US_POPULATION)} people would take {duration(US_POPULATION / best)}"
+        title = f"{spoken(US_POPULATION)} people would take {duration(min(_times(US_POPULATION, curves[MESH])))}"
     figure, axes = new_axes(
         title,
-        "Time to send everyone one message, simulated. Dashes: extrapolated from measured throughput"
-        + (". Star: really run" if real else ", not run"),
+        "Time until everyone has a message, tail included. Lines: reckoned from measured throughput"
+        + (". Star: a real run" if real else ", not run"),
         source,
     )
-    _senders_axis(axes, curves, real.senders if real else 1.0)
+    _slots_axis(axes, curves, real.slots if real else 1.0)
     axes.set_yscale("log")
     labels = []
     times = [600.0, 900.0] + ([real.wall_s] if real else [])
@@ -269,9 +271,9 @@ def _population(runs: list[Run], real: RealRun | None, source: str, path: Path) 
         for population, who, dash in ((US_POPULATION, "US", (4, 1.6)), (MA_POPULATION, "MA", (1.2, 1.2))):
             if not curve:
                 continue
-            y = [_time_for(population, point) for point in curve]
+            y = _times(population, curve)
             times += y
-            axes.plot([point.senders for point in curve], y, color=COLOUR[design], linestyle=(0, dash), zorder=3)
+            axes.plot([point.slots for point in curve], y, color=COLOUR[design], linestyle=(0, dash), zorder=3)
             text = f"{NAME[design]}\n{who}: at best {duration(min(y))}"
             labels.append(Label(y[-1], text, COLOUR[design]))
     low, high = min(times) / 3, max(times) * 4
@@ -300,7 +302,9 @@ def _name_populations(axes: Axes, curve: list[Point]) -> None:
         (US_POPULATION, "United States (US), 340 million", (4, 6), "bottom"),
         (MA_POPULATION, "Massachusetts (MA), 7 million", (3, -6), "top"),
     ):
-        start, end = ((point.senders, _time_for(population, point)) for point in (curve[0], curve[len(curve) // 2]))
+        first, middle = curve[0], curve[len(curve) // 2]
+        times = _times(population, [first, middle])
+        start, end = (first.slots, times[0]), (middle.slots, times[1])
         axes.annotate(
             name, start, off, textcoords="offset points", fontsize=10, va=side, color=GREY,
             rotation=slope(axes, start, end), rotation_mode="anchor",
@@ -311,19 +315,19 @@ def _mark_real(axes: Axes, real: RealRun) -> None:
     """A star where it is, and what it was where there is room: above all curves."""
     low, high = axes.get_ylim()
     above = low * (high / low) ** 0.72
-    axes.plot([real.senders] * 2, [real.wall_s, above], color=INK, linewidth=0.8, zorder=4)
-    axes.plot([real.senders], [real.wall_s], marker="*", markersize=17, color=INK, markeredgecolor="white", zorder=5)
+    axes.plot([real.slots] * 2, [real.wall_s, above], color=INK, linewidth=0.8, zorder=4)
+    axes.plot([real.slots], [real.wall_s], marker="*", markersize=17, color=INK, markeredgecolor="white", zorder=5)
     axes.annotate(
-        f"really run:\n{real.messages:,} messages\nin {duration(real.wall_s)}\nby {spoken(real.senders)} senders",
+        f"really run:\n{real.messages:,} messages\nin {duration(real.wall_s)}\nby {spoken(real.slots)} slots",
         (axes.get_xlim()[1], above), (-4, 4), textcoords="offset points",
         ha="right", va="bottom", fontsize=10, fontweight="bold", linespacing=1.3,
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 2},
     )  # fmt: skip
 
 
-def _time_for(population: int, point: Point) -> float:
-    """Seconds; a single send is the least."""
-    return max(population / point.rate.median, 1.0)
+def _times(population: int, curve: list[Point]) -> list[float]:
+    """Seconds, by point."""
+    return [time_to_send(population, point.slots, point.rate.median) for point in curve]
 
 
 def duration(seconds: float) -> str:

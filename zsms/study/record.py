@@ -28,7 +28,7 @@ class Run:
     """One run. The fields are the columns of the file, in order; None is an empty cell: not measured."""
 
     design: str
-    senders: int
+    slots: int
     messages: int
     repeat: int
     processes: int
@@ -58,7 +58,7 @@ class Run:
     @property
     def step(self) -> Step:
         """Which step of a study this was."""
-        return Step(self.design, self.senders, self.messages, self.repeat)
+        return Step(self.design, self.slots, self.messages, self.repeat)
 
     @property
     def is_steady(self) -> bool:
@@ -73,12 +73,18 @@ class Run:
     @property
     def rate(self) -> float:
         """The throughput that counts, messages a second."""
-        return self.steady_throughput_per_s or 0.0 if self.is_steady else self.throughput_per_s
+        return self.figures(self.is_steady)[0]
 
     @property
     def share(self) -> float:
         """The efficiency that counts."""
-        return self.steady_efficiency or 0.0 if self.is_steady else self.efficiency
+        return self.figures(self.is_steady)[1]
+
+    def figures(self, steady: bool) -> tuple[float, float]:
+        """Messages a second and efficiency, in the steady window or over the whole run."""
+        if steady:
+            return self.steady_throughput_per_s or 0.0, self.steady_efficiency or 0.0
+        return self.throughput_per_s, self.efficiency
 
 
 def run_of(step: Step, report: dict[str, Any], *, elapsed_s: float, at: str, version: str) -> Run:
@@ -106,7 +112,7 @@ def run_of(step: Step, report: dict[str, Any], *, elapsed_s: float, at: str, ver
         }
     return Run(
         design=step.design,
-        senders=step.senders,
+        slots=step.slots,
         messages=step.messages,
         repeat=step.repeat,
         processes=step.processes,
@@ -195,7 +201,7 @@ class Spread:
 class Point:
     """A step of one design, over its repeats."""
 
-    senders: int
+    slots: int
     runs: int
     rate: Spread
     """Messages a second."""
@@ -207,21 +213,23 @@ class Point:
 
 
 def points(runs: Iterable[Run], design: str) -> list[Point]:
-    """The curve of a design, by ascending senders."""
-    by_senders: dict[int, list[Run]] = {}
+    """The curve of a design, by ascending slots."""
+    by_slots: dict[int, list[Run]] = {}
     for run in runs:
         if run.design == design:
-            by_senders.setdefault(run.senders, []).append(run)
-    return [_point(senders, by_senders[senders]) for senders in sorted(by_senders)]
+            by_slots.setdefault(run.slots, []).append(run)
+    return [_point(slots, by_slots[slots]) for slots in sorted(by_slots)]
 
 
-def _point(senders: int, runs: list[Run]) -> Point:
+def _point(slots: int, runs: list[Run]) -> Point:
+    # One estimator for all repeats of a step: a median over two kinds of figure would be neither.
+    steady = all(run.is_steady for run in runs)
     errors = [run.slot_error_p99_s for run in runs if run.slot_error_p99_s is not None]
     return Point(
-        senders,
+        slots,
         len(runs),
-        Spread.of(run.rate for run in runs),
-        Spread.of(run.share for run in runs),
+        Spread.of(run.figures(steady)[0] for run in runs),
+        Spread.of(run.figures(steady)[1] for run in runs),
         Spread.of(errors) if errors else None,
         Spread.of(run.rss_max_bytes for run in runs),
         Spread.of(run.cpu_s for run in runs),
@@ -229,10 +237,14 @@ def _point(senders: int, runs: list[Run]) -> Point:
 
 
 def plateau(curve: list[Point]) -> Point | None:
-    """Where a curve is highest, when it has left the ideal line by then or later; None when it never leaves it."""
-    if not curve or curve[-1].share.median > 0.9:
-        return None
-    return max(curve, key=lambda point: point.rate.median)
+    """Where a curve levels off: its highest point, when a later rung is no higher; None while it still rises."""
+    best = highest(curve)
+    return None if best is None or best is curve[-1] or curve[-1].share.median > 0.9 else best
+
+
+def highest(curve: list[Point]) -> Point | None:
+    """The point of the highest median throughput; None of an empty curve."""
+    return max(curve, key=lambda point: point.rate.median, default=None)
 
 
 def table(runs: Iterable[Run]) -> list[str]:
@@ -241,7 +253,7 @@ def table(runs: Iterable[Run]) -> list[str]:
     form = "{:<9} {:>10} {:>5} {:>13} {:>27} {:>11} {:>10} {:>9} {:>9}"
     lines = [
         form.format(
-            "design", "senders", "runs", "messages/s", "lowest to highest", "efficiency", "error p99", "MiB", "cpu s"
+            "design", "slots", "runs", "messages/s", "lowest to highest", "efficiency", "error p99", "MiB", "cpu s"
         )
     ]
     for design in (MESH, BASELINE):
@@ -250,7 +262,7 @@ def table(runs: Iterable[Run]) -> list[str]:
             lines.append(
                 form.format(
                     design,
-                    f"{point.senders:,}",
+                    f"{point.slots:,}",
                     point.runs,
                     f"{rate.median:,.1f}" if rate.median < 1_000 else f"{rate.median:,.0f}",
                     f"{rate.low:,.1f} to {rate.high:,.1f}"

@@ -119,19 +119,19 @@ class Study:
     def expected_s(self, step: Step) -> float:
         """How long a run will take, seconds: as the same step did before, or by what is known of its design."""
         alike = [run for run in self.runs if run.design == step.design]
-        same = [run.elapsed_s for run in alike if (run.senders, run.messages) == (step.senders, step.messages)]
+        same = [run.elapsed_s for run in alike if (run.slots, run.messages) == (step.slots, step.messages)]
         if same:
             return max(same)
         # What was reached while the slots were not the limit is the capacity; at the most slots, for it may sink.
-        limited = [run for run in alike if run.share < 0.8]
-        capacity = max(limited, key=lambda run: run.senders).rate if limited else CAPACITY[step.design]
-        sends = self.plan.mean_s * (step.messages / step.senders + 1)
+        limited = [run for run in alike if run.efficiency < 0.8]
+        capacity = max(limited, key=lambda run: run.slots).throughput_per_s if limited else CAPACITY[step.design]
+        sends = self.plan.mean_s * (step.messages / step.slots + 1)
         return START_S[step.design] + max(sends, step.messages / capacity)
 
     # -- going on from what is there -----------------------------------------------------------------------------
 
     def _begin(self) -> Account:
-        load = {"mean_s": self.plan.mean_s, "sd_s": self.plan.sd_s, "messages_per_sender": self.plan.rounds}
+        load = {"mean_s": self.plan.mean_s, "sd_s": self.plan.sd_s, "messages_per_slot": self.plan.rounds}
         here = Account(load=load)
         if self.fresh:
             self.runs = []
@@ -168,8 +168,8 @@ class Study:
         load += ["--messages", f"{step.messages}"]
         if step.design == BASELINE:
             assert baseline is not None
-            return [sys.executable, str(baseline), "--concurrency", f"{step.senders}", *load, "--json", "-"]
-        slots = ["--senders", f"{step.processes}", "--concurrency", f"{step.senders // step.processes}"]
+            return [sys.executable, str(baseline), "--concurrency", f"{step.slots}", *load, "--json", "-"]
+        slots = ["--senders", f"{step.processes}", "--concurrency", f"{step.slots // step.processes}"]
         return [sys.executable, "-m", "zsms", "run", *slots, *load, "--quiet", "--json", "-"]
 
     # -- one run ---------------------------------------------------------------------------------------------------
@@ -218,7 +218,7 @@ class Study:
             )
         else:
             why = f"exited with {code}"
-        kept = self.csv.with_name(f"failed-{step.design}-{step.senders}-{step.repeat}.txt")
+        kept = self.csv.with_name(f"failed-{step.design}-{step.slots}-{step.repeat}.txt")
         try:
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_text(f"$ {shlex.join(command)}\n{said}\n{complained}", encoding="utf-8")
