@@ -36,6 +36,7 @@ import psutil
 from zsms import keys, logs
 from zsms.core.broker import BrokerLimits
 from zsms.core.delay import DelayModel
+from zsms.core.ending import Ending
 from zsms.core.series import Series
 from zsms.core.shares import MAX_BROKERS
 from zsms.core.view import View
@@ -282,6 +283,8 @@ class Mesh:
         self._out_of_time = False
         self._brokers_lost: set[str] = set()
         self._rest_since: float | None = None
+        self._ending = Ending()
+        self._stuck = False
         self._collector_lost = False
         self._answer: dict[str, Any] = {}
 
@@ -355,7 +358,7 @@ class Mesh:
             started=self._started,
             started_at=self._started_at,
             brokers_lost=() if self.config.journal is not None else self._brokers_lost,
-            completed=not self._fatal and not self._asked_to_end,
+            completed=not (self._fatal or self._stuck or self._asked_to_end),
             interrupted=self._stops > 0,
             aborted=self._aborted and not self._fatal,
             problems=list(self._problems),
@@ -539,7 +542,7 @@ class Mesh:
             self._tell_rate()
             if self._fatal or self._asked_to_end > 1:
                 return
-            if self.view is not None and self._all_settled(self.view):
+            if self.view is not None and (self._all_settled(self.view) or self._is_stuck(self.view)):
                 return
             if self._asked_to_end and not draining:
                 draining, drain_until = True, now + self.config.drain_timeout
@@ -593,7 +596,18 @@ class Mesh:
         finished = all(process.popen.poll() == 0 for process in self._of("producer"))
         if not finished or not view.producers_done:
             return False
-        return view.done or view.produced == 0
+        return view.done or view.made == 0
+
+    def _is_stuck(self, view: View) -> bool:
+        """Whether all of it runs, and yet the rest will never be settled: messages are missing."""
+        if self._asked_to_end or self._brokers_lost or not view.producers_done:
+            return False
+        verdict = self._ending.look(view)
+        if verdict is not None and verdict.code:
+            self._stuck = True
+            self._problems.append(verdict.why)
+            self._tell(verdict.why)
+        return self._stuck
 
     def _rest_settled(self, view: View) -> bool:
         """Whether the brokers that live have settled all that was for them, and have said so for a while: what a

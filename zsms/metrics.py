@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from zsms import __version__
 from zsms.core.histogram import Histogram
-from zsms.core.view import View, is_alive
+from zsms.core.view import View, has_ended, is_alive
 from zsms.errors import UsageError
 from zsms.sockets import Endpoint
 
@@ -48,7 +48,12 @@ PROCESS = ("role", "name")
 
 METRICS = (
     Metric("zsms_build_info", "gauge", ("version",), "1, with the collector's version of zsms."),
-    Metric("zsms_messages_produced_total", "counter", (), "Messages made, by the producers' count."),
+    Metric(
+        "zsms_messages_produced_total",
+        "counter",
+        (),
+        "Messages made, by the producers' count, or accepted if that is more.",
+    ),
     Metric("zsms_messages_accepted_total", "counter", (), "Messages that the broker has accepted."),
     Metric("zsms_messages_sent_total", "counter", (), "Messages sent, each counted once."),
     Metric("zsms_messages_failed_total", "counter", (), "Messages failed with a single attempt allowed."),
@@ -63,7 +68,8 @@ METRICS = (
     Metric("zsms_in_flight_messages", "gauge", (), "Messages that senders hold."),
     Metric("zsms_slots", "gauge", (), "Slots of the senders that the broker knows."),
     Metric("zsms_senders_alive", "gauge", (), "Senders whose last word is recent."),
-    Metric("zsms_ledger_balanced", "gauge", (), "1 while the broker's accounts add up for every producer, else 0."),
+    Metric("zsms_ledger_balanced", "gauge", (), "1 while accounts add up and nothing is missing, else 0."),
+    Metric("zsms_messages_missing", "gauge", (), "Messages that were confirmed and that no broker answers for."),
     Metric("zsms_send_duration_seconds", "histogram", (), "Time of a send in its slot."),
     Metric("zsms_queue_duration_seconds", "histogram", (), "Time from the broker's acceptance to the slot."),
     Metric("zsms_delivery_duration_seconds", "histogram", (), "Time from when a message was due to its outcome."),
@@ -109,7 +115,7 @@ def samples(answer: Answer) -> Iterator[tuple[str, tuple[str, ...], float]]:
         return float(sum(row["gauges"].get(name, 0) for row in rows if row["role"] == role))
 
     yield "zsms_build_info", (__version__,), 1
-    yield "zsms_messages_produced_total", (), view.produced
+    yield "zsms_messages_produced_total", (), view.made
     yield "zsms_messages_accepted_total", (), view.accepted
     yield "zsms_messages_sent_total", (), view.sent
     yield "zsms_messages_failed_total", (), view.failed
@@ -125,6 +131,7 @@ def samples(answer: Answer) -> Iterator[tuple[str, tuple[str, ...], float]]:
     yield "zsms_slots", (), view.slots
     yield "zsms_senders_alive", (), view.senders_alive
     yield "zsms_ledger_balanced", (), view.balanced
+    yield "zsms_messages_missing", (), view.missing
     for row in rows:
         yield from _of_process(row)
     collector = answer.get("collector", {})
@@ -134,12 +141,13 @@ def samples(answer: Answer) -> Iterator[tuple[str, tuple[str, ...], float]]:
 
 def _of_process(row: dict[str, Any]) -> Iterator[tuple[str, tuple[str, ...], float]]:
     process, counters, gauges = (row["role"], row["name"]), row["counters"], row["gauges"]
+    up = is_alive(row) and not has_ended(row)
     if row["role"] == "sender":
         for outcome in ("sent", "failed"):
             yield "zsms_sender_sends_total", (row["name"], outcome), counters.get(outcome, 0)
-        yield "zsms_sender_slots", (row["name"],), gauges.get("slots", 0)
-        yield "zsms_sender_slots_busy", (row["name"],), gauges.get("busy", 0)
-    yield "zsms_process_up", process, is_alive(row) and row["state"] != "done"
+        yield "zsms_sender_slots", (row["name"],), gauges.get("slots", 0) if up else 0
+        yield "zsms_sender_slots_busy", (row["name"],), gauges.get("busy", 0) if up else 0
+    yield "zsms_process_up", process, up
     yield "zsms_process_snapshot_age_seconds", process, row["age"]
     yield "zsms_process_cpu_seconds_total", process, gauges.get("cpu_s", 0)
     yield "zsms_process_resident_memory_max_bytes", process, gauges.get("rss_max_bytes", 0)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from zsms import __version__
+from zsms.core.audit import Audit
 from zsms.core.histogram import Histogram
 from zsms.core.series import Series
 from zsms.core.view import View
@@ -37,7 +38,8 @@ class Messages:
     unsettled: int = 0
     """Of a run that ended early: queued or in flight in a broker that lived, or unconfirmed at a producer."""
     lost: int = 0
-    """Produced, but neither settled nor unsettled. Below 0: settled, but by no producer's count."""
+    """Confirmed to producers, and neither settled nor held by a broker that lived; with a lost broker also what
+    producers kept for it. Below 0: settled, but by no producer's count."""
     duplicates: int = 0
     """Acknowledgements beyond the one that settled a message."""
     redelivered: int = 0
@@ -158,17 +160,18 @@ def make_report(
     the brokers named in `brokers_lost` had queued and in flight is gone and counts as lost, and so does what producers
     kept for them.
     """
-    view = View.of(answer, 0.0)
+    view = View.of(answer, 0.0, brokers_lost)
     totals = answer.get("totals", {})
     producer, sender, broker = (totals.get(role, {}) for role in ("producer", "sender", "broker"))
-    unsettled = _unsettled(view, brokers_lost)
+    audit = _audit(view, processes)
+    stranded = min(audit.unconfirmed, _stranded(view, brokers_lost))
     messages = Messages(
-        produced=view.produced,
+        produced=audit.made,
         sent=view.sent,
         failed=view.failed,
         dead=view.dead,
-        unsettled=unsettled,
-        lost=view.produced - view.settled - unsettled,
+        unsettled=audit.held + audit.unconfirmed - stranded,
+        lost=audit.lost + stranded,
         duplicates=view.duplicates,
         redelivered=view.redelivered,
         retried=view.retried,
@@ -213,10 +216,7 @@ def make_report(
             for row in sorted(view.processes, key=lambda row: str(row["name"]))
             if row["role"] == "sender"
         ],
-        balanced=messages.lost == 0
-        and view.balanced
-        and not brokers_lost
-        and (messages.settled + messages.unsettled == messages.produced),
+        balanced=view.accounts_balance and messages.lost == 0 and not brokers_lost,
         completed=completed,
         interrupted=interrupted,
         aborted=aborted,
@@ -231,15 +231,19 @@ def histogram_of(answer: dict[str, Any], name: str) -> Histogram:
     return Histogram() if body is None else Histogram.from_wire(body)
 
 
-def _unsettled(view: View, brokers_lost: Collection[str]) -> int:
-    """Messages that a broker which lives holds, or that a producer still keeps for one."""
+def _audit(view: View, processes: Collection[ProcessRow]) -> Audit:
+    """The audit; of producers that ended well nothing is untold, whatever brokers say."""
+    ended = all(process.exit_code == 0 for process in processes if process.role == "producer")
+    return replace(view.audit, told=True, ended=True) if processes and ended else view.audit
+
+
+def _stranded(view: View, brokers_lost: Collection[str]) -> int:
+    """Unconfirmed messages that producers keep for brokers that are lost."""
     if not brokers_lost:
-        return view.queued + view.in_flight + max(0, view.produced - view.accepted)
-    living = [row["name"] for row in view.processes if row["role"] == "broker" and row["name"] not in brokers_lost]
-    if not living:
         return 0
-    kept = [row["gauges"] for row in view.processes if row["role"] == "producer"]
-    return sum(map(view.held_by, living)) + int(sum(g.get("unconfirmed", 0) - g.get("unreachable", 0) for g in kept))
+    producers = [row["gauges"] for row in view.processes if row["role"] == "producer"]
+    living = any(row["role"] == "broker" and row["name"] not in brokers_lost for row in view.processes)
+    return int(sum(gauges.get("unreachable" if living else "unconfirmed", 0) for gauges in producers))
 
 
 def _steady(brokers: list[dict[str, Any]]) -> tuple[float, float, float]:

@@ -221,3 +221,35 @@ def test_senders_are_sorted_by_any_column() -> None:
 )
 def test_figures_are_short(text: str, told: str) -> None:
     assert text == told
+
+
+def test_old_figures_are_marked_at_the_top_and_have_no_rate() -> None:
+    for shown, how in (
+        (figures(stale="broker silent for 3 s", frozen=True), {}),
+        (figures(), {"stale": "no word from the collector for 3 s"}),
+    ):
+        lines = drawn(shown, **how)
+        assert "! " in lines[0] and "for 3 s" in lines[0]
+        assert "-:-- left" in lines[1] and "9,870/s" not in lines[3] and lines[3].split()[:2] == ["rate", "-"]
+    one_of_two = drawn(figures(stale="broker-2 silent for 3 s"))
+    assert "broker-2 silent" in one_of_two[0] and "9,870/s" in one_of_two[3]
+
+
+def test_what_is_missing_or_not_told_stands_in_the_ledger() -> None:
+    view = replace(figures().view, confirmed=100_000, accepted=100_000, sent=100, queued=0, in_flight=0)
+    ledger = next(line for line in drawn(figures(view=replace(view, balanced=False))) if line.startswith(" ledger"))
+    assert "NOT BALANCED" in ledger and "99,888 MISSING" in ledger
+    ledger = next(
+        line for line in drawn(figures(view=replace(view, untold="p is silent"))) if line.startswith(" ledger")
+    )
+    assert "at least 100,000 produced" in ledger
+
+
+def test_those_that_left_are_one_line_and_those_that_are_there_come_first() -> None:
+    shown = figures(26)
+    rows = [replace(row, state="left", pace=None) for row in shown.senders[:24]]
+    rows += [replace(shown.senders[24], state="silent"), replace(shown.senders[25], name="sender-99")]
+    lines = [line for line in drawn(replace(shown, senders=rows)) if "sender-" in line and "ago" not in line]
+    assert [line.split()[0] for line in lines] == ["sender-99", "sender-25"] and "silent" in lines[1]
+    assert any(line.strip() == "24 left" for line in drawn(replace(shown, senders=rows)))
+    assert len(drawn(replace(shown, senders=rows[:24]))) == 24  # nobody is there any more

@@ -208,3 +208,24 @@ def test_events_are_told_with_their_time_the_newest_first():
     silent = row("producer", "p", age=30.0)
     figures = watch.take(view(130.0, broker(retried=7), silent))
     assert [event.kind for event in figures.events] == ["retry", "producer silent"]
+
+
+def test_figures_are_stale_as_soon_as_a_word_is_overdue():
+    watch = Watch()
+    fresh = watch.take(view(0.0, {**broker(sent=10), "interval": 1.0, "age": 1.3}))
+    assert not fresh.stale and not fresh.frozen
+    stale = watch.take(view(1.0, {**broker(sent=10), "interval": 1.0, "age": 1.4}))
+    assert stale.stale == "broker silent for 1 s" and stale.frozen
+    two = watch.take(view(2.0, {**broker(sent=10), "age": 3.0}, row("broker", "b", {})))
+    assert two.stale == "broker silent for 3 s" and not two.frozen
+    left = watch.take(view(3.0, {**broker(sent=10), "state": "left"}))
+    assert left.stale == "broker left" and left.frozen
+    assert not Watch().take(view(0.0)).stale
+
+
+def test_senders_that_left_are_not_kept():
+    watch = Watch()
+    for number in range(1_000):
+        figures = watch.take(view(float(number), sender(f"sender-{number}", 10), sender("gone", 5, state="left")))
+    assert len(watch._senders) == 1
+    assert [row.state for row in figures.senders] == ["left", "running"]

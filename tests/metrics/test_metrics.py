@@ -91,6 +91,20 @@ def test_every_metric_has_its_figure(answer: dict[str, Any]) -> None:
     assert values["zsms_collector_stale_snapshots_total", ()] == 12
 
 
+def test_what_is_missing_has_a_figure_and_who_left_has_no_slots() -> None:
+    book = StatsBook()
+    book.put(snapshot("producer", counters={"produced": 100, "confirmed": 100}), 0.0, last=True)
+    book.put(snapshot("sender", gauges={"slots": 4.0, "busy": 2.0}), 0.0, last=True)
+    for seq in (1, 2):
+        told = snapshot("broker", counters={"accepted": 100, "sent": 3}, gauges={"balanced": 1.0})
+        told.seq = seq
+        book.put(told, 0.0)
+    values = {(name, labels): value for name, labels, value in samples(book.answer("all", 0.5))}
+    assert values["zsms_messages_missing", ()] == 97 and not values["zsms_ledger_balanced", ()]
+    assert values["zsms_sender_slots", ('sender "1"',)] == values["zsms_sender_slots_busy", ('sender "1"',)] == 0
+    assert not values["zsms_process_up", ("sender", 'sender "1"')]
+
+
 def test_a_bucket_counts_exactly_what_was_below_its_bound() -> None:
     seconds = np.random.default_rng(7).lognormal(-1, 2, 5_000).astype(np.float32)
     for bounds in (TIME_BOUNDS, ERROR_BOUNDS):

@@ -67,7 +67,8 @@ def command(
 
             watch.control = Monitor(
                 stats,
-                interval=interval,
+                # The panel's figures must not look fresh when their source is dead, so it asks more often.
+                interval=interval if json or watch.detail_s == inf else min(interval, 0.5),
                 once=once,
                 until_done=until_done,
                 show=show,

@@ -20,7 +20,7 @@ import click
 
 from zsms import logs
 from zsms.errors import UsageError
-from zsms.roles.monitor import line_of
+from zsms.roles.monitor import line_of, made_of
 
 if TYPE_CHECKING:
     from zsms.cli.panel.live import LivePanel
@@ -63,6 +63,7 @@ class Plain(Silent):
         self._interval = interval
         self._before: View | None = None
         self._lines = 0
+        self._noted = ""
         self._log = logging.getLogger("zsms.progress") if logs.as_json() else None
 
     def show(self, view: View, before: View | None) -> None:
@@ -78,6 +79,16 @@ class Plain(Silent):
             click.echo(HEADER, err=True)
         self._lines += 1
         click.echo(row_of(view, before), err=True)
+        self._note(view)
+
+    def _note(self, view: View) -> None:
+        """What the row can't say: once, and again when it has changed."""
+        note = f"{view.missing:,} confirmed messages are missing: no broker answers for them" if view.missing else ""
+        if view.untold:
+            note += f"{'; ' if note else ''}produced: {made_of(view)}, for {view.untold}"
+        if note and note != self._noted:
+            click.echo(f"         ! {note}", err=True)
+        self._noted = note
 
 
 HEADER = (
@@ -90,7 +101,7 @@ HEADER = (
 def row_of(view: View, before: View | None) -> str:
     """A line of figures under `HEADER`; in 80 columns, and aligned up to a few hundred million messages."""
     return (
-        f"{time.strftime('%H:%M:%S')}{view.produced:>12,}{view.sent:>12,}{view.failed + view.dead:>7,}"
+        f"{time.strftime('%H:%M:%S')}{view.made:>12,}{view.sent:>12,}{view.failed + view.dead:>7,}"
         f"{view.mean_s:>7.3f}{view.rate_since(before):>10,.0f}{view.queued:>8,}{view.in_flight:>10,}"
         f"{view.senders_alive:>6,}"
     )

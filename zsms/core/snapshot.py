@@ -34,7 +34,7 @@ class Snapshot:
     host: str
     pid: int
     state: str
-    """starting, running, draining or done."""
+    """starting, running, draining; the last word is done, or left when there was more to do."""
     interval: float
     """Seconds to the next one, at the latest."""
     counters: dict[str, int] = field(default_factory=dict)

@@ -39,6 +39,8 @@ class _Row:
     """It was its last snapshot, by its own word."""
     earlier: tuple[int, ...] = ()
     """Starts that are over, the newest last."""
+    confirmed: tuple[int, int] = (0, 0)
+    """What producers had been confirmed when a broker's last but one snapshot came, and when its last one came."""
 
     def is_silent(self, now: float) -> bool:
         return self.ended or now - self.came > _SILENT_INTERVALS * self.snapshot.interval + 0.5
@@ -57,6 +59,10 @@ class StatsBook:
         self._finished: dict[str, int] = {}
         self._past_counters: dict[str, dict[str, int]] = {}
         self._past_histograms: dict[str, dict[str, Histogram]] = {}
+        self._confirmed = 0
+        """Messages that producers know to be confirmed, over all starts."""
+        self._unheard: dict[str, int] = {}
+        """Starts of each role that are over and whose last word never came."""
         self.taken = 0
         self.stale = 0
         """Snapshots older than what was known."""
@@ -72,24 +78,38 @@ class StatsBook:
             self.stale += 1
             return False
         earlier: tuple[int, ...] = ()
+        confirmed_before = 0
         if known is None:
             if len(self._rows) >= MAX_PROCESSES:
                 self._fold(now)
         elif snapshot.start == known.snapshot.start:
             earlier = known.earlier
+            confirmed_before = known.snapshot.counters.get("confirmed", 0)
+            self._keep_accepted(known.snapshot, snapshot)
         else:
-            self._keep(known.snapshot)
+            self._keep(known.snapshot, known.ended)
             earlier = (*known.earlier, known.snapshot.start)[-_EARLIER_STARTS:]
-        self._rows[key] = _Row(snapshot, now, last or snapshot.state == "done", earlier)
+        if snapshot.role == "producer":
+            self._confirmed += snapshot.counters.get("confirmed", 0) - confirmed_before
+        confirmed = (0 if known is None else known.confirmed[1], self._confirmed)
+        self._rows[key] = _Row(snapshot, now, last or snapshot.state == "done", earlier, confirmed)
         self.taken += 1
         return True
+
+    def _keep_accepted(self, before: Snapshot, after: Snapshot) -> None:
+        """A broker that came back with an older journal knows of fewer: that it once accepted more stays known."""
+        fewer = before.counters.get("accepted", 0) - after.counters.get("accepted", 0)
+        if before.role == "broker" and fewer > 0:
+            _add(self._past_counters.setdefault("broker", {}), {"accepted": fewer})
 
     def _is_stale(self, key: tuple[str, str], snapshot: Snapshot, now: float) -> bool:
         known = self._rows.get(key)
         if known is None:
             return self._folded.get(key) == snapshot.start
         if snapshot.start == known.snapshot.start:
-            return snapshot.seq <= known.snapshot.seq
+            # Another process with the same books counts from where these were, and those may be an older copy.
+            again = snapshot.pid != known.snapshot.pid and known.is_silent(now)
+            return snapshot.seq <= known.snapshot.seq and not again
         if snapshot.start in known.earlier:
             return True
         return snapshot.start < known.snapshot.start and not known.is_silent(now)
@@ -100,34 +120,43 @@ class StatsBook:
         if not over:
             raise ValueError(f"more than {MAX_PROCESSES} processes")
         for _, key in over[: max(1, MAX_PROCESSES // _FOLD_SHARE)]:
-            snapshot = self._rows.pop(key).snapshot
-            self._keep(snapshot)
-            if snapshot.state == "done":
+            row = self._rows.pop(key)
+            snapshot = row.snapshot
+            self._keep(snapshot, row.ended)
+            if row.ended:
                 self._finished[snapshot.role] = self._finished.get(snapshot.role, 0) + 1
             self._folded[key] = snapshot.start
             if len(self._folded) > _FOLDED_STARTS:
                 self._folded.popitem(last=False)
 
-    def _keep(self, snapshot: Snapshot) -> None:
-        """Add an ended start to the past of its role."""
+    def _keep(self, snapshot: Snapshot, heard: bool) -> None:
+        """Add an ended start to the past of its role. `heard`: its last word came."""
+        if not heard:
+            self._unheard[snapshot.role] = self._unheard.get(snapshot.role, 0) + 1
         _add(self._past_counters.setdefault(snapshot.role, {}), snapshot.counters)
         _merge(self._past_histograms.setdefault(snapshot.role, {}), snapshot.histograms)
 
     def answer(self, what: str, now: float) -> dict[str, Any]:
         """The totals, and with `what` "all" also the histograms, plain values throughout.
 
-        {"totals": {role: {counter: n}}, "processes": [row, ...], "finished": {role: n},
+        {"totals": {role: {counter: n}}, "processes": [row, ...], "finished": {role: n}, "unheard": {role: n},
          "histograms": {role: {name: histogram}}}
-        where a row is a snapshot without histograms plus "age", the seconds since it came, and "finished" are those
-        that were done and have no row any more.
+        where a row is a snapshot without histograms plus "age", the seconds since it came, and "ended", whether it was
+        the last word; "finished" are those that had ended and have no row any more, "unheard" the starts that are over
+        and never said a last word. A broker's row also has "confirmed": what producers had been confirmed before the
+        broker made that snapshot, for which all brokers together must answer.
         """
         totals = {role: dict(counters) for role, counters in self._past_counters.items()}
         rows = []
         for known in list(self._rows.values()):
             snapshot = known.snapshot
             _add(totals.setdefault(snapshot.role, {}), snapshot.counters)
-            rows.append({**snapshot.row(), "age": now - known.came})
+            rows.append({**snapshot.row(), "age": now - known.came, "ended": known.ended})
+            if snapshot.role == "broker":
+                # Nothing is confirmed after the last word; any other snapshot may be a little older than it came.
+                rows[-1]["confirmed"] = self._confirmed if known.ended else known.confirmed[0]
         answer: dict[str, Any] = {"totals": totals, "processes": rows, "finished": dict(self._finished)}
+        answer["unheard"] = dict(self._unheard)
         if what == "all":
             answer["histograms"] = {
                 role: {name: h.to_wire() for name, h in histograms.items()}

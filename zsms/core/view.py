@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
+
+from zsms.core.audit import Audit
 
 STALE_INTERVALS = 4
 """A process that has been silent for this many of its intervals does not count as alive."""
+FRESH_S = 0.35
+"""Seconds by which a process's next word may be late before its figures are shown as stale."""
+GONE_S = 30.0
+"""Seconds of silence after which what a broker held in memory only is given up. Until then it may be restarting from a
+journal that its last words did not speak of, or be stopped."""
 
 
 @dataclass(slots=True)
@@ -31,14 +40,22 @@ class View:
     """Queued or in flight in brokers that live: what may still be settled."""
     brokers_alive: int
     producers_done: bool
-    """Every producer that was ever heard of has made everything and had it confirmed."""
+    """Every producer that was ever heard of has said its last word; none is awaited any more."""
     all_reached: bool
     """They have made everything, and what is not confirmed is for brokers that they can't reach."""
     balanced: bool
+    """The brokers' accounts add up, and answer for all that was confirmed and for nothing else."""
     mean_s: float
     """Mean time per message, from slot to outcome."""
     busy_s: float
     """Seconds from the first message that a broker accepted to the last that was settled."""
+    accounts_balance: bool = True
+    """Every broker's own accounts add up."""
+    confirmed: int = 0
+    """By the producers' count, as far as the brokers' figures are newer; see :class:`zsms.core.audit.Audit`."""
+    repeated: int = 0
+    untold: str = ""
+    """Why there may be more messages than producers have told of; empty when there are not."""
     processes: list[dict[str, Any]] = field(default_factory=list)
     """The collector's rows, as they came."""
     histograms: dict[str, dict[str, Any]] | None = None
@@ -55,22 +72,39 @@ class View:
         return int(sum(gauges.get("queued", 0) + gauges.get("in_flight", 0) for gauges in rows))
 
     @property
+    def audit(self) -> Audit:
+        """What producers know against what brokers answer for."""
+        return Audit(
+            produced=self.produced,
+            confirmed=self.confirmed,
+            accepted=self.accepted,
+            settled=self.settled,
+            held=self.queued + self.in_flight,
+            repeated=self.repeated,
+            told=not self.untold,
+            ended=self.producers_done,
+        )
+
+    @property
+    def made(self) -> int:
+        """Messages made: the producers' count, or more where brokers know of more; with `untold`, at least so many."""
+        return self.audit.made
+
+    @property
+    def missing(self) -> int:
+        """Messages that were confirmed and that no broker answers for."""
+        return self.audit.missing
+
+    @property
     def done(self) -> bool:
         """Whether there was work and none is left."""
         return (
             self.producers_done
-            and self.settled == self.produced == self.accepted
+            and self.made <= self.settled <= self.accepted
             and not self.queued
             and not self.in_flight
+            and not self.missing
         )
-
-    @property
-    def stuck(self) -> bool:
-        """Whether nothing can become of the rest, as far as is known: the broker that held it has gone.
-
-        A broker's word may be older than a producer's: believe it when it has been so for some time.
-        """
-        return self.producers_done and not self.held and self.settled < self.produced
 
     def rate_since(self, before: View | None) -> float:
         """Messages settled a second since an earlier view, or since the first message."""
@@ -87,12 +121,14 @@ class View:
     def to_json(self, before: View | None = None) -> dict[str, Any]:
         """The figures as a JSON object."""
         return {
-            "produced": self.produced,
+            "produced": self.made,
+            "produced_at_least": bool(self.untold),
             "sent": self.sent,
             "failed": self.failed,
             "dead": self.dead,
             "queued": self.queued,
             "in_flight": self.in_flight,
+            "missing": self.missing,
             "redelivered": self.redelivered,
             "duplicates": self.duplicates,
             "mean_s": round(self.mean_s, 6),
@@ -105,26 +141,31 @@ class View:
         }
 
     @classmethod
-    def of(cls, answer: dict[str, Any], at: float) -> View:
-        """Read a collector's answer. What nobody has reported counts as 0."""
+    def of(cls, answer: dict[str, Any], at: float, gone: Collection[str] = ()) -> View:
+        """Read a collector's answer. What nobody has reported counts as 0.
+
+        `gone` are names of brokers that are known to have died with what they held.
+        """
         totals = answer.get("totals", {})
         rows: list[dict[str, Any]] = answer.get("processes", [])
         broker, producer = totals.get("broker", {}), totals.get("producer", {})
         alive = [row for row in rows if is_alive(row)]
-
-        def gauge(role: str, name: str, of: list[dict[str, Any]]) -> float:
-            return float(sum(row["gauges"].get(name, 0) for row in of if row["role"] == role))
-
+        brokers = [row for row in rows if row["role"] == "broker"]
+        holding = [row for row in brokers if row["name"] not in gone and not _is_gone(row)]
+        living = [row for row in alive if row["role"] == "broker" and not has_ended(row)]
         producers = [row for row in rows if row["role"] == "producer"]
-        brokers = [row for row in alive if row["role"] == "broker"]
         made = bool(producers or answer.get("finished", {}).get("producer"))
+        produced, repeated = producer.get("produced", 0), producer.get("repeated", 0)
+        ended = made and all(map(has_ended, producers))
+        more = broker.get("accepted", 0) - repeated > produced
         # Past starts are in no row, so the mean is of those that are: near enough, and exact without restarts.
         sends = sum(
             row["counters"].get("sent", 0) + row["counters"].get("failed", 0) for row in rows if row["role"] == "sender"
         )
-        return cls(
+        accounts_balance = all(row["gauges"].get("balanced", 1) for row in brokers)
+        view = cls(
             at=at,
-            produced=producer.get("produced", 0),
+            produced=produced,
             accepted=broker.get("accepted", 0),
             sent=broker.get("sent", 0),
             failed=broker.get("failed", 0),
@@ -132,21 +173,84 @@ class View:
             redelivered=broker.get("redelivered", 0),
             duplicates=broker.get("duplicates", 0),
             retried=broker.get("retried", 0),
-            queued=int(gauge("broker", "queued", rows)),
-            in_flight=int(gauge("broker", "in_flight", rows)),
+            queued=int(_sum(holding, "queued")),
+            in_flight=int(_sum(holding, "in_flight")),
             # A sender has all its slots at every broker that it knows.
-            slots=int(max((row["gauges"].get("slots", 0) for row in rows if row["role"] == "broker"), default=0)),
-            senders_alive=sum(row["role"] == "sender" and row["state"] != "done" for row in alive),
-            held=int(gauge("broker", "queued", brokers) + gauge("broker", "in_flight", brokers)),
-            brokers_alive=len(brokers),
-            producers_done=made and all(row["state"] == "done" for row in producers),
+            slots=int(max((row["gauges"].get("slots", 0) for row in brokers), default=0)),
+            senders_alive=sum(row["role"] == "sender" and not has_ended(row) for row in alive),
+            held=int(_sum(living, "queued") + _sum(living, "in_flight")),
+            brokers_alive=len(living),
+            producers_done=ended,
             all_reached=bool(producers) and all(map(_reached_all, producers)),
-            balanced=all(row["gauges"].get("balanced", 1) for row in rows if row["role"] == "broker"),
-            mean_s=gauge("sender", "took_s", rows) / sends if sends else 0.0,
-            busy_s=_busy([row for row in rows if row["role"] == "broker"]),
+            balanced=accounts_balance,
+            accounts_balance=accounts_balance,
+            mean_s=_sum([row for row in rows if row["role"] == "sender"], "took_s") / sends if sends else 0.0,
+            busy_s=_busy(brokers),
+            confirmed=_confirmed(producer, producers, holding),
+            repeated=repeated,
+            untold=_untold(answer, producers, more and (ended or not made)),
             processes=rows,
             histograms=answer.get("histograms"),
         )
+        view.balanced = accounts_balance and view.audit.lost == 0
+        return view
+
+
+def has_ended(row: dict[str, Any]) -> bool:
+    """Whether a process has said its last word."""
+    return bool(row.get("ended") or row["state"] in ("done", "left"))
+
+
+def is_alive(row: dict[str, Any]) -> bool:
+    """Whether a process's row is fresh."""
+    return bool(row["age"] <= STALE_INTERVALS * row["interval"] + 0.5)
+
+
+def is_fresh(row: dict[str, Any]) -> bool:
+    """Whether a process speaks at its pace: what it says of its present is true of now."""
+    return not has_ended(row) and bool(row["age"] <= row["interval"] + FRESH_S)
+
+
+def state_of(row: dict[str, Any]) -> str:
+    """starting, running or draining, by its own word; "left" when that was its last, "silent" when it is old."""
+    return "left" if has_ended(row) else str(row["state"]) if is_alive(row) else "silent"
+
+
+def _sum(rows: list[dict[str, Any]], gauge: str) -> float:
+    return float(sum(row["gauges"].get(gauge, 0) for row in rows))
+
+
+def _is_gone(row: dict[str, Any]) -> bool:
+    """Whether a broker has died, as far as silence can tell, with what it held: it kept nothing on a disk."""
+    silent = not has_ended(row) and row["age"] > max(GONE_S, STALE_INTERVALS * row["interval"] + 0.5)
+    return silent and not row["gauges"].get("durability", 0)
+
+
+def _confirmed(totals: dict[str, int], producers: list[dict[str, Any]], brokers: list[dict[str, Any]]) -> int:
+    """Messages that these brokers must answer for.
+
+    A producer's figures may be newer than a broker's, so a broker's row says what had been confirmed before it.
+    """
+    # What has its last word behind it is all confirmed when its state says so, whatever else it counts.
+    done = sum(row["counters"].get("produced", 0) for row in producers if row["state"] == "done")
+    everything = max(totals.get("confirmed", 0), done)
+    return int(min([everything, *(row.get("confirmed", inf) for row in brokers)]))
+
+
+def _untold(answer: dict[str, Any], producers: list[dict[str, Any]], more: bool) -> str:
+    """Why the producers' own count is not whole; empty when it is. `more`: brokers have accepted more than it."""
+    silent = [row for row in producers if not has_ended(row) and not is_alive(row)]
+    if silent:
+        return f"{names_of(silent)} {'is' if len(silent) == 1 else 'are'} silent"
+    if answer.get("unheard", {}).get("producer"):
+        return "a producer was killed before it could say all"
+    return "a producer's last word did not reach this collector" if more else ""
+
+
+def names_of(rows: list[dict[str, Any]], most: int = 3) -> str:
+    """The names of the first of them, and how many more there are."""
+    more = len(rows) - most
+    return ", ".join(str(row["name"]) for row in rows[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def _reached_all(row: dict[str, Any]) -> bool:
@@ -162,8 +266,3 @@ def _busy(brokers: list[dict[str, Any]]) -> float:
     began = [row["age"] + row["gauges"].get("first_accepted_ago", 0) for row in worked]
     ended = [ago - row["gauges"]["busy_s"] for ago, row in zip(began, worked, strict=True)]
     return float(max(began) - min(ended))
-
-
-def is_alive(row: dict[str, Any]) -> bool:
-    """Whether a process's row is fresh."""
-    return bool(row["age"] <= STALE_INTERVALS * row["interval"] + 0.5)

@@ -18,7 +18,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from zsms.core.histogram import Histogram
-from zsms.core.view import View, is_alive
+from zsms.core.view import View, has_ended, is_alive, is_fresh, names_of, state_of
 
 RATE_S = 2.0
 """The rate is that of so many seconds."""
@@ -153,6 +153,10 @@ class Figures:
     """By name."""
     events: list[Happening]
     """The newest first."""
+    stale: str = ""
+    """Whose figures are old, in words; empty when everybody's are fresh."""
+    frozen: bool = False
+    """No broker speaks: counts are the last that are known, and there is no rate."""
 
 
 class Watch:
@@ -201,11 +205,12 @@ class Watch:
             busy=int(sum(row["gauges"].get("busy", 0) for row in senders if _counts(row))),
             senders=self._sender_rows(view, senders),
             events=sorted(self._happenings(view), reverse=True),
+            **_staleness(view),
         )
 
     def _total_of(self, view: View) -> int | None:
         if view.producers_done:
-            return view.produced
+            return view.made
         if self._total is not None:
             return self._total
         totals = [row["gauges"].get("total", 0) for row in view.processes if row["role"] == "producer"]
@@ -238,7 +243,9 @@ class Watch:
             if row["state"] != "starting":  # what it does before it has joined says nothing of its pace
                 track.add(view.at - row["age"], _settled(row))
             rates[row["name"]] = track.rate(seconds) if _counts(row) else 0.0
-        paces = self._paces(view, rows, rates, seconds)
+        there = {row["name"] for row in rows if not has_ended(row)}
+        self._senders = {name: track for name, track in self._senders.items() if name in there}
+        paces = self._paces(view, [row for row in rows if row["name"] in there], rates, seconds)
         found = [
             SenderRow(
                 name=row["name"],
@@ -248,7 +255,7 @@ class Watch:
                 busy=_per(row["gauges"].get("busy", 0), row["gauges"].get("slots", 0)) if _counts(row) else 0.0,
                 errors=_per(row["counters"].get("failed", 0), _settled(row)),
                 heard=row["age"],
-                state="left" if row["state"] == "done" else row["state"] if is_alive(row) else "silent",
+                state=state_of(row),
                 pace=paces.get(row["name"]),
             )
             for row in rows
@@ -273,7 +280,7 @@ class Watch:
             if row["role"] == "broker":
                 for ago, kind, subject, messages in row["events"]:
                     yield Happening(view.at - row["age"] - ago, kind, subject, messages)
-            if row["role"] != "sender" and row["state"] != "done" and not is_alive(row):
+            if row["role"] != "sender" and not has_ended(row) and not is_alive(row):
                 yield Happening(view.at - row["age"], f"{row['role']} silent", row["name"], 0)
         if self._retry is not None:
             yield self._retry
@@ -297,7 +304,17 @@ def _settled(row: dict[str, Any]) -> int:
 
 def _counts(row: dict[str, Any]) -> bool:
     """Whether what it says of its present is still true."""
-    return row["state"] != "done" and is_alive(row)
+    return not has_ended(row) and is_alive(row)
+
+
+def _staleness(view: View) -> dict[str, Any]:
+    brokers = [row for row in view.processes if row["role"] == "broker"]
+    fresh = [row for row in brokers if is_fresh(row)]
+    silent = [row for row in brokers if row not in fresh and not has_ended(row)]
+    words = f"{names_of(silent)} silent for {min(row['age'] for row in silent):.0f} s" if silent else ""
+    if brokers and not fresh and not silent:
+        words = f"{names_of(brokers)} left"
+    return {"stale": words, "frozen": bool(brokers) and not fresh}
 
 
 def _per(part: float, whole: float) -> float:

@@ -38,6 +38,8 @@ class Window:
         self.confirmed_messages = 0
         self.resent = 0
         """Batches pushed more than once."""
+        self.repeated_messages = 0
+        """The messages in them, again for each time."""
         self._entries: deque[_Entry] = deque()
         self._cursor = 0
         self._pushed = 0
@@ -73,6 +75,7 @@ class Window:
         number = self.oldest + self._cursor
         if number < self._pushed:
             self.resent += 1
+            self.repeated_messages += self._entries[self._cursor].messages
         self._cursor += 1
         self._pushed = max(self._pushed, number + 1)
 

@@ -67,6 +67,8 @@ class Feed:
         snapshot = self._next_snapshot(now)
         if snapshot is None:
             return True
+        if snapshot.state != "done":
+            snapshot.state = "left"
         try:
             socket = self._sockets.connect(zmq.REQ, self._collector, "second")
         except zmq.ZMQError:

@@ -8,7 +8,8 @@ from typing import Any
 
 import zmq
 
-from zsms.core.view import STALE_INTERVALS, View
+from zsms.core.ending import Ending
+from zsms.core.view import View
 from zsms.errors import UsageError, WireError, ZsmsError
 from zsms.protocol import Answer, Ask, decode, encode
 from zsms.roles.base import Role
@@ -16,10 +17,10 @@ from zsms.sockets import DEFAULT_STATS, STATS_PORT, Endpoint, Sockets
 
 ANSWER_S = 2.0
 """How long a question waits for its answer before it is asked again."""
-
-
-GONE_S = 30.0
-"""How long the broker that holds messages may be away, restarting perhaps, before `until_done` gives them up."""
+WAITS_S = 3.0
+"""How long `until_done` waits for somebody who may never come before it says so."""
+REMIND_S = 30.0
+"""Seconds after which it says so again."""
 
 
 class Asker:
@@ -76,7 +77,8 @@ class Monitor(Role):
         """`show(view, view before or None)` is called every `interval` seconds; by default it logs a line.
 
         `once`: leave after the first answer. `until_done`: leave when all work is done; `run` raises ZsmsError when
-        that can't be any more, because the broker that held messages is gone, or has started again without them.
+        that can't be any more, because a broker is gone with messages or has started again without them, or because a
+        producer fell silent before its end.
         `detailed`: ask for histograms too. `common` are the options of :class:`Role`. Raises UsageError.
         """
         super().__init__(**common)
@@ -95,7 +97,9 @@ class Monitor(Role):
         self._silent_since: float | None = None
         self._complained = False
         self._finished = False
-        self._stuck_since: float | None = None
+        self._ending = Ending()
+        self._waits = ""
+        self._say_waits_at = 0.0
         self._asker: Asker
 
     def _open(self) -> None:
@@ -144,27 +148,27 @@ class Monitor(Role):
         before, self.view = self.view, View.of(answer, now)
         self._show(self.view, before)
         self._next_ask = now + self._interval
-        self._finished = self._once or (self._until_done and self.view.done)
+        self._finished = self._once
         if self._until_done:
-            self._give_up_when_stuck(self.view, before, now)
+            self._look_for_the_end(self.view, now)
 
-    def _give_up_when_stuck(self, view: View, before: View | None, now: float) -> None:
-        """Raise ZsmsError when messages have been with no broker for as long as any broker takes to speak."""
-        if not view.stuck or (before is not None and before.settled != view.settled):
-            self._stuck_since = None
+    def _look_for_the_end(self, view: View, now: float) -> None:
+        """Finish, or say whom it waits for. Raises ZsmsError when the work can't be done any more."""
+        verdict = self._ending.look(view)
+        if verdict is not None:
+            if verdict.code:
+                raise ZsmsError(verdict.why)
+            if verdict.why:
+                self.log.warning("all that is known of is settled; %s", verdict.why)
+            self._finished = True
             return
-        if self._stuck_since is None:
-            self._stuck_since = now
-        intervals = [row["interval"] for row in view.processes if row["role"] == "broker"]
-        patience = STALE_INTERVALS * max(intervals, default=1.0) + 0.5
-        if not view.brokers_alive:
-            patience += GONE_S
-        if now - self._stuck_since > patience:
-            missing = view.produced - view.settled
-            where = "has started again without them" if view.brokers_alive else "is gone"
-            raise ZsmsError(
-                f"{missing:,} messages were confirmed and are not settled, and the broker that held them {where}"
-            )
+        waits = self._ending.waits
+        kind = waits.partition(", silent for")[0]
+        if kind != self._waits:
+            self._waits, self._say_waits_at = kind, now + WAITS_S
+        elif waits and now >= self._say_waits_at:
+            self._say_waits_at = now + REMIND_S
+            self.log.warning("waiting for %s", waits)
 
 
 def log_view(log: logging.Logger) -> Callable[[View, View | None], None]:
@@ -179,7 +183,14 @@ def log_view(log: logging.Logger) -> Callable[[View, View | None], None]:
 def line_of(view: View, before: View | None) -> str:
     """One line of figures for people."""
     return (
-        f"produced {view.produced:,}  sent {view.sent:,}  failed {view.failed + view.dead:,}  "
+        f"produced {made_of(view)}  sent {view.sent:,}  failed {view.failed + view.dead:,}  "
         f"mean {view.mean_s:.3f} s  rate {view.rate_since(before):,.0f}/s  overall {view.rate:,.0f}/s  "
         f"queued {view.queued:,}  in flight {view.in_flight:,}  senders {view.senders_alive}"
+        + (f"  MISSING {view.missing:,}" if view.missing else "")
+        + (f"  ({view.untold})" if view.untold else "")
     )
+
+
+def made_of(view: View) -> str:
+    """How many messages were made; "at least" where some producer could not say all."""
+    return f"{'at least ' if view.untold else ''}{view.made:,}"

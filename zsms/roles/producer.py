@@ -228,6 +228,7 @@ class Producer(Role):
                 "produced": self.produced,
                 "confirmed": sum(window.confirmed_messages for window in self.windows),
                 "resent_batches": sum(window.resent for window in self.windows),
+                "repeated": sum(window.repeated_messages for window in self.windows),
                 "skipped_rows": self.source.skipped,
             },
             {

@@ -17,7 +17,7 @@ from typing import Any
 from zsms import __version__
 from zsms.core.histogram import Histogram
 from zsms.core.series import MOST_POINTS, Series, moment
-from zsms.core.view import View, is_alive
+from zsms.core.view import View, has_ended, is_alive, is_fresh
 
 API = 1
 """Version of the JSON that is served: a field may be added within a version, not change its meaning."""
@@ -36,6 +36,9 @@ _SETTLE_S = 10.0
 """How long a collector that began anew may take to hear of everyone that was known."""
 _SAME_S = 2.0
 """Two tellings of one event are no further apart than this."""
+
+ENDED = ("left", "done")
+"""States of those that have said their last word."""
 
 Key = tuple[str, str, int]
 
@@ -125,7 +128,7 @@ class Watch:
             if at - base[0] >= _RATE_S:
                 rates[key] = max(0, ended - base[1]) / (at - base[0])
                 bases[key] = (at, ended)
-            if not is_alive(row):
+            if has_ended(row) or not is_alive(row):
                 rates[key] = 0.0
         self._bases, self._rates = bases, rates
 
@@ -185,17 +188,21 @@ class Watch:
             "reach": None,
             "senders": [],
             "senders_left_out": 0,
+            "senders_ended": 0,
             "processes": [],
             "events": self.events(),
             "point": None,
         }
         if view is None:
             return picture
-        rows = sorted((self._sender(row) for row in view.processes if row["role"] == "sender"), key=_by_name)
-        if most_rows is not None and len(rows) > most_rows:
-            rows.sort(key=lambda row: -(row["rate_per_s"] or 0.0))
-            picture["senders_left_out"] = len(rows) - most_rows
-            rows = sorted(rows[:most_rows], key=_by_name)
+        rows = sorted((self._sender(row) for row in view.processes if row["role"] == "sender"), key=_by_presence)
+        picture["senders_ended"] = ended = sum(row["state"] in ENDED for row in rows)
+        if most_rows is not None:
+            rows = rows[: len(rows) - ended]
+            if len(rows) > most_rows:
+                rows.sort(key=lambda row: -(row["rate_per_s"] or 0.0))
+                picture["senders_left_out"] = len(rows) - most_rows
+                rows = sorted(rows[:most_rows], key=_by_presence)
         picture["senders"] = rows
         picture["processes"] = [_process(row) for row in view.processes if row["role"] != "sender"]
         picture["point"] = point = self._newest_point()
@@ -244,8 +251,8 @@ class Watch:
 
     def _figures(self, view: View, point: dict[str, Any] | None) -> dict[str, Any]:
         figures = view.to_json()
-        broker_is_alive = any(row["role"] == "broker" and is_alive(row) for row in view.processes)
-        figures["rate_per_s"] = point["rate_per_s"] if point and broker_is_alive else None
+        fresh = any(row["role"] == "broker" and is_fresh(row) for row in view.processes)
+        figures["rate_per_s"] = point["rate_per_s"] if point and fresh else None
         figures |= {
             "accepted": view.accepted,
             "retried": view.retried,
@@ -309,6 +316,11 @@ def _key(row: dict[str, Any]) -> Key:
     return str(row["role"]), str(row["name"]), int(row["start"])
 
 
+def _by_presence(row: dict[str, Any]) -> tuple[Any, ...]:
+    """Those that are there first, then the silent ones, then those that left."""
+    return row["state"] in ENDED, not row["alive"], *_by_name(row)
+
+
 def _by_name(row: dict[str, Any]) -> tuple[Any, ...]:
     """sender-2 before sender-10."""
     stem = row["name"].rstrip("0123456789")
@@ -322,7 +334,7 @@ def _process(row: dict[str, Any]) -> dict[str, Any]:
         "name": row["name"],
         "host": row["host"],
         "pid": row["pid"],
-        "state": row["state"],
+        "state": "left" if has_ended(row) and row["state"] != "done" else row["state"],
         "age_s": round(row["age"], 3),
         "alive": is_alive(row),
     }
@@ -330,11 +342,13 @@ def _process(row: dict[str, Any]) -> dict[str, Any]:
 
 def _added(view: View, role: str, gauge: str, *, alive: bool = False) -> float:
     """A gauge, added up over the processes of a role, or over those that are alive."""
-    rows = (row for row in view.processes if row["role"] == role and (not alive or is_alive(row)))
+    rows = (
+        row for row in view.processes if row["role"] == role and (not alive or (is_alive(row) and not has_ended(row)))
+    )
     return float(sum(row["gauges"].get(gauge, 0) for row in rows))
 
 
 def _expected(view: View) -> int | None:
     """Messages that there will be in all: by the producers' own plans, and never fewer than there are already."""
     planned = int(_added(view, "producer", "total"))
-    return max(planned, view.produced, view.accepted) or None
+    return max(planned, view.made) or None

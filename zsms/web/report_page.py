@@ -171,7 +171,7 @@ def _ledger(report: dict[str, Any]) -> str:
         "failed": "with a single attempt allowed",
         "dead": "given up after several attempts or deliveries",
         "unsettled": "queued, in flight or unconfirmed when the run ended early",
-        "lost": "produced - settled - unsettled",
+        "lost": "confirmed to their producers, and with no broker that lived",
         "duplicates": "acknowledgements beyond the one that settled a message",
         "redelivered": "taken back from a sender and given to another",
         "retried": "failed sends that got another attempt",

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 REFRESH_S = 0.25
 """Seconds between two looks."""
+SILENT_S = 1.5
+"""Seconds without a new view after which the last one is shown as stale."""
 RATE_STEP = 1.1
 """What a key changes the arrival rate by."""
 
@@ -54,6 +56,7 @@ class LivePanel:
         self._figures: Figures | None = None
         self._sort = 0
         self._lock = threading.RLock()
+        self._over = threading.Event()
         self._shown: ExitStack | None = None
         self._drawing = self._pause_wanted = self._ended = False
         self._live: Live
@@ -69,6 +72,7 @@ class LivePanel:
                 stack.callback(signal.signal, signal.SIGTSTP, before)
             stack.callback(self._end)
             self._draw()
+            threading.Thread(target=self._look_again, name="panel", daemon=True).start()
             self._stack = stack.pop_all()
         return self
 
@@ -125,6 +129,7 @@ class LivePanel:
 
     def _end(self) -> None:
         self._ended = True
+        self._over.set()
         self._hide()
 
     def _pause(self, number: int, frame: object) -> None:
@@ -151,9 +156,23 @@ class LivePanel:
             keys=self._keys_line(rate is not None),
             sort=self._sort,
             asked=rate,
+            stale=self._silence(),
             notes=[_note(record, now) for record in list(self._records)[-EVENTS:]],
             ascii_only=self._console.options.ascii_only,
         ).lines()
+
+    def _silence(self) -> str:
+        """Why the last figures are old, if they are: nobody has brought newer ones."""
+        if self._figures is None:
+            return ""
+        silent = time.monotonic() - self._figures.view.at
+        return f"no word from the collector for {silent:.0f} s" if silent > SILENT_S else ""
+
+    def _look_again(self) -> None:
+        """Draw now and then even if nothing comes, for what is shown gets old."""
+        while not self._over.wait(2 * REFRESH_S):
+            if self._silence():
+                self._draw()
 
     # -- the keys -------------------------------------------------------------------------------------------------
 

@@ -145,11 +145,15 @@ class Panel:
         sort: int = 0,
         asked: float | None = None,
         notes: list[Happening] | None = None,
+        stale: str = "",
         ascii_only: bool = False,
     ) -> None:
         """`state` is a word or two on what goes on, `keys` a line on what can be pressed, `sort` an index of `COLUMNS`,
-        `asked` the arrival rate that was asked for, `notes` what was logged: level and message."""
+        `asked` the arrival rate that was asked for, `notes` what was logged: level and message. `stale` says why the
+        figures are old, if they are."""
         self._figures = figures
+        self._stale = stale or (figures.stale if figures is not None else "")
+        self._frozen = bool(stale) or (figures is not None and figures.frozen)
         self._title, self._state, self._keys = title, state, keys
         self._width, self._height = min(width, WIDEST) - 2, height
         self._sort, self._asked = sort, asked
@@ -173,7 +177,7 @@ class Panel:
         wanted = min(len(events), EVENTS) + airy
         if figures is not None and figures.senders:
             # The senders first, but an event is never crowded out by the last of many senders.
-            for_events = max(min(wanted, room // 3), room - (len(figures.senders) + 1 + airy))
+            for_events = max(min(wanted, room // 3), room - (_rows_of(figures.senders) + 1 + airy))
             lines += ([Text()] if airy else []) + self._table(figures.senders, room - for_events - airy)
             room = self._height - len(lines) - len(foot)
         if events and room > airy:
@@ -192,6 +196,8 @@ class Panel:
 
     def _head(self) -> Text:
         left = text(self._title, "bold")
+        if self._stale:
+            left += text(f"  ! {self._stale}", BAD)
         if self._state:
             left += text(f"  {self._state}", DIM)
         return self._ends(left, text("" if self._figures is None else clock(self._figures.watched_s), DIM))
@@ -199,7 +205,13 @@ class Panel:
     def _progress(self, figures: Figures) -> Text:
         settled, total = figures.view.settled, figures.total
         share = None if total is None else min(1.0, settled / total) if total else 1.0
-        left = "" if share is None else "-:-- left" if figures.left_s is None else f"{clock(figures.left_s)} left"
+        left = (
+            ""
+            if share is None
+            else "-:-- left"
+            if figures.left_s is None or self._frozen
+            else f"{clock(figures.left_s)} left"
+        )
         # 99.97 % is not done: rounding down keeps 100 % for the end.
         done = "total unknown" if share is None else f"{int(100 * share):>3} %"
         words = f"  {done}{left:>14}"
@@ -211,7 +223,7 @@ class Panel:
         return text(f"{label:<{_LABEL}}", DIM) + text(f"{figure:>{_FIGURE}}", style)
 
     def _rate(self, figures: Figures) -> Text:
-        rate = self._label("rate", f"{count(figures.rate)}/s", style="bold")
+        rate = self._label("rate", "-" if self._frozen else f"{count(figures.rate)}/s", style="bold")
         if self._asked is not None:
             right = f"{count(self._asked)}/s asked for"
         else:
@@ -232,7 +244,7 @@ class Panel:
         quantiles = {f"p{q}": "-" if times is None else seconds(times.quantile(q / 100)) for q in (50, 90, 99)}
         right = [text(f"send time {name:<7}", DIM) + text(f"{value:>12}") for name, value in quantiles.items()]
         slots = sum(row.slots for row in figures.senders if row.state not in ("left", "silent"))
-        busy = f"{percent(figures.busy / slots)} of {count(slots)}" if slots else "-"
+        busy = f"{percent(figures.busy / slots)} of {count(slots)}" if slots and not self._frozen else "-"
         right.append(text(f"{'slots busy':<12}", DIM) + text(f"{busy:>17}"))
         return [a + text("     ") + b for a, b in zip(left, right, strict=True)]
 
@@ -240,7 +252,9 @@ class Panel:
         view = figures.view
         words, style = ("balanced", "") if view.balanced else ("NOT BALANCED", BAD)
         line = self._label("ledger", words, style=style)
-        line += text(f"  {count(view.produced)} produced")
+        if view.missing:
+            line += text(f"  {count(view.missing)} MISSING", BAD)
+        line += text(f"  {'at least ' if view.untold else ''}{count(view.made)} produced")
         for words, value in (
             ("redelivered", view.redelivered),
             ("retried", view.retried),
@@ -257,20 +271,25 @@ class Panel:
         shown = columns(self._width)
         room = self._width - sum(COLUMNS[index].width for index in shown) - 13
         name_width = max(8, min(room, 24, max(len(row.name) for row in rows)))
-        rows = sort_rows(rows, self._sort)
+        there = sort_rows([row for row in rows if row.state != "left"], self._sort)
+        there.sort(key=lambda row: row.state == "silent")  # who is there comes first
+        left = len(rows) - len(there)
         hidden: list[SenderRow] = []
-        if len(rows) > height - 1:
-            rows, hidden = rows[: height - 2], rows[height - 2 :]
-        lines = [self._titles(shown, name_width)] + [self._row(row, shown, name_width) for row in rows]
-        if hidden:
-            words = [f"and {len(hidden)} more"]
-            for word, number in (
-                ("slow", sum(row.pace is not None for row in hidden)),
-                ("silent", sum(row.state == "silent" for row in hidden)),
-            ):
-                if number:
-                    words.append(f"{number} of them {word}")
-            lines.append(text(", ".join(words), WARN if len(words) > 1 else DIM))
+        if len(there) + bool(left) > height - 1:
+            there, hidden = there[: height - 2], there[height - 2 :]
+        lines = [self._titles(shown, name_width)] + [self._row(row, shown, name_width) for row in there]
+        words = [f"and {len(hidden)} more"] if hidden else []
+        for word, number in (
+            ("slow", sum(row.pace is not None for row in hidden)),
+            ("silent", sum(row.state == "silent" for row in hidden)),
+        ):
+            if number:
+                words.append(f"{number} of them {word}")
+        style = WARN if len(words) > 1 else DIM
+        if left:
+            words.append(f"{left:,} left")
+        if words:
+            lines.append(text(", ".join(words), style))
         return lines
 
     def _titles(self, shown: list[int], name_width: int) -> Text:
@@ -313,6 +332,12 @@ class Panel:
                 line += text(f", {count(event.messages)} messages")
             lines.append(line)
         return lines
+
+
+def _rows_of(senders: list[SenderRow]) -> int:
+    """Lines that these take: one each, and one for all that left."""
+    left = sum(row.state == "left" for row in senders)
+    return len(senders) - left + bool(left)
 
 
 def sort_rows(rows: list[SenderRow], column: int) -> list[SenderRow]:

@@ -183,7 +183,8 @@ function showFigures() {
   );
   const balance = $("balance");
   balance.dataset.state = f.balanced ? "good" : "bad";
-  put(balance, f.balanced ? "✓ The ledger balances" : "✗ The ledger does not balance");
+  const missing = f.missing ? `: ${as.count(f.missing)} confirmed messages are missing` : "";
+  put(balance, f.balanced ? "✓ The ledger balances" : `✗ The ledger does not balance${missing}`);
   put($("left"), leftOver(f));
 }
 
@@ -206,7 +207,7 @@ function steadyRate() {
 }
 
 function tagOf(row, median) {
-  if (!row.alive && row.state !== "done") return ["silent", "bad"];
+  if (!row.alive) return ["silent", "bad"];
   if (row.error_share !== null && row.error_share >= 0.05) return ["failing", "bad"];
   if (row.busy && row.rate_per_s !== null && row.rate_per_s / row.slots < 0.6 * median) return ["slow", ""];
   return null;
@@ -215,7 +216,7 @@ function tagOf(row, median) {
 const rowsByName = new Map();
 
 function showSenders() {
-  const rows = picture.senders;
+  const rows = picture.senders.filter((row) => row.state !== "left" && row.state !== "done");
   const speeds = rows.filter((row) => row.alive && row.slots && row.rate_per_s !== null).map((row) => row.rate_per_s / row.slots).sort((a, b) => a - b);
   const median = speeds[speeds.length >> 1] ?? 0;
   const sum = rows.reduce((total, row) => total + (row.rate_per_s ?? 0), 0);
@@ -231,7 +232,7 @@ function showSenders() {
     if (cells === undefined) rowsByName.set(row.name, (cells = makeSenderRow(row.name)));
     if ($("senders").children[index] !== cells.row) $("senders").insertBefore(cells.row, $("senders").children[index] ?? null);
     const tag = tagOf(row, median);
-    cells.row.dataset.state = row.alive || row.state === "done" ? row.state : "silent";
+    cells.row.dataset.state = row.alive ? row.state : "silent";
     put(cells.tag, tag === null ? "" : tag[0]);
     cells.tag.hidden = tag === null;
     cells.tag.className = `tag ${tag === null ? "" : tag[1]}`;
@@ -245,10 +246,12 @@ function showSenders() {
     put(cells.busy, row.alive && row.slots ? as.count(row.busy) : UNKNOWN);
     put(cells.slots, row.alive && row.slots ? ` of ${as.count(row.slots)}` : "");
     put(cells.sent, as.count(row.sent));
-    put(cells.age, row.state === "done" ? "done" : row.age_s < 10 ? `${row.age_s.toFixed(1)} s` : as.duration(row.age_s));
+    put(cells.age, row.age_s < 10 ? `${row.age_s.toFixed(1)} s` : as.duration(row.age_s));
   });
   const omitted = picture.senders_left_out;
-  put($("left-out"), omitted ? `the busiest ${rows.length} of ${rows.length + omitted}` : "");
+  const notes = omitted ? [`the busiest ${rows.length} of ${rows.length + omitted}`] : [];
+  if (picture.senders_ended) notes.push(`${picture.senders_ended} left`);
+  put($("left-out"), notes.join(", "));
 }
 
 function makeSenderRow(name) {
@@ -272,7 +275,7 @@ function makeSenderRow(name) {
 
 function showProcesses() {
   const words = picture.processes.map((row) => {
-    const state = row.state === "done" || row.alive ? row.state : `silent for ${as.duration(row.age_s)}`;
+    const state = row.state === "done" || row.state === "left" || row.alive ? row.state : `silent for ${as.duration(row.age_s)}`;
     return `${row.name} ${state}`;
   });
   put($("processes"), words.join(" · "));
