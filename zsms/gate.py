@@ -78,7 +78,7 @@ class Gate:
             self._refresh_at = now + REFRESH_S
             before = self.keys.listed
             for problem in self.keys.refresh():
-                _log.error("%s; it counts as deleted", problem)
+                _log.error("%s", problem)
             if self.keys.listed is not before:
                 _log.warning("the list of keys has changed: it has %d", len(self.keys.listed))
         for _ in range(_AT_ONCE):

@@ -20,12 +20,14 @@ Keys are Curve25519 points as ZeroMQ's CURVE (https://rfc.zeromq.org/spec/26/) t
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
 import struct
 import tomllib
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +48,13 @@ MAX_LISTED = 10_000
 REFRESH_S = 1.0
 """How often a server looks whether its list has changed."""
 
+_LOOKS = 3
+"""How often a folder is looked at that is replaced meanwhile."""
+_PASSING = frozenset(
+    getattr(errno, name)
+    for name in ("EMFILE", "ENFILE", "ENOMEM", "ENOBUFS", "EINTR", "EAGAIN", "EIO", "ESTALE", "ETIMEDOUT")
+)
+"""Errors that say nothing of the file: a list that was read holds."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PUBLIC = "public"
 _OTHERS_MAY_CHANGE = stat.S_IWGRP | stat.S_IWOTH
@@ -120,8 +129,11 @@ def read(path: Path) -> Key:
             raise UsageError(f"{path} is no file")
         _check_owner(path, info)
         mode = stat.S_IMODE(info.st_mode)
-        if secret and mode & _OTHERS_MAY_ANYTHING:
-            raise UsageError(f"{path} holds a secret, but others may use it (mode {mode:04o}): chmod 600 {path}")
+        if secret and mode & _OTHERS_MAY_ANYTHING and not _is_handed_over(info):
+            raise UsageError(
+                f"{path} holds a secret, but others may use it (mode {mode:04o}): chmod 600 {path}; one that is "
+                "mounted may be root's with mode 0440, for a group of this process"
+            )
         if mode & _OTHERS_MAY_CHANGE:
             raise UsageError(f"others may change {path} (mode {mode:04o}): chmod 644 {path}")
         data = os.read(descriptor, MAX_FILE_BYTES + 1)
@@ -139,13 +151,22 @@ def read(path: Path) -> Key:
     return key
 
 
+def _is_handed_over(info: os.stat_result) -> bool:
+    """Whether a file is root's and for a group that this process is in, as secrets are mounted into containers."""
+    if not os.geteuid() and info.st_mode & 0o222:
+        return False  # root's own file, and no read-only mount's
+    own = info.st_gid == os.getegid() or info.st_gid in os.getgroups()
+    return info.st_uid == 0 and own and not info.st_mode & (_OTHERS_MAY_ANYTHING & ~stat.S_IRGRP)
+
+
 def _check_owner(path: Path, info: os.stat_result) -> None:
     if info.st_uid not in (os.geteuid(), 0):
         raise UsageError(f"{path} belongs to user {info.st_uid}, neither to you nor to root: chown it, or copy it")
 
 
 def _check_directory(path: Path) -> None:
-    """Raise UsageError unless only this user and root can put files there."""
+    """Raise UsageError unless only this user and root can put files there: none, at least, that would be taken. In a
+    sticky folder (1777, as secrets are mounted) nobody replaces another's file, and each file's owner is looked at."""
     try:
         info = path.stat()
     except OSError as error:
@@ -153,7 +174,7 @@ def _check_directory(path: Path) -> None:
     if not stat.S_ISDIR(info.st_mode):
         raise UsageError(f"{path} is no directory of keys")
     _check_owner(path, info)
-    if info.st_mode & _OTHERS_MAY_CHANGE:
+    if info.st_mode & _OTHERS_MAY_CHANGE and not info.st_mode & stat.S_ISVTX:
         raise UsageError(f"others may put files into {path} (mode {stat.S_IMODE(info.st_mode):04o}): chmod go-w {path}")
 
 
@@ -218,7 +239,12 @@ class Keys:
         self._directory = directory
         _check_directory(directory.parent)
         _check_directory(directory)
-        self._seen = self._look()
+        self._trouble = ""
+        """What the last look at the list failed with."""
+        try:
+            self._seen = self._look()
+        except OSError as error:
+            raise UsageError(f"{directory}: {error.strerror}") from None
         problems = self._load()
         if problems:
             raise UsageError(problems[0])
@@ -275,37 +301,61 @@ class Keys:
         return found[0].public
 
     def refresh(self) -> list[str]:
-        """Read the list again if it has changed; what was wrong with it. Files that are not sound count as deleted."""
-        seen = self._look()
+        """Read the list again if it has changed; what was wrong with it. Files that are not sound count as deleted.
+
+        A look that fails changes nothing: the last list holds, and the next look may be luckier.
+        """
+        try:
+            seen = self._look()
+        except OSError as error:
+            before, self._trouble = self._trouble, f"can't look into {self._directory}: {error.strerror}"
+            return [] if before == self._trouble else [f"{self._trouble}; the last list holds"]
+        self._trouble = ""
         if seen == self._seen:
             return []
         self._seen = seen
         return self._load()
 
     def _look(self) -> list[tuple[str, int, int, int]]:
-        try:
+        """What tells one state of the list from another. Raises OSError."""
+        infos: list[tuple[str, os.stat_result]] = []
+        for _ in range(_LOOKS):
+            before = os.stat(self._directory)
+            infos = []
             with os.scandir(self._directory) as entries:
-                infos = [(entry.name, entry.stat()) for entry in entries if entry.name.endswith(".pub")]
-        except OSError:
-            return []
+                for entry in entries:
+                    if entry.name.endswith(".pub"):
+                        with suppress(FileNotFoundError):  # it has gone since: that key alone is gone
+                            infos.append((entry.name, entry.stat()))
+            if os.path.samestat(before, os.stat(self._directory)):
+                break  # else the whole folder was replaced meanwhile, as mounted secrets are
         return sorted((name, info.st_mtime_ns, info.st_ctime_ns, info.st_ino) for name, info in infos)
 
     def _load(self) -> list[str]:
         listed: dict[bytes, Key] = {}
         problems = []
+        before = {key.name: key for key in self.listed.values()}
         names = [name for name, *_ in self._seen]
         if len(names) > MAX_LISTED:
-            return [f"{self._directory} lists {len(names)} keys, over {MAX_LISTED}"]
+            return [f"{self._directory} lists {len(names)} keys, over {MAX_LISTED}; the last list holds"]
         for name in names:
             path = self._directory / name
             try:
                 key = read(path)
                 if key.public in listed:
                     raise UsageError(f"{path} is the same key as {listed[key.public].name}.pub: delete one of them")
+            except FileNotFoundError:
+                pass  # it has gone since the look
             except OSError as error:
-                problems.append(f"{path}: {error.strerror}")
+                known = before.get(path.stem)
+                if error.errno in _PASSING and known is not None:
+                    listed[known.public] = known
+                    self._seen = []  # read it again at the next look
+                    problems.append(f"{path}: {error.strerror}; it counts as it was")
+                else:
+                    problems.append(f"{path}: {error.strerror}; it counts as deleted")
             except UsageError as error:
-                problems.append(str(error))
+                problems.append(f"{error}; it counts as deleted" if before else str(error))
             else:
                 listed[key.public] = key
         self.listed = listed

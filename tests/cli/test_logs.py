@@ -139,3 +139,22 @@ def test_of_very_many_kept_lines_the_last_are_written_and_the_rest_is_counted(
     first, *lines = capsys.readouterr().err.splitlines()
     assert "7 lines that came before these are gone" in first
     assert len(lines) == logs.KEPT_LINES and lines[-1].endswith(f"{logs.KEPT_LINES + 6} happened")
+
+
+@pytest.mark.parametrize("relayed", [False, True])
+def test_many_of_one_kind_swallow_none_of_another(capsys: pytest.CaptureFixture[str], relayed: bool) -> None:
+    """Of a broker, and of a broker whose lines a mesh hands on."""
+    logs.set_up()
+    log = logging.getLogger("zsms.test")
+
+    def tell(kind: str, subject: str, level: int) -> None:
+        if relayed:
+            log.log(level, "%s", f"broker: {kind}: {subject}, 5 messages")
+        else:
+            log.log(level, f"%s: {kind}: %s", "broker", subject)
+
+    for number in range(100):
+        tell("sender joined", f"sender-{number}", logging.INFO)
+    tell("sender lost", "sender-7", logging.WARNING)
+    lines = capsys.readouterr().err.splitlines()
+    assert "sender lost: sender-7" in lines[-1] and len(lines) == logs.BURST + 1

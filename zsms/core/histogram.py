@@ -24,6 +24,9 @@ BUCKETS = _HIGHEST - _LOWEST + 1
 """From under a microsecond (bucket 0, with zero and everything below) to above 36 hours (the last)."""
 
 _MOST_SECONDS = 1e30
+_LONGEST_S = 1e10
+"""No single duration is longer (3 centuries)."""
+_ROUNDING = 1e-6
 _MOST_COUNT = 2**48 - 1
 """What comes from elsewhere is not above these, and a merged histogram is cut to them: it can be said on, and nothing
 overflows however many are merged."""
@@ -59,11 +62,12 @@ class Histogram:
         return int(self.counts.sum())
 
     def record(self, values: F32) -> None:
-        """Record float32[n] durations in seconds; negative ones count in bucket 0."""
+        """Record float32[n] durations in seconds; negative ones count as 0."""
         if not len(values):
             return
         # Counted by the bits as they are, and cut to the range of the buckets afterwards: there are fewer counts.
-        counts = np.bincount(np.maximum(values, np.float32(0)).view(np.int32) >> _SHIFT)
+        values = np.maximum(values, np.float32(0))
+        counts = np.bincount(values.view(np.int32) >> _SHIFT)
         self.counts[0] += counts[: _LOWEST + 1].sum()
         middle = counts[_LOWEST + 1 : _HIGHEST + 1]
         self.counts[1 : len(middle) + 1] += middle
@@ -72,7 +76,8 @@ class Histogram:
         self.max = max(self.max, float(values.max()))
 
     def record_one(self, value: float, times: int = 1) -> None:
-        """Record one duration, `times` times."""
+        """Record one duration, `times` times; a negative one counts as 0."""
+        value = max(0.0, value)
         self.counts[_index(value)] += times
         self.sum += value * times
         self.max = max(self.max, value)
@@ -81,7 +86,7 @@ class Histogram:
         """Add the other's counts to this one's."""
         self.counts += other.counts
         np.minimum(self.counts, _MOST_COUNT, out=self.counts)
-        self.sum = min(max(self.sum + other.sum, -_MOST_SECONDS), _MOST_SECONDS)
+        self.sum = min(self.sum + other.sum, _MOST_SECONDS)
         self.max = max(self.max, other.max)
 
     def since(self, before: Histogram) -> Histogram:
@@ -134,8 +139,12 @@ class Histogram:
         }
 
     @classmethod
-    def from_wire(cls, body: Any) -> Histogram:
-        """The histogram that `to_wire` described. Raises ValueError for anything else."""
+    def from_wire(cls, body: Any, *, checked: bool = False) -> Histogram:
+        """The histogram that `to_wire` described. Raises ValueError for anything else.
+
+        `checked`: its count, sum and maximum have to agree, too, as those of one process do; of many merged ones each
+        may have been cut.
+        """
         histogram = cls()
         try:
             index = np.frombuffer(body["i"], dtype="<u2")
@@ -145,9 +154,11 @@ class Histogram:
                 raise ValueError("index and counts disagree")
             if (index[1:] <= index[:-1]).any():
                 raise ValueError("index is not strictly ascending")
-            if not (abs(histogram.sum) <= _MOST_SECONDS and abs(histogram.max) <= _MOST_SECONDS):
+            if not (0 <= histogram.sum <= _MOST_SECONDS and 0 <= histogram.max <= _LONGEST_S):
                 raise ValueError("sum or max is out of all bounds")
             histogram.counts[index] = counts
+            if checked and histogram.sum > histogram.count * histogram.max * (1 + _ROUNDING):
+                raise ValueError("count, sum and max disagree")
         except (TypeError, KeyError, IndexError, ValueError) as error:
             raise ValueError(f"not a histogram: {error}") from None
         return histogram

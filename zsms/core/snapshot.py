@@ -6,18 +6,33 @@ Counters only grow and can be added up over processes and over starts. Gauges sa
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import Any
 
 from zsms.core.histogram import Histogram
 
 ROLES = ("broker", "producer", "sender")
 MAX_FIGURES = 128
-"""Most counters, gauges, histograms and events of one process."""
+"""Most counters, gauges and events of one process."""
+MAX_HISTOGRAMS = 16
+"""Most histograms of one process."""
 MAX_NAME = 1_024
 """Longest name, of a process or of a figure, in characters."""
 MAX_COUNT = 2**62
 """Counters are below this, and their sums are cut here."""
+MAX_GAUGE = 1e15
+"""Gauges are from 0 to this, so that the sum over all processes is a number that can be counted and shown."""
+MAX_AGO_S = 1e10
+"""An event is no longer ago than this, seconds."""
+MIN_INTERVAL_S, MAX_INTERVAL_S = 0.01, 3_600.0
+"""Seconds between two snapshots: what the option takes. A process that claimed more would never count as silent."""
+MAX_ROW_BYTES = 16 * 1024
+"""A process's row in an answer is no longer than this, about; its own snapshots leave out their oldest events."""
+
+
+_ROW_HEAD = 224
+"""Bytes of a row's own keys, numbers and age."""
+_FIGURE = 10
+"""Bytes of a number, at most, with what separates it."""
 
 
 @dataclass(slots=True)
@@ -44,7 +59,9 @@ class Snapshot:
     """The last events, [seconds before this snapshot, kind, subject, messages]."""
 
     def to_wire(self) -> dict[str, Any]:
-        """A map of plain values."""
+        """A map of plain values, without the oldest events where they are too many bytes."""
+        while self.events and self.row_bytes > MAX_ROW_BYTES:
+            del self.events[: max(1, len(self.events) // 4)]
         return {**self.row(), "histograms": {name: h.to_wire() for name, h in self.histograms.items()}}
 
     def row(self) -> dict[str, Any]:
@@ -63,6 +80,14 @@ class Snapshot:
             "events": self.events,
         }
 
+    @property
+    def row_bytes(self) -> int:
+        """At least what `row` takes on the wire."""
+        names = [self.role, self.name, self.host, self.state, *self.counters, *self.gauges]
+        names += [name for event in self.events for name in event[1:3]]
+        figures = len(self.counters) + len(self.gauges) + 3 * len(self.events)
+        return _ROW_HEAD + sum(len(name.encode()) + 5 for name in names) + _FIGURE * figures
+
     @classmethod
     def from_wire(cls, body: dict[str, Any]) -> Snapshot:
         """The snapshot that `to_wire` described. Raises ValueError for anything else."""
@@ -70,15 +95,18 @@ class Snapshot:
             snapshot = cls(
                 role=_name(body["role"]),
                 name=_name(body["name"]),
-                start=_typed(body["start"], int),
-                seq=_typed(body["seq"], int),
+                start=_whole(body["start"]),
+                seq=_whole(body["seq"]),
                 host=_name(body["host"]),
-                pid=_typed(body["pid"], int),
+                pid=_whole(body["pid"]),
                 state=_name(body["state"]),
-                interval=_finite(_typed(body["interval"], float)),
+                interval=_within(_typed(body["interval"], float), MIN_INTERVAL_S, MAX_INTERVAL_S),
                 counters={_name(k): _counted(v) for k, v in _figures(body["counters"], dict).items()},
-                gauges={_name(k): _finite(v) for k, v in _figures(body["gauges"], dict).items()},
-                histograms={_name(k): Histogram.from_wire(v) for k, v in _figures(body["histograms"], dict).items()},
+                gauges={_name(k): _gauge(v) for k, v in _figures(body["gauges"], dict).items()},
+                histograms={
+                    _name(k): Histogram.from_wire(v, checked=True)
+                    for k, v in _figures(body["histograms"], dict, MAX_HISTOGRAMS).items()
+                },
                 events=[_event(*_typed(event, list)) for event in _figures(body["events"], list)],
             )
         except KeyError as error:
@@ -87,6 +115,8 @@ class Snapshot:
             raise ValueError("an event is [seconds, kind, subject, messages]") from None
         if snapshot.role not in ROLES:
             raise ValueError(f"a snapshot of the role {snapshot.role[:40]!r}")
+        if (size := snapshot.row_bytes) > MAX_ROW_BYTES:
+            raise ValueError(f"a snapshot of {size} bytes where at most {MAX_ROW_BYTES} belong")
         return snapshot
 
 
@@ -96,9 +126,9 @@ def _typed(value: Any, *types: type) -> Any:
     return value
 
 
-def _figures(value: Any, kind: type) -> Any:
-    if len(_typed(value, kind)) > MAX_FIGURES:
-        raise ValueError(f"{len(value)} figures of one kind, over {MAX_FIGURES}")
+def _figures(value: Any, kind: type, most: int = MAX_FIGURES) -> Any:
+    if len(_typed(value, kind)) > most:
+        raise ValueError(f"{len(value)} figures of one kind, over {most}")
     return value
 
 
@@ -106,7 +136,18 @@ def _name(value: Any) -> str:
     name: str = _typed(value, str)
     if len(name) > MAX_NAME:
         raise ValueError(f"a name of {len(name)} characters, over {MAX_NAME}")
+    try:
+        name.encode()  # msgpack lets lone surrogates through, which nobody can write
+    except UnicodeEncodeError:
+        raise ValueError("a name where text belongs") from None
     return name
+
+
+def _whole(value: Any) -> int:
+    number: int = _typed(value, int)
+    if not 0 <= number < 2**64:
+        raise ValueError(f"{number} where a number from 0 to 2**64 belongs")
+    return number
 
 
 def _counted(value: Any) -> int:
@@ -116,12 +157,17 @@ def _counted(value: Any) -> int:
     return count
 
 
-def _finite(value: Any) -> float:
+def _within(value: Any, least: float, most: float) -> float:
     number = float(_typed(value, int, float))
-    if not isfinite(number):
-        raise ValueError(f"{number} where a figure belongs")
+    if not least <= number <= most:
+        raise ValueError(f"{number} where a figure from {least:g} to {most:g} belongs")
     return number
 
 
+def _gauge(value: Any) -> float:
+    """None is below 0; a difference of clocks that is a hair below counts as 0."""
+    return max(0.0, _within(value, -MAX_GAUGE, MAX_GAUGE))
+
+
 def _event(ago: Any, kind: Any, subject: Any, messages: Any) -> list[Any]:
-    return [_finite(ago), _name(kind), _name(subject), _counted(messages)]
+    return [max(0.0, _within(ago, -MAX_AGO_S, MAX_AGO_S)), _name(kind), _name(subject), _counted(messages)]

@@ -17,11 +17,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from zsms.core.histogram import Histogram
-from zsms.core.snapshot import MAX_COUNT, MAX_FIGURES, Snapshot
+from zsms.core.snapshot import MAX_COUNT, MAX_FIGURES, MAX_HISTOGRAMS, Snapshot
 
 MAX_PROCESSES = 4_000
 """Processes that are told apart; a snapshot of one more is refused. An answer has a row for each, and
 `zsms.protocol.MAX_MAP_ITEMS` must be no lower."""
+MAX_ROWS_BYTES = 12 * 2**20
+"""What the rows of an answer may take on the wire; the rest of `zsms.protocol.MAX_FRAME_BYTES` is for the sums."""
 _FOLD_SHARE = 8
 """One in so many rows is folded, at most, when the book is full, so that it costs each new process little."""
 _FOLD_SILENT_S = 300.0
@@ -41,6 +43,8 @@ class _Row:
     """Starts that are over, the newest last."""
     confirmed: tuple[int, int] = (0, 0)
     """What producers had been confirmed when a broker's last but one snapshot came, and when its last one came."""
+    size: int = 0
+    """Bytes of its row in an answer."""
 
     def is_silent(self, now: float) -> bool:
         return self.ended or now - self.came > _SILENT_INTERVALS * self.snapshot.interval + 0.5
@@ -67,6 +71,10 @@ class StatsBook:
         self.stale = 0
         """Snapshots older than what was known."""
 
+    def __contains__(self, process: object) -> bool:
+        """Whether there is a row for this role and name."""
+        return process in self._rows
+
     def put(self, snapshot: Snapshot, now: float, last: bool = False) -> bool:
         """Take a snapshot in; False when it is older than what is known. `last`: this start says no more.
 
@@ -92,7 +100,8 @@ class StatsBook:
         if snapshot.role == "producer":
             self._confirmed += snapshot.counters.get("confirmed", 0) - confirmed_before
         confirmed = (0 if known is None else known.confirmed[1], self._confirmed)
-        self._rows[key] = _Row(snapshot, now, last or snapshot.state == "done", earlier, confirmed)
+        ended = last or snapshot.state == "done"
+        self._rows[key] = _Row(snapshot, now, ended, earlier, confirmed, snapshot.row_bytes)
         self.taken += 1
         return True
 
@@ -139,7 +148,8 @@ class StatsBook:
     def answer(self, what: str, now: float) -> dict[str, Any]:
         """The totals, and with `what` "all" also the histograms, plain values throughout.
 
-        {"totals": {role: {counter: n}}, "processes": [row, ...], "finished": {role: n}, "unheard": {role: n},
+        {"totals": {role: {counter: n}}, "processes": [row, ...], "rows_left_out": n, "finished": {role: n},
+         "unheard": {role: n},
          "histograms": {role: {name: histogram}}}
         where a row is a snapshot without histograms plus "age", the seconds since it came, and "ended", whether it was
         the last word; "finished" are those that had ended and have no row any more, "unheard" the starts that are over
@@ -147,22 +157,43 @@ class StatsBook:
         broker made that snapshot, for which all brokers together must answer.
         """
         totals = {role: dict(counters) for role, counters in self._past_counters.items()}
-        rows = []
-        for known in list(self._rows.values()):
-            snapshot = known.snapshot
-            _add(totals.setdefault(snapshot.role, {}), snapshot.counters)
-            rows.append({**snapshot.row(), "age": now - known.came, "ended": known.ended})
-            if snapshot.role == "broker":
-                # Nothing is confirmed after the last word; any other snapshot may be a little older than it came.
-                rows[-1]["confirmed"] = self._confirmed if known.ended else known.confirmed[0]
-        answer: dict[str, Any] = {"totals": totals, "processes": rows, "finished": dict(self._finished)}
-        answer["unheard"] = dict(self._unheard)
+        for known in self._rows.values():
+            _add(totals.setdefault(known.snapshot.role, {}), known.snapshot.counters)
+        told = self._told()
+        answer: dict[str, Any] = {
+            "totals": totals,
+            "processes": [self._row(known, now) for known in told],
+            "rows_left_out": len(self._rows) - len(told),
+            "finished": dict(self._finished),
+            "unheard": dict(self._unheard),
+        }
         if what == "all":
             answer["histograms"] = {
                 role: {name: h.to_wire() for name, h in histograms.items()}
                 for role, histograms in self.histograms().items()
             }
         return answer
+
+    def _row(self, known: _Row, now: float) -> dict[str, Any]:
+        row = {**known.snapshot.row(), "age": now - known.came, "ended": known.ended}
+        if known.snapshot.role == "broker":
+            # Nothing is confirmed after the last word; any other snapshot may be a little older than it came.
+            row["confirmed"] = min(self._confirmed if known.ended else known.confirmed[0], MAX_COUNT)
+        return row
+
+    def _told(self) -> list[_Row]:
+        """The rows of an answer: all, or as many as there is room for. The brokers' come first, then the shortest, so
+        that rows which are long without need cost themselves."""
+        rows = list(self._rows.values())
+        if sum(row.size for row in rows) <= MAX_ROWS_BYTES:
+            return rows
+        kept, left = [], MAX_ROWS_BYTES
+        for row in sorted(rows, key=lambda row: (row.snapshot.role != "broker", row.size)):
+            left -= row.size
+            if left < 0:
+                break
+            kept.append(row)
+        return kept
 
     def histograms(self) -> dict[str, dict[str, Histogram]]:
         """Merged over processes and starts, by role and name."""
@@ -182,5 +213,5 @@ def _add(into: dict[str, int], more: dict[str, int]) -> None:
 
 def _merge(into: dict[str, Histogram], more: dict[str, Histogram]) -> None:
     for name, histogram in more.items():
-        if name in into or len(into) < MAX_FIGURES:
+        if name in into or len(into) < MAX_HISTOGRAMS:
             into.setdefault(name, Histogram()).merge(histogram)

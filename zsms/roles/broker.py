@@ -361,9 +361,8 @@ class Broker(Role):
         for event in self.core.new_events():
             self.log.log(
                 30 if event.kind in _TROUBLE else 20,
-                "%s: %s: %s%s",
+                f"%s: {event.kind}: %s%s",  # a kind of its own in the log: many of one must not swallow another
                 self.name,
-                event.kind,
                 event.subject,
                 f", {event.messages} messages" if event.messages else "",
             )

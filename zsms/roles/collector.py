@@ -42,7 +42,7 @@ class StatsCollector(Role):
         self._endpoint = self._bind
         self._questions: deque[tuple[str, Future[dict[str, Any]]]] = deque()
         self._insecure = insecure
-        self._guard = None if self._keys is None else StatsGuard(self._keys)
+        self._guard = None if self._keys is None else StatsGuard(self._keys, self.book)
 
     @property
     def endpoint(self) -> str:
@@ -88,6 +88,8 @@ class StatsCollector(Role):
 
     def _figures(self, what: str, now: float) -> dict[str, Any]:
         answer = self.book.answer(what, now)
+        if answer["rows_left_out"] and self._throttle.allows("rows left out", now) is not None:
+            self.log.warning("%s: an answer has no room for %d processes", self.name, answer["rows_left_out"])
         answer["collector"] = {
             "refused_frames": self.refused_frames,
             "refused_connections": self.refused_connections,

@@ -14,6 +14,7 @@ Where keys are off there is no guard, and none of this costs anything.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from zsms.core.broker import BrokerCore
@@ -31,7 +32,8 @@ MAY_SAY: dict[str, frozenset[type]] = {
 }
 """By role, the frames that a broker takes."""
 PEERS = 2_000
-"""Peers of one key that may be joined to a broker at a time."""
+"""Producers and sessions of one key that may be joined to a broker at a time, and names of one key that a collector
+keeps, over however many connections."""
 
 _NOTHING: frozenset[type] = frozenset()
 _ASKERS = frozenset({"monitor", "operator"})
@@ -71,6 +73,8 @@ class BrokerGuard:
         self._core = core
         self._key_of: dict[bytes, str] = {}
         """Which key each peer joined with."""
+        self._joins: dict[tuple[type, int], str] = {}
+        """Which key each producer and session joined with: one connection may join as many."""
 
     def batch(self, user: str, batch: Batch) -> str | None:
         """A batch arrived on a connection of the key whose User-Id is `user`; and so below."""
@@ -105,28 +109,40 @@ class BrokerGuard:
             owner = None if taken is None else self._key_of.get(taken)
             if owner is not None and owner != user and owner in self._listed.may():
                 return f"{_called(self._keys, user)} joined as {frame.name!r}, which belongs to another key"
-        if self._key_of.get(peer) != user:
+        join = type(frame), frame[0]
+        if self._joins.get(join) != user or not self._lives(join):
             if self._joined(user) >= PEERS:
                 return f"{_called(self._keys, user)} has {PEERS} peers joined already"
-            self._key_of[peer] = user
+            self._joins[join] = user
+        self._key_of[peer] = user
         return None
 
+    def _lives(self, join: tuple[type, int]) -> bool:
+        kind, number = join
+        if kind is JoinSender:
+            return number in self._core.sessions
+        account = self._core.producers.get(number)
+        return account is not None and not account.gone
+
     def _joined(self, user: str) -> int:
-        """How many peers of that key are joined; what belongs to nobody any more is forgotten now and then."""
+        """How many joins of that key live; what belongs to nobody any more is forgotten now and then."""
         core = self._core
         if len(self._key_of) > 2 * (len(core.peers) + len(core.producers)) + 64:
             kept = core.peers.keys() | {account.peer for account in core.producers.values()}
             self._key_of = {peer: key for peer, key in self._key_of.items() if peer in kept}
-        if len(self._key_of) < PEERS:
+        if len(self._joins) < PEERS:
             return 0
-        return sum(self._key_of.get(peer) == user for peer in core.peers)
+        self._joins = {join: key for join, key in self._joins.items() if self._lives(join)}
+        return sum(key == user for key in self._joins.values())
 
 
 class StatsGuard:
     """Looks at what a collector is told and asked. Each method returns why not, or None."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, book: Container[tuple[str, str]]) -> None:
+        """`book` has the roles and names that the collector still keeps: the others belong to nobody any more."""
         self._keys = keys
+        self._book = book
         self._owner: dict[tuple[str, str], str] = {}
 
     def snapshot(self, user: str, snapshot: Snapshot) -> str | None:
@@ -137,7 +153,16 @@ class StatsGuard:
         owner = self._owner.get((snapshot.role, snapshot.name), user)
         if owner != user and owner in self._keys.users:
             return f"{_called(self._keys, user)} published statistics of {snapshot.name!r}, which is not its own"
+        if (snapshot.role, snapshot.name) not in self._owner and self._names(user) >= PEERS:
+            return f"{_called(self._keys, user)} has published statistics under {PEERS} names already"
         return None
+
+    def _names(self, user: str) -> int:
+        """How many names of that key the collector keeps; those that it has folded are forgotten."""
+        if len(self._owner) < PEERS:
+            return 0
+        self._owner = {name: owner for name, owner in self._owner.items() if name in self._book}
+        return sum(owner == user for owner in self._owner.values())
 
     def taken(self, user: str, snapshot: Snapshot) -> None:
         """The collector has taken the snapshot: its name is that key's from now on."""
