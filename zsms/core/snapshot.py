@@ -19,11 +19,11 @@ MAX_NAME = 1_024
 """Longest name, of a process or of a figure, in characters."""
 MAX_COUNT = 2**62
 """Counters are below this, and their sums are cut here."""
-MAX_GAUGE = 1e15
+MAX_GAUGE = 10**15
 """Gauges are from 0 to this, so that the sum over all processes is a number that can be counted and shown."""
-MAX_AGO_S = 1e10
+MAX_AGO_S = 10**10
 """An event is no longer ago than this, seconds."""
-MIN_INTERVAL_S, MAX_INTERVAL_S = 0.01, 3_600.0
+MIN_INTERVAL_S, MAX_INTERVAL_S = 0.01, 3_600
 """Seconds between two snapshots: what the option takes. A process that claimed more would never count as silent."""
 MAX_ROW_BYTES = 16 * 1024
 """A process's row in an answer is no longer than this, about; its own snapshots leave out their oldest events."""
