@@ -301,7 +301,7 @@ MODULES = {
 LAYERS = (
     ("zsms.errors", "zsms", "zsms.notify"),
     ("zsms.message",),
-    ("zsms.core",),
+    ("zsms.core", "zsms.carriers"),
     ("zsms.source", "zsms.files", "zsms.protocol"),
     ("zsms.keys", "zsms.gate", "zsms.sockets", "zsms.machine", "zsms.thresholds", "zsms.logs"),
     ("zsms.report", "zsms.comparison", "zsms.tables", "zsms.metrics"),
