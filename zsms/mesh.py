@@ -247,12 +247,14 @@ class Mesh:
         thresholds: Iterable[str] = (),
         abort_on_fail: bool = False,
         metrics: str | None = None,
+        insecure: bool = False,
         **options: Any,
     ) -> None:
         """Give a `MeshConfig`, or its fields and those of one `SenderGroup` as keywords.
 
         `thresholds` are expectations of the report (:mod:`zsms.thresholds`); with `abort_on_fail` the run drains and
-        ends as soon as one of them is broken. `metrics` is the address where the collector serves Prometheus.
+        ends as soon as one of them is broken. `metrics` is the address where the collector serves Prometheus;
+        one that other hosts can reach is refused unless the mesh is `secure`, or `insecure` says that this is meant.
 
         `progress(view, first view or None)` is called about every `ASK_S` seconds, `say(text)` for each event
         worth a line (by default it is logged). Both are called from threads of the mesh. A view has histograms every
@@ -275,7 +277,8 @@ class Mesh:
         self._stops = 0
         self._rate = self._rate_told = self.config.rate
         self._abort_on_fail = abort_on_fail
-        self._metrics = None if metrics is None else _check_metrics(metrics)
+        self._metrics = None if metrics is None else _check_metrics(metrics, insecure or self.config.secure)
+        self._insecure = insecure
         self._aborted = False
         self._processes: list[_Process] = []
         self._problems: list[str] = []
@@ -434,7 +437,8 @@ class Mesh:
         limits = [
             part for name, value in asdict(config.limits).items() for part in (f"--{name.replace('_', '-')}", value)
         ]
-        self._start("stats", "stats", ["--bind", f"ipc://{self._directory}/stats", *_given(metrics=self._metrics)])
+        bind = ["--bind", f"ipc://{self._directory}/stats", *(["--insecure"] if self._insecure else [])]
+        self._start("stats", "stats", [*bind, *_given(metrics=self._metrics)])
         for name in config.broker_names:
             bind = ["--bind", f"ipc://{self._directory}/{name}", "--stats", f"ipc://{self._directory}/stats"]
             keeps = _given(journal=config.journal_of(name), durability=config.durability)
@@ -732,11 +736,11 @@ class Mesh:
         return rows
 
 
-def _check_metrics(address: str) -> str:
+def _check_metrics(address: str, open_to_others: bool) -> str:
     """The address with a real port. Raises UsageError, before any process is started."""
     from zsms.metrics import check
 
-    return check(address)
+    return check(address, open_to_others=open_to_others)
 
 
 def _given(**options: Any) -> list[Any]:

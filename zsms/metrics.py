@@ -13,8 +13,13 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from socketserver import TCPServer, ThreadingMixIn
 from typing import TYPE_CHECKING, Any, NamedTuple
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import numpy as np
 import numpy.typing as npt
@@ -192,13 +197,20 @@ def parse_address(text: str) -> tuple[str, int]:
     return endpoint.host, endpoint.port
 
 
-def check(text: str) -> str:
+def check(text: str, *, open_to_others: bool = False) -> str:
     """The address, ready for `serve`, port 0 replaced by a free one.
 
-    Raises UsageError for one that can't be listened on, and when prometheus_client is missing.
+    Raises UsageError for one that can't be listened on, for one that other hosts can reach unless `open_to_others`, and
+    when prometheus_client is missing.
     """
     _need_client()
     host, port = parse_address(text)
+    if not open_to_others and not Endpoint("tcp", host, port).is_local:
+        raise UsageError(
+            f"--metrics {text}: others could reach it, and read the names and figures of every process: give --keys "
+            "(for `zsms run`, --secure) or --insecure if you trust that whole network, or an address of this machine "
+            "alone"
+        )
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
             0
@@ -219,16 +231,82 @@ def _need_client() -> None:
         raise UsageError("--metrics needs prometheus_client: pip install 'zsms[metrics]'") from None
 
 
+MOST_CONNECTIONS = 64
+"""Connections at once; one more takes the place of the oldest. A scraper needs one."""
+CONNECTION_S = 10.0
+"""How long a connection may last."""
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = CONNECTION_S
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing: a scrape is no event."""
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """A thread a connection; each lasts `CONNECTION_S` seconds at most, and there are `MOST_CONNECTIONS` at most."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, *given: Any) -> None:
+        self._since: dict[socket.socket, float] = {}
+        super().__init__(*given)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """A connection has come."""
+        if len(self._since) >= MOST_CONNECTIONS:
+            self._drop(next(iter(self._since)))
+        self._since[request] = time.monotonic()
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """A connection is over."""
+        self._since.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Called every half second."""
+        for request, since in list(self._since.items()):
+            if time.monotonic() - since > CONNECTION_S:
+                self._drop(request)
+
+    def _drop(self, request: socket.socket) -> None:
+        self._since.pop(request, None)
+        with suppress(OSError):
+            request.shutdown(socket.SHUT_RDWR)  # its thread reads the end, and closes it
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Whoever left in the middle is no event either."""
+
+    def server_bind(self) -> None:
+        """Without asking the resolver for a name of this host, which WSGIServer would do."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+        self.setup_environ()
+
+
+def _server(host: str, port: int, application: Any) -> _Server:
+    """Listen. Raises OSError."""
+    family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    server = type("_Server", (_Server,), {"address_family": family})(address[:2], _Handler)
+    server.set_app(application)
+    made: _Server = server
+    return made
+
+
 class MetricsServer:
     """Answers scrapes on an address, from a thread of its own."""
 
-    def __init__(self, address: str, ask: Callable[[], Answer | None]) -> None:
+    def __init__(self, address: str, ask: Callable[[], Answer | None], *, open_to_others: bool = False) -> None:
         """`ask()` is called for each scrape, from any thread; None: there is no answer, and the scrape fails.
+        `open_to_others`: the address may be one that other hosts can reach.
 
         Raises UsageError for an address that can't be had, and when prometheus_client is missing.
         """
-        self._host, port = parse_address(check(address))
-        from prometheus_client import start_http_server
+        self._host, port = parse_address(check(address, open_to_others=open_to_others))
+        from prometheus_client import make_wsgi_app
         from prometheus_client.registry import Collector, CollectorRegistry
 
         class _Answers(Collector):
@@ -242,9 +320,11 @@ class MetricsServer:
         registry = CollectorRegistry()
         registry.register(_Answers())
         try:
-            self._server, self._thread = start_http_server(port, self._host, registry)
+            self._server = _server(self._host, port, make_wsgi_app(registry))
         except OSError as error:
             raise UsageError(f"can't listen on {self._host} port {port} for metrics: {error.strerror}") from None
+        self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
+        self._thread.start()
 
     @property
     def url(self) -> str:

@@ -86,11 +86,24 @@ def test_a_dashboard_leaves_when_it_is_told_to_though_someone_looks(number: sign
 def test_the_token_comes_from_a_file_or_from_the_environment(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text(f"{SECRET}\n")
+    token.chmod(0o600)
     common = ("dashboard", "--bind", "127.0.0.1:0", "--stats", "127.0.0.1:1")
-    with zsms(*common, "--token-file", str(token)) as (_, url):
-        assert url.endswith(f"/?token={SECRET}")
-    with zsms(*common, **{TOKEN: SECRET}) as (_, url):
-        assert url.endswith(f"/?token={SECRET}")
+    for words, environment in ((("--token-file", str(token)), {}), ((), {TOKEN: SECRET})):
+        with zsms(*common, *words, **environment) as (process, told):
+            assert SECRET not in told and "the token that was given" in told
+            asked = urllib.request.Request(
+                f"{told.split()[0]}api/v1/now", headers={"Authorization": f"Bearer {SECRET}"}
+            )
+            assert urllib.request.urlopen(asked, timeout=20).status == 200
+            process.terminate()
+            assert SECRET not in process.communicate(timeout=20)[1]
+    token.chmod(0o644)
+    wrong = subprocess.Popen(
+        [sys.executable, "-m", "zsms", *common, "--token-file", str(token)], stderr=subprocess.PIPE, text=True
+    )
+    assert wrong.stderr is not None and "chmod 600" in wrong.stderr.readline()
+    wrong.kill()
+    wrong.communicate()
     token.write_text("short")
     assert "at least 16 letters" in refused(*common, "--token-file", str(token))
     assert "No such file" in refused(*common, "--token-file", str(tmp_path / "none"))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import click
@@ -16,6 +16,8 @@ from zsms.web import DEFAULT_BIND
 if TYPE_CHECKING:
     from zsms.mesh import Mesh
     from zsms.web.server import Dashboard
+
+_log = logging.getLogger("zsms.dashboard")
 
 TOKEN = "ZSMS_DASHBOARD_TOKEN"
 """The environment variable of the token: on a command line everyone on the machine could read it."""
@@ -96,7 +98,10 @@ def _read_token(path: str | None) -> str | None:
     if path is not None:
         where = path
         try:
-            token = Path(path).read_text(encoding="utf-8").strip()
+            with open(path, encoding="utf-8") as file:
+                if os.fstat(file.fileno()).st_mode & 0o004:
+                    _log.warning("everyone on this machine can read the token in %s: chmod 600 %s", path, path)
+                token = file.read(4_096).strip()
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"--token-file {path}: {getattr(error, 'strerror', None) or 'no text'}") from None
     if token is None:
@@ -109,7 +114,8 @@ def _read_token(path: str | None) -> str | None:
 
 
 def _tell(page: Dashboard) -> None:
-    click.echo(f"dashboard: {page.url}", err=True)
+    given = page.token is not None and "token=" not in page.url
+    click.echo(f"dashboard: {page.url}{'  (add ?token= and the token that was given)' if given else ''}", err=True)
 
 
 class RunPage:

@@ -50,6 +50,7 @@ Examples:
     help="Seconds that a first Ctrl-C waits for work to end; a second one ends at once.",
 )
 @click.option("--secure", is_flag=True, help="Encrypt everything, with keys that are thrown away at the end.")
+@click.option("--insecure", is_flag=True, help="Let --metrics listen where other hosts can reach it, without keys.")
 @common.ui_option
 @common.config_option
 @common.verbosity
@@ -66,6 +67,7 @@ def command(
     threshold: tuple[str, ...],
     abort_on_fail: bool,
     metrics: str | None,
+    insecure: bool,
     dashboard: str | None,
     drain_timeout: float,
     ui: str,
@@ -125,6 +127,7 @@ def command(
         thresholds=threshold,
         abort_on_fail=abort_on_fail,
         metrics=metrics,
+        insecure=insecure,
     )
     with outputs.Outputs(json=json, html=html, csv=csv) as output, page, watch:
         if mesh.metrics is not None:

@@ -51,7 +51,8 @@ def command(
         if metrics is not None:
             from zsms.metrics import MetricsServer
 
-            collector.log.info("%s: metrics at %s", collector.name, MetricsServer(metrics, collector.ask).url)
+            page = MetricsServer(metrics, collector.ask, open_to_others=insecure or keys is not None)
+            collector.log.info("%s: metrics at %s", collector.name, page.url)
         return collector
 
     return common.run_role(make, quiet=quiet, verbose=verbose, exit_with_parent=exit_with_parent)

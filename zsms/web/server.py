@@ -52,6 +52,7 @@ class Dashboard:
             raise UsageError(f"{bind!r}: a browser needs HOST:PORT")
         self._socket = _listen(endpoint, bind)
         address, self.port = self._socket.getsockname()[:2]
+        self._token_is_known = token is not None
         if token is None and not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
             token = secrets.token_urlsafe(24)
         self.token = token
@@ -68,6 +69,7 @@ class Dashboard:
         import uvicorn
 
         from zsms.web.app import Pages, make_app
+        from zsms.web.connections import BoundedProtocol
 
         self._watch = Watch("", self._interval, time.time() - time.monotonic())
         self._pages = pages = Pages(self._watch)
@@ -87,6 +89,7 @@ class Dashboard:
         self._server = Server(
             uvicorn.Config(
                 app,
+                http=BoundedProtocol,
                 log_config=None,
                 log_level="warning",
                 access_log=False,
@@ -99,9 +102,11 @@ class Dashboard:
 
     @property
     def url(self) -> str:
-        """What to open in a browser, with the token if there is one."""
+        """What to open in a browser, with the token if it was made up here; one that was given is not repeated."""
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self.port}/" + (f"?token={self.token}" if self.token else "")
+        return f"http://{host}:{self.port}/" + (
+            "" if self.token is None or self._token_is_known else f"?token={self.token}"
+        )
 
     def watch(self, stats: str, keys: str | None = None) -> None:
         """Begin to ask the collector at `stats`, once; with `keys` as a monitor does. Raises UsageError."""

@@ -1,0 +1,102 @@
+"""HTTP connections have a time and a bound, at the dashboard and at the metrics."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from zsms import UsageError, metrics
+from zsms.metrics import MetricsServer
+from zsms.web import connections
+from zsms.web.server import Dashboard
+
+SHORT_S = 0.3
+FEW = 6
+
+
+@pytest.fixture(params=["dashboard", "metrics"])
+def port(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    monkeypatch.setattr(connections, "REQUEST_S", SHORT_S)
+    monkeypatch.setattr(connections, "MOST_CONNECTIONS", FEW)
+    monkeypatch.setattr(metrics, "CONNECTION_S", SHORT_S)
+    monkeypatch.setattr(metrics, "MOST_CONNECTIONS", FEW)
+    end: Callable[[], Any]
+    if request.param == "dashboard":
+        page = Dashboard(bind="127.0.0.1:0")
+        page.start()
+        number, end = page.port, page.end
+    else:
+        server = MetricsServer("127.0.0.1:0", lambda: None)
+        number, end = server._server.server_port, server.close
+    yield number
+    end()
+
+
+def get(port: int) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", "/")
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def ends(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1_000) == b""
+    except ConnectionError:
+        return True
+
+
+@pytest.mark.parametrize("said", [b"", b"GET ", b"GET / HTTP/1.1\r\nHost: localhost\r\n"])
+def test_who_never_asks_is_let_go(port, said):
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as silent:
+        silent.sendall(said)
+        assert ends(silent)
+
+
+def test_who_asks_a_letter_at_a_time_is_let_go(port):
+    with socket.create_connection(("127.0.0.1", port), timeout=0.05) as slow:
+        deadline = time.monotonic() + 10
+        while True:
+            assert time.monotonic() < deadline
+            try:
+                slow.sendall(b"G")
+                if ends(slow):
+                    break
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                break
+
+
+def test_many_that_never_ask_keep_nobody_out(port, monkeypatch):
+    monkeypatch.setattr(connections, "REQUEST_S", 60.0)
+    monkeypatch.setattr(metrics, "CONNECTION_S", 60.0)
+    with ExitStack() as stack:
+        idle = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10)) for _ in range(5 * FEW)]
+        assert [get(port) for _ in range(3)] == [200] * 3
+        assert ends(idle[0])
+
+
+def test_metrics_on_another_address_need_keys_or_a_word():
+    for address in ("0.0.0.0:0", "[::]:0", "*"):
+        with pytest.raises(UsageError, match=r"--metrics .*--keys.*--insecure"):
+            MetricsServer(address, lambda: None)
+    server = MetricsServer("0.0.0.0:0", lambda: None, open_to_others=True)
+    assert get(server._server.server_port) == 200
+    server.close()
+
+
+def test_a_mesh_with_metrics_for_others_needs_keys_or_a_word():
+    from zsms import Mesh
+
+    with pytest.raises(UsageError, match=r"--secure.*--insecure"):
+        Mesh(messages=1, metrics="0.0.0.0:0")
+    assert Mesh(messages=1, metrics="0.0.0.0:0", insecure=True).metrics
+    assert Mesh(messages=1, metrics="0.0.0.0:0", secure=True).metrics
