@@ -15,7 +15,7 @@ from zsms import Mesh
 from zsms.core.broker import BrokerLimits
 from zsms.core.series import COLUMNS, MOST_POINTS, Series
 from zsms.mesh import MeshConfig, SenderGroup
-from zsms.report import SCHEMA, Messages, ProcessRow, Report, make_report
+from zsms.report import SCHEMA, Messages, ProcessRow, Report, make_report, summary_lines
 from zsms.thresholds import Verdict
 
 SCHEMA_FILE = Path(__file__).parent.parent / "docs" / "report.schema.json"
@@ -120,3 +120,73 @@ def test_the_schema_refuses_what_is_no_report(schema: Any, path: str, value: Any
     body = json.loads(empty_report().dumps())
     body[path] = value
     assert not Draft202012Validator(schema).is_valid(body)
+
+
+def counted(**figures: int) -> Report:
+    """A report of a run that ended by itself."""
+    report = empty_report()
+    report.messages = Messages(**figures)
+    report.balanced, report.completed, report.interrupted, report.problems = True, True, False, []
+    return report
+
+
+@pytest.mark.parametrize(
+    ("figures", "why"),
+    [
+        ({"produced": 100, "failed": 100}, "nothing was sent: 100 failed"),
+        ({"produced": 100, "dead": 99, "failed": 1}, "nothing was sent: 1 failed, 99 dead"),
+        ({"skipped_rows": 50}, "nothing was sent: 50 rows, and none of them good"),
+    ],
+)
+def test_a_run_that_sends_nothing_does_not_end_well(figures: dict[str, int], why: str) -> None:
+    report = counted(**figures)
+    report.ask_for_success()
+    assert report.exit_code == 1 and report.problems[0].startswith(why)
+    judged = counted(**figures)
+    judged.thresholds = [Verdict("messages.failed <= 100", 100, True)]
+    judged.ask_for_success()
+    assert judged.exit_code == 0 and not judged.problems
+    judged.thresholds = [Verdict("messages.lost == 0", 0, True)]
+    judged.ask_for_success()
+    assert judged.exit_code == 1
+
+
+def test_a_run_that_sends_something_or_was_asked_for_nothing_ends_well() -> None:
+    for figures in ({"produced": 100, "failed": 99, "sent": 1}, {}):
+        report = counted(**figures)
+        report.ask_for_success()
+        assert report.exit_code == 0 and not report.problems
+
+
+def test_the_summary_says_first_that_a_run_was_interrupted() -> None:
+    report = counted(produced=100, sent=60, unsettled=40)
+    assert not summary_lines(report)[0].startswith("run ")
+    report.interrupted = True
+    assert summary_lines(report)[0] == "run         interrupted after 1.0 s; 40 messages were not settled"
+
+
+def made_of(**answer: Any) -> Report:
+    """A report of what a collector's last answer says, of processes that all ended well."""
+    rows = [ProcessRow(role, role, 1, 0.0, 0, 0) for role in ("producer", "broker")]
+    common = {"completed": True, "interrupted": False, "aborted": False, "problems": [], "series": Series()}
+    times = {"elapsed_s": 1.0, "started": "", "started_at": 0.0}
+    return make_report(answer, config={}, processes=rows, brokers_lost=(), **common, **times)
+
+
+def test_what_a_broker_confirmed_and_dropped_is_lost() -> None:
+    totals = {"producer": {"produced": 100, "confirmed": 100}, "broker": {"accepted": 60, "sent": 60}}
+    report = made_of(totals=totals, processes=[])
+    assert report.messages.lost == 40 and not report.messages.unsettled
+    assert not report.balanced and report.exit_code == 1
+
+
+def test_what_a_broker_settled_and_nobody_made_is_seen() -> None:
+    totals = {"producer": {"produced": 100, "confirmed": 100}, "broker": {"accepted": 103, "sent": 103}}
+    report = made_of(totals=totals, processes=[])
+    assert report.messages.lost == -3 and not report.balanced and report.messages.produced == 100
+
+
+def test_what_was_never_confirmed_is_unsettled_and_not_lost() -> None:
+    totals = {"producer": {"produced": 100, "confirmed": 90}, "broker": {"accepted": 95, "sent": 95}}
+    report = made_of(totals=totals, processes=[])
+    assert (report.messages.lost, report.messages.unsettled, report.balanced) == (0, 5, True)

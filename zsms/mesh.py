@@ -26,6 +26,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -222,6 +223,15 @@ class _Process:
         except psutil.Error:
             pass
 
+    def order(self, what: str) -> bool:
+        """Give an order on its standard input; whether it could be given. It may have ended."""
+        assert self.popen.stdin is not None
+        try:
+            os.write(self.popen.stdin.fileno(), f"{what}\n".encode())  # no buffer keeps what its end did not take
+        except (OSError, ValueError):
+            return False
+        return True
+
     def ending(self) -> str:
         """How it ended, in words."""
         code = self.popen.returncode
@@ -246,6 +256,7 @@ class Mesh:
         verbose: int = 0,
         thresholds: Iterable[str] = (),
         abort_on_fail: bool = False,
+        allow_failures: bool = False,
         metrics: str | None = None,
         insecure: bool = False,
         **options: Any,
@@ -253,8 +264,9 @@ class Mesh:
         """Give a `MeshConfig`, or its fields and those of one `SenderGroup` as keywords.
 
         `thresholds` are expectations of the report (:mod:`zsms.thresholds`); with `abort_on_fail` the run drains and
-        ends as soon as one of them is broken. `metrics` is the address where the collector serves Prometheus;
-        one that other hosts can reach is refused unless the mesh is `secure`, or `insecure` says that this is meant.
+        ends as soon as one of them is broken. With `allow_failures` a run that sends nothing ends well all the same.
+        `metrics` is the address where the collector serves Prometheus; one that other hosts can reach is refused unless
+        the mesh is `secure`, or `insecure` says that this is meant.
 
         `progress(view, first view or None)` is called about every `ASK_S` seconds, `say(text)` for each event
         worth a line (by default it is logged). Both are called from threads of the mesh. A view has histograms every
@@ -277,6 +289,7 @@ class Mesh:
         self._stops = 0
         self._rate = self._rate_told = self.config.rate
         self._abort_on_fail = abort_on_fail
+        self._allow_failures = allow_failures
         self._metrics = None if metrics is None else _check_metrics(metrics, insecure or self.config.secure)
         self._insecure = insecure
         self._aborted = False
@@ -294,6 +307,9 @@ class Mesh:
     def stop(self) -> None:
         """Drain and end; a second call ends at once. From any thread, and from a signal handler."""
         self._stops += 1
+        # Whoever signalled us may have signalled everybody, as systemd does: we say who ends, and in which order.
+        for process in list(self._processes):
+            process.order("stay")
 
     @property
     def stops(self) -> int:
@@ -345,6 +361,8 @@ class Mesh:
             report = self._report(elapsed)
             body = report.to_json()
             report.thresholds = [threshold.judge(body) for threshold in self.thresholds]
+            if not self._allow_failures:
+                report.ask_for_success()
             return report
         finally:
             for process in self._processes:
@@ -570,12 +588,7 @@ class Mesh:
             return
         self._rate_told = rate
         for process in self._of("producer"):
-            assert process.popen.stdin is not None
-            try:
-                process.popen.stdin.write(b"rate %.9g\n" % (rate / self.config.producers))
-                process.popen.stdin.flush()
-            except OSError:
-                pass  # it has ended, and `_look_at_processes` says so
+            process.order("rate %.9g" % (rate / self.config.producers))
 
     def _record(self, answer: dict[str, Any] | None, last: bool = False) -> None:
         """Take a point of the series, from an answer with histograms."""
@@ -691,13 +704,14 @@ class Mesh:
         return elapsed
 
     def _terminate(self, process: _Process) -> None:
-        if process.popen.poll() is None:
+        if process.popen.poll() is None and not process.order("stop"):
             process.popen.terminate()
 
     def _leave(self, process: _Process) -> None:
         """Make it end without draining; two signals could arrive as one, but the end of its input is no signal."""
         assert process.popen.stdin is not None
-        process.popen.stdin.close()
+        with suppress(OSError):
+            process.popen.stdin.close()
 
     def _await(self, processes: list[_Process], timeout: float) -> None:
         deadline = time.monotonic() + timeout

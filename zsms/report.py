@@ -25,6 +25,10 @@ THRESHOLD_FAILED = 99
 """The exit code of a run that is not as it was expected to be."""
 
 
+_SPEAK_OF_SUCCESS = {f"messages.{name}" for name in ("sent", "failed", "dead", "settled", "produced", "skipped_rows")}
+"""Whoever has a threshold on one of these has said what to make of a run that sends nothing."""
+
+
 @dataclass(slots=True)
 class Messages:
     """Counts of messages."""
@@ -107,6 +111,8 @@ class Report:
     interrupted: bool = False
     aborted: bool = False
     """Whether a failed threshold, and nothing else, ended the run early."""
+    nothing_sent: bool = False
+    """Whether there was something to send, nothing was sent, and nobody had allowed for that."""
     thresholds: list[Verdict] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     """What went wrong, in the order in which it was noticed."""
@@ -119,12 +125,30 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """What `zsms run` exits with: 130 interrupted; 1 unbalanced, unfinished or failed; 99 not as expected; 0."""
+        """What `zsms run` exits with: 130 interrupted (Ctrl-C or SIGTERM); 1 unbalanced, unfinished, failed, or nothing
+        was sent; 99 not as expected; 0."""
         if self.interrupted:
             return 130
         if not self.balanced or not (self.aborted or (self.completed and not self.messages.unsettled)):
             return 1
-        return 0 if all(verdict.ok for verdict in self.thresholds) else THRESHOLD_FAILED
+        if not all(verdict.ok for verdict in self.thresholds):
+            return THRESHOLD_FAILED
+        return 1 if self.nothing_sent else 0
+
+    def ask_for_success(self) -> None:
+        """Note that nothing was sent, unless there was nothing to send or a threshold speaks of what came of them."""
+        m = self.messages
+        spoken = {verdict.threshold.partition(" ")[0] for verdict in self.thresholds}
+        asked = m.produced or m.skipped_rows or self.config.get("input") is not None
+        if m.sent or not asked or self.interrupted or spoken & _SPEAK_OF_SUCCESS:
+            return
+        self.nothing_sent = True
+        if m.produced:
+            fates = ((m.failed, "failed"), (m.dead, "dead"), (m.unsettled, "unsettled"), (m.lost, "lost"))
+            why = ", ".join(f"{count:,} {fate}" for count, fate in fates if count)
+        else:
+            why = f"{m.skipped_rows:,} rows, and none of them good" if m.skipped_rows else "the input has no rows"
+        self.problems.append(f"nothing was sent: {why} (--allow-failures lets such a run end well)")
 
     def to_json(self) -> dict[str, Any]:
         """The report as a JSON object, `schema` first."""
@@ -290,7 +314,8 @@ def summary_lines(report: Report) -> list[str]:
     def times(figures: dict[str, float]) -> str:
         return "  ".join(f"{name} {_seconds(value)}" for name, value in figures.items())
 
-    rows = [
+    rows = [("run", _early_end(report))] if report.interrupted or report.aborted else []
+    rows += [
         (
             "messages",
             f"{m.produced:,} produced, {m.sent:,} sent, {m.failed:,} failed, {m.dead:,} dead"
@@ -327,6 +352,13 @@ def summary_lines(report: Report) -> list[str]:
     rows += [("threshold", _verdict(verdict)) for verdict in report.thresholds]
     rows += [("problem", problem) for problem in report.problems]
     return [f"{label:<12}{text}" for label, text in rows]
+
+
+def _early_end(report: Report) -> str:
+    who = "interrupted" if report.interrupted else "ended early by a threshold"
+    left = report.messages.unsettled
+    rest = f"{left:,} messages were not settled" if left else "all that had been made was settled"
+    return f"{who} after {report.elapsed_s:.1f} s; {rest}"
 
 
 def _verdict(verdict: Verdict) -> str:

