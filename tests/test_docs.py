@@ -299,7 +299,7 @@ MODULES = {
     for path in (ROOT / "zsms").rglob("*.py")
 }
 LAYERS = (
-    ("zsms.errors", "zsms", "zsms.notify"),
+    ("zsms.errors", "zsms", "zsms.notify", "zsms.children"),
     ("zsms.message",),
     ("zsms.core", "zsms.carriers"),
     ("zsms.source", "zsms.files", "zsms.protocol"),

@@ -21,7 +21,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -34,7 +33,7 @@ from typing import IO, Any
 
 import psutil
 
-from zsms import keys, logs
+from zsms import children, keys, logs
 from zsms.core.broker import BrokerLimits
 from zsms.core.delay import DelayModel
 from zsms.core.ending import Ending
@@ -498,11 +497,13 @@ class Mesh:
         ]
 
     def _start(self, role: str, name: str, options: list[Any]) -> None:
-        command = [sys.executable, "-m", "zsms", role, "--name", name, "--exit-with-parent", "--log-format", "json"]
+        command = [*children.COMMAND, role, "--name", name, "--exit-with-parent", "--log-format", "json"]
         command += ["--quiet"] if not self._verbose else ["-v"] * (self._verbose - 1)
         if self.config.secure:
             command += ["--keys", f"{self._directory}/keys"]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(_NOT_THEIRS)}
+        environment = children.with_this_package(
+            {key: value for key, value in os.environ.items() if not key.startswith(_NOT_THEIRS)}
+        )
         environment.setdefault("OPENBLAS_NUM_THREADS", "1")  # no role multiplies matrices; starting threads takes time
         popen = subprocess.Popen(
             [*command, *(f"{option}" for option in options)],

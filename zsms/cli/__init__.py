@@ -6,6 +6,7 @@ environment (ZSMS_RUN_SENDERS) and from a file (`--config`): see :mod:`zsms.cli.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -158,5 +159,13 @@ def main() -> None:
     except BrokenPipeError:
         # Whoever read our output has left, as `head` does: nothing is wrong, and nothing more can be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except Exception as error:
+        if getattr(error, "errno", None) not in (errno.EMFILE, errno.ENFILE):
+            raise
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        click.echo(f"zsms: no file descriptors are left (this process may have {limit}): raise `ulimit -n`", err=True)
         code = 1
     sys.exit(code if isinstance(code, int) else 0)

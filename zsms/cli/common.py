@@ -104,7 +104,7 @@ insecure_option = click.option(
 )
 
 role_options = together(
-    click.option("--name", help="Name in statistics, the same over restarts.  [default: role, host, pid]"),
+    click.option("--name", help="Name in statistics, the same over restarts.  [default: role, host, pid, letters]"),
     click.option("--stats-interval", type=float, default=1.0, show_default=True, help="Seconds between two snapshots."),
     click.option(
         "--drain-timeout",
@@ -257,7 +257,7 @@ def stop_on_signals(what: Stoppable) -> list[int]:
 def run_role(make: Callable[[], Any], *, quiet: bool, verbose: int, exit_with_parent: bool) -> int:
     """Make a role and run it to its end; returns the exit code."""
     set_up_logging(quiet, verbose)
-    _allow_many_descriptors()
+    allow_many_descriptors()
     role = make()
     logs.identify(role.role, role.name)
     role.notifier = Notifier.from_environment(os.environ)
@@ -270,14 +270,18 @@ def run_role(make: Callable[[], Any], *, quiet: bool, verbose: int, exit_with_pa
     return INTERRUPTED if signal.SIGINT in came else 0
 
 
-def _allow_many_descriptors() -> None:
+def allow_many_descriptors() -> None:
     """Use what the hard limit allows: each connection is a descriptor, and the usual soft limit is 1,024."""
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    while soft != resource.RLIM_INFINITY and soft < wanted:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            return
+        except (ValueError, OSError):
+            wanted = min(wanted // 2, 10_240)  # macOS takes no more than this, whatever its hard limit says
 
 
 class _Parent:

@@ -83,6 +83,7 @@ def command(
     from zsms.web.server import Dashboard
 
     common.set_up_logging(quiet, verbose)
+    common.allow_many_descriptors()
     page = Dashboard(bind=bind, interval=interval, token=_read_token(token_file), hosts=allow_host)
     came = common.stop_on_signals(page)
     page.watch(stats, keys)

@@ -94,6 +94,7 @@ def command(
     from zsms.report import summary_lines
 
     common.set_up_logging(quiet, verbose)
+    common.allow_many_descriptors()
     logs.identify("run", "run")
     transport = options.pop("transport")
     if transport is not None:

@@ -26,7 +26,7 @@ Examples:
 )
 @common.insecure_option
 @common.keys_option
-@click.option("--name", help="Name in logs.  [default: role, host, pid]")
+@click.option("--name", help="Name in logs.  [default: role, host, pid, letters]")
 @common.metrics_option
 @common.config_option
 @common.verbosity

@@ -12,7 +12,7 @@ added to the past as well; what is heard of such a start afterwards is stale.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +67,8 @@ class StatsBook:
         """Messages that producers know to be confirmed, over all starts."""
         self._unheard: dict[str, int] = {}
         """Starts of each role that are over and whose last word never came."""
+        self.rivals: Counter[tuple[str, str]] = Counter()
+        """Snapshots by role and name that came from an earlier start, while a later one lives."""
         self.taken = 0
         self.stale = 0
         """Snapshots older than what was known."""
@@ -84,6 +86,8 @@ class StatsBook:
         known = self._rows.get(key)
         if self._is_stale(key, snapshot, now):
             self.stale += 1
+            if known is not None and snapshot.start != known.snapshot.start and not known.is_silent(now):
+                self.rivals[key] += 1
             return False
         earlier: tuple[int, ...] = ()
         confirmed_before = 0

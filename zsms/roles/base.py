@@ -14,10 +14,10 @@ Sockets are made and used in the thread that runs the role, because a ZeroMQ soc
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 import platform
+import secrets
 import signal
 import socket
 import threading
@@ -52,7 +52,6 @@ class Role:
     role = "role"
     key_role = ""
     """The role whose key it needs, where that is another."""
-    _numbers = itertools.count(1)
 
     def __init__(
         self,
@@ -65,7 +64,7 @@ class Role:
         context: zmq.Context[Any] | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
-        """`name` (the same over restarts, and nobody else's) defaults to role, host, pid and a number; `stats` is the
+        """`name` (the same over restarts, and nobody else's) defaults to role, host, pid, letters; `stats` is the
         collector's endpoint, or None.
 
         `drain_timeout` is how long (seconds) a stop may take before the role leaves all the same. `keys` is a .key file
@@ -104,9 +103,9 @@ class Role:
         self._poller: zmq.Poller
 
     def _default_name(self) -> str:
-        """Two roles of one process need two names: accounts and totals are kept by name."""
-        number = next(self._numbers)
-        return f"{self.role}-{platform.node()}-{os.getpid()}{f'-{number}' if number > 1 else ''}"
+        """Accounts and totals are kept by name, and two roles of one process need two, as do two containers on the
+        network of one host, each of them process 1 there."""
+        return f"{self.role}-{platform.node().partition('.')[0][:32]}-{os.getpid()}-{secrets.token_hex(3)}"
 
     # -- running ----------------------------------------------------------------------------------------------
 

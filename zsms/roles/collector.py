@@ -22,6 +22,8 @@ from zsms.roles.guard import StatsGuard, user_of
 from zsms.sockets import DEFAULT_STATS, STATS_PORT, Endpoint
 
 _READ_AT_ONCE = 256
+_ON_THEIR_WAY = 3
+"""Snapshots of an earlier start that may come after the first one of the next."""
 
 
 class StatsCollector(Role):
@@ -120,11 +122,28 @@ class StatsCollector(Role):
             snapshot = Snapshot.from_wire(body)
             if self._guard is not None and (why := self._guard.snapshot(user, snapshot)) is not None:
                 raise WireError(why)
-            self.book.put(snapshot, now, last)
+            if not self.book.put(snapshot, now, last):
+                self._tell_of_rivals(snapshot, now)
             if self._guard is not None:
                 self._guard.taken(user, snapshot)
         except ValueError as error:
             raise WireError(str(error)) from None
+
+    def _tell_of_rivals(self, snapshot: Snapshot, now: float) -> None:
+        """An earlier start that says more than what was on its way when the later one came is another process."""
+        if self.book.rivals[snapshot.role, snapshot.name] <= _ON_THEIR_WAY:
+            return
+        del self.book.rivals[snapshot.role, snapshot.name]
+        if self._throttle.allows(f"rivals {snapshot.role} {snapshot.name}", now) is not None:
+            self.log.warning(
+                "%s: two processes call themselves %s %r, one of them pid %d on %s, and only one of them is counted: "
+                "give each a --name of its own",
+                self.name,
+                snapshot.role,
+                snapshot.name,
+                snapshot.pid,
+                snapshot.host,
+            )
 
     def _answer_askers(self, now: float) -> None:
         for _ in range(_READ_AT_ONCE):

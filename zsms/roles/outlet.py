@@ -129,7 +129,10 @@ class Outlet:
         message of it is known by its start, and it may go above the other.
         """
         if self._welcomed:
-            raise ZsmsError(f"{self._name}: a later start of this producer has joined the broker; this one is fenced")
+            raise ZsmsError(
+                f"{self._name}: a later start of this producer has joined the broker; this one is fenced "
+                "(two producers at a time need two names: --name)"
+            )
         # Not just above: another one in the same place must not choose the same start, or it would pass for this one.
         above = later + 1 + (self.start * 2_654_435_761 & 0xFFFF_FFFF)
         if later >= self.start and above < 2**64:

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from zsms import __version__
+from zsms import __version__, children
 from zsms.errors import UsageError, ZsmsError
 from zsms.study import record
 from zsms.study.ladder import BASELINE, MESH, Plan, Step
@@ -170,13 +170,15 @@ class Study:
             assert baseline is not None
             return [sys.executable, str(baseline), "--concurrency", f"{step.slots}", *load, "--json", "-"]
         slots = ["--senders", f"{step.processes}", "--concurrency", f"{step.slots // step.processes}"]
-        return [sys.executable, "-m", "zsms", "run", *slots, *load, "--quiet", "--json", "-"]
+        return [*children.COMMAND, "run", *slots, *load, "--quiet", "--json", "-"]
 
     # -- one run ---------------------------------------------------------------------------------------------------
 
     def _make(self, step: Step, command: Sequence[str], watcher: Watcher, later_s: float) -> Run | None:
         """Make it; None when it was stopped. `later_s` is what the runs after it may take."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("ZSMS_")}
+        environment = children.with_this_package(
+            {name: value for name, value in os.environ.items() if not name.startswith("ZSMS_")}
+        )
         expected = self.expected_s(step)
         begun = time.monotonic()
         with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as complained:

@@ -1,0 +1,84 @@
+"""Where a process finds itself: odd folders, few descriptors, containers, two processes of one name."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.wire.frames import snapshot_body
+from zsms import Producer, Sender, StatsCollector
+from zsms.cli import common
+
+ZSMS = str(Path(sys.executable).with_name("zsms"))
+SMALL = ("run", "--messages", "100", "--mean", "0.01", "--ui", "none")
+# What zsms or what it uses imports, and late: nothing of the current folder may run in their place.
+NAMES = (
+    "random", "select", "socket", "json", "numpy", "subprocess", "email", "queue", "struct", "secrets", "msgpack",
+    "psutil", "statistics", "copy", "resource", "ssl", "html", "csv", "tomllib",
+)  # fmt: skip
+
+
+def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=cwd)
+
+
+def test_nothing_of_the_current_folder_runs(tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    for name in NAMES:
+        code = f"open({str(mark)!r}, 'a').write('{name} ')\nraise SystemExit('mine')\n"
+        (tmp_path / f"{name}.py").write_text(code)
+    small = (*SMALL, "--senders", "1", "--concurrency", "50", "--json", "r.json")
+    done = run(ZSMS, *small, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert not mark.exists() and (tmp_path / "r.json").stat().st_size > 100
+
+
+def test_few_descriptors_are_raised_and_too_few_are_a_line(tmp_path: Path) -> None:
+    small = " ".join((*SMALL, "--senders", "6", "--concurrency", "10"))
+    soft = run("bash", "-c", f"ulimit -Sn 24; exec {ZSMS} {small}", cwd=tmp_path)
+    assert soft.returncode == 0, soft.stderr
+    hard = run("bash", "-c", f"ulimit -n 24; exec {ZSMS} {small}", cwd=tmp_path)
+    assert hard.returncode == 1 and "Traceback" not in hard.stderr
+    assert "descriptors" in hard.stderr and "ulimit -n" in hard.stderr
+
+
+@pytest.mark.parametrize("most", [10_240, 4_096, 2_000])
+def test_a_limit_that_is_refused_is_tried_lower(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """As on a Mac, whose hard limit says "infinity"."""
+    granted: list[int] = []
+
+    def setrlimit(what: int, limits: tuple[int, int]) -> None:
+        if limits[0] > most:
+            raise ValueError("current limit exceeds maximum limit")
+        granted.append(limits[0])
+
+    monkeypatch.setattr(resource, "getrlimit", lambda what: (256, resource.RLIM_INFINITY))
+    monkeypatch.setattr(resource, "setrlimit", setrlimit)
+    common.allow_many_descriptors()
+    assert len(granted) == 1 and most / 2 < granted[0] <= most
+
+
+def test_names_that_nobody_gave_differ_between_containers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    monkeypatch.setattr("platform.node", lambda: "host-" + "x" * 59 + ".example.org")
+    names = {Sender("127.0.0.1:1").name for _ in range(20)} | {Producer("127.0.0.1:1").name for _ in range(20)}
+    assert len(names) == 40 and all(len(name) <= 64 for name in names)
+
+
+def test_two_processes_of_one_name_are_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    collector: Any = StatsCollector("127.0.0.1:0")
+    # One that starts again: what was on its way from before may still come.
+    for start, seq in ((1, 1), (2, 1), (1, 2), (2, 2), (2, 3)):
+        collector._take(snapshot_body(role="sender", name="s", start=start, seq=seq), "", 1.0)
+    assert not caplog.records
+    for seq in range(4, 10):
+        for start in (1, 2):
+            collector._take(snapshot_body(role="sender", name="s", start=start, seq=seq, pid=start), "", 1.0 + seq / 9)
+    (told,) = {record.getMessage() for record in caplog.records}
+    assert "two processes call themselves sender 's'" in told and "--name" in told
