@@ -152,6 +152,18 @@ class MeshConfig:
                 )
         self._check_source()
 
+    def warnings(self) -> list[str]:
+        """What contradicts itself and yet can be run."""
+        from zsms.roles.sender import lease_warning
+
+        if self.transport is not None:
+            return self.limits.warnings()
+        models = {group.name: DelayModel(group.delay, group.mean, group.sd) for group in self.groups}
+        said = {name: lease_warning(self.limits.lease, model) for name, model in models.items()}
+        return self.limits.warnings() + [
+            f"group {name!r}: {why}; its senders ask for a longer one" for name, why in said.items() if why
+        ]
+
     def journal_of(self, broker: str) -> str | None:
         """The folder of that broker's journal: the one that was given, or one in it where there are several brokers."""
         if self.journal is None or self.brokers == 1:
@@ -354,6 +366,8 @@ class Mesh:
         try:
             self._endpoint = Endpoint("ipc", f"{self._directory}/stats")
             self._asker = Asker(sockets, self._endpoint)
+            for warning in self.config.warnings():
+                self._tell(warning)
             self._start_all()
             self._watch()
             elapsed = self._finish()

@@ -14,6 +14,7 @@ from zsms.core.broker import BrokerCore, BrokerLimits, Granted, Put, Steady
 from zsms.core.holdings import MAX_LETTERS, holdings
 from zsms.core.journal import Journal
 from zsms.core.session import Session
+from zsms.errors import UsageError
 from zsms.protocol import Answer, decode, encode
 
 PRODUCER = b"producer's peer"
@@ -848,3 +849,16 @@ def test_what_peers_can_bring_about_at_will_is_told_once_a_second():
     told = [event for event in core.new_events() if event.kind == "foreign acknowledgements"]
     assert [event.messages for event in told] == [2, 20, 20] and told[0].subject == "s1"
     assert peer.session.in_flight == 10
+
+
+def test_limits_that_contradict_themselves_are_refused_or_warned_of():
+    with pytest.raises(UsageError, match="at least"):
+        BrokerLimits(liveness=0.05)
+    assert BrokerLimits(retry_base=1, retry_cap=1, liveness=0.25, max_attempts=2).warnings() == []
+    (warning,) = BrokerLimits(retry_base=2, retry_cap=1, max_attempts=2).warnings()
+    assert warning.startswith("retry cap 1 s is below retry base 2 s")
+
+
+def test_a_sender_may_ask_for_a_longer_lease_and_never_for_a_shorter_one():
+    core = broker(liveness=100.0, lease=6.0)
+    assert [sender(core, 1, lease=2.0).session.lease, sender(core, 2, lease=9.0).session.lease] == [6.0, 9.0]

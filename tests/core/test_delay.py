@@ -61,3 +61,12 @@ def test_known_weibull_shapes(variation, shape):
 def test_what_can_not_be_is_refused(name, mean, sd):
     with pytest.raises(UsageError):
         DelayModel(name, mean, sd)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("sd", [0.1, 0.5, 1.0, 2.0, 5.0])
+def test_no_draw_of_a_million_exceeds_the_longest_and_it_is_no_wild_guess(name: str, sd: float) -> None:
+    model = DelayModel(name, 1.0, sd)
+    drawn = model.sampler()(np.random.default_rng(5), 1_000_000)
+    assert drawn.max() <= model.longest * (1 + 1e-5)
+    assert model.longest <= 20 * max(1.0, float(drawn.max()))

@@ -288,7 +288,8 @@ def test_a_broker_that_is_stopped_twice_leaves_at_once(run, address):
 def test_a_producer_that_is_stopped_hands_over_what_it_has_made(run, address):
     broker = run(Broker(address(), limits=BrokerLimits(max_messages=1_000)))
     producer = run(Producer(broker.endpoint, source=RandomSource(None, 1), batch=100, window=500))
-    until(lambda: broker.core.full and producer.window.messages == 500, "a full broker and a full window")
+    full = lambda: broker.core.full and producer.produced == 1_500 and producer.window.messages == 500  # noqa: E731
+    until(full, "a full broker and a full window, every confirm read")
     producer.stop()
     assert not producer.join(0.05)
     run(Sender(broker.endpoint, concurrency=100, delay=QUICK))

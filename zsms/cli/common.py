@@ -151,7 +151,11 @@ broker_limits = together(
         "--retry-cap", type=float, default=60.0, show_default=True, help="Longest wait before any attempt, seconds."
     ),
     click.option(
-        "--lease", type=float, default=60.0, show_default=True, help="Seconds that a sender may hold a message."
+        "--lease",
+        type=float,
+        default=60.0,
+        show_default=True,
+        help="Seconds that a sender may hold a message, unless it asks for longer.",
     ),
     click.option(
         "--liveness",

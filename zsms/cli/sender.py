@@ -25,7 +25,7 @@ Examples:
 @click.option(
     "--lease",
     type=float,
-    help="Seconds that a message may take here.  [default: the broker's own, or what --delay may need]",
+    help="Seconds that a message may take here, if that is longer than the broker's.  [default: what --delay may need]",
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Makes the drawn times and failures repeatable.")
 @common.broker_option

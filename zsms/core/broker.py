@@ -57,6 +57,8 @@ _COMPLAIN_S = 1.0
 _FOLD_FROM = 1_000
 """Accounts from which on those of producers that are finished are added up."""
 _REMEMBERED_STARTS = 65_536
+LEAST_LIVENESS_S = 0.25
+"""Five pings, which come every 0.05 s at most."""
 PURGED = "purged"
 """The reason of dead letters that somebody purged from the queue."""
 
@@ -90,6 +92,20 @@ class BrokerLimits:
         for name in ("lease", "liveness"):
             if not (isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise UsageError(f"{name} {getattr(self, name)}: give seconds above 0")
+        if self.liveness < LEAST_LIVENESS_S:
+            raise UsageError(
+                f"liveness {self.liveness:g}: give at least {LEAST_LIVENESS_S:g} s, for nobody pings more "
+                f"often than that asks for"
+            )
+
+    def warnings(self) -> list[str]:
+        """What contradicts itself and yet can be."""
+        if self.max_attempts == 1 or self.retry_cap >= self.retry_base:
+            return []
+        cap, base = f"{self.retry_cap:g}", f"{self.retry_base:g}"
+        return [
+            f"retry cap {cap} s is below retry base {base} s: no wait is longer than the cap, the first one neither"
+        ]
 
 
 class Put(Enum):
@@ -328,7 +344,7 @@ class BrokerCore:
                 self._requeue(lot)
             self._forget(session)
         session.peer, session.join, session.last_seen = peer, join, now
-        session.lease = lease or self.limits.lease
+        session.lease = max(lease, self.limits.lease)
         session.reachable = True
         session.limit = session.granted  # its next frame says how much it wants
         self.peers[peer] = session

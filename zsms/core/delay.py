@@ -90,6 +90,8 @@ _MODELS: dict[str, Callable[[float, float], Draw]] = {
 MODELS = tuple(_MODELS)
 """The names that `DelayModel` knows."""
 
+_RARE, _RARE_SD = -log(1e-9), 6.0
+"""One in 1e9, as the exponent of an exponential and in standard deviations of a normal."""
 _NEEDS_MEAN = ("lognormal", "gamma", "weibull")
 
 
@@ -126,6 +128,28 @@ class DelayModel:
             return delays
 
         return cut
+
+    @property
+    def longest(self) -> float:
+        """Seconds that about one send in a thousand million exceeds; an estimate, for leases and the like."""
+        mean, sd = self.mean, self.spread
+        if not sd:
+            return mean
+        match self.name:
+            case "exponential":
+                longest = mean * _RARE
+            case "lognormal":
+                variance = log(1.0 + (sd / mean) ** 2)
+                longest = exp(min(log(mean) - variance / 2 + _RARE_SD * sqrt(variance), 700.0))
+            case "weibull":
+                shape = weibull_shape(sd / mean)
+                longest = mean / exp(lgamma(1.0 + 1.0 / shape)) * _RARE ** (1.0 / shape)
+            case "gamma":
+                # Near its mean it is as a normal, far out as an exponential of its scale: together they bound it.
+                longest = mean + _RARE_SD * sd + _RARE * sd * sd / mean
+            case _:
+                longest = mean + _RARE_SD * sd
+        return min(longest, MAX_SECONDS)
 
     @property
     def spread(self) -> float:

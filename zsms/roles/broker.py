@@ -126,6 +126,8 @@ class Broker(Role):
             (zmq.PULL, zmq.ROUTER), self._bind, "--bind", hwm=(8, 20_000), insecure=self._insecure
         )
         self._poller.register(self._router, zmq.POLLIN)
+        for warning in self.core.limits.warnings():
+            self.log.warning("%s: %s", self.name, warning)
         self.log.info("%s: listening on %s", self.name, self._endpoint)
 
     def _open_journal(self, directory: str | Path) -> None:

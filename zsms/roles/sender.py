@@ -47,10 +47,23 @@ def auto_prefetch(concurrency: int, mean: float) -> int:
     return max(1, round(concurrency * share))
 
 
-def auto_lease(delay: DelayModel) -> float:
-    """Seconds that a message may take when its send is drawn from `delay`: 0, the broker's own, unless that is long."""
-    longest = delay.mean + 10 * delay.spread
-    return 0.0 if longest < 30 else min(2 * longest, MAX_LEASE_S)
+def auto_lease(delay: DelayModel, waits: float = 0.0) -> float:
+    """Seconds that a message may take when its send is drawn from `delay` after it has waited here for `waits` turns.
+
+    The broker's own lease holds when it is longer.
+    """
+    return min(2 * delay.longest + waits * delay.mean, MAX_LEASE_S)
+
+
+def lease_warning(lease: float, delay: DelayModel) -> str:
+    """What to say of a lease that is shorter than a send may take; empty when it is not."""
+    if lease >= delay.longest:
+        return ""
+    often = "takes" if lease < delay.mean else "may take"
+    return (
+        f"a lease of {lease:g} s is shorter than a send {often} ({delay.name}, mean {delay.mean:g} s, "
+        f"one in 1e9 over {delay.longest:.3g} s)"
+    )
 
 
 def check_asking(prefetch: int | None, ramp: float | None) -> None:
@@ -87,20 +100,23 @@ class Sender(Role):
         `broker` is the address of a broker, or those of several to take from; the slots and the prefetch are for all
         of them together.
         `prefetch` is how many messages may wait beside those in slots, by default what the slots need in 20 ms.
-        `lease` (seconds) is how long a message may take here, 0 for the broker's own; by default what `delay` may
-        need. `tick` (seconds) is the slots' clock. `ramp` is over how long (seconds) the slots are opened, by default
-        their mean time from `RAMP_FROM` slots on. `transport` replaces all that. `common` are the options of
-        :class:`Role`.
+        `lease` (seconds) is how long a message may take here, 0 for the broker's own, which holds when it is longer;
+        by default what `delay` may need. `tick` (seconds) is the slots' clock. `ramp` is over how long (seconds) the
+        slots are opened, by default their mean time from `RAMP_FROM` slots on. `transport` replaces all that. `common`
+        are the options of :class:`Role`.
 
         Raises UsageError.
         """
         super().__init__(**common)
         delay = delay or DelayModel()
         check_asking(prefetch, ramp)
-        if lease is None:
-            lease = auto_lease(delay) if transport is None and send is None else 0.0
-        if not 0 <= lease <= MAX_LEASE_S:
+        simulated = transport is None and send is None
+        if lease is not None and not 0 <= lease <= MAX_LEASE_S:
             raise UsageError(f"lease {lease}: give seconds from 0 (the broker's own) to a week")
+        if lease and simulated and (why := lease_warning(lease, delay)):
+            self.log.warning(
+                "%s: %s: unless the broker's is longer, messages will be sent again and again", self.name, why
+            )
         if transport is None and send is not None:
             from zsms.transports.callable import CallableTransport  # brings asyncio, which simulated slots do without
 
@@ -109,10 +125,12 @@ class Sender(Role):
             Slots(concurrency, delay, failure_rate=failure_rate, tick=tick, seed=seed)
         )
         self._endpoints = brokers_at(broker)
-        self._lease = float(lease)
         slots = self.transport.concurrency
         if prefetch is None:
             prefetch = auto_prefetch(slots, delay.mean) if transport is None else max(1, slots // 10)
+        if lease is None:
+            lease = auto_lease(delay, prefetch / slots) if simulated else 0.0
+        self._lease = float(lease)
         if ramp is None:
             ramp = min(delay.mean, MAX_RAMP_S) if transport is None and slots >= RAMP_FROM else 0.0
         drawn = None if seed is None else seed + self._start_id

@@ -1,0 +1,34 @@
+"""A lease that is shorter than a send: said before the start, and no message is sent twice for it."""
+
+from __future__ import annotations
+
+from zsms import Mesh, Sender
+from zsms.core.broker import BrokerLimits
+from zsms.core.delay import DelayModel
+from zsms.mesh import MeshConfig, SenderGroup
+
+
+def test_a_run_with_a_lease_shorter_than_its_sends_says_so_and_sends_each_once() -> None:
+    said: list[str] = []
+    small = {"messages": 200, "senders": 2, "concurrency": 100, "mean": 1.0, "sd": 0.0}
+    report = Mesh(**small, limits=BrokerLimits(lease=0.5, max_deliveries=3), say=said.append).run()
+    assert said[0].startswith("group 'sender': a lease of 0.5 s is shorter than a send takes")
+    assert (report.messages.sent, report.messages.redelivered, report.messages.duplicates) == (200, 0, 0)
+
+
+def test_groups_and_tails_are_looked_at_too() -> None:
+    groups = (
+        SenderGroup("quick", mean=0.1, sd=0.01),
+        SenderGroup("slow", mean=5.0, sd=0.5),
+        SenderGroup("tail", delay="lognormal", mean=0.5, sd=1.0),
+    )
+    warnings = MeshConfig(groups=groups, limits=BrokerLimits(lease=4.0)).warnings()
+    assert [warning.split(":")[0] for warning in warnings] == ["group 'slow'", "group 'tail'"]
+    assert "than a send takes" in warnings[0] and "than a send may take" in warnings[1]
+    assert not MeshConfig(groups=groups[:1]).warnings()
+
+
+def test_a_sender_by_hand_says_so_too(caplog) -> None:
+    Sender(delay=DelayModel("constant", 5.0), lease=2.0)
+    assert "a lease of 2 s is shorter than a send takes" in caplog.text
+    assert Sender(delay=DelayModel("constant", 5.0))._lease >= 10.0
