@@ -178,6 +178,8 @@ class Handshakes:
     def __init__(self, monitor: zmq.Socket[bytes], keys: Keys | None) -> None:
         self._monitor = monitor
         self._keys = keys
+        self.succeeded = False
+        """One has come about, as far as `failed` has read."""
 
     def failed(self) -> tuple[str, bool] | None:
         """What went wrong since the last time, for people, and whether ZeroMQ gives up for good; None if nothing."""
@@ -185,7 +187,7 @@ class Handshakes:
         while (event := read_event(self._monitor)) is not None:
             kind, value = event
             if kind == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-                found = None
+                found, self.succeeded = None, True
             elif kind == zmq.EVENT_HANDSHAKE_FAILED_AUTH and value != 300:
                 name = "" if self._keys is None else f" {self._keys.own.name!r}"
                 found = f"the key{name} was refused: it is not listed there, or not for this", True

@@ -47,7 +47,7 @@ def check(role: str, endpoint: str, *, name: str | None = None, timeout: float =
 
 def _broker(sockets: Sockets, endpoint: Endpoint, timeout: float) -> str:
     began = time.monotonic()
-    dealer = sockets.connect(zmq.DEALER, endpoint, "second")
+    dealer = sockets.connect(zmq.DEALER, endpoint, "second", strict=True)
     dealer.send(encode(Ping(0, began)))
     if not dealer.poll(int(timeout * 1_000)):
         raise ZsmsError(f"no answer from a broker at {endpoint} within {timeout:g} s")

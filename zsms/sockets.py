@@ -23,6 +23,7 @@ import errno
 import ipaddress
 import itertools
 import socket
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -138,6 +139,60 @@ def _unknown(host: str, error: Exception) -> UsageError:
     return UsageError(f"host {host!r} can't be resolved ({error}): check the name, or give an address")
 
 
+_PROBE_S = 0.2
+"""How long one address of several may take to accept a connection."""
+_LOOK_S = 0.3
+"""How long a role waits for the resolver when it looks for a silent host again; the next look has what comes later."""
+
+
+class _Look:
+    """A look for a host's addresses, in a thread of its own: a resolver may take very long to say no."""
+
+    def __init__(self, endpoint: Endpoint, which: str) -> None:
+        self.ipv6: bool | None = None
+        """Over which family to go; None when nobody knows the host."""
+        self.host = endpoint.host
+        """What to connect to: the name, which libzmq looks up again itself, or of two families the address that answers
+        where libzmq would take the other."""
+        self.why = ""
+        """Why nothing may have come of it, for people."""
+        self.is_no_name = False
+        """It could not be a host's."""
+        self._endpoint = endpoint
+        self._port = endpoint.port + (which == "second")
+        self.thread = threading.Thread(target=self.run, name="resolver", daemon=True)
+
+    def run(self) -> None:
+        """Find them."""
+        host = self._endpoint.host
+        try:
+            found = socket.getaddrinfo(host, self._port, type=socket.SOCK_STREAM)
+        except (socket.gaierror, UnicodeError) as error:
+            self.why = f"host {host!r} can't be resolved: {getattr(error, 'strerror', None) or error}"
+            self.is_no_name = isinstance(error, UnicodeError)
+            return
+        self.ipv6 = all(family != socket.AF_INET for family, *_ in found)
+        names = list(dict.fromkeys(str(address[0]) for *_, address in found))
+        if names != [host]:
+            self.why = f"tried {' and '.join(names)}"
+        if len({family for family, *_ in found}) > 1:
+            # libzmq takes one family only: the one that answers, and IPv4 if neither does yet.
+            accepting = {family: str(address[0]) for family, *_, address in found if _accepts(family, address)}
+            self.ipv6 = bool(accepting) and socket.AF_INET not in accepting
+            if self.ipv6:
+                self.host = accepting[socket.AF_INET6]
+
+
+def _accepts(family: int, address: Any) -> bool:
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.settimeout(_PROBE_S)
+            probe.connect(address)
+            return True
+    except OSError:
+        return False
+
+
 def brokers_at(brokers: str | Sequence[str]) -> list[Endpoint]:
     """The addresses of one broker or several. Raises UsageError, also for none, and for one that is named twice."""
     endpoints = [Endpoint.parse(text, BROKER_PORT) for text in ([brokers] if isinstance(brokers, str) else brokers)]
@@ -161,6 +216,8 @@ class Sockets:
         self.context = zmq.Context(io_threads) if context is None else context
         self._open: list[zmq.Socket[bytes]] = []
         self._monitors: dict[zmq.Socket[bytes], zmq.Socket[bytes]] = {}
+        self._connected: dict[zmq.Socket[bytes], tuple[Endpoint, str, Endpoint]] = {}
+        self._looks: dict[Endpoint, _Look] = {}
 
     def make(self, kind: int, *, hwm: int = 1_000, ipv6: bool = False) -> zmq.Socket[bytes]:
         """A socket of this kind with the options above; `hwm` frames each way for each peer."""
@@ -187,18 +244,56 @@ class Sockets:
             made.subscribe(b"")
         return made
 
-    def connect(self, kind: int, endpoint: Endpoint, which: str, *, hwm: int = 1_000) -> zmq.Socket[bytes]:
-        """A socket connected to the `which` ("first" or "second") socket of `endpoint`."""
-        made = self.make(kind, hwm=hwm, ipv6=endpoint.needs_ipv6)
+    def connect(
+        self, kind: int, endpoint: Endpoint, which: str, *, hwm: int = 1_000, strict: bool = False
+    ) -> zmq.Socket[bytes]:
+        """A socket connected to the `which` ("first" or "second") socket of `endpoint`.
+
+        A host that nobody knows yet may come: libzmq asks again with each attempt. Raises UsageError for it if
+        `strict`, and for what is no address at all.
+        """
+        ipv6, to = False, endpoint
+        if endpoint.scheme == "tcp" and endpoint.host != "*":
+            look = _Look(endpoint, which)
+            look.run()
+            if (strict and look.ipv6 is None) or look.is_no_name:
+                raise UsageError(f"{look.why}: check the name, or give an address")
+            ipv6, to = bool(look.ipv6), replace(endpoint, host=look.host)
+        made = self.make(kind, hwm=hwm, ipv6=ipv6)
+        self._connected[made] = endpoint, which, to
         if self.keys is not None:
             own = self.keys.own
             made.curve_serverkey = self.keys.server(_SERVER_OF[zmq.SocketType(kind)])
             made.curve_publickey, made.curve_secretkey = own.public, own.secret
         try:
-            made.connect(getattr(endpoint, which))
+            made.connect(getattr(to, which))
         except zmq.ZMQError as error:
             raise UsageError(f"can't connect to {endpoint}: {error}") from None
         return made
+
+    def look_again(self, endpoint: Endpoint) -> str:
+        """Nobody answers there: look for its addresses again, and go over the family that answers. Why nothing has come
+        of it so far, as far as that is known, for people.
+        """
+        if endpoint.scheme != "tcp":
+            return ""
+        look = self._looks.get(endpoint)
+        if look is None:
+            look = self._looks[endpoint] = _Look(endpoint, "second")
+            look.thread.start()
+            look.thread.join(_LOOK_S)
+        if look.thread.is_alive():
+            return f"host {endpoint.host!r} is being looked for"
+        del self._looks[endpoint]
+        if look.ipv6 is not None:
+            to = replace(endpoint, host=look.host)
+            for made, (whom, which, before) in list(self._connected.items()):
+                if whom == endpoint and (made.ipv6 != look.ipv6 or before != to):
+                    made.disconnect(getattr(before, which))
+                    made.ipv6 = look.ipv6
+                    made.connect(getattr(to, which))
+                    self._connected[made] = whom, which, to
+        return look.why
 
     def handshakes(self, socket: zmq.Socket[bytes]) -> Handshakes:
         """Tells why a socket that was just connected does not get through."""
@@ -312,6 +407,7 @@ class Sockets:
             if each in self._monitors:
                 each.disable_monitor()
                 self._monitors.pop(each).close()
+            self._connected.pop(each, None)
             each.close(linger=0)
             self._open.remove(each)
 

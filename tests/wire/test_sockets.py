@@ -107,7 +107,7 @@ def test_what_needs_ipv6():
 def test_a_host_that_nobody_knows_is_named(host, sockets):
     endpoint = Endpoint.parse(f"{host}:5555", 1)
     for attempt in (
-        lambda: sockets.connect(zmq.PUSH, endpoint, "first"),
+        lambda: sockets.connect(zmq.PUSH, endpoint, "first", strict=True),
         lambda: sockets.bind_pair((zmq.PULL, zmq.ROUTER), endpoint, "--bind", hwm=(8, 8)),
     ):
         with pytest.raises(UsageError, match="can't be resolved") as caught:

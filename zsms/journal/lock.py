@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import platform
@@ -18,7 +19,13 @@ class Lock:
         self._file = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN):
+                os.close(self._file)
+                raise JournalError(
+                    f"no lock can be had on the journal in {directory} ({error.strerror}), so a second broker would "
+                    "not be kept out: give a folder on a file system with locks (flock), not on a share without them"
+                ) from None
             holder = os.pread(self._file, 1_000, 0).decode("utf-8", "replace").strip()
             os.close(self._file)
             raise JournalError(

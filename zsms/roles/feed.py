@@ -8,6 +8,7 @@ from collections.abc import Callable
 import zmq
 
 from zsms.core.snapshot import Snapshot
+from zsms.errors import UsageError
 from zsms.protocol import Report, encode
 from zsms.protocol import Snapshot as SnapshotFrame
 from zsms.sockets import Endpoint, Sockets
@@ -17,6 +18,8 @@ FINAL_S = 5.0
 after the process may only just be coming up."""
 FINAL_STOPPED_S = 1.0
 """The same when the process was told to stop."""
+LOOK_S = 5.0
+"""How often a collector is looked for that was never reached."""
 _LOOK_MS = 100
 
 
@@ -41,6 +44,7 @@ class Feed:
         self._handshakes = None if self._pub is None else sockets.handshakes(self._pub)
         self._log = log
         self._next = 0.0
+        self._look_at = 0.0
 
     def due(self) -> float | None:
         """When the next snapshot is due, None when never."""
@@ -53,12 +57,21 @@ class Feed:
         self._next = now + self._interval
         if self._handshakes is not None and (failed := self._handshakes.failed()) is not None:
             self._log.warning("the collector at %s gets no statistics from here: %s", self._collector, failed[0])
+        self._look_for_collector(now)
         snapshot = self._next_snapshot(now)
         if snapshot is not None:
             try:
                 self._pub.send(encode(SnapshotFrame(snapshot.to_wire())), zmq.NOBLOCK)
             except zmq.Again:
                 pass  # the next one says it all again
+
+    def _look_for_collector(self, now: float) -> None:
+        """Until it was reached once: its host may be unknown still, or be reached over another address."""
+        if self._collector is None or self._handshakes is None or self._handshakes.succeeded or now < self._look_at:
+            return
+        first, self._look_at = self._look_at == 0.0, now + LOOK_S
+        if not first and (why := self._sockets.look_again(self._collector)):
+            self._log.warning("the collector at %s gets no statistics from here yet: %s", self._collector, why)
 
     def final(self, now: float, patience: Callable[[], float] = lambda: FINAL_S) -> bool:
         """Hand the last snapshot over and wait for the answer; False when there was none in `patience()` seconds."""
@@ -71,8 +84,8 @@ class Feed:
             snapshot.state = "left"
         try:
             socket = self._sockets.connect(zmq.REQ, self._collector, "second")
-        except zmq.ZMQError:
-            return False  # no descriptor is left for it
+        except (zmq.ZMQError, UsageError):
+            return False  # no descriptor is left for it, or its host has gone
         socket.send(encode(Report(snapshot.to_wire())))
         waited_ms, answered = 0, False
         while not answered and waited_ms < patience() * 1_000:

@@ -50,6 +50,7 @@ class Link:
         """
         self.endpoint = endpoint
         self.socket = sockets.connect(zmq.DEALER, endpoint, "second", hwm=hwm)
+        self._sockets = sockets
         self._handshakes = sockets.handshakes(self.socket)
         self.clock = ClockOffset()
         self.joined = False
@@ -160,7 +161,8 @@ class Link:
         silent = now - self._heard
         if silent > max(COMPLAIN_S, 3 * self.interval) and now >= self._complain_at:
             self._complain_at = now + COMPLAIN_S
-            why = f" ({self._failure})" if self._failure else ""
+            looked = self._sockets.look_again(self.endpoint)
+            why = f" ({self._failure or looked})" if self._failure or looked else ""
             self.log.warning("no word from a broker at %s for %.0f s%s; trying on", self.endpoint, silent, why)
 
     def next_time(self) -> float:

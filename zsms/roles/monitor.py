@@ -122,7 +122,9 @@ class Monitor(Role):
         silent = now - self._silent_since
         if silent > ANSWER_S and self._throttle.allows("silence", now) is not None:
             self._complained = True
-            self.log.warning("no answer from a collector at %s for %.0f s; trying on", self._endpoint, silent)
+            looked = self._sockets.look_again(self._endpoint)
+            why = f" ({looked})" if looked else ""
+            self.log.warning("no answer from a collector at %s for %.0f s%s; trying on", self._endpoint, silent, why)
         failed = self._asker.handshakes.failed()
         if failed is not None:
             why, for_good = failed

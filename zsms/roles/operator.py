@@ -83,7 +83,7 @@ class Operator:
         self.endpoint = Endpoint.parse(broker, BROKER_PORT)
         self._timeout = timeout
         self._sockets = Sockets(context, keys=None if keys is None else Keys.load(keys, "operator"))
-        self._socket = self._sockets.connect(zmq.DEALER, self.endpoint, "second")
+        self._socket = self._sockets.connect(zmq.DEALER, self.endpoint, "second", strict=True)
 
     def __enter__(self) -> Self:
         return self

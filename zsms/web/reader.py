@@ -60,6 +60,7 @@ class Reader(Role):
         if self._silent_since is None:
             self._silent_since = now
         elif now - self._silent_since >= max(ANSWER_S, SILENT_INTERVALS * self._interval):
+            self._sockets.look_again(self._endpoint)
             self._hear(None, now)
         # A question that waits is not repeated at once: a slow collector would never get its answer through.
         if self._asked_at is None or now - self._asked_at >= ANSWER_S:
