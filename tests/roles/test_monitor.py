@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+import time
 
 import pytest
 import zmq
@@ -12,6 +14,7 @@ from tests.roles.waiting import until
 from zsms import Monitor, StatsCollector
 from zsms.core.snapshot import Snapshot
 from zsms.core.view import View
+from zsms.errors import ZsmsError
 from zsms.protocol import Answer, Ask, Refused, decode, encode
 
 
@@ -110,3 +113,20 @@ def test_a_question_that_is_never_answered_is_asked_again(run, address, impatien
         until(lambda: monitor.view is not None, "an answer")
         assert monitor.view.sent == 2
         router.close()
+
+
+def test_a_monitor_gives_up_after_its_timeout(address):
+    at = address()
+    began = time.monotonic()
+    with pytest.raises(ZsmsError, match=f"no answer from a collector at {re.escape(at)} for 0.3 s"):
+        Monitor(at, once=True, interval=60, timeout=0.3).run()
+    assert time.monotonic() - began < 3
+
+
+def test_until_done_says_whom_it_waits_for(run, address, caplog, monkeypatch):
+    monkeypatch.setattr("zsms.roles.monitor.WAITS_S", 0.1)
+    collector = run(StatsCollector(address()))
+    collector.book.put(snapshot("producer", counters={"produced": 10}, state="done"), 0.0)
+    monitor = run(Monitor(collector.endpoint, interval=0.05, until_done=True))
+    until(lambda: lines(caplog, "waiting for a broker: none is known to be alive"), "the reason")
+    assert monitor.running

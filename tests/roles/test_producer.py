@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.roles.peers import totals
@@ -208,3 +210,11 @@ def test_the_rate_changes_under_way_from_another_thread(run, fake_broker):
         producer.set_rate(0)
     with pytest.raises(UsageError, match="no arrival rate"):
         Producer().set_rate(5)
+
+
+def test_a_producer_without_a_broker_gives_up_after_its_timeout(address):
+    at = address()
+    with pytest.raises(ZsmsError, match=f"no answer from a broker at {re.escape(at)} for 0.3 s"):
+        Producer(at, messages=10, timeout=0.3).run()
+    with pytest.raises(UsageError):
+        Producer(at, timeout=0)

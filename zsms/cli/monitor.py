@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from zsms.core.view import View
 
 
+ONCE_S = 10.0
+"""How long --once waits for its answer."""
+
+
 @click.command(
     "monitor",
     epilog="""\b
@@ -28,6 +32,11 @@ Examples:
 @click.option("--json", is_flag=True, help="A JSON object a line, on standard output.")
 @click.option("--once", is_flag=True, help="One line, then leave.")
 @click.option("--until-done", is_flag=True, help="Leave when every message is settled.")
+@click.option(
+    "--timeout",
+    type=float,
+    help="Seconds without an answer after which to give up.  [default: 10 with --once, else never]",
+)
 @common.ui_option
 @common.keys_option
 @common.config_option
@@ -38,6 +47,7 @@ def command(
     json: bool,
     once: bool,
     until_done: bool,
+    timeout: float | None,
     ui: str,
     keys: str | None,
     config: str | None,
@@ -71,6 +81,7 @@ def command(
                 interval=interval if json or watch.detail_s == inf else min(interval, 0.5),
                 once=once,
                 until_done=until_done,
+                timeout=ONCE_S if once and timeout is None else timeout,
                 show=show,
                 detailed=watch.detail_s < inf,
                 keys=keys,

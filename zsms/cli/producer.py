@@ -29,6 +29,13 @@ Examples:
     show_default=True,
     help="Seconds without a confirm after which what is unconfirmed is sent again.",
 )
+@click.option(
+    "--timeout",
+    type=float,
+    default=60.0,
+    show_default=True,
+    help="Seconds to wait for the first answer of a broker.",
+)
 @common.broker_option
 @common.stats_option
 @common.role_options
@@ -37,6 +44,7 @@ def command(
     batch: int | None,
     window: int | None,
     resend_after: float,
+    timeout: float,
     broker: tuple[str, ...],
     stats: str,
     name: str | None,
@@ -64,6 +72,7 @@ def command(
             batch=BATCH_MESSAGES if batch is None else batch,
             window=WINDOW_MESSAGES if window is None else window,
             resend_after=resend_after,
+            timeout=timeout,
             name=name,
             stats=stats,
             stats_interval=stats_interval,

@@ -333,6 +333,12 @@ class Role:
         )
 
 
+def check_timeout(timeout: float | None) -> None:
+    """Raises UsageError for a timeout (None: none) that can't be."""
+    if timeout is not None and not 0.1 <= timeout <= 86_400:
+        raise UsageError(f"timeout {timeout}: give seconds from 0.1 to 86400")
+
+
 def peak_memory() -> int:
     """The most memory this process has had resident, in bytes."""
     try:

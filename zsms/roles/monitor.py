@@ -12,7 +12,7 @@ from zsms.core.ending import Ending
 from zsms.core.view import View
 from zsms.errors import UsageError, WireError, ZsmsError
 from zsms.protocol import Answer, Ask, decode, encode
-from zsms.roles.base import Role
+from zsms.roles.base import Role, check_timeout
 from zsms.sockets import DEFAULT_STATS, STATS_PORT, Endpoint, Sockets
 
 ANSWER_S = 2.0
@@ -72,6 +72,7 @@ class Monitor(Role):
         until_done: bool = False,
         show: Callable[[View, View | None], None] | None = None,
         detailed: bool = False,
+        timeout: float | None = None,
         **common: Any,
     ) -> None:
         """`show(view, view before or None)` is called every `interval` seconds; by default it logs a line.
@@ -79,11 +80,14 @@ class Monitor(Role):
         `once`: leave after the first answer. `until_done`: leave when all work is done; `run` raises ZsmsError when
         that can't be any more, because a broker is gone with messages or has started again without them, or because a
         producer fell silent before its end.
-        `detailed`: ask for histograms too. `common` are the options of :class:`Role`. Raises UsageError.
+        `detailed`: ask for histograms too. `timeout`: `run` raises ZsmsError after so many seconds without any answer;
+        None: it asks for ever. `common` are the options of :class:`Role`. Raises UsageError.
         """
         super().__init__(**common)
         if not 0.05 <= interval <= 3_600:
             raise UsageError(f"interval {interval}: give seconds from 0.05 to 3600")
+        check_timeout(timeout)
+        self._timeout = timeout
         self.view: View | None = None
         """The last view."""
         self._interval = interval
@@ -120,6 +124,8 @@ class Monitor(Role):
         if self._silent_since is None:
             self._silent_since = now
         silent = now - self._silent_since
+        if self._timeout is not None and silent >= self._timeout:
+            raise ZsmsError(f"no answer from a collector at {self._endpoint} for {self._timeout:g} s")
         if silent > ANSWER_S and self._throttle.allows("silence", now) is not None:
             self._complained = True
             looked = self._sockets.look_again(self._endpoint)
@@ -135,6 +141,8 @@ class Monitor(Role):
         self._asker.ask(self._what)
         # Until it answers, the question is repeated at its own pace: the interval may be an hour.
         self._next_ask = now + min(self._interval, ANSWER_S)
+        if self._timeout is not None:
+            self._next_ask = min(self._next_ask, max(now + 0.05, self._silent_since + self._timeout))
 
     def _read(self, now: float) -> None:
         try:

@@ -20,7 +20,7 @@ from zsms.core.window import Window
 from zsms.errors import UsageError, ZsmsError
 from zsms.message import MAX_BATCH_MESSAGES, Batch
 from zsms.protocol import encode_batch
-from zsms.roles.base import Role
+from zsms.roles.base import Role, check_timeout
 from zsms.roles.link import Link, end_if_refused
 from zsms.roles.outlet import Outlet
 from zsms.sockets import DEFAULT_BROKER, brokers_at
@@ -60,6 +60,7 @@ class Producer(Role):
         batch: int = BATCH_MESSAGES,
         window: int = WINDOW_MESSAGES,
         resend_after: float = 5.0,
+        timeout: float | None = None,
         **common: Any,
     ) -> None:
         """`source` says which messages, by default `messages` random ones that `seed` makes repeatable.
@@ -67,13 +68,19 @@ class Producer(Role):
         `broker` is the address of a broker, or those of several to spread the batches over.
         `rate` is the open-loop arrival rate in messages a second; None makes them as fast as the window allows.
         `batch` is the most messages in a frame, `window` the most that may be unconfirmed (at each broker),
-        `resend_after` the seconds without a confirm after which they are pushed again. `common` are the options of
-        :class:`Role`. Raises UsageError.
+        `resend_after` the seconds without a confirm after which they are pushed again. `timeout` is how long (seconds)
+        to wait for the first answer of any broker before `run` raises ZsmsError; None: for ever. `common` are the
+        options of :class:`Role`. Raises UsageError.
         """
         super().__init__(**common)
         check_pushing(rate, batch, window)
         if not 0.1 <= resend_after <= 3_600:
             raise UsageError(f"resend after {resend_after}: give seconds from 0.1 to 3600")
+        check_timeout(timeout)
+        self._timeout = timeout
+        self._waiting_since: float | None = None
+        self._met = False
+        """A broker has answered."""
         self.source: Source = RandomSource(messages, seed=seed) if source is None else source
         self._endpoints = brokers_at(broker)
         self.windows = [Window(window, resend_after) for _ in self._endpoints]
@@ -136,8 +143,20 @@ class Producer(Role):
             outlet.push(now)
             outlet.tick(now)
         end_if_refused([outlet.link for outlet in self._outlets])
+        self._end_if_alone(now)
         self._feed.tick(now)
         return not self._done(now)
+
+    def _end_if_alone(self, now: float) -> None:
+        """Raise ZsmsError when no broker has ever answered, and none was awaited for longer."""
+        if self._met or self._timeout is None:
+            return
+        self._met = any(outlet.link.joined for outlet in self._outlets)
+        if self._waiting_since is None:
+            self._waiting_since = now
+        if not self._met and now - self._waiting_since >= self._timeout:
+            where = ", ".join(str(endpoint) for endpoint in self._endpoints)
+            raise ZsmsError(f"no answer from a broker at {where} for {self._timeout:g} s")
 
     def _wake_at(self, now: float) -> float:
         if any(outlet.pushes for outlet in self._outlets):
