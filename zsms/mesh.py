@@ -29,7 +29,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import psutil
 
@@ -47,6 +47,9 @@ from zsms.report import ProcessRow, Report, histogram_of, make_report
 from zsms.roles.monitor import Asker
 from zsms.sockets import Endpoint, Sockets
 from zsms.thresholds import parse_all
+
+if TYPE_CHECKING:
+    from zsms.transports.calls import Send
 
 _log = logging.getLogger("zsms.mesh")
 _NOT_THEIRS = ("ZSMS_", "NOTIFY_SOCKET", "WATCHDOG_")
@@ -116,8 +119,9 @@ class MeshConfig:
     batch: int | None = None
     window: int | None = None
     limits: BrokerLimits = field(default_factory=BrokerLimits)
-    transport: str | None = None
-    """MODULE:FUNCTION, an ``async def send(message)`` for the senders to call."""
+    transport: str | Send | None = None
+    """An ``async def send(message)`` for the senders to call: MODULE:FUNCTION, or the function, which must be one that
+    other processes can import."""
     drain_timeout: float = 30.0
     secure: bool = False
     """With keys for every role, made for this run and thrown away at its end."""
@@ -126,8 +130,20 @@ class MeshConfig:
     durability: str | None = None
     """"fsync" or "os" with a journal, "memory" without."""
 
+    @property
+    def transport_name(self) -> str | None:
+        """MODULE:FUNCTION of `transport`. Raises UsageError."""
+        return self.transport if self.transport is None else _importable(self.transport)[0]
+
     def check(self) -> None:
         """Raises UsageError for what can't be, before any process is started."""
+        if self.transport is not None:
+            from zsms.transports.checking import load_function
+
+            if isinstance(self.transport, str):
+                load_function(self.transport)
+            else:
+                _importable(self.transport)
         if self.messages < 0:
             raise UsageError(f"messages {self.messages}: give 0 or more")
         if not 1 <= self.brokers <= MAX_BROKERS:
@@ -207,7 +223,8 @@ class MeshConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for the report."""
-        values = {**asdict(self), "durability": check_durability(self.journal, self.durability)}
+        plain = replace(self, transport=self.transport_name)
+        values = {**asdict(plain), "durability": check_durability(self.journal, self.durability)}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
@@ -507,8 +524,15 @@ class Mesh:
             group.failure_rate,
             "--seed",
             self.config.seed + number,
-            *_given(tick=group.tick, prefetch=group.prefetch, ramp=group.ramp, transport=self.config.transport),
+            *_given(tick=group.tick, prefetch=group.prefetch, ramp=group.ramp),
+            *self._transport_options(),
         ]
+
+    def _transport_options(self) -> list[Any]:
+        if self.config.transport is None:
+            return []
+        name, folder = _importable(self.config.transport)
+        return ["--transport", name, *([] if folder is None else ["--transport-folder", folder])]
 
     def _start(self, role: str, name: str, options: list[Any]) -> None:
         command = [*children.COMMAND, role, "--name", name, "--exit-with-parent", "--log-format", "json"]
@@ -763,6 +787,13 @@ class Mesh:
         times = this.cpu_times()
         rows.append(ProcessRow("run", "run", os.getpid(), times.user + times.system, this.memory_info().rss))
         return rows
+
+
+def _importable(transport: str | Send) -> tuple[str, str | None]:
+    """MODULE:FUNCTION, and the folder it is found in where that need not be the current one. Raises UsageError."""
+    from zsms.transports.checking import spec_of
+
+    return (transport, None) if isinstance(transport, str) else spec_of(transport)
 
 
 def _check_metrics(address: str, open_to_others: bool) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from zsms import __version__
 from zsms.core.audit import Audit
+from zsms.core.failures import SIMULATED, Failure
 from zsms.core.histogram import Histogram
 from zsms.core.series import Series
 from zsms.core.view import View
@@ -103,7 +104,9 @@ class Report:
     """The same while the queue was not empty, once half of the slots had sent."""
     processes: list[ProcessRow]
     senders: list[dict[str, Any]]
-    """By sender: name, slots, sent, failed, send_time_s."""
+    """By sender: name, slots, sent, failed, send_time_s, blocked_s."""
+    failures: list[dict[str, Any]]
+    """Why sends failed, the most frequent first: reason, sends, and an example or None."""
     balanced: bool
     """Whether produced = sent + failed + dead (+ unsettled, when it ended early) and the broker's accounts agree."""
     completed: bool = True
@@ -240,6 +243,7 @@ def make_report(
             for row in sorted(view.processes, key=lambda row: str(row["name"]))
             if row["role"] == "sender"
         ],
+        failures=[Failure(*row)._asdict() for row in answer.get("failures", [])],
         balanced=view.accounts_balance and messages.lost == 0 and not brokers_lost,
         completed=completed,
         interrupted=interrupted,
@@ -304,6 +308,7 @@ def _sender_row(row: dict[str, Any]) -> dict[str, Any]:
         "sent": counters.get("sent", 0),
         "failed": counters.get("failed", 0),
         "send_time_s": gauges.get("took_s", 0.0) / sends if sends else 0.0,
+        "blocked_s": gauges.get("blocked_s"),
     }
 
 
@@ -349,6 +354,7 @@ def summary_lines(report: Report) -> list[str]:
             f"{len(report.processes)}, {cpu:.1f} s of processor, at most {memory / 2**20:,.0f} MiB in all",
         ),
     ]
+    rows += [("failures", _failure(row)) for row in report.failures if row["reason"] != SIMULATED]
     rows += [("threshold", _verdict(verdict)) for verdict in report.thresholds]
     rows += [("problem", problem) for problem in report.problems]
     return [f"{label:<12}{text}" for label, text in rows]
@@ -359,6 +365,10 @@ def _early_end(report: Report) -> str:
     left = report.messages.unsettled
     rest = f"{left:,} messages were not settled" if left else "all that had been made was settled"
     return f"{who} after {report.elapsed_s:.1f} s; {rest}"
+
+
+def _failure(row: dict[str, Any]) -> str:
+    return f"{row['sends']:,} {row['reason']}" + (f", such as: {row['example']}" if row["example"] else "")
 
 
 def _verdict(verdict: Verdict) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import sys
 import threading
+import time
 from collections import Counter
 
 import pytest
@@ -60,9 +63,8 @@ async def cancelled_inside(message: Message) -> bool:
         (raises(Trouble("gateway")), "failed"),
         (timed_out, "failed"),
         (cancelled_inside, "failed"),
-        (lambda message: True, "failed"),  # not async
     ],
-    ids=["True", "SENT", "False", "FAILED", "None", "str", "raises", "timeout", "cancelled", "not async"],
+    ids=["True", "SENT", "False", "FAILED", "None", "str", "raises", "timeout", "cancelled"],
 )
 def test_every_outcome_is_an_outcome(run, address, send, outcome):
     broker = run(Broker(address()))
@@ -105,13 +107,171 @@ def test_a_mixture_is_told_apart_message_by_message(run, address):
     assert sorted(dead) == [seq for seq in range(200) if seq % 2]
 
 
-def test_an_error_costs_an_attempt_and_is_logged_with_its_message(run, address, caplog):
+def test_errors_are_counted_by_kind_and_each_kind_is_said_once(run, address, caplog):
+    async def send(message: Message) -> bool:
+        match message.id.seq % 4:
+            case 0:
+                raise Trouble(f"no credit left for {message.id.seq}")
+            case 1:
+                raise KeyError(message.id.seq)
+            case 2:
+                return "ok"
+        return False
+
     broker = run(Broker(address()))
-    run(Sender(broker.endpoint, concurrency=1, send=raises(Trouble("no credit left"))))
-    run(Producer(broker.endpoint, messages=1))
-    until(lambda: totals(broker.core)["failed"] == 1, "the failure")
-    (record,) = [r for r in caplog.records if r.name == "zsms.sender" and r.exc_info]
-    assert isinstance(record.exc_info[1], Trouble) and "seq=0" in record.getMessage()
+    sender = run(Sender(broker.endpoint, concurrency=1, send=send))
+    run(Producer(broker.endpoint, messages=400))
+    until(lambda: totals(broker.core)["failed"] == 400, "the failures")
+    rows = {row.reason: row for row in sender.transport.failures}
+    assert {reason: row.sends for reason, row in rows.items()} == dict.fromkeys(
+        ("raised Trouble", "raised KeyError", "returned str", "returned False"), 100
+    )
+    assert rows["raised Trouble"].example.startswith("no credit left for 0 (test_callable.py:")
+    assert rows["returned str"].example == "'ok'" and rows["returned False"].example is None
+    said = [r.getMessage() for r in caplog.records if r.name == "zsms.sender" and "counts as failed" in r.getMessage()]
+    assert len(said) == 3 and not [r for r in caplog.records if r.exc_info and r.levelname != "DEBUG"]
+    assert sender._snapshot(0.0).failures == sender.transport.failures
+
+
+async def exits(message: Message) -> bool:
+    if message.id.seq % 10 == 3:
+        sys.exit("no settings")
+    return True
+
+
+async def interrupts(message: Message) -> bool:
+    if message.id.seq % 10 == 3:
+        raise KeyboardInterrupt
+    return True
+
+
+async def cancelled(message: Message) -> bool:
+    if message.id.seq % 10 == 3:
+        raise asyncio.CancelledError
+    return True
+
+
+async def cancels_itself(message: Message) -> bool:
+    if message.id.seq % 10 == 3:
+        asyncio.current_task().cancel()
+    await asyncio.sleep(0)
+    return True
+
+
+async def exits_late(message: Message) -> bool:
+    await asyncio.sleep(0.001)
+    return await exits(message)
+
+
+async def exits_in_a_task(message: Message) -> bool:
+    return await asyncio.ensure_future(exits(message))
+
+
+async def stops_the_loop(message: Message) -> bool:
+    if message.id.seq % 10 == 3:
+        asyncio.get_running_loop().stop()
+        raise Trouble
+    return True
+
+
+@pytest.mark.parametrize(
+    "send", [exits, interrupts, cancelled, cancels_itself, exits_late, exits_in_a_task, stops_the_loop]
+)
+def test_what_would_end_a_program_costs_one_message(run, address, send):
+    broker = run(Broker(address()))
+    sender = run(Sender(broker.endpoint, concurrency=4, send=send))
+    run(Producer(broker.endpoint, messages=40))
+    until(lambda: settled(broker.core) == 40, "40 messages settled")
+    assert (totals(broker.core)["sent"], totals(broker.core)["failed"]) == (36, 4)
+    sender.stop()
+    assert sender.join(5)
+
+
+def test_cancelling_a_task_that_returns_at_once_is_not_the_next_message_s_business(run, address):
+    async def send(message: Message) -> bool:
+        if message.id.seq % 2:
+            await asyncio.sleep(0)
+        else:
+            asyncio.current_task().cancel()
+        return True
+
+    broker = run(Broker(address()))
+    run(Sender(broker.endpoint, concurrency=4, send=send))
+    run(Producer(broker.endpoint, messages=40))
+    until(lambda: totals(broker.core)["sent"] == 40, "40 messages sent")
+
+
+def test_a_call_sees_nothing_of_the_one_before_it(run, address):
+    """Functions that return at once share a task, and none may tell."""
+    mine = contextvars.ContextVar("mine", default=0)
+    seen = []
+
+    async def send(message: Message) -> bool:
+        seen.append(mine.get())
+        mine.set(message.id.seq + 1)
+        return True
+
+    broker = run(Broker(address()))
+    run(Sender(broker.endpoint, concurrency=16, send=send))
+    run(Producer(broker.endpoint, messages=100))
+    until(lambda: totals(broker.core)["sent"] == 100, "100 messages sent")
+    assert set(seen) == {0}
+
+
+def test_functions_that_return_at_once_need_no_task_each(run, address):
+    tasks = set()
+
+    async def send(message: Message) -> bool:
+        tasks.add(asyncio.current_task())
+        return True
+
+    broker = run(Broker(address()))
+    run(Sender(broker.endpoint, concurrency=500, send=send))
+    run(Producer(broker.endpoint, messages=5_000))
+    until(lambda: totals(broker.core)["sent"] == 5_000, "5,000 messages sent")
+    assert len(tasks) < 1_000
+
+
+def test_a_blocking_function_is_asked_for_no_more_than_can_begin_and_is_named(run, address, caplog):
+    """25 s of work for one thread that looks like 4,000 slots: what has not begun holds no lease."""
+    calls: Counter[int] = Counter()
+
+    async def send(message: Message) -> bool:
+        calls[message.id.seq] += 1
+        time.sleep(0.05)
+        return True
+
+    broker = run(Broker(address(), limits=BrokerLimits(lease=1.0)))
+    senders = [run(Sender(broker.endpoint, concurrency=2_000, send=send)) for _ in range(2)]
+    run(Producer(broker.endpoint, messages=100))
+    until(lambda: settled(broker.core) == 100, "100 messages settled")
+    assert set(calls.values()) == {1} and totals(broker.core)["sent"] == 100
+    said = [r.getMessage() for r in caplog.records if "blocks its event loop" in r.getMessage()]
+    assert len(said) == 2 and all(
+        "send (test_callable.py:" in line and "s each; " in line and "kept it for 0.05" in line for line in said
+    )
+    assert all(sender.transport.blocked_s > 0.5 for sender in senders)
+
+
+def test_what_keeps_the_loop_is_named_while_it_does(run, address, caplog):
+    go_on = threading.Event()
+
+    async def send(message: Message) -> bool:
+        await asyncio.sleep(0)
+        go_on.wait(10)
+        return True
+
+    def said() -> list[str]:
+        return [r.getMessage() for r in caplog.records if "blocks its event loop" in r.getMessage()]
+
+    broker = run(Broker(address()))
+    run(Sender(broker.endpoint, concurrency=2, send=send))
+    run(Producer(broker.endpoint, messages=4))
+    (line,) = until(said, "the warning", 3)
+    assert "in send has kept it for 0." in line and "test_callable.py:" in line.partition(": ")[2]
+    go_on.set()
+    until(lambda: totals(broker.core)["sent"] == 4, "4 messages sent")
+    assert len(said()) == 1
 
 
 @pytest.mark.parametrize("concurrency", [1, 7, 100])
@@ -165,7 +325,7 @@ def test_leaving_at_once_cancels_send_and_lets_it_clean_up(run, address):
     sender = run(Sender(broker.endpoint, concurrency=10, prefetch=0, send=send))
     run(Producer(broker.endpoint, messages=10))
     until(lambda: sender.transport.busy == 10, "10 messages in slots")
-    until(lambda: len(sender.transport._tasks) == 10, "10 coroutines")
+    until(lambda: sender.transport._calls.begun == 10, "10 coroutines")
     sender.stop()
     sender.stop()
     assert sender.join(5)

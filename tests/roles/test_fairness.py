@@ -8,6 +8,7 @@ from tests.roles.holding import Gate
 from tests.roles.peers import totals
 from tests.roles.waiting import until
 from zsms import Broker, DelayModel, Producer, Sender
+from zsms.transports.callable import CallableTransport
 
 
 class Watched(Sender):
@@ -78,14 +79,21 @@ def test_a_slow_sender_holds_no_more_than_its_slots_and_prefetch(run, address):
     assert totals(broker.core)["in_flight"] == 5 and not broker.core.queue
 
 
+class Eager(CallableTransport):
+    """Asks for all that it has room for before it knows how fast its function begins."""
+
+    def room(self, waiting):
+        return None
+
+
 def test_who_has_an_idle_slot_comes_before_who_only_prefetches(run, address):
     broker = run(Broker(address()))
     gates = Gate(), Gate()
-    greedy = run(Sender(broker.endpoint, concurrency=1, prefetch=100, send=gates[0].send))
+    greedy = run(Sender(broker.endpoint, transport=Eager(gates[0].send, 1), prefetch=100))
     until(lambda: [s.limit for s in broker.core.sessions.values()] == [101], "the credit of the first")
     run(Producer(broker.endpoint, messages=1))
     until(lambda: gates[0].holds == 1, "its only slot taken")
-    modest = run(Sender(broker.endpoint, concurrency=10, prefetch=0, send=gates[1].send))
+    modest = run(Sender(broker.endpoint, transport=Eager(gates[1].send, 10), prefetch=0))
     until(lambda: sorted(s.limit for s in broker.core.sessions.values()) == [10, 101], "the credit of the second")
     run(Producer(broker.endpoint, messages=8))
     until(lambda: gates[1].holds == 8, "8 messages where a slot is free for each")

@@ -30,6 +30,12 @@ class DrawnTransport:
     def busy(self) -> int:
         return len(self._heap)
 
+    failures = ()
+    blocked_s = None
+
+    def room(self, waiting: int) -> None:
+        """As there are slots."""
+
     def open(self, wake: Any) -> None:
         """Nothing to do."""
 

@@ -9,7 +9,6 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any, Protocol, TypeVar, cast
 
 import click
@@ -333,18 +332,6 @@ class _Parent:
         except (ValueError, UsageError) as error:
             log = logging.getLogger("zsms.cli")
             log.warning("%s: the parent's order %r: %s", self._role.name, order[:80], error)
-
-
-def load_function(name: str) -> Any:
-    """The object that MODULE:FUNCTION names, looked for in the current folder too. Raises UsageError."""
-    module_name, _, function_name = name.partition(":")
-    if not module_name or not function_name:
-        raise UsageError(f"--transport {name!r}: write MODULE:FUNCTION, as in mygateway:send")
-    sys.path.insert(0, os.getcwd())
-    try:
-        return getattr(import_module(module_name), function_name)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"--transport {name!r}: {error}") from None
 
 
 def share(ctx: click.Context, option: click.Parameter, text: str) -> tuple[int, int]:

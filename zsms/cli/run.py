@@ -97,8 +97,6 @@ def command(
     common.allow_many_descriptors()
     logs.identify("run", "run")
     transport = options.pop("transport")
-    if transport is not None:
-        common.load_function(transport)  # a wrong name is better told now than by every sender
     limits = BrokerLimits(**{f.name: options.pop(f.name) for f in fields(BrokerLimits)})
     group = SenderGroup(**{f.name: options.pop(f.name) for f in fields(SenderGroup) if f.name in options})
     groups = _groups(ctx.meta.get(GROUPS), group, f"{config}: [[run.groups]]")

@@ -27,6 +27,7 @@ Examples:
     type=float,
     help="Seconds that a message may take here, if that is longer than the broker's.  [default: what --delay may need]",
 )
+@click.option("--transport-folder", hidden=True, help="Where --transport is looked for, instead of here.")
 @click.option("--seed", type=click.IntRange(min=0), help="Makes the drawn times and failures repeatable.")
 @common.broker_option
 @common.stats_option
@@ -41,6 +42,7 @@ def command(
     prefetch: int | None,
     ramp: float | None,
     transport: str | None,
+    transport_folder: str | None,
     lease: float | None,
     seed: int | None,
     broker: tuple[str, ...],
@@ -63,6 +65,12 @@ def command(
         from zsms.core.delay import DelayModel
         from zsms.roles.sender import Sender
 
+        send = None
+        if transport is not None:
+            from zsms.transports.checking import load_function
+
+            send = load_function(transport, transport_folder)
+
         return Sender(
             broker,
             concurrency=concurrency,
@@ -71,7 +79,7 @@ def command(
             tick=tick,
             prefetch=prefetch,
             ramp=ramp,
-            send=None if transport is None else common.load_function(transport),
+            send=send,
             lease=lease,
             seed=seed,
             name=name,

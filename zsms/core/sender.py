@@ -8,7 +8,8 @@
     renew()                         the broker gave this session up: begin another
     look(now)                       time passes: open more slots, while they are being ramped up
 
-Credit is absolute and cumulative, in messages of this session: ``settled + open slots + prefetch``. So the sender never
+Credit is absolute and cumulative, in messages of this session: ``settled + open slots + prefetch``, and no more than
+``received + room`` where messages may be slow to begin. So the sender never
 holds more than its slots and its prefetch, and a repeated or lost frame of credit does no harm. A slot that is
 busy with a message of an earlier session is no credit.
 
@@ -144,6 +145,8 @@ class SenderCore:
         self.open_slots = 0 if ramp else slots
         self.share = UNBOUNDED
         """Messages that this broker may have given us at most, whatever our slots."""
+        self.room = UNBOUNDED
+        """Messages beyond those received that may be asked for, whatever our slots: what can soon begin."""
         self._ramp = ramp
         self._ramp_began: float | None = None
         self.draining = False
@@ -331,7 +334,8 @@ class SenderCore:
         elsewhere = self._elsewhere
         room = max(self.open_slots - elsewhere, 0) + self.prefetch
         share = self.share - elsewhere
-        return session.settled + (room if room <= share else max(share, 0))
+        limit = session.settled + (room if room <= share else max(share, 0))
+        return min(limit, session.received + self.room)
 
     @property
     def promised(self) -> int:

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zsms.core.sender import U64, AckFrame, SenderCore, Waiting
+from zsms.core.sender import U64, UNBOUNDED, AckFrame, SenderCore, Waiting
 from zsms.errors import UsageError
 
 LOOK_S = 0.05
@@ -85,6 +85,12 @@ class Shares:
     def refused_grants(self) -> int:
         """Grants that were not ours to send."""
         return sum(core.refused_grants for core in self.cores)
+
+    def bound(self, room: int | None) -> None:
+        """Ask for at most `room` messages beyond those received, all brokers together; None for no such bound."""
+        each = UNBOUNDED if room is None else -(-room // len(self.cores))
+        for core in self.cores:
+            core.room = each
 
     def drain(self) -> None:
         """Ask nobody for anything more."""

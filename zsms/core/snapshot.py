@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from zsms.core.failures import MAX_EXAMPLE, MAX_REASON, MOST_KINDS, Failure, printable
 from zsms.core.histogram import Histogram
 
 ROLES = ("broker", "producer", "sender")
@@ -57,15 +58,21 @@ class Snapshot:
     histograms: dict[str, Histogram] = field(default_factory=dict)
     events: list[list[Any]] = field(default_factory=list)
     """The last events, [seconds before this snapshot, kind, subject, messages]."""
+    failures: list[Failure] = field(default_factory=list)
+    """Why sends failed, as far as this start knows."""
 
     def to_wire(self) -> dict[str, Any]:
         """A map of plain values, without the oldest events where they are too many bytes."""
         while self.events and self.row_bytes > MAX_ROW_BYTES:
             del self.events[: max(1, len(self.events) // 4)]
-        return {**self.row(), "histograms": {name: h.to_wire() for name, h in self.histograms.items()}}
+        return {
+            **self.row(),
+            "histograms": {name: h.to_wire() for name, h in self.histograms.items()},
+            "failures": [list(failure) for failure in self.failures],
+        }
 
     def row(self) -> dict[str, Any]:
-        """The same without the histograms, which make up most of it."""
+        """The same without the histograms and failures, which make up most of it."""
         return {
             "role": self.role,
             "name": self.name,
@@ -108,11 +115,16 @@ class Snapshot:
                     for k, v in _figures(body["histograms"], dict, MAX_HISTOGRAMS).items()
                 },
                 events=[_event(*_typed(event, list)) for event in _figures(body["events"], list)],
+                failures=[
+                    _failure(*_typed(row, list)) for row in _figures(body.get("failures", []), list, MOST_KINDS + 1)
+                ],
             )
         except KeyError as error:
             raise ValueError(f"a snapshot without {error}") from None
         except TypeError:
-            raise ValueError("an event is [seconds, kind, subject, messages]") from None
+            raise ValueError(
+                "an event is [seconds, kind, subject, messages], a failure [reason, sends, example]"
+            ) from None
         if snapshot.role not in ROLES:
             raise ValueError(f"a snapshot of the role {snapshot.role[:40]!r}")
         if (size := snapshot.row_bytes) > MAX_ROW_BYTES:
@@ -167,6 +179,12 @@ def _within(value: Any, least: float, most: float) -> float:
 def _gauge(value: Any) -> float:
     """None is below 0; a difference of clocks that is a hair below counts as 0."""
     return max(0.0, _within(value, -MAX_GAUGE, MAX_GAUGE))
+
+
+def _failure(reason: Any, sends: Any, example: Any) -> Failure:
+    if len(_name(reason)) > MAX_REASON or (example is not None and len(_name(example)) > MAX_EXAMPLE):
+        raise ValueError("a reason for failures that is too long")
+    return Failure(printable(reason, MAX_REASON), _counted(sends), example and printable(example, MAX_EXAMPLE))
 
 
 def _event(ago: Any, kind: Any, subject: Any, messages: Any) -> list[Any]:

@@ -16,6 +16,7 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
+from zsms.core.failures import Failure, Failures
 from zsms.core.histogram import Histogram
 from zsms.core.snapshot import MAX_COUNT, MAX_FIGURES, MAX_HISTOGRAMS, Snapshot
 
@@ -63,6 +64,7 @@ class StatsBook:
         self._finished: dict[str, int] = {}
         self._past_counters: dict[str, dict[str, int]] = {}
         self._past_histograms: dict[str, dict[str, Histogram]] = {}
+        self._past_failures = Failures()
         self._confirmed = 0
         """Messages that producers know to be confirmed, over all starts."""
         self._unheard: dict[str, int] = {}
@@ -148,12 +150,13 @@ class StatsBook:
             self._unheard[snapshot.role] = self._unheard.get(snapshot.role, 0) + 1
         _add(self._past_counters.setdefault(snapshot.role, {}), snapshot.counters)
         _merge(self._past_histograms.setdefault(snapshot.role, {}), snapshot.histograms)
+        self._past_failures.merge(snapshot.failures)
 
     def answer(self, what: str, now: float) -> dict[str, Any]:
         """The totals, and with `what` "all" also the histograms, plain values throughout.
 
         {"totals": {role: {counter: n}}, "processes": [row, ...], "rows_left_out": n, "finished": {role: n},
-         "unheard": {role: n},
+         "unheard": {role: n}, "failures": [[reason, sends, example], ...],
          "histograms": {role: {name: histogram}}}
         where a row is a snapshot without histograms plus "age", the seconds since it came, and "ended", whether it was
         the last word; "finished" are those that had ended and have no row any more, "unheard" the starts that are over
@@ -170,6 +173,7 @@ class StatsBook:
             "rows_left_out": len(self._rows) - len(told),
             "finished": dict(self._finished),
             "unheard": dict(self._unheard),
+            "failures": [list(row) for row in self.failures()],
         }
         if what == "all":
             answer["histograms"] = {
@@ -198,6 +202,14 @@ class StatsBook:
                 break
             kept.append(row)
         return kept
+
+    def failures(self) -> list[Failure]:
+        """Why sends failed, merged over processes and starts; an example is the one that was heard of first."""
+        merged = Failures()
+        merged.merge(self._past_failures.rows())
+        for row in self._rows.values():
+            merged.merge(row.snapshot.failures)
+        return merged.rows()
 
     def histograms(self) -> dict[str, dict[str, Histogram]]:
         """Merged over processes and starts, by role and name."""

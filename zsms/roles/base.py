@@ -22,13 +22,14 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import zmq
 
+from zsms.core.failures import Failure
 from zsms.core.histogram import Histogram
 from zsms.core.snapshot import Snapshot
 from zsms.core.throttle import Throttle
@@ -315,6 +316,7 @@ class Role:
         counters: dict[str, int],
         gauges: dict[str, float],
         histograms: dict[str, Histogram] | None = None,
+        failures: Sequence[Failure] = (),
     ) -> Snapshot:
         """A snapshot of this process with the role's figures and the operating system's."""
         cpu = time.process_time()
@@ -330,6 +332,7 @@ class Role:
             counters={**counters, "refused_frames": self.refused_frames},
             gauges={**gauges, "cpu_s": cpu, "rss_max_bytes": float(peak_memory())},
             histograms=histograms or {},
+            failures=list(failures),
         )
 
 

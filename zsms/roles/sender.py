@@ -29,7 +29,7 @@ from zsms.transports.simulated import SimulatedTransport
 if TYPE_CHECKING:
     import asyncio
 
-    from zsms.transports.callable import Send
+    from zsms.transports.calls import Send
 
 PREFETCH_S = 0.02
 """The automatic prefetch covers this much time: a round trip to the broker on a busy machine."""
@@ -212,6 +212,7 @@ class Sender(Role):
         if self._stopping:
             self.shares.drain()
         self._next_open = self.shares.open(now)
+        self.shares.bound(self.transport.room(self.shares.waiting_messages))
         hurry = self.shares.look(now)
         for supply in self._supplies:
             supply.ask(now)
@@ -248,6 +249,7 @@ class Sender(Role):
                 "prefetch": self.core.prefetch,
                 "asked_s": times.asked,
                 "took_s": times.send.sum,
+                **({} if (blocked := self.transport.blocked_s) is None else {"blocked_s": blocked}),
             },
             {
                 "send_time": times.send,
@@ -255,4 +257,5 @@ class Sender(Role):
                 "slot_error": times.error,
                 "queue_time": self.queue_times,
             },
+            self.transport.failures,
         )

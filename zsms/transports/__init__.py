@@ -6,9 +6,10 @@ finished; the transport never sees the broker, credit or acknowledgements.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from zsms.core.failures import Failure
 from zsms.core.sender import Waiting
 from zsms.core.slots import Finished, SendTimes
 
@@ -27,6 +28,17 @@ class Transport(Protocol):
     @property
     def busy(self) -> int:
         """Messages in the transport's hands."""
+
+    @property
+    def failures(self) -> Sequence[Failure]:
+        """Why sends failed, by reason."""
+
+    @property
+    def blocked_s(self) -> float | None:
+        """Seconds for which sends have held up all others, where that can be."""
+
+    def room(self, waiting: int) -> int | None:
+        """How many more messages to ask for when `waiting` were granted and not started; None: as there are slots."""
 
     def open(self, wake: Callable[[], None]) -> None:
         """Begin. `wake` may be called from any thread when something has finished."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from zsms.core.failures import SIMULATED, Failure
 from zsms.core.sender import Waiting
 from zsms.core.slots import Finished, SendTimes, Slots
 
@@ -14,6 +15,7 @@ class SimulatedTransport:
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
         self.concurrency = slots.concurrency
+        self._failed = 0
 
     @property
     def times(self) -> SendTimes:
@@ -25,6 +27,20 @@ class SimulatedTransport:
         """Slots that are sending."""
         return self._slots.busy
 
+    @property
+    def failures(self) -> list[Failure]:
+        """The sends that were drawn to fail."""
+        return [Failure(SIMULATED, self._failed, None)] if self._failed else []
+
+    @property
+    def blocked_s(self) -> None:
+        """Sleeping holds nobody up."""
+        return None
+
+    def room(self, waiting: int) -> int | None:
+        """Whatever there are slots for."""
+        return None
+
     def open(self, wake: Callable[[], None]) -> None:
         """Nothing to do: time alone finishes a sleep."""
 
@@ -34,7 +50,10 @@ class SimulatedTransport:
 
     def finished(self, now: float) -> Finished | None:
         """The messages whose sleep is over."""
-        return self._slots.advance(now)
+        finished = self._slots.advance(now)
+        if finished is not None:
+            self._failed += len(finished.failed)
+        return finished
 
     def next_time(self) -> float | None:
         """When the next sleep is over."""
