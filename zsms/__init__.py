@@ -16,14 +16,19 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from zsms.core.broker import BrokerLimits as BrokerLimits
     from zsms.core.delay import DelayModel as DelayModel
     from zsms.core.snapshot import Snapshot as Snapshot
     from zsms.errors import UsageError as UsageError
     from zsms.errors import ZsmsError as ZsmsError
     from zsms.mesh import Mesh as Mesh
+    from zsms.mesh import MeshConfig as MeshConfig
+    from zsms.mesh import SenderGroup as SenderGroup
     from zsms.message import Message as Message
     from zsms.message import Outcome as Outcome
     from zsms.report import Report as Report
+    from zsms.roles.base import CommonOptions as CommonOptions
+    from zsms.roles.base import RoleOptions as RoleOptions
     from zsms.roles.broker import Broker as Broker
     from zsms.roles.collector import StatsCollector as StatsCollector
     from zsms.roles.monitor import Monitor as Monitor
@@ -32,14 +37,19 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Broker": "zsms.roles.broker",
+    "BrokerLimits": "zsms.core.broker",
+    "CommonOptions": "zsms.roles.base",
     "DelayModel": "zsms.core.delay",
     "Mesh": "zsms.mesh",
+    "MeshConfig": "zsms.mesh",
     "Message": "zsms.message",
     "Monitor": "zsms.roles.monitor",
     "Outcome": "zsms.message",
     "Producer": "zsms.roles.producer",
     "Report": "zsms.report",
+    "RoleOptions": "zsms.roles.base",
     "Sender": "zsms.roles.sender",
+    "SenderGroup": "zsms.mesh",
     "Snapshot": "zsms.core.snapshot",
     "StatsCollector": "zsms.roles.collector",
     "UsageError": "zsms.errors",
@@ -56,3 +66,7 @@ def __getattr__(name: str) -> Any:
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

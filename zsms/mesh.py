@@ -40,7 +40,7 @@ from zsms.core.ending import Ending
 from zsms.core.series import Series
 from zsms.core.shares import MAX_BROKERS
 from zsms.core.view import View
-from zsms.errors import UsageError, ZsmsError
+from zsms.errors import UsageError, ZsmsError, check_types
 from zsms.journal import FILE, check_durability
 from zsms.keys import Keys
 from zsms.report import ProcessRow, Report, histogram_of, make_report
@@ -63,6 +63,8 @@ REST_S = 4 * STATS_S
 """How long what is left of a mesh that lost a broker must look settled."""
 START_S = 20.0
 """How long the collector may take to answer for the first time."""
+_CANCELLED_S = 0.3
+"""How long each step of the end may take when `run_async` was cancelled."""
 END_S = 10.0
 """How long a process may take to end before it is killed."""
 
@@ -84,6 +86,7 @@ class SenderGroup:
 
     def check(self, brokers: int = 1) -> None:
         """Raises UsageError for what can't be, before any process is started."""
+        check_types(self)
         if not 1 <= self.senders <= 1_000:
             raise UsageError(f"group {self.name!r}: senders {self.senders}: give 1 to 1000 processes")
         from zsms.core.shares import check_brokers
@@ -137,6 +140,7 @@ class MeshConfig:
 
     def check(self) -> None:
         """Raises UsageError for what can't be, before any process is started."""
+        check_types(self)
         if self.transport is not None:
             from zsms.transports.checking import load_function
 
@@ -315,6 +319,10 @@ class Mesh:
         self._verbose = verbose
         self._detail_s = detail_s
         self._stops = 0
+        self._once = threading.Lock()
+        self._began = False
+        self._patience = math.inf
+        """How long its processes may take to end, at most: short for one that was cancelled."""
         self._rate = self._rate_told = self.config.rate
         self._abort_on_fail = abort_on_fail
         self._allow_failures = allow_failures
@@ -363,19 +371,26 @@ class Mesh:
         self._rate = rate
 
     async def run_async(self) -> Report:
-        """`run` beside the caller's event loop; cancelling it stops the mesh."""
+        """`run` beside the caller's event loop; cancelling it ends the mesh within 2 s or so."""
         import asyncio
 
         done = asyncio.ensure_future(asyncio.to_thread(self.run))
         try:
             return await asyncio.shield(done)
         except asyncio.CancelledError:
+            self._patience = _CANCELLED_S
             self.stop()
-            await done
+            await asyncio.wait((done,), timeout=_CANCELLED_S)  # what is nearly done may end
+            self.stop()
+            await asyncio.wait((done,))
             raise
 
     def run(self) -> Report:
-        """Run it all and return the report. Raises ZsmsError when the mesh could not even begin."""
+        """Run it all, once, and return the report. Raises ZsmsError when the mesh could not even begin."""
+        with self._once:
+            if self._began:
+                raise UsageError("this mesh has run before; a mesh is for one run: make another")
+            self._began = True
         self._directory = tempfile.mkdtemp(prefix="zsms-")
         self._started = datetime.now(UTC).isoformat(timespec="seconds")
         self._started_at = time.monotonic()
@@ -730,16 +745,15 @@ class Mesh:
                 self._terminate(process)
                 if at_once or (role == "producer" and self._brokers_lost):
                     self._leave(process)
-            self._await(
-                self._of(role), 2.0 if at_once else END_S + (self.config.drain_timeout if self._asked_to_end else 0)
-            )
+            patience = END_S + (self.config.drain_timeout if self._asked_to_end else 0)
+            self._await(self._of(role), min(2.0, self._patience) if at_once else patience)
         elapsed = time.monotonic() - self._started_at
         if not self._collector_lost:
-            self._record(self._asker.wait("all", 5.0), last=True)
+            self._record(self._asker.wait("all", min(5.0, self._patience)), last=True)
         for process in self._of("stats"):
             process.sample()
             self._terminate(process)
-        self._await(self._of("stats"), END_S)
+        self._await(self._of("stats"), min(END_S, self._patience))
         return elapsed
 
     def _terminate(self, process: _Process) -> None:

@@ -79,8 +79,8 @@ def test_a_role_that_can_t_begin_says_why_in_the_caller_s_thread():
             Broker(taken).run()
         with pytest.raises(UsageError, match="is in use"), Broker(taken):
             raise AssertionError("the block must not be entered")
-    for role in (Sender("no-such-host.invalid"), Producer("no-such-host.invalid"), Monitor("no-such-host.invalid")):
-        with pytest.raises(UsageError, match="no-such-host"):
+    for role in (Sender("no..host"), Producer("no..host"), Monitor("no..host")):  # a name that can be may come yet
+        with pytest.raises(UsageError, match=r"no\.\.host"):
             role.start()
 
 

@@ -43,7 +43,7 @@ from zsms.core.journal import Group, Journal
 from zsms.core.ledger import Counters, ProducerAccount
 from zsms.core.queue import ReadyQueue
 from zsms.core.session import Lot, Piece, Session
-from zsms.errors import UsageError
+from zsms.errors import UsageError, check_types
 from zsms.message import Batch
 
 I64 = npt.NDArray[np.int64]
@@ -83,6 +83,7 @@ class BrokerLimits:
     """How long a sender may be silent."""
 
     def __post_init__(self) -> None:
+        check_types(self)
         for name in ("max_messages", "max_bytes", "max_attempts", "max_deliveries"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name.replace('_', ' ')} {getattr(self, name)}: give at least 1")

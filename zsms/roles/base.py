@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 import zmq
 
@@ -46,6 +46,34 @@ if TYPE_CHECKING:
 
 Clock = Callable[[], float]
 
+PATIENCE_S = 30.0
+"""A stop without a time limit ends when nothing was settled for so long."""
+
+
+class CommonOptions(TypedDict, total=False):
+    """The options that every role has; times in seconds."""
+
+    name: str | None
+    """Its name in statistics, the same over restarts and nobody else's. [default: role, host, pid, letters]"""
+    stats_interval: float
+    """Between two snapshots for the collector, 0.01 to 3600. [default: 1]"""
+    drain_timeout: float | None
+    """How long a stop may take before it leaves all the same, 0 to 86400. [default: None, as long as something is
+    settled every `PATIENCE_S` seconds]"""
+    keys: str | Path | None
+    """A .key file, or a directory of keys (docs/SECURITY.md): every socket then uses CURVE. [default: no keys]"""
+    context: zmq.Context[Any] | None
+    """A ZeroMQ context of yours, which is left as it is. [default: one of its own]"""
+    clock: Clock
+    """What tells the time. [default: time.monotonic]"""
+
+
+class RoleOptions(CommonOptions, total=False):
+    """The options of every role that reports to a collector; times in seconds."""
+
+    stats: str | None
+    """The collector's endpoint, HOST or HOST:PORT. [default: none, and it reports to nobody]"""
+
 
 class Role:
     """The life of a role. Subclasses implement `_open`, `_step` and `_snapshot`."""
@@ -60,7 +88,7 @@ class Role:
         name: str | None = None,
         stats: str | None = None,
         stats_interval: float = 1.0,
-        drain_timeout: float = 30.0,
+        drain_timeout: float | None = None,
         keys: str | Path | None = None,
         context: zmq.Context[Any] | None = None,
         clock: Clock = time.monotonic,
@@ -68,12 +96,13 @@ class Role:
         """`name` (the same over restarts, and nobody else's) defaults to role, host, pid, letters; `stats` is the
         collector's endpoint, or None.
 
-        `drain_timeout` is how long (seconds) a stop may take before the role leaves all the same. `keys` is a .key file
+        `drain_timeout` is how long (seconds) a stop may take before the role leaves all the same; without one, as long
+        as something is settled every `PATIENCE_S` seconds. `keys` is a .key file
         or a directory of keys (:mod:`zsms.keys`): every socket then uses CURVE. Raises UsageError.
         """
         if not 0.01 <= stats_interval <= 3_600:
             raise UsageError(f"stats interval {stats_interval}: give seconds from 0.01 to 3600")
-        if not 0 <= drain_timeout <= 86_400:
+        if drain_timeout is not None and not 0 <= drain_timeout <= 86_400:
             raise UsageError(f"drain timeout {drain_timeout}: give seconds from 0 to 86400")
         if name is not None and not 0 < len(name) <= MAX_STRING:
             raise UsageError(f"a name of {len(name)} characters: give 1 to {MAX_STRING}")
@@ -92,6 +121,7 @@ class Role:
         self._throttle = Throttle()
         self._stops = 0
         self._drain_until: float | None = None
+        self._settled_when_asked = -1
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
         self._error: BaseException | None = None
@@ -250,6 +280,10 @@ class Role:
     def _close(self) -> None:
         """Let go of what is not a socket."""
 
+    def _settled(self) -> int:
+        """What grows as long as a drain gets on."""
+        return 0
+
     def _snapshot(self, now: float) -> Snapshot | None:
         """How the role stands, for the collector."""
         return None
@@ -298,8 +332,10 @@ class Role:
         """Whether a stop has waited long enough, or was asked for twice."""
         if not self._stops:
             return False
-        if self._drain_until is None:
-            self._drain_until = now + self._drain_timeout
+        if self._drain_timeout is None and (settled := self._settled()) != self._settled_when_asked:
+            self._settled_when_asked, self._drain_until = settled, now + PATIENCE_S
+        elif self._drain_until is None:
+            self._drain_until = now + (self._drain_timeout or 0.0)
         return self._stops > 1 or now >= self._drain_until
 
     def _refuse(self, where: str, why: object, now: float) -> None:

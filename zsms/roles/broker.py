@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import zmq
 
@@ -17,7 +17,7 @@ from zsms.core.broker import BrokerCore, BrokerLimits, Put
 from zsms.core.holdings import holdings
 from zsms.core.session import Session
 from zsms.core.snapshot import Snapshot
-from zsms.errors import WireError
+from zsms.errors import UsageError, WireError
 from zsms.journal import DURABILITIES, check_durability
 from zsms.message import Batch
 from zsms.protocol import (
@@ -45,7 +45,7 @@ from zsms.protocol import (
     encode_part,
     expect,
 )
-from zsms.roles.base import Role
+from zsms.roles.base import Role, RoleOptions
 from zsms.roles.guard import BrokerGuard, user_of
 from zsms.sockets import BROKER_PORT, DEFAULT_BROKER, Endpoint
 
@@ -89,15 +89,17 @@ class Broker(Role):
         insecure: bool = False,
         journal: str | Path | None = None,
         durability: str | None = None,
-        **common: Any,
+        **common: Unpack[RoleOptions],
     ) -> None:
-        """`bind` is where to listen (port 0: any two free ports); `common` are the options of :class:`Role`.
+        """`bind` is where to listen (port 0: any two free ports); `common`: see :class:`zsms.RoleOptions`.
 
         Without keys, an address that other hosts can reach is refused unless `insecure`.
 
         `journal` is a folder for what must outlast the broker, and `durability` what a confirm then means: "fsync"
         (the default), on the disk, or "os". Without one it is "memory". Raises UsageError.
         """
+        for name in BrokerLimits.__dataclass_fields__.keys() & common.keys():
+            raise UsageError(f"a broker takes {name} as one of its limits: limits=zsms.BrokerLimits({name}=...)")
         super().__init__(**common)
         self.core = BrokerCore(limits, seed)
         """With a journal, another one from the start on: the one that the journal holds."""
@@ -387,6 +389,10 @@ class Broker(Role):
         if any(held):
             self.log.warning("%s: leaving with %d messages queued and %d in flight%s", self.name, *held, where)
         return True
+
+    def _settled(self) -> int:
+        totals = self.core.totals()
+        return totals["sent"] + totals["failed"] + totals["dead"]
 
     def _snapshot(self, now: float) -> Snapshot:
         core = self.core

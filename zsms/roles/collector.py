@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Unpack
 
 import zmq
 
@@ -17,7 +17,7 @@ from zsms.core.snapshot import Snapshot
 from zsms.core.statsbook import StatsBook
 from zsms.errors import UsageError, WireError
 from zsms.protocol import Answer, Ask, Refused, Report, decode, encode, expect
-from zsms.roles.base import Role
+from zsms.roles.base import CommonOptions, Role
 from zsms.roles.guard import StatsGuard, user_of
 from zsms.sockets import DEFAULT_STATS, STATS_PORT, Endpoint
 
@@ -31,8 +31,8 @@ class StatsCollector(Role):
 
     role = "stats"
 
-    def __init__(self, bind: str = DEFAULT_STATS, *, insecure: bool = False, **common: Any) -> None:
-        """`bind` is where to listen (port 0: any two free ports); `common` are the options of :class:`Role`.
+    def __init__(self, bind: str = DEFAULT_STATS, *, insecure: bool = False, **common: Unpack[CommonOptions]) -> None:
+        """`bind` is where to listen (port 0: any two free ports); `common`: see :class:`zsms.CommonOptions`.
 
         Without keys, an address that other hosts can reach is refused unless `insecure`.
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Unpack
 
 import zmq
 
@@ -12,7 +12,7 @@ from zsms.core.ending import Ending
 from zsms.core.view import View
 from zsms.errors import UsageError, WireError, ZsmsError
 from zsms.protocol import Answer, Ask, decode, encode
-from zsms.roles.base import Role, check_timeout
+from zsms.roles.base import CommonOptions, Role, check_timeout
 from zsms.sockets import DEFAULT_STATS, STATS_PORT, Endpoint, Sockets
 
 ANSWER_S = 2.0
@@ -73,7 +73,7 @@ class Monitor(Role):
         show: Callable[[View, View | None], None] | None = None,
         detailed: bool = False,
         timeout: float | None = None,
-        **common: Any,
+        **common: Unpack[CommonOptions],
     ) -> None:
         """`show(view, view before or None)` is called every `interval` seconds; by default it logs a line.
 
@@ -81,7 +81,7 @@ class Monitor(Role):
         that can't be any more, because a broker is gone with messages or has started again without them, or because a
         producer fell silent before its end.
         `detailed`: ask for histograms too. `timeout`: `run` raises ZsmsError after so many seconds without any answer;
-        None: it asks for ever. `common` are the options of :class:`Role`. Raises UsageError.
+        None: it asks for ever. `common` are the options of :class:`zsms.CommonOptions`. Raises UsageError.
         """
         super().__init__(**common)
         if not 0.05 <= interval <= 3_600:

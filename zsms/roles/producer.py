@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from functools import partial
 from math import isfinite
-from typing import Any
+from typing import Unpack
 
 import zmq
 
@@ -20,7 +20,7 @@ from zsms.core.window import Window
 from zsms.errors import UsageError, ZsmsError
 from zsms.message import MAX_BATCH_MESSAGES, Batch
 from zsms.protocol import encode_batch
-from zsms.roles.base import Role, check_timeout
+from zsms.roles.base import Role, RoleOptions, check_timeout
 from zsms.roles.link import Link, end_if_refused
 from zsms.roles.outlet import Outlet
 from zsms.sockets import DEFAULT_BROKER, brokers_at
@@ -61,7 +61,7 @@ class Producer(Role):
         window: int = WINDOW_MESSAGES,
         resend_after: float = 5.0,
         timeout: float | None = None,
-        **common: Any,
+        **common: Unpack[RoleOptions],
     ) -> None:
         """`source` says which messages, by default `messages` random ones that `seed` makes repeatable.
 
@@ -237,6 +237,9 @@ class Producer(Role):
                 self.log.warning("%s: leaving with %d messages unconfirmed", self.name, self.unconfirmed)
             return True
         return False
+
+    def _settled(self) -> int:
+        return sum(window.confirmed_messages for window in self.windows)
 
     def _snapshot(self, now: float) -> Snapshot:
         done = self._exhausted and not self.unconfirmed

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import zmq
 
@@ -19,7 +19,7 @@ from zsms.core.shares import Shares
 from zsms.core.slots import Slots
 from zsms.core.snapshot import Snapshot
 from zsms.errors import UsageError
-from zsms.roles.base import Role
+from zsms.roles.base import Role, RoleOptions
 from zsms.roles.link import Link, end_if_refused
 from zsms.roles.supply import Supply
 from zsms.sockets import DEFAULT_BROKER, brokers_at
@@ -93,7 +93,7 @@ class Sender(Role):
         lease: float | None = None,
         ramp: float | None = None,
         seed: int | None = None,
-        **common: Any,
+        **common: Unpack[RoleOptions],
     ) -> None:
         """`concurrency` slots that sleep for a time drawn from `delay`, or call ``await send(message)``.
 
@@ -103,7 +103,7 @@ class Sender(Role):
         `lease` (seconds) is how long a message may take here, 0 for the broker's own, which holds when it is longer;
         by default what `delay` may need. `tick` (seconds) is the slots' clock. `ramp` is over how long (seconds) the
         slots are opened, by default their mean time from `RAMP_FROM` slots on. `transport` replaces all that. `common`
-        are the options of :class:`Role`.
+        are the options of :class:`zsms.RoleOptions`.
 
         Raises UsageError.
         """
@@ -230,6 +230,9 @@ class Sender(Role):
             for supply in self._supplies:
                 supply.left = not supply.goodbye()
         return all(supply.left for supply in self._supplies)
+
+    def _settled(self) -> int:
+        return self._sent + self._failed
 
     def _snapshot(self, now: float) -> Snapshot:
         shares, times = self.shares, self.transport.times

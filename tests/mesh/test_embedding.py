@@ -1,0 +1,101 @@
+"""zsms inside another program: what it shows, refuses and leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, get_type_hints
+
+import pytest
+
+import zsms
+from tests.roles.waiting import until
+from zsms import Broker, BrokerLimits, DelayModel, Mesh, Producer, Sender, UsageError
+from zsms.roles import base
+
+SMALL: dict[str, Any] = {"senders": 1, "concurrency": 50, "mean": 0.01, "sd": 0.0}
+
+
+def test_every_public_name_can_be_found_and_had() -> None:
+    assert set(zsms.__all__) <= set(dir(zsms))
+    assert all(getattr(zsms, name) is not None for name in zsms.__all__)
+
+
+def test_the_options_of_a_role_are_those_that_are_told_of() -> None:
+    told = get_type_hints(zsms.RoleOptions, vars(base))
+    taken = get_type_hints(base.Role.__init__, vars(base)).keys() - {"return"}
+    assert told.keys() == taken
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"messages": "many"}, {"messages": 1.5}, {"messages": None}, {"messages": True}, {"producers": "2"},
+        {"rate": "fast"}, {"secure": "yes"}, {"seed": "x"}, {"input": 5}, {"drain_timeout": None}, {"senders": "two"},
+        {"concurrency": 10.5}, {"mean": "long"}, {"delay": 3}, {"failure_rate": "0.1"},
+    ],
+)  # fmt: skip
+def test_a_wrong_type_is_named(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=f"{next(iter(options)).replace('_', ' ')} .*: give (a|text|True)"):
+        Mesh(**options)
+
+
+def test_limits_are_checked_and_found() -> None:
+    with pytest.raises(UsageError, match="max attempts 'x': give a whole number"):
+        BrokerLimits(max_attempts="x")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"limits=zsms\.BrokerLimits\(max_attempts=...\)"):
+        Broker(max_attempts=3)  # type: ignore[call-arg]
+
+
+def test_a_mesh_runs_once() -> None:
+    mesh = Mesh(messages=100, **SMALL)
+    assert mesh.run().messages.sent == 100
+    with pytest.raises(UsageError, match="has run before"):
+        mesh.run()
+    with pytest.raises(UsageError, match="has run before"):
+        asyncio.run(mesh.run_async())
+
+
+def test_a_mesh_that_is_cancelled_is_gone_at_once() -> None:
+    mesh = Mesh(messages=100_000, senders=2, concurrency=10, mean=60.0, sd=0.0)
+
+    async def main() -> float:
+        running = asyncio.create_task(mesh.run_async())
+        while mesh.view is None or not mesh.view.in_flight:
+            await asyncio.sleep(0.05)
+        began = time.monotonic()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        return time.monotonic() - began
+
+    assert asyncio.run(main()) < 4  # 2 s, on a machine that is not busy
+    assert all(process.popen.poll() is not None for process in mesh._processes)
+
+
+def test_a_stop_drains_as_long_as_something_is_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The document's example, longer than a drain may pause: nothing is left behind."""
+    monkeypatch.setattr(base, "PATIENCE_S", 0.6)
+    delay = DelayModel("constant", 0.2)
+    with Broker("127.0.0.1:0") as broker, Sender(broker.endpoint, concurrency=10, delay=delay):
+        Producer(broker.endpoint, messages=100).run()
+        broker.stop()
+        assert broker.join(15)
+        assert broker.core.totals()["sent"] == 100
+
+
+def test_a_stop_ends_when_nothing_is_settled_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "PATIENCE_S", 0.3)
+    broker = Broker("127.0.0.1:0").start()
+    Producer(broker.endpoint, messages=100).run()
+    broker.stop()
+    assert broker.join(10) and broker.core.totals()["queued"] == 100
+
+
+def test_a_time_limit_holds_whatever_is_settled() -> None:
+    slow = {"concurrency": 1, "delay": DelayModel("constant", 0.1), "drain_timeout": 0.1}
+    with Broker("127.0.0.1:0", drain_timeout=0.3) as broker, Sender(broker.endpoint, **slow):  # type: ignore[arg-type]
+        Producer(broker.endpoint, messages=100).run()
+        until(lambda: broker.core.totals()["sent"], "the first")
+        broker.stop()
+        assert broker.join(10) and broker.core.totals()["queued"] > 50
