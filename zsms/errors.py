@@ -44,7 +44,7 @@ def check_types(settings: Any) -> None:
     for each in fields(settings):
         kind, _, none = str(each.type).partition(" | ")
         value = getattr(settings, each.name)
-        if kind not in _KINDS or (value is None and none == "None"):
+        if kind not in _KINDS or none not in ("", "None") or (value is None and none):
             continue
         wanted, told = _KINDS[kind]
         if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
