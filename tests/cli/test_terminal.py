@@ -83,7 +83,7 @@ def test_the_terminal_is_left_as_it_was(how: str) -> None:
 
 def broker(pid: int) -> psutil.Process:
     """The broker of this `zsms run`."""
-    return next(process for process in psutil.Process(pid).children() if "broker" in process.cmdline()[3:4])
+    return next(process for process in psutil.Process(pid).children() if "broker" in process.cmdline()[3:5])
 
 
 def test_a_crash_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 
 from zsms import logs
+from zsms.core.watch import staleness
 from zsms.errors import UsageError
 from zsms.roles.monitor import line_of, made_of
 
@@ -86,6 +87,9 @@ class Plain(Silent):
         note = f"{view.missing:,} confirmed messages are missing: no broker answers for them" if view.missing else ""
         if view.untold:
             note += f"{'; ' if note else ''}produced: {made_of(view)}, for {view.untold}"
+        stale, frozen = staleness(view)
+        if frozen and stale:
+            note += f"{'; ' if note else ''}{stale.partition(' for ')[0]}: these are its last figures"
         if note and note != self._noted:
             click.echo(f"         ! {note}", err=True)
         self._noted = note

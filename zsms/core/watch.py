@@ -193,6 +193,7 @@ class Watch:
         rate = self._settled.rate(RATE_S)
         total = self._total_of(view)
         senders = [row for row in rows if row["role"] == "sender"]
+        stale, frozen = staleness(view)
         return Figures(
             view=view,
             watched_s=view.at - self._first.at,
@@ -205,7 +206,8 @@ class Watch:
             busy=int(sum(row["gauges"].get("busy", 0) for row in senders if _counts(row))),
             senders=self._sender_rows(view, senders),
             events=sorted(self._happenings(view), reverse=True),
-            **_staleness(view),
+            stale=stale,
+            frozen=frozen,
         )
 
     def _total_of(self, view: View) -> int | None:
@@ -307,14 +309,15 @@ def _counts(row: dict[str, Any]) -> bool:
     return not has_ended(row) and is_alive(row)
 
 
-def _staleness(view: View) -> dict[str, Any]:
+def staleness(view: View) -> tuple[str, bool]:
+    """Which brokers' figures are old, in words ("" when none's are), and whether all of theirs are."""
     brokers = [row for row in view.processes if row["role"] == "broker"]
     fresh = [row for row in brokers if is_fresh(row)]
     silent = [row for row in brokers if row not in fresh and not has_ended(row)]
     words = f"{names_of(silent)} silent for {min(row['age'] for row in silent):.0f} s" if silent else ""
     if brokers and not fresh and not silent:
         words = f"{names_of(brokers)} left"
-    return {"stale": words, "frozen": bool(brokers) and not fresh}
+    return words, bool(brokers) and not fresh
 
 
 def _per(part: float, whole: float) -> float:

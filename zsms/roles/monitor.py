@@ -17,6 +17,8 @@ from zsms.sockets import DEFAULT_STATS, STATS_PORT, Endpoint, Sockets
 
 ANSWER_S = 2.0
 """How long a question waits for its answer before it is asked again."""
+COMPLAIN_S = 10.0
+"""Seconds after which it says again that nobody answers."""
 WAITS_S = 3.0
 """How long `until_done` waits for somebody who may never come before it says so."""
 REMIND_S = 30.0
@@ -100,6 +102,7 @@ class Monitor(Role):
         self._asked_at = 0.0
         self._silent_since: float | None = None
         self._complained = False
+        self._complain_at = 0.0
         self._finished = False
         self._ending = Ending()
         self._waits = ""
@@ -126,8 +129,8 @@ class Monitor(Role):
         silent = now - self._silent_since
         if self._timeout is not None and silent >= self._timeout:
             raise ZsmsError(f"no answer from a collector at {self._endpoint} for {self._timeout:g} s")
-        if silent > ANSWER_S and self._throttle.allows("silence", now) is not None:
-            self._complained = True
+        if silent > ANSWER_S and now >= self._complain_at:
+            self._complained, self._complain_at = True, now + COMPLAIN_S
             looked = self._sockets.look_again(self._endpoint)
             why = f" ({looked})" if looked else ""
             self.log.warning("no answer from a collector at %s for %.0f s%s; trying on", self._endpoint, silent, why)
@@ -154,7 +157,7 @@ class Monitor(Role):
             return
         if self._complained:
             self.log.warning("the collector at %s answers again", self._endpoint)
-        self._silent_since, self._complained = None, False
+        self._silent_since, self._complained, self._complain_at = None, False, 0.0
         before, self.view = self.view, View.of(answer, now)
         self._show(self.view, before)
         self._next_ask = now + self._interval
