@@ -160,7 +160,7 @@ def test_grants_of_one_message(benchmark: Any, report: Report) -> None:
 
     def grant() -> int:
         count = 0
-        for session, piece in core.grants(0.0):
+        for session, piece, more in core.grants(0.0):
             lot = piece.lot
             encode_grant(
                 session.token, session.join, piece.base, lot.attempt, lot.delivery, lot.accepted, session.acked

@@ -124,7 +124,7 @@ class Grant(NamedTuple):
     """broker -> sender: the batch in the next part of this message is yours, from number `base` of the session on.
 
     `accepted` (seconds, the broker's clock) is when the broker took it in; `acked` is the next acknowledgement
-    frame that the broker expects, so the sender can let go of those before.
+    frame that the broker expects, so the sender can let go of those before. `more`: others wait in the queue still.
     """
 
     session: int
@@ -134,6 +134,7 @@ class Grant(NamedTuple):
     delivery: int
     accepted: float
     acked: int
+    more: bool
 
 
 class Ping(NamedTuple):
@@ -371,7 +372,7 @@ _KINDS: dict[type, _Kind] = {
         (OFFSET, OFFSET),
         lambda *parts: _check_ack(Ack(*parts)),
     ),
-    Grant: _Kind(7, (_u64, _u32, _count, _u32, _u32, _seconds, _count), (), Grant),
+    Grant: _Kind(7, (_u64, _u32, _count, _u32, _u32, _seconds, _count, _bool), (), Grant),
     Ping: _Kind(8, (_u64, _seconds), (), Ping),
     Pong: _Kind(9, (_u64, _count, _bool, _seconds, _seconds), (), Pong),
     Who: _Kind(10, (_u64,), (), Who),

@@ -15,13 +15,16 @@ from typing import Any
 from zsms import __version__
 from zsms.core.audit import Audit
 from zsms.core.failures import SIMULATED, Failure
-from zsms.core.histogram import Histogram
+from zsms.core.histogram import QUANTILES, Histogram
+from zsms.core.reach import SHARES
 from zsms.core.series import Series
 from zsms.core.view import View
 from zsms.machine import machine, versions
 from zsms.thresholds import Verdict
 
-SCHEMA = "zsms-report/1"
+SCHEMA = "zsms-report/2"
+_STEADY_SHARE = 0.5
+"""A backlog of less than this share of the sending stands for nothing."""
 THRESHOLD_FAILED = 99
 """The exit code of a run that is not as it was expected to be."""
 
@@ -80,28 +83,31 @@ class Report:
     started: str
     """When the first process was started, ISO 8601."""
     messages: Messages
-    wall_s: float
+    wall_s: float | None
     """From the first message that a broker accepted to the last that was settled."""
     elapsed_s: float
     """From the start of the first process to the end of the last but the collector."""
-    first_message_s: float
+    first_message_s: float | None
     """From the start of the first process to the first message that a broker accepted."""
-    throughput_per_s: float
+    throughput_per_s: float | None
     """Settled messages / wall_s."""
-    send_time_s: dict[str, float]
+    send_time_s: dict[str, float | None]
     """In a slot, as measured."""
-    asked_time_s: float
+    asked_time_s: float | None
     """The mean time that slots were asked to sleep: what the efficiencies are reckoned with."""
-    queue_time_s: dict[str, float]
+    queue_time_s: dict[str, float | None]
     """From the broker's acceptance to the slot."""
-    total_time_s: dict[str, float]
+    total_time_s: dict[str, float | None]
     """From when the message was due to its outcome."""
-    slot_error_s: dict[str, float]
+    slot_error_s: dict[str, float | None]
     """How far a real sleep was from the one asked for, either way."""
-    efficiency: float
+    efficiency: float | None
     """Settled sends x asked_time_s / (slots x wall_s); the study's per-sender throughput when the mean is 1 s."""
-    steady: dict[str, float]
-    """The same while the queue was not empty, once half of the slots had sent."""
+    steady: dict[str, float | None]
+    """While there was always more to send, the start and the tail left out: messages and sends a second, and efficiency
+    (:mod:`zsms.core.steady`), and for how many seconds. None where that was less than half of the sending."""
+    reach_s: dict[str, float | None]
+    """When so many of the messages produced had been sent, from the first that was accepted, to 10 ms."""
     processes: list[ProcessRow]
     senders: list[dict[str, Any]]
     """By sender: name, slots, sent, failed, send_time_s, blocked_s."""
@@ -205,38 +211,35 @@ def make_report(
         skipped_rows=producer.get("skipped_rows", 0),
     )
 
-    def summary(name: str, *keys: str) -> dict[str, float]:
+    def summary(name: str, *keys: str) -> dict[str, float | None]:
         figures = histogram_of(answer, name).summary()
         return {key: figures[key] for key in keys}
 
-    times = ("mean", "p50", "p90", "p99", "max")
+    times = ("mean", *QUANTILES, "max")
     sends = sender.get("sent", 0) + sender.get("failed", 0)
     gauges = _added_gauges(answer)
     brokers = [row for row in view.processes if row["role"] == "broker"]
-    asked = gauges.get("asked_s", 0.0) / sends if sends else 0.0
+    asked = gauges.get("asked_s", 0.0) / sends if sends else None
+    wall = view.busy_s if view.settled else None
     slots = gauges.get("slots", 0.0)
-    steady_rate, steady_slots, steady_s = _steady(brokers)
     ended_sends = broker.get("sends", 0)
     first_accepted = min((at for row in brokers if (at := row["gauges"].get("first_accepted_at", 0.0))), default=0.0)
     return Report(
         config=config,
         started=started,
         messages=messages,
-        wall_s=view.busy_s,
+        wall_s=wall,
         elapsed_s=elapsed_s,
-        first_message_s=max(0.0, first_accepted - started_at) if first_accepted else 0.0,
-        throughput_per_s=view.rate,
+        first_message_s=max(0.0, first_accepted - started_at) if first_accepted else None,
+        throughput_per_s=view.rate if wall else None,
         send_time_s=summary("send_time", *times),
         asked_time_s=asked,
         queue_time_s=summary("queue_time", *times),
         total_time_s=summary("total_time", *times),
         slot_error_s=summary("slot_error", "p50", "p99", "max"),
-        efficiency=ended_sends * asked / (slots * view.busy_s) if slots and view.busy_s else 0.0,
-        steady={
-            "throughput_per_s": steady_rate,
-            "efficiency": steady_rate * asked / steady_slots if steady_slots else 0.0,
-            "seconds": steady_s,
-        },
+        efficiency=ended_sends * asked / (slots * wall) if slots and wall and asked is not None else None,
+        steady=_steady(view, ended_sends),
+        reach_s=_reach(view, messages, series),
         processes=processes,
         senders=[
             _sender_row(row)
@@ -274,18 +277,53 @@ def _stranded(view: View, brokers_lost: Collection[str]) -> int:
     return int(sum(gauges.get("unreachable" if living else "unconfirmed", 0) for gauges in producers))
 
 
-def _steady(brokers: list[dict[str, Any]]) -> tuple[float, float, float]:
-    """Sends a second, slots and seconds while the queue was not empty.
+def _steady(view: View, ended_sends: int) -> dict[str, float | None]:
+    """Of the senders that were steady for at least half of the time in which they were given messages, when they have
+    nine tenths of the slots or more."""
+    slots, steady_slots, rate, worked, seconds = 0.0, 0.0, 0.0, 0.0, 0.0
+    for row in view.processes:
+        gauges = row["gauges"]
+        if row["role"] != "sender":
+            continue
+        slots += gauges.get("slots", 0.0)
+        window, open_s, mean = (gauges.get(name, 0.0) for name in ("steady_s", "steady_slot_s", "mean_s"))
+        if not window or not open_s or not mean or window < _STEADY_SHARE * gauges.get("steady_span_s", 0.0):
+            continue
+        share = gauges.get("steady_worked_s", 0.0) / open_s
+        steady_slots += gauges["slots"]
+        worked += share * gauges["slots"]
+        rate += share * gauges["slots"] / mean
+        seconds += window * gauges["slots"]
+    if not steady_slots or steady_slots < 0.9 * slots:
+        return dict.fromkeys(("throughput_per_s", "sends_per_s", "efficiency", "seconds"))
+    return {
+        # What is sent again takes slots, and is no message more.
+        "throughput_per_s": rate * view.settled / ended_sends if ended_sends else None,
+        "sends_per_s": rate,
+        "efficiency": worked / steady_slots,
+        "seconds": seconds / steady_slots,
+    }
 
-    Nothing for several brokers: each has times of its own, and lends its slots in the others'.
-    """
-    if len(brokers) != 1:
-        return 0.0, 0.0, 0.0
-    counters, gauges = brokers[0]["counters"], brokers[0]["gauges"]
-    seconds = gauges.get("steady_s", 0.0)
-    if not seconds:
-        return 0.0, 0.0, 0.0
-    return counters.get("steady_sends", 0) / seconds, gauges.get("steady_slot_s", 0.0) / seconds, seconds
+
+def _reach(view: View, messages: Messages, series: Series) -> dict[str, float | None]:
+    """By the broker's own count; of several brokers by the points of the series, with straight lines between them."""
+    brokers = [row["gauges"] for row in view.processes if row["role"] == "broker"]
+    whole = messages.produced
+    if len(brokers) == 1 and brokers[0].get("reach_of") == whole:
+        return {name: brokers[0].get(f"reach_{name}_s") for name in SHARES}
+    origin = min((at for gauges in brokers if (at := gauges.get("first_accepted_at", 0.0))), default=None)
+    at, sent = series.sent_by_time()
+    found: dict[str, float | None] = {}
+    for name, share in SHARES.items():
+        wanted = whole * share
+        index = next((index for index, count in enumerate(sent) if count >= wanted), None)
+        if origin is None or index is None or not whole:
+            found[name] = None
+            continue
+        before, begun = (sent[index - 1], at[index - 1]) if index else (0, origin)
+        part = (wanted - before) / (sent[index] - before) if sent[index] > before else 1.0
+        found[name] = round(max(0.0, begun + part * (at[index] - begun) - origin), 2)
+    return found
 
 
 def _added_gauges(answer: dict[str, Any]) -> dict[str, float]:
@@ -307,7 +345,7 @@ def _sender_row(row: dict[str, Any]) -> dict[str, Any]:
         "slots": int(gauges.get("slots", 0)),
         "sent": counters.get("sent", 0),
         "failed": counters.get("failed", 0),
-        "send_time_s": gauges.get("took_s", 0.0) / sends if sends else 0.0,
+        "send_time_s": gauges.get("took_s", 0.0) / sends if sends else None,
         "blocked_s": gauges.get("blocked_s"),
     }
 
@@ -316,8 +354,9 @@ def summary_lines(report: Report) -> list[str]:
     """The report in a dozen lines, for people."""
     m, steady = report.messages, report.steady
 
-    def times(figures: dict[str, float]) -> str:
-        return "  ".join(f"{name} {_seconds(value)}" for name, value in figures.items())
+    def times(figures: dict[str, float | None]) -> str:
+        told = {name: value for name, value in figures.items() if value is not None and name in _SUMMED}
+        return "  ".join(f"{_SUMMED[name]} {_seconds(value)}" for name, value in told.items()) or _NOTHING
 
     rows = [("run", _early_end(report))] if report.interrupted or report.aborted else []
     rows += [
@@ -331,17 +370,15 @@ def summary_lines(report: Report) -> list[str]:
             f"{'balanced' if report.balanced else 'NOT BALANCED'}: {m.lost:,} lost, {m.unsettled:,} unsettled, "
             f"{m.redelivered:,} redelivered, {m.duplicates:,} duplicates, {m.retried:,} retried",
         ),
-        ("wall", f"{report.wall_s:.2f} s from the first message to the last"),
-        ("throughput", f"{report.throughput_per_s:,.0f} messages/s, efficiency {report.efficiency:.3f}"),
+        ("wall", _NOTHING if report.wall_s is None else f"{report.wall_s:.2f} s from the first message to the last"),
+        ("throughput", _rate(report.throughput_per_s, report.efficiency)),
     ]
-    if steady["seconds"] >= 1:  # of less, chance makes most
-        rows.append(
-            (
-                "steady",
-                f"{steady['throughput_per_s']:,.0f} messages/s, efficiency {steady['efficiency']:.3f}, "
-                f"while the queue was not empty ({steady['seconds']:.1f} s)",
-            )
-        )
+    if steady["seconds"] is not None:
+        rows.append(("steady", f"{_rate(steady['throughput_per_s'], steady['efficiency'])}, {steady['seconds']:.1f} s"))
+    if report.reach_s["p50"] is not None:
+        reached = {"p50": "50 %", "p90": "90 %", "p99": "99 %", "p999": "99.9 %", "p100": "all"}
+        parts = (f"{reached[name]} {at:.2f} s" for name, at in report.reach_s.items() if at is not None)
+        rows.append(("reach", "  ".join(parts)))
     cpu = sum(process.cpu_s for process in report.processes)
     memory = sum(process.rss_max_bytes for process in report.processes)
     rows += [
@@ -369,6 +406,18 @@ def _early_end(report: Report) -> str:
 
 def _failure(row: dict[str, Any]) -> str:
     return f"{row['sends']:,} {row['reason']}" + (f", such as: {row['example']}" if row["example"] else "")
+
+
+_NOTHING = "nothing measured"
+_SUMMED = {"mean": "mean", "p50": "p50", "p90": "p90", "p99": "p99", "max": "max"}
+"""Of the percentiles, those that a line of 80 characters has room for."""
+
+
+def _rate(messages: float | None, efficiency: float | None) -> str:
+    if messages is None:
+        return _NOTHING
+    share = "" if efficiency is None else f", efficiency {efficiency:.3f}"
+    return f"{messages:,.0f} messages/s{share}"
 
 
 def _verdict(verdict: Verdict) -> str:

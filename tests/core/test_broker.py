@@ -10,7 +10,7 @@ import pytest
 from tests.core.making import NOTHING, column, make_batch, seqs
 from tests.core.making import row as row_of
 from zsms.core import broker as module
-from zsms.core.broker import BrokerCore, BrokerLimits, Granted, Put, Steady
+from zsms.core.broker import BrokerCore, BrokerLimits, Granted, Put
 from zsms.core.holdings import MAX_LETTERS, holdings
 from zsms.core.journal import Journal
 from zsms.core.session import Session
@@ -318,7 +318,7 @@ def test_sent_and_failed_are_final_and_no_one_else_gets_them():
     granted(core)
     assert peer.ack([0, 1, 4], [2, 9], now=3.0) is peer.session
     assert totals(core) == {"sent": 3, "failed": 2, "in_flight": 5}
-    assert core.last_settled == 3.0 and core.steady.sends == 5
+    assert core.last_settled == 3.0 and core.sends == 5
     assert not core.dead_letters  # a failure is a result, not an accident
     core.left(peer.peer, 4.0)
     sender(core, 2)
@@ -335,7 +335,7 @@ def test_a_second_acknowledgement_is_a_duplicate_and_changes_nothing(column_of):
     before, settled = totals(core), core.last_settled
     peer.ack(**{column_of: range(0, 30, 3)}, now=2.0)
     assert totals(core) == before and core.counters.duplicates == 10
-    assert core.last_settled == settled and core.steady.sends == 10
+    assert core.last_settled == settled and core.sends == 10
     peer.ack([0], [0, 1])  # and in one frame
     assert totals(core) == before | {"failed": 1, "in_flight": 19} and core.counters.duplicates == 12
 
@@ -592,7 +592,7 @@ def test_a_failed_send_is_tried_again_later_and_dead_after_the_last_attempt():
     assert totals(core) == {"sent": 3, "dead": 1} and core.counters.retried == 5
     [letter] = core.dead_letters
     assert letter.reason == "failed 3 times" and letter.lot.attempt == 3 and len(seqs(letter.lot.batch)) == 1
-    assert core.steady.sends == 4 + 3 + 2
+    assert core.sends == 4 + 3 + 2
 
 
 def test_a_message_that_kills_its_senders_is_dead_after_so_many_deliveries():
@@ -637,42 +637,6 @@ def test_the_accounts_are_by_producer_and_a_frame_may_settle_for_several():
 
 def test_the_broker_must_look_at_least_five_times_within_the_liveness():
     assert broker(liveness=5.0).next_time(100.0) == 101.0
-
-
-def test_steady_throughput_leaves_out_the_ramp_and_the_time_without_a_backlog():
-    steady = Steady()
-    steady.observe(0.0, True, 100)
-    steady.sends = 49
-    steady.observe(1.0, True, 100)  # not yet half a send a slot: the ramp
-    steady.sends = 60
-    steady.observe(2.0, True, 100)  # the window opens
-    steady.sends = 160
-    steady.observe(3.0, True, 100)
-    assert (steady.window_s, steady.window_sends, steady.slot_s) == (1.0, 100, 100.0)
-    steady.observe(10.0, False, 100)  # the queue ran empty somewhere in between
-    steady.observe(20.0, True, 100)
-    assert steady.window_s == 1.0
-    steady.sends = 360
-    steady.observe(21.0, True, 200)
-    assert (steady.window_s, steady.window_sends, steady.slot_s) == (2.0, 300, 300.0)
-
-
-def test_the_broker_observes_its_throughput_as_it_looks():
-    core = broker()
-    peer = sender(core, slots=2)
-    put(core, 100)
-    for now in range(10):
-        granted(core, now)
-        core.looked(float(now))
-        peer.ack([2 * now, 2 * now + 1], settled=2 * now + 2, now=float(now))
-    assert core.steady.window_sends / core.steady.window_s == 2.0
-    assert core.steady.slot_s == 2 * core.steady.window_s
-    before = core.steady.slot_s
-    core.heard(sender(core, 2, slots=5).peer, 10.0)
-    core.left(peer.peer, 10.0)
-    for now in (10.0, 11.0):
-        core.looked(now)
-    assert core.steady.slot_s == before + 2 * 5  # since the look at 9
 
 
 # -- accounts of producers that are over -----------------------------------------------------------------------

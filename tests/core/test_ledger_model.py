@@ -156,7 +156,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(data=st.data())
     def grant(self, data: st.DataObject) -> None:
         for granted in self.core.grants(self.now):
-            session, piece = granted
+            session, piece = granted.session, granted.piece
             sender = self.senders[session.token]
             assert not sender.unreachable and sender.blocked_until <= self.now
             assert piece.base == len(sender.granted) and piece.end <= sender.limit

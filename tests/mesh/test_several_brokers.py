@@ -24,7 +24,8 @@ def test_a_mesh_of_two_brokers_uses_both_and_its_report_adds_up() -> None:
     assert 0.6 <= report["wall_s"] < report["elapsed_s"]
     assert report["throughput_per_s"] * report["wall_s"] == pytest.approx(6_000)
     assert 0.2 < report["efficiency"] <= 1
-    assert report["steady"] == {"throughput_per_s": 0, "efficiency": 0, "seconds": 0}  # each has times of its own
+    steady = report["steady"]
+    assert steady["efficiency"] is None or 0.5 < steady["efficiency"] <= 1.001
 
 
 def test_one_of_two_brokers_is_killed_and_the_rest_goes_on_and_ends() -> None:

@@ -77,7 +77,7 @@ SAMPLES: list[Any] = [
     Welcome(1, 2, 3.5, 4.5, 1.0, "memory"),
     Confirm(1, 2, True, "memory"),
     Ack(1, 2, 3, 4, column([0, 2, 5]), column([1])),
-    Grant(1, 2, 3, 1, 1, 4.5, 6),
+    Grant(1, 2, 3, 1, 1, 4.5, 6, True),
     Ping(1, 2.5),
     Pong(1, 2, False, 3.5, 4.5),
     Who(1),

@@ -42,6 +42,7 @@ from zsms.core.backoff import Retries
 from zsms.core.journal import Group, Journal
 from zsms.core.ledger import Counters, ProducerAccount
 from zsms.core.queue import ReadyQueue
+from zsms.core.reach import Reach
 from zsms.core.session import Lot, Piece, Session
 from zsms.errors import UsageError, check_types
 from zsms.message import Batch
@@ -124,6 +125,8 @@ class Granted(NamedTuple):
 
     session: Session
     piece: Piece
+    more: bool = False
+    """Whether others wait in the queue still."""
 
 
 class Event(NamedTuple):
@@ -166,7 +169,9 @@ class BrokerCore:
         self.dead_letters: deque[DeadLetter] = deque()
         self.next_letter = 0
         """The number of the next dead letter."""
-        self.steady = Steady()
+        self.reach = Reach()
+        self.sends = 0
+        """Sends that ended, all in all."""
         self.first_accepted: float | None = None
         self.last_settled: float | None = None
         self._dead_kept = 0
@@ -177,7 +182,6 @@ class BrokerCore:
         self._topup: OrderedDict[int, Session] = OrderedDict()
         """Those that only prefetch."""
         self._unconfirmed: dict[int, ProducerAccount] = {}
-        self._slots = 0
         self._looked: float | None = None
         self._judge_after = 0.0
         self._blocked: dict[int, Session] = {}
@@ -331,7 +335,6 @@ class BrokerCore:
                 return None
             session = Session(token, name, slots, peer, now)
             self.sessions[token] = session
-            self._slots += slots
             self._note(now, "sender joined", name, 0)
         elif join <= session.join:
             return session  # of a connection that broke, and read after the join that followed
@@ -420,6 +423,7 @@ class BrokerCore:
                 lot.account.in_flight -= count
                 lot.account.sent += count
         session.sent += fresh
+        self._reached(fresh, now)
         if self.journal is not None:
             self.journal.acknowledged(settled)
         self._finished(fresh, now)
@@ -438,7 +442,8 @@ class BrokerCore:
         account.in_flight -= 1
         account.sent += 1
         session.sent += 1
-        self.steady.sends += 1
+        self._reached(1, now)
+        self.sends += 1
         self.last_settled = now
         if self.journal is not None:
             self.journal.settled(lot, np.array([position]))
@@ -468,9 +473,13 @@ class BrokerCore:
         session.failed += fresh
         self._finished(fresh, now)
 
+    def _reached(self, messages: int, now: float) -> None:
+        if messages:
+            self.reach.add(messages, now - (now if self.first_accepted is None else self.first_accepted))
+
     def _finished(self, sends: int, now: float) -> None:
         if sends:
-            self.steady.sends += sends
+            self.sends += sends
             self.last_settled = now
 
     def is_ended(self, token: int) -> bool:
@@ -562,7 +571,7 @@ class BrokerCore:
                 self.journal.granted(lot)
             piece = session.grant(lot, now)
             self._stand_in_line(session)
-            yield Granted(session, piece)
+            yield Granted(session, piece, bool(self.queue))
 
     def _requeue(self, lot: Lot) -> None:
         lot.account.in_flight -= lot.size
@@ -579,8 +588,6 @@ class BrokerCore:
         liveness = self.limits.liveness
         if self._looked is not None and now - self._looked > liveness / 2:
             self._judge_after = now + liveness
-        backlogged = bool(self.queue)
-        self.steady.observe(now, backlogged, self._slots)
         self._looked = now
         for lot in self.retries.due(now):
             self.queue.put(lot)
@@ -605,7 +612,6 @@ class BrokerCore:
         for piece in reversed(session.pieces()):
             self._take_back(session, piece, now)
         del self.sessions[session.token]
-        self._slots -= session.slots
         self._forget(session)
         self._leave_the_line(session)
         self._blocked.pop(session.token, None)
@@ -769,33 +775,3 @@ class BrokerCore:
         events = list(self._new_events)
         self._new_events.clear()
         return events
-
-
-class Steady:
-    """Throughput while the queue was not empty, without the ramp.
-
-    All slots begin together, so in the first moments nothing is done. After t seconds m(t) ~ t / mean + (c**2 -
-    1) / 2 sends a slot are done, c being the sd over the mean (D. R. Cox, "Renewal theory", 1962). For sends
-    that vary little that is half a send less than t / mean; opening the window when half a send a slot is done
-    takes just that out, and for exponential sends (c = 1), which have no ramp, it takes nothing out.
-    """
-
-    def __init__(self) -> None:
-        self.sends = 0
-        """Sends that ended, all in all."""
-        self.window_s = 0.0
-        self.window_sends = 0
-        self.slot_s = 0.0
-        """Integral of the slots over the window."""
-        self._last: tuple[float, int] | None = None
-
-    def observe(self, now: float, backlogged: bool, slots: int) -> None:
-        """Look at the state of things: the time since the last look counts when both looks saw a backlog."""
-        if not backlogged or not slots or self.sends * 2 < slots:
-            self._last = None
-            return
-        if self._last is not None:
-            self.window_s += now - self._last[0]
-            self.window_sends += self.sends - self._last[1]
-            self.slot_s += (now - self._last[0]) * slots
-        self._last = (now, self.sends)

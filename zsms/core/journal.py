@@ -328,7 +328,7 @@ class Journal:
                 "next_letter": core.next_letter,
                 "first_accepted": core.first_accepted,
                 "last_settled": core.last_settled,
-                "sends": core.steady.sends,
+                "sends": core.sends,
                 "counters": asdict(core.counters),
             },
             marks=[(account, account.next) for account in touched.values()],

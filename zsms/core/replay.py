@@ -40,7 +40,7 @@ def rebuild(
     accounts = _open_accounts(core, kept.accounts)
     core.next_letter = books.get("next_letter", 0)
     core.counters = Counters(**books.get("counters", {}))
-    core.steady.sends = books.get("sends", 0)
+    core.sends = books.get("sends", 0)
     core.first_accepted, core.last_settled = (
         None if books.get(name) is None else min(books[name] + shift, now)
         for name in ("first_accepted", "last_settled")

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zsms.core.histogram import BUCKETS, Histogram
+from zsms.core.histogram import QUANTILES as _QUANTILES
 from zsms.core.view import View
 
 MOST_POINTS = 1_000
@@ -28,7 +29,7 @@ EVERY_S = 0.25
 """Seconds between two points at first."""
 COUNTS = ("produced", "accepted", "sent", "failed", "dead", "queued", "in_flight", "senders", "slots")
 """The columns that are taken as they are from a view."""
-QUANTILES = {"send_time_p50_s": 0.50, "send_time_p90_s": 0.90, "send_time_p99_s": 0.99}
+QUANTILES = {f"send_time_{name}_s": q for name, q in _QUANTILES.items()}
 COLUMNS = ("t_s", *COUNTS, "rate_per_s", *QUANTILES)
 """The keys of `Series.columns`, in order."""
 
@@ -178,10 +179,9 @@ def _quantiles(before: _Point, after: _Point) -> tuple[float | None, ...]:
     between.counts = after.histogram() - before.histogram()
     if (between.counts < 0).any():  # the collector began anew, and counts from 0 again
         between.counts = after.histogram()
-    between.max = after.longest
-    if not between.count:
-        return (None,) * len(QUANTILES)
-    return tuple(round(between.quantile(q), 6) for q in QUANTILES.values())
+    between.min, between.max = 0.0, after.longest
+    quantiles = (between.quantile(q) for q in QUANTILES.values())
+    return tuple(None if quantile is None else round(quantile, 6) for quantile in quantiles)
 
 
 def moment(view: View) -> float:

@@ -91,7 +91,13 @@ class Slots:
         self.concurrency = concurrency
         self.failure_rate = failure_rate
         self.times = SendTimes.empty()
+        self.mean = delay.mean
         self._draw = delay.sampler()
+        self._asked = 0.0
+        """Sum of the times asked for, of all sends that began, and"""
+        self._due = 0.0
+        """of the moments until which those that have not ended were asked to take, from `_origin`."""
+        self._origin = 0.0
         self._rng = np.random.Generator(np.random.SFC64(seed))
         self._wheel = TimingWheel(tick, width=3)
 
@@ -119,6 +125,11 @@ class Slots:
         if count > self.free:
             raise ValueError(f"{count} messages for {self.free} free slots")
         asked = self._draw(self._rng, count)
+        if not self.busy:
+            self._origin, self._due = now, 0.0  # small numbers add up exactly
+        whole = float(asked.sum(dtype=np.float64))
+        self._asked += whole
+        self._due += whole + count * (now - self._origin)
         records = np.empty((count, 3), dtype=np.uint64)
         records[:, 0] = handles
         times = records.view(np.float32)
@@ -137,7 +148,8 @@ class Slots:
             return None
         handles = records[:, 0]
         floats = records.view(np.float32)
-        took = (now - records.view(np.float64)[:, 2]).astype(np.float32)
+        began = records.view(np.float64)[:, 2]
+        took = (now - began).astype(np.float32)
         asked = floats[:, 3]
         if self.failure_rate:
             fails = np.signbit(asked)
@@ -146,11 +158,17 @@ class Slots:
         else:
             finished = Finished(handles, _NONE)
         times = self.times
-        times.asked += float(asked.sum(dtype=np.float64))
+        whole = float(asked.sum(dtype=np.float64))
+        times.asked += whole
+        self._due -= whole + float((began - self._origin).sum())
         times.send.record(took)
         times.total.record(took + floats[:, 2])
         times.error.record(np.abs(took - asked))
         return finished
+
+    def worked(self, now: float) -> float:
+        """Slot seconds within the asked time of a send, up to now; call after `advance(now)`, when none is overdue."""
+        return self._asked - (self._due - self.busy * (now - self._origin))
 
     def next_time(self) -> float | None:
         """When `advance` has something to do next, in the caller's clock."""

@@ -334,10 +334,17 @@ class Broker(Role):
     def _grant(self, now: float) -> None:
         send = self._router.send
         for granted in self.core.grants(now):
-            session, piece = granted
+            session, piece = granted.session, granted.piece
             lot = piece.lot
             head = encode_grant(
-                session.token, session.join, piece.base, lot.attempt, lot.delivery, lot.accepted, session.acked
+                session.token,
+                session.join,
+                piece.base,
+                lot.attempt,
+                lot.delivery,
+                lot.accepted,
+                session.acked,
+                granted.more,
             )
             try:
                 send(session.peer, _NOBLOCK_MORE)
@@ -394,18 +401,22 @@ class Broker(Role):
         totals = self.core.totals()
         return totals["sent"] + totals["failed"] + totals["dead"]
 
+    def _reach(self, messages: int) -> dict[str, float]:
+        """The gauges of reach: of how many messages, and when each share of them had been sent."""
+        times = self.core.reach.times(messages)
+        told = {f"reach_{name}_s": at for name, at in times.items() if at is not None}
+        return {"reach_of": float(messages), **told}
+
     def _snapshot(self, now: float) -> Snapshot:
         core = self.core
         totals = core.totals()
-        steady = core.steady
         first, last = core.first_accepted, core.last_settled
         snapshot = self._make_snapshot(
             "draining" if self._stopping else "running",
             {
                 **{name: totals[name] for name in ("accepted", "sent", "failed", "dead")},
                 **asdict(core.counters),
-                "sends": steady.sends,
-                "steady_sends": steady.window_sends,
+                "sends": core.sends,
                 "refused_connections": self.refused_connections,
             },
             {
@@ -416,12 +427,11 @@ class Broker(Role):
                 "senders": len(core.sessions),
                 "slots": sum(s.slots for s in core.sessions.values()),
                 "full": float(core.full),
-                "steady_s": steady.window_s,
-                "steady_slot_s": steady.slot_s,
                 "first_accepted_at": first or 0.0,
                 "first_accepted_ago": 0.0 if first is None else now - first,
                 "busy_s": 0.0 if first is None or last is None else last - first,
                 "balanced": float(all(account.balanced for account in core.accounts())),
+                **self._reach(totals["accepted"]),
                 "durability": float(DURABILITIES[::-1].index(self.durability)),
             },
         )

@@ -18,6 +18,7 @@ from zsms.core.sender import SenderCore
 from zsms.core.shares import Shares
 from zsms.core.slots import Slots
 from zsms.core.snapshot import Snapshot
+from zsms.core.steady import State, Steady
 from zsms.errors import UsageError
 from zsms.roles.base import Role, RoleOptions
 from zsms.roles.link import Link, end_if_refused
@@ -142,6 +143,11 @@ class Sender(Role):
         self._sent = 0
         self._failed = 0
         self._said_bye: float | None = None
+        # A function of the user's says nothing of how long it should take: it works while it is in a slot.
+        self.steady = Steady(self.transport.mean if isinstance(self.transport, SimulatedTransport) else 0.0)
+        self._looked: float | None = None
+        self._busy_s = self._open_s = 0.0
+        """Integrals of the busy and of the open slots, slot seconds."""
 
     @property
     def core(self) -> SenderCore:
@@ -175,8 +181,10 @@ class Sender(Role):
         for supply in self._supplies:
             if supply.link.socket in events:
                 supply.read(now)
+        self._count_slots(now)
         self._collect(now)
         self._begin(now)
+        self._watch_backlog(now)
         self._ask(now)
         for supply in self._supplies:
             supply.tick(now)
@@ -208,6 +216,25 @@ class Sender(Role):
             self.queue_times.record_one(max(0.0, now - waiting.accepted), count)
             self.transport.start(waiting, now)
 
+    @property
+    def _open_slots(self) -> int:
+        return max(core.open_slots for core in self.shares.cores)
+
+    def _count_slots(self, now: float) -> None:
+        """Between two turns nothing begins, so the slots of the last one were busy and open until now."""
+        if self._looked is not None:
+            self._busy_s += self.transport.busy * (now - self._looked)
+            self._open_s += self._open_slots * (now - self._looked)
+        self._looked = now
+
+    def _watch_backlog(self, now: float) -> None:
+        if not any(supply.granted_at == now for supply in self._supplies):
+            return
+        transport = self.transport
+        worked = transport.worked(now) if isinstance(transport, SimulatedTransport) else self._busy_s
+        more = any(supply.more and supply.core.live for supply in self._supplies)
+        self.steady.granted(more, transport.busy >= self._open_slots, State(now, worked, self._open_s))
+
     def _ask(self, now: float) -> None:
         if self._stopping:
             self.shares.drain()
@@ -237,6 +264,7 @@ class Sender(Role):
     def _snapshot(self, now: float) -> Snapshot:
         shares, times = self.shares, self.transport.times
         joined = any(supply.link.joined for supply in self._supplies)
+        window, mean = self.steady.window, getattr(self.transport, "mean", times.send.mean)
         return self._make_snapshot(
             "draining" if self._stopping else "running" if joined else "starting",
             {
@@ -253,6 +281,11 @@ class Sender(Role):
                 "asked_s": times.asked,
                 "took_s": times.send.sum,
                 **({} if (blocked := self.transport.blocked_s) is None else {"blocked_s": blocked}),
+                "steady_s": window.now,
+                "steady_worked_s": window.worked,
+                "steady_slot_s": window.slots,
+                "steady_span_s": self.steady.span,
+                "mean_s": mean or 0.0,
             },
             {
                 "send_time": times.send,

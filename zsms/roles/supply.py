@@ -36,6 +36,10 @@ class Supply:
         self.core = core
         self.left = False
         """The broker has answered our goodbye."""
+        self.more = False
+        """The newest grant left others in that broker's queue."""
+        self.granted_at = -1.0
+        """When it came."""
         self._refuse = refuse
         self._name = name
         self._lease = lease
@@ -68,6 +72,7 @@ class Supply:
             case Grant():
                 if frame.session == core.token:  # of an earlier session, `acked` counts other frames
                     core.acknowledged(frame.acked)
+                self.granted_at, self.more = now, frame.more
                 data = parts[1]
                 batch = decode(data.buffer if len(data) > 2_048 else data.bytes)
                 if not isinstance(batch, Batch):

@@ -16,6 +16,7 @@ class SimulatedTransport:
         self._slots = slots
         self.concurrency = slots.concurrency
         self._failed = 0
+        self.mean = slots.mean
 
     @property
     def times(self) -> SendTimes:
@@ -54,6 +55,10 @@ class SimulatedTransport:
         if finished is not None:
             self._failed += len(finished.failed)
         return finished
+
+    def worked(self, now: float) -> float:
+        """Slot seconds within the asked time of a send, up to now."""
+        return self._slots.worked(now)
 
     def next_time(self) -> float | None:
         """When the next sleep is over."""

@@ -51,11 +51,22 @@ def _licence() -> str:
 # -- figures for people ----------------------------------------------------------------------------------------------
 
 
-def seconds(value: float) -> str:
-    """A duration with three digits and a unit that suits it."""
+def seconds(value: float | None) -> str:
+    """A duration with three digits and a unit that suits it; "-" for one that was not measured."""
+    if value is None:
+        return "-"
     if value == 0 or value >= 1:
         return f"{value:,.0f} s" if value >= 1_000 else f"{value:.3g} s"
     return f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.0f} µs"
+
+
+def _per_second(figures: dict[str, Any]) -> str:
+    rate = figures["throughput_per_s"]
+    return "-" if rate is None else f"{rate:,.0f}/s"
+
+
+def _share(figures: dict[str, Any]) -> str:
+    return "-" if figures["efficiency"] is None else f"{figures['efficiency']:.3f}"
 
 
 def _bytes(value: float) -> str:
@@ -113,10 +124,10 @@ def _tiles(report: dict[str, Any]) -> str:
     share = f"{lost / m['settled']:.2%} failed or given up" if lost else "none failed"
     tiles = [
         ("Sent", f"{m['sent']:,}", f"of {m['produced']:,}; {share}", ""),
-        ("Throughput", f"{report['throughput_per_s']:,.0f}/s", f"steady {steady['throughput_per_s']:,.0f}/s", ""),
+        ("Throughput", _per_second(report), f"messages; steady {_per_second(steady)}", ""),
         ("Wall time", seconds(report["wall_s"]), f"first message after {seconds(report['first_message_s'])}", ""),
         ("Send time p99", seconds(report["send_time_s"]["p99"]), f"median {seconds(report['send_time_s']['p50'])}", ""),
-        ("Efficiency", f"{report['efficiency']:.3f}", f"steady {steady['efficiency']:.3f}", ""),
+        ("Efficiency", _share(report), f"steady {_share(steady)}", ""),
         ("Lost", f"{m['lost']:,}", f"{m['duplicates']:,} duplicates", "bad" if m["lost"] else "good"),
     ]
     return (
@@ -151,7 +162,7 @@ def _alarms(report: dict[str, Any]) -> str:
 
 
 def _times(report: dict[str, Any]) -> str:
-    keys = ("mean", "p50", "p90", "p99", "max")
+    keys = ("mean", "p50", "p90", "p95", "p99", "p999", "max")
     rows = [
         (
             f'{title} <span class="aside optional">{about}</span>',
@@ -160,7 +171,18 @@ def _times(report: dict[str, Any]) -> str:
         for name, (title, about) in _TIMES.items()
         for figures in [report[name]]
     ]
-    return "<h2>Times</h2>" + _table(("", *keys), rows, range(1, 6), "times")
+    reached = {"p50": "a half", "p90": "90 %", "p99": "99 %", "p999": "99.9 %", "p100": "all"}
+    reach = [[seconds(report["reach_s"][name]) for name in reached]]
+    return (
+        _reach_table(list(reached.values()), reach)
+        + "<h2>Times</h2>"
+        + _table(("", *(key.replace("p999", "p99.9") for key in keys)), rows, range(1, 8), "times")
+    )
+
+
+def _reach_table(head: list[str], rows: list[list[str]]) -> str:
+    rows = [["sent, from the first accepted", *rows[0]]]
+    return "<h2>Reach</h2>" + _table(("", *head), rows, range(1, 6), "reach")
 
 
 def _ledger(report: dict[str, Any]) -> str:
@@ -200,7 +222,7 @@ def _senders(report: dict[str, Any]) -> str:
         )
         for row in report["senders"]
     ]
-    head = ("name", "slots", "sent", "failed", "mean send time", "share of the busiest")
+    head = ("name", "slots", "sent", "failed attempts", "mean send time", "share of the busiest")
     return "<h2>Senders</h2>" + _table(head, rows, range(1, 5), "senders")
 
 

@@ -241,8 +241,11 @@ class Panel:
             self._label("queued", count(view.queued)),
             self._label("in flight", count(view.in_flight)),
         ]
-        quantiles = {f"p{q}": "-" if times is None else seconds(times.quantile(q / 100)) for q in (50, 90, 99)}
-        right = [text(f"send time {name:<7}", DIM) + text(f"{value:>12}") for name, value in quantiles.items()]
+        quantiles = {f"p{q}": None if times is None else times.quantile(q / 100) for q in (50, 90, 99)}
+        right = [
+            text(f"send time {name:<7}", DIM) + text(f"{'-' if value is None else seconds(value):>12}")
+            for name, value in quantiles.items()
+        ]
         slots = sum(row.slots for row in figures.senders if row.state not in ("left", "silent"))
         busy = f"{percent(figures.busy / slots)} of {count(slots)}" if slots and not self._frozen else "-"
         right.append(text(f"{'slots busy':<12}", DIM) + text(f"{busy:>17}"))
