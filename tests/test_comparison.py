@@ -243,7 +243,7 @@ def test_folders_patterns_and_files(folder: Path) -> None:
     head, row, equal = done.stdout.splitlines()
     assert head.split() == ["figure", "base", "(4)", "new", "(4)", "change", "p"]
     assert row.split() == ["throughput_per_s", "101.5", "±", "1.3", "81.2", "±", "1", "-20.0%", "0.029", "worse"]
-    assert equal.startswith("equal in all runs: efficiency, ") and "messages.lost" in equal
+    assert equal.startswith("equal in all runs: elapsed_s, ") and "messages.lost" in equal
 
     few = zsms("compare", "before/[012].json", "after/[012].json", "--figure", "throughput_per_s", cwd=folder)
     assert few.stdout.splitlines()[-1].startswith("too few runs to judge: 3 and 3 can't show a difference")
