@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from zsms.errors import JournalError
+from zsms.journal import edit, open_journal, read
 from zsms.journal.lock import Lock
+from zsms.journal.wal import Log
 
 
 @pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EIO, errno.ENOSYS])
@@ -32,3 +34,13 @@ def test_a_lock_that_is_held_names_its_holder(tmp_path: Path):
         Lock(tmp_path)
     held.release()
     Lock(tmp_path).release()
+
+
+def test_who_looks_into_a_journal_hears_what_was_dropped(tmp_path: Path, monkeypatch, caplog):
+    open_journal(tmp_path).close()
+    monkeypatch.setattr(Log, "check", lambda *_: "the last group, from byte 7 on")
+    for look in (read, edit):
+        caplog.clear()
+        with look(tmp_path):
+            assert "dropped the last group, from byte 7 on" in caplog.text
+            assert "may have been" in caplog.text and "whatever was confirmed is there" not in caplog.text

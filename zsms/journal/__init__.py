@@ -12,6 +12,7 @@ its records, the lock on the folder and the thread that writes.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import inf
@@ -30,6 +31,15 @@ FILE = "journal.sqlite"
 DURABILITIES = ("fsync", "os", "memory")
 """What a confirm says: on the disk; with the operating system, so that the broker may crash but not its machine; in the
 broker's memory."""
+
+
+WHAT_IS_DROPPED = (
+    "after a crash of the broker or its machine nothing of that was confirmed; if the file was cut, or copied while in "
+    "use, some of it may have been"
+)
+"""What can be known of an unfinished end that was left out."""
+
+_log = logging.getLogger("zsms.journal")
 
 
 class NoRoom(Exception):
@@ -87,6 +97,11 @@ def open_journal(directory: str | Path, durability: str = "fsync", *, create: bo
     return SqliteStore(Path(directory), durability, create)
 
 
+def _tell(store: Store) -> None:
+    if store.dropped:
+        _log.warning("dropped %s; %s", store.dropped, WHAT_IS_DROPPED)
+
+
 @contextmanager
 def read(directory: str | Path, limits: BrokerLimits | None = None, now: float = inf) -> Iterator[BrokerCore]:
     """The broker that a journal holds, to look at: nothing is written back, and no time is later than `now`.
@@ -96,6 +111,7 @@ def read(directory: str | Path, limits: BrokerLimits | None = None, now: float =
     from zsms.core.replay import rebuild
 
     with open_journal(directory, create=False) as store:
+        _tell(store)
         yield rebuild(store.load(), limits, now=now)
 
 
@@ -105,6 +121,7 @@ def edit(directory: str | Path, limits: BrokerLimits | None = None) -> Iterator[
     from zsms.core.replay import rebuild
 
     with open_journal(directory, create=False) as store:
+        _tell(store)
         core = rebuild(store.load(), limits)
         yield core
         assert core.journal is not None

@@ -19,7 +19,7 @@ from zsms.core.broker import BrokerCore, BrokerLimits
 from zsms.core.journal import Journal
 from zsms.core.replay import rebuild
 from zsms.errors import JournalError, UsageError
-from zsms.journal import Store, open_journal
+from zsms.journal import WHAT_IS_DROPPED, Store, open_journal
 from zsms.journal.writer import Writer
 
 GROUP_S = 0.005
@@ -74,7 +74,7 @@ class Keeping:
 
     def _say_what_there_is(self) -> None:
         if self.store.dropped:
-            self._log.warning("%s: dropped %s; whatever was confirmed is there", self._name, self.store.dropped)
+            self._log.warning("%s: dropped %s; %s", self._name, self.store.dropped, WHAT_IS_DROPPED)
         queued = self.core.queue.messages
         if self.core.producers:
             self._log.info(
