@@ -10,14 +10,17 @@ A batch is what travels; a message is what is scheduled. The columns of a batch 
 and everything else about its messages is arithmetic: message i is number ``first + offset[i]`` of its
 producer and was due at ``due + offset[i] * step``. So a part of a batch (`slice`, `take`) names its messages
 as exactly as the whole did, and identifying ten thousand messages costs a handful of integers.
+
+Messages that have been through something (failed, taken back, given up) share nothing any more: of those a `Mixed` has
+a row each, whatever producers, times, attempts and deliveries they are of.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +34,25 @@ RECIPIENT = np.dtype("<u8")
 LENGTH = np.dtype("<u2")
 TEXT = np.dtype("u1")
 OFFSET = np.dtype("<u4")
+
+ROW = np.dtype(
+    [
+        ("seq", "<u8"),
+        ("recipient", "<u8"),
+        ("due", "<f8"),
+        ("accepted", "<f8"),
+        ("source", "<u4"),
+        ("attempt", "<u4"),
+        ("delivery", "<u4"),
+        ("length", "<u4"),
+    ]
+)
+"""A message of a `Mixed`, 48 bytes. Times in seconds of the broker's clock; `length` is in bytes."""
+SOURCE = np.dtype([("source", "<u4"), ("producer", "<u8"), ("start", "<u8")])
+"""What a row's `source` stands for."""
+KEPT = np.dtype([("entry", "<i8"), ("place", "<i8")])
+"""Where a broker's journal keeps a message: the number of the entry, and the place in it."""
+WORD = np.dtype("<u8")
 
 MAX_TEXT_BYTES = 0xFFFF
 """The longest text in bytes: a length is a uint16."""
@@ -218,6 +240,11 @@ class Batch:
             yield message
             begin = end
 
+    @property
+    def windows(self) -> U64:
+        """The eight bytes of text from each byte on, as an overlapping view: gathering words costs an eighth."""
+        return np.ndarray((max(0, len(self.text) - 7),), dtype=WORD, buffer=self.text.data, strides=(1,))
+
     @classmethod
     def of(
         cls,
@@ -247,3 +274,143 @@ class Batch:
             lengths=np.array([len(text) for text in texts], dtype=LENGTH),
             text=np.frombuffer(b"".join(texts), dtype=TEXT),
         )
+
+
+class Source(Protocol):
+    """One start of a producer."""
+
+    @property
+    def producer(self) -> int:
+        """Names the producer."""
+
+    @property
+    def start(self) -> int:
+        """Names its start."""
+
+
+Sources = Mapping[int, Source] | Sequence[Source]
+
+
+class Mixed:
+    """Messages of any producers, each with a history of its own, as columns. Treat as immutable.
+
+    `rows` is ROW[n]; `text` is uint64[...], the texts in UTF-8 one after the other, each filled up with zeros to whole
+    words; `sources` says what producer a row's `source` stands for; `kept`, KEPT[n], is there under a journal.
+    """
+
+    __slots__ = ("_ends", "kept", "origin", "rows", "sources", "text")
+
+    def __init__(
+        self, rows: npt.NDArray[Any], text: U64, sources: Sources, kept: npt.NDArray[Any] | None = None
+    ) -> None:
+        self.rows = rows
+        self.text = text
+        self.sources = sources
+        self.kept = kept
+        self.origin: Any = None
+        """The :class:`zsms.core.journal.Entry` that these are, as for a batch."""
+        self._ends: npt.NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        return f"<Mixed: {len(self)} messages>"
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the columns."""
+        return int(self.rows.nbytes + self.text.nbytes + (0 if self.kept is None else self.kept.nbytes))
+
+    @property
+    def seqs(self) -> U64:
+        """The messages' numbers, each of its own producer."""
+        seqs: U64 = self.rows["seq"]
+        return seqs
+
+    @property
+    def words(self) -> npt.NDArray[np.int64]:
+        """Words of each text, int64[n]."""
+        return words_of(self.rows["length"])
+
+    @property
+    def ends(self) -> npt.NDArray[np.int64]:
+        """Where each text ends in `text`, in words."""
+        if self._ends is None:
+            self._ends = np.cumsum(self.words)
+        return self._ends
+
+    def slice(self, begin: int, end: int) -> Mixed:
+        """Messages begin..end-1, sharing this one's memory; itself when that is all of it."""
+        if begin == 0 and end == len(self):
+            return self
+        text_begin = int(self.ends[begin - 1]) if begin else 0
+        text_end = int(self.ends[end - 1]) if end else 0
+        kept = None if self.kept is None else self.kept[begin:end]
+        part = Mixed(self.rows[begin:end], self.text[text_begin:text_end], self.sources, kept)
+        part.origin = self.origin
+        return part
+
+    def take(self, indices: npt.NDArray[np.int64]) -> Mixed:
+        """The messages at `indices` (any order), copied."""
+        words, ends = self.words.take(indices), self.ends.take(indices)
+        text = self.text.take(ragged(ends - words, words, 1))
+        kept = None if self.kept is None else self.kept.take(indices)
+        return Mixed(self.rows.take(indices), text, self.sources, kept)
+
+    def copy(self) -> Mixed:
+        """The same in memory of its own."""
+        return Mixed(self.rows.copy(), self.text.copy(), self.sources, None if self.kept is None else self.kept.copy())
+
+    @classmethod
+    def join(cls, parts: Sequence[Mixed]) -> Mixed:
+        """All of these (at least one; of the same sources), in their order."""
+        if len(parts) == 1:
+            return parts[0]
+        kept = [part.kept for part in parts if part.kept is not None]
+        return cls(
+            np.concatenate([part.rows for part in parts]),
+            np.concatenate([part.text for part in parts]),
+            parts[0].sources,
+            np.concatenate(kept) if kept else None,
+        )
+
+    def pieces(self, messages: int, nbytes: int) -> Iterator[Mixed]:
+        """In parts of at most so many messages, and bytes unless it is a single one."""
+        size = self.rows.itemsize
+        costs = self.ends * WORD.itemsize + np.arange(1, len(self) + 1) * size
+        begin = 0
+        while begin < len(self):
+            before = int(costs[begin - 1]) if begin else 0
+            end = int(np.searchsorted(costs, before + nbytes, "right"))
+            end = min(max(end, begin + 1), begin + messages)
+            yield self.slice(begin, end)
+            begin = end
+
+    def messages(self, attempt: int = 0, delivery: int = 0) -> Iterator[Message]:
+        """The messages one by one, for a user's own `send`; each has its own attempt and delivery."""
+        blob = self.text.tobytes()
+        begins = ((self.ends - self.words) * WORD.itemsize).tolist()
+        for row, begin in zip(self.rows.tolist(), begins, strict=True):
+            seq, recipient, _, _, source, attempt, delivery, length = row
+            origin = self.sources[source]
+            yield Message(
+                MessageId(origin.producer, origin.start, seq),
+                f"+{recipient}",
+                blob[begin : begin + length].decode("utf-8", "replace"),
+                attempt,
+                delivery,
+            )
+
+
+def words_of(lengths: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """How many words texts of these lengths take in a `Mixed`."""
+    return (lengths.astype(np.int64) + 7) >> 3
+
+
+def ragged(begins: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], step: int) -> npt.NDArray[np.int64]:
+    """The indices begins[i], begins[i] + step, ..., counts[i] of them, for each i in turn."""
+    before = np.cumsum(counts)
+    total = int(before[-1]) if len(before) else 0
+    before -= counts
+    return np.repeat(begins - before * step, counts) + np.arange(0, total * step, step)

@@ -22,7 +22,22 @@ import numpy as np
 import numpy.typing as npt
 
 from zsms.errors import WireError
-from zsms.message import LENGTH, MAX_BATCH_MESSAGES, OFFSET, RECIPIENT, TEXT, U32, Batch
+from zsms.message import (
+    LENGTH,
+    MAX_BATCH_MESSAGES,
+    MAX_TEXT_BYTES,
+    OFFSET,
+    RECIPIENT,
+    ROW,
+    SOURCE,
+    TEXT,
+    U32,
+    WORD,
+    Batch,
+    Mixed,
+    Source,
+    words_of,
+)
 
 VERSION = 1
 """The first element of every frame. A peer of another version is refused by name."""
@@ -42,7 +57,7 @@ MAX_SECONDS = 1e10
 SMALL_FRAME = 2_048
 """Up to this many bytes a frame is unpacked whole: cheaper than finding its columns."""
 
-_EMPTY = {dtype: np.frombuffer(b"", dtype=dtype) for dtype in (OFFSET, RECIPIENT, LENGTH, TEXT)}
+_EMPTY = {dtype: np.frombuffer(b"", dtype=dtype) for dtype in (OFFSET, RECIPIENT, LENGTH, TEXT, ROW, SOURCE, WORD)}
 _HEAD = 1_024  # the scalars of any frame with columns fit in this many bytes
 _BIN32 = struct.Struct(">BI")
 _BIN32_TAG = 0xC6
@@ -121,10 +136,12 @@ class Ack(NamedTuple):
 
 
 class Grant(NamedTuple):
-    """broker -> sender: the batch in the next part of this message is yours, from number `base` of the session on.
+    """broker -> sender: the messages in the next part of this one are yours, from number `base` of the session on.
 
-    `accepted` (seconds, the broker's clock) is when the broker took it in; `acked` is the next acknowledgement
-    frame that the broker expects, so the sender can let go of those before. `more`: others wait in the queue still.
+    The next part is a :class:`Batch`, or a :class:`Mixed` of messages that have each an `attempt`, `delivery` and
+    `accepted` of their own; those here are 0 then. `accepted` (seconds, the broker's clock) is when the broker took
+    them in; `acked` is the next acknowledgement frame that the broker expects, so the sender can let go of those
+    before. `more`: others wait in the queue still.
     """
 
     session: int
@@ -262,6 +279,7 @@ Frame: TypeAlias = (
     | Report
     | Answer
     | Batch
+    | Mixed
 )
 
 
@@ -346,6 +364,37 @@ def _make_batch(*parts: Any) -> Batch:
     )
 
 
+class ProducerStart(NamedTuple):
+    """What a :class:`Mixed` off the wire has as a :class:`zsms.message.Source`."""
+
+    producer: int
+    start: int
+
+
+def _make_mixed(sources: npt.NDArray[Any], rows: npt.NDArray[Any], text: npt.NDArray[np.uint64]) -> Mixed:
+    count = len(rows)
+    if not 0 < count <= MAX_BATCH_MESSAGES:
+        raise WireError(f"{count} mixed messages; 1 to {MAX_BATCH_MESSAGES} can be")
+    if int(rows["length"].max()) > MAX_TEXT_BYTES:
+        raise WireError(f"a text of {int(rows['length'].max())} bytes, over {MAX_TEXT_BYTES}")
+    words = int(words_of(rows["length"]).sum())
+    if words != len(text):
+        raise WireError(f"texts of {words} words in all, but {len(text)} words of text")
+    if int(rows["seq"].max()) >= MAX_COUNT:
+        raise WireError(f"message {int(rows['seq'].max())}: out of range")
+    for name in ("due", "accepted"):
+        if not (np.abs(rows[name]) < MAX_SECONDS).all():
+            raise WireError(f"{name}: a time that is out of range")
+    named = sources["source"]
+    if len(named) > 1 and not (named[1:] > named[:-1]).all():
+        raise WireError("sources: not strictly ascending")
+    place = np.searchsorted(named, rows["source"])
+    if not len(named) or int(place.max()) >= len(named) or not (named[place] == rows["source"]).all():
+        raise WireError("a message of a source that is not named")
+    table: dict[int, Source] = {source: ProducerStart(*of) for source, *of in sources.tolist()}
+    return Mixed(rows, text, table)
+
+
 class _Kind(NamedTuple):
     """How one kind stands on the wire."""
 
@@ -388,6 +437,7 @@ _KINDS: dict[type, _Kind] = {
     Ask: _Kind(21, (_string,), (), Ask),
     Report: _Kind(22, (_map,), (), Report),
     Answer: _Kind(23, (_map,), (), Answer),
+    Mixed: _Kind(24, (), (SOURCE, ROW, WORD), _make_mixed),
 }
 _BY_CODE: dict[int, tuple[type, _Kind]] = {kind.code: (cls, kind) for cls, kind in _KINDS.items()}
 
@@ -409,9 +459,11 @@ _ARRAY16 = struct.Struct(">BH")
 
 
 def encode(frame: Frame) -> bytes:
-    """The frame's bytes. A batch is encoded by :func:`encode_batch`."""
+    """The frame's bytes. A batch is encoded by :func:`encode_batch`, mixed messages by :func:`encode_mixed`."""
     if isinstance(frame, Batch):
         return encode_batch(frame)
+    if isinstance(frame, Mixed):
+        return encode_mixed(frame)
     if isinstance(frame, Ack) and len(frame.sent) == 1 and not len(frame.failed) and not frame.sent[0]:
         return _encode_one_sent(frame)
     kind = _KINDS[type(frame)]
@@ -436,6 +488,13 @@ def encode_batch(batch: Batch) -> bytes:
     offsets = _NO_OFFSETS if batch.offsets is None else batch.offsets
     head = [VERSION, 1, batch.producer, batch.start, batch.number, batch.first, batch.due, batch.step]
     return _join(head, (offsets, batch.recipients, batch.lengths, batch.text))
+
+
+def encode_mixed(mixed: Mixed) -> bytes:
+    """The bytes of mixed messages, with the sources that they name."""
+    named = np.unique(mixed.rows["source"]).tolist()
+    table = [(source, mixed.sources[source].producer, mixed.sources[source].start) for source in named]
+    return _join([VERSION, 24], (np.array(table, dtype=SOURCE), mixed.rows, mixed.text))
 
 
 def encode_grant(*fields: Any) -> bytes:

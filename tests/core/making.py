@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from zsms.core.ledger import ProducerAccount
-from zsms.core.session import Lot
-from zsms.message import Batch
+from zsms.core.lot import Lot
+from zsms.message import Batch, Mixed
 
 NOTHING = np.zeros(0, dtype=np.uint32)
 
@@ -33,12 +33,17 @@ def make_lot(count: int, first: int = 0, account: ProducerAccount | None = None)
 
 
 def make_account(producer: int = 1) -> ProducerAccount:
-    return ProducerAccount(producer, 1, f"producer-{producer}", b"p")
+    return ProducerAccount(producer, 1, f"producer-{producer}", b"p", index=producer)
 
 
-def seqs(batch: Batch) -> list[int]:
+def histories(lot: Lot) -> set[tuple[int, int]]:
+    """(attempt, delivery) of its messages."""
+    return {(message.attempt, message.delivery) for message in lot.messages()}
+
+
+def seqs(batch: Batch | Mixed) -> list[int]:
     """The messages' numbers, once it is sure that each still has its own recipient and text."""
     messages = list(batch.messages())
     for message in messages:
-        assert (message.recipient, message.text) == row(batch.producer, message.id.seq)
+        assert (message.recipient, message.text) == row(message.id.producer, message.id.seq)
     return [message.id.seq for message in messages]

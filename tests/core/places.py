@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from zsms.core.broker import BrokerCore
-from zsms.core.session import Lot
-from zsms.message import Batch, MessageId
+from zsms.core.lot import Lot
+from zsms.message import Batch, MessageId, Mixed
 
 
 @dataclass
@@ -23,9 +23,9 @@ class Fate:
 
 
 class Held(NamedTuple):
-    """Messages that are in one place and share their history."""
+    """Messages that are in one place."""
 
-    batch: Batch
+    batch: Batch | Mixed
     attempt: int
     delivery: int
     places: list[str] | list[tuple[int, int]]
@@ -40,7 +40,7 @@ def held(core: BrokerCore) -> Iterator[Held]:
 
     for index, lot in enumerate(core.queue._lots):
         yield queued(lot.part(core.queue._begin, lot.size) if index == 0 else lot)
-    for _, _, lot in core.retries._heap:
+    for lot in core.retries.lots():
         yield queued(lot)
     for session in core.sessions.values():
         for piece in filter(lambda piece: piece.open, session.pieces()):
@@ -48,10 +48,13 @@ def held(core: BrokerCore) -> Iterator[Held]:
             positions = np.flatnonzero(session._open[begin : begin + piece.end - piece.base])
             numbers = [(session.token, number) for number in (piece.base + positions).tolist()]
             yield Held(piece.lot.batch.take(positions), piece.lot.attempt, piece.lot.delivery, numbers)
+        old = session.old()
+        if old is not None:
+            yield Held(old[0].batch, 0, 0, [(session.token, number) for number in old[1].tolist()])
 
 
 def places(core: BrokerCore) -> Iterator[tuple[MessageId, Fate]]:
     """Every message that the broker holds."""
     for batch, attempt, delivery, each in held(core):
-        for message, place in zip(batch.messages(), each, strict=True):
-            yield message.id, Fate(place, attempt, delivery)
+        for message, place in zip(batch.messages(attempt, delivery), each, strict=True):
+            yield message.id, Fate(place, message.attempt, message.delivery)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
-from tests.core.making import NOTHING, column, make_batch, seqs
+from tests.core.making import NOTHING, column, histories, make_batch, seqs
 from tests.core.making import row as row_of
 from zsms.core import broker as module
 from zsms.core.broker import BrokerCore, BrokerLimits, Granted, Put
@@ -15,6 +16,7 @@ from zsms.core.holdings import MAX_LETTERS, holdings
 from zsms.core.journal import Journal
 from zsms.core.session import Session
 from zsms.errors import UsageError
+from zsms.message import Batch
 from zsms.protocol import Answer, decode, encode
 
 PRODUCER = b"producer's peer"
@@ -267,7 +269,7 @@ def test_what_the_wire_cannot_route_is_undone_until_the_sender_speaks(word):
     else:
         peer.ack(now=1.0, number=0 if "old" in word else None)
     assert granted(core, 1.0) == [(1, [0, 1, 2])]
-    assert all(piece.lot.delivery == 1 for piece in peer.session.pieces())
+    assert all(histories(piece.lot) == {(1, 1)} for piece in peer.session.pieces())
 
 
 def test_others_are_given_what_the_wire_could_not_route():
@@ -402,7 +404,7 @@ def test_what_a_silent_sender_held_goes_to_others_in_order_and_before_what_is_ne
     assert ("sender lost", "s1", 6) in [(e.kind, e.subject, e.messages) for e in core.new_events()]
     alive.ack([0, 1], settled=2)
     assert granted(core) == [(2, [0, 2, 3, 4, 5])]
-    assert [piece.lot.delivery for piece in alive.session.pieces()] == [2]
+    assert [histories(p.lot) for p in alive.session.pieces() if p.open] == [{(1, 2)}]
     assert dead.ack([0, 2], now=6.0) is None  # late: they are others' by now
     assert totals(core) == {"sent": 4, "in_flight": 5, "queued": 4} and core.counters.duplicates == 2
     assert dead.join(6.0, received=8) is None and dead.join(6.0) is None
@@ -476,7 +478,7 @@ def test_what_several_leases_bring_back_keeps_its_order():
     core.looked(6.0)
     core.left(peer.peer, 6.0)
     sender(core, 2, slots=6)
-    assert granted(core) == [(2, [0, 1]), (2, [2, 3]), (2, [4, 5])]
+    assert granted(core) == [(2, [0, 1, 2, 3, 4, 5])]
 
 
 def test_only_leases_that_ran_out_are_taken():
@@ -524,7 +526,7 @@ def test_after_a_reconnect_what_the_wire_lost_comes_back_and_counts_as_no_delive
     assert granted(core) == [(2, [4])]  # what came back goes first
     peer.ack([1, 2, 3], settled=4)
     assert granted(core) == [(1, [5]), (1, [8])]
-    assert [(p.base, p.lot.delivery) for p in peer.session.pieces()] == [(4, 1), (5, 1)]
+    assert [(p.base, histories(p.lot)) for p in peer.session.pieces()] == [(4, {(1, 1)}), (5, {(1, 1)})]
     assert totals(core) == {"sent": 4, "in_flight": 5}
 
 
@@ -584,14 +586,14 @@ def test_a_failed_send_is_tried_again_later_and_dead_after_the_last_attempt():
     assert core.next_time(10.0) == due
     core.looked(12.0)
     assert sorted(seq for _, numbers in granted(core, 12.0) for seq in numbers) == [0, 1, 2]
-    assert {(piece.lot.attempt, piece.lot.delivery) for piece in peer.session.pieces()} == {(2, 1)}
+    assert {h for piece in peer.session.pieces() if piece.open for h in histories(piece.lot)} == {(2, 1)}
     peer.ack([4], [5, 6], now=20.0)
     core.looked(24.0)
     granted(core, 24.0)
     peer.ack([7], [8], now=30.0)
     assert totals(core) == {"sent": 3, "dead": 1} and core.counters.retried == 5
     [letter] = core.dead_letters
-    assert letter.reason == "failed 3 times" and letter.lot.attempt == 3 and len(seqs(letter.lot.batch)) == 1
+    assert letter.reason == "failed 3 times" and histories(letter.lot) == {(3, 1)} and len(seqs(letter.lot.batch)) == 1
     assert core.sends == 4 + 3 + 2
 
 
@@ -601,7 +603,7 @@ def test_a_message_that_kills_its_senders_is_dead_after_so_many_deliveries():
     for token in (1, 2, 3):
         peer = sender(core, token)
         granted(core)
-        assert {piece.lot.delivery for piece in peer.session.pieces()} == {token}
+        assert {h for piece in peer.session.pieces() for h in histories(piece.lot)} == {(1, token)}
         core.left(peer.peer, 1.0)
     assert totals(core) == {"dead": 2} and core.counters.redelivered == 6 and core.last_settled == 1.0
     assert [(seqs(d.lot.batch), d.reason) for d in core.dead_letters] == [([0, 1], "taken back from 3 senders")]
@@ -609,6 +611,7 @@ def test_a_message_that_kills_its_senders_is_dead_after_so_many_deliveries():
 
 def test_dead_letters_are_kept_up_to_a_bound_the_newest_at_least(monkeypatch):
     monkeypatch.setattr(module, "_DEAD_LETTERS", 5)
+    monkeypatch.setattr(module, "_JOINED_LETTERS", 0)
     core = broker(max_deliveries=1)
     for size in (3, 2, 2, 9):
         put(core, size)
@@ -617,6 +620,83 @@ def test_dead_letters_are_kept_up_to_a_bound_the_newest_at_least(monkeypatch):
         core.left(peer.peer, 0.0)
     assert [letter.lot.size for letter in core.dead_letters] == [9]
     assert totals(core) == {"dead": 16}
+
+
+def test_what_waits_for_a_retry_counts_in_bytes_too():
+    core = broker(max_bytes=1_000_000, max_attempts=5, retry_base=3_600.0, retry_cap=3_600.0)
+    peer = sender(core, slots=10)
+    for number in range(100):
+        if core.full:
+            break
+        rows = [("+1", "x" * 60_000)] * 10
+        assert core.put(Batch.of(rows, producer=1, start=1, number=number, first=10 * number), 0.0) is Put.ACCEPTED
+        granted_now = list(core.grants(0.0))
+        assert len(granted_now) == 1
+        peer.ack([], range(10 * number, 10 * number + 10), settled=10 * number + 10)
+    assert core.full and core.retries.nbytes < 2_000_000
+
+
+def test_a_dead_letter_keeps_its_message_and_not_its_batch():
+    core = broker(max_deliveries=1)
+    core.put(Batch.of([("+1", "x" * 50)] * 16_384, producer=1, start=1), 0.0)
+    peer = sender(core, slots=1)
+    list(core.grants(0.0))
+    core.left(peer.peer, 0.0)
+    [letter] = core.dead_letters
+    assert letter.lot.size == len(letter.lot.whole) == 1 and letter.lot.whole.nbytes < 200
+
+
+def test_dead_letters_are_bounded_in_bytes_and_in_objects(monkeypatch):
+    monkeypatch.setattr(module, "_DEAD_BYTES", 500_000)
+    core = broker(max_attempts=2, retry_base=0.0)
+    peer = sender(core, slots=1)
+    for number in range(300):
+        put(core, 1)
+        for attempt in (1, 2):
+            assert len(granted(core)) == 1
+            peer.ack([], [2 * number + attempt - 1], settled=2 * number + attempt)
+            core.looked(0.0)
+    assert core.totals()["dead"] == 300 and len(core.dead_letters) < 12
+    core.put(Batch.of([("+1", "x" * 50_000)] * 20, producer=1, start=1, number=300, first=300), 0.0)
+    peer.slots = 20
+    core.left(peer.peer, 0.0)
+    core.purge_ready(0.0)
+    assert core._dead_bytes < 1_600_000
+
+
+def test_the_failures_of_an_acknowledgement_are_a_handful_of_lots_whatever_pieces_they_are_of():
+    core = broker(max_attempts=3)
+    peer = sender(core, slots=16_400)
+    for _ in range(164):
+        put(core, 100)
+    assert len(granted(core)) == 164
+    failed = np.sort(np.random.default_rng(1).choice(16_400, 820, replace=False))
+    peer.ack([], failed, settled=820)
+    assert len(core.retries.lots()) <= 5 and core.retries.messages == 820
+    core.looked(0.5)
+    [(_, numbers)] = granted(core, 0.5)
+    assert sorted(numbers) == failed.tolist()
+
+
+def test_the_window_follows_what_is_open_and_not_the_oldest_of_it():
+    core = broker()
+    peer = sender(core, slots=2_000)
+    settled = 0
+    for turn in range(100):
+        put(core, 1_000)
+        granted(core)
+        done = [n for n in range(turn * 1_000, turn * 1_000 + 1_000) if n % 500]
+        settled += len(done)
+        peer.ack(done, settled=settled)
+    session = peer.session
+    assert session.in_flight == 200 and session.granted - session.low <= 2 * 200 + 1_024
+    assert len(session._open) < 8_192 and len(session._pieces) < 10
+    old = session.old()
+    assert old is not None and old[0].whole.nbytes < 200 * 100
+    peer.ack(range(0, 50_000, 500), [50_000], settled=settled + 101)
+    assert totals(core) == {"sent": 99_900, "failed": 1, "in_flight": 99}
+    core.left(peer.peer, 0.0)
+    assert totals(core) == {"sent": 99_900, "failed": 1, "queued": 99} and core.counters.redelivered == 99
 
 
 # -- what it amounts to ---------------------------------------------------------------------------------------------
@@ -665,7 +745,7 @@ def test_accounts_of_producers_that_are_over_are_added_up(monkeypatch):
     assert core.producer_joined(b"x", 1, 6, "p", 0, 1.0) is not None
 
 
-def test_a_dead_letter_of_an_account_that_was_added_up_can_be_kicked(monkeypatch):
+def test_an_account_whose_dead_letters_are_kept_is_not_added_up(monkeypatch):
     monkeypatch.setattr(module, "_FOLD_FROM", 2)
     core = broker(max_deliveries=1)
     peer = sender(core)
@@ -675,9 +755,9 @@ def test_a_dead_letter_of_an_account_that_was_added_up_can_be_kicked(monkeypatch
     assert totals(core) == {"dead": 3}
     core.left(PRODUCER, 1.0)
     core.producer_joined(b"q", 2, 1, "q", 0, 1.0)
-    assert list(core.producers) == [2] and totals(core) == {"dead": 3}
+    assert list(core.producers) == [1, 2] and totals(core) == {"dead": 3}
     assert core.kick(2.0) == 3 and totals(core) == {"queued": 3}
-    assert core.finished.balanced and core.finished.queued == 3
+    assert core.producers[1].queued == 3 and not core.finished.accepted
     peer = sender(core, token=2)
     assert granted(core) == [(2, [0, 1, 2])]
     peer.ack(range(3))
@@ -726,7 +806,7 @@ def test_dead_letters_are_kicked_by_reason_and_number_as_if_they_were_new():
     assert totals(core) == {"dead": 6, "queued": 3}
     peer = sender(core, token=9)
     lots = [grant.piece.lot for grant in core.grants(101.0)]
-    assert {(lot.attempt, lot.delivery) for lot in lots} == {(1, 1)} and sum(len(seqs(lot.batch)) for lot in lots) == 3
+    assert set.union(*map(histories, lots)) == {(1, 1)} and sum(len(seqs(lot.batch)) for lot in lots) == 3
     assert core.kick(101.0, limit=5) == 5 and core.kick(101.0) == 1 and core.kick(101.0) == 0
     assert totals(core) == {"in_flight": 3, "queued": 6}
     assert ("dead letters kicked", 3) in [(e.kind, e.messages) for e in core.new_events()]

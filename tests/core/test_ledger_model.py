@@ -161,11 +161,11 @@ class Ledger(RuleBasedStateMachine):
             assert not sender.unreachable and sender.blocked_until <= self.now
             assert piece.base == len(sender.granted) and piece.end <= sender.limit
             assert piece.end - len(sender.done) <= sender.slots + sender.prefetch
-            messages = [message.id for message in piece.lot.batch.messages()]
+            histories = list(piece.lot.messages())
+            messages = [message.id for message in histories]
             assert len(seqs(piece.lot.batch)) == len(messages) == piece.end - piece.base
-            for message in messages:
-                fate = self.fates[message]
-                assert fate == Fate("queued", piece.lot.attempt, piece.lot.delivery)
+            for message in histories:
+                assert self.fates[message.id] == Fate("queued", message.attempt, message.delivery)
             wire = data.draw(st.sampled_from(["takes it"] * 5 + ["loses it", "is full", "knows no way"]))
             if wire == "is full":
                 sender.blocked_until = self.now + 0.5

@@ -10,18 +10,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.making import make_account, make_lot, seqs
+from zsms.core import session as session_module
+from zsms.core.lot import Lot, gather, mixed_lot
 from zsms.core.session import Session
 
 ACCOUNTS = [make_account(1), make_account(2)]
+SOURCES = [make_account(0), *ACCOUNTS]
 
 
 def numbers(*values: int) -> np.ndarray:
     return np.array(values, dtype=np.int64)
 
 
+def ids(lot: Lot) -> list[tuple[int, int]]:
+    """(producer, seq) of each message."""
+    assert seqs(lot.batch)
+    return [message.id[::2] for message in lot.messages()]
+
+
 def of(*sizes: int) -> Session:
     """A session that was granted lots of these sizes, message by message from 0 on."""
-    session = Session(1, "sender", 1_000, b"peer", 0.0)
+    session = Session(1, "sender", 1_000, b"peer", 0.0, SOURCES)
     made = 0
     for size in sizes:
         session.grant(make_lot(size, first=made), now=float(made))
@@ -31,12 +40,13 @@ def of(*sizes: int) -> Session:
 
 @given(st.data())
 def test_a_number_is_settled_once_and_the_rest_can_be_taken_back(data):
-    session = Session(1, "sender", 1_000, b"peer", 0.0)
+    session = Session(1, "sender", 1_000, b"peer", 0.0, SOURCES)
     held: dict[int, tuple[int, int]] = {}  # open number -> (producer, seq)
     bases: list[int] = []
     made = 0
     few_or_many = st.sampled_from([1, 3, 12, 700])
-    for act in data.draw(st.lists(st.sampled_from("ggggssssssstuurl"), max_size=60)):
+    session_module._SPARSE_FROM = 4
+    for act in data.draw(st.lists(st.sampled_from("ggggsssssssctuurl"), max_size=60)):
         if act == "g":
             size = data.draw(few_or_many)
             account = data.draw(st.sampled_from(ACCOUNTS))
@@ -55,8 +65,8 @@ def test_a_number_is_settled_once_and_the_rest_can_be_taken_back(data):
             assert settled.numbers.tolist() == closed and settled.repeated == len(asked) - len(closed)
             found = []
             for lot, positions in settled.positions():
-                batch = lot.batch
-                found += [(batch.producer, seq) for seq in batch.seqs[positions].tolist()]
+                messages = list(lot.messages())
+                found += [messages[position].id[::2] for position in positions.tolist()]
                 if session.account is not None:
                     assert session.account is lot.account
             assert found == [held.pop(number) for number in closed]
@@ -64,24 +74,32 @@ def test_a_number_is_settled_once_and_the_rest_can_be_taken_back(data):
             piece = data.draw(st.sampled_from(session.pieces()))
             mine = [held.pop(n) for n in range(piece.base, piece.end) if n in held]
             lot = session.take_back(piece)
-            assert ([] if lot is None else [(lot.batch.producer, seq) for seq in seqs(lot.batch)]) == mine
+            assert ([] if lot is None else ids(lot)) == mine
             assert session.take_back(piece) is None
         elif act == "u" and session.pieces():  # the newest, as the wire did not take it
             base = session.pieces()[-1].base
             mine = [held.pop(n) for n in range(base, session.granted) if n in held]
             lot = session.undo()
-            assert ([] if lot is None else [(lot.batch.producer, seq) for seq in seqs(lot.batch)]) == mine
+            assert ([] if lot is None else ids(lot)) == mine
             assert session.granted == base
         elif act == "r":
             received = data.draw(st.sampled_from([p.base for p in session.pieces()] + [session.granted]))
             mine = [held.pop(n) for n in range(received, session.granted) if n in held]
             lots = session.rewind(received)
-            assert [(lot.batch.producer, seq) for lot in reversed(lots) for seq in seqs(lot.batch)] == mine
+            assert [message for lot in reversed(lots) for message in ids(lot)] == mine
             assert session.granted == received
-        assert session.in_flight == len(held) == sum(piece.open for piece in session.pieces())
-        assert session.low <= min(held, default=session.granted)
-    rest = [lot for lot in map(session.take_back, session.pieces()) if lot is not None]
-    assert [(lot.batch.producer, seq) for lot in rest for seq in seqs(lot.batch)] == list(held.values())
+            bases = [base for base in bases if base < received]
+        elif act == "c":
+            session.thin()
+        old = session.old()
+        thinned = [] if old is None else old[1].tolist()
+        assert session.in_flight == len(held) == sum(piece.open for piece in session.pieces()) + len(thinned)
+        assert thinned == sorted(number for number in held if number < session.low)
+        assert session.granted - session.low <= 2 * session.in_flight + 4 or act != "c"
+    part = session.take_old()
+    rest = [] if part is None else [mixed_lot(gather([part], SOURCES))]
+    rest += [lot for lot in map(session.take_back, session.pieces()) if lot is not None]
+    assert [message for lot in rest for message in ids(lot)] == list(held.values())
 
 
 @pytest.mark.parametrize("count", [2, 50], ids=["few", "many"])

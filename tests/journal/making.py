@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.core.making import column, make_batch, seqs
+from tests.core.making import column, histories, make_batch, seqs
 from zsms.core.broker import BrokerCore, BrokerLimits, Put
 from zsms.core.journal import Group
 from zsms.core.replay import rebuild
@@ -50,7 +50,7 @@ def content(core: BrokerCore) -> dict:
     return {
         "totals": core.totals(),
         "next": {account.name: account.held for account in core.accounts()},
-        "ready": [(seqs(lot.batch), lot.attempt, lot.delivery) for lot in core.queue._lots],
+        "ready": [(seqs(lot.batch), sorted(histories(lot))) for lot in core.queue._lots],
         "dead": [(seqs(letter.lot.batch), letter.reason, letter.number) for letter in core.dead_letters],
     }
 

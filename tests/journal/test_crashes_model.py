@@ -16,8 +16,9 @@ from tests.core.places import Fate
 from tests.core.test_ledger_model import Ledger
 from tests.journal.memory import MemoryStore
 from zsms.core.journal import Journal
+from zsms.core.lot import Lot
 from zsms.core.replay import rebuild
-from zsms.message import MessageId
+from zsms.message import MessageId, Mixed
 
 
 class Crashes(Ledger):
@@ -48,15 +49,27 @@ class Crashes(Ledger):
             assert account.held <= account.next
         journal = self.core.journal
         assert journal is not None
-        for entry in self.entries():
-            offsets = range(entry.granted) if entry.offsets is None else entry.offsets[: entry.granted].tolist()
-            seqs = [entry.first + offset for offset in offsets]
-            self.given |= {MessageId(entry.account.producer, entry.account.start, seq) for seq in seqs}
+        for lot in self.lots():
+            for message, (number, place) in zip(lot.messages(), self.kept(lot), strict=True):
+                if number in journal._entries and place < journal._entries[number].granted:
+                    self.given.add(message.id)
 
-    def entries(self) -> list:
-        lots = [*self.core.queue._lots, *(lot for *_, lot in self.core.retries._heap)]
-        lots += [piece.lot for session in self.core.sessions.values() for piece in session.pieces() if piece.open]
-        return [lot.whole.origin for lot in lots]
+    def kept(self, lot: Lot) -> list:
+        """The entry and the place there of each message."""
+        if isinstance(lot.whole, Mixed):
+            return lot.whole.kept[lot.begin : lot.end].tolist()
+        entry = lot.whole.origin
+        return [(entry.number, place) for place in entry.places(lot, None).tolist()]
+
+    def lots(self) -> list:
+        lots = [*self.core.queue.lots(), *self.core.retries.lots()]
+        for session in self.core.sessions.values():
+            lots += [piece.lot for piece in session.pieces() if piece.open]
+            old = session.old()
+            lots += [] if old is None else [old[0]]
+        # What is settled of a piece may be of an entry that is gone.
+        journal = self.core.journal
+        return [lot for lot in lots if isinstance(lot.whole, Mixed) or lot.whole.origin.number in journal._entries]
 
     @rule()
     def commit(self) -> None:

@@ -32,7 +32,7 @@ def test_a_letter_that_is_kicked_in_part_is_divided_in_the_journal_too(tmp_path:
     assert holder.kick(limit=4) == 4
     found = held(tmp_path)
     assert found["totals"] == {"accepted": 15, "queued": 9, "in_flight": 0, "sent": 0, "failed": 0, "dead": 6}
-    assert found["ready"] == [(list(range(10, 15)), 1, 1), ([0, 1, 2, 3], 1, 1)]
+    assert found["ready"] == [(list(range(10, 15)), [(1, 1)]), ([0, 1, 2, 3], [(1, 1)])]
     assert [letter[:2] for letter in found["dead"]] == [(list(range(4, 10)), "taken back from 1 senders")]
     assert holder.kick("no such reason") == 0 and holder.kick() == 6
     found = held(tmp_path)

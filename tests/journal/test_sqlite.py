@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.core.making import make_batch, seqs
+from tests.core.making import histories, make_batch, seqs
 from tests.journal.making import LIMITS, Hand, content, held
 from zsms import Broker, Producer, Sender
 from zsms.core.delay import DelayModel
@@ -55,10 +55,9 @@ def test_what_was_committed_is_there_again(tmp_path: Path) -> None:
     assert found["totals"] == {"accepted": 50, "queued": 38, "in_flight": 0, "sent": 12, "failed": 0, "dead": 0}
     assert found["next"] == {"P": 3}
     assert found["ready"] == [
-        ([12, 13], 2, 1),
-        ([14, 15], 1, 2),
-        ([16, 17, 18, 19], 1, 1),
-        (list(range(20, 50)), 1, 1),
+        ([12, 13, 14, 15], [(1, 2), (2, 1)]),
+        ([16, 17, 18, 19], [(1, 1)]),
+        (list(range(20, 50)), [(1, 1)]),
     ]
 
 
@@ -137,7 +136,7 @@ def test_a_batch_with_gaps_keeps_its_places(tmp_path: Path) -> None:
     with open_journal(tmp_path) as store:
         lots = rebuild(store.load(), LIMITS).queue._lots
         assert sorted(n for lot in lots for n in seqs(lot.batch)) == [3, 9, *range(15, 40, 3)]
-        assert (seqs(lots[0].batch), lots[0].delivery) == ([3, 9], 2)
+        assert (seqs(lots[0].batch), histories(lots[0])) == ([3, 9], {(1, 2)})
 
 
 def test_only_one_at_a_time_and_the_other_is_told_who(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from zsms.core.broker import BrokerCore, Put
 from zsms.core.replay import rebuild
 from zsms.core.sender import Waiting
 from zsms.core.session import Piece, Session
-from zsms.message import Batch
+from zsms.message import Batch, Mixed
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -51,19 +51,24 @@ class Books:
     def message(self, start: int, number: int) -> Message:
         return self._origins[start], number
 
-    def messages_of(self, batch: Batch) -> list[Message]:
-        origin = self._origins[batch.start]
-        return [(origin, seq) for seq in batch.seqs.tolist()]
+    def messages_of(self, batch: Batch | Mixed) -> list[Message]:
+        if isinstance(batch, Batch):
+            origin = self._origins[batch.start]
+            return [(origin, seq) for seq in batch.seqs.tolist()]
+        starts = [batch.sources[source].start for source in batch.rows["source"].tolist()]
+        return [(self._origins[start], seq) for start, seq in zip(starts, batch.seqs.tolist(), strict=True)]
 
     def started(self, waiting: Waiting) -> None:
         batch = waiting.batch
-        assert same(batch.recipients, batch.seqs), "a message has another one's recipient"
-        assert batch.text.tobytes() == b"".join(b"%d" % seq for seq in batch.seqs.tolist())
+        recipients = batch.recipients if isinstance(batch, Batch) else batch.rows["recipient"]
+        assert same(recipients, batch.seqs), "a message has another one's recipient"
         limits = self.world.plan.limits
-        assert waiting.attempt <= limits.max_attempts and waiting.delivery <= limits.max_deliveries, "once too often"
         self.starts += len(batch)
-        for message in self.messages_of(batch):
-            once = (message, waiting.attempt, waiting.delivery)
+        each = list(batch.messages(waiting.attempt, waiting.delivery))
+        for message, sms in zip(self.messages_of(batch), each, strict=True):
+            assert sms.text == str(sms.id.seq)
+            assert sms.attempt <= limits.max_attempts and sms.delivery <= limits.max_deliveries, "once too often"
+            once = (message, sms.attempt, sms.delivery)
             self._begun[once] += 1
             allowed = len(self.home[message].cores) + self.kicked[message]
             assert self._begun[once] <= allowed, f"{message} was sent twice as the same attempt and delivery"

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from zsms.core.broker import BrokerCore, DeadLetter
-from zsms.core.session import Lot
-from zsms.message import Batch
+from zsms.core.lot import Lot
+from zsms.message import Batch, Mixed
 
 Message = tuple[int, int]
 Columns = tuple[int, int, int, int]
@@ -28,8 +28,8 @@ class Letter(NamedTuple):
 
     messages: tuple[Message, ...]
     reason: str
-    attempt: int
-    delivery: int
+    histories: tuple[tuple[int, int], ...]
+    """Attempt and delivery of each."""
 
 
 class Frozen(NamedTuple):
@@ -47,20 +47,22 @@ class Frozen(NamedTuple):
     purged: frozenset[Message]
     """Dead letters that were let go."""
 
-    def held(self, messages_of: Callable[[Batch], list[Message]]) -> Iterator[tuple[Message, History]]:
+    def held(self, messages_of: Callable[[Batch | Mixed], list[Message]]) -> Iterator[tuple[Message, History]]:
         """Every message that is not settled."""
         for lot in self.waiting:
-            for message in messages_of(lot.batch):
-                yield message, History(lot.attempt, lot.delivery, False)
+            for message, each in zip(messages_of(lot.batch), lot.messages(), strict=True):
+                yield message, History(each.attempt, each.delivery, False)
         for lot, flags in self.pieces:
-            for message, is_open in zip(messages_of(lot.batch), flags, strict=True):
+            for message, each, is_open in zip(messages_of(lot.batch), lot.messages(), flags, strict=True):
                 if is_open:
-                    yield message, History(lot.attempt, lot.delivery, True)
+                    yield message, History(each.attempt, each.delivery, True)
 
-    def letters(self, messages_of: Callable[[Batch], list[Message]]) -> dict[int, Letter]:
+    def letters(self, messages_of: Callable[[Batch | Mixed], list[Message]]) -> dict[int, Letter]:
         """The dead letters, by number."""
         return {
-            number: Letter(tuple(messages_of(lot.batch)), reason, lot.attempt, lot.delivery)
+            number: Letter(
+                tuple(messages_of(lot.batch)), reason, tuple((m.attempt, m.delivery) for m in lot.messages())
+            )
             for lot, reason, number in self.dead
         }
 
@@ -76,6 +78,9 @@ def freeze(core: BrokerCore, purged: frozenset[Message]) -> Frozen:
                 for piece in session.pieces()
                 if piece.open
             ]
+            old = session.old()
+            if old is not None:
+                pieces.append((old[0], bytes([1]) * old[0].size))
     accounts = [*core.producers.values(), *core.closed_accounts]
     return Frozen(
         accounts={a.start: (a.accepted, a.sent, a.failed, a.dead) for a in accounts},

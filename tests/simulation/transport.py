@@ -46,13 +46,15 @@ class DrawnTransport:
         world, plan, rng = self._world, self._world.plan, self._world.rng
         assert len(self._heap) + len(waiting.batch) <= self.concurrency, "more messages than free slots"
         world.books.started(waiting)
-        start = waiting.batch.start
-        for handle, seq in zip(waiting.handles.tolist(), waiting.batch.seqs.tolist(), strict=True):
+        for handle, sms in zip(waiting.handles.tolist(), waiting.batch.messages(1, 1), strict=True):
             takes = rng.random() * 2 * plan.mean
             if plan.hangs and rng.random() < plan.hangs and self._hanging < self.concurrency - 1:
                 self._hanging += 1
                 takes = inf if rng.random() < 0.5 else 2 * plan.limits.lease
-            heappush(self._heap, (now + takes, handle, world.books.message(start, seq), rng.random() < plan.fails))
+            heappush(
+                self._heap,
+                (now + takes, handle, world.books.message(sms.id.start, sms.id.seq), rng.random() < plan.fails),
+            )
 
     def finished(self, now: float) -> Finished | None:
         if not self._heap or self._heap[0][0] > now:

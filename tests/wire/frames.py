@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from zsms.message import Batch
+from zsms.message import ROW, WORD, Batch, Mixed, words_of
 from zsms.protocol import (
     MAX_COUNT,
     MAX_SECONDS,
@@ -27,6 +27,7 @@ from zsms.protocol import (
     Kick,
     Ping,
     Pong,
+    ProducerStart,
     Purge,
     Refused,
     Report,
@@ -39,7 +40,7 @@ from zsms.protocol import (
 CODES = {
     Batch: 1, JoinProducer: 2, JoinSender: 3, Welcome: 4, Confirm: 5, Ack: 6, Grant: 7, Ping: 8, Pong: 9, Who: 10,
     Ended: 11, Refused: 12, Bye: 13, Fenced: 14, Inspect: 15, Kick: 16, Purge: 17, Hold: 18, Snapshot: 20,
-    Ask: 21, Report: 22, Answer: 23,
+    Ask: 21, Report: 22, Answer: 23, Mixed: 24,
 }  # fmt: skip
 """The kinds and their codes, from docs/PROTOCOL.md and not from the code: peers of other languages rely on them."""
 
@@ -61,6 +62,18 @@ def batch(count: int, seed: int = 0, *, offsets: bool = False, **fields: Any) ->
     )
 
 
+def mixed(count: int, seed: int = 0) -> Mixed:
+    """`count` messages of three producers that differ in every column."""
+    rng = np.random.default_rng(seed)
+    rows = np.zeros(count, dtype=ROW)
+    for name, most in (("seq", 2**62), ("recipient", 2**63), ("source", 3), ("attempt", 9), ("delivery", 9)):
+        rows[name] = rng.integers(0, most, count)
+    rows["length"] = rng.integers(0, 30, count)
+    rows["due"], rows["accepted"] = rng.normal(size=(2, count))
+    text = rng.integers(0, 2**63, int(words_of(rows["length"]).sum()), dtype="u8").astype(WORD)
+    return Mixed(rows, text, {source: ProducerStart(2**64 - 1 - source, source) for source in range(3)})
+
+
 def snapshot_body(**fields: Any) -> dict[str, Any]:
     """A sound body of a SNAPSHOT or REPORT, but for `fields`."""
     return {
@@ -72,6 +85,7 @@ def snapshot_body(**fields: Any) -> dict[str, Any]:
 SAMPLES: list[Any] = [
     batch(3),
     batch(3, offsets=True),
+    mixed(3),
     JoinProducer(1, 2, "producer-é", 3, 4.5),
     JoinSender(1, 2, "sender-1", 1_000, 3, 60.0, 4.5),
     Welcome(1, 2, 3.5, 4.5, 1.0, "memory"),
@@ -97,6 +111,7 @@ SAMPLES: list[Any] = [
 LARGE: list[Any] = [
     batch(400),
     batch(400, offsets=True),
+    mixed(400),
     Ack(1, 2, 3, 4, column(range(3_000)), column(range(3_000, 5_000))),
     Snapshot({"role": "sender", "note": ["x" * 1_000] * 3}),
 ]
@@ -132,6 +147,7 @@ _BATCHES = st.builds(
 )  # fmt: skip
 STRATEGIES: dict[type, st.SearchStrategy[Any]] = {
     Batch: _BATCHES,
+    Mixed: st.builds(mixed, st.integers(1, 12) | st.sampled_from([40, 500, 5_000]), st.integers(0, 99)),
     JoinProducer: st.builds(JoinProducer, _ID, _ID, _STRING, _COUNT, _SECONDS),
     JoinSender: st.builds(JoinSender, _ID, _U32, _STRING, _U32, _COUNT, _DURATION, _SECONDS),
     Welcome: st.builds(Welcome, _ID, _COUNT, _SECONDS, _SECONDS, _DURATION, _STRING),
@@ -166,6 +182,10 @@ def plain(frame: Any) -> tuple[Any, ...]:
             frame.producer, frame.start, frame.number, frame.first, frame.due, frame.step,
             offsets, frame.recipients, frame.lengths, frame.text,
         )  # fmt: skip
+    elif isinstance(frame, Mixed):
+        named = np.unique(frame.rows["source"]).tolist()
+        sources = [(of, frame.sources[of].producer, frame.sources[of].start) for of in named]
+        values = np.array(sources, dtype="<u4,<u8,<u8"), frame.rows, frame.text
     else:
         values = tuple(frame)
     return type(frame), *(value.tobytes() if isinstance(value, np.ndarray) else value for value in values)

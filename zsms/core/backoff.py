@@ -3,68 +3,227 @@
 Before attempt k + 1 a message waits a uniform time from 0 to ``min(cap, base * 2**(k - 1))`` seconds. (M.
 Brooker, "Exponential backoff and jitter", AWS Architecture Blog, 2015: full jitter spreads the retries of a common
 failure best.)
+
+    add --> inbox --a tick or a few parts later: copied out, times drawn--> places of 4**k quarter seconds
+                                                                                |  its time begins
+            due <--what is due, in one mixed lot-- runs, sorted by time <-------+--> smaller places
+
+Nothing is done for each message: an acknowledgement's failures are copied out of their lots together, and what becomes
+due between two looks is one lot. (A hierarchical timing wheel: G. Varghese, T. Lauck, SOSP 1987.)
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from heapq import heappop, heappush
-from itertools import count
+from itertools import pairwise
+from math import inf
 
 import numpy as np
 import numpy.typing as npt
 
-from zsms.core.session import Lot
+from zsms.core.ledger import ProducerAccount
+from zsms.core.lot import I64, OVERHEAD, Lot, Part, gather, mixed_lots
+from zsms.message import Mixed
 
-_GROUPS = 64
-"""Each failure's messages are spread over at most this many moments, so that retrying costs a statement a group."""
+F64 = npt.NDArray[np.float64]
+
+TICK = 0.005
+"""Seconds, at least, between two times at which messages become due, once any have."""
+DEFER = 0.05
+"""Seconds that failures may wait to be copied out, so that those of one batch are copied together."""
+_FEW = 16
+"""So many lots' failures are copied out at once."""
+_PLACE_S = 0.25
+_RATIO = 16
+"""A place of the next level is so many times as long."""
+
+
+class _Run:
+    """Messages by the time at which they are due, from `begin` on."""
+
+    def __init__(self, at: F64, mixed: Mixed) -> None:
+        self.at = at
+        self.mixed = mixed
+        self.begin = 0
+
+    @property
+    def left(self) -> int:
+        return len(self.at) - self.begin
+
+    def rest(self) -> tuple[F64, Mixed]:
+        """What is left of it."""
+        return self.at[self.begin :], self.mixed.slice(self.begin, len(self.at))
+
+
+def _sorted(parts: Sequence[tuple[F64, Mixed]]) -> tuple[F64, Mixed]:
+    """All of these by time, in memory of their own."""
+    at = np.concatenate([part[0] for part in parts])
+    order = np.argsort(at, kind="stable")
+    return at[order], Mixed.join([part[1] for part in parts]).take(order)
 
 
 class Retries:
-    """Lots that wait for their next attempt."""
+    """Messages that wait for their next attempt."""
 
-    def __init__(self, base: float, cap: float, seed: int | None = None) -> None:
+    def __init__(
+        self, base: float, cap: float, seed: int | None = None, sources: list[ProducerAccount] | None = None
+    ) -> None:
+        """`base` and `cap` in seconds; `sources` are the broker's accounts by their index."""
         self.base = base
         self.cap = cap
         self.messages = 0
+        self.nbytes = 0
+        self._sources = [] if sources is None else sources
         self._rng = np.random.Generator(np.random.SFC64(seed))
-        self._heap: list[tuple[float, int, Lot]] = []
-        self._tie = count()
+        self._inbox: list[tuple[Lot, I64, float]] = []
+        self._places: dict[tuple[int, int], list[tuple[F64, Mixed]]] = {}
+        """By level and index: waiting messages, the longest first, each part at least twice as long as the next."""
+        self._order: list[tuple[float, int, int]] = []
+        """When each place begins, its level and index; a heap."""
+        self._begun = -inf
+        """Places that begin until then are in runs."""
+        self._runs: list[_Run] = []
+        self._fell_due = -inf
 
     def ceiling(self, attempt: int) -> float:
         """The longest wait, in seconds, after attempt number `attempt` failed."""
         return float(min(self.cap, self.base * 2.0 ** min(attempt - 1, 60)))
 
-    def add(self, lot: Lot, positions: npt.NDArray[np.int64], now: float) -> None:
+    def add(self, lot: Lot, positions: I64, now: float) -> None:
         """Schedule the next attempt of the messages at `positions` of the lot, each at a time of its own."""
-        ceiling = self.ceiling(lot.attempt)
-        waits = self._rng.random(len(positions)) * ceiling
-        groups = (waits * (_GROUPS / ceiling)).astype(np.int64) if ceiling else np.zeros(len(waits), np.int64)
-        for group in np.unique(groups).tolist():
-            chosen = positions[groups == group]
-            again = Lot(
-                lot.batch.take(chosen),
-                lot.account,
-                lot.accepted,
-                attempt=lot.attempt + 1,
-                delivery=lot.delivery,
-            )
-            due = now + float(waits[groups == group].mean())
-            heappush(self._heap, (due, next(self._tie), again))
-            self.messages += again.size
+        self._inbox.append((lot, positions, now))
+        self.messages += len(positions)
+        whole = lot.whole
+        self.nbytes += OVERHEAD + whole.nbytes * len(positions) // len(whole)
+
+    # -- from the inbox to a place ------------------------------------------------------------------------------
+
+    def _sort(self, now: float = inf) -> None:
+        """Copy the failures of the inbox out and draw their times, unless they can wait for more."""
+        inbox = self._inbox
+        if not inbox or (len(inbox) > _FEW and now < inbox[0][2] + min(DEFER, self.base / 20)):
+            return
+        self._inbox = []
+        # Those of one batch together, whatever acknowledgements they came by.
+        joined: dict[tuple[int, int, int], list[tuple[Lot, I64, float]]] = {}
+        for lot, positions, at in inbox:
+            self.nbytes -= OVERHEAD + lot.whole.nbytes * len(positions) // len(lot.whole)
+            joined.setdefault((id(lot.whole), lot.attempt, lot.delivery), []).append((lot, positions, at))
+        parts: list[Part] = []
+        failed: list[F64] = []
+        for same in joined.values():
+            lot, whole = same[0][0], same[0][0].whole
+            positions = np.concatenate([positions + other.begin for other, positions, _ in same])
+            order = np.argsort(positions, kind="stable")
+            times = np.repeat([now for *_, now in same], [len(positions) for _, positions, _ in same])
+            parts.append((Lot(whole, lot.account, lot.accepted, lot.attempt, lot.delivery), positions[order]))
+            failed.append(times[order])
+        mixed = gather(parts, self._sources)
+        self.nbytes += mixed.nbytes
+        attempts = mixed.rows["attempt"]
+        ceilings = np.minimum(self.cap, self.base * np.exp2(np.minimum(attempts.astype(np.float64) - 1, 60)))
+        due: F64 = np.concatenate(failed) + self._rng.random(len(mixed)) * ceilings
+        mixed.rows["attempt"] = attempts + 1
+        self._put(*_sorted([(due, mixed)]))
+
+    def _put(self, at: F64, mixed: Mixed) -> None:
+        """Sort these, which are sorted by time, into the runs and the places."""
+        begin = int(np.searchsorted(at, self._begun, "left")) if self._begun > -inf else 0
+        if begin:
+            self._run(at[:begin], mixed.slice(0, begin).copy())
+        level, span = 0, _PLACE_S
+        origin = max(self._begun, float(at[0]))
+        while begin < len(at):
+            horizon = origin + _RATIO * span
+            end = int(np.searchsorted(at, horizon, "left")) if float(at[-1]) >= horizon else len(at)
+            if end > begin:
+                self._spread(level, span, at[begin:end], mixed.slice(begin, end))
+                begin = end
+            level, span = level + 1, span * _RATIO
+
+    def _spread(self, level: int, span: float, at: F64, mixed: Mixed) -> None:
+        """Into the places of one level."""
+        index = np.floor(at / span).astype(np.int64)
+        cuts = [0, *(np.flatnonzero(index[1:] != index[:-1]) + 1).tolist(), len(at)]
+        for begin, end in pairwise(cuts):
+            key = level, int(index[begin])
+            place = self._places.get(key)
+            if place is None:
+                place = self._places[key] = []
+                heappush(self._order, (key[1] * span, *key))
+            place.append((at[begin:end], mixed.slice(begin, end).copy()))
+            while len(place) > 1 and len(place[-1][0]) * 2 > len(place[-2][0]):
+                last, before = place.pop(), place.pop()
+                both = np.concatenate([before[0], last[0]]), Mixed.join([before[1], last[1]])
+                place.append(both)
+
+    def _run(self, at: F64, mixed: Mixed) -> None:
+        """A run more; short ones are made one."""
+        runs = self._runs
+        runs.append(_Run(at, mixed))
+        while len(runs) > 1 and runs[-1].left * 2 > runs[-2].left:
+            parts = [run.rest() for run in (runs.pop(), runs.pop()) if run.left]
+            if parts:
+                runs.append(_Run(*_sorted(parts)))
+
+    def _begin(self, now: float) -> None:
+        """The places whose time has begun come into runs, or into smaller places."""
+        while self._order and self._order[0][0] <= now:
+            begins, level, index = heappop(self._order)
+            at, mixed = _sorted(self._places.pop((level, index)))
+            span = _PLACE_S * _RATIO**level
+            if level:
+                self._put(at, mixed)
+            else:
+                self._begun = max(self._begun, begins + span)
+                self._run(at, mixed)
+
+    # -- out ----------------------------------------------------------------------------------------------------
 
     def due(self, now: float) -> list[Lot]:
-        """Remove and return the lots whose time has come."""
-        lots = []
-        while self._heap and self._heap[0][0] <= now:
-            lot = heappop(self._heap)[2]
-            self.messages -= lot.size
-            lots.append(lot)
+        """Remove and return the messages whose time has come."""
+        self._sort(now)
+        self._begin(now)
+        parts = []
+        for run in self._runs:
+            end = int(np.searchsorted(run.at, now, "right"))
+            if end > run.begin:
+                parts.append(run.mixed.slice(run.begin, end))
+                run.begin = end
+        self._runs = [run for run in self._runs if run.left]
+        if not parts:
+            return []
+        self._fell_due = now
+        mixed = Mixed.join(parts)
+        if len(parts) == 1:
+            mixed = mixed.copy()  # or it would keep all of its run
+        self.messages -= len(mixed)
+        self.nbytes -= mixed.nbytes
+        return mixed_lots(mixed)
+
+    def everything(self) -> list[Lot]:
+        """Remove and return whatever waits."""
+        lots = self.lots()
+        self._places, self._order, self._runs = {}, [], []
+        self.messages = self.nbytes = 0
         return lots
 
     def lots(self) -> list[Lot]:
         """Everything that waits, in no particular order; nothing is removed."""
-        return [lot for _, _, lot in self._heap]
+        self._sort()
+        parts = [part for place in self._places.values() for part in place]
+        parts += [run.rest() for run in self._runs]
+        return [lot for _, mixed in parts if len(mixed) for lot in mixed_lots(mixed)]
 
     def next_time(self) -> float | None:
-        """When the next lot is due."""
-        return self._heap[0][0] if self._heap else None
+        """When the next message is due, or failures are to be sorted."""
+        self._sort(-inf)
+        times = [float(run.at[run.begin]) for run in self._runs if run.left]
+        if self._inbox:
+            times.append(self._inbox[0][2] + min(DEFER, self.base / 20))
+        if self._order:
+            begins, level, index = self._order[0]
+            earliest = min(float(at.min()) for at, _ in self._places[level, index])
+            times.append(begins if level else earliest)
+        return max(min(times), self._fell_due + TICK) if times else None

@@ -41,16 +41,24 @@ import numpy.typing as npt
 from zsms.core.backoff import Retries
 from zsms.core.journal import Group, Journal
 from zsms.core.ledger import Counters, ProducerAccount
+from zsms.core.lot import OVERHEAD, Lot, Part, gather, mixed_lot, mixed_lots
 from zsms.core.queue import ReadyQueue
 from zsms.core.reach import Reach
-from zsms.core.session import Lot, Piece, Session
+from zsms.core.session import Piece, Session
 from zsms.errors import UsageError, check_types
-from zsms.message import Batch
+from zsms.message import Batch, Mixed
 
 I64 = npt.NDArray[np.int64]
 
 _REMEMBERED_SESSIONS = 4_096
 _DEAD_LETTERS = 100_000
+"""Messages kept as dead letters at most."""
+_DEAD_BYTES = 64 * 2**20
+"""And their bytes."""
+_JOINED_LETTERS = 1_024
+"""Dead letters of one reason that follow each other are made one, up to so many messages."""
+_KEEP_RANGE = 256
+"""A range of a batch of which nothing is settled is taken back as it is from that size on, others are copied out."""
 _JUDGE_S = 0.05
 """Seconds, at most, from one look through all sessions to the next."""
 _COMPLAIN_S = 1.0
@@ -139,7 +147,7 @@ class Event(NamedTuple):
 
 
 class DeadLetter(NamedTuple):
-    """Messages given up, and why. `number` tells it from every other one of this broker."""
+    """Messages given up, and why: a mixed lot that keeps nothing else. `number` tells it from every other one."""
 
     lot: Lot
     reason: str
@@ -156,12 +164,14 @@ class BrokerCore:
         self.limits = limits or BrokerLimits()
         self.journal = journal
         self.queue = ReadyQueue()
-        self.retries = Retries(self.limits.retry_base, self.limits.retry_cap, seed)
+        self.finished = ProducerAccount(0, 0, "finished producers", b"")
+        """The sum of the accounts of producers that are gone and have nothing left here, so that those don't grow."""
+        self.sources: list[ProducerAccount] = [self.finished]
+        """Accounts by their index, by which the rows of mixed messages name them."""
+        self.retries = Retries(self.limits.retry_base, self.limits.retry_cap, seed, self.sources)
         self.producers: dict[int, ProducerAccount] = {}
         self.closed_accounts: list[ProducerAccount] = []
         """Accounts of earlier starts: still in the totals."""
-        self.finished = ProducerAccount(0, 0, "finished producers", b"")
-        """The sum of the accounts of producers that are gone and have nothing left here, so that those don't grow."""
         self.sessions: dict[int, Session] = {}
         self.peers: dict[bytes, Session | ProducerAccount] = {}
         self.counters = Counters()
@@ -175,6 +185,8 @@ class BrokerCore:
         self.first_accepted: float | None = None
         self.last_settled: float | None = None
         self._dead_kept = 0
+        self._dead_bytes = 0
+        self._free_indices: list[int] = []
         self._new_events: deque[Event] = deque(maxlen=256)
         self._ended: OrderedDict[int, str] = OrderedDict()
         self._idle: OrderedDict[int, Session] = OrderedDict()
@@ -208,7 +220,7 @@ class BrokerCore:
             if account is not None:
                 self.closed_accounts.append(account)
                 self._note(now, "producer fenced", account.name, account.queued + account.in_flight)
-            account = ProducerAccount(producer, start, name, peer, next=oldest, held=oldest)
+            account = self.opened(ProducerAccount(producer, start, name, peer, next=oldest, held=oldest))
             self.producers[producer] = account
             if self.journal is not None:
                 self.journal.joined(account)
@@ -221,6 +233,16 @@ class BrokerCore:
                 self.journal.joined(account)
         account.peer, account.gone = peer, False
         self.peers[peer] = account
+        return account
+
+    def opened(self, account: ProducerAccount) -> ProducerAccount:
+        """Give a new account its index."""
+        if self._free_indices:
+            account.index = self._free_indices.pop()
+            self.sources[account.index] = account
+        else:
+            account.index = len(self.sources)
+            self.sources.append(account)
         return account
 
     def later_start(self, producer: int, start: int) -> int:
@@ -241,10 +263,11 @@ class BrokerCore:
         """
         kept: list[ProducerAccount] = []
         folded: list[ProducerAccount] = []
+        named = {index for letter in self.dead_letters for index in np.unique(letter.lot.rows["source"]).tolist()}
         for account in self.closed_accounts:
-            (kept if account.queued or account.in_flight else folded).append(account)
+            (kept if account.queued or account.in_flight or account.index in named else folded).append(account)
         for account in list(self.producers.values()):
-            if account.gone and not (account.queued or account.in_flight):
+            if account.gone and not (account.queued or account.in_flight or account.index in named):
                 del self.producers[account.producer]
                 folded.append(account)
                 # An earlier start of it that comes back has to be fenced all the same.
@@ -254,10 +277,8 @@ class BrokerCore:
         self.closed_accounts = kept
         for account in folded:
             self.finished.add(account)
-        gone = {id(account) for account in folded}
-        for letter in self.dead_letters:
-            if id(letter.lot.account) in gone:
-                letter.lot.account = self.finished
+            self.sources[account.index] = self.finished
+            self._free_indices.append(account.index)
         self._fold_at = max(_FOLD_FROM, 2 * (len(self.producers) + len(kept)))
 
     def put(self, batch: Batch, now: float) -> Put:
@@ -296,7 +317,7 @@ class BrokerCore:
         """Whether the queue is at a high-water mark: read no more until it is not."""
         return (
             self.queue.messages + self.retries.messages >= self.limits.max_messages
-            or self.queue.nbytes >= self.limits.max_bytes
+            or self.queue.nbytes + self.retries.nbytes >= self.limits.max_bytes
         )
 
     def confirms(self) -> list[ProducerAccount]:
@@ -333,7 +354,7 @@ class BrokerCore:
             if token in self._ended or received:
                 # It was given up, or belongs to an earlier start of this broker: what it holds is not ours to settle.
                 return None
-            session = Session(token, name, slots, peer, now)
+            session = Session(token, name, slots, peer, now, self.sources)
             self.sessions[token] = session
             self._note(now, "sender joined", name, 0)
         elif join <= session.join:
@@ -414,18 +435,20 @@ class BrokerCore:
         numbers = self._known(session, numbers)
         settled = session.settle(numbers)
         self.counters.duplicates += settled.repeated
-        fresh = len(numbers) - settled.repeated
+        fresh = settled.fresh
         if session.account is not None:
             session.account.in_flight -= fresh
             session.account.sent += fresh
         else:
-            for lot, count in zip(settled.lots, settled.counts, strict=True):
-                lot.account.in_flight -= count
-                lot.account.sent += count
+            for lot, positions in settled.positions():
+                for account, count in lot.accounts(positions):
+                    account.in_flight -= count
+                    account.sent += count
         session.sent += fresh
         self._reached(fresh, now)
         if self.journal is not None:
             self.journal.acknowledged(settled)
+        session.thin()
         self._finished(fresh, now)
 
     def _settle_one(self, session: Session, number: int, now: float) -> None:
@@ -439,6 +462,8 @@ class BrokerCore:
             return
         lot, position = settled
         account = lot.account
+        if account is None:
+            account = self.sources[lot.rows["source"].item(position)]
         account.in_flight -= 1
         account.sent += 1
         session.sent += 1
@@ -447,31 +472,57 @@ class BrokerCore:
         self.last_settled = now
         if self.journal is not None:
             self.journal.settled(lot, np.array([position]))
+        if not session.granted & 255:
+            session.thin()
 
     def _settle_failed(self, session: Session, numbers: I64, now: float) -> None:
         numbers = self._known(session, numbers)
         settled = session.settle(numbers)
         self.counters.duplicates += settled.repeated
+        dead: list[Part] = []
+        most = self.limits.max_attempts
         for lot, positions in settled.positions():
-            count = len(positions)
-            lot.account.in_flight -= count
-            if lot.attempt < self.limits.max_attempts:
-                lot.account.queued += count
-                self.counters.retried += count
-                self.retries.add(lot, positions, now)
-                if self.journal is not None:
-                    self.journal.retried(lot, positions)
-            elif self.limits.max_attempts == 1:
-                lot.account.failed += count
-                if self.journal is not None:
-                    self.journal.settled(lot, positions)
-            else:
-                lot.account.dead += count
-                dead = Lot(lot.batch.take(positions), lot.account, lot.accepted, lot.attempt, lot.delivery)
-                self._bury(dead, f"failed {lot.attempt} times")
-        fresh = len(numbers) - settled.repeated
+            again = positions
+            if not lot.attempt:
+                spent = lot.rows["attempt"][positions] >= most
+                if spent.any():
+                    again = positions[~spent]
+                    dead.append((lot, positions[spent]))
+            elif lot.attempt >= most:
+                dead.append((lot, positions))
+                continue
+            if len(again):
+                self._try_again(lot, again, now)
+        if dead and most == 1:
+            self._fail(dead)
+        elif dead:
+            for lot, positions in dead:
+                for account, count in lot.accounts(positions):
+                    account.in_flight -= count
+                    account.dead += count
+            self._bury_by("attempt", "failed {} times", gather(dead, self.sources))
+        fresh = settled.fresh
         session.failed += fresh
+        session.thin()
         self._finished(fresh, now)
+
+    def _try_again(self, lot: Lot, positions: I64, now: float) -> None:
+        for account, count in lot.accounts(positions):
+            account.in_flight -= count
+            account.queued += count
+        self.counters.retried += len(positions)
+        self.retries.add(lot, positions, now)
+        if self.journal is not None:
+            self.journal.retried(lot, positions)
+
+    def _fail(self, parts: list[Part]) -> None:
+        """A failed send is final."""
+        for lot, positions in parts:
+            for account, count in lot.accounts(positions):
+                account.in_flight -= count
+                account.failed += count
+            if self.journal is not None:
+                self.journal.settled(lot, positions)
 
     def _reached(self, messages: int, now: float) -> None:
         if messages:
@@ -565,8 +616,14 @@ class BrokerCore:
                 return
             idle = session.idle
             lot = self.queue.take(idle if idle > 0 else session.wants)
-            lot.account.queued -= lot.size
-            lot.account.in_flight += lot.size
+            account = lot.account
+            if account is not None:
+                account.queued -= lot.size
+                account.in_flight += lot.size
+            else:
+                for account, count in lot.accounts():
+                    account.queued -= count
+                    account.in_flight += count
             if self.journal is not None:
                 self.journal.granted(lot)
             piece = session.grant(lot, now)
@@ -574,8 +631,9 @@ class BrokerCore:
             yield Granted(session, piece, bool(self.queue))
 
     def _requeue(self, lot: Lot) -> None:
-        lot.account.in_flight -= lot.size
-        lot.account.queued += lot.size
+        for account, count in lot.accounts():
+            account.in_flight -= count
+            account.queued += count
         self.queue.put_back(lot)
 
     # -- time -----------------------------------------------------------------------------------------------
@@ -601,16 +659,14 @@ class BrokerCore:
                 self._expire_leases(session, now)
 
     def _expire_leases(self, session: Session, now: float) -> None:
-        for piece in reversed(session.expired(now)):  # newest first, as when a session ends
-            count = piece.open
-            self._take_back(session, piece, now)
+        pieces, late = session.expired(now)
+        if pieces or len(late):
+            count = self._take_back(session, pieces, late, now)
             self._note(now, "lease expired", session.name, count)
 
     def _end(self, session: Session, now: float, why: str) -> None:
         held = session.in_flight
-        # Newest first, each to the front of the queue: so the oldest ends up in front.
-        for piece in reversed(session.pieces()):
-            self._take_back(session, piece, now)
+        self._take_back(session, session.pieces(), None, now)
         del self.sessions[session.token]
         self._forget(session)
         self._leave_the_line(session)
@@ -622,38 +678,99 @@ class BrokerCore:
             self.counters.sessions_ended += 1
         self._note(now, why, session.name, held)
 
-    def _take_back(self, session: Session, piece: Piece, now: float) -> None:
-        lot = session.take_back(piece)
-        if lot is None:
-            return
+    def _take_back(self, session: Session, pieces: list[Piece], late: I64 | None, now: float) -> int:
+        """Take these pieces, oldest first, and messages that have outlasted the window; how many messages that was.
+
+        They come to the front of the queue in their order. Long ranges stay what they are, the rest is copied out.
+        """
+        old = session.take_old(late)
+        parts = [] if old is None else [old]
+        lots: list[Lot] = []
+        for piece in pieces:
+            part = session.take_part(piece)
+            if part is None:
+                continue
+            if len(part[1]) == part[0].size >= _KEEP_RANGE and part[0].attempt:
+                if parts:
+                    lots += mixed_lots(gather(parts, self.sources))
+                parts = []
+                lots.append(part[0])
+            else:
+                parts.append(part)
+        if parts:
+            lots += mixed_lots(gather(parts, self.sources))
+        for lot in reversed(lots):
+            self._deliver_again(lot, now)
+        return sum(lot.size for lot in lots)
+
+    def _deliver_again(self, lot: Lot, now: float) -> None:
+        """To the front of the queue, or to the dead what came back too often."""
         self.counters.redelivered += lot.size
-        if lot.delivery >= self.limits.max_deliveries:
-            lot.account.in_flight -= lot.size
-            lot.account.dead += lot.size
-            self._bury(lot, f"taken back from {lot.delivery} senders")
-            self._finished(lot.size, now)
-            return
-        lot = Lot(lot.batch, lot.account, lot.accepted, lot.attempt, lot.delivery + 1)
+        most = self.limits.max_deliveries
+        if (lot.delivery or int(lot.rows["delivery"].max())) >= most:
+            everything = np.arange(lot.size)
+            poison = everything if lot.attempt else np.flatnonzero(lot.rows["delivery"] >= most)
+            dead = gather([(lot, poison)], self.sources)
+            for account, count in lot.accounts(poison):
+                account.in_flight -= count
+                account.dead += count
+            self._bury_by("delivery", "taken back from {} senders", dead)
+            self._finished(len(dead), now)
+            if len(poison) == lot.size:
+                return
+            lot = mixed_lot(gather([(lot, np.setdiff1d(everything, poison))], self.sources))
+        lot = lot.again()
         if self.journal is not None:
             self.journal.taken_back(lot)
         self._requeue(lot)
 
-    def _bury(self, lot: Lot, reason: str) -> None:
-        letter = DeadLetter(lot, reason, self.next_letter)
-        self.next_letter += 1
+    def _bury_by(self, name: str, reason: str, dead: Mixed) -> None:
+        """Bury these; the value of that field of each is part of its reason."""
+        values = dead.rows[name]
+        first = int(values[0])
+        if (values == first).all():
+            self._bury(dead, reason.format(first))
+            return
+        for value in np.unique(values).tolist():
+            self._bury(dead.take(np.flatnonzero(values == value)), reason.format(value))
+
+    def _bury(self, dead: Mixed, reason: str) -> None:
+        for lot in mixed_lots(dead):
+            if self.journal is not None:
+                self.journal.settled(lot)
+            assert isinstance(lot.whole, Mixed)
+            whole = lot.whole if len(lot.whole) == len(dead) else lot.whole.copy()
+            # A letter a message would cost more than the message: each is copied a few times at most.
+            while self.dead_letters and self.dead_letters[-1].reason == reason:
+                last = self.dead_letters[-1].lot
+                if last.size + len(whole) > _JOINED_LETTERS or 2 * len(whole) <= last.size:
+                    break
+                self._drop(self.dead_letters.pop())
+                assert isinstance(last.whole, Mixed)
+                whole = Mixed.join([last.whole, Mixed(whole.rows, whole.text, self.sources)])
+            letter = DeadLetter(mixed_lot(Mixed(whole.rows, whole.text, self.sources)), reason, self.next_letter)
+            self.next_letter += 1
+            if self.journal is not None:
+                self.journal.buried(letter)
+            self.remember(letter)
+
+    def _drop(self, letter: DeadLetter) -> None:
+        """A letter that was kept is kept no longer."""
+        self._dead_kept -= letter.lot.size
+        self._dead_bytes -= letter.lot.whole.nbytes + OVERHEAD
         if self.journal is not None:
-            self.journal.buried(letter)
-        self.remember(letter)
+            self.journal.letter_gone(letter.number)
 
     def remember(self, letter: DeadLetter) -> None:
         """Keep a dead letter; past the bound, the oldest ones go."""
+        self._keep(letter)
+        while len(self.dead_letters) > 1 and (self._dead_kept > _DEAD_LETTERS or self._dead_bytes > _DEAD_BYTES):
+            self._drop(self.dead_letters.popleft())
+
+    def _keep(self, letter: DeadLetter) -> None:
         self.dead_letters.append(letter)
         self._dead_kept += letter.lot.size
-        while self._dead_kept > _DEAD_LETTERS and len(self.dead_letters) > 1:
-            oldest = self.dead_letters.popleft()
-            self._dead_kept -= oldest.lot.size
-            if self.journal is not None:
-                self.journal.letter_gone(oldest.number)
+        self._dead_bytes += letter.lot.whole.nbytes + OVERHEAD
 
     def next_time(self, now: float) -> float:
         """When `looked` must be called at the latest, in the caller's clock."""
@@ -676,9 +793,14 @@ class BrokerCore:
         """
         kicked = 0
         for lot in self._unbury(reason, limit):
-            again = Lot(lot.batch, lot.account, lot.accepted)
-            again.account.dead -= again.size
-            again.account.queued += again.size
+            rows = lot.rows.copy()
+            rows["attempt"] = rows["delivery"] = 1
+            part = lot.batch
+            assert isinstance(part, Mixed)
+            again = mixed_lot(Mixed(rows, part.text, part.sources))
+            for account, count in again.accounts():
+                account.dead -= count
+                account.queued += count
             self.queue.put(again)
             if self.journal is not None:
                 self.journal.accepted(again)
@@ -696,13 +818,14 @@ class BrokerCore:
 
     def purge_ready(self, now: float) -> int:
         """Give up everything that waits for a sender or its next attempt; returns how many messages."""
-        lots = self.retries.due(inf)
+        lots = self.retries.everything()
         while self.queue:
             lots.append(self.queue.take(self.queue.messages))
         for lot in lots:
-            lot.account.queued -= lot.size
-            lot.account.dead += lot.size
-            self._bury(lot, PURGED)
+            for account, count in lot.accounts():
+                account.queued -= count
+                account.dead += count
+            self._bury(gather([(lot, np.arange(lot.size))], self.sources), PURGED)
         purged = sum(lot.size for lot in lots)
         if purged:
             self._note(now, "queue purged", PURGED, purged)
@@ -712,26 +835,27 @@ class BrokerCore:
     def _unbury(self, reason: str, limit: int) -> list[Lot]:
         """Take dead letters with this reason ("": any) out, `limit` messages at most (0: all)."""
         taken: list[Lot] = []
-        kept: deque[DeadLetter] = deque()
+        letters, self.dead_letters = self.dead_letters, deque()
         room = limit or self._dead_kept
-        for letter in self.dead_letters:
+        self._dead_kept = self._dead_bytes = 0
+        for letter in letters:
             lot = letter.lot
             if not room or (reason and letter.reason != reason):
-                kept.append(letter)
+                self._keep(letter)
                 continue
             if self.journal is not None:
                 self.journal.letter_gone(letter.number)
             if lot.size > room:
-                rest = DeadLetter(lot.part(room, lot.size), letter.reason, self.next_letter)
+                left = lot.part(room, lot.size).batch
+                assert isinstance(left, Mixed)
+                rest = DeadLetter(mixed_lot(left.copy()), letter.reason, self.next_letter)
                 self.next_letter += 1
-                kept.append(rest)
+                self._keep(rest)
                 if self.journal is not None:
-                    self.journal.divided(rest)
+                    self.journal.buried(rest)
                 lot = lot.part(0, room)
             room -= lot.size
             taken.append(lot)
-        self.dead_letters = kept
-        self._dead_kept = sum(letter.lot.size for letter in kept)
         return taken
 
     # -- what it amounts to -----------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from zsms.core.broker import BrokerCore
-from zsms.core.session import Lot, Session
+from zsms.core.lot import Lot
+from zsms.core.session import Session
 
 MAX_LETTERS = 1_000
 """Messages described at most, of those that are ready and of those that are dead each."""
@@ -37,10 +38,10 @@ def holdings(core: BrokerCore, now: float, messages: int = 0) -> dict[str, Any]:
     return {
         "ready": {
             "messages": totals["queued"],
-            "bytes": core.queue.nbytes + sum(lot.batch.nbytes for lot in core.retries.lots()),
+            "bytes": core.queue.nbytes + core.retries.nbytes,
             "retrying": core.retries.messages,
             "oldest_s": _oldest(waiting, now),
-            "letters": _letters(((lot, "") for lot in waiting), messages, now),
+            "letters": _letters(core, ((lot, "") for lot in waiting), messages, now),
         },
         "in_flight": {
             "messages": totals["in_flight"],
@@ -54,18 +55,20 @@ def holdings(core: BrokerCore, now: float, messages: int = 0) -> dict[str, Any]:
             "bytes": sum(lot.batch.nbytes for lot in dead),
             "oldest_s": _oldest(dead, now),
             "reasons": reasons,
-            "letters": _letters(((letter.lot, letter.reason) for letter in core.dead_letters), messages, now),
+            "letters": _letters(core, ((letter.lot, letter.reason) for letter in core.dead_letters), messages, now),
         },
     }
 
 
 def _oldest(lots: list[Lot], now: float) -> float:
-    return max((now - lot.accepted for lot in lots), default=0.0)
+    return max((now - lot.oldest for lot in lots), default=0.0)
 
 
 def _held(session: Session, now: float) -> float:
     """Seconds since the oldest grant that is still open."""
-    return max((now - piece.granted_at for piece in session.pieces() if piece.open), default=0.0)
+    old = session.old()
+    times = [piece.granted_at for piece in session.pieces() if piece.open][:1]
+    return now - min(times if old is None else [float(old[2][0]), *times], default=now)
 
 
 def _sender(session: Session, now: float) -> dict[str, Any]:
@@ -80,22 +83,24 @@ def _sender(session: Session, now: float) -> dict[str, Any]:
     }
 
 
-def _letters(lots: Iterable[tuple[Lot, str]], most: int, now: float) -> list[dict[str, Any]]:
+def _letters(core: BrokerCore, lots: Iterable[tuple[Lot, str]], most: int, now: float) -> list[dict[str, Any]]:
     """The first `most` messages of these lots."""
     rows: list[dict[str, Any]] = []
     for lot, reason in lots:
         if len(rows) >= most:
             break
         part = lot.part(0, min(lot.size, most - len(rows)))
-        for message in part.batch.messages(lot.attempt, lot.delivery):
+        accepted = [lot.accepted] * part.size if lot.attempt else part.rows["accepted"].tolist()
+        accounts = [lot.account] * part.size if lot.attempt else [core.sources[i] for i in part.rows["source"].tolist()]
+        for message, at, account in zip(part.messages(), accepted, accounts, strict=True):
             row = {
                 "recipient": message.recipient,
                 "text": message.text[:_TEXT],
                 "length": len(message.text),
                 "attempt": message.attempt,
                 "delivery": message.delivery,
-                "age_s": now - lot.accepted,
-                "producer": lot.account.name,
+                "age_s": now - at,
+                "producer": "" if account is None else account.name,
                 "seq": message.id.seq,
             }
             rows.append(row | {"reason": reason} if reason else row)

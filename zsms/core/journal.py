@@ -22,6 +22,7 @@ nothing is kept but the accounts. Per message there are two bytes and no Python.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,8 +30,9 @@ import numpy as np
 import numpy.typing as npt
 
 from zsms.core.ledger import ProducerAccount
-from zsms.core.session import Lot, Settled
-from zsms.message import Batch
+from zsms.core.lot import Lot
+from zsms.core.session import Settled
+from zsms.message import KEPT, Batch, Mixed
 
 if TYPE_CHECKING:
     from zsms.core.broker import BrokerCore, DeadLetter
@@ -44,10 +46,10 @@ GRANTED, SETTLED, RETRIED, TAKEN = range(4)
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """A batch that is kept until its last message is settled."""
+    """A batch, or mixed messages, kept until the last message is settled."""
 
     number: int
-    account: ProducerAccount
+    accounts: tuple[ProducerAccount, ...]
     first: int
     offsets: npt.NDArray[np.uint32] | None
     open: int
@@ -57,13 +59,19 @@ class Entry:
     """The rows of changes that mention it."""
 
     @classmethod
-    def of(cls, number: int, batch: Batch, account: ProducerAccount) -> Entry:
-        """The entry of a batch that was accepted whole."""
-        return cls(number, account, batch.first, batch.offsets, len(batch))
+    def of(cls, number: int, whole: Batch | Mixed, accounts: tuple[ProducerAccount, ...]) -> Entry:
+        """The entry of what was accepted whole; mixed messages learn their places in it."""
+        if isinstance(whole, Batch):
+            return cls(number, accounts, whole.first, whole.offsets, len(whole))
+        whole.kept = np.empty(len(whole), dtype=KEPT)
+        whole.kept["entry"] = number
+        whole.kept["place"] = np.arange(len(whole))
+        return cls(number, accounts, 0, None, len(whole))
 
     def places(self, lot: Lot, positions: I64 | None) -> I64:
         """Where the messages at `positions` of the lot (None: all) stand in this entry, int64."""
         batch = lot.whole
+        assert isinstance(batch, Batch)
         at = np.arange(lot.begin, lot.end) if positions is None else positions + lot.begin
         if batch.offsets is not None:
             at = batch.offsets[at].astype(np.int64)
@@ -121,7 +129,7 @@ class KeptEntry(NamedTuple):
     """An entry as a store holds it. `accepted` is a time of the broker's clock."""
 
     number: int
-    batch: Batch
+    batch: Batch | Mixed
     accepted: float
     attempt: int
     delivery: int
@@ -141,7 +149,7 @@ class KeptLetter(NamedTuple):
     """A dead letter as a store holds it."""
 
     number: int
-    batch: Batch
+    batch: Batch | Mixed
     accepted: float
     attempt: int
     delivery: int
@@ -174,15 +182,17 @@ class Journal:
         """Bytes of the batches in the open group."""
         self._next_entry = next_entry
         self._next_row = next_row
+        self._entries: dict[int, Entry] = {}
+        """Those that are not done with, by number."""
         self._mentions: dict[int, int] = {}
         """How many living entries each row mentions."""
         self._begin()
 
     def _begin(self) -> None:
         self._accepted: dict[int, tuple[Entry, Lot]] = {}
-        self._settled: list[tuple[Entry, Lot, I64 | None]] = []
-        self._moved: list[tuple[int, Entry, Lot, I64 | None, int]] = []
-        """(RETRIED or TAKEN, entry, lot, positions, value)"""
+        self._settled: list[tuple[Lot, I64 | None]] = []
+        self._moved: list[tuple[int, Lot, I64 | None]] = []
+        """(RETRIED or TAKEN, lot, positions)"""
         self._granted: dict[int, Entry] = {}
         self._letters: dict[int, DeadLetter] = {}
         self._letters_gone: list[int] = []
@@ -217,24 +227,30 @@ class Journal:
     def accepted(self, lot: Lot) -> None:
         """A whole batch was accepted; also a dead letter that is to be sent after all, which becomes a new entry."""
         batch = lot.whole
-        entry = batch.origin = Entry.of(self._next_entry, batch, lot.account)
+        accounts = tuple(account for account, _ in lot.accounts())
+        entry = batch.origin = Entry.of(self._next_entry, batch, accounts)
         self._next_entry += 1
+        self._entries[entry.number] = entry
         self._accepted[entry.number] = (entry, lot)
         self.nbytes += batch.nbytes
 
     def known(self, entry: Entry, rows: list[int]) -> None:
         """An entry that the store holds already, and the rows that mention it."""
         entry.rows = rows
+        self._entries[entry.number] = entry
         for row in rows:
             self._mentions[row] = self._mentions.get(row, 0) + 1
 
     def granted(self, lot: Lot) -> None:
         """A sender is given the lot. Only for messages that nobody was given before is that worth a note."""
-        if lot.attempt > 1 or lot.delivery > 1:
-            return
         batch = lot.whole
-        entry: Entry = batch.origin
-        if batch.offsets is None:
+        entry: Entry | None = batch.origin
+        if entry is None or lot.attempt > 1 or lot.delivery > 1:
+            return
+        if isinstance(batch, Mixed):
+            assert batch.kept is not None
+            end = int(batch.kept["place"][lot.end - 1]) + 1
+        elif batch.offsets is None:
             end = batch.first - entry.first + lot.end
         else:
             end = int(entry.places(lot, np.array([lot.size - 1]))[0]) + 1
@@ -244,28 +260,23 @@ class Journal:
 
     def settled(self, lot: Lot, positions: I64 | None = None) -> None:
         """The messages at `positions` of the lot (None: all) are sent, failed, dead or purged."""
-        self._settled.append((lot.whole.origin, lot, positions))
+        self._settled.append((lot, positions))
 
     def acknowledged(self, settled: Settled) -> None:
         """A column of an acknowledgement settled these."""
-        self._settled += [(lot.whole.origin, lot, positions) for lot, positions in settled.positions()]
+        self._settled += settled.positions()
 
     def retried(self, lot: Lot, positions: I64) -> None:
         """The messages at `positions` of the lot failed, and get another attempt."""
-        self._moved.append((RETRIED, lot.whole.origin, lot, positions, lot.attempt + 1))
+        self._moved.append((RETRIED, lot, positions))
 
     def taken_back(self, lot: Lot) -> None:
         """The lot was taken back from a sender, and has its next `delivery` now."""
-        self._moved.append((TAKEN, lot.whole.origin, lot, None, lot.delivery))
+        self._moved.append((TAKEN, lot, None))
 
     def buried(self, letter: DeadLetter) -> None:
-        """Messages were given up."""
+        """A dead letter is new, or the rest of one."""
         self._letters[letter.number] = letter
-        self.settled(letter.lot)
-
-    def divided(self, rest: DeadLetter) -> None:
-        """Part of a dead letter is gone, and this is the rest, under a number of its own."""
-        self._letters[rest.number] = rest
 
     def letter_gone(self, number: int) -> None:
         """A dead letter is kept no longer."""
@@ -279,20 +290,16 @@ class Journal:
         touched = self._accounts
         done: list[Entry] = []
         changes: list[Change] = []
-        settled: dict[Entry, list[I64]] = {}
-        for entry, lot, positions in self._settled:
-            settled.setdefault(entry, []).append(entry.places(lot, positions))
-        for entry, places in settled.items():
-            joined = places[0] if len(places) == 1 else np.concatenate(places)
+        for entry, joined in self._places_settled():
             entry.open -= len(joined)
-            touched[id(entry.account)] = entry.account
+            for account in entry.accounts:
+                touched[id(account)] = account
             if entry.open:
                 changes.append(Change(SETTLED, entry, 0, joined.astype(PLACE)))
             else:
                 done.append(entry)
-        for kind, entry, lot, positions, value in self._moved:
-            if entry.open:
-                changes.append(Change(kind, entry, value, entry.places(lot, positions).astype(PLACE)))
+                del self._entries[entry.number]
+        changes += self._changes_moved()
         changes += [Change(GRANTED, e, e.granted, _NOWHERE) for e in self._granted.values() if e.open]
         changes += [change for change in self._again if change.entry.open]
         for entry in done:
@@ -309,7 +316,8 @@ class Journal:
         if mentioned:
             self._mentions[self._next_row] = len(mentioned)
         for entry, _ in self._accepted.values():
-            touched[id(entry.account)] = entry.account
+            for account in entry.accounts:
+                touched[id(account)] = account
         group = Group(
             number=self._next_row,
             accepted=list(self._accepted.values()),
@@ -338,6 +346,44 @@ class Journal:
         self._begin()
         return group
 
+    def _places_settled(self) -> Iterator[tuple[Entry, I64]]:
+        """The places settled in each entry."""
+        settled: dict[int, list[I64]] = {}
+        mixed: list[npt.NDArray[Any]] = []
+        for lot, positions in self._settled:
+            if isinstance(lot.whole, Mixed):
+                mixed.append(_kept(lot, positions))
+            else:
+                entry: Entry = lot.whole.origin
+                settled.setdefault(entry.number, []).append(entry.places(lot, positions))
+        if mixed:
+            kept = np.concatenate(mixed)
+            for number, _, places in _grouped(kept, np.zeros(len(kept), dtype=np.int64)):
+                settled.setdefault(number, []).append(places)
+        for number, found in settled.items():
+            yield self._entries[number], found[0] if len(found) == 1 else np.concatenate(found)
+
+    def _changes_moved(self) -> Iterator[Change]:
+        """What was retried or taken back."""
+        for kind, of, more in ((RETRIED, "attempt", 1), (TAKEN, "delivery", 0)):
+            mixed: list[npt.NDArray[Any]] = []
+            values: list[I64] = []
+            for moved, lot, positions in self._moved:
+                if moved != kind:
+                    continue
+                if isinstance(lot.whole, Mixed):
+                    mixed.append(_kept(lot, positions))
+                    value = lot.rows[of] if positions is None else lot.rows[of][positions]
+                    values.append(value.astype(np.int64) + more)
+                    continue
+                entry: Entry = lot.whole.origin
+                if entry.open:
+                    yield Change(kind, entry, getattr(lot, of) + more, entry.places(lot, positions).astype(PLACE))
+            if mixed:
+                for number, step, places in _grouped(np.concatenate(mixed), np.concatenate(values)):
+                    if number in self._entries:
+                        yield Change(kind, self._entries[number], step, places.astype(PLACE))
+
     def refused(self, group: Group) -> None:
         """The store had no room for the group: what of it is still to be kept goes into the open one.
 
@@ -357,3 +403,22 @@ class Journal:
 
 
 _NOWHERE = np.zeros(0, dtype=PLACE)
+
+
+def _kept(lot: Lot, positions: I64 | None) -> npt.NDArray[Any]:
+    """Where the messages at `positions` of a mixed lot (None: all) are kept."""
+    assert isinstance(lot.whole, Mixed) and lot.whole.kept is not None
+    kept = lot.whole.kept[lot.begin : lot.end]
+    return kept if positions is None else kept[positions]
+
+
+def _grouped(kept: npt.NDArray[Any], values: I64) -> Iterator[tuple[int, int, I64]]:
+    """The places of each entry and value."""
+    entries = kept["entry"]
+    order = np.lexsort((values, entries))
+    entries, values, places = entries[order], values[order], kept["place"][order]
+    cuts = np.flatnonzero((entries[1:] != entries[:-1]) | (values[1:] != values[:-1])) + 1
+    begins = [0, *cuts.tolist()]
+    ends = [*begins[1:], len(places)]
+    for begin, end in zip(begins, ends, strict=True):
+        yield int(entries[begin]), int(values[begin]), places[begin:end]

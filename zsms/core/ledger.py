@@ -35,6 +35,8 @@ class ProducerAccount:
     dead: int = 0
     gone: bool = False
     """It has said goodbye."""
+    index: int = 0
+    """Names it in the rows of mixed messages of this broker."""
 
     @property
     def settled(self) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from zsms.core.session import Lot
+from zsms.core.lot import Lot
 
 
 class ReadyQueue:

@@ -12,17 +12,27 @@ yet, is sent again; the accounts count it once.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from math import inf
 
 import numpy as np
 
 from zsms.core.broker import BrokerCore, BrokerLimits, DeadLetter
-from zsms.core.journal import GRANTED, RETRIED, SETTLED, AccountRow, Entry, Journal, Kept, KeptChange, KeptEntry
+from zsms.core.journal import (
+    GRANTED,
+    RETRIED,
+    SETTLED,
+    AccountRow,
+    Entry,
+    Journal,
+    Kept,
+    KeptChange,
+    KeptEntry,
+    KeptLetter,
+)
 from zsms.core.ledger import Counters, ProducerAccount
-from zsms.core.session import Lot
+from zsms.core.lot import Lot, gather, mixed_lot, mixed_lots
 from zsms.errors import JournalError
-from zsms.message import Batch
+from zsms.message import Batch, Mixed, Source
 
 
 def rebuild(
@@ -49,16 +59,17 @@ def rebuild(
     for change in kept.changes:
         changes.setdefault(change.entry, []).append(change)
     for entry in kept.entries:
-        account = _account_of(accounts, entry.batch, f"batch {entry.number}")
-        by = min(shift, now - entry.accepted)
-        for lot in _lots(journal, entry, changes.get(entry.number, []), account, by, core.counters):
-            account.queued += lot.size
-            core.queue.put(lot)
+        whole = _whole(core, accounts, entry, f"batch {entry.number}")
+        lot = _moved(whole, shift, now)
+        for rest in _lots(core, entry, changes.get(entry.number, []), lot):
+            for account, count in rest.accounts():
+                account.queued += count
+            core.queue.put(rest)
     for letter in kept.letters:
-        account = _account_of(accounts, letter.batch, f"dead letter {letter.number}")
-        by = min(shift, now - letter.accepted)
-        lot = Lot(_moved(letter.batch, by), account, letter.accepted + by, letter.attempt, letter.delivery)
-        core.remember(DeadLetter(lot, letter.reason, letter.number))
+        lot = _moved(_whole(core, accounts, letter, f"dead letter {letter.number}"), shift, now)
+        dead = gather([(lot, np.arange(lot.size))], core.sources)
+        dead.kept = None
+        core.remember(DeadLetter(mixed_lot(dead), letter.reason, letter.number))
     for account in accounts.values():
         if not account.balanced:
             raise JournalError(
@@ -71,7 +82,7 @@ def rebuild(
 def _open_accounts(core: BrokerCore, rows: list[AccountRow]) -> dict[tuple[int, int], ProducerAccount]:
     accounts = {}
     for row in sorted(rows, key=lambda row: row.start):
-        account = ProducerAccount(row.producer, row.start, row.name, b"", next=row.next, held=row.next)
+        account = core.opened(ProducerAccount(row.producer, row.start, row.name, b"", next=row.next, held=row.next))
         account.accepted, account.sent, account.failed, account.dead = row.accepted, row.sent, row.failed, row.dead
         accounts[row.producer, row.start] = account
         earlier = core.producers.get(row.producer)
@@ -81,34 +92,49 @@ def _open_accounts(core: BrokerCore, rows: list[AccountRow]) -> dict[tuple[int, 
     return accounts
 
 
-def _account_of(accounts: dict[tuple[int, int], ProducerAccount], batch: Batch, what: str) -> ProducerAccount:
-    account = accounts.get((batch.producer, batch.start))
+def _account_of(accounts: dict[tuple[int, int], ProducerAccount], source: Source, what: str) -> ProducerAccount:
+    account = accounts.get((source.producer, source.start))
     if account is None:
-        raise JournalError(f"{what} is of producer {batch.producer:x}, which has no account")
+        raise JournalError(f"{what} is of producer {source.producer:x}, which has no account")
     return account
 
 
-def _moved(batch: Batch, shift: float) -> Batch:
-    """The batch by the clock of today."""
-    if shift:
-        batch.due += shift
-        batch.frame = None  # it says another time
-    return batch
+def _whole(
+    core: BrokerCore, accounts: dict[tuple[int, int], ProducerAccount], kept: KeptEntry | KeptLetter, what: str
+) -> Lot:
+    """What is kept as a lot, its mixed messages with the accounts of this broker."""
+    batch = kept.batch
+    if isinstance(batch, Batch):
+        return Lot(batch, _account_of(accounts, batch, what), kept.accepted, kept.attempt, kept.delivery)
+    rows = batch.rows.copy()
+    for source in np.unique(batch.rows["source"]).tolist():
+        rows["source"][batch.rows["source"] == source] = _account_of(accounts, batch.sources[source], what).index
+    return mixed_lot(Mixed(rows, batch.text, core.sources))
 
 
-def _lots(
-    journal: Journal,
-    kept: KeptEntry,
-    changes: list[KeptChange],
-    account: ProducerAccount,
-    shift: float,
-    counters: Counters,
-) -> Iterator[Lot]:
-    """What is left of an entry, a lot for each history."""
-    batch, size = kept.batch, len(kept.batch)
+def _moved(lot: Lot, shift: float, now: float) -> Lot:
+    """The lot by the clock of today."""
+    if isinstance(lot.whole, Mixed):
+        each = np.minimum(shift, now - lot.rows["accepted"])
+        lot.whole.rows["accepted"] += each
+        lot.whole.rows["due"] += each
+        return lot
+    by = min(shift, now - lot.accepted)
+    if by:
+        lot.accepted += by
+        lot.whole.due += by
+        lot.whole.frame = None  # it says another time
+    return lot
+
+
+def _lots(core: BrokerCore, kept: KeptEntry, changes: list[KeptChange], lot: Lot) -> Iterator[Lot]:
+    """What is left of an entry."""
+    size = lot.size
     is_open = np.ones(size, dtype=bool)
-    attempt = np.full(size, kept.attempt, dtype=np.int64)
-    delivery = np.full(size, kept.delivery, dtype=np.int64)
+    rows = None if lot.attempt else lot.rows
+    attempt = np.full(size, lot.attempt, dtype=np.int64) if rows is None else rows["attempt"].astype(np.int64)
+    delivery = np.full(size, lot.delivery, dtype=np.int64) if rows is None else rows["delivery"].astype(np.int64)
+    first = np.stack((attempt, delivery))
     given = 0
     for change in changes:
         if len(change.places) and int(change.places.max()) >= size:
@@ -122,23 +148,26 @@ def _lots(
         else:
             of = attempt if change.kind == RETRIED else delivery
             of[change.places] = np.maximum(of[change.places], change.value)
-    entry = batch.origin = Entry.of(kept.number, batch, account)
+    journal = core.journal
+    assert journal is not None
+    entry = lot.whole.origin = Entry.of(kept.number, lot.whole, tuple(account for account, _ in lot.accounts()))
     entry.open, entry.granted = int(np.count_nonzero(is_open)), given
     journal.known(entry, sorted({change.row for change in changes}))
     if not entry.open:
         raise JournalError(f"batch {kept.number} is kept, but all of it is settled")
-    batch = _moved(batch, shift)
-    out = is_open & (np.arange(size) < given) & (attempt == kept.attempt) & (delivery == kept.delivery)
-    delivery[out] += 1
-    counters.redelivered += int(np.count_nonzero(out))
-    history = np.stack((attempt[is_open], delivery[is_open]))
-    histories, first = np.unique(history, axis=1, return_index=True)
-    for attempt_, delivery_ in histories.T[np.argsort(first)].tolist():
-        indices = np.flatnonzero(is_open & (attempt == attempt_) & (delivery == delivery_))
-        begin, end = int(indices[0]), int(indices[-1]) + 1
-        lot = Lot(batch, account, kept.accepted + shift, attempt_, delivery_, begin, end)
-        if lot.size > len(indices):
-            lot = replace(lot, whole=batch.take(indices), begin=0, end=-1)
-        if out[indices].any():
-            journal.taken_back(lot)
-        yield lot
+    out = is_open & (np.arange(size) < given) & (np.stack((attempt, delivery)) == first).all(axis=0)
+    core.counters.redelivered += int(np.count_nonzero(out))
+    same = is_open & ~out & (np.stack((attempt, delivery)) == first).all(axis=0)
+    touched = np.flatnonzero(is_open & ~same)
+    if len(touched):
+        mixed = gather([(lot, touched)], core.sources)
+        mixed.rows["attempt"], mixed.rows["delivery"] = attempt[touched], delivery[touched] + out[touched]
+        if out.any():
+            again = np.flatnonzero(out[touched])
+            journal.taken_back(mixed_lot(mixed.take(again)))
+        yield from mixed_lots(mixed)
+    rest = np.flatnonzero(same)
+    if len(rest) and len(rest) == int(rest[-1]) - int(rest[0]) + 1:
+        yield lot.part(int(rest[0]), int(rest[-1]) + 1)  # what nobody was given
+    elif len(rest):
+        yield from mixed_lots(gather([(lot, rest)], core.sources))

@@ -34,7 +34,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from zsms.message import MAX_BATCH_MESSAGES, Batch
+from zsms.message import MAX_BATCH_MESSAGES, Batch, Mixed
 
 U32 = npt.NDArray[np.uint32]
 U64 = npt.NDArray[np.uint64]
@@ -69,9 +69,9 @@ class Waiting:
 
     handle: int
     """Of the first message; the others follow."""
-    batch: Batch
+    batch: Batch | Mixed
     accepted: float
-    """When the broker took them in."""
+    """When the broker took them in; mixed messages say that themselves, as they do their attempt and delivery."""
     clock: float
     """The broker's clock minus ours, for `batch.due`."""
     attempt: int
@@ -85,11 +85,21 @@ class Waiting:
     def ages(self, now: float) -> npt.NDArray[np.float32] | float:
         """How long ago each message was due, in seconds: one figure when all were due at once."""
         batch = self.batch
+        if isinstance(batch, Mixed):
+            ages: npt.NDArray[np.float32] = (now + self.clock - batch.rows["due"]).astype(np.float32)
+            return ages
         age = now - (batch.due - self.clock)
         if not batch.step:
             return age
         offsets = np.arange(len(batch)) if batch.offsets is None else batch.offsets
         return (age - offsets * batch.step).astype(np.float32)
+
+    def waited(self, now: float) -> npt.NDArray[np.float32] | float:
+        """How long ago the broker took each message in, in seconds: one figure when it was all at once."""
+        if isinstance(self.batch, Mixed):
+            waited = np.maximum(now + self.clock - self.batch.rows["accepted"], 0.0)
+            return waited.astype(np.float32)
+        return max(0.0, now - self.accepted)
 
     def part(self, begin: int, end: int) -> Waiting:
         """Messages begin..end-1."""
@@ -292,7 +302,7 @@ class SenderCore:
         delivery: int,
         accepted: float,
         clock: float,
-        batch: Batch,
+        batch: Batch | Mixed,
     ) -> bool:
         """Messages arrived, numbers `base` on. False when they are not ours: stale, or with a gap before them."""
         session = self._now

@@ -21,51 +21,22 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice, takewhile
 
 import numpy as np
 import numpy.typing as npt
 
 from zsms.core.ledger import ProducerAccount
-from zsms.message import Batch
+from zsms.core.lot import I64, Lot, Part, gather, mixed_lot
+from zsms.message import Mixed, Sources
 
-I64 = npt.NDArray[np.int64]
-
+_SPARSE = 2
+"""A window of so many times the open messages (and `_SPARSE_FROM` more) is cut: what is open of the oldest pieces is
+copied out."""
+_SPARSE_FROM = 1_024
 _FEW = 8
 """Up to this many acknowledgements plain ints beat arrays."""
-
-
-@dataclass(slots=True)
-class Lot:
-    """Messages that share their history: the unit that the broker queues and grants.
-
-    They are messages begin..end-1 of the batch `whole`, which is only divided when somebody asks for `batch`.
-    """
-
-    whole: Batch
-    account: ProducerAccount
-    accepted: float
-    attempt: int = 1
-    delivery: int = 1
-    begin: int = 0
-    end: int = -1
-    size: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        if self.end < 0:
-            self.end = len(self.whole)
-        self.size = self.end - self.begin
-
-    @property
-    def batch(self) -> Batch:
-        """The messages."""
-        return self.whole.slice(self.begin, self.end)
-
-    def part(self, begin: int, end: int) -> Lot:
-        """Messages begin..end-1 with the same history."""
-        first = self.begin
-        return Lot(self.whole, self.account, self.accepted, self.attempt, self.delivery, first + begin, first + end)
 
 
 @dataclass(slots=True)
@@ -91,22 +62,69 @@ class Settled:
     counts: list[int]
     """How many numbers were closed in each."""
     numbers: I64
-    """The numbers closed, ascending: those of the first piece, those of the second, ..."""
+    """The numbers closed in them, ascending: those of the first piece, those of the second, ..."""
     repeated: int
     """Numbers that were closed before."""
+    old: Part | None = None
+    """What was closed of those that have outlasted the window."""
 
-    def positions(self) -> Iterator[tuple[Lot, I64]]:
+    @property
+    def fresh(self) -> int:
+        """How many numbers were closed."""
+        return len(self.numbers) + (0 if self.old is None else len(self.old[1]))
+
+    def positions(self) -> Iterator[Part]:
         """Each lot touched, with the positions in it that were closed."""
+        if self.old is not None:
+            yield self.old
         begin = 0
         for lot, base, count in zip(self.lots, self.bases, self.counts, strict=True):
             yield lot, self.numbers[begin : begin + count] - base
             begin += count
 
 
+class _Old:
+    """Messages that have outlasted the window: their numbers (ascending), when and from where on each was granted."""
+
+    def __init__(self, lot: Lot, numbers: I64, bases: I64, granted_at: npt.NDArray[np.float64]) -> None:
+        self.lot = lot
+        self.numbers = numbers
+        self.bases = bases
+        self.granted_at = granted_at
+        self.is_open = np.ones(len(numbers), dtype=bool)
+        self.open = len(numbers)
+
+    def find(self, numbers: I64) -> I64:
+        """Where those of `numbers` stand that are open."""
+        if not self.open:
+            return _NOWHERE
+        at = np.searchsorted(self.numbers, numbers)
+        at[at == len(self.numbers)] = 0
+        found: I64 = at[(self.numbers[at] == numbers) & self.is_open[at]]
+        return found
+
+    def close(self, positions: I64) -> None:
+        """These are settled or taken back."""
+        self.is_open[positions] = False
+        self.open -= len(positions)
+
+    def remaining(self) -> _Old:
+        """The same without what is closed, in memory of its own."""
+        left = np.flatnonzero(self.is_open)
+        whole = self.lot.whole
+        assert isinstance(whole, Mixed)
+        return _Old(mixed_lot(whole.take(left)), self.numbers[left], self.bases[left], self.granted_at[left])
+
+
 class Session:
     """One sender's window and credit."""
 
-    def __init__(self, token: int, name: str, slots: int, peer: bytes, now: float) -> None:
+    def __init__(
+        self, token: int, name: str, slots: int, peer: bytes, now: float, sources: Sources | None = None
+    ) -> None:
+        """`sources` are the broker's accounts by their index."""
+        self._sources: Sources = [] if sources is None else sources
+        self._old: _Old | None = None
         self.token = token
         self.name = name
         self.slots = slots
@@ -148,8 +166,16 @@ class Session:
 
     @property
     def low(self) -> int:
-        """The oldest number that may still be open."""
+        """Where the window begins: only what has outlasted it may be open below."""
         return self._low
+
+    def old(self) -> tuple[Lot, I64, npt.NDArray[np.float64]] | None:
+        """What has outlasted the window and is open: a lot, the numbers of its messages, and when each was granted."""
+        if self._old is None or not self._old.open:
+            return None
+        if self._old.open < len(self._old.numbers):
+            self._old = self._old.remaining()
+        return self._old.lot, self._old.numbers, self._old.granted_at
 
     def pieces(self) -> list[Piece]:
         """The window's pieces, oldest first."""
@@ -158,7 +184,7 @@ class Session:
     def grant(self, lot: Lot, now: float) -> Piece:
         """Append the lot to the window."""
         size = lot.size
-        if self._low == self.granted:
+        if not self.in_flight:
             self.account = lot.account
         elif self.account is not lot.account:
             self.account = None
@@ -189,10 +215,12 @@ class Session:
 
     def settle(self, numbers: I64) -> Settled:
         """Close `numbers`, int64 strictly ascending, all below `granted` (the caller has checked that)."""
-        if len(numbers) <= _FEW:
+        if len(numbers) <= _FEW and self._old is None:
             return self._settle_few(numbers)
-        repeated = int(np.searchsorted(numbers, self._low))
-        numbers = numbers[repeated:]
+        below = int(np.searchsorted(numbers, self._low))
+        old = self._settle_old(numbers[:below]) if below else None
+        repeated = below - (0 if old is None else len(old[1]))
+        numbers = numbers[below:]
         places = numbers + (self._head - self._low)
         flags = self._open[places]
         if not flags.all():
@@ -201,12 +229,71 @@ class Session:
             numbers, places = numbers[is_open], places[is_open]
         self._open[places] = 0
         self.in_flight -= len(numbers)
-        settled = Settled([], [], [], numbers, repeated)
+        settled = Settled([], [], [], numbers, repeated, old)
         if len(numbers):
             for index, count in self._touched(numbers):
                 self._close(self._pieces[index], count, settled)
             self._move_up()
         return settled
+
+    def _settle_old(self, numbers: I64) -> Part | None:
+        """Close those of these that have outlasted the window."""
+        old = self._old
+        if old is None:
+            return None
+        positions = old.find(numbers)
+        if not len(positions):
+            return None
+        old.close(positions)
+        self.in_flight -= len(positions)
+        if not old.open:
+            self._old = None
+        elif old.open < len(old.numbers) // 2:
+            self._old = old.remaining()
+        return old.lot, positions
+
+    def thin(self) -> None:
+        """Cut the window when few of its messages are open: what is open of the oldest pieces is copied out.
+
+        So the memory follows what is open, and not the age of the oldest of it.
+        """
+        window = self.granted - self._low
+        if window <= _SPARSE * self.in_flight + _SPARSE_FROM:
+            return
+        enough = window - (3 * _SPARSE * self.in_flight + 2 * _SPARSE_FROM) // 4
+        pieces, last = self._pieces, self._first
+        parts: list[Part] = []
+        numbers, bases, times = [], [], []
+        begin = self._low
+        while last < len(pieces) and pieces[last].base - begin < enough:
+            piece = pieces[last]
+            last += 1
+            if not piece.open:
+                continue
+            positions = self._close_open(piece)
+            parts.append((piece.lot, positions))
+            numbers.append(positions + piece.base)
+            bases.append(np.full(len(positions), piece.base, dtype=np.int64))
+            times.append(np.full(len(positions), piece.granted_at))
+            piece.open, piece.lot = 0, _NO_LOT
+        if parts:
+            mixed = gather(parts, self._sources)
+            if self.old() is not None:
+                assert self._old is not None and isinstance(self._old.lot.whole, Mixed)
+                mixed = Mixed.join([self._old.lot.whole, mixed])
+                numbers, bases = [self._old.numbers, *numbers], [self._old.bases, *bases]
+                times = [self._old.granted_at, *times]
+            lot = mixed_lot(mixed)
+            self._old = _Old(lot, np.concatenate(numbers), np.concatenate(bases), np.concatenate(times))
+        self._move_up()
+
+    def _close_open(self, piece: Piece) -> I64:
+        """Close what is open in a piece, but for its count; the positions."""
+        begin = self._head + piece.base - self._low
+        flags = self._open[begin : begin + piece.end - piece.base]
+        positions = np.flatnonzero(flags)
+        flags[:] = 0
+        return positions
 
     def _touched(self, numbers: I64) -> list[tuple[int, int]]:
         """The pieces that these numbers of the window are in, as indices: how many are in each.
@@ -241,7 +328,8 @@ class Session:
     def settle_one(self, number: int) -> tuple[Lot, int] | None:
         """Close one number below `granted`; its lot and place in that, or None when it was closed before."""
         if number < self._low:
-            return None
+            old = self._settle_old(np.array([number]))
+            return None if old is None else (old[0], int(old[1][0]))
         place = number + self._head - self._low
         flags = self._flags
         if not flags[place]:
@@ -296,25 +384,42 @@ class Session:
 
     def take_back(self, piece: Piece) -> Lot | None:
         """Close what is open in the piece and return it, or None when nothing is. The history is unchanged."""
+        part = self.take_part(piece)
+        if part is None or len(part[1]) == part[0].size:
+            return None if part is None else part[0]
+        return mixed_lot(gather([part], self._sources))
+
+    def take_part(self, piece: Piece) -> Part | None:
+        """Close what is open in the piece: its lot and the positions there, or None when nothing is."""
         if not piece.open:
             return None
-        begin = self._head + piece.base - self._low
-        flags = self._open[begin : begin + piece.end - piece.base]
-        lot = piece.lot
-        if piece.open < lot.size:
-            chosen = lot.whole.take(np.flatnonzero(flags) + lot.begin)
-            lot = Lot(chosen, lot.account, lot.accepted, lot.attempt, lot.delivery)
-        flags[:] = 0
+        part = piece.lot, self._close_open(piece)
         self.in_flight -= piece.open
-        piece.open = 0
-        piece.lot = _NO_LOT
-        return lot
+        piece.open, piece.lot = 0, _NO_LOT
+        return part
 
-    def expired(self, now: float) -> list[Piece]:
-        """The pieces, oldest first, that were granted longer ago than the lease and are not settled."""
+    def take_old(self, positions: I64 | None = None) -> Part | None:
+        """Close these (None: all) of what has outlasted the window: their lot and the positions in it, if any."""
+        old = self._old
+        if old is None:
+            return None
+        positions = np.flatnonzero(old.is_open) if positions is None else positions
+        old.close(positions)
+        self.in_flight -= len(positions)
+        if not old.open:
+            self._old = None
+        return (old.lot, positions) if len(positions) else None
+
+    def expired(self, now: float) -> tuple[list[Piece], I64]:
+        """What was granted longer ago than the lease and is not settled: pieces, oldest first, and older messages.
+
+        The latter by their positions, for `take_old`.
+        """
         self._move_up()
         pieces = takewhile(lambda piece: piece.granted_at + self.lease <= now, islice(self._pieces, self._first, None))
-        return [piece for piece in pieces if piece.open]
+        old = self._old
+        late = _NOWHERE if old is None else np.flatnonzero((old.granted_at + self.lease <= now) & old.is_open)
+        return [piece for piece in pieces if piece.open], late
 
     def undo(self) -> Lot | None:
         """Forget the newest grant as if it had never been made, and return what was open of it."""
@@ -328,16 +433,30 @@ class Session:
     def rewind(self, received: int) -> list[Lot]:
         """Forget every grant from number `received` on, newest first: the wire lost them.
 
-        Raises ValueError unless `received` is where a piece of the window begins, or `granted`.
+        Raises ValueError unless `received` is where a piece of the window begins, or an older one with anything open,
+        or `granted`.
         """
-        if received != self.granted and received not in [piece.base for piece in self.pieces()]:
+        old = self._old
+        known = received == self.granted or received in [piece.base for piece in self.pieces()]
+        if not known and (old is None or received not in old.bases[old.is_open]):
             raise ValueError(f"received {received}, but no grant ended there")
         lots = []
-        while self.granted > received:
+        while self.granted > max(received, self._low):
             lot = self.undo()
             if lot is not None:
                 lots.append(lot)
+        if old is not None and received < self._low:
+            part = self.take_old(np.flatnonzero((old.numbers >= received) & old.is_open))
+            if part is not None:
+                lots.append(mixed_lot(gather([part], self._sources)))
+            if self._old is not None:
+                self._old = self._old.remaining()  # the numbers from `received` on will be others
+            self.granted = self._low = received
+            self._first = 0
+            self._pieces.clear()
+            self._ends.clear()
         return lots
 
 
+_NOWHERE = np.zeros(0, dtype=np.int64)
 _NO_LOT: Lot = None  # type: ignore[assignment]  # of a piece that is settled: nobody looks

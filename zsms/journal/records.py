@@ -14,10 +14,10 @@ import numpy as np
 
 from zsms.core.broker import DeadLetter
 from zsms.core.journal import PLACE, AccountRow, Change, KeptChange, KeptEntry, KeptLetter
-from zsms.core.session import Lot
+from zsms.core.lot import Lot
 from zsms.errors import JournalError, WireError
-from zsms.message import Batch
-from zsms.protocol import encode_batch, expect
+from zsms.message import Batch, Mixed
+from zsms.protocol import encode_batch, encode_mixed, expect
 
 _CRC = struct.Struct("<I")
 _HEAD = np.dtype([("kind", "<u4"), ("entry", "<u8"), ("value", "<u4"), ("count", "<u4")])
@@ -41,8 +41,10 @@ def number_key(table: str, number: int) -> bytes:
     return b"%s %d" % (table.encode(), number)
 
 
-def frame_of(batch: Batch) -> Any:
-    """The batch's bytes, as a buffer."""
+def frame_of(batch: Batch | Mixed) -> Any:
+    """The bytes of a batch or of mixed messages, as a buffer."""
+    if isinstance(batch, Mixed):
+        return encode_mixed(batch)
     if batch.frame is None:
         return encode_batch(batch)
     return getattr(batch.frame, "buffer", batch.frame)
@@ -65,12 +67,13 @@ def unpack_entry(number: int, record: bytes, frame: bytes) -> KeptEntry:
     return KeptEntry(number, _open(what, frame), accepted, attempt, delivery)
 
 
-def _open(what: str, frame: bytes) -> Batch:
+def _open(what: str, frame: bytes) -> Batch | Mixed:
     try:
-        batch: Batch = expect(frame, Batch)
+        batch: Batch | Mixed = expect(frame, Batch, Mixed)
     except WireError as error:
         raise JournalError(f"{what} can't be read: {error}") from None
-    batch.frame = frame
+    if isinstance(batch, Batch):
+        batch.frame = frame
     return batch
 
 

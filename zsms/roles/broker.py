@@ -19,7 +19,7 @@ from zsms.core.session import Session
 from zsms.core.snapshot import Snapshot
 from zsms.errors import UsageError, WireError
 from zsms.journal import DURABILITIES, check_durability
-from zsms.message import Batch
+from zsms.message import Batch, Mixed
 from zsms.protocol import (
     Ack,
     Answer,
@@ -42,6 +42,7 @@ from zsms.protocol import (
     encode,
     encode_batch,
     encode_grant,
+    encode_mixed,
     encode_part,
     expect,
 )
@@ -356,7 +357,9 @@ class Broker(Role):
                 continue
             send(head, _MORE)
             whole = lot.whole
-            if lot.size < len(whole):
+            if isinstance(whole, Mixed):
+                send(encode_mixed(whole.slice(lot.begin, lot.end)))
+            elif lot.size < len(whole):
                 send(encode_part(whole, lot.begin, lot.end))
             elif whole.frame is None:
                 send(encode_batch(whole))

@@ -213,7 +213,11 @@ class Sender(Role):
         for waiting in self.shares.take(self.transport.concurrency - self.transport.busy):
             count = len(waiting.batch)
             self._started += count
-            self.queue_times.record_one(max(0.0, now - waiting.accepted), count)
+            waited = waiting.waited(now)
+            if isinstance(waited, float):
+                self.queue_times.record_one(waited, count)
+            else:
+                self.queue_times.record(waited)
             self.transport.start(waiting, now)
 
     @property

@@ -13,7 +13,7 @@ from typing import Any
 
 from zsms.core.sender import AckFrame, SenderCore
 from zsms.errors import WireError
-from zsms.message import Batch
+from zsms.message import Batch, Mixed
 from zsms.protocol import Ack, Bye, Ended, Grant, JoinSender, Pong, Refused, Welcome, Who, decode
 from zsms.roles.link import Link, refuse_parts
 
@@ -75,7 +75,7 @@ class Supply:
                 self.granted_at, self.more = now, frame.more
                 data = parts[1]
                 batch = decode(data.buffer if len(data) > 2_048 else data.bytes)
-                if not isinstance(batch, Batch):
+                if not isinstance(batch, Batch | Mixed):
                     raise WireError(f"a grant of a {type(batch).__name__}")
                 clock = link.clock
                 ours = core.granted(
