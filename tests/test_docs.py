@@ -23,7 +23,7 @@ from zsms.cli import COMMANDS, cli, load_command, settings
 from zsms.core import snapshot, statsbook
 from zsms.core.histogram import BUCKETS, Histogram
 from zsms.mesh import SenderGroup
-from zsms.message import Batch
+from zsms.message import Batch, Mixed
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(
@@ -230,12 +230,14 @@ def test_the_document_has_the_kinds_of_the_code() -> None:
 def test_a_kind_s_table_has_its_fields_in_order(name: str) -> None:
     cls: Any = kinds_of_the_code()[name]
     kind = protocol._KINDS[cls]
-    names = {"u1": "u8", "u2": "u16", "u4": "u32", "u8": "u64"}
+    names = {"u1": "u8", "u2": "u16", "u4": "u32", "u8": "u64", "V20": "SOURCE", "V48": "ROW"}
     types = [check.__name__.removeprefix("_") for check in kind.fields]
-    types += [f"column of {names[f'u{dtype.itemsize}']}" for dtype in kind.columns]
+    types += [f"column of {names[f'{dtype.kind}{dtype.itemsize}']}" for dtype in kind.columns]
     if cls is Batch:
         columns = ("offsets", "recipients", "lengths", "text")
         expected = ("producer", "start", "number", "first", "due", "step", *columns)
+    elif cls is Mixed:
+        expected = ("sources", "rows", "text")
     else:
         expected = cls._fields
     table = rows(section(f"{name} ({kind.code})"))
