@@ -80,11 +80,10 @@ def events(page: Dashboard) -> Iterator[Any]:
 def test_the_json_is_the_collector_s_answer(page: Dashboard, collector: StatsCollector) -> None:
     mesh(collector.book, 4, collector._clock())
     answer = collector.book.answer("all", collector._clock())
-    until(lambda: now(page)["totals"] == answer["totals"])
-    picture = now(page)
     view = View.of(answer, 0.0).to_json()
     del view["rate_per_s"]
-    assert view.items() <= picture["figures"].items()
+    until(lambda: now(page)["totals"] == answer["totals"] and view.items() <= now(page)["figures"].items())
+    picture = now(page)
     series = json.loads(ask(page, "/api/v1/series")[2])
     assert series["columns"]["sent"][-1] == 80 and series["number"] == picture["point"]["number"]
     assert json.loads(ask(page, "/api/v1/series?span=whole")[2])["span"] == "whole"

@@ -15,8 +15,9 @@ from zsms.roles.base import Role
 from zsms.roles.monitor import ANSWER_S, Asker
 from zsms.sockets import STATS_PORT, Endpoint
 
-SILENT_INTERVALS = 2
-"""An answer that is this many intervals late is missed aloud."""
+SILENT_S = 0.95
+"""Seconds (or an interval, if that is longer) without an answer after which the collector is told as silent: with the
+question before it, within two seconds of its end."""
 
 
 class Reader(Role):
@@ -59,7 +60,7 @@ class Reader(Role):
         self._next_ask = max(self._next_ask + self._interval, now)
         if self._silent_since is None:
             self._silent_since = now
-        elif now - self._silent_since >= max(ANSWER_S, SILENT_INTERVALS * self._interval):
+        elif now - self._silent_since >= max(SILENT_S, self._interval):
             self._sockets.look_again(self._endpoint)
             self._hear(None, now)
         # A question that waits is not repeated at once: a slow collector would never get its answer through.
