@@ -36,8 +36,8 @@ import resource
 import string
 import sys
 import time
+from array import array
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,53 +55,70 @@ class Message(NamedTuple):
     text: str
 
 
-@dataclass(slots=True)
 class Tally:
     """How many messages are done, the run's wall and processor time, and its steady window.
 
-    The steady window leaves out the start, when all N senders begin at once, and the end, when
-    they run dry. Where it opens matters, because senders that begin together end together: by
-    the renewal theorem one sender has done m(t) ~ t/mu + (c^2 - 1)/2 sends by time t, with mu the
-    mean of a send and c its sd/mean (D. R. Cox, Renewal Theory, 1962). That is a line with slope
-    1/mu, the rate that we want, and an offset: -1/2 for constant sends (c = 0), 0 for exponential
-    ones (c = 1). A window that begins at time 0 counts the offset as lost throughput.
-
-    But when N/2 messages are done, N m(t) = N/2, the run is on its line in either case: at t = mu
-    for c = 0, the middle of the first burst, and at t = mu/2 for c = 1. So it is a whole number
-    of rounds (N messages each) later. The window therefore opens at N/2 done, and closes after
-    the last whole round that is over while the queue still has messages: they last until at
-    least ``messages - N`` are done. Closing it when the queue runs empty would be the end of a
-    burst, not the middle of one: with constant sends, 10 a sender, that reads 6 % too high.
+    The window leaves out the beginning, until every sender sends (or for a mean send, if that takes longer), and the
+    tail, from the last send's beginning on: between the two there is always more to send. The efficiency is the share
+    of the senders' time in it that lies within the asked time of a send, as in the mesh (zsms.core.steady): a send
+    that ends late works no longer for it. That is exact for any delay, and needs no whole number of rounds.
     """
 
-    opens: int
-    closes: int
-    done: int = 0
-    opened: float = 0.0
-    closed: float = 0.0
-    wall_s: float = 0.0
-    cpu_s: float = 0.0
+    def __init__(self, messages: int, concurrency: int, mean: float) -> None:
+        self.messages, self.concurrency, self.mean = messages, concurrency, mean
+        self.done = 0
+        self.wall_s = self.cpu_s = 0.0
+        self._begun = self._busy = 0
+        self._worked = 0.0
+        self._began = array("d", bytes(8 * concurrency))
+        self._asked = array("d", bytes(8 * concurrency))
+        self._first = 0.0
+        self._open: tuple[float, float] | None = None
+        self._close: tuple[float, float] | None = None
 
-    @classmethod
-    def of(cls, messages: int, concurrency: int) -> Tally:
-        """A tally whose window is empty (``closes == opens``) below 2.5 messages a sender."""
-        half = max(1, concurrency // 2)
-        rounds = max(0, (messages - concurrency - half) // concurrency)
-        return cls(opens=half, closes=half + rounds * concurrency)
+    def begin(self, sender: int, asked: float) -> None:
+        """`sender` begins a send that is asked to take so long."""
+        now = time.perf_counter()
+        self._begun += 1
+        self._busy += 1
+        self._began[sender], self._asked[sender] = now, asked
+        if self._begun == 1:
+            self._first = now
+        if self._open is None:
+            if self._busy == self.concurrency or now - self._first >= self.mean:
+                self._open = now, self._work(now)
+        elif self._begun == self.messages:
+            self._close = now, self._work(now)
 
-    def add(self) -> None:
-        """Count one message as sent, now."""
+    def end(self, sender: int) -> None:
+        """It is sent."""
         self.done += 1
-        if self.done == self.opens:
-            self.opened = time.perf_counter()
-        elif self.done == self.closes:
-            self.closed = time.perf_counter()
+        self._busy -= 1
+        self._worked += self._asked[sender]
+        self._asked[sender] = 0.0
 
-    def steady_rate(self) -> float | None:
-        """Messages a second inside the window; None if the run was too short to have one."""
-        if self.closes == self.opens:
-            return None
-        return (self.closes - self.opens) / (self.closed - self.opened)
+    def _work(self, now: float) -> float:
+        """Seconds within the asked time of a send, all senders together, until now."""
+        return self._worked + sum(
+            min(now - began, asked) for began, asked in zip(self._began, self._asked, strict=True)
+        )
+
+    def steady(self) -> dict[str, float | None]:
+        """Messages a second, efficiency and seconds of the window; None without one of half a mean send or more."""
+        if (
+            not self.mean
+            or self._open is None
+            or self._close is None
+            or self._close[0] - self._open[0] <= self.mean / 2
+        ):
+            return dict.fromkeys(("throughput_per_s", "efficiency", "seconds"))
+        seconds, worked = (after - before for before, after in zip(self._open, self._close, strict=True))
+        efficiency = worked / (self.concurrency * seconds)
+        return {
+            "throughput_per_s": efficiency * self.concurrency / self.mean,
+            "efficiency": efficiency,
+            "seconds": seconds,
+        }
 
 
 def random_message(rng: random.Random) -> Message:
@@ -116,22 +133,26 @@ async def produce(queue: asyncio.Queue[Message | None], messages: int, rng: rand
         await queue.put(random_message(rng))
 
 
-async def send(queue: asyncio.Queue[Message | None], mean: float, sd: float, rng: random.Random, tally: Tally) -> None:
+async def send(
+    sender: int, queue: asyncio.Queue[Message | None], mean: float, sd: float, rng: random.Random, tally: Tally
+) -> None:
     """One sender: send the queue's messages, one at a time, until it hands out None."""
     while await queue.get() is not None:
-        await asyncio.sleep(max(0.0, rng.gauss(mean, sd)))
-        tally.add()
+        asked = max(0.0, rng.gauss(mean, sd))
+        tally.begin(sender, asked)
+        await asyncio.sleep(asked)
+        tally.end(sender)
         queue.task_done()
 
 
 async def run(messages: int, concurrency: int, mean: float, sd: float, seed: int) -> Tally:
     """Send ``messages`` with ``concurrency`` tasks and return what was counted."""
     rng = random.Random(seed)
-    tally = Tally.of(messages, concurrency)
+    tally = Tally(messages, concurrency, mean)
     queue: asyncio.Queue[Message | None] = asyncio.Queue(maxsize=concurrency)
     async with asyncio.TaskGroup() as senders:
-        for _ in range(concurrency):
-            senders.create_task(send(queue, mean, sd, rng, tally))
+        for sender in range(concurrency):
+            senders.create_task(send(sender, queue, mean, sd, rng, tally))
         await asyncio.sleep(0)  # every sender gets as far as its first get before the clock starts
         wall, cpu = time.perf_counter(), time.process_time()
         await produce(queue, messages, rng)
@@ -145,7 +166,7 @@ async def run(messages: int, concurrency: int, mean: float, sd: float, seed: int
 
 def report(tally: Tally, concurrency: int, mean: float) -> dict[str, object]:
     """The run in numbers; an efficiency of 1 is ``concurrency / mean`` messages a second."""
-    rate, steady = tally.done / tally.wall_s, tally.steady_rate()
+    rate = tally.done / tally.wall_s
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "design": "asyncio",
@@ -154,10 +175,7 @@ def report(tally: Tally, concurrency: int, mean: float) -> dict[str, object]:
         "wall_s": tally.wall_s,
         "throughput_per_s": rate,
         "efficiency": rate * mean / concurrency,
-        "steady": {
-            "throughput_per_s": steady,
-            "efficiency": None if steady is None else steady * mean / concurrency,
-        },
+        "steady": tally.steady(),
         "rss_max_bytes": peak if sys.platform == "darwin" else peak * 1024,
         "cpu_s": tally.cpu_s,
         "gc": gc.isenabled(),

@@ -161,7 +161,7 @@ def test_the_time_that_a_run_takes_is_learnt() -> None:
     big = Step("baseline", 1_000_000, 10_000_000, 1)
     guess = study.expected_s(big)
     limited = {**answer(Step("baseline", 1, 1_000_000, 1)), "throughput_per_s": 10_000.0, "efficiency": 0.1}
-    limited["steady"] = {"throughput_per_s": None, "efficiency": None}
+    limited["steady"] = {"throughput_per_s": None, "efficiency": None, "seconds": None}
     step = Step("baseline", 100_000, 1_000_000, 1)
     study.runs.append(record.run_of(step, limited, elapsed_s=101.0, at="", version=""))
     assert study.expected_s(big) == pytest.approx(1_000, rel=0.01) and guess < 500

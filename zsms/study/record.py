@@ -40,7 +40,7 @@ class Run:
     throughput_per_s: float
     efficiency: float
     steady_s: float | None
-    """Length of the steady window; the baseline does not tell it."""
+    """Length of the steady window."""
     steady_throughput_per_s: float | None
     steady_efficiency: float | None
     slot_error_p99_s: float | None
@@ -63,12 +63,9 @@ class Run:
     @property
     def is_steady(self) -> bool:
         """Whether its steady window stands for the run (see the package's docstring)."""
-        if not self.steady_throughput_per_s or not self.steady_efficiency:
+        if not self.steady_throughput_per_s or not self.steady_efficiency or not self.steady_s:
             return False
-        if self.steady_s is None:
-            return True
-        long_enough = self.steady_s >= max(STEADY_S, STEADY_SHARE * self.wall_s)
-        return long_enough and self.steady_throughput_per_s >= self.throughput_per_s
+        return self.steady_s >= max(STEADY_S, STEADY_SHARE * self.wall_s)
 
     @property
     def rate(self) -> float:
@@ -103,7 +100,7 @@ def run_of(step: Step, report: dict[str, Any], *, elapsed_s: float, at: str, ver
     else:
         lost = step.messages - report["messages"]
         own = {
-            "steady_s": None,
+            "steady_s": steady["seconds"],
             "slot_error_p99_s": None,
             "rss_max_bytes": report["rss_max_bytes"],
             "cpu_s": report["cpu_s"],
