@@ -176,7 +176,7 @@ class MeshConfig:
         """What contradicts itself and yet can be run."""
         from zsms.roles.sender import lease_warning
 
-        if self.transport is not None:
+        if self.transport is not None or self.limits.lease == BrokerLimits().lease:
             return self.limits.warnings()
         models = {group.name: DelayModel(group.delay, group.mean, group.sd) for group in self.groups}
         said = {name: lease_warning(self.limits.lease, model) for name, model in models.items()}

@@ -35,7 +35,7 @@ def test_a_producer_that_was_killed_is_waited_for_by_name_and_then_given_up():
     assert ending.look(mesh.view(1.0)) is None and not ending.waits
     mesh.now += 5.0
     mesh.say("broker", accepted=180, sent=180)
-    assert ending.look(mesh.view()) is None and ending.waits == "producer, silent for 6 s"
+    assert ending.look(mesh.view()) is None and ending.waits == "producer, silent for 7 s"
     verdict = ended(mesh, 20, accepted=180, sent=180)
     assert verdict is not None and verdict.code == 1 and "producer fell silent" in verdict.why
 

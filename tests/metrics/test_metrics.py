@@ -98,8 +98,8 @@ def test_what_is_missing_has_a_figure_and_who_left_has_no_slots() -> None:
     for seq in (1, 2):
         told = snapshot("broker", counters={"accepted": 100, "sent": 3}, gauges={"balanced": 1.0})
         told.seq = seq
-        book.put(told, 0.0)
-    values = {(name, labels): value for name, labels, value in samples(book.answer("all", 0.5))}
+        book.put(told, float(seq))
+    values = {(name, labels): value for name, labels, value in samples(book.answer("all", 2.5))}
     assert values["zsms_messages_missing", ()] == 97 and not values["zsms_ledger_balanced", ()]
     assert values["zsms_sender_slots", ('sender "1"',)] == values["zsms_sender_slots_busy", ('sender "1"',)] == 0
     assert not values["zsms_process_up", ("sender", 'sender "1"')]

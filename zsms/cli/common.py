@@ -270,7 +270,7 @@ def run_role(make: Callable[[], Any], *, quiet: bool, verbose: int, exit_with_pa
     if parent is not None:
         threading.Thread(target=parent.listen, daemon=True).start()
     role.run()
-    return INTERRUPTED if signal.SIGINT in came else 0
+    return INTERRUPTED if signal.SIGINT in came and parent is None else 0
 
 
 def allow_many_descriptors() -> None:

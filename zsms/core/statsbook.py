@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
-from typing import Any
+from math import inf
+from typing import Any, NamedTuple
 
 from zsms.core.failures import Failure, Failures
 from zsms.core.histogram import Histogram
@@ -34,6 +35,27 @@ _EARLIER_STARTS = 8
 _FOLDED_STARTS = 65_536
 
 
+class _Confirmed(NamedTuple):
+    """What producers had been confirmed before a broker's snapshot was made, and what will be said of the next one.
+
+    That is what was known when an earlier snapshot came. Those that come together, after the collector was stopped, may
+    be of times before what was read between them; so half an interval must lie in between.
+    """
+
+    before: int = 0
+    later: int = 0
+    later_at: float = -inf
+
+    def next(self, snapshot: Snapshot, confirmed: int, now: float) -> _Confirmed:
+        """The same for the snapshot that comes now, when so many are known to be confirmed."""
+        if now - self.later_at < snapshot.interval / 2:
+            return self
+        return _Confirmed(self.later, confirmed, now)
+
+
+_NONE_CONFIRMED = _Confirmed()
+
+
 @dataclass(slots=True)
 class _Row:
     snapshot: Snapshot
@@ -42,8 +64,7 @@ class _Row:
     """It was its last snapshot, by its own word."""
     earlier: tuple[int, ...] = ()
     """Starts that are over, the newest last."""
-    confirmed: tuple[int, int] = (0, 0)
-    """What producers had been confirmed when a broker's last but one snapshot came, and when its last one came."""
+    confirmed: _Confirmed = _NONE_CONFIRMED
     size: int = 0
     """Bytes of its row in an answer."""
 
@@ -105,7 +126,7 @@ class StatsBook:
             earlier = (*known.earlier, known.snapshot.start)[-_EARLIER_STARTS:]
         if snapshot.role == "producer":
             self._confirmed += snapshot.counters.get("confirmed", 0) - confirmed_before
-        confirmed = (0 if known is None else known.confirmed[1], self._confirmed)
+        confirmed = (_NONE_CONFIRMED if known is None else known.confirmed).next(snapshot, self._confirmed, now)
         ended = last or snapshot.state == "done"
         self._rows[key] = _Row(snapshot, now, ended, earlier, confirmed, snapshot.row_bytes)
         self.taken += 1
@@ -186,7 +207,7 @@ class StatsBook:
         row = {**known.snapshot.row(), "age": now - known.came, "ended": known.ended}
         if known.snapshot.role == "broker":
             # Nothing is confirmed after the last word; any other snapshot may be a little older than it came.
-            row["confirmed"] = min(self._confirmed if known.ended else known.confirmed[0], MAX_COUNT)
+            row["confirmed"] = min(self._confirmed if known.ended else known.confirmed.before, MAX_COUNT)
         return row
 
     def _told(self) -> list[_Row]:
