@@ -45,6 +45,7 @@ from zsms.journal import FILE, check_durability
 from zsms.keys import Keys
 from zsms.report import ProcessRow, Report, histogram_of, make_report
 from zsms.roles.monitor import Asker
+from zsms.roles.sender import MAX_RAMP_S
 from zsms.sockets import Endpoint, Sockets
 from zsms.thresholds import parse_all
 
@@ -61,6 +62,8 @@ STATS_S = 0.25
 """Seconds between two snapshots of a process of a mesh."""
 REST_S = 4 * STATS_S
 """How long what is left of a mesh that lost a broker must look settled."""
+RAMP_FROM = 100_000
+"""Slots of a mesh from which on they are not all opened at once, unless asked for."""
 START_S = 20.0
 """How long the collector may take to answer for the first time."""
 _CANCELLED_S = 0.3
@@ -78,11 +81,24 @@ class SenderGroup:
     concurrency: int = 5_000
     delay: str = "normal"
     mean: float = 1.0
-    sd: float = 0.1
+    sd: float | None = None
+    """None: a tenth of the mean."""
     failure_rate: float = 0.0
     tick: float | None = None
     prefetch: int | None = None
     ramp: float | None = None
+
+    @property
+    def model(self) -> DelayModel:
+        """How the time of a send is drawn. Raises UsageError."""
+        return DelayModel(self.delay, self.mean, self.sd)
+
+    def warnings(self) -> list[str]:
+        """What can be done, but hardly as it was meant."""
+        from zsms.roles.sender import delay_warnings
+
+        found = delay_warnings(self.model, self.tick)
+        return [f"group {self.name!r}: {warning}" for warning in found]
 
     def check(self, brokers: int = 1) -> None:
         """Raises UsageError for what can't be, before any process is started."""
@@ -93,8 +109,7 @@ class SenderGroup:
         from zsms.core.slots import Slots
         from zsms.roles.sender import auto_prefetch, check_asking
 
-        model = DelayModel(self.delay, self.mean, self.sd)
-        Slots(self.concurrency, model, failure_rate=self.failure_rate, tick=self.tick)
+        Slots(self.concurrency, self.model, failure_rate=self.failure_rate, tick=self.tick)
         check_asking(self.prefetch, self.ramp)
         prefetch = auto_prefetch(self.concurrency, self.mean) if self.prefetch is None else self.prefetch
         check_brokers(brokers, self.concurrency, prefetch)
@@ -178,11 +193,22 @@ class MeshConfig:
 
         if self.transport is not None or self.limits.lease == BrokerLimits().lease:
             return self.limits.warnings()
-        models = {group.name: DelayModel(group.delay, group.mean, group.sd) for group in self.groups}
+        coarse = [warning for group in self.groups for warning in group.warnings()]
+        models = {group.name: group.model for group in self.groups}
         said = {name: lease_warning(self.limits.lease, model) for name, model in models.items()}
-        return self.limits.warnings() + [
-            f"group {name!r}: {why}; its senders ask for a longer one" for name, why in said.items() if why
-        ]
+        return (
+            self.limits.warnings()
+            + coarse
+            + [f"group {name!r}: {why}; its senders ask for a longer one" for name, why in said.items() if why]
+        )
+
+    def ramp_of(self, group: SenderGroup) -> float:
+        """Seconds over which a sender of the group opens its slots: what was asked for, else the mean from `RAMP_FROM`
+        slots of the whole mesh on, however they are divided."""
+        if group.ramp is not None:
+            return group.ramp
+        slots = sum(each.senders * each.concurrency for each in self.groups)
+        return min(group.mean, MAX_RAMP_S) if slots >= RAMP_FROM and self.transport is None else 0.0
 
     def journal_of(self, broker: str) -> str | None:
         """The folder of that broker's journal: the one that was given, or one in it where there are several brokers."""
@@ -228,7 +254,8 @@ class MeshConfig:
     def to_json(self) -> dict[str, Any]:
         """Plain values, for the report."""
         plain = replace(self, transport=self.transport_name)
-        values = {**asdict(plain), "durability": check_durability(self.journal, self.durability)}
+        groups = [{**asdict(group), "sd": group.model.deviation} for group in self.groups]
+        values = {**asdict(plain), "groups": groups, "durability": check_durability(self.journal, self.durability)}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
@@ -502,10 +529,10 @@ class Mesh:
         ]
         bind = ["--bind", f"ipc://{self._directory}/stats", *(["--insecure"] if self._insecure else [])]
         self._start("stats", "stats", [*bind, *_given(metrics=self._metrics)])
-        for name in config.broker_names:
+        for number, name in enumerate(config.broker_names, 1):
             bind = ["--bind", f"ipc://{self._directory}/{name}", "--stats", f"ipc://{self._directory}/stats"]
             keeps = _given(journal=config.journal_of(name), durability=config.durability)
-            self._start("broker", name, [*bind, *limits, "--seed", config.seed, *keeps, *common])
+            self._start("broker", name, [*bind, *limits, "--seed", config.seed, "--stream", number, *keeps, *common])
         for index, name in enumerate(config.producer_names):
             share = ["--share", f"{index}/{config.producers}"]
             self._start("producer", name, [*peer, *self._producer_options(), *share])
@@ -525,7 +552,7 @@ class Mesh:
         return options + _given(alphabet=config.alphabet, rate=rate, batch=config.batch, window=config.window)
 
     def _sender_options(self, group: SenderGroup, number: int) -> list[Any]:
-        assert self.config.seed is not None
+        ramp = self.config.ramp_of(group)
         return [
             "--concurrency",
             group.concurrency,
@@ -533,13 +560,13 @@ class Mesh:
             group.delay,
             "--mean",
             group.mean,
-            "--sd",
-            group.sd,
             "--failure-rate",
             group.failure_rate,
             "--seed",
-            self.config.seed + number,
-            *_given(tick=group.tick, prefetch=group.prefetch, ramp=group.ramp),
+            self.config.seed,
+            "--stream",
+            number,
+            *_given(sd=group.sd, tick=group.tick, prefetch=group.prefetch, ramp=ramp),
             *self._transport_options(),
         ]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from zsms.core.delay import DelayModel
-from zsms.core.slots import Slots, auto_tick
+from zsms.core.slots import Slots, auto_tick, coarse
 from zsms.errors import UsageError
 
 SECOND = DelayModel("constant", mean=1.0)
@@ -70,11 +70,11 @@ def test_times_are_measured_not_assumed():
     assert times.total.mean == pytest.approx(3.0 + 1.5) and times.total.max == pytest.approx(5.5)
 
 
-def test_on_time_a_sleep_is_off_by_half_a_tick_at_most():
+def test_on_time_a_sleep_is_off_by_a_tick_at_most():
     slots = Slots(5_000, DelayModel("exponential", 0.2), failure_rate=0.5, tick=0.01, seed=1)
     slots.start(np.arange(5_000, dtype=np.uint64), 0.0, 77.123)
     run(slots)
-    assert 0 < slots.times.error.max <= 0.005 + 1e-5
+    assert 0 < slots.times.error.max <= 0.01 + 1e-5
     assert slots.times.send.mean == pytest.approx(slots.times.asked / 5_000, abs=2e-4)
 
 
@@ -92,3 +92,41 @@ def test_the_tick_follows_the_mean_within_its_bounds():
 def test_what_can_not_be_is_refused(concurrency, options):
     with pytest.raises(UsageError):
         Slots(concurrency, SECOND, **options)
+
+
+@pytest.mark.parametrize(
+    ("delay", "tick"),
+    [
+        (DelayModel("constant", 0.0149), 0.01),
+        (DelayModel("constant", 0.0151), 0.01),
+        (DelayModel("constant", 0.0014), 0.001),
+        (DelayModel("constant", 0.25), 0.1),
+        (DelayModel("constant", 0.34), 0.1),
+        (DelayModel("constant", 1e-4), 0.001),
+        (DelayModel("normal", 0.05, 0.005), 0.1),
+        (DelayModel("exponential", 0.001), 0.001),
+        (DelayModel("normal", 1.0, 0.1), 0.01),
+    ],
+    ids=lambda value: f"{value.name} {value.mean}" if isinstance(value, DelayModel) else f"{value}",
+)
+def test_sends_take_as_long_as_they_should_whatever_the_tick(delay, tick):
+    """A closed loop without lateness: every slot that is free begins again in the tick in which it ended."""
+    count = 500
+    slots = Slots(count, delay, tick=tick, seed=3)
+    handles, now, sends, end = np.zeros(count, dtype=np.uint64), 1234.5, 0, 1234.5 + 300 * max(delay.mean, tick)
+    slots.start(handles, 0.0, now)
+    while (at := slots.next_time()) is not None and at < end:
+        now = max(now, at)
+        done = slots.advance(now)
+        while done is not None:  # what takes no time at all ends at once
+            sends += len(done)
+            slots.start(handles[: len(done)], 0.0, now)
+            done = slots.advance(now)
+    assert slots.times.send.mean == pytest.approx(delay.mean, rel=0.01)
+    assert sends * delay.mean / (count * (end - 1234.5)) == pytest.approx(1, rel=0.02)
+
+
+def test_a_coarse_tick_is_told():
+    assert coarse(0.1, DelayModel("constant", 0.5)) and not coarse(0.1, DelayModel("constant", 1.0))
+    assert coarse(None, DelayModel("constant", 0.005)) and not coarse(None, DelayModel("constant", 0.01))
+    assert not coarse(0.1, DelayModel("constant", 0.0)), "what takes no time has no use for a tick"

@@ -31,11 +31,11 @@ STEPS = st.lists(
 
 
 @given(st.sampled_from([0.001, 0.003, 0.05, 1.0]), st.sampled_from([0.0, 7.7, 1e6 + 0.0004]), STEPS)
-def test_every_record_comes_out_once_and_within_half_a_tick(tick, now, steps):
+def test_every_record_comes_out_once_and_within_a_tick(tick, now, steps):
     wheel = TimingWheel(tick, width=2)
     asked: list[float] = []
     waiting: set[int] = set()
-    slack = tick / 2 + 1e-6
+    slack = tick + 1e-6
     for forward, delays in [*steps, (10.0, [])]:
         now += forward
         out = ids_of(wheel.advance(now))
@@ -68,7 +68,7 @@ def test_tens_of_thousands_are_on_time_on_average_and_in_order_within_a_tick(lon
         assert out  # at `next_time` something is due: a caller under a virtual clock must not spin
         assert out == sorted(out)
         errors[out] = at - now - delays[out].astype(np.float64)
-    assert np.abs(errors).max() <= tick / 2 + 1e-4
+    assert np.abs(errors).max() <= tick + 1e-4
     assert abs(errors.mean()) < tick / 50
 
 

@@ -6,7 +6,15 @@ from typing import Any
 
 import click
 
-from zsms.cli.common import broker_limits, insecure_option, journal_options, role_options, run_role, stats_option
+from zsms.cli.common import (
+    broker_limits,
+    insecure_option,
+    journal_options,
+    role_options,
+    run_role,
+    stats_option,
+    stream_option,
+)
 
 
 @click.command(
@@ -30,6 +38,7 @@ Examples:
 @broker_limits
 @journal_options
 @click.option("--seed", type=click.IntRange(min=0), help="Makes the jitter of retries repeatable.")
+@stream_option
 @role_options
 def command(
     bind: str,
@@ -38,6 +47,7 @@ def command(
     journal: str | None,
     durability: str | None,
     seed: int | None,
+    stream: int,
     name: str | None,
     stats_interval: float,
     drain_timeout: float,
@@ -62,6 +72,7 @@ def command(
             bind,
             limits=BrokerLimits(**limits),
             seed=seed,
+            stream=stream,
             insecure=insecure,
             keys=keys,
             journal=journal,

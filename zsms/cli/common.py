@@ -179,6 +179,14 @@ journal_options = together(
     ),
 )
 
+stream_option = click.option(
+    "--stream",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="A number for each of several processes of a role that have the same --seed, so that each draws its own.",
+)
+
 message_options = together(
     click.option("--input", metavar="FILE", help="Real messages: a .csv (columns recipient, text) or .jsonl file."),
     click.option("--skip-bad-rows", is_flag=True, help="Count and leave out rows that are no messages."),
@@ -209,8 +217,14 @@ slot_options = together(
         show_default=True,
         help="How the time of a send is drawn.",
     ),
-    click.option("--mean", type=float, default=1.0, show_default=True, help="Mean time of a send, seconds."),
-    click.option("--sd", type=float, default=0.1, show_default=True, help="Its standard deviation, seconds."),
+    click.option(
+        "--mean",
+        type=float,
+        default=1.0,
+        show_default=True,
+        help="Mean time of a send, seconds; of what is drawn, also where a normal one is cut at 0.",
+    ),
+    click.option("--sd", type=float, help="Its standard deviation, seconds.  [default: a tenth of the mean]"),
     click.option(
         "--failure-rate", type=float, default=0.0, show_default=True, help="Share of sends that fail, 0 to 1."
     ),
@@ -223,7 +237,7 @@ slot_options = together(
     click.option(
         "--ramp",
         type=float,
-        help="Seconds over which a sender opens its slots.  [default: the mean from 100,000 slots on, else 0]",
+        help="Seconds over which a sender opens its slots.  [default: the mean in a run of 100,000 slots, else 0]",
     ),
     click.option(
         "--transport", metavar="MODULE:FUNCTION", help="Call `async def FUNCTION(message)` instead of sleeping."

@@ -29,6 +29,7 @@ Examples:
 )
 @click.option("--transport-folder", hidden=True, help="Where --transport is looked for, instead of here.")
 @click.option("--seed", type=click.IntRange(min=0), help="Makes the drawn times and failures repeatable.")
+@common.stream_option
 @common.broker_option
 @common.stats_option
 @common.role_options
@@ -36,7 +37,7 @@ def command(
     concurrency: int,
     delay: str,
     mean: float,
-    sd: float,
+    sd: float | None,
     failure_rate: float,
     tick: float | None,
     prefetch: int | None,
@@ -45,6 +46,7 @@ def command(
     transport_folder: str | None,
     lease: float | None,
     seed: int | None,
+    stream: int,
     broker: tuple[str, ...],
     stats: str,
     name: str | None,
@@ -78,10 +80,11 @@ def command(
             failure_rate=failure_rate,
             tick=tick,
             prefetch=prefetch,
-            ramp=ramp,
+            ramp=0.0 if ramp is None else ramp,
             send=send,
             lease=lease,
             seed=seed,
+            stream=stream,
             name=name,
             stats=stats,
             stats_interval=stats_interval,

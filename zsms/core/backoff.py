@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from zsms.core.ledger import ProducerAccount
 from zsms.core.lot import I64, OVERHEAD, Lot, Part, gather, mixed_lots
+from zsms.core.seeds import Seed
 from zsms.message import Mixed
 
 F64 = npt.NDArray[np.float64]
@@ -67,7 +68,7 @@ class Retries:
     """Messages that wait for their next attempt."""
 
     def __init__(
-        self, base: float, cap: float, seed: int | None = None, sources: list[ProducerAccount] | None = None
+        self, base: float, cap: float, seed: Seed = None, sources: list[ProducerAccount] | None = None
     ) -> None:
         """`base` and `cap` in seconds; `sources` are the broker's accounts by their index."""
         self.base = base

@@ -44,6 +44,7 @@ from zsms.core.ledger import Counters, ProducerAccount
 from zsms.core.lot import OVERHEAD, Lot, Part, gather, mixed_lot, mixed_lots
 from zsms.core.queue import ReadyQueue
 from zsms.core.reach import Reach
+from zsms.core.seeds import Seed
 from zsms.core.session import Piece, Session
 from zsms.errors import UsageError, check_types
 from zsms.message import Batch, Mixed
@@ -157,9 +158,7 @@ class DeadLetter(NamedTuple):
 class BrokerCore:
     """One broker's state."""
 
-    def __init__(
-        self, limits: BrokerLimits | None = None, seed: int | None = None, journal: Journal | None = None
-    ) -> None:
+    def __init__(self, limits: BrokerLimits | None = None, seed: Seed = None, journal: Journal | None = None) -> None:
         """With a `journal`, batches are confirmed once the group that has them was `committed`."""
         self.limits = limits or BrokerLimits()
         self.journal = journal

@@ -1,21 +1,23 @@
 """How long one send takes: the delay models, each by its mean and standard deviation in seconds.
 
-    normal       mean, sd   cut at 0 (a negative draw counts as 0)
+    normal       mean, sd   cut at 0 (a negative draw counts as 0); the moments are those after the cut
     constant     mean
     exponential  mean       (its sd is its mean)
     lognormal    mean, sd   of the delay itself, not of its logarithm
     gamma        mean, sd
     weibull      mean, sd
 
-The moments become the usual parameters by the textbook identities (N. L. Johnson, S. Kotz, N. Balakrishnan,
-"Continuous Univariate Distributions", vol. 1, 1994); Weibull's shape has no closed form and is found by bisection.
+So a mean and an sd are always those of the times that are drawn: rates, efficiencies and prefetches that are reckoned
+with them are right. The moments become the usual parameters by the textbook identities (N. L. Johnson, S. Kotz, N.
+Balakrishnan, "Continuous Univariate Distributions", vol. 1, 1994); Weibull's shape and the cut normal's place have no
+closed form and are found by bisection.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import exp, inf, isfinite, lgamma, log, sqrt
+from math import erfc, exp, inf, isfinite, lgamma, log, pi, sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +39,33 @@ def _normal(mean: float, sd: float) -> Draw:
         return delays
 
     return draw
+
+
+def _cut_normal(mean: float, sd: float) -> Draw:
+    return _normal(*cut_normal(mean, sd))
+
+
+def cut_normal(mean: float, sd: float) -> tuple[float, float]:
+    """Mean and sd of the normal that has these moments once its negative part counts as 0 (sd / mean up to 100).
+
+    With z = mean / sd of the normal, density f and distribution F, the moments after the cut are sd (z F(z) + f(z)) and
+    sd^2 ((z^2 + 1) F(z) + z f(z)) (J. Tobin, "Estimation of relationships for limited dependent variables", 1958).
+    """
+    if sd < mean / 10:
+        return mean, sd  # the cut is 10 sd away
+
+    def moments(place: float) -> tuple[float, float]:
+        density, below = exp(-place * place / 2) / sqrt(2 * pi), erfc(-place / sqrt(2)) / 2
+        first = place * below + density
+        return first, sqrt(max(0.0, (place * place + 1) * below + place * density - first * first))
+
+    low, high = -5.0, 20.0  # sd / mean falls as the place rises
+    for _ in range(60):
+        middle = (low + high) / 2
+        first, spread = moments(middle)
+        low, high = (middle, high) if spread * mean > sd * first else (low, middle)
+    scale = mean / moments(low)[0]
+    return low * scale, scale
 
 
 def _constant(mean: float, sd: float) -> Draw:
@@ -80,7 +109,7 @@ def weibull_shape(variation: float) -> float:
 
 
 _MODELS: dict[str, Callable[[float, float], Draw]] = {
-    "normal": _normal,
+    "normal": _cut_normal,
     "constant": _constant,
     "exponential": _exponential,
     "lognormal": _lognormal,
@@ -92,7 +121,7 @@ MODELS = tuple(_MODELS)
 
 _RARE, _RARE_SD = -log(1e-9), 6.0
 """One in 1e9, as the exponent of an exponential and in standard deviations of a normal."""
-_NEEDS_MEAN = ("lognormal", "gamma", "weibull")
+_NEEDS_MEAN = ("normal", "lognormal", "gamma", "weibull")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,24 +130,27 @@ class DelayModel:
 
     name: str = "normal"
     mean: float = 1.0
-    sd: float = 0.1
+    sd: float | None = None
+    """None: a tenth of the mean."""
 
     def __post_init__(self) -> None:
         if self.name not in _MODELS:
             raise UsageError(f"delay model {self.name!r}: choose one of {', '.join(MODELS)}")
-        for what, value in (("mean", self.mean), ("sd", self.sd)):
+        for what, value in (("mean", self.mean), ("sd", self.deviation)):
             if not isfinite(value) or not 0 <= value <= MAX_SECONDS:
                 raise UsageError(f"{what} {value}: give seconds from 0 to {MAX_SECONDS:.0f}")
         if self.name in _NEEDS_MEAN:
-            if self.mean == 0:
-                raise UsageError(f"a {self.name} delay needs a mean above 0")
-            if self.sd and not 0.01 <= self.sd / self.mean <= 100:
-                raise UsageError(f"a {self.name} delay needs an sd of 0, or of 0.01 to 100 times its mean")
+            if self.mean == 0 and (self.deviation or self.name != "normal"):
+                other = ", or an sd of 0" if self.name == "normal" else ""
+                raise UsageError(f"a {self.name} delay needs a mean above 0{other}")
+            least = 0 if self.name == "normal" else 0.01
+            if self.deviation and not least <= self.deviation / self.mean <= 100:
+                raise UsageError(f"a {self.name} delay needs an sd of 0, or of {least:g} to 100 times its mean")
 
     def sampler(self) -> Draw:
         """A function (rng, n) -> float32[n] seconds, none below 0 or above `MAX_SECONDS`."""
-        constant = self.name == "constant" or (self.sd == 0 and self.name != "exponential")
-        draw = (_constant if constant else _MODELS[self.name])(self.mean, self.sd)
+        constant = self.name == "constant" or (self.deviation == 0 and self.name != "exponential")
+        draw = (_constant if constant else _MODELS[self.name])(self.mean, self.deviation)
         if constant:
             return draw
 
@@ -149,11 +181,27 @@ class DelayModel:
                 longest = mean + _RARE_SD * sd + _RARE * sd * sd / mean
             case _:
                 longest = mean + _RARE_SD * sd
+                if self.name == "normal":
+                    place, scale = cut_normal(mean, sd)
+                    longest = max(place + _RARE_SD * scale, mean)
         return min(longest, MAX_SECONDS)
 
     @property
+    def deviation(self) -> float:
+        """`sd`, or what stands for it, in seconds."""
+        return self.mean / 10 if self.sd is None else self.sd
+
+    @property
     def spread(self) -> float:
-        """The standard deviation that the model really has, in seconds (before a normal is cut)."""
+        """The standard deviation that the model really has, in seconds."""
         if self.name == "exponential":
             return self.mean
-        return 0.0 if self.name == "constant" else self.sd
+        return 0.0 if self.name == "constant" else self.deviation
+
+    @property
+    def zeros(self) -> float:
+        """The share of sends of a normal delay that take no time at all, because of the cut."""
+        if self.name != "normal" or not self.deviation:
+            return 0.0
+        mean, sd = cut_normal(self.mean, self.deviation)
+        return erfc(mean / sd / sqrt(2)) / 2

@@ -31,12 +31,13 @@ from zsms.core.journal import (
 )
 from zsms.core.ledger import Counters, ProducerAccount
 from zsms.core.lot import Lot, gather, mixed_lot, mixed_lots
+from zsms.core.seeds import Seed
 from zsms.errors import JournalError
 from zsms.message import Batch, Mixed, Source
 
 
 def rebuild(
-    kept: Kept, limits: BrokerLimits | None = None, seed: int | None = None, now: float = inf, shift: float = 0.0
+    kept: Kept, limits: BrokerLimits | None = None, seed: Seed = None, now: float = inf, shift: float = 0.0
 ) -> BrokerCore:
     """The broker that kept this, with nobody joined; what rebuilding changes is in its journal's open group.
 

@@ -34,6 +34,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from zsms.core.seeds import Seed
 from zsms.message import MAX_BATCH_MESSAGES, Batch, Mixed
 
 U32 = npt.NDArray[np.uint32]
@@ -137,7 +138,7 @@ class SenderCore:
         self,
         slots: int,
         prefetch: int,
-        seed: int | None = None,
+        seed: Seed = None,
         ramp: float = 0.0,
         *,
         place: int = 0,

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from zsms.core.seeds import Seed, sequence
 from zsms.core.sender import U64, UNBOUNDED, AckFrame, SenderCore, Waiting
 from zsms.errors import UsageError
 
@@ -55,11 +56,11 @@ def check_brokers(brokers: int, slots: int, prefetch: int) -> None:
 class Shares:
     """The cores of one sender, one for each broker."""
 
-    def __init__(self, brokers: int, slots: int, prefetch: int, seed: int | None = None, ramp: float = 0.0) -> None:
+    def __init__(self, brokers: int, slots: int, prefetch: int, seed: Seed = None, ramp: float = 0.0) -> None:
         """As for :class:`SenderCore`. Raises UsageError when there is not a message to hold for each broker."""
         check_brokers(brokers, slots, prefetch)
         self.cores = [
-            SenderCore(slots, prefetch, None if seed is None else seed + place, ramp, place=place, places=brokers)
+            SenderCore(slots, prefetch, sequence(seed, place), ramp, place=place, places=brokers)
             for place in range(brokers)
         ]
         self._alone = brokers == 1

@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from zsms.core.delay import DelayModel
 from zsms.core.histogram import Histogram
+from zsms.core.seeds import Seed
 from zsms.core.wheel import TimingWheel
 from zsms.errors import UsageError
 
@@ -68,6 +69,11 @@ def auto_tick(mean: float) -> float:
     return min(max(mean / 100, 0.001), 0.010)
 
 
+def coarse(tick: float | None, delay: DelayModel) -> bool:
+    """Whether a tick (None: the automatic one) is more than a tenth of the mean: too coarse to tell sends apart."""
+    return delay.mean > 0 and (auto_tick(delay.mean) if tick is None else tick) > delay.mean / 10 * (1 + 1e-9)
+
+
 class Slots:
     """`concurrency` simulated slots."""
 
@@ -78,7 +84,7 @@ class Slots:
         *,
         failure_rate: float = 0.0,
         tick: float | None = None,
-        seed: int | None = None,
+        seed: Seed = None,
     ) -> None:
         """Raises UsageError for a concurrency, failure rate or tick that can't be."""
         if not 1 <= concurrency <= MAX_CONCURRENCY:
@@ -99,7 +105,7 @@ class Slots:
         """of the moments until which those that have not ended were asked to take, from `_origin`."""
         self._origin = 0.0
         self._rng = np.random.Generator(np.random.SFC64(seed))
-        self._wheel = TimingWheel(tick, width=3)
+        self._wheel = TimingWheel(tick, width=3, rng=self._rng)
 
     @property
     def busy(self) -> int:

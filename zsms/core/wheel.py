@@ -3,11 +3,15 @@
     add(now, delays, records)      each record waits for its own delay
     advance(now) -> records        those whose tick has come
 
-Time is cut into ticks of `tick` seconds, and an entry belongs to the tick nearest to the time it asked for: it comes
-out at most half a tick early or late, plus the caller's own lateness, and on average not at all. Adding n entries
-sorts them by tick once and cuts them into one piece a tick, so the cost a message is that of a small-integer
-sort, and the number of Python statements is that of the ticks touched. (Hashed wheels: G. Varghese and T.
-Lauck, "Hashed and hierarchical timing wheels", 1987. Here the hash is a dict, so there is no horizon.)
+Time is cut into ticks of `tick` seconds. An entry that asked for a time between two of them belongs to the later one
+with the probability of the part of the tick that has gone by then, else to the earlier one: it comes out less than a
+tick early or late, plus the caller's own lateness, and on average not at all, even where all delays are alike and all
+begin on a tick, so that rounding to the nearest would err the same way each time. (Dither: L. Schuchman, "Dither
+signals and their effect on quantization noise", 1964.)
+
+Adding n entries sorts them by tick once and cuts them into one piece a tick, so the cost a message is that of a
+small-integer sort, and the number of Python statements is that of the ticks touched. (Hashed wheels: G. Varghese and
+T. Lauck, "Hashed and hierarchical timing wheels", 1987. Here the hash is a dict, so there is no horizon.)
 """
 
 from __future__ import annotations
@@ -32,12 +36,14 @@ _FIRSTS = np.arange(_SPAN, dtype=np.uint32) << np.uint32(_INDEX_BITS)
 class TimingWheel:
     """Records of `width` uint64 words, waiting. The caller decides what the words mean."""
 
-    def __init__(self, tick: float, width: int) -> None:
+    def __init__(self, tick: float, width: int, rng: np.random.Generator | None = None) -> None:
+        """`tick` in seconds; `rng` draws the fractions, by default from the operating system."""
         if not tick > 0:
             raise ValueError(f"a tick of {tick} seconds")
         self.tick = tick
         self._ticks_per_second = 1.0 / tick
         self._width = width
+        self._rng = np.random.Generator(np.random.SFC64()) if rng is None else rng
         self._buckets: dict[int, list[U64]] = {}
         self._order: list[int] = []
         self._waiting = 0
@@ -54,11 +60,11 @@ class TimingWheel:
         count = len(delays)
         self._waiting += count
         base = int(now * self._ticks_per_second)
-        # Ticks after `base`, rounded to nearest. The fraction of `now` is added in float64 and only then narrowed,
-        # because a float32 can't hold a monotonic clock's seconds to the millisecond.
-        fraction = now * self._ticks_per_second - base + 0.5
-        ticks = delays * np.float32(self._ticks_per_second)
-        ticks += np.float32(fraction)
+        # Ticks after `base`, of which the drawn fraction rounds up as many as it should. The fraction of `now` is taken
+        # in float64 and only then narrowed: a float32 can't hold a monotonic clock's seconds to the millisecond.
+        ticks = self._rng.random(count, dtype=np.float32)
+        ticks += np.float32(now * self._ticks_per_second - base)
+        ticks += delays * np.float32(self._ticks_per_second)
         keys = ticks.astype(np.int32)
         if float(delays.min()) <= 0.0:
             keys[delays <= 0.0] = 0  # no delay at all: due now, not at the nearest tick

@@ -15,6 +15,7 @@ import zmq
 
 from zsms.core.broker import BrokerCore, BrokerLimits, Put
 from zsms.core.holdings import holdings
+from zsms.core.seeds import Stream, sequence
 from zsms.core.session import Session
 from zsms.core.snapshot import Snapshot
 from zsms.errors import UsageError, WireError
@@ -87,6 +88,7 @@ class Broker(Role):
         *,
         limits: BrokerLimits | None = None,
         seed: int | None = None,
+        stream: int = 0,
         insecure: bool = False,
         journal: str | Path | None = None,
         durability: str | None = None,
@@ -102,10 +104,10 @@ class Broker(Role):
         for name in BrokerLimits.__dataclass_fields__.keys() & common.keys():
             raise UsageError(f"a broker takes {name} as one of its limits: limits=zsms.BrokerLimits({name}=...)")
         super().__init__(**common)
-        self.core = BrokerCore(limits, seed)
+        self._seed = sequence(seed, Stream.BROKER, stream)
+        self.core = BrokerCore(limits, self._seed)
         """With a journal, another one from the start on: the one that the journal holds."""
         self.durability = check_durability(journal, durability)
-        self._seed = seed
         self._journal = journal
         self._keeping: Keeping | None = None
         self._bind = Endpoint.parse(bind, BROKER_PORT)

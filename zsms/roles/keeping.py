@@ -18,6 +18,7 @@ from pathlib import Path
 from zsms.core.broker import BrokerCore, BrokerLimits
 from zsms.core.journal import Journal
 from zsms.core.replay import rebuild
+from zsms.core.seeds import Seed
 from zsms.errors import JournalError, UsageError
 from zsms.journal import WHAT_IS_DROPPED, Store, open_journal
 from zsms.journal.writer import Writer
@@ -43,7 +44,7 @@ class Keeping:
         durability: str,
         *,
         limits: BrokerLimits,
-        seed: int | None,
+        seed: Seed,
         now: float,
         log: logging.Logger,
         name: str,

@@ -14,9 +14,10 @@ import zmq
 
 from zsms.core.delay import DelayModel
 from zsms.core.histogram import Histogram
+from zsms.core.seeds import Stream, sequence
 from zsms.core.sender import SenderCore
 from zsms.core.shares import Shares
-from zsms.core.slots import Slots
+from zsms.core.slots import Slots, auto_tick, coarse
 from zsms.core.snapshot import Snapshot
 from zsms.core.steady import State, Steady
 from zsms.errors import UsageError
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
 PREFETCH_S = 0.02
 """The automatic prefetch covers this much time: a round trip to the broker on a busy machine."""
-RAMP_FROM = 100_000
-"""Slots from which on they are not all opened at once, unless asked for."""
 MAX_LEASE_S = 7 * 86_400.0
 MAX_RAMP_S = 3_600.0
 _BYE_S = 1.0
@@ -75,6 +74,23 @@ def check_asking(prefetch: int | None, ramp: float | None) -> None:
         raise UsageError(f"ramp {ramp}: give seconds from 0 to {MAX_RAMP_S:.0f}")
 
 
+def delay_warnings(delay: DelayModel, tick: float | None) -> list[str]:
+    """What a user of such delays should know before the start."""
+    found = []
+    if coarse(tick, delay):
+        tick = auto_tick(delay.mean) if tick is None else tick
+        found.append(
+            f"a tick of {tick:g} s is coarse for sends of {delay.mean:g} s: their mean is right, but each "
+            f"may be a tick off; {delay.mean / 10:g} s and less is fine"
+        )
+    if delay.name == "normal" and delay.deviation > delay.mean / 2:
+        found.append(
+            f"a normal delay of mean {delay.mean:g} and sd {delay.deviation:g} is 0 in {delay.zeros:.0%} of the sends; "
+            f"lognormal and gamma have no such"
+        )
+    return found
+
+
 class Sender(Role):
     """Sends messages through slots: simulated ones, or a function of yours."""
 
@@ -92,19 +108,21 @@ class Sender(Role):
         transport: Transport | None = None,
         prefetch: int | None = None,
         lease: float | None = None,
-        ramp: float | None = None,
+        ramp: float = 0.0,
         seed: int | None = None,
+        stream: int = 0,
         **common: Unpack[RoleOptions],
     ) -> None:
         """`concurrency` slots that sleep for a time drawn from `delay`, or call ``await send(message)``.
 
         `broker` is the address of a broker, or those of several to take from; the slots and the prefetch are for all
-        of them together.
+        of them together. `seed` makes the drawn times and failures repeatable; several senders with the same seed need
+        a `stream` (a number) each.
         `prefetch` is how many messages may wait beside those in slots, by default what the slots need in 20 ms.
         `lease` (seconds) is how long a message may take here, 0 for the broker's own, which holds when it is longer;
         by default what `delay` may need. `tick` (seconds) is the slots' clock. `ramp` is over how long (seconds) the
-        slots are opened, by default their mean time from `RAMP_FROM` slots on. `transport` replaces all that. `common`
-        are the options of :class:`zsms.RoleOptions`.
+        slots are opened, 0: at once. `transport` replaces all that. `common` are the options of
+        :class:`zsms.RoleOptions`.
 
         Raises UsageError.
         """
@@ -123,7 +141,7 @@ class Sender(Role):
 
             transport = CallableTransport(send, concurrency)
         self.transport: Transport = transport or SimulatedTransport(
-            Slots(concurrency, delay, failure_rate=failure_rate, tick=tick, seed=seed)
+            Slots(concurrency, delay, failure_rate=failure_rate, tick=tick, seed=sequence(seed, Stream.SENDER, stream))
         )
         self._endpoints = brokers_at(broker)
         slots = self.transport.concurrency
@@ -132,10 +150,9 @@ class Sender(Role):
         if lease is None:
             lease = auto_lease(delay, prefetch / slots) if simulated else 0.0
         self._lease = float(lease)
-        if ramp is None:
-            ramp = min(delay.mean, MAX_RAMP_S) if transport is None and slots >= RAMP_FROM else 0.0
-        drawn = None if seed is None else seed + self._start_id
-        self.shares = Shares(len(self._endpoints), slots, prefetch, drawn, ramp)
+        # A sender that starts again must not draw the tokens of its earlier sessions, whose grants may still be coming.
+        tokens = sequence(seed, Stream.SENDER, stream, "tokens", self._start_id)
+        self.shares = Shares(len(self._endpoints), slots, prefetch, tokens, ramp)
         self._supplies: list[Supply] = []
         self._next_open: float | None = None
         self.queue_times = Histogram()
