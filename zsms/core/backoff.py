@@ -23,18 +23,22 @@ import numpy as np
 import numpy.typing as npt
 
 from zsms.core.ledger import ProducerAccount
-from zsms.core.lot import I64, OVERHEAD, Lot, Part, gather, mixed_lots
+from zsms.core.lot import I64, OVERHEAD, Lot, gather, mixed_lots
 from zsms.core.seeds import Seed
-from zsms.message import Mixed
+from zsms.message import MAX_BATCH_MESSAGES, Mixed
 
 F64 = npt.NDArray[np.float64]
 
 TICK = 0.005
 """Seconds, at least, between two times at which messages become due, once any have."""
-DEFER = 0.05
+DEFER = 0.1
 """Seconds that failures may wait to be copied out, so that those of one batch are copied together."""
 _FEW = 16
 """So many lots' failures are copied out at once."""
+_SMALL = 256
+"""Parts of so many messages are not made one any more."""
+_BYTES = 64
+"""What a message costs beside its text that is not copied out yet, about."""
 _PLACE_S = 0.25
 _RATIO = 16
 """A place of the next level is so many times as long."""
@@ -77,7 +81,8 @@ class Retries:
         self.nbytes = 0
         self._sources = [] if sources is None else sources
         self._rng = np.random.Generator(np.random.SFC64(seed))
-        self._inbox: list[tuple[Lot, I64, float]] = []
+        self._inbox: list[tuple[list[Lot], list[int], I64, float]] = []
+        self._inbox_bytes = 0
         self._places: dict[tuple[int, int], list[tuple[F64, Mixed]]] = {}
         """By level and index: waiting messages, the longest first, each part at least twice as long as the next."""
         self._order: list[tuple[float, int, int]] = []
@@ -93,38 +98,59 @@ class Retries:
 
     def add(self, lot: Lot, positions: I64, now: float) -> None:
         """Schedule the next attempt of the messages at `positions` of the lot, each at a time of its own."""
-        self._inbox.append((lot, positions, now))
-        self.messages += len(positions)
-        whole = lot.whole
-        self.nbytes += OVERHEAD + whole.nbytes * len(positions) // len(whole)
+        self.add_all([lot], [len(positions)], positions + lot.begin, now)
+
+    def add_all(self, lots: list[Lot], counts: list[int], places: I64, now: float) -> None:
+        """The same for several lots: counts[i] messages of lots[i], all their places in `whole` one after the other."""
+        nbytes = OVERHEAD
+        for lot, count in zip(lots, counts, strict=True):
+            nbytes += (_BYTES + lot.whole.text.nbytes // len(lot.whole)) * count
+        self._inbox.append((lots, counts, places, now))
+        self._inbox_bytes += nbytes
+        self.messages += len(places)
+        self.nbytes += nbytes
 
     # -- from the inbox to a place ------------------------------------------------------------------------------
 
     def _sort(self, now: float = inf) -> None:
         """Copy the failures of the inbox out and draw their times, unless they can wait for more."""
         inbox = self._inbox
-        if not inbox or (len(inbox) > _FEW and now < inbox[0][2] + min(DEFER, self.base / 20)):
+        if not inbox or (sum(len(lots) for lots, *_ in inbox) > _FEW and now < self._sort_at):
             return
         self._inbox = []
-        # Those of one batch together, whatever acknowledgements they came by.
-        joined: dict[tuple[int, int, int], list[tuple[Lot, I64, float]]] = {}
-        for lot, positions, at in inbox:
-            self.nbytes -= OVERHEAD + lot.whole.nbytes * len(positions) // len(lot.whole)
-            joined.setdefault((id(lot.whole), lot.attempt, lot.delivery), []).append((lot, positions, at))
-        parts: list[Part] = []
-        failed: list[F64] = []
-        for same in joined.values():
-            lot, whole = same[0][0], same[0][0].whole
-            positions = np.concatenate([positions + other.begin for other, positions, _ in same])
-            order = np.argsort(positions, kind="stable")
-            times = np.repeat([now for *_, now in same], [len(positions) for _, positions, _ in same])
-            parts.append((Lot(whole, lot.account, lot.accepted, lot.attempt, lot.delivery), positions[order]))
-            failed.append(times[order])
+        self.nbytes -= self._inbox_bytes
+        self._inbox_bytes = 0
+        # Those of one batch together, whatever acknowledgements they came by: each lot has the rank of its batch.
+        lots: list[Lot] = []
+        ranks: list[int] = []
+        known: dict[tuple[int, int, int], int] = {}
+        for some, *_ in inbox:
+            for lot in some:
+                key = id(lot.whole), lot.attempt, lot.delivery
+                rank = known.get(key)
+                if rank is None:
+                    rank = known[key] = len(lots)
+                    lots.append(Lot(lot.whole, lot.account, lot.accepted, lot.attempt, lot.delivery))
+                ranks.append(rank)
+        counts = [count for _, some, _, _ in inbox for count in some]
+        places = np.concatenate([places for _, _, places, _ in inbox])
+        each = np.repeat(np.array(ranks), counts)
+        order = np.argsort(each * MAX_BATCH_MESSAGES + places, kind="stable")
+        places = places[order]
+        ends = np.cumsum(np.bincount(each, minlength=len(lots))).tolist()
+        parts = [
+            (lot, places[begin:end]) for lot, begin, end in zip(lots, [0, *ends[:-1]], ends, strict=True) if end > begin
+        ]
+        is_mixed = np.array([not lot.attempt for lot in lots])[each[order]]
+        if is_mixed.any() and not is_mixed.all():  # uniform ones first, which is the cheaper order to copy them in
+            parts.sort(key=lambda part: not part[0].attempt)
+            order = np.concatenate([order[~is_mixed], order[is_mixed]])
+        failed = np.repeat([at for *_, at in inbox], [len(places) for _, _, places, _ in inbox])[order]
         mixed = gather(parts, self._sources)
         self.nbytes += mixed.nbytes
         attempts = mixed.rows["attempt"]
         ceilings = np.minimum(self.cap, self.base * np.exp2(np.minimum(attempts.astype(np.float64) - 1, 60)))
-        due: F64 = np.concatenate(failed) + self._rng.random(len(mixed)) * ceilings
+        due: F64 = failed + self._rng.random(len(mixed)) * ceilings
         mixed.rows["attempt"] = attempts + 1
         self._put(*_sorted([(due, mixed)]))
 
@@ -153,8 +179,9 @@ class Retries:
             if place is None:
                 place = self._places[key] = []
                 heappush(self._order, (key[1] * span, *key))
-            place.append((at[begin:end], mixed.slice(begin, end).copy()))
-            while len(place) > 1 and len(place[-1][0]) * 2 > len(place[-2][0]):
+            part = mixed.slice(begin, end)
+            place.append((at[begin:end], part.copy() if level or len(mixed) > 8 * len(part) + _SMALL else part))
+            while len(place) > 1 and len(place[-2][0]) < _SMALL and len(place[-1][0]) * 2 > len(place[-2][0]):
                 last, before = place.pop(), place.pop()
                 both = np.concatenate([before[0], last[0]]), Mixed.join([before[1], last[1]])
                 place.append(both)
@@ -179,6 +206,10 @@ class Retries:
             else:
                 self._begun = max(self._begun, begins + span)
                 self._run(at, mixed)
+
+    @property
+    def _sort_at(self) -> float:
+        return self._inbox[0][3] + min(DEFER, self.base / 20)
 
     # -- out ----------------------------------------------------------------------------------------------------
 
@@ -222,7 +253,7 @@ class Retries:
         self._sort(-inf)
         times = [float(run.at[run.begin]) for run in self._runs if run.left]
         if self._inbox:
-            times.append(self._inbox[0][2] + min(DEFER, self.base / 20))
+            times.append(self._sort_at)
         if self._order:
             begins, level, index = self._order[0]
             earliest = min(float(at.min()) for at, _ in self._places[level, index])

@@ -45,7 +45,7 @@ from zsms.core.lot import OVERHEAD, Lot, Part, gather, mixed_lot, mixed_lots
 from zsms.core.queue import ReadyQueue
 from zsms.core.reach import Reach
 from zsms.core.seeds import Seed
-from zsms.core.session import Piece, Session
+from zsms.core.session import Piece, Session, Settled
 from zsms.errors import UsageError, check_types
 from zsms.message import Batch, Mixed
 
@@ -480,18 +480,18 @@ class BrokerCore:
         self.counters.duplicates += settled.repeated
         dead: list[Part] = []
         most = self.limits.max_attempts
-        for lot, positions in settled.positions():
-            again = positions
-            if not lot.attempt:
-                spent = lot.rows["attempt"][positions] >= most
-                if spent.any():
-                    again = positions[~spent]
-                    dead.append((lot, positions[spent]))
-            elif lot.attempt >= most:
-                dead.append((lot, positions))
-                continue
-            if len(again):
-                self._try_again(lot, again, now)
+        if session.account is not None and self.journal is None and most > 1 and settled.old is None:
+            self._try_most_again(session.account, settled, dead, now)
+        else:
+            for lot, positions in settled.positions():
+                spent = positions >= 0 if lot.attempt else lot.rows["attempt"][positions] >= most
+                if lot.attempt and lot.attempt < most:
+                    self._try_again(lot, positions, now)
+                    continue
+                dead.append((lot, positions[spent]))
+                if not spent.all():
+                    self._try_again(lot, positions[~spent], now)
+            dead = [part for part in dead if len(part[1])]
         if dead and most == 1:
             self._fail(dead)
         elif dead:
@@ -504,6 +504,37 @@ class BrokerCore:
         session.failed += fresh
         session.thin()
         self._finished(fresh, now)
+
+    def _try_most_again(self, account: ProducerAccount, settled: Settled, dead: list[Part], now: float) -> None:
+        """`_try_again` for whatever has attempts left, of one producer: nothing but the dead is looked at by lot."""
+        lots, counts = settled.lots, settled.counts
+        shifts = [lot.begin - base for lot, base in zip(lots, settled.bases, strict=True)]
+        places = settled.numbers + np.repeat(np.array(shifts, dtype=np.int64), counts)
+        kept = None
+        begin = 0
+        most = self.limits.max_attempts
+        left = list(counts)
+        for index, (lot, count) in enumerate(zip(lots, counts, strict=True)):
+            if lot.attempt < most and (lot.attempt or not count):
+                begin += count
+                continue
+            own = places[begin : begin + count]
+            spent = lot.whole.rows["attempt"][own] >= most if isinstance(lot.whole, Mixed) else own >= 0
+            gone = int(np.count_nonzero(spent))
+            if gone:
+                kept = np.ones(len(places), dtype=bool) if kept is None else kept
+                kept[begin : begin + count] = ~spent
+                left[index] -= gone
+                dead.append((lot, own[spent] - lot.begin))
+            begin += count
+        if kept is not None:
+            places = places[kept]
+        again = len(places)
+        account.in_flight -= again
+        account.queued += again
+        self.counters.retried += again
+        if again:
+            self.retries.add_all(lots, left, places, now)
 
     def _try_again(self, lot: Lot, positions: I64, now: float) -> None:
         for account, count in lot.accounts(positions):

@@ -129,6 +129,8 @@ def gather(parts: Sequence[Part], sources: Sources) -> Mixed:
     if not uniform:
         return Mixed.join(copies)
     both = Mixed.join([_gather_uniform(uniform, sources), *copies])
+    if not any(part[0].attempt for part in parts[len(uniform) :]):
+        return both
     # Each message's place among all of them, for uniform ones and then for mixed ones; argsort inverts it.
     sizes = np.array([len(positions) for _, positions in parts])
     is_mixed = np.repeat([not lot.attempt for lot, _ in parts], sizes)
