@@ -63,10 +63,40 @@ MAX_BATCH_MESSAGES = 65_536
 
 
 class Outcome(Enum):
-    """How one attempt to send a message ended."""
+    """How one attempt to send a message ended; `code` is how the wire calls it, for all but `SENT`."""
 
     SENT = "sent"
     FAILED = "failed"
+    """Nothing more is known; tried again while there are attempts left, as the next two."""
+    TEMPORARY = "temporary"
+    """The gateway asks to try again."""
+    THROTTLED = "throttled"
+    """The gateway was given more than it takes."""
+    REJECTED = "rejected"
+    """The gateway will never take it: final at once."""
+    UNCERTAIN = "uncertain"
+    """No answer came, so it may have been sent: final, for another attempt may be a second SMS."""
+    UNANSWERED = "unanswered"
+    """No answer came, and whoever sends has chosen to risk a second SMS: tried again."""
+
+    @property
+    def code(self) -> int:
+        """0 for a plain failure; raises KeyError for `SENT`, which has none."""
+        return _CODES[self]
+
+
+_CODES = {outcome: code for code, outcome in enumerate(list(Outcome)[1:])}
+
+
+class Delivery(Enum):
+    """What a receipt says of a message that a gateway had accepted; the value is its code on the wire."""
+
+    DELIVERED = 0
+    UNDELIVERABLE = 1
+    EXPIRED = 2
+    REJECTED = 3
+    UNKNOWN = 4
+    """Also what a code stands for that is not in this list."""
 
 
 class MessageId(NamedTuple):

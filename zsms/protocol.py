@@ -31,7 +31,9 @@ from zsms.message import (
     ROW,
     SOURCE,
     TEXT,
+    U8,
     U32,
+    U64,
     WORD,
     Batch,
     Mixed,
@@ -39,7 +41,9 @@ from zsms.message import (
     words_of,
 )
 
-VERSION = 1
+F64: TypeAlias = npt.NDArray[np.float64]
+
+VERSION = 2
 """The first element of every frame. A peer of another version is refused by name."""
 
 MAX_FRAME_BYTES = 16 * 2**20
@@ -48,6 +52,8 @@ MAX_SNAPSHOT_BYTES = 2**20
 """The longest frame without columns but an answer: a byte of msgpack can become 72 of Python objects."""
 MAX_STRING = 1_024
 """Longest string field, in characters."""
+MAX_PEER_NAME = 64
+"""Longest name, in characters; all of them are printable, because names go into logs and terminals as they are."""
 MAX_MAP_ITEMS = 4_096
 """Most items in any one map or array inside a snapshot or an answer."""
 MAX_COUNT = 2**62
@@ -57,11 +63,27 @@ MAX_SECONDS = 1e10
 SMALL_FRAME = 2_048
 """Up to this many bytes a frame is unpacked whole: cheaper than finding its columns."""
 
-_EMPTY = {dtype: np.frombuffer(b"", dtype=dtype) for dtype in (OFFSET, RECIPIENT, LENGTH, TEXT, ROW, SOURCE, WORD)}
+OUTCOME = np.dtype("u1")
+TIME = np.dtype("<f8")
+
+_EMPTY = {
+    dtype: np.frombuffer(b"", dtype=dtype) for dtype in (OFFSET, RECIPIENT, LENGTH, TEXT, ROW, SOURCE, WORD, TIME)
+}
 _HEAD = 1_024  # the scalars of any frame with columns fit in this many bytes
 _BIN32 = struct.Struct(">BI")
 _BIN32_TAG = 0xC6
-_COLUMN = np.dtype("u1")
+
+
+class UnknownKind(WireError):
+    """A frame of this version, and of a kind that is younger than this program: refused, and nothing else."""
+
+
+class OtherVersion(WireError):
+    """A frame of another version."""
+
+    def __init__(self, why: str, version: object) -> None:
+        super().__init__(why)
+        self.version = version
 
 
 # -- the kinds ---------------------------------------------------------------------------------------------
@@ -99,8 +121,9 @@ class JoinSender(NamedTuple):
 class Welcome(NamedTuple):
     """broker -> peer: you are known. `next` is the batch (producer) or acknowledgement frame (sender) I expect.
 
-    `instance` names this start of the broker. `echo` is the join's `sent_at` and `now` the broker's clock,
-    for :class:`zsms.core.clock.ClockOffset`. Speak at least every `interval` seconds.
+    `instance` names this start of the broker, as in every word of it: what another start said is void. `echo` is the
+    join's `sent_at` and `now` the broker's clock, for :class:`zsms.core.clock.ClockOffset`. Speak at least every
+    `interval` seconds. `lease` is how long (seconds) a sender may hold a message; 0 for a producer.
     """
 
     instance: int
@@ -108,12 +131,14 @@ class Welcome(NamedTuple):
     echo: float
     now: float
     interval: float
+    lease: float
     durability: str
 
 
 class Confirm(NamedTuple):
     """broker -> producer: every batch below `next` of your start `start` is held. `full`: I have stopped reading."""
 
+    instance: int
     start: int
     next: int
     full: bool
@@ -124,7 +149,8 @@ class Ack(NamedTuple):
     """sender -> broker: frame `number` of my session: what was settled, and my credit.
 
     Message `base + sent[i]` of the session was sent and `base + failed[i]` failed; both columns are uint32,
-    strictly ascending. `limit` is cumulative: the broker may have granted this session that many in all.
+    strictly ascending. `outcomes[i]` (uint8) says how that one failed, by :class:`zsms.message.Outcome`; no outcomes at
+    all: plain failures. `limit` is cumulative: the broker may have granted this session that many in all.
     """
 
     session: int
@@ -133,6 +159,21 @@ class Ack(NamedTuple):
     base: int
     sent: U32
     failed: U32
+    outcomes: U8
+
+
+class Receipt(NamedTuple):
+    """sender -> broker: what became of messages after a gateway had accepted them. Counted, and nothing else.
+
+    Message `seqs[i]` (uint64) of producer `producers[i]` (uint64) ended as `outcomes[i]` (uint8, by
+    :class:`zsms.message.Delivery`) at `times[i]` (float64, seconds of the broker's clock).
+    """
+
+    session: int
+    producers: U64
+    seqs: U64
+    outcomes: U8
+    times: F64
 
 
 class Grant(NamedTuple):
@@ -164,6 +205,7 @@ class Ping(NamedTuple):
 class Pong(NamedTuple):
     """broker -> peer: the answer to PING. `next` as in WELCOME, `full` as in CONFIRM."""
 
+    instance: int
     subject: int
     next: int
     full: bool
@@ -180,18 +222,25 @@ class Who(NamedTuple):
 class Ended(NamedTuple):
     """broker -> sender: this session was given up and its messages went to others. Begin a new one."""
 
+    instance: int
     session: int
 
 
 class Refused(NamedTuple):
-    """broker -> peer: what you asked can't be, and why. For people and logs."""
+    """broker -> peer, collector -> asker: what you asked can't be, and why. For people and logs.
 
+    `final`: nor will it ever be, so there is no use in trying on. Anything else ends nobody.
+    """
+
+    instance: int
+    final: bool
     reason: str
 
 
 class Hold(NamedTuple):
     """broker -> producer: I take and confirm nothing at the moment, and why. Keep what you have, and try on."""
 
+    instance: int
     start: int
     reason: str
 
@@ -199,24 +248,31 @@ class Hold(NamedTuple):
 class Bye(NamedTuple):
     """peer -> broker: I leave; broker -> peer: everything that you sent before it is done."""
 
+    instance: int
     subject: int
 
 
 class Fenced(NamedTuple):
     """broker -> producer: `start` of this producer has joined, which is later than yours; I take nothing of yours."""
 
+    instance: int
     start: int
 
 
 class Inspect(NamedTuple):
-    """operator -> broker: what do you hold? With the first `messages` that are ready, and as many that are dead."""
+    """operator -> broker: what do you hold? With the first `messages` that are ready, and as many that are dead.
 
+    The answer has the number `request`, so that it is not taken for that to another question.
+    """
+
+    request: int
     messages: int
 
 
 class Kick(NamedTuple):
     """operator -> broker: queue dead letters again, of this `reason` ("": any), `limit` messages at most (0: all)."""
 
+    request: int
     reason: str
     limit: int
 
@@ -224,6 +280,7 @@ class Kick(NamedTuple):
 class Purge(NamedTuple):
     """operator -> broker: give up what is `ready` (it is dead then), let go of what is `dead` (of this `reason`)."""
 
+    request: int
     ready: bool
     dead: bool
     reason: str
@@ -250,9 +307,11 @@ class Report(NamedTuple):
 class Answer(NamedTuple):
     """collector -> monitor: the map of :mod:`zsms.core.statsbook`; {} acknowledges a REPORT.
 
-    broker -> operator: the map of :mod:`zsms.core.holdings`, or how many messages were kicked or purged.
+    broker -> operator: the map of :mod:`zsms.core.holdings`, or how many messages were kicked or purged. `request` is
+    the number of the question, 0 where a REQ keeps them apart.
     """
 
+    request: int
     body: dict[str, Any]
 
 
@@ -262,6 +321,7 @@ Frame: TypeAlias = (
     | Welcome
     | Confirm
     | Ack
+    | Receipt
     | Grant
     | Ping
     | Pong
@@ -310,6 +370,14 @@ def _string(value: Any) -> bool:
     return type(value) is str and len(value) <= MAX_STRING
 
 
+def _name(value: Any) -> bool:
+    return type(value) is str and 0 < len(value) <= MAX_PEER_NAME and value.isprintable()
+
+
+def _reason(value: Any) -> bool:
+    return type(value) is str and len(value) <= MAX_PEER_NAME and value.isprintable()
+
+
 def _bool(value: Any) -> bool:
     return type(value) is bool
 
@@ -331,7 +399,21 @@ def _check_ack(ack: Ack) -> Ack:
         _ascending("sent", ack.sent)
     if len(ack.failed) > 1:
         _ascending("failed", ack.failed)
+    if len(ack.outcomes) not in (0, len(ack.failed)):
+        raise WireError(f"{len(ack.outcomes)} outcomes for {len(ack.failed)} failures")
     return ack
+
+
+def _check_receipt(receipt: Receipt) -> Receipt:
+    count = len(receipt.producers)
+    if not 0 < count <= MAX_BATCH_MESSAGES:
+        raise WireError(f"{count} receipts in a frame; 1 to {MAX_BATCH_MESSAGES} can be")
+    for name in ("seqs", "outcomes", "times"):
+        if len(getattr(receipt, name)) != count:
+            raise WireError(f"{len(getattr(receipt, name))} {name} for {count} receipts")
+    if not (np.abs(receipt.times) < MAX_SECONDS).all():  # a NaN is not below anything
+        raise WireError("times of receipts: out of range")
+    return receipt
 
 
 def _make_batch(*parts: Any) -> Batch:
@@ -411,32 +493,38 @@ _KINDS: dict[type, _Kind] = {
         (OFFSET, RECIPIENT, LENGTH, TEXT),
         _make_batch,
     ),
-    JoinProducer: _Kind(2, (_u64, _u64, _string, _count, _seconds), (), JoinProducer),
-    JoinSender: _Kind(3, (_u64, _u32, _string, _u32, _count, _duration, _seconds), (), JoinSender),
-    Welcome: _Kind(4, (_u64, _count, _seconds, _seconds, _duration, _string), (), Welcome),
-    Confirm: _Kind(5, (_u64, _count, _bool, _string), (), Confirm),
+    JoinProducer: _Kind(2, (_u64, _u64, _name, _count, _seconds), (), JoinProducer),
+    JoinSender: _Kind(3, (_u64, _u32, _name, _u32, _count, _duration, _seconds), (), JoinSender),
+    Welcome: _Kind(4, (_u64, _count, _seconds, _seconds, _duration, _duration, _name), (), Welcome),
+    Confirm: _Kind(5, (_u64, _u64, _count, _bool, _name), (), Confirm),
     Ack: _Kind(
         6,
         (_u64, _count, _count, _count),
-        (OFFSET, OFFSET),
+        (OFFSET, OFFSET, OUTCOME),
         lambda *parts: _check_ack(Ack(*parts)),
     ),
     Grant: _Kind(7, (_u64, _u32, _count, _u32, _u32, _seconds, _count, _bool), (), Grant),
     Ping: _Kind(8, (_u64, _seconds), (), Ping),
-    Pong: _Kind(9, (_u64, _count, _bool, _seconds, _seconds), (), Pong),
+    Pong: _Kind(9, (_u64, _u64, _count, _bool, _seconds, _seconds), (), Pong),
     Who: _Kind(10, (_u64,), (), Who),
-    Ended: _Kind(11, (_u64,), (), Ended),
-    Refused: _Kind(12, (_string,), (), Refused),
-    Bye: _Kind(13, (_u64,), (), Bye),
-    Fenced: _Kind(14, (_u64,), (), Fenced),
-    Inspect: _Kind(15, (_count,), (), Inspect),
-    Kick: _Kind(16, (_string, _count), (), Kick),
-    Purge: _Kind(17, (_bool, _bool, _string), (), Purge),
-    Hold: _Kind(18, (_u64, _string), (), Hold),
+    Ended: _Kind(11, (_u64, _u64), (), Ended),
+    Refused: _Kind(12, (_u64, _bool, _string), (), Refused),
+    Bye: _Kind(13, (_u64, _u64), (), Bye),
+    Fenced: _Kind(14, (_u64, _u64), (), Fenced),
+    Inspect: _Kind(15, (_u64, _count), (), Inspect),
+    Kick: _Kind(16, (_u64, _reason, _count), (), Kick),
+    Purge: _Kind(17, (_u64, _bool, _bool, _reason), (), Purge),
+    Hold: _Kind(18, (_u64, _u64, _string), (), Hold),
+    Receipt: _Kind(
+        19,
+        (_u64,),
+        (RECIPIENT, RECIPIENT, OUTCOME, TIME),
+        lambda *parts: _check_receipt(Receipt(*parts)),
+    ),
     Snapshot: _Kind(20, (_map,), (), Snapshot),
     Ask: _Kind(21, (_string,), (), Ask),
     Report: _Kind(22, (_map,), (), Report),
-    Answer: _Kind(23, (_map,), (), Answer),
+    Answer: _Kind(23, (_u64, _map), (), Answer),
     Mixed: _Kind(24, (), (SOURCE, ROW, WORD), _make_mixed),
 }
 _BY_CODE: dict[int, tuple[type, _Kind]] = {kind.code: (cls, kind) for cls, kind in _KINDS.items()}
@@ -449,12 +537,13 @@ _FEW_BYTES = SMALL_FRAME // 2
 
 _packer = msgpack.Packer(autoreset=True)
 
-# The acknowledgement of one sent message, written out: array16, two small integers, four uint64 and two bin32. Small
-# senders say little else, and in one piece it costs a quarter.
-_ONE_SENT = struct.Struct(">BHBBBQBQBQBQBIIBI")
-_ONE_SENT_MARKS = (0xDC, 8, VERSION, 6, 0xCF, 0xCF, 0xCF, 0xCF, 0xC6, 4, 0, 0xC6, 0)
+# The acknowledgement of one sent message, written out: array16, two small integers, four uint64, a bin32 and two empty
+# bin8. Small senders say little else, and in one piece it costs a quarter.
+_ONE_SENT = struct.Struct(">BHBBBQBQBQBQBIIHH")
+_ONE_SENT_MARKS = (0xDC, 9, VERSION, 6, 0xCF, 0xCF, 0xCF, 0xCF, 0xC6, 4, 0, 0xC400, 0xC400)
 _FIRST = np.frombuffer(bytes(4), dtype=OFFSET)
 _NONE = np.frombuffer(b"", dtype=OFFSET)
+_NO_OUTCOMES = np.frombuffer(b"", dtype=OUTCOME)
 _ARRAY16 = struct.Struct(">BH")
 
 
@@ -476,10 +565,11 @@ def encode(frame: Frame) -> bytes:
 
 
 def _encode_one_sent(ack: Ack) -> bytes:
-    array, elements, version, kind, a, b, c, d, e, size, offset, f, none = _ONE_SENT_MARKS
+    array, elements, version, kind, a, b, c, d, e, size, offset, no_failed, no_outcomes = _ONE_SENT_MARKS
     session, number, limit, base = ack[:4]
     return _ONE_SENT.pack(
-        array, elements, version, kind, a, session, b, number, c, limit, d, base, e, size, offset, f, none
+        *(array, elements, version, kind, a, session, b, number, c, limit, d, base),
+        *(e, size, offset, no_failed, no_outcomes),
     )
 
 
@@ -611,24 +701,22 @@ def decode(frame: Any) -> Any:
 
 def _decode_one_sent(frame: Any) -> Ack | None:
     """The acknowledgement of one sent message, None for any other frame of that size."""
-    (array, elements, version, kind, a, session, b, number, c, limit, d, base, e, size, offset, f, none) = (
-        _ONE_SENT.unpack(frame)
-    )
+    array, elements, version, kind, a, session, b, number, c, limit, d, base, *column = _ONE_SENT.unpack(frame)
     if (
-        (array, elements, version, kind, a, b, c, d, e, size, offset, f, none) == _ONE_SENT_MARKS
+        (array, elements, version, kind, a, b, c, d, *column) == _ONE_SENT_MARKS
         and number < MAX_COUNT
         and limit < MAX_COUNT
         and base < MAX_COUNT
     ):
-        return Ack(session, number, limit, base, _FIRST, _NONE)
+        return Ack(session, number, limit, base, _FIRST, _NONE, _NO_OUTCOMES)
     return None
 
 
 def _kind_of(version: Any, code: Any) -> tuple[type, _Kind]:
     if type(version) is not int or version != VERSION:
-        raise WireError(f"version {_shown(version)}; this program speaks {VERSION}")
+        raise OtherVersion(f"version {_shown(version)}; this program speaks {VERSION}", version)
     if type(code) is not int or code not in _BY_CODE:
-        raise WireError(f"unknown kind {_shown(code)}")
+        raise UnknownKind(f"unknown kind {_shown(code)}")
     return _BY_CODE[code]
 
 
@@ -670,6 +758,19 @@ def _shown(value: Any) -> str:
         return f"a {type(value).__name__} of {len(value)}"
     text = repr(value[:40]) if isinstance(value, bytes | str) else repr(value)
     return text if len(text) <= 40 else text[:37] + "..."
+
+
+def refusal(error: WireError, instance: int) -> bytes:
+    """The REFUSED that answers a frame which could not be read, in the peer's own version where that is known.
+
+    Only a peer of another version need not try again.
+    """
+    why = str(error)[:200]
+    if isinstance(error, OtherVersion):
+        if type(error.version) is int and error.version == 1:
+            return bytes(_packer.pack([1, 12, why]))
+        return encode(Refused(instance, True, why))
+    return encode(Refused(instance, False, why))
 
 
 def expect(frame: Any, *kinds: type) -> Any:

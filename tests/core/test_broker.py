@@ -342,16 +342,39 @@ def test_a_second_acknowledgement_is_a_duplicate_and_changes_nothing(column_of):
     assert totals(core) == before | {"failed": 1, "in_flight": 19} and core.counters.duplicates == 12
 
 
+def test_a_frame_that_is_missing_is_asked_for_and_nothing_is_sent_twice():
+    core = broker()
+    put(core, 2)
+    peer = sender(core)
+    granted(core)
+    assert (
+        peer.ack([1], number=2) is None
+    )  # frame 1 settled message 0, and was refused on its way: join, and say it again
+    assert totals(core) == {"in_flight": 2}
+    assert peer.session.acked == 1
+    assert peer.ack([0], number=1) is not None and peer.ack([1], number=2) is not None
+    assert totals(core) == {"sent": 2} and core.counters.duplicates == core.counters.redelivered == 0
+
+
+def test_a_lease_is_what_was_asked_for_within_the_broker_s_bounds():
+    core = broker(lease=30.0, max_lease=100.0)
+    leases = [
+        core.sender_joined(b"%d" % token, token, 1, "s", 1, 0, asked, 0.0).lease
+        for token, asked in enumerate((0.0, 5.0, 60.0, 9e9), 1)
+    ]
+    assert leases == [30.0, 30.0, 60.0, 100.0]
+
+
 def test_a_frame_that_comes_again_is_passed_over():
     core = broker()
     put(core, 5)
     peer = sender(core)
     granted(core)
-    peer.ack([0, 1], number=5)
-    peer.ack([0, 1], number=5, limit=0)
-    peer.ack([2], number=4, limit=0)
+    peer.ack([0, 1], number=1)
+    peer.ack([0, 1], number=1, limit=0)
+    peer.ack([2], number=0, limit=0)
     assert totals(core) == {"sent": 2, "in_flight": 3} and core.counters.duplicates == 0
-    assert (peer.session.acked, peer.session.limit) == (6, 10)
+    assert (peer.session.acked, peer.session.limit) == (2, 10)
 
 
 @pytest.mark.parametrize("base", [0, 7, 2**32, 2**63 - 1, 2**64 - 1])
@@ -847,7 +870,7 @@ def test_what_is_held_is_described_without_a_change():
         assert (letter["attempt"], letter["reason"], letter["age_s"]) == (2, "failed 2 times", 110.0)
     assert len(holdings(core, 110.0)["dead"]["letters"]) == 0
     put(core, 3_000, 110.0)
-    encoded = encode(Answer(holdings(core, 110.0, 10**9)))
+    encoded = encode(Answer(0, holdings(core, 110.0, 10**9)))
     assert len(decode(encoded).body["ready"]["letters"]) == MAX_LETTERS
 
 

@@ -139,7 +139,7 @@ def test_a_session_that_was_given_up_drops_what_waits_and_is_acknowledged_late()
     assert new.tolist() == [1 << 48]
     frames = core.finished(np.concatenate([new, handles[:2]]), handles[2:])
     assert [(f.session, *told([f])[0]) for f in frames] == [(old, [0, 1], [2], 0), (core.token, [0], [], 7)]
-    assert [f.session for f in core.welcomed(0)] == [core.token] * 2  # nobody waits for an answer to the past
+    assert [f.session for f in core.welcomed(0)] == [core.token] * 3  # nobody waits for an answer to the past
     assert core.in_slots == 0 and core.limit == 1 + 4 + 2
 
 
@@ -177,8 +177,9 @@ def test_what_is_said_again_promises_no_more_than_there_is_now() -> None:
     core.share = 2
     core.joining()
     again = core.welcomed(0)
-    assert [len(frame.sent) for frame in again] == [3, 0]
-    assert [frame.limit for frame in again] == [5, 5]
+    assert [len(frame.sent) for frame in again] == [0, 3, 0]
+    assert [frame.number for frame in again] == [0, 1, 2]  # plain credit too: a gap would be taken for a loss
+    assert [frame.limit for frame in again] == [5, 5, 5]
 
 
 def test_a_broker_is_thirsty_when_it_granted_all_that_it_knew_it_could() -> None:
@@ -238,3 +239,24 @@ def test_ages_count_from_when_each_message_was_due_in_our_own_clock(cut):
     else:
         assert np.asarray(waiting.ages(102.0)).tolist() == [2.0, 1.5, 1.0, 0.5]
         assert Waiting(0, Batch.of(rows, due=1_000.0), 0.0, 900.0, 1, 1).ages(102.0) == 2.0
+
+
+def test_another_start_of_the_broker_counts_the_acknowledgements_anew():
+    core = joined(slots=4, prefetch=0)
+    for share in (3, 2, 1):
+        core.share = share
+        assert core.credit() is not None
+    core.acknowledged(2)
+    core.joining()
+    again = core.welcomed(0, another=True)
+    assert [frame.number for frame in again] == [0]
+    give(core, 1)
+    assert [frame.number for frame in core.finished(start(core, 1), NONE)] == [1]
+
+
+def test_outcomes_follow_their_failures_in_whatever_order_these_finish():
+    core = joined(slots=4, prefetch=0)
+    give(core, 4)
+    handles = start(core, 4)
+    (frame,) = core.finished(handles[:1], handles[[3, 1, 2]], np.array([3, 1, 2], dtype=np.uint8))
+    assert (frame.failed + frame.base).tolist() == [1, 2, 3] and frame.outcomes.tolist() == [1, 2, 3]

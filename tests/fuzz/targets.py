@@ -89,7 +89,7 @@ def _snapshot(data: bytes) -> None:
     book = StatsBook()
     assert book.put(snapshot, 1.0)
     assert book.put(replace(snapshot, name=f"{snapshot.name[:9]}+"), 1.0)  # one like it: their sum has to be sound too
-    answer = decode(encode(Answer(book.answer("all", 2.0)))).body
+    answer = decode(encode(Answer(0, book.answer("all", 2.0)))).body
     View.of(answer, 2.0).to_json(None)
     for histograms in answer["histograms"].values():
         for each in histograms.values():

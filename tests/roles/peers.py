@@ -99,9 +99,16 @@ class RawPeer:
 
 
 def ack(
-    session: int, number: int, limit: int, sent: Sequence[int] = (), failed: Sequence[int] = (), base: int = 0
+    session: int,
+    number: int,
+    limit: int,
+    sent: Sequence[int] = (),
+    failed: Sequence[int] = (),
+    base: int = 0,
+    outcomes: Sequence[int] = (),
 ) -> Ack:
-    return Ack(session, number, limit, base, np.array(sent, dtype="<u4"), np.array(failed, dtype="<u4"))
+    columns = (np.array(numbers, dtype="<u4") for numbers in (sent, failed))
+    return Ack(session, number, limit, base, *columns, np.array(outcomes, dtype="u1"))
 
 
 class FakeBroker:
@@ -135,13 +142,13 @@ class FakeBroker:
     def welcome_producer(self, expected: int = 0, interval: float = 0.05) -> JoinProducer:
         """Wait for a producer to join and take it in."""
         join: JoinProducer = self.hear(JoinProducer)
-        self.say(Welcome(1, expected, join.sent_at, join.sent_at, interval, "memory"))
+        self.say(Welcome(1, expected, join.sent_at, join.sent_at, interval, 0.0, "memory"))
         return join
 
     def pong(self, next_: int, *, full: bool) -> None:
         """Answer the next PING."""
         ping: Ping = self.hear(Ping)
-        self.say(Pong(ping.subject, next_, full, ping.sent_at, ping.sent_at))
+        self.say(Pong(1, ping.subject, next_, full, ping.sent_at, ping.sent_at))
 
     def batch(self) -> Batch:
         """The next batch that is pushed."""

@@ -140,10 +140,10 @@ def test_nobody_acknowledges_for_another(run, broker, peer, raw, caplog):
     thief.hear(Who)
     assert counted(broker) == before | {"unknown": 10}
     peer.say(ack(7, 1, 10, sent=[0]))
-    peer.say(Bye(7))
+    peer.say(Bye(0, 7))
     peer.hear(Bye)
     peer.say(ack(7, 2, 10, sent=[1, 2]))
-    assert peer.hear(Ended) == Ended(7)
+    assert peer.hear(Ended) == Ended(broker._start_id, 7)
     assert counted(broker) == before | {"sent": 1, "in_flight": 0, "queued": 9, "unknown": 10, "duplicates": 2}
     assert broker.core.counters.redelivered == 9
 
@@ -192,7 +192,7 @@ def test_no_number_brings_the_broker_down(run, broker, peer, raw, what, number):
     # Whatever became of that session, another one is served.
     run(Sender(broker.endpoint, concurrency=10, delay=DelayModel("constant", 0.001)))
     until(lambda: totals(broker.core)["accepted"] >= 50, "a real producer served")
-    peer.say(Bye(7))
+    peer.say(Bye(0, 7))
     until(lambda: settled(broker.core) == totals(broker.core)["accepted"], "a real sender served")
 
 
@@ -273,7 +273,7 @@ def test_garbage_on_all_four_ports_of_a_mesh_at_work(run, raw, caplog):
     publishes = raw(zmq.XPUB, stats_in)
     assert publishes.socket.recv() == b"\1"  # subscribed to: nothing published from here on is lost
     stranger = Batch.of([("+1", "x")], producer=99, start=1)
-    for parts in garbage(rng, Welcome(1, 0, 0.0, 0.0, 1.0, "memory")):
+    for parts in garbage(rng, Welcome(1, 0, 0.0, 0.0, 1.0, 0.0, "memory")):
         pushes.send(*parts)
         deals.send(*parts)
     pushes.say(stranger)  # a proper batch, of a producer that has not joined
@@ -338,10 +338,10 @@ def test_bytes_that_are_no_zeromq_cost_nobody_an_answer(run, raw):
 
 
 def test_a_peer_is_told_why_its_frame_was_refused(broker, peer):
-    peer.send(b"\x93\x02\x0a\x01")
-    assert peer.hear(Refused) == Refused("version 2; this program speaks 1")
+    peer.send(b"\x93\x03\x0a\x01")
+    assert peer.hear(Refused) == Refused(broker._start_id, True, "version 3; this program speaks 2")
     peer.say(JoinSender(7, 1, "raw", 0, 0, 0.0, 0.0))
-    assert peer.hear(Refused) == Refused("a sender needs at least one slot")
+    assert peer.hear(Refused) == Refused(broker._start_id, True, "a sender needs at least one slot")
     peer.say(Ping(1, 0.5))
     peer.hear(Who)
 
@@ -368,7 +368,7 @@ def test_a_sender_refuses_what_no_broker_says(run, fake_broker):
     """A hostile broker, or a peer of another kind at that address."""
     sender = run(Sender(fake_broker.endpoint, concurrency=5, delay=DelayModel("constant", 0.001)))
     join = fake_broker.hear(JoinSender)
-    fake_broker.say(Welcome(1, 0, join.sent_at, join.sent_at, 1.0, "memory"))
+    fake_broker.say(Welcome(1, 0, join.sent_at, join.sent_at, 1.0, 0.0, "memory"))
     grant = Grant(join.session, join.join, 0, 1, 1, 0.0, 0, False)
     for frames in (
         [Snapshot({})],
@@ -376,7 +376,7 @@ def test_a_sender_refuses_what_no_broker_says(run, fake_broker):
         [grant, Who(1)],
         [grant, Batch.of([("+1", "x")]), Who(1)],
         [Who(1), Who(1)],
-        [Refused("go away")],
+        [Refused(1, False, "go away")],
     ):
         fake_broker.say(*frames)
     fake_broker.router.send_multipart([fake_broker.peer, b"\xff" * 3_000])
@@ -391,11 +391,11 @@ def test_a_stale_grant_lets_go_of_no_acknowledgement_of_the_session_that_followe
     """Its `acked` counts the frames of the session that was given up."""
     sender = run(Sender(fake_broker.endpoint, concurrency=5, delay=DelayModel("constant", 0.001)))
     old = fake_broker.hear(JoinSender)
-    fake_broker.say(Welcome(1, 0, old.sent_at, old.sent_at, 1.0, "memory"))
-    fake_broker.say(Ended(old.session))
+    fake_broker.say(Welcome(1, 0, old.sent_at, old.sent_at, 1.0, 0.0, "memory"))
+    fake_broker.say(Ended(1, old.session))
     new = fake_broker.hear(JoinSender)
     assert new.session != old.session
-    fake_broker.say(Welcome(1, 0, new.sent_at, new.sent_at, 1.0, "memory"))
+    fake_broker.say(Welcome(1, 0, new.sent_at, new.sent_at, 1.0, 0.0, "memory"))
     fake_broker.say(Grant(new.session, new.join, 0, 1, 1, 0.0, 0, False), Batch.of([("+1", "x")]))
 
     def unconfirmed() -> int:
@@ -414,14 +414,14 @@ def test_a_late_welcome_lets_go_of_no_acknowledgement_of_the_session_that_follow
     """Of a connection that broke, or a broker that is gone: its `next` counts the frames of the session before."""
     sender = run(Sender(fake_broker.endpoint, concurrency=5, delay=DelayModel("constant", 0.001)))
     old = fake_broker.hear(JoinSender)
-    fake_broker.say(Ended(old.session))
+    fake_broker.say(Ended(1, old.session))
     new = fake_broker.hear(JoinSender)
     while new.session == old.session:  # said before it heard
         new = fake_broker.hear(JoinSender)
-    fake_broker.say(Welcome(1, 0, new.sent_at, new.sent_at, 1.0, "memory"))
+    fake_broker.say(Welcome(1, 0, new.sent_at, new.sent_at, 1.0, 0.0, "memory"))
     fake_broker.say(Grant(new.session, new.join, 0, 1, 1, 0.0, 0, False), Batch.of([("+1", "x")]))
     until(lambda: any(len(frame.sent) for frame in sender.core._now.unacked), "an acknowledgement")
-    fake_broker.say(Welcome(1, 1_000, old.sent_at, old.sent_at, 1.0, "memory"))
+    fake_broker.say(Welcome(1, 1_000, old.sent_at, old.sent_at, 1.0, 0.0, "memory"))
     fake_broker.say(Grant(old.session, old.join, 0, 1, 1, 0.0, 1_000, False), Batch.of([("+1", "x")]))
     until(lambda: sender.core.refused_grants == 1, "what was said after the late welcome")
     assert any(len(frame.sent) for frame in sender.core._now.unacked)
@@ -431,14 +431,14 @@ def test_row_25_a_producer_that_was_never_welcomed_goes_above_the_start_that_fen
     """Row 20, too: once welcomed it stays fenced, so that two that live don't fence each other."""
     producer = Producer(fake_broker.endpoint, messages=10).start()
     first = fake_broker.hear(JoinProducer)
-    fake_broker.say(Fenced(first.start + 5))
+    fake_broker.say(Fenced(1, first.start + 5))
     second = fake_broker.hear(JoinProducer)
     while second.start == first.start:  # said before it heard
         second = fake_broker.hear(JoinProducer)
     assert second.start > first.start + 5
-    fake_broker.say(Fenced(first.start + 5))  # an answer to the join before: nothing new
-    fake_broker.say(Welcome(1, 0, second.sent_at, second.sent_at, 1.0, "memory"))
+    fake_broker.say(Fenced(1, first.start + 5))  # an answer to the join before: nothing new
+    fake_broker.say(Welcome(1, 0, second.sent_at, second.sent_at, 1.0, 0.0, "memory"))
     assert fake_broker.batch().start == second.start
-    fake_broker.say(Fenced(second.start + 1))
+    fake_broker.say(Fenced(1, second.start + 1))
     with pytest.raises(ZsmsError, match="a later start"):
         producer.join(10)

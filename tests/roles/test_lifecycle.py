@@ -231,14 +231,14 @@ def test_what_arrives_after_the_goodbye_is_not_sent(run, fake_broker):
     gate = Gate(open=True)
     sender = run(Sender(fake_broker.endpoint, concurrency=5, prefetch=0, send=gate.send))
     join = fake_broker.hear(JoinSender)
-    fake_broker.say(Welcome(1, 0, join.sent_at, join.sent_at, 1.0, "memory"))
+    fake_broker.say(Welcome(1, 0, join.sent_at, join.sent_at, 1.0, 0.0, "memory"))
     grant = Grant(join.session, join.join, 0, 1, 1, 0.0, 0, False)
     fake_broker.say(grant, Batch.of([("+1", "before")]))
     until(lambda: gate.passed, "a message sent")
     sender.stop()
     fake_broker.hear(Bye)
     fake_broker.say(grant._replace(base=1), Batch.of([("+1", "after")]))
-    fake_broker.say(Bye(join.session))
+    fake_broker.say(Bye(1, join.session))
     assert sender.join(5)
     assert [message.text for message in gate.seen] == ["before"]
 

@@ -90,12 +90,12 @@ def test_an_answer_that_is_none_is_refused_and_asked_for_again(run, address):
         rep.linger, rep.rcvtimeo = 0, 10_000
         rep.bind(urls(at)[1])
         monitor = run(Monitor(at, interval=0.05))
-        for bad in (b"\xff\xff", b"", encode(Refused("no")), encode(Ask("totals"))):
+        for bad in (b"\xff\xff", b"", encode(Refused(1, False, "no")), encode(Ask("totals"))):
             assert decode(rep.recv()) == Ask("totals")
             rep.send(bad)
         assert decode(rep.recv()) == Ask("totals")
         until(lambda: monitor.refused_frames == 4, "four answers refused")
-        rep.send(encode(Answer({"totals": {"broker": {"sent": 5}}})))
+        rep.send(encode(Answer(0, {"totals": {"broker": {"sent": 5}}})))
         until(lambda: monitor.view is not None and monitor.view.sent == 5, "the right answer")
         rep.close()
 
@@ -108,8 +108,8 @@ def test_a_question_that_is_never_answered_is_asked_again(run, address, impatien
         router.bind(urls(at)[1])
         monitor = run(Monitor(at, interval=0.05))
         asked = [router.recv_multipart() for _ in range(4)]
-        router.send_multipart([*asked[0][:-1], encode(Answer({"totals": {"broker": {"sent": 1}}}))])  # too late
-        router.send_multipart([*router.recv_multipart()[:-1], encode(Answer({"totals": {"broker": {"sent": 2}}}))])
+        router.send_multipart([*asked[0][:-1], encode(Answer(0, {"totals": {"broker": {"sent": 1}}}))])  # too late
+        router.send_multipart([*router.recv_multipart()[:-1], encode(Answer(0, {"totals": {"broker": {"sent": 2}}}))])
         until(lambda: monitor.view is not None, "an answer")
         assert monitor.view.sent == 2
         router.close()

@@ -23,12 +23,12 @@ def test_what_is_not_confirmed_is_pushed_again_from_the_oldest_on(run, fake_brok
     again = [fake_broker.batch() for _ in range(3)]  # the confirm was lost
     assert [batch.seqs.tolist() for batch in again] == [batch.seqs.tolist() for batch in first]
     assert [batch.text.tobytes() for batch in again] == [batch.text.tobytes() for batch in first]
-    fake_broker.say(Confirm(start, 2, False, "memory"))
+    fake_broker.say(Confirm(1, start, 2, False, "memory"))
     until(lambda: producer.window.confirmed_messages == 20, "the confirm of two batches")
     while fake_broker.batch().number < 2:
         pass  # on their way before that
     assert producer.running
-    fake_broker.say(Confirm(start, 3, False, "memory"))
+    fake_broker.say(Confirm(1, start, 3, False, "memory"))
     fake_broker.hear(Bye)
     assert producer.join(5)
     assert producer.produced == producer.window.confirmed_messages == 30 and producer.window.resent >= 4
@@ -63,7 +63,7 @@ def test_a_broker_that_is_full_is_not_pushed_to_again(run, fake_broker):
     producer = run(Producer(fake_broker.endpoint, messages=20, batch=10, resend_after=0.1))
     start = fake_broker.welcome_producer(interval=0.05).start
     assert [fake_broker.batch().number for _ in range(2)] == [0, 1]
-    fake_broker.say(Confirm(start, 0, True, "memory"))
+    fake_broker.say(Confirm(1, start, 0, True, "memory"))
     while fake_broker.has_batch:
         fake_broker.batch()  # pushed again before the word of it arrived
     for _ in range(20):  # a second, at a ping every 50 ms
@@ -75,7 +75,7 @@ def test_a_broker_that_is_full_is_not_pushed_to_again(run, fake_broker):
     assert repeated <= 2
     fake_broker.pong(0, full=False)
     assert fake_broker.batch().number == 0  # now that it reads and still has nothing, it must have been lost
-    fake_broker.say(Confirm(start, 2, False, "memory"))
+    fake_broker.say(Confirm(1, start, 2, False, "memory"))
     assert producer.join(5)
 
 
@@ -83,7 +83,7 @@ def test_the_window_bounds_what_is_unconfirmed(run, fake_broker):
     producer = run(Producer(fake_broker.endpoint, source=RandomSource(None, 1), batch=10, window=50, resend_after=60))
     start = fake_broker.welcome_producer(interval=0.05).start
     for confirmed in range(0, 50, 5):
-        fake_broker.say(Confirm(start, confirmed, False, "memory"))
+        fake_broker.say(Confirm(1, start, confirmed, False, "memory"))
         while fake_broker.batch().number < confirmed + 4:
             pass
         fake_broker.pong(confirmed, full=False)
@@ -105,7 +105,7 @@ def test_a_broker_that_forgot_the_producer_is_told_where_to_begin(run, fake_brok
     producer = run(Producer(fake_broker.endpoint, messages=50, batch=10, resend_after=60))
     start = fake_broker.welcome_producer().start
     assert [fake_broker.batch().number for _ in range(5)] == [0, 1, 2, 3, 4]
-    fake_broker.say(Confirm(start, 2, False, "memory"))
+    fake_broker.say(Confirm(1, start, 2, False, "memory"))
     until(lambda: producer.window.oldest == 2, "two batches confirmed")
     fake_broker.say(Who(2))
     join = fake_broker.welcome_producer(expected=2)
@@ -115,7 +115,7 @@ def test_a_broker_that_forgot_the_producer_is_told_where_to_begin(run, fake_brok
     fake_broker.say(Who(2))
     fake_broker.welcome_producer(expected=4)
     assert fake_broker.batch().number == 4
-    fake_broker.say(Confirm(start, 5, False, "memory"))
+    fake_broker.say(Confirm(1, start, 5, False, "memory"))
     assert producer.join(5)
 
 
@@ -123,23 +123,23 @@ def test_words_that_can_t_be_are_refused_and_change_nothing(run, fake_broker):
     producer = run(Producer(fake_broker.endpoint, messages=20, batch=10, resend_after=60))
     start = fake_broker.welcome_producer().start
     assert [fake_broker.batch().number for _ in range(2)] == [0, 1]
-    fake_broker.say(Confirm(start, 3, False, "memory"))  # a batch that was never made
+    fake_broker.say(Confirm(1, start, 3, False, "memory"))  # a batch that was never made
     fake_broker.say(JoinProducer(1, 1, "x", 0, 0.0))
-    fake_broker.say(Bye(1), Bye(1))
+    fake_broker.say(Bye(1, 1), Bye(1, 1))
     fake_broker.router.send_multipart([fake_broker.peer, b"\xff"])
     until(lambda: producer.refused_frames == 4, "four frames refused")
-    fake_broker.say(Confirm(start + 1, 2, False, "memory"))  # of another start: not for us
-    fake_broker.say(Pong(start + 1, 2, False, 0.0, 0.0))
+    fake_broker.say(Confirm(1, start + 1, 2, False, "memory"))  # of another start: not for us
+    fake_broker.say(Pong(1, start + 1, 2, False, 0.0, 0.0))
     fake_broker.pong(0, full=False)
     assert producer.running and producer.window.messages == 20
-    fake_broker.say(Confirm(start, 2, False, "memory"))
+    fake_broker.say(Confirm(1, start, 2, False, "memory"))
     assert producer.join(5)
 
 
 def test_a_producer_that_is_refused_says_so_and_ends(fake_broker):
     producer = Producer(fake_broker.endpoint, messages=20).start()
     fake_broker.hear(JoinProducer)
-    fake_broker.say(Refused("we are closed"))
+    fake_broker.say(Refused(1, True, "we are closed"))
     with pytest.raises(ZsmsError, match="we are closed"):
         producer.join(5)
 
@@ -195,7 +195,7 @@ def test_an_open_loop_producer_makes_what_is_due_and_no_more(run, fake_broker):
         got = made[-1]
         assert got.first + len(got) == total == producer.produced
     producer.stop()
-    fake_broker.say(Confirm(start, producer.window.next_number, False, "memory"))
+    fake_broker.say(Confirm(1, start, producer.window.next_number, False, "memory"))
     assert producer.join(5)
 
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
+from zsms.protocol import Ack, decode
 from zsms.sockets import Endpoint
 
 if TYPE_CHECKING:
@@ -295,6 +296,8 @@ class Network:
         self._world = world
         self._listening: dict[str, Bound] = {}
         self._ids = 0
+        self.late_acknowledgements = 0
+        """Numbers in acknowledgements of broken connections, of gentle plans."""
 
     def listen(self, endpoint: Endpoint, first: Bound, second: Bound) -> None:
         self._listening[endpoint.first] = first
@@ -355,6 +358,10 @@ class Network:
             self._world.at(at, self._read_late, wire, parts)
 
     def _read_late(self, wire: Wire, parts: Parts) -> None:
+        if self._world.plan.gentle and wire.source.owner.name.startswith("sender"):
+            frame = decode(parts[0])
+            if isinstance(frame, Ack):
+                self.late_acknowledgements += len(frame.sent) + len(frame.failed)
         wire.unread += 1
         wire.sink.arrived(wire, parts)
 

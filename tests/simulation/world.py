@@ -263,10 +263,12 @@ class World:
 
     def _operate(self, how: str, broker: BrokerProcess) -> None:
         limit = self.rng.choice((0, 1, 3))
+        if self.ending and how != "inspects":
+            return  # what is kicked into the journal of a broker that nobody starts again stays there
         frames: dict[str, Inspect | Kick | Purge] = {
-            "inspects": Inspect(limit),
-            "kicks": Kick("", limit),
-            "purges": Purge(self.rng.random() < 0.7, self.rng.random() < 0.4, ""),
+            "inspects": Inspect(1, limit),
+            "kicks": Kick(2, "", limit),
+            "purges": Purge(3, self.rng.random() < 0.7, self.rng.random() < 0.4, ""),
         }
         frame = frames[how]
         if broker.alive:

@@ -29,6 +29,7 @@ from zsms.protocol import (
     Pong,
     ProducerStart,
     Purge,
+    Receipt,
     Refused,
     Report,
     Snapshot,
@@ -39,7 +40,7 @@ from zsms.protocol import (
 
 CODES = {
     Batch: 1, JoinProducer: 2, JoinSender: 3, Welcome: 4, Confirm: 5, Ack: 6, Grant: 7, Ping: 8, Pong: 9, Who: 10,
-    Ended: 11, Refused: 12, Bye: 13, Fenced: 14, Inspect: 15, Kick: 16, Purge: 17, Hold: 18, Snapshot: 20,
+    Ended: 11, Refused: 12, Bye: 13, Fenced: 14, Inspect: 15, Kick: 16, Purge: 17, Hold: 18, Receipt: 19, Snapshot: 20,
     Ask: 21, Report: 22, Answer: 23, Mixed: 24,
 }  # fmt: skip
 """The kinds and their codes, from docs/PROTOCOL.md and not from the code: peers of other languages rely on them."""
@@ -88,31 +89,34 @@ SAMPLES: list[Any] = [
     mixed(3),
     JoinProducer(1, 2, "producer-é", 3, 4.5),
     JoinSender(1, 2, "sender-1", 1_000, 3, 60.0, 4.5),
-    Welcome(1, 2, 3.5, 4.5, 1.0, "memory"),
-    Confirm(1, 2, True, "memory"),
-    Ack(1, 2, 3, 4, column([0, 2, 5]), column([1])),
+    Welcome(1, 2, 3.5, 4.5, 1.0, 60.0, "memory"),
+    Confirm(9, 1, 2, True, "memory"),
+    Ack(1, 2, 3, 4, column([0, 2, 5]), column([1]), column([], "u1")),
+    Ack(1, 2, 3, 4, column([0, 2, 5]), column([1, 3]), column([3, 255], "u1")),
+    Receipt(1, column([7, 8], "<u8"), column([1, 1], "<u8"), column([0, 4], "u1"), column([2.5, -1.0], "<f8")),
     Grant(1, 2, 3, 1, 1, 4.5, 6, True),
     Ping(1, 2.5),
-    Pong(1, 2, False, 3.5, 4.5),
+    Pong(9, 1, 2, False, 3.5, 4.5),
     Who(1),
-    Ended(1),
-    Refused("because"),
-    Hold(8, "no room"),
-    Bye(1),
-    Fenced(2),
-    Inspect(10),
-    Kick("failed 3 times", 100),
-    Purge(True, False, ""),
+    Ended(9, 1),
+    Refused(9, True, "because"),
+    Hold(9, 8, "no room"),
+    Bye(9, 1),
+    Fenced(9, 2),
+    Inspect(5, 10),
+    Kick(5, "failed 3 times", 100),
+    Purge(5, True, False, ""),
     Snapshot({"role": "sender", "counters": {"sent": 1}, "events": [[0.5, "joined", "s", 0]]}),
     Ask("totals"),
     Report({"role": "sender"}),
-    Answer({}),
+    Answer(5, {}),
 ]
 LARGE: list[Any] = [
     batch(400),
     batch(400, offsets=True),
     mixed(400),
-    Ack(1, 2, 3, 4, column(range(3_000)), column(range(3_000, 5_000))),
+    Ack(1, 2, 3, 4, column(range(3_000)), column(range(3_000, 5_000)), column([], "u1")),
+    Ack(1, 2, 3, 4, column([]), column(range(3_000)), column([2] * 3_000, "u1")),
     Snapshot({"role": "sender", "note": ["x" * 1_000] * 3}),
 ]
 
@@ -122,6 +126,7 @@ _U32 = st.integers(0, 2**32 - 1)
 _SECONDS = st.floats(-MAX_SECONDS, MAX_SECONDS, exclude_min=True, exclude_max=True)
 _DURATION = st.floats(0, MAX_SECONDS, exclude_max=True)
 _STRING = st.text(max_size=30) | st.text(min_size=1_024, max_size=1_024)
+_NAMES = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=64)
 _BODY = st.dictionaries(
     st.text(max_size=8),
     st.recursive(
@@ -140,6 +145,19 @@ def _spread(count: int, seed: int) -> np.ndarray:
 
 _SIZE = st.integers(0, 12) | st.sampled_from([100, 500, 3_000])
 _NUMBERS = st.builds(_spread, _SIZE, st.integers(0, 99))
+
+
+def _acks(numbers: np.ndarray, failed: np.ndarray, told: bool, *fields: int) -> Ack:
+    return Ack(*fields, numbers, failed, column(np.arange(len(failed) if told else 0) % 7, "u1"))
+
+
+def _receipts(count: int, session: int) -> Receipt:
+    numbers = np.arange(count)
+    return Receipt(
+        session, column(numbers, "<u8"), column(numbers, "<u8"), column(numbers % 256, "u1"), column(numbers, "<f8")
+    )
+
+
 _BATCHES = st.builds(
     batch, st.integers(1, 12) | st.sampled_from([40, 500, 5_000]), st.integers(0, 99), offsets=st.booleans(),
     producer=_ID, start=_ID, number=_COUNT, first=st.integers(0, MAX_COUNT - 5_000),
@@ -148,27 +166,28 @@ _BATCHES = st.builds(
 STRATEGIES: dict[type, st.SearchStrategy[Any]] = {
     Batch: _BATCHES,
     Mixed: st.builds(mixed, st.integers(1, 12) | st.sampled_from([40, 500, 5_000]), st.integers(0, 99)),
-    JoinProducer: st.builds(JoinProducer, _ID, _ID, _STRING, _COUNT, _SECONDS),
-    JoinSender: st.builds(JoinSender, _ID, _U32, _STRING, _U32, _COUNT, _DURATION, _SECONDS),
-    Welcome: st.builds(Welcome, _ID, _COUNT, _SECONDS, _SECONDS, _DURATION, _STRING),
-    Confirm: st.builds(Confirm, _ID, _COUNT, st.booleans(), _STRING),
-    Ack: st.builds(Ack, _ID, _COUNT, _COUNT, _COUNT, _NUMBERS, _NUMBERS),
+    JoinProducer: st.builds(JoinProducer, _ID, _ID, _NAMES, _COUNT, _SECONDS),
+    JoinSender: st.builds(JoinSender, _ID, _U32, _NAMES, _U32, _COUNT, _DURATION, _SECONDS),
+    Welcome: st.builds(Welcome, _ID, _COUNT, _SECONDS, _SECONDS, _DURATION, _DURATION, _NAMES),
+    Confirm: st.builds(Confirm, _ID, _ID, _COUNT, st.booleans(), _NAMES),
+    Ack: st.builds(_acks, _NUMBERS, _NUMBERS, st.booleans(), _ID, _COUNT, _COUNT, _COUNT),
     Grant: st.builds(Grant, _ID, _U32, _COUNT, _U32, _U32, _SECONDS, _COUNT),
     Ping: st.builds(Ping, _ID, _SECONDS),
-    Pong: st.builds(Pong, _ID, _COUNT, st.booleans(), _SECONDS, _SECONDS),
+    Pong: st.builds(Pong, _ID, _ID, _COUNT, st.booleans(), _SECONDS, _SECONDS),
     Who: st.builds(Who, _ID),
-    Ended: st.builds(Ended, _ID),
-    Refused: st.builds(Refused, _STRING),
-    Hold: st.builds(Hold, _ID, _STRING),
-    Bye: st.builds(Bye, _ID),
-    Fenced: st.builds(Fenced, _ID),
-    Inspect: st.builds(Inspect, _COUNT),
-    Kick: st.builds(Kick, _STRING, _COUNT),
-    Purge: st.builds(Purge, st.booleans(), st.booleans(), _STRING),
+    Ended: st.builds(Ended, _ID, _ID),
+    Refused: st.builds(Refused, _ID, st.booleans(), _STRING),
+    Hold: st.builds(Hold, _ID, _ID, _STRING),
+    Bye: st.builds(Bye, _ID, _ID),
+    Fenced: st.builds(Fenced, _ID, _ID),
+    Inspect: st.builds(Inspect, _ID, _COUNT),
+    Kick: st.builds(Kick, _ID, _NAMES, _COUNT),
+    Purge: st.builds(Purge, _ID, st.booleans(), st.booleans(), _NAMES),
+    Receipt: st.builds(_receipts, st.integers(1, 12) | st.sampled_from([100, 3_000]), _ID),
     Snapshot: st.builds(Snapshot, _BODY),
     Ask: st.builds(Ask, _STRING),
     Report: st.builds(Report, _BODY),
-    Answer: st.builds(Answer, _BODY),
+    Answer: st.builds(Answer, _ID, _BODY),
 }
 ANY_FRAME = st.one_of(*STRATEGIES.values())
 
@@ -194,7 +213,7 @@ def plain(frame: Any) -> tuple[Any, ...]:
 def elements(frame: Any) -> list[Any]:
     """The frame's array as a peer of another language would write it."""
     kind, *values = plain(frame)
-    return [1, CODES[kind], *values]
+    return [2, CODES[kind], *values]
 
 
 def mutated(rng: random.Random, seeds: list[bytes]) -> bytes:
@@ -231,7 +250,7 @@ SEEDS = [encode(frame) for frame in SAMPLES + LARGE]
 def garbage(rng: random.Random, wrong: Any) -> list[list[bytes]]:
     """40 messages that are no frame, several frames, or frames that have no business where `wrong` has none."""
     several = [[encode(Ping(1, 0.0))] * 2, [b""] * 5, [encode(wrong), b""], [rng.randbytes(50) for _ in range(20)]]
-    single = [b"", b"\0", b"\xff" * 100, b"\x93\x02\x0a\x01", encode(wrong), encode(wrong)[:-1], bytes(50_000)]
+    single = [b"", b"\0", b"\xff" * 100, b"\x93\x03\x0a\x01", encode(wrong), encode(wrong)[:-1], bytes(50_000)]
     return [
         *([each] for each in single),
         *several,

@@ -48,12 +48,14 @@ from zsms.protocol import (
     JoinSender,
     Ping,
     Pong,
+    Receipt,
     Refused,
     Welcome,
     Who,
     decode,
     encode,
     expect,
+    refusal,
 )
 
 FUZZ_INPUTS = int(os.environ.get("ZSMS_FUZZ_INPUTS", "4000"))
@@ -136,7 +138,7 @@ def test_the_largest_batch_fits():
 
 def test_an_answer_of_as_many_processes_as_a_collector_keeps_fits():
     row = {"role": "sender", "name": "x" * 200, "counters": dict.fromkeys("abcdefghij", 2**40), "state": "running"}
-    answer = Answer({"processes": [row] * MAX_PROCESSES})
+    answer = Answer(0, {"processes": [row] * MAX_PROCESSES})
     assert decode(encode(answer)) == answer
 
 
@@ -178,25 +180,25 @@ def test_a_flipped_bit_is_refused_or_makes_another_frame(frame):
 @settings(max_examples=300, deadline=None)
 def test_random_bytes_bring_nothing_down(data):
     try_decode(data)
-    try_decode(b"\xdc\x00\x08\x01" + data)  # in the right version, at least
+    try_decode(b"\xdc\x00\x09\x02" + data)  # in the right version, at least
 
 
 # -- what is another version, another kind, another type -------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", [0, 2, -1, 255, 2**64 - 1, True, 1.0, "1", b"1", None, [1], {}])
+@pytest.mark.parametrize("version", [0, 1, 3, -1, 255, 2**64 - 1, True, 1.0, "1", b"1", None, [1], {}])
 @pytest.mark.parametrize("size", [0, SMALL_FRAME])
 def test_another_version_is_refused_by_name(version, size):
-    refused(msgpack.packb([version, 10, 1, b"x" * size]), "version .*; this program speaks 1")
+    refused(msgpack.packb([version, 10, 1, b"x" * size]), "version .*; this program speaks 2")
 
 
-@pytest.mark.parametrize("kind", [0, 19, 99, -1, 2**64 - 1, True, 10.0, "Who", None, [], {"a": 1}])
+@pytest.mark.parametrize("kind", [0, 25, 99, -1, 2**64 - 1, True, 10.0, "Who", None, [], {"a": 1}])
 @pytest.mark.parametrize("size", [0, SMALL_FRAME])
 def test_an_unknown_kind_is_refused(kind, size):
-    refused(msgpack.packb([1, kind, 1, b"x" * size]), "unknown kind")
+    refused(msgpack.packb([2, kind, 1, b"x" * size]), "unknown kind")
 
 
-@pytest.mark.parametrize("data", [b"", b"\x90", b"\x91\x01", b"\x92\x01\x0a", b"\x80", b"\xc0", b"\x01", b"\xa3abc"])
+@pytest.mark.parametrize("data", [b"", b"\x90", b"\x91\x02", b"\x92\x02\x0a", b"\x80", b"\xc0", b"\x01", b"\xa3abc"])
 def test_what_is_no_array_of_version_kind_and_fields_is_refused(data):
     refused(data)
 
@@ -211,7 +213,7 @@ def takes(field: object, other: object) -> bool:
         return False
     if isinstance(other, float):
         return abs(other) < 1e10
-    return not isinstance(other, str) or len(other) <= 1_024
+    return not isinstance(other, str) or len(other) <= 64
 
 
 @pytest.mark.parametrize("frame", SAMPLES, ids=lambda frame: type(frame).__name__)
@@ -235,8 +237,8 @@ def test_a_field_too_few_or_too_many_is_refused(frame):
     refused(msgpack.packb([*whole, 0]))
 
 
-COUNTS = {Batch: (2, 3), JoinProducer: (3,), JoinSender: (4,), Welcome: (1,), Confirm: (1,), Ack: (1, 2, 3),
-          Grant: (2, 6), Pong: (1,)}  # fmt: skip
+COUNTS = {Batch: (2, 3), JoinProducer: (3,), JoinSender: (4,), Welcome: (1,), Confirm: (2,), Ack: (1, 2, 3),
+          Grant: (2, 6), Pong: (2,)}  # fmt: skip
 
 
 @pytest.mark.parametrize(("kind", "fields"), COUNTS.items(), ids=lambda value: getattr(value, "__name__", ""))
@@ -267,7 +269,30 @@ def test_every_part_of_a_batch_is_a_frame_too(last, beyond):
 
 
 def test_a_lease_below_zero_is_refused():
-    refused(msgpack.packb([1, 3, 1, 1, "s", 1, 0, -0.5, 0.0]), "JoinSender: field 5")
+    refused(msgpack.packb([2, 3, 1, 1, "s", 1, 0, -0.5, 0.0]), "JoinSender: field 5")
+
+
+def test_names_are_printable_short_and_not_empty():
+    for name in ("", "x" * 65, "x\ny", "\x1b]0;owned\x07", "a\u202eb", "\ud800"):
+        for whole in ([2, 2, 1, 1, name, 0, 0.0], [2, 3, 1, 1, name, 1, 0, 0.0, 0.0]):
+            try:
+                refused(msgpack.packb(whole), "Join.*: field 2")
+            except UnicodeEncodeError:  # half a surrogate pair, which not even msgpack writes
+                assert name == "\ud800"
+    assert decode(msgpack.packb([2, 2, 1, 1, "é" * 64, 0, 0.0])).name == "é" * 64
+    refused(msgpack.packb([2, 16, 1, "failed\n3 times", 0]), "Kick: field 1")
+
+
+def test_a_peer_of_version_1_is_refused_in_its_own_words():
+    with pytest.raises(WireError) as caught:
+        decode(b"\x93\x01\x0a\x01")
+    assert msgpack.unpackb(refusal(caught.value, 7)) == [1, 12, "version 1; this program speaks 2"]
+    with pytest.raises(WireError) as caught:
+        decode(b"\x93\x09\x0a\x01")
+    assert decode(refusal(caught.value, 7)) == Refused(7, True, "version 9; this program speaks 2")
+    with pytest.raises(protocol.UnknownKind) as unknown:
+        decode(b"\x93\x02\x63\x01")
+    assert decode(refusal(unknown.value, 7)) == Refused(7, False, "unknown kind 99")
 
 
 # -- columns that can't be -------------------------------------------------------------------------------------
@@ -279,16 +304,45 @@ def test_a_lease_below_zero_is_refused():
 def test_acknowledgements_that_do_not_ascend_are_refused(numbers, which, before):
     good, bad = column([0]), column([*range(before), *(n + before if n < 2**31 else n for n in numbers)])
     sent, failed = (bad, good) if which == "sent" else (good, bad)
-    refused(encode(Ack(1, 0, 0, 0, sent, failed)), f"{which}: not strictly ascending")
+    refused(encode(Ack(1, 0, 0, 0, sent, failed, column([], "u1"))), f"{which}: not strictly ascending")
 
 
 def test_too_many_acknowledgements_in_a_frame_are_refused():
-    refused(encode(Ack(1, 0, 0, 0, column(range(MAX_BATCH_MESSAGES + 1)), column([]))), "65537 acknowledgements")
+    refused(
+        encode(Ack(1, 0, 0, 0, column(range(MAX_BATCH_MESSAGES + 1)), column([]), column([], "u1"))),
+        "65537 acknowledgements",
+    )
+
+
+@pytest.mark.parametrize("codes", [[0], [0, 0, 0]])
+def test_outcomes_are_one_for_each_failure_or_none(codes):
+    refused(encode(Ack(1, 0, 0, 0, column([]), column([1, 2]), column(codes, "u1"))), "outcomes for 2 failures")
+    refused(encode(Ack(1, 0, 0, 0, column([5]), column([]), column(codes, "u1"))), "outcomes for 0 failures")
+
+
+@pytest.mark.parametrize(
+    ("counts", "times", "why"),
+    [
+        ((0, 0, 0), [], "0 receipts"),
+        ((2, 1, 2), [0.0] * 2, "1 seqs for 2"),
+        ((2, 2, 3), [0.0] * 2, "3 outcomes for 2"),
+        ((2, 2, 2), [0.0], "1 times for 2"),
+        ((1, 1, 1), [float("nan")], "times of receipts"),
+        ((1, 1, 1), [float("inf")], "times of receipts"),
+        ((1, 1, 1), [-1e10], "times of receipts"),
+    ],
+)
+def test_receipts_whose_columns_disagree_are_refused(counts, times, why):
+    producers, seqs, outcomes = counts
+    frame = Receipt(
+        1, column([1] * producers, "<u8"), column([1] * seqs, "<u8"), column([0] * outcomes, "u1"), column(times, "<f8")
+    )
+    refused(encode(frame), why)
 
 
 def whole_batch(**columns: bytes) -> bytes:
     values = {"offsets": b"", "recipients": bytes(16), "lengths": b"\1\0\2\0", "text": b"abc", **columns}
-    return msgpack.packb([1, 1, 1, 1, 0, 0, 0.0, 0.0, *values.values()])
+    return msgpack.packb([2, 1, 1, 1, 0, 0, 0.0, 0.0, *values.values()])
 
 
 @pytest.mark.parametrize(
@@ -351,7 +405,7 @@ HUGE = [b"\xdc\xff\xff", b"\xdd\xff\xff\xff\xff", b"\xde\xff\xff", b"\xdf\xff\xf
 
 
 @pytest.mark.parametrize("huge", HUGE, ids=bytes.hex)
-@pytest.mark.parametrize("before", [b"", b"\x93\x01\x0a", b"\x93\x01\x14\x81\xa1a", b"\xdc\x00\x0c\x01\x01", b"\x93"])
+@pytest.mark.parametrize("before", [b"", b"\x93\x02\x0a", b"\x93\x02\x14\x81\xa1a", b"\xdc\x00\x0c\x02\x01", b"\x93"])
 @pytest.mark.parametrize("size", [0, 3_000])
 def test_a_huge_declared_length_costs_nothing(huge, before, size):
     assert peak_of(before + huge + bytes(size)) < 256 * 1024
@@ -369,29 +423,29 @@ def test_a_column_longer_than_its_frame_is_refused(length):
 @pytest.mark.parametrize("open_one", [b"\x91", b"\x81\xa1a", b"\xdc\x00\x01"], ids=["array", "map", "array16"])
 def test_deep_nesting_is_refused_or_read_but_overflows_nothing(depth, open_one):
     deep = open_one * depth + b"\xc0"
-    for data in (deep, b"\x93\x01\x0a" + deep, b"\x93" + deep, b"\x93\x01" + deep, b"\x93\x01\x0c" + deep):
+    for data in (deep, b"\x93\x02\x0a" + deep, b"\x93" + deep, b"\x93\x02" + deep, b"\x93\x02\x0c" + deep):
         refused(data)
-    try_decode(b"\x93\x01\x14\x81\xa1a" + deep)
-    try_decode(b"\x93\x01\x16" + deep)
+    try_decode(b"\x93\x02\x14\x81\xa1a" + deep)
+    try_decode(b"\x93\x02\x16" + deep)
 
 
 def test_containers_that_promise_much_and_hold_nothing_stay_small():
     """An array of 4,096 costs 32 KiB from the moment its header is read; 680 headers fit into a small frame."""
-    assert peak_of(b"\x93\x01\x14\x81\xa1a" + b"\xdc\x10\x00" * 680) < 32 * 2**20
+    assert peak_of(b"\x93\x02\x14\x81\xa1a" + b"\xdc\x10\x00" * 680) < 32 * 2**20
 
 
 def test_a_frame_of_nothing_but_tiny_containers_is_refused_unread():
     """A byte that says "an empty map" costs 72 bytes of memory: 16 MiB of them would take more than 1 GiB."""
     row = b"\xdc\x10\x00" + b"\x80" * 4_096
-    for head in (b"\x93\x01\x14\x81\xa1a", b"\x93\x01\x16\x81\xa1a", b"\x93\x01\x15", b"\x93\x01\x0a"):
+    for head in (b"\x93\x02\x14\x81\xa1a", b"\x93\x02\x16\x81\xa1a", b"\x93\x02\x15", b"\x93\x02\x0a"):
         data = head + b"\xdc\x01\x00" + row * 256
         assert 2**20 < len(data) < 2 * 2**20
         assert peak_of(data) < 256 * 1024
 
 
 def test_too_many_items_in_one_map_or_array_are_refused():
-    refused(encode(Answer({"a": [0] * 4_097})), "max_array_len")
-    refused(encode(Answer(dict.fromkeys(map(str, range(4_097)), 0))), "max_map_len")
+    refused(encode(Answer(0, {"a": [0] * 4_097})), "max_array_len")
+    refused(encode(Answer(0, dict.fromkeys(map(str, range(4_097)), 0))), "max_map_len")
 
 
 def test_an_oversized_frame_is_refused_unread():
@@ -402,27 +456,27 @@ def test_an_oversized_frame_is_refused_unread():
     "value", [msgpack.ExtType(5, b""), msgpack.ExtType(5, b"x"), msgpack.Timestamp(1, 5)], ids=["empty", "ext", "time"]
 )
 def test_extension_types_are_refused_wherever_they_stand(value):
-    for whole in ([1, 10, value], [1, value, 1], [1, 20, {"a": value}], [1, 20, {"a": [value]}], value):
+    for whole in ([2, 10, value], [2, value, 1], [2, 20, {"a": value}], [2, 20, {"a": [value]}], value):
         refused(msgpack.packb(whole))
 
 
 def test_keys_of_a_map_are_strings():
     for key in (1, None, 1.5, True):
-        refused(msgpack.packb([1, 20, {key: 1}]), "not allowed for map key")
+        refused(msgpack.packb([2, 20, {key: 1}]), "not allowed for map key")
 
 
 def test_strings_are_utf8_and_bounded():
-    refused(b"\x93\x01\x0c\xa2\xff\xfe", "utf-8")
-    refused(b"\x93\x01\x0c\xa3\xed\xa0\x80", "utf-8")  # half a surrogate pair
-    refused(encode(Refused("x" * 1_025)), "Refused: field 0")
+    refused(b"\x95\x02\x0c\x01\xc2\xa2\xff\xfe", "utf-8")
+    refused(b"\x95\x02\x0c\x01\xc2\xa3\xed\xa0\x80", "utf-8")  # half a surrogate pair
+    refused(encode(Refused(1, False, "x" * 1_025)), "Refused: field 2")
     refused(encode(Ask("x" * 5_000)))
-    assert decode(encode(Refused("é" * 1_024))) == Refused("é" * 1_024)
+    assert decode(encode(Refused(1, False, "é" * 1_024))) == Refused(1, False, "é" * 1_024)
 
 
 def test_a_peer_s_value_is_shown_short():
     for value in ("x" * 1_000, b"x" * 1_000, [["x" * 900] * 2], {"x" * 900: 1}, 2**64 - 1):
         with pytest.raises(WireError) as caught:
-            decode(msgpack.packb([1, 9, value, 0, False, 0.0, "not seconds"]))
+            decode(msgpack.packb([2, 9, 1, value, 0, False, 0.0, "not seconds"]))
         assert len(str(caught.value)) < 80
 
 

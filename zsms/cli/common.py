@@ -157,6 +157,13 @@ broker_limits = together(
         help="Seconds that a sender may hold a message, unless it asks for longer.",
     ),
     click.option(
+        "--max-lease",
+        type=float,
+        default=43_200.0,
+        show_default=True,
+        help="The longest, in seconds, that a sender may ask for (12 hours).",
+    ),
+    click.option(
         "--liveness",
         type=float,
         default=5.0,

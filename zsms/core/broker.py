@@ -89,6 +89,8 @@ class BrokerLimits:
     retry_cap: float = 60.0
     lease: float = 60.0
     """How long a sender may hold a message, unless it asked for longer."""
+    max_lease: float = 43_200.0
+    """The longest that a sender may ask for."""
     liveness: float = 5.0
     """How long a sender may be silent."""
 
@@ -100,9 +102,9 @@ class BrokerLimits:
         for name in ("retry_base", "retry_cap"):
             if not (isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise UsageError(f"{name.replace('_', ' ')} {getattr(self, name)}: give seconds from 0 on")
-        for name in ("lease", "liveness"):
+        for name in ("lease", "max_lease", "liveness"):
             if not (isfinite(getattr(self, name)) and getattr(self, name) > 0):
-                raise UsageError(f"{name} {getattr(self, name)}: give seconds above 0")
+                raise UsageError(f"{name.replace('_', ' ')} {getattr(self, name)}: give seconds above 0")
         if self.liveness < LEAST_LIVENESS_S:
             raise UsageError(
                 f"liveness {self.liveness:g}: give at least {LEAST_LIVENESS_S:g} s, for nobody pings more "
@@ -368,7 +370,7 @@ class BrokerCore:
                 self._requeue(lot)
             self._forget(session)
         session.peer, session.join, session.last_seen = peer, join, now
-        session.lease = max(lease, self.limits.lease)
+        session.lease = min(max(lease, self.limits.lease), max(self.limits.max_lease, self.limits.lease))
         session.reachable = True
         session.limit = session.granted  # its next frame says how much it wants
         self.peers[peer] = session
@@ -405,7 +407,11 @@ class BrokerCore:
             return None
         session.last_seen = now
         session.reachable = True
-        if number < session.acked:
+        if number != session.acked:
+            if number > session.acked:
+                # One before it was refused or lost on its way: the sender says all of them again when it has joined.
+                self._complain(now, "acknowledgements missing", session.name, 0)
+                return None
             self._stand_in_line(session)
             return session  # the sender sent it again after a reconnect, and it had arrived
         session.acked = number + 1

@@ -37,6 +37,7 @@ import numpy.typing as npt
 from zsms.core.seeds import Seed
 from zsms.message import MAX_BATCH_MESSAGES, Batch, Mixed
 
+U8 = npt.NDArray[np.uint8]
 U32 = npt.NDArray[np.uint32]
 U64 = npt.NDArray[np.uint64]
 
@@ -45,6 +46,8 @@ _EPOCH = np.uint64(_EPOCH_SHIFT)
 _LAST_EPOCH = 0xFFFF
 _NUMBER_MASK = np.uint64((1 << _EPOCH_SHIFT) - 1)
 _NOTHING = np.zeros(0, dtype=np.uint32)
+NO_OUTCOMES = np.zeros(0, dtype=np.uint8)
+"""All that failed has plainly failed."""
 
 
 UNBOUNDED = 2**62
@@ -62,6 +65,7 @@ class AckFrame(NamedTuple):
     base: int
     sent: U32
     failed: U32
+    outcomes: U8
 
 
 @dataclass(slots=True)
@@ -241,13 +245,22 @@ class SenderCore:
         self._asked = self._in_force = None
         self.thirsty = True
 
-    def welcomed(self, acked: int) -> list[AckFrame]:
-        """The broker knows the session and expects acknowledgement frame `acked`: what to say (again)."""
+    def welcomed(self, acked: int, another: bool = False) -> list[AckFrame]:
+        """The broker knows the session and expects acknowledgement frame `acked`: what to say (again).
+
+        `another`: it is another start of the broker than the one that welcomed this sender before, and counts anew.
+        """
+        session = self._now
+        if another:
+            kept = [frame for frame in session.unacked if len(frame.sent) or len(frame.failed)]
+            session.unacked = deque(frame._replace(number=acked + i) for i, frame in enumerate(kept))
+            session.number = acked + len(kept)
         self.acknowledged(acked)
-        self._now.welcomed = True
-        # Their old limits may promise what others have been given since.
+        session.welcomed = True
+        before = list(session.unacked)
         last = self._frame(0, _NOTHING, _NOTHING)
-        return [*(frame._replace(limit=min(frame.limit, last.limit)) for frame in self._now.unacked), last]
+        # Their old limits may promise what others have been given since.
+        return [*(frame._replace(limit=min(frame.limit, last.limit)) for frame in before), last]
 
     def acknowledged(self, acked: int) -> None:
         """The broker has every acknowledgement frame below `acked`."""
@@ -359,20 +372,22 @@ class SenderCore:
         """Messages of earlier sessions that are still in slots."""
         return 0 if len(self._sessions) == 1 else self.in_slots - self._now.in_slots
 
-    def finished(self, sent: U64, failed: U64) -> list[AckFrame]:
+    def finished(self, sent: U64, failed: U64, outcomes: U8 = NO_OUTCOMES) -> list[AckFrame]:
         """Slots are done with these handles (uint64, any order): the frames that say so.
 
-        None between a join and its welcome, which says them.
+        `outcomes` are the codes of the failures (uint8, one for each or none). None between a join and its welcome,
+        which says them.
         """
         if len(self._sessions) == 1:
-            return self._acknowledge(self._epoch, sent, failed)
+            return self._acknowledge(self._epoch, sent, failed, outcomes)
         frames: list[AckFrame] = []
         for epoch in list(self._sessions):
-            own = (column[column >> _EPOCH == epoch] for column in (sent, failed))
-            frames += self._acknowledge(epoch, *own)
+            own = failed >> _EPOCH == epoch
+            told = outcomes[own] if len(outcomes) else outcomes
+            frames += self._acknowledge(epoch, sent[sent >> _EPOCH == epoch], failed[own], told)
         return frames
 
-    def _acknowledge(self, epoch: int, sent: U64, failed: U64) -> list[AckFrame]:
+    def _acknowledge(self, epoch: int, sent: U64, failed: U64, outcomes: U8) -> list[AckFrame]:
         session = self._sessions[epoch]
         count = len(sent) + len(failed)
         if not count:
@@ -382,14 +397,14 @@ class SenderCore:
         frames = []
         for begin in range(0, max(len(sent), len(failed)), MAX_BATCH_MESSAGES):
             part = slice(begin, begin + MAX_BATCH_MESSAGES)
-            frames.append(self._columns(session, sent[part], failed[part]))
+            frames.append(self._columns(session, sent[part], failed[part], outcomes[part]))
         if session is self._now:
             return frames if session.welcomed else []
         if not session.in_slots:
             del self._sessions[epoch]
         return frames
 
-    def _columns(self, session: _Session, sent: U64, failed: U64) -> AckFrame:
+    def _columns(self, session: _Session, sent: U64, failed: U64, outcomes: U8) -> AckFrame:
         base = min(int(column.min() & _NUMBER_MASK) for column in (sent, failed) if len(column))
         columns = []
         for handles in (sent, failed):
@@ -398,22 +413,23 @@ class SenderCore:
             column = numbers.astype(np.uint32)
             # The slots of one tick finish in the order of their grants; only several ticks at once have to be sorted.
             if not (column[1:] > column[:-1]).all():
+                if handles is failed and len(outcomes):
+                    outcomes = outcomes[np.argsort(column)]
                 column.sort()
             columns.append(column)
         if session is not self._now:
-            return AckFrame(session.token, session.number, 0, base, columns[0], columns[1])
-        frame = self._frame(base, *columns)
-        session.unacked.append(frame)
-        return frame
+            return AckFrame(session.token, session.number, 0, base, columns[0], columns[1], outcomes)
+        return self._frame(base, columns[0], columns[1], outcomes)
 
     def credit(self) -> AckFrame | None:
         """A frame of nothing but credit, when it has changed since the broker was last told."""
         return None if self.limit == self._told_limit else self._frame(0, _NOTHING, _NOTHING)
 
-    def _frame(self, base: int, sent: U32, failed: U32) -> AckFrame:
+    def _frame(self, base: int, sent: U32, failed: U32, outcomes: U8 = NO_OUTCOMES) -> AckFrame:
         session = self._now
-        frame = AckFrame(session.token, session.number, self.limit, base, sent, failed)
+        frame = AckFrame(session.token, session.number, self.limit, base, sent, failed, outcomes)
         session.number += 1
+        session.unacked.append(frame)  # plain credit too: a number that is missing is taken for a loss
         self._told_limit = frame.limit
         if session.welcomed:
             if frame.limit >= self._reach:

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from zsms.core.seeds import Seed, sequence
-from zsms.core.sender import U64, UNBOUNDED, AckFrame, SenderCore, Waiting
+from zsms.core.sender import NO_OUTCOMES, U8, U64, UNBOUNDED, AckFrame, SenderCore, Waiting
 from zsms.errors import UsageError
 
 LOOK_S = 0.05
@@ -118,14 +118,17 @@ class Shares:
             taken += part
         return taken
 
-    def finished(self, sent: U64, failed: U64) -> list[list[AckFrame]]:
-        """Slots are done with these handles: by broker, the frames that say so."""
+    def finished(self, sent: U64, failed: U64, outcomes: U8 = NO_OUTCOMES) -> list[list[AckFrame]]:
+        """Slots are done with these handles (`outcomes`: codes of the failures): by broker, the frames that say so."""
         if self._alone:
-            return [self.cores[0].finished(sent, failed)]
+            return [self.cores[0].finished(sent, failed, outcomes)]
         places = [(column >> _EPOCH) % np.uint64(len(self.cores)) for column in (sent, failed)]
-        return [
-            core.finished(sent[places[0] == place], failed[places[1] == place]) for place, core in enumerate(self.cores)
-        ]
+        frames = []
+        for place, core in enumerate(self.cores):
+            own = places[1] == place
+            told = outcomes[own] if len(outcomes) else outcomes
+            frames.append(core.finished(sent[places[0] == place], failed[own], told))
+        return frames
 
     # -- who may give how much --------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ count is all there is to keep of them, and a busy slot is one entry of the timin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 
 import numpy as np
@@ -35,14 +35,19 @@ MAX_CONCURRENCY = 100_000_000
 """Most slots of one sender."""
 
 _NONE = np.zeros(0, dtype=np.uint64)
+_PLAIN = np.zeros(0, dtype=np.uint8)
 
 
 @dataclass(slots=True)
 class Finished:
-    """Handles (uint64, in no order) of the messages that were sent and that failed."""
+    """Handles (uint64, in no order) of the messages that were sent and that failed.
+
+    `outcomes` has the code of each failure (uint8, :class:`zsms.message.Outcome`), or is empty: plain failures.
+    """
 
     sent: U64
     failed: U64
+    outcomes: npt.NDArray[np.uint8] = field(default_factory=lambda: _PLAIN)
 
     def __len__(self) -> int:
         return len(self.sent) + len(self.failed)

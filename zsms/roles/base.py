@@ -35,7 +35,7 @@ from zsms.core.snapshot import Snapshot
 from zsms.core.throttle import Throttle
 from zsms.errors import UsageError, ZsmsError
 from zsms.keys import Keys
-from zsms.protocol import MAX_STRING
+from zsms.protocol import MAX_PEER_NAME
 from zsms.roles.feed import FINAL_S, FINAL_STOPPED_S, Feed
 from zsms.sockets import STATS_PORT, Endpoint, Sockets
 
@@ -104,8 +104,8 @@ class Role:
             raise UsageError(f"stats interval {stats_interval}: give seconds from 0.01 to 3600")
         if drain_timeout is not None and not 0 <= drain_timeout <= 86_400:
             raise UsageError(f"drain timeout {drain_timeout}: give seconds from 0 to 86400")
-        if name is not None and not 0 < len(name) <= MAX_STRING:
-            raise UsageError(f"a name of {len(name)} characters: give 1 to {MAX_STRING}")
+        if name is not None and not (0 < len(name) <= MAX_PEER_NAME and name.isprintable()):
+            raise UsageError(f"name {name[:80]!r}: give 1 to {MAX_PEER_NAME} printable characters")
         self.name = name or self._default_name()
         self.log = logging.getLogger(f"zsms.{self.role}")
         self.refused_frames = 0

@@ -46,6 +46,7 @@ from zsms.protocol import (
     encode_mixed,
     encode_part,
     expect,
+    refusal,
 )
 from zsms.roles.base import Role, RoleOptions
 from zsms.roles.guard import BrokerGuard, user_of
@@ -253,11 +254,11 @@ class Broker(Role):
                 frame = expect(data, *_FROM_PEERS)
             except WireError as error:
                 self._refuse("dispatch", error, now)
-                self._say(peer, Refused(str(error)[:200]))
+                self._send_to(peer, refusal(error, self._start_id))
                 continue
             if self._guard is not None and (why := self._guard.frame(peer, user, frame)) is not None:
-                self._refuse("dispatch", why, now)
-                self._say(peer, Refused(why[:200]))
+                self._refuse("dispatch", why.reason, now)
+                self._say(peer, Refused(self._start_id, why.final, why.reason[:200]))
                 continue
             answer = self._hear(peer, frame, now)
             if answer is not None:
@@ -268,8 +269,9 @@ class Broker(Role):
         core = self.core
         match frame:
             case Ack():
-                if core.acknowledged(peer, *frame, now) is None:
-                    return Ended(frame.session) if core.is_ended(frame.session) else Who(self._start_id)
+                if core.acknowledged(peer, *frame[:6], now) is None:
+                    ended = core.is_ended(frame.session)
+                    return Ended(self._start_id, frame.session) if ended else Who(self._start_id)
                 return None
             case Ping():
                 known = core.heard(peer, now)
@@ -280,25 +282,25 @@ class Broker(Role):
                 else:
                     expected = known.held
                     if self._keeping is not None and self._keeping.no_room:
-                        self._say(peer, Hold(frame.subject, self._keeping.no_room))
-                return Pong(frame.subject, expected, self._full, frame.sent_at, self._clock())
+                        self._say(peer, Hold(self._start_id, frame.subject, self._keeping.no_room))
+                return Pong(self._start_id, frame.subject, expected, self._full, frame.sent_at, self._clock())
             case JoinSender():
                 if not frame.slots:
-                    return Refused("a sender needs at least one slot")
+                    return Refused(self._start_id, True, "a sender needs at least one slot")
                 session = core.sender_joined(
                     peer, frame.session, frame.join, frame.name, frame.slots, frame.received, frame.lease, now
                 )
                 if session is None:
-                    return Ended(frame.session)
-                return self._welcome(session.acked, frame.sent_at)
+                    return Ended(self._start_id, frame.session)
+                return self._welcome(session.acked, frame.sent_at, float(session.lease))
             case JoinProducer():
                 account = core.producer_joined(peer, frame.producer, frame.start, frame.name, frame.oldest, now)
                 if account is None:
-                    return Fenced(core.later_start(frame.producer, frame.start))
+                    return Fenced(self._start_id, core.later_start(frame.producer, frame.start))
                 return self._welcome(account.held, frame.sent_at)
             case Bye():
                 core.left(peer, now)
-                return Bye(frame.subject)
+                return Bye(self._start_id, frame.subject)
             case Inspect() | Kick() | Purge():
                 return self._operate(frame, now)
         return None
@@ -308,29 +310,33 @@ class Broker(Role):
         core = self.core
         match frame:
             case Inspect():
-                return Answer({"broker": self.name, **holdings(core, now, frame.messages)})
+                return Answer(frame.request, {"broker": self.name, **holdings(core, now, frame.messages)})
             case Kick():
-                return Answer({"broker": self.name, "kicked": core.kick(now, frame.reason, frame.limit)})
+                kicked = core.kick(now, frame.reason, frame.limit)
+                return Answer(frame.request, {"broker": self.name, "kicked": kicked})
             case Purge():
                 # The dead first: what is purged from the queue is to be found there afterwards.
                 dead = core.purge_dead(now, frame.reason) if frame.dead else 0
                 ready = core.purge_ready(now) if frame.ready else 0
-                return Answer({"broker": self.name, "purged_ready": ready, "purged_dead": dead})
+                return Answer(frame.request, {"broker": self.name, "purged_ready": ready, "purged_dead": dead})
 
     @property
     def _full(self) -> bool:
         """Whether no batch is read: the queue is full, the disk has not caught up, or the broker leaves."""
         return self.core.full or self._stopping or (self._keeping is not None and self._keeping.pressing)
 
-    def _welcome(self, expected: int, echo: float) -> Welcome:
+    def _welcome(self, expected: int, echo: float, lease: float = 0.0) -> Welcome:
         interval = self.core.limits.liveness / 5
-        return Welcome(self._start_id, expected, echo, self._clock(), interval, self.durability)
+        return Welcome(self._start_id, expected, echo, self._clock(), interval, lease, self.durability)
 
     # -- writing ----------------------------------------------------------------------------------------------
 
     def _say(self, peer: bytes, frame: Frame) -> None:
+        self._send_to(peer, encode(frame))
+
+    def _send_to(self, peer: bytes, data: bytes) -> None:
         try:
-            self._router.send_multipart((peer, encode(frame)), zmq.NOBLOCK)
+            self._router.send_multipart((peer, data), zmq.NOBLOCK)
         except zmq.ZMQError:
             pass  # it is gone, or does not read; it will speak again
 
@@ -370,7 +376,7 @@ class Broker(Role):
 
     def _confirm(self) -> None:
         for account in self.core.confirms():
-            self._say(account.peer, Confirm(account.start, account.held, self._full, self.durability))
+            self._say(account.peer, Confirm(self._start_id, account.start, account.held, self._full, self.durability))
 
     def _tell_events(self) -> None:
         """Log what happened since the last turn."""

@@ -16,7 +16,7 @@ from zsms import protocol
 from zsms.core.snapshot import Snapshot
 from zsms.core.statsbook import StatsBook
 from zsms.errors import UsageError, WireError
-from zsms.protocol import Answer, Ask, Refused, Report, decode, encode, expect
+from zsms.protocol import Answer, Ask, Report, decode, encode, expect, refusal
 from zsms.roles.base import CommonOptions, Role
 from zsms.roles.guard import StatsGuard, user_of
 from zsms.sockets import DEFAULT_STATS, STATS_PORT, Endpoint
@@ -157,11 +157,11 @@ class StatsCollector(Role):
                 continue
             end = parts.index(b"", 1) + 1
             try:
-                self._router.send_multipart([*parts[:end], encode(self._answer(parts[end:], user, now))], zmq.NOBLOCK)
+                self._router.send_multipart([*parts[:end], self._answer(parts[end:], user, now)], zmq.NOBLOCK)
             except zmq.ZMQError:
                 pass  # it is gone, or does not read; it will ask again
 
-    def _answer(self, parts: list[bytes], user: str, now: float) -> Answer | Refused:
+    def _answer(self, parts: list[bytes], user: str, now: float) -> bytes:
         """Everything is answered, garbage too: who asked learns why."""
         try:
             if len(parts) != 1:
@@ -171,12 +171,12 @@ class StatsCollector(Role):
                 case Ask():
                     if self._guard is not None and (why := self._guard.question(user)) is not None:
                         raise WireError(why)
-                    return Answer(self._figures(frame.what, now))
+                    return encode(Answer(0, self._figures(frame.what, now)))
                 case Report():
                     self._take(frame.body, user, now, last=True)
-                    return Answer({})
+                    return encode(Answer(0, {}))
                 case _:
                     raise WireError(f"{type(frame).__name__} is no question")
         except WireError as error:
             self._refuse("stats out", error, now)
-            return Refused(str(error)[:200])
+            return refusal(error, self._start_id)

@@ -2,7 +2,7 @@
 
     key with the role    to a broker                              to a collector
     producer             its own batches, JOIN_PRODUCER, PING, BYE    snapshots of producers
-    sender               JOIN_SENDER, ACK, PING, BYE                  snapshots of senders
+    sender               JOIN_SENDER, ACK, RECEIPT, PING, BYE         snapshots of senders
     broker               -                                            snapshots of brokers
     monitor              -                                            ASK
     operator             INSPECT, KICK, PURGE, PING                   ASK
@@ -15,7 +15,7 @@ Where keys are off there is no guard, and none of this costs anything.
 from __future__ import annotations
 
 from collections.abc import Container
-from typing import Any
+from typing import Any, NamedTuple
 
 from zsms.core.broker import BrokerCore
 from zsms.core.ledger import ProducerAccount
@@ -23,11 +23,11 @@ from zsms.core.session import Session
 from zsms.core.snapshot import Snapshot
 from zsms.keys import Key, Keys
 from zsms.message import Batch
-from zsms.protocol import Ack, Bye, Inspect, JoinProducer, JoinSender, Kick, Ping, Purge
+from zsms.protocol import Ack, Bye, Inspect, JoinProducer, JoinSender, Kick, Ping, Purge, Receipt
 
 MAY_SAY: dict[str, frozenset[type]] = {
     "producer": frozenset({Batch, JoinProducer, Ping, Bye}),
-    "sender": frozenset({JoinSender, Ack, Ping, Bye}),
+    "sender": frozenset({JoinSender, Ack, Receipt, Ping, Bye}),
     "operator": frozenset({Inspect, Kick, Purge, Ping}),
 }
 """By role, the frames that a broker takes."""
@@ -64,8 +64,18 @@ def _called(keys: Keys, user: str) -> str:
     return f"the key {user[:8]}..., which is not listed any more," if key is None else f"the key {key.name!r}"
 
 
+class Denial(NamedTuple):
+    """Why a frame is refused, and whether it always will be."""
+
+    reason: str
+    final: bool
+
+
 class BrokerGuard:
-    """Looks at the frames that a broker is given. Each method returns why not, or None."""
+    """Looks at the frames that a broker is given. Each method returns why not, or None.
+
+    Only a key that is listed, and without the role, is refused for good: a list may be read again in a moment.
+    """
 
     def __init__(self, keys: Keys, core: BrokerCore) -> None:
         self._keys = keys
@@ -88,18 +98,18 @@ class BrokerGuard:
             return f"{_called(self._keys, user)} sent a batch as {account.name!r}, {why}"
         return None
 
-    def frame(self, peer: bytes, user: str, frame: Any) -> str | None:
+    def frame(self, peer: bytes, user: str, frame: Any) -> Denial | None:
         """Any other frame arrived from `peer` on a connection of the key `user`."""
         kind = type(frame)
         if kind not in self._listed.may().get(user, _NOTHING):
-            return f"{_called(self._keys, user)} may not say {kind.__name__}"
+            return Denial(f"{_called(self._keys, user)} may not say {kind.__name__}", user in self._keys.users)
         if kind is JoinProducer or kind is JoinSender:
             return self._join(peer, user, frame)
         if self._key_of.get(peer, user) != user:
-            return f"{_called(self._keys, user)} came with the routing id of another"
+            return Denial(f"{_called(self._keys, user)} came with the routing id of another", False)
         return None
 
-    def _join(self, peer: bytes, user: str, frame: JoinProducer | JoinSender) -> str | None:
+    def _join(self, peer: bytes, user: str, frame: JoinProducer | JoinSender) -> Denial | None:
         known: ProducerAccount | Session | None
         if isinstance(frame, JoinProducer):
             known = self._core.producers.get(frame.producer)
@@ -108,11 +118,13 @@ class BrokerGuard:
         for taken in (peer, None if known is None else known.peer):
             owner = None if taken is None else self._key_of.get(taken)
             if owner is not None and owner != user and owner in self._listed.may():
-                return f"{_called(self._keys, user)} joined as {frame.name!r}, which belongs to another key"
+                return Denial(
+                    f"{_called(self._keys, user)} joined as {frame.name!r}, which belongs to another key", True
+                )
         join = type(frame), frame[0]
         if self._joins.get(join) != user or not self._lives(join):
             if self._joined(user) >= PEERS:
-                return f"{_called(self._keys, user)} has {PEERS} peers joined already"
+                return Denial(f"{_called(self._keys, user)} has {PEERS} peers joined already", False)
             self._joins[join] = user
         self._key_of[peer] = user
         return None

@@ -4,7 +4,11 @@
                                                             |
                                               PING every `interval` seconds
 
-    any --its key or its frames are refused--> refused, for good
+    any --its key is refused, or it hears that it is refused for good--> refused
+
+A broker that starts again has another `instance`, and its earlier start may still be heard: what a connection held
+back when it broke arrives late. So a word counts only when the start that says it is the one that has welcomed us; and
+a WELCOME counts when it answers a later JOIN than the last one that did.
 
 What is said in between is the role's business, and so is what to do about a broker that refuses it.
 """
@@ -20,7 +24,7 @@ import zmq
 
 from zsms.core.clock import ClockOffset
 from zsms.errors import WireError, ZsmsError
-from zsms.protocol import Frame, Ping, Pong, Welcome, decode, encode
+from zsms.protocol import Frame, Ping, Pong, Refused, Welcome, Who, decode, encode
 from zsms.sockets import Endpoint, Sockets
 
 GIVE_UP_PINGS = 5
@@ -56,8 +60,12 @@ class Link:
         self.joined = False
         self.refused = ""
         """Why this broker will never hear us; empty unless it has refused us for good."""
-        self.since = 0.0
+        self.since = -inf
         """A WELCOME to a join from before this time is of no use any more."""
+        self.instance = 0
+        """The start of the broker that welcomed us last; 0 before that."""
+        self._speaker = 0
+        """The start of the broker that was heard last."""
         self.interval = 1.0
         self.log = log
         self._alone = alone
@@ -89,18 +97,55 @@ class Link:
                 return
 
     def opened(self, part: Any, now: float) -> Any:
-        """Decode a part; WELCOME and PONG are taken note of. Raises WireError."""
+        """Decode a part; WELCOME, PONG and WHO are taken note of. None for a WELCOME that is of no use any more.
+
+        Raises WireError.
+        """
         frame = decode(part.buffer if len(part) > 2_048 else part.bytes)
         self._heard = now
-        if isinstance(frame, Welcome) and frame.echo >= self.since:
-            self.joined = not self.refused
-            self._failure = ""
-            self.interval = min(max(frame.interval, 0.05), 60.0)
-            self._next_ping = now + self.interval
-            self.clock.sample(frame.echo, frame.now, now)
-        elif isinstance(frame, Pong):
-            self.clock.sample(frame.echo, frame.now, now)
+        match frame:
+            case Welcome():
+                if frame.echo < self.since:
+                    return None
+                self._welcomed(frame, now)
+            case Pong() if self.knows(frame.instance):
+                self.clock.sample(frame.echo, frame.now, now)
+            case Who():
+                self._speaker = frame.instance
+                self.lost()
         return frame
+
+    def _welcomed(self, frame: Welcome, now: float) -> None:
+        self.since = frame.echo
+        if frame.instance != self.instance:
+            self.instance = frame.instance
+            self.clock = ClockOffset()  # perhaps on another host, and its clock began anew if its host did
+        self._speaker = frame.instance
+        self.joined = not self.refused
+        self._failure = ""
+        self.interval = min(max(frame.interval, 0.05), 60.0)
+        self._next_ping = now + self.interval
+        self.clock.sample(frame.echo, frame.now, now)
+
+    def knows(self, instance: int) -> bool:
+        """Whether that is the start of the broker that welcomed us: what others say is void."""
+        return self.joined and instance == self.instance
+
+    def answers(self, instance: int) -> bool:
+        """Whether that start of the broker may be answering a JOIN of ours: any, until one welcomes us."""
+        return not self.joined or instance == self.instance
+
+    def heard_refusal(self, frame: Refused) -> str:
+        """A REFUSED arrived: what to count and log, unless it was for good (`refused` says why then)."""
+        if frame.final and self.answers(frame.instance):
+            known = self._speaker in (0, frame.instance)
+            self._speaker = frame.instance
+            if known:
+                self.refuse(f"it refused this peer: {frame.reason}")
+                return ""
+            # The last word of an earlier start of the broker, perhaps: whoever means it says it again.
+            self.lost()
+        return f"the broker refused: {frame.reason}"
 
     def lost(self) -> None:
         """The broker does not know us (any more): join again, soon."""

@@ -13,7 +13,7 @@ from zsms.core.holdings import holdings
 from zsms.errors import WireError, ZsmsError
 from zsms.journal import edit, read
 from zsms.keys import Keys
-from zsms.protocol import Answer, Inspect, Kick, Purge, Refused, decode, encode
+from zsms.protocol import Answer, Inspect, Kick, Purge, Refused, UnknownKind, decode, encode
 from zsms.sockets import BROKER_PORT, Endpoint, Sockets
 
 
@@ -83,7 +83,17 @@ class Operator:
         self.endpoint = Endpoint.parse(broker, BROKER_PORT)
         self._timeout = timeout
         self._sockets = Sockets(context, keys=None if keys is None else Keys.load(keys, "operator"))
-        self._socket = self._sockets.connect(zmq.DEALER, self.endpoint, "second", strict=True)
+        self._requests = 0
+        self._late = False
+        """An answer may still come."""
+        self._socket = self._connect()
+
+    def _connect(self) -> zmq.Socket[bytes]:
+        return self._sockets.connect(zmq.DEALER, self.endpoint, "second", strict=True)
+
+    def _number(self) -> int:
+        self._requests += 1
+        return self._requests
 
     def __enter__(self) -> Self:
         return self
@@ -97,19 +107,24 @@ class Operator:
 
     def inspect(self, messages: int = 0) -> dict[str, Any]:
         """The map of :mod:`zsms.core.holdings`, with the first `messages` ready and dead ones. Raises ZsmsError."""
-        return self._ask(Inspect(messages))
+        return self._ask(Inspect(self._number(), messages))
 
     def kick(self, reason: str = "", limit: int = 0) -> int:
         """Queue dead letters (of this reason, at most `limit`) again; how many messages. Raises ZsmsError."""
-        return int(self._ask(Kick(reason, limit))["kicked"])
+        return int(self._ask(Kick(self._number(), reason, limit))["kicked"])
 
     def purge(self, *, ready: bool = False, dead: bool = False, reason: str = "") -> tuple[int, int]:
         """Give up what is ready, let go of what is dead (of this reason); how many of each. Raises ZsmsError."""
-        answer = self._ask(Purge(ready, dead, reason))
+        answer = self._ask(Purge(self._number(), ready, dead, reason))
         return int(answer["purged_ready"]), int(answer["purged_dead"])
 
     def _ask(self, frame: Inspect | Kick | Purge) -> dict[str, Any]:
         """Say it once: it may change something, so it is never repeated."""
+        if self._late:
+            # An answer that is still to come is of no use any more; a refusal would not even say what it refuses.
+            self._sockets.close(self._socket)
+            self._socket = self._connect()
+        self._late = True
         self._socket.send(encode(frame))
         deadline = time.monotonic() + self._timeout
         while (left := deadline - time.monotonic()) > 0:
@@ -117,11 +132,15 @@ class Operator:
                 break
             try:
                 answer = decode(self._socket.recv_multipart()[0])
+            except UnknownKind:
+                continue
             except WireError as error:
                 raise ZsmsError(f"what answers at {self.endpoint} is no broker: {error}") from None
-            if isinstance(answer, Answer):
+            if isinstance(answer, Answer) and answer.request == frame.request:
+                self._late = False
                 return answer.body
             if isinstance(answer, Refused):
+                self._late = False
                 raise ZsmsError(f"the broker at {self.endpoint} refused: {answer.reason}")
         raise ZsmsError(
             f"no answer from a broker at {self.endpoint} within {self._timeout:g} s: is it running, and is that its "

@@ -58,6 +58,8 @@ class Outlet:
         self._welcomed = False
         self._held_back = False
         """The broker has said why it takes nothing."""
+        self._expected = (0, 0)
+        """The start of the broker that welcomed us, and the latest batch that it was heard to expect."""
         self.link = make_link(self._make_join)
         poller.register(self.link.socket, zmq.POLLIN)
 
@@ -94,21 +96,20 @@ class Outlet:
                 self._refuse("dispatch", error, now)
 
     def _hear(self, frame: Any, now: float) -> None:
+        link = self.link
         match frame:
-            case Confirm() if frame.start == self.start:
+            case Confirm() if link.knows(frame.instance) and frame.start == self.start:
                 self.full = frame.full
                 self._confirmed(frame.next, now)
-            case Pong() if frame.subject == self.start:
+            case Pong() if link.knows(frame.instance) and frame.subject == self.start:
                 self.full = frame.full
                 self._confirmed(frame.next, now)
             case Welcome():
                 self._welcomed = True
                 self._confirmed(frame.next, now)
-            case Who():
-                self.link.lost()
-            case Fenced():
+            case Fenced() if link.answers(frame.instance):
                 self._fence(frame.start)
-            case Hold() if frame.start == self.start:
+            case Hold() if link.knows(frame.instance) and frame.start == self.start:
                 self.full = True
                 if not self._held_back:
                     self._held_back = True
@@ -116,8 +117,9 @@ class Outlet:
                         "%s: the broker takes nothing at the moment: %s; trying on", self._name, frame.reason
                     )
             case Refused():
-                self.link.refuse(f"it refused {self._name}: {frame.reason}")
-            case Confirm() | Pong() | Bye() | Hold():
+                if why := link.heard_refusal(frame):
+                    self._refuse("dispatch", why, now)
+            case Confirm() | Pong() | Bye() | Hold() | Who() | Fenced() | None:
                 pass
             case _:
                 raise WireError(f"{type(frame).__name__} has no business here")
@@ -141,10 +143,21 @@ class Outlet:
             self.link.join_now()
 
     def _confirmed(self, upto: int, now: float) -> None:
+        """The broker expects batch `upto`.
+
+        When it never expected our oldest one, it will wait for what we have let go of: another start of it has
+        confirmed that, and it is lost. A JOIN tells it from where on to go on, and it counts what is missing.
+        """
+        instance, expected = self._expected
+        expected = max(expected, upto) if instance == self.link.instance else upto
+        if expected < self.window.oldest:
+            self.link.lost()
+            return
         try:
             confirmed = self.window.confirmed(upto, now)
         except ValueError as error:
             raise WireError(str(error)) from None
+        self._expected = self.link.instance, expected
         if confirmed and self._held_back:
             self._held_back = False
             self.link.log.warning("%s: the broker goes on", self._name)
@@ -181,4 +194,4 @@ class Outlet:
     def goodbye(self) -> None:
         """Say goodbye, if there is anybody."""
         if self.link.joined:
-            self.link.say(Bye(self.start))
+            self.link.say(Bye(self.link.instance, self.start))

@@ -221,7 +221,8 @@ class Sender(Role):
             return
         self._sent += len(finished.sent)
         self._failed += len(finished.failed)
-        for supply, frames in zip(self._supplies, self.shares.finished(finished.sent, finished.failed), strict=True):
+        frames_of = self.shares.finished(finished.sent, finished.failed, finished.outcomes)
+        for supply, frames in zip(self._supplies, frames_of, strict=True):
             supply.say(frames)
 
     def _begin(self, now: float) -> None:

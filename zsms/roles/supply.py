@@ -14,7 +14,7 @@ from typing import Any
 from zsms.core.sender import AckFrame, SenderCore
 from zsms.errors import WireError
 from zsms.message import Batch, Mixed
-from zsms.protocol import Ack, Bye, Ended, Grant, JoinSender, Pong, Refused, Welcome, Who, decode
+from zsms.protocol import Ack, Bye, Ended, Grant, JoinSender, Pong, Refused, UnknownKind, Welcome, Who, decode
 from zsms.roles.link import Link, refuse_parts
 
 _READ_AT_ONCE = 64
@@ -44,6 +44,9 @@ class Supply:
         self._name = name
         self._lease = lease
         self._said_bye = False
+        self._instance = 0
+        """The start of the broker that the session is with."""
+        self._told_lease = 0.0
         self.link = make_link(self._make_join)
 
     def _make_join(self, now: float) -> JoinSender:
@@ -58,19 +61,23 @@ class Supply:
         """Act on the frames that wait, or on some of them."""
         link = self.link
         for parts in link.read(_READ_AT_ONCE):
+            head = None
             try:
                 head = link.opened(parts[0], now)
                 refuse_parts(parts, 2 if isinstance(head, Grant) else 1)
                 self._hear(head, parts, now)
             except WireError as error:
                 self._refuse("dispatch", error, now)
+                if head is None and isinstance(error, UnknownKind):
+                    continue  # a word that this program does not know yet
                 link.lost()  # it may have been a grant: joining again tells the broker what we have
 
     def _hear(self, frame: Any, parts: list[Any], now: float) -> None:
         core, link = self.core, self.link
         match frame:
             case Grant():
-                if frame.session == core.token:  # of an earlier session, `acked` counts other frames
+                # What was granted to an earlier session, or by an earlier start of the broker, counts other frames.
+                if (frame.session, frame.join) == (core.token, core.join):
                     core.acknowledged(frame.acked)
                 self.granted_at, self.more = now, frame.more
                 data = parts[1]
@@ -91,15 +98,15 @@ class Supply:
                 if not ours and (frame.session, frame.join) == (core.token, core.join):
                     link.lost()  # a grant before it is missing: joining again brings it back
             case Welcome():
-                if frame.echo >= link.since and not self._said_bye:
-                    self.say(core.welcomed(frame.next))
+                if not self._said_bye:
+                    self.say(core.welcomed(frame.next, another=frame.instance != self._instance))
+                    self._instance = frame.instance
+                    self._look_at_lease(frame.lease)
             case Pong():
-                if frame.subject == core.token:
+                if link.knows(frame.instance) and frame.subject == core.token:
                     core.answered(frame.next)
-            case Who():
-                link.lost()
             case Ended():
-                if frame.session == core.token:
+                if link.answers(frame.instance) and frame.session == core.token:
                     dropped = core.renew()
                     link.lost()
                     link.log.warning(
@@ -108,11 +115,26 @@ class Supply:
                         dropped,
                     )
             case Bye():
-                self.left = True
+                self.left = self.left or frame.instance == link.instance
             case Refused():
-                self._refuse("dispatch", f"the broker refused: {frame.reason}", now)
+                if why := link.heard_refusal(frame):
+                    self._refuse("dispatch", why, now)
+            case Who() | None:
+                pass
             case _:
                 raise WireError(f"{type(frame).__name__} has no business here")
+
+    def _look_at_lease(self, lease: float) -> None:
+        """Say when the broker bears less than was asked for."""
+        if lease < self._lease and lease != self._told_lease:
+            self.link.log.warning(
+                "%s: the broker lets a message stay here for %g s (its --max-lease), and not for %g s: what takes "
+                "longer is given to others and may be sent twice",
+                self._name,
+                lease,
+                self._lease,
+            )
+        self._told_lease = lease
 
     def say(self, frames: list[AckFrame]) -> None:
         """Acknowledge; what a broker that is not joined misses is said after the next join."""
@@ -141,5 +163,5 @@ class Supply:
 
     def goodbye(self) -> bool:
         """Say goodbye; False when there is nobody to say it to."""
-        self._said_bye = self.link.joined and self.link.say(Bye(self.core.token))
+        self._said_bye = self.link.joined and self.link.say(Bye(self.link.instance, self.core.token))
         return self._said_bye
