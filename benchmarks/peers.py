@@ -25,6 +25,7 @@ _MESSAGE_BYTES = 8 + 2 + TEXT_BYTES
 # An acknowledgement of message `base` alone, written out: array16, two small integers, four uint64 and two bin32.
 _ACK = struct.Struct(">BHBB BQ BQ BQ BQ BII BI")
 _NOTHING = np.zeros(0, dtype=np.uint32)
+_PLAIN = np.zeros(0, dtype=np.uint8)
 _READ_AT_ONCE = 256
 # Plain integers: to pyzmq an enumeration costs as much as a frame.
 _NOBLOCK, _SNDMORE, _RCVMORE = int(zmq.NOBLOCK), int(zmq.SNDMORE), int(zmq.RCVMORE)
@@ -70,7 +71,7 @@ class Peers:
     def give_credit(self) -> None:
         """Ask for as many messages as there are slots."""
         for index, slots in enumerate(self._slots):
-            self._say(index, encode(Ack(index + 1, self._frames[index], slots, 0, _NOTHING, _NOTHING)))
+            self._say(index, encode(Ack(index + 1, self._frames[index], slots, 0, _NOTHING, _NOTHING, _PLAIN)))
             self._frames[index] += 1
 
     def work(self, until: float) -> None:
@@ -118,7 +119,8 @@ class Peers:
         self._say(
             index,
             _ACK.pack(
-                *(0xDC, 8, VERSION, 6, 0xCF, index + 1, 0xCF, frame, 0xCF, limit, 0xCF, number), *(0xC6, 4, 0, 0xC6, 0)
+                *(0xDC, 9, VERSION, 6, 0xCF, index + 1, 0xCF, frame, 0xCF, limit, 0xCF, number),
+                *(0xC6, 4, 0, 0xC400, 0xC400),
             ),
         )
 

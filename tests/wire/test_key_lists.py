@@ -18,7 +18,7 @@ from zsms.errors import UsageError
 from zsms.keys import Keys, make, read
 from zsms.protocol import JoinProducer, JoinSender
 from zsms.roles import guard
-from zsms.roles.guard import BrokerGuard, StatsGuard
+from zsms.roles.guard import BrokerGuard, Denial, StatsGuard
 
 
 @pytest.fixture
@@ -163,13 +163,13 @@ def test_joins_of_a_key_are_bounded_over_any_number_of_connections(directory, mo
     watch = BrokerGuard(keys, core)
     user = {key.name: key.user for key in keys.listed.values()}
 
-    def join_producer(number: int, peer: bytes = b"one") -> str | None:
+    def join_producer(number: int, peer: bytes = b"one") -> Denial | None:
         why = watch.frame(peer, user["p"], JoinProducer(number, 1, "x", 0, 0.0))
         if why is None:
             core.producer_joined(peer, number, 1, "x", 0, 0.0)
         return why
 
-    def join_sender(number: int) -> str | None:
+    def join_sender(number: int) -> Denial | None:
         why = watch.frame(b"other", user["s"], JoinSender(number, 1, "x", 1, 0, 0.0, 0.0))
         if why is None:
             core.sender_joined(b"other", number, 1, "x", 1, 0, 0.0, 0.0)
@@ -178,7 +178,7 @@ def test_joins_of_a_key_are_bounded_over_any_number_of_connections(directory, mo
     for join in (join_producer, join_sender):
         assert [join(number) is None for number in range(1, 41)] == [True] * 10 + [False] * 30
         assert join(3) is None  # who has joined may do so again
-    assert "10 peers joined already" in (join_producer(99, b"another connection") or "")
+    assert "10 peers joined already" in str(join_producer(99, b"another connection"))
     core.left(b"one", 0.0)  # the last that joined on it
     assert join_producer(99) is None and join_producer(98) is not None
 
