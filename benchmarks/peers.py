@@ -23,7 +23,7 @@ _MESSAGE_BYTES = 8 + 2 + TEXT_BYTES
 """Bytes of a message in an encoded batch, recipient and length included; what surrounds them is less than that."""
 
 # An acknowledgement of message `base` alone, written out: array16, two small integers, four uint64 and two bin32.
-_ACK = struct.Struct(">BHBB BQ BQ BQ BQ BII BI")
+_ACK = struct.Struct(">BHBB BQ BQ BQ BQ BII HH")
 _NOTHING = np.zeros(0, dtype=np.uint32)
 _PLAIN = np.zeros(0, dtype=np.uint8)
 _READ_AT_ONCE = 256
