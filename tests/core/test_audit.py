@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -33,6 +34,9 @@ def test_no_count_is_below_what_somebody_knows(produced, confirmed, accepted, se
     assert audit.beyond == 0
 
 
+GAUGES = ("queued", "in_flight", "durability", "unconfirmed", "brokers")
+
+
 class Mesh:
     """A collector's book, fed by hand."""
 
@@ -44,9 +48,7 @@ class Mesh:
     def say(self, role: str, name: str = "", *, start: int = 1, state: str = "running", **figures: Any) -> None:
         """A snapshot; counters and gauges by their names, `last=True` the last word."""
         last, pid = figures.pop("last", False), figures.pop("pid", start)
-        gauges = {
-            k: float(figures.pop(k)) for k in ("queued", "in_flight", "durability", "unconfirmed") if k in figures
-        }
+        gauges = {k: float(figures.pop(k)) for k in GAUGES if k in figures}
         self._seq += 1
         seq = figures.pop("seq", self._seq)
         made = Snapshot(role, name or role, start, seq, "host", pid, state, 1.0, figures, gauges)
@@ -235,3 +237,92 @@ def test_a_collector_that_began_after_the_producer_s_last_word_says_at_least():
 def test_done_asks_the_audit_too(changed):
     done = replace(View.of({}, 0.0), produced=100, confirmed=100, accepted=100, sent=100, producers_done=True)
     assert done.done and not replace(done, **changed).done
+
+
+# -- any order of words ----------------------------------------------------------------------------------------------
+
+
+class Truth:
+    """A mesh of two producers and two brokers as it really is; what it says may be lost and is of any moment."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng, self.mesh = rng, Mesh()
+        self.produced, self.confirmed = [0, 0], [0, 0]
+        self.accepted, self.settled, self.starts = [0, 0], [0, 0], [1, 1]
+        self.forgotten = 0
+
+    def work(self) -> None:
+        p, b, many = self.rng.randrange(2), self.rng.randrange(2), self.rng.randint(1, 50)
+        match self.rng.randrange(3):
+            case 0:
+                self.produced[p] += many
+            case 1:
+                many = min(many, self.produced[p] - self.confirmed[p])
+                self.accepted[b] += many  # and confirmed at once: that is the hardest for the audit
+                self.confirmed[p] += many
+            case 2:
+                self.settled[b] += min(many, self.accepted[b] - self.settled[b])
+
+    def tell(self, broker: int) -> None:
+        held = self.accepted[broker] - self.settled[broker]
+        figures = {"accepted": self.accepted[broker], "sent": self.settled[broker], "queued": held}
+        self.mesh.say("broker", f"b{broker}", start=self.starts[broker], **figures)
+
+    def produce_word(self, p: int, **how: Any) -> None:
+        self.mesh.say(
+            "producer",
+            f"p{p}",
+            produced=self.produced[p],
+            confirmed=self.confirmed[p],
+            brokers=2,
+            **how,
+        )
+
+    def say(self) -> None:
+        self.mesh.now += self.rng.random() / 4
+        if self.rng.random() < 0.3:
+            return  # it was lost
+        if self.rng.random() < 0.5:
+            self.tell(self.rng.randrange(2))
+        else:
+            self.produce_word(self.rng.randrange(2))
+
+    def forget(self, broker: int) -> None:
+        """It is killed, after a last snapshot, and starts again with nothing."""
+        self.tell(broker)
+        self.forgotten += self.accepted[broker] - self.settled[broker]
+        self.starts[broker] += 1
+        self.accepted[broker] = self.settled[broker] = 0
+
+    def end(self) -> View:
+        """All that is to be made is confirmed and settled, and everybody says so."""
+        for p in range(2):
+            self.accepted[0] += self.produced[p] - self.confirmed[p]
+            self.confirmed[p] = self.produced[p]
+            self.produce_word(p, state="done", last=True)
+        for b in (0, 1, 0, 1, 0, 1):
+            self.settled[b] = self.accepted[b]
+            self.tell(b)
+        return self.mesh.view()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_order_of_words_makes_anything_missing_that_is_not(seed):
+    truth = Truth(random.Random(seed))
+    for _ in range(300):
+        truth.work() if truth.rng.random() < 0.6 else truth.say()
+        view = truth.mesh.view()
+        assert view.missing == 0 and view.balanced, view
+    view = truth.end()
+    assert view.done and view.balanced and view.made == sum(truth.produced)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_is_forgotten_is_missing_to_the_last_message(seed):
+    truth = Truth(random.Random(seed))
+    for turn in range(300):
+        truth.work() if truth.rng.random() < 0.6 else truth.say()
+        if turn in (100, 200):
+            truth.forget(truth.rng.randrange(2))
+        assert truth.mesh.view().missing <= truth.forgotten
+    assert truth.end().missing == truth.forgotten

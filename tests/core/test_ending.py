@@ -70,6 +70,13 @@ def test_messages_that_left_with_their_producer_are_an_error():
     assert verdict == Verdict(1, "66 messages were made and no broker has confirmed them; they were with producer")
 
 
+def test_a_broker_that_nobody_has_heard_of_is_no_good_end():
+    mesh = Mesh()  # the collector has started again, and the second broker was gone by then
+    mesh.say("producer", produced=500, confirmed=500, brokers=2, state="done", last=True)
+    verdict = ended(mesh, 10, accepted=300, sent=300)
+    assert verdict == Verdict(1, "200 messages were made and no broker that is known of answers for them")
+
+
 def test_a_broker_that_forgot_ends_it_and_one_that_is_away_is_waited_for():
     mesh = Mesh()
     mesh.say("producer", produced=500, confirmed=500, state="done", last=True)

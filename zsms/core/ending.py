@@ -92,7 +92,7 @@ class Ending:
                 f"{audit.held:,} messages were confirmed and are not settled, and the broker that holds them is gone"
             )
         if audit.unconfirmed:
-            parts.append(f"{audit.unconfirmed:,} messages were made and no broker has confirmed them{_with(view)}")
+            parts.append(f"{audit.unconfirmed:,} messages were made and {_with(view, audit.unconfirmed)}")
         given_up = [row for row in _rows(view, "producer") if not has_ended(row)]
         if given_up:
             parts.append(f"{names_of(given_up)} fell silent before the end: nobody knows what there was still to make")
@@ -105,9 +105,12 @@ class Ending:
         return f"{names_of(left)} left before the end of the work" if left else ""
 
 
-def _with(view: View) -> str:
+def _with(view: View, messages: int) -> str:
+    """Where so many messages are that nobody answers for."""
     keep = [row for row in _rows(view, "producer") if row["gauges"].get("unconfirmed", 0)]
-    return f"; they were with {names_of(keep)}" if keep else ""
+    if messages > sum(row["gauges"]["unconfirmed"] for row in keep):
+        return "no broker that is known of answers for them"
+    return f"no broker has confirmed them; they were with {names_of(keep)}"
 
 
 def _is_given_up(row: dict[str, Any]) -> bool:

@@ -186,7 +186,7 @@ class View:
             accounts_balance=accounts_balance,
             mean_s=_sum([row for row in rows if row["role"] == "sender"], "took_s") / sends if sends else 0.0,
             busy_s=_busy(brokers),
-            confirmed=_confirmed(producer, producers, holding),
+            confirmed=_confirmed(producer, rows, producers, holding),
             repeated=repeated,
             untold=_untold(answer, producers, more and (ended or not made)),
             processes=rows,
@@ -226,11 +226,16 @@ def _is_gone(row: dict[str, Any]) -> bool:
     return silent and not row["gauges"].get("durability", 0)
 
 
-def _confirmed(totals: dict[str, int], producers: list[dict[str, Any]], brokers: list[dict[str, Any]]) -> int:
+def _confirmed(
+    totals: dict[str, int], rows: list[dict[str, Any]], producers: list[dict[str, Any]], brokers: list[dict[str, Any]]
+) -> int:
     """Messages that these brokers must answer for.
 
     A producer's figures may be newer than a broker's, so a broker's row says what had been confirmed before it.
     """
+    known = sum(row["role"] == "broker" for row in rows)
+    if known < max((row["gauges"].get("brokers", 0) for row in producers), default=0) or (rows and not known):
+        return 0  # one of them has not been heard of yet, by a collector that has just begun
     # What has its last word behind it is all confirmed when its state says so, whatever else it counts.
     done = sum(row["counters"].get("produced", 0) for row in producers if row["state"] == "done")
     everything = max(totals.get("confirmed", 0), done)

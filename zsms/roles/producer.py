@@ -257,6 +257,7 @@ class Producer(Role):
                 "unconfirmed": self.unconfirmed,
                 "unreachable": self.unconfirmed - sum(outlet.window.messages for outlet in joined),
                 "exhausted": float(self._exhausted),
+                "brokers": sum(window.confirmed_messages > 0 for window in self.windows),
                 "total": float(self.source.total or 0),
             },
         )
