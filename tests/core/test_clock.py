@@ -48,3 +48,12 @@ def test_times_translate_both_ways():
     clock.sample(10.0, 110.0, 10.002)
     assert clock.to_remote(1.0) == pytest.approx(101.0, abs=0.002)
     assert clock.to_local(clock.to_remote(1.0)) == pytest.approx(1.0)
+
+
+def test_a_clock_that_jumps_is_followed_with_the_next_answer():
+    clock = ClockOffset()
+    clock.sample(100.0, 100.0, 100.0005)
+    clock.sample(200.0, 864_200.0, 200.0020)  # the other machine moved on while ours was suspended, or is another one
+    assert abs(clock.seconds - 864_000) < 0.01
+    clock.sample(201.0, 864_201.5, 202.0)  # slow, and nothing else is known by it
+    assert abs(clock.seconds - 864_000) < 0.01

@@ -3,7 +3,8 @@
 Times on the wire are the broker's clock, because monotonic clocks of two hosts share no zero. A peer learns the
 offset from a question and its answer (F. Cristian, "Probabilistic clock synchronization", 1989): an answer that took
 `rtt` seconds and said `remote` means an offset of ``remote - midpoint``, off by at most rtt / 2. Of the last
-answers the one that took least is believed.
+answers the one that took least is believed. Two answers that can't both be right mean that a machine was suspended
+between them (its monotonic clock stood still), and then the later one is.
 
 On one host the clocks are the same, and an estimate that can't be told from zero is taken as zero, so that
 figures of one machine carry no error at all.
@@ -12,6 +13,9 @@ figures of one machine carry no error at all.
 from __future__ import annotations
 
 from collections import deque
+
+SLACK_S = 0.1
+"""Clocks drift: two answers may differ by so many seconds more than the time that they took explains."""
 
 
 class ClockOffset:
@@ -26,7 +30,12 @@ class ClockOffset:
         rtt = received - sent
         if rtt < 0:
             return  # an echo of somebody else's question
-        self._samples.append((rtt, remote - (sent + received) / 2))
+        offset = remote - (sent + received) / 2
+        if self._samples:
+            best_rtt, best = min(self._samples)
+            if abs(offset - best) > (rtt + best_rtt) / 2 + SLACK_S:
+                self._samples.clear()  # one of the two clocks stood still or jumped: what was known before is void
+        self._samples.append((rtt, offset))
         best_rtt, offset = min(self._samples)
         self.seconds = 0.0 if abs(offset) <= best_rtt / 2 else offset
 

@@ -111,11 +111,12 @@ class Shares:
         if self._alone:
             return self.cores[0].take(most)
         taken: list[Waiting] = []
-        self._turn += 1
         for step in range(len(self.cores)):
             part = self.cores[(self._turn + step) % len(self.cores)].take(most)
             most -= sum(len(waiting.batch) for waiting in part)
             taken += part
+        if taken:
+            self._turn += 1  # with each look it could pass over one broker's messages for ever
         return taken
 
     def finished(self, sent: U64, failed: U64, outcomes: U8 = NO_OUTCOMES) -> list[list[AckFrame]]:

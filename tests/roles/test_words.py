@@ -1,0 +1,88 @@
+"""Words that come late, from an earlier start of a broker or from a newer program: nobody is misled or ended."""
+
+from __future__ import annotations
+
+import msgpack
+import zmq
+
+from tests.roles.peers import urls
+from tests.roles.waiting import until
+from zsms import Broker, DelayModel, Producer, Sender, ZsmsError
+from zsms.message import Batch
+from zsms.protocol import Confirm, Grant, JoinProducer, JoinSender, Ping, Pong, Refused, Welcome, Who
+from zsms.roles.operator import Operator
+
+NEWER = msgpack.packb([2, 99, 0])
+"""A kind that this program does not know."""
+
+
+def test_what_an_earlier_start_of_a_broker_confirmed_lets_go_of_nothing(run, fake_broker):
+    producer = run(Producer(fake_broker.endpoint, messages=30, batch=10))
+    start = fake_broker.welcome_producer().start
+    until(lambda: producer.window.next_number == 3, "three batches")
+    fake_broker.say(Who(2))  # it has started again
+    join = fake_broker.hear(JoinProducer)
+    fake_broker.say(Confirm(1, start, 2, False, "memory"))  # the last word of the one before, while it joins
+    fake_broker.say(Welcome(2, 0, join.sent_at, join.sent_at, 0.05, 0.0, "memory"))
+    fake_broker.say(Confirm(1, start, 2, False, "memory"))  # and after that
+    fake_broker.hear(Ping)
+    fake_broker.say(Confirm(2, start, 1, False, "memory"))
+    until(lambda: producer.window.oldest == 1, "what the new start confirmed")
+    assert producer.window.confirmed_messages == 10
+
+
+def test_a_producer_whose_broker_waits_for_what_it_let_go_of_joins_again_with_its_oldest(run, fake_broker):
+    producer = run(Producer(fake_broker.endpoint, messages=30, batch=10))
+    start = fake_broker.welcome_producer(2).start
+    until(lambda: producer.window.next_number == 3, "three batches")
+    fake_broker.say(Confirm(1, start, 2, False, "memory"))
+    until(lambda: producer.window.oldest == 2, "two confirmed")
+    fake_broker.say(Who(2))
+    join = fake_broker.hear(JoinProducer)
+    fake_broker.say(Welcome(2, 0, join.sent_at, join.sent_at, 0.05, 0.0, "memory"))  # it has none of them
+    assert fake_broker.hear(JoinProducer).oldest == 2
+
+
+def test_words_of_a_newer_peer_end_nobody_and_cost_no_join(run, fake_broker):
+    producer = run(Producer(fake_broker.endpoint, messages=10))
+    fake_broker.welcome_producer()
+    fake_broker.router.send_multipart([fake_broker.peer, NEWER])
+    fake_broker.say(Refused(1, False, "unknown kind 98"))  # what the producer may have said that is newer
+    until(lambda: producer.refused_frames == 2, "both counted")
+    fake_broker.pong(1, full=False)
+    until(lambda: not producer.running, "the producer done")
+
+
+def test_a_sender_passes_over_words_of_a_newer_broker(run, fake_broker):
+    sender = run(Sender(fake_broker.endpoint, concurrency=1, delay=DelayModel("constant", 0.001)))
+    join = fake_broker.hear(JoinSender)
+    fake_broker.say(Welcome(1, 0, join.sent_at, join.sent_at, 0.05, 60.0, "memory"))
+    fake_broker.router.send_multipart([fake_broker.peer, NEWER])
+    fake_broker.say(Refused(1, False, "unknown kind 98"))
+    fake_broker.say(Grant(join.session, join.join, 0, 1, 1, 0.0, 0, False), Batch.of([("+1", "x")]))
+    until(lambda: sender._sent == 1, "one message sent")
+    assert sender.core.join == 1 and sender.refused_frames == 2
+
+
+def test_a_broker_refuses_a_newer_word_and_knows_its_peer_all_the_same(run, address, raw):
+    broker = run(Broker(address()))
+    peer = raw(zmq.DEALER, urls(broker.endpoint)[1])
+    peer.join(broker, 7, slots=1)
+    peer.send(NEWER)
+    refused = peer.hear(Refused)
+    assert not refused.final and "unknown kind 99" in refused.reason
+    peer.say(Ping(7, 0.0))
+    assert peer.hear(Pong).next == 1
+
+
+def test_an_operator_s_late_answer_is_not_the_next_one_s(run, address):
+    broker = run(Broker(address()))
+    with Operator(broker.endpoint, timeout=0.0) as operator:
+        try:
+            operator.inspect()
+        except ZsmsError:
+            pass
+        until(lambda: broker.running, "a broker")
+        operator._timeout = 10.0
+        assert operator.kick() == 0
+        assert operator.purge(dead=True) == (0, 0)
