@@ -218,13 +218,10 @@ def test_idle_slots_are_served_before_anyone_prefetches_so_a_small_sender_does_n
     big, small = sender(core, 1, slots=100, prefetch=100), sender(core, 2, slots=2, prefetch=1)
     put(core, 102)
     assert granted(core) == [(1, list(range(100))), (2, [100, 101])]
-    put(core, 2)
-    assert granted(core) == [(1, [102, 103])]  # all slots are busy: prefetch, in turn
-    put(core, 1)
-    assert granted(core) == [(2, [104])]
-    put(core, 1)
+    put(core, 4)
+    assert granted(core) == [(1, [102, 103])]  # all slots are busy: prefetch, but for what others could send
     small.ack([0, 1], settled=2)
-    assert granted(core) == [(2, [105])]  # an idle slot again, which goes before the prefetch that was in line
+    assert granted(core) == [(2, [104, 105])]  # an idle slot again, which goes before the prefetch that was in line
     put(core, 300)
     granted(core)
     assert (big.session.in_flight, small.session.in_flight) == (200, 3)  # slots + prefetch, and no more
@@ -308,6 +305,30 @@ def test_a_sender_that_fills_its_slots_beside_idle_ones_stands_in_line_once():
     core.left(big.peer, 0.0)
     core.left(one.peer, 0.0)
     assert not core._idle and not core._topup and not core._blocked
+
+
+def test_at_the_tail_nothing_waits_behind_busy_slots_that_others_could_send():
+    core = broker()
+    slow, fast = sender(core, 1, slots=10, prefetch=5), sender(core, 2, slots=10, prefetch=5)
+    put(core, 28)
+    granted(core)
+    assert (slow.session.in_flight, fast.session.in_flight) == (10, 10)  # the 8 left are for whoever is free first
+    fast.ack(range(10), settled=10)
+    granted(core)
+    assert (slow.session.in_flight, fast.session.in_flight) == (10, 8)
+
+
+def test_as_long_as_batches_come_senders_prefetch():
+    core = broker()
+    one, two = sender(core, 1, slots=100, prefetch=5), sender(core, 2, slots=100, prefetch=5)
+    put(core, 200)
+    granted(core)
+    for tenth in range(1, 4):
+        put(core, 3, now=tenth / 16)
+    assert sum(len(numbers) for _, numbers in granted(core, 3 / 16)) == 9
+    assert one.session.in_flight + two.session.in_flight == 209
+    put(core, 1, now=0.5)  # after a gap: the tail, for all that is known
+    assert granted(core, 0.5) == []
 
 
 # -- acknowledgements ----------------------------------------------------------------------------------------------

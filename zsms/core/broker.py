@@ -69,6 +69,8 @@ _FOLD_FROM = 1_000
 _REMEMBERED_STARTS = 65_536
 LEAST_LIVENESS_S = 0.25
 """Five pings, which come every 0.05 s at most."""
+_STREAM_S = 0.1
+"""Batches that have come for so long, with no gap of that length and none since, are taken for a stream."""
 PURGED = "purged"
 """The reason of dead letters that somebody purged from the queue."""
 
@@ -194,6 +196,10 @@ class BrokerCore:
         """In turn, by token: senders that want messages and have a slot free; a session is in one line at most."""
         self._topup: OrderedDict[int, Session] = OrderedDict()
         """Those that only prefetch."""
+        self._slots = 0
+        """Of all sessions."""
+        self._stream_since = self._stream_last = -inf
+        """When the batches that come without a gap began to come, and the last one."""
         self._unconfirmed: dict[int, ProducerAccount] = {}
         self._looked: float | None = None
         self._judge_after = 0.0
@@ -301,6 +307,9 @@ class BrokerCore:
             return Put.SKIPPED
         if self.first_accepted is None:
             self.first_accepted = now
+        if now - self._stream_last > _STREAM_S:
+            self._stream_since = now
+        self._stream_last = now
         lot = Lot(batch, account, now)
         account.next += 1
         account.accepted += lot.size
@@ -357,6 +366,7 @@ class BrokerCore:
                 return None
             session = Session(token, name, slots, peer, now, self.sources)
             self.sessions[token] = session
+            self._slots += slots
             self._note(now, "sender joined", name, 0)
         elif join <= session.join:
             return session  # of a connection that broke, and read after the join that followed
@@ -626,6 +636,12 @@ class BrokerCore:
         self._idle.pop(session.token, None)
         self._topup.pop(session.token, None)
 
+    def _may_prefetch(self, session: Session, now: float) -> int:
+        """How many may wait behind its busy slots: unless more is coming, none that slots elsewhere could take."""
+        if now - self._stream_last <= _STREAM_S < self._stream_last - self._stream_since:
+            return session.wants
+        return min(session.wants, self.queue.messages - (self._slots - session.slots))
+
     def _next_in_line(self, now: float) -> Session | None:
         for line in (self._idle, self._topup):
             for _ in range(len(line)):
@@ -637,6 +653,9 @@ class BrokerCore:
                     continue
                 if line is self._idle and session.slots <= session.in_flight:
                     self._stand_in_line(session)
+                    continue
+                if line is self._topup and self._may_prefetch(session, now) <= 0:
+                    line[token] = session
                     continue
                 return session
         return None
@@ -651,7 +670,7 @@ class BrokerCore:
             if session is None:
                 return
             idle = session.idle
-            lot = self.queue.take(idle if idle > 0 else session.wants)
+            lot = self.queue.take(idle if idle > 0 else self._may_prefetch(session, now))
             account = lot.account
             if account is not None:
                 account.queued -= lot.size
@@ -704,6 +723,7 @@ class BrokerCore:
         held = session.in_flight
         self._take_back(session, session.pieces(), None, now)
         del self.sessions[session.token]
+        self._slots -= session.slots
         self._forget(session)
         self._leave_the_line(session)
         self._blocked.pop(session.token, None)
