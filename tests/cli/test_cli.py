@@ -218,7 +218,7 @@ def mistake(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("arguments", ["runn", "run --rate nan", "producer --broker nosuchhost.invalid", "run -x"])
+@pytest.mark.parametrize("arguments", ["runn", "run --rate nan", "broker --bind nosuchhost.invalid", "run -x"])
 def test_a_mistake_as_a_user_sees_it(arguments: str) -> None:
     done = zsms(*arguments.split())
     assert done.returncode == 2
@@ -268,18 +268,14 @@ def test_a_mistake_as_a_user_sees_it(arguments: str) -> None:
         ("producer --share one", ["one", "I/K"]),
         ("producer --rate -1", ["rate", "-1"]),
         ("producer --input /no/such/people.csv", ["/no/such/people.csv", "No such file"]),
-        ("producer --broker nosuchhost.invalid", ["nosuchhost.invalid"]),
         ("producer --broker 10.0.0.1:port", ["10.0.0.1:port", "port"]),
         ("producer --broker fd00::1", ["[fd00::1]"]),
         ("producer --stats-interval 0", ["stats interval", "0"]),
-        ("sender --broker nosuchhost.invalid:1", ["nosuchhost.invalid"]),
-        ("sender --stats nosuchhost.invalid", ["nosuchhost.invalid"]),
         ("sender --lease -1", ["lease", "-1"]),
         ("broker --bind nosuchhost.invalid", ["nosuchhost.invalid"]),
         ("broker --bind http://127.0.0.1", ["http://127.0.0.1", "tcp://"]),
         ("broker --bind 203.0.113.7", ["203.0.113.7", "--bind"]),
         ("broker --liveness -1", ["liveness", "-1"]),
-        ("monitor --stats nosuchhost.invalid", ["nosuchhost.invalid"]),
         ("monitor --interval 0", ["interval", "0"]),
     ],
 )
