@@ -418,12 +418,13 @@ class BrokerCore:
         session.last_seen = now
         session.reachable = True
         if number != session.acked:
-            if number > session.acked:
+            if number > session.acked and session.granted:
                 # One before it was refused or lost on its way: the sender says all of them again when it has joined.
                 self._complain(now, "acknowledgements missing", session.name, 0)
                 return None
-            self._stand_in_line(session)
-            return session  # the sender sent it again after a reconnect, and it had arrived
+            if number < session.acked:
+                self._stand_in_line(session)
+                return session  # the sender sent it again after a reconnect, and it had arrived
         session.acked = number + 1
         session.limit = limit
         base = min(base, session.granted)  # whatever is above is as unknown, and it fits an int64

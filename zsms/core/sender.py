@@ -251,10 +251,9 @@ class SenderCore:
         `another`: it is another start of the broker than the one that welcomed this sender before, and counts anew.
         """
         session = self._now
-        if another:
-            kept = [frame for frame in session.unacked if len(frame.sent) or len(frame.failed)]
-            session.unacked = deque(frame._replace(number=acked + i) for i, frame in enumerate(kept))
-            session.number = acked + len(kept)
+        if another and not session.received:
+            # Nothing was settled, and so nothing can be missing: the broker takes whatever number comes first.
+            session.unacked.clear()
         self.acknowledged(acked)
         session.welcomed = True
         before = list(session.unacked)
