@@ -23,8 +23,8 @@ from zsms.machine import machine, versions
 from zsms.thresholds import Verdict
 
 SCHEMA = "zsms-report/2"
-_STEADY_SHARE = 0.5
-"""A backlog of less than this share of the sending stands for nothing."""
+_STEADY_SHARE = 0.15
+"""A stretch in which less than this share of all was sent stands for nothing: a backlog of arrivals by chance."""
 THRESHOLD_FAILED = 99
 """The exit code of a run that is not as it was expected to be."""
 
@@ -105,7 +105,7 @@ class Report:
     """Settled sends x asked_time_s / (slots x wall_s); the study's per-sender throughput when the mean is 1 s."""
     steady: dict[str, float | None]
     """While there was always more to send, the start and the tail left out: messages and sends a second, and efficiency
-    (:mod:`zsms.core.steady`), and for how many seconds. None where that was less than half of the sending."""
+    (:mod:`zsms.core.steady`), and for how many seconds. None where too little was sent meanwhile."""
     reach_s: dict[str, float | None]
     """When so many of the messages produced had been sent, from the first that was accepted, to 10 ms."""
     processes: list[ProcessRow]
@@ -278,8 +278,7 @@ def _stranded(view: View, brokers_lost: Collection[str]) -> int:
 
 
 def _steady(view: View, ended_sends: int) -> dict[str, float | None]:
-    """Of the senders that were steady for at least half of the time in which they were given messages, when they have
-    nine tenths of the slots or more."""
+    """Of the senders that were steady long enough, when they have nine tenths of the slots or more."""
     slots, steady_slots, rate, worked, seconds = 0.0, 0.0, 0.0, 0.0, 0.0
     for row in view.processes:
         gauges = row["gauges"]
@@ -287,7 +286,12 @@ def _steady(view: View, ended_sends: int) -> dict[str, float | None]:
             continue
         slots += gauges.get("slots", 0.0)
         window, open_s, mean = (gauges.get(name, 0.0) for name in ("steady_s", "steady_slot_s", "mean_s"))
-        if not window or not open_s or not mean or window < _STEADY_SHARE * gauges.get("steady_span_s", 0.0):
+        if (
+            not window
+            or not open_s
+            or not mean
+            or gauges.get("steady_worked_s", 0.0) < _STEADY_SHARE * gauges.get("worked_s", 0.0)
+        ):
             continue
         share = gauges.get("steady_worked_s", 0.0) / open_s
         steady_slots += gauges["slots"]

@@ -89,7 +89,7 @@ def test_an_ideal_mesh_is_told_to_be_ideal(model: DelayModel, rounds: int) -> No
     share, rate = told(steady, model.mean)
     assert share == pytest.approx(1, abs=0.005)
     assert rate == pytest.approx(SLOTS, rel=0.01)
-    assert steady.window.now >= 0.5 * steady.span
+    assert steady.window.worked >= 0.15 * rounds * SLOTS
 
 
 # Not of gamma: its few long sends idle only after the run, so a tenth is not what these slots idle in it.
@@ -114,7 +114,7 @@ def test_without_a_backlog_there_is_no_steady_time() -> None:
     steady = Steady(0.1)
     for n in range(100):
         steady.granted(n % 2 == 0, False, State(n / 10, n / 20, float(n)))
-    assert steady.window == State(0, 0, 0) and steady.span == pytest.approx(9.9)
+    assert steady.window == State(0, 0, 0)
 
 
 def test_a_stretch_that_ends_counts_up_to_the_last_grant_that_left_a_backlog() -> None:
@@ -122,6 +122,8 @@ def test_a_stretch_that_ends_counts_up_to_the_last_grant_that_left_a_backlog() -
     steady.granted(True, True, State(10.0, 0.0, 0.0))
     steady.granted(True, True, State(15.0, 4.0, 5.0))
     steady.granted(False, True, State(16.0, 4.5, 6.0))
-    steady.granted(True, False, State(20.0, 4.5, 10.0))
-    steady.granted(True, False, State(20.5, 4.5, 10.5))
-    assert steady.window == State(5.0, 4.0, 5.0)
+    steady.granted(True, True, State(20.0, 4.5, 10.0))
+    steady.granted(True, True, State(23.0, 7.5, 13.0))
+    assert steady.window == State(5.0, 4.0, 5.0), "the longest"
+    steady.granted(True, True, State(26.0, 10.0, 16.0))
+    assert steady.window == State(6.0, 5.5, 6.0)

@@ -19,7 +19,6 @@ Whether there is more to send only the broker knows: each of its grants says whe
 
 from __future__ import annotations
 
-from math import inf
 from typing import NamedTuple
 
 _SHORTEST = 0.2
@@ -35,26 +34,24 @@ class State(NamedTuple):
 
 
 class Steady:
-    """The steady windows of one sender, added up."""
+    """The longest steady window of one sender.
+
+    Arrivals near the capacity leave a backlog now and then, and a broker that restarts leaves none for a while: only
+    the longest stretch counts, and whoever reads it compares what was worked in it with all that was worked.
+    """
 
     def __init__(self, mean: float) -> None:
         """`mean` is the time that a send is asked to take, seconds."""
         self._mean = mean
-        self._done = State(0.0, 0.0, 0.0)
-        self._first: float | None = None
-        self._last = -inf
+        self._best = State(0.0, 0.0, 0.0)
         self._backlog_since: float | None = None
         self._begin: State | None = None
         self._end: State | None = None
 
     def granted(self, more: bool, full: bool, state: State) -> None:
         """A grant arrived; `more`: it left a backlog. `full`: all open slots are busy now."""
-        if self._first is None:
-            self._first = state.now
-        self._last = state.now
         if not more:
-            self._done = self._total()
-            self._backlog_since = self._begin = self._end = None
+            self.interrupted()
             return
         if self._backlog_since is None:
             self._backlog_since = state.now
@@ -63,18 +60,15 @@ class Steady:
         elif full or state.now - self._backlog_since >= self._mean:
             self._begin = state
 
-    def _total(self) -> State:
-        begin, end = self._begin, self._end
-        if begin is None or end is None or end.now - begin.now < self._mean * _SHORTEST:
-            return self._done
-        return State(*(kept + after - before for kept, before, after in zip(self._done, begin, end, strict=True)))
+    def interrupted(self) -> None:
+        """The backlog is over, or nobody says any more whether there is one."""
+        self._best = self.window
+        self._backlog_since = self._begin = self._end = None
 
     @property
     def window(self) -> State:
-        """Length of the windows (seconds, as `now`), and what was worked and open in them."""
-        return self._total()
-
-    @property
-    def span(self) -> float:
-        """Seconds from the first grant to the last: steady windows that are little of it stand for nothing."""
-        return 0.0 if self._first is None else self._last - self._first
+        """Length of the longest window (seconds, as `now`), and what was worked and open in it."""
+        begin, end = self._begin, self._end
+        if begin is None or end is None or end.now - begin.now < max(self._mean * _SHORTEST, self._best.now):
+            return self._best
+        return State(*(after - before for before, after in zip(begin, end, strict=True)))

@@ -216,6 +216,8 @@ class Sender(Role):
         return min(times)
 
     def _collect(self, now: float) -> None:
+        if self._stopping:  # first: an acknowledgement says the credit too
+            self.shares.drain()
         finished = self.transport.finished(now)
         if finished is None:
             return
@@ -249,17 +251,20 @@ class Sender(Role):
             self._open_s += self._open_slots * (now - self._looked)
         self._looked = now
 
+    def _worked(self, now: float) -> float:
+        transport = self.transport
+        return transport.worked(now) if isinstance(transport, SimulatedTransport) else self._busy_s
+
     def _watch_backlog(self, now: float) -> None:
+        if not any(supply.core.live for supply in self._supplies):
+            self.steady.interrupted()
         if not any(supply.granted_at == now for supply in self._supplies):
             return
         transport = self.transport
-        worked = transport.worked(now) if isinstance(transport, SimulatedTransport) else self._busy_s
         more = any(supply.more and supply.core.live for supply in self._supplies)
-        self.steady.granted(more, transport.busy >= self._open_slots, State(now, worked, self._open_s))
+        self.steady.granted(more, transport.busy >= self._open_slots, State(now, self._worked(now), self._open_s))
 
     def _ask(self, now: float) -> None:
-        if self._stopping:
-            self.shares.drain()
         self._next_open = self.shares.open(now)
         self.shares.bound(self.transport.room(self.shares.waiting_messages))
         hurry = self.shares.look(now)
@@ -306,7 +311,7 @@ class Sender(Role):
                 "steady_s": window.now,
                 "steady_worked_s": window.worked,
                 "steady_slot_s": window.slots,
-                "steady_span_s": self.steady.span,
+                "worked_s": self._worked(now),
                 "mean_s": mean or 0.0,
             },
             {
