@@ -41,6 +41,7 @@ from zsms.core.series import Series
 from zsms.core.shares import MAX_BROKERS
 from zsms.core.view import View
 from zsms.errors import UsageError, ZsmsError, check_types
+from zsms.forked import Forked, may_fork
 from zsms.journal import FILE, check_durability
 from zsms.keys import Keys
 from zsms.report import ProcessRow, Report, histogram_of, make_report
@@ -58,6 +59,8 @@ _NOT_THEIRS = ("ZSMS_", "NOTIFY_SOCKET", "WATCHDOG_")
 
 ASK_S = 0.1
 """Seconds between two looks at the mesh."""
+_ASK_FIRST_S = 0.02
+"""The same in the beginning."""
 STATS_S = 0.25
 """Seconds between two snapshots of a process of a mesh."""
 REST_S = 4 * STATS_S
@@ -263,7 +266,7 @@ class MeshConfig:
 class _Process:
     role: str
     name: str
-    popen: subprocess.Popen[bytes]
+    popen: subprocess.Popen[bytes] | Forked
     reader: threading.Thread
     said: list[str]
     """Its last lines on stderr."""
@@ -293,7 +296,7 @@ class _Process:
 
     def ending(self) -> str:
         """How it ended, in words."""
-        code = self.popen.returncode
+        code = self.popen.returncode or 0
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
         last = f": {self.said[-1]}" if code > 0 and self.said else ""
         return f"{self.name} (pid {self.popen.pid}) {how}{last}"
@@ -317,6 +320,7 @@ class Mesh:
         abort_on_fail: bool = False,
         allow_failures: bool = False,
         metrics: str | None = None,
+        forks: bool = False,
         insecure: bool = False,
         **options: Any,
     ) -> None:
@@ -326,6 +330,9 @@ class Mesh:
         ends as soon as one of them is broken. With `allow_failures` a run that sends nothing ends well all the same.
         `metrics` is the address where the collector serves Prometheus; one that other hosts can reach is refused unless
         the mesh is `secure`, or `insecure` says that this is meant.
+
+        `forks`: this program is `zsms run` and nothing else, so that its processes may be forks of it
+        (:mod:`zsms.forked`) where that is safe.
 
         `progress(view, first view or None)` is called about every `ASK_S` seconds, `say(text)` for each event
         worth a line (by default it is logged). Both are called from threads of the mesh. A view has histograms every
@@ -348,6 +355,7 @@ class Mesh:
         self._stops = 0
         self._once = threading.Lock()
         self._began = False
+        self._forks = forks and self.config.transport is None
         self._patience = math.inf
         """How long its processes may take to end, at most: short for one that was cancelled."""
         self._rate = self._rate_told = self.config.rate
@@ -421,13 +429,15 @@ class Mesh:
         self._directory = tempfile.mkdtemp(prefix="zsms-")
         self._started = datetime.now(UTC).isoformat(timespec="seconds")
         self._started_at = time.monotonic()
+        self._endpoint = Endpoint("ipc", f"{self._directory}/stats")
         sockets = Sockets(keys=self._make_keys() if self.config.secure else None)
         try:
-            self._endpoint = Endpoint("ipc", f"{self._directory}/stats")
-            self._asker = Asker(sockets, self._endpoint)
             for warning in self.config.warnings():
                 self._tell(warning)
             self._start_all()
+            for process in self._processes:  # only now, for a process with threads can't be forked
+                process.reader.start()
+            self._asker = Asker(sockets, self._endpoint)
             self._watch()
             elapsed = self._finish()
             report = self._report(elapsed)
@@ -577,7 +587,7 @@ class Mesh:
         return ["--transport", name, *([] if folder is None else ["--transport-folder", folder])]
 
     def _start(self, role: str, name: str, options: list[Any]) -> None:
-        command = [*children.COMMAND, role, "--name", name, "--exit-with-parent", "--log-format", "json"]
+        command = [role, "--name", name, "--exit-with-parent", "--log-format", "json"]
         command += ["--quiet"] if not self._verbose else ["-v"] * (self._verbose - 1)
         if self.config.secure:
             command += ["--keys", f"{self._directory}/keys"]
@@ -585,18 +595,22 @@ class Mesh:
             {key: value for key, value in os.environ.items() if not key.startswith(_NOT_THEIRS)}
         )
         environment.setdefault("OPENBLAS_NUM_THREADS", "1")  # no role multiplies matrices; starting threads takes time
-        popen = subprocess.Popen(
-            [*command, *(f"{option}" for option in options)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env=environment,
-            start_new_session=True,  # Ctrl-C is for us alone: we say who stops, and in which order
-        )
+        command += (f"{option}" for option in options)
+        popen: subprocess.Popen[bytes] | Forked
+        if self._forks and may_fork():
+            popen = Forked(command, environment)
+        else:
+            popen = subprocess.Popen(
+                [*children.COMMAND, *command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                env=environment,
+                start_new_session=True,  # Ctrl-C is for us alone: we say who stops, and in which order
+            )
         said: list[str] = []
         assert popen.stderr is not None
         reader = threading.Thread(target=self._listen, args=(popen.stderr, said), daemon=True)
-        reader.start()
         self._processes.append(_Process(role, name, popen, reader, said))
 
     def _listen(self, stderr: IO[bytes], said: list[str]) -> None:
@@ -661,7 +675,7 @@ class Mesh:
                 self._problems.append(f"not drained after {self.config.drain_timeout:g} s")
                 self._tell(f"{self._problems[-1]}; ending all the same")
                 return
-            time.sleep(ASK_S)
+            time.sleep(min(ASK_S, _ASK_FIRST_S + (time.monotonic() - self._started_at) / 50))  # a short run ends soon
 
     def _tell_rate(self) -> None:
         rate = self._rate
@@ -807,7 +821,8 @@ class Mesh:
             process.popen.kill()
             process.popen.wait()
         self._leave(process)
-        process.reader.join(timeout=1)
+        if process.reader.ident is not None:
+            process.reader.join(timeout=1)
 
     def _process_rows(self) -> list[ProcessRow]:
         gauges = {(row["role"], row["name"]): row["gauges"] for row in self._answer.get("processes", [])}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -88,6 +89,9 @@ def command(
     """
     from dataclasses import fields
 
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: its threads would keep us from forking
+
+    from zsms import forked
     from zsms.cli import progress
     from zsms.core.broker import BrokerLimits
     from zsms.mesh import Mesh, MeshConfig, SenderGroup
@@ -129,7 +133,9 @@ def command(
         allow_failures=allow_failures,
         metrics=metrics,
         insecure=insecure,
+        forks=True,
     )
+    forked.warm_up()
     with outputs.Outputs(json=json, html=html, csv=csv) as output, page, watch:
         if mesh.metrics is not None:
             logging.getLogger("zsms.mesh").info("metrics at %s", mesh.metrics)

@@ -238,7 +238,7 @@ class Calls:
                 return True
             self._count(f"returned {value.name if isinstance(value, Outcome) else 'False'}", lambda: None)
             return False
-        if self._count(f"returned {type(value).__name__}", lambda: repr(value)):
+        if self._count(f"returned {None if value is None else type(value).__name__}", lambda: repr(value)):
             self._log.warning(
                 "%s returned %s, which is neither a bool nor an Outcome: such a message counts as failed",
                 self.name,

@@ -1,0 +1,94 @@
+"""Roles that are forks of `zsms run`: each is a process of its own in everything that can be seen of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from tests.roles.waiting import until
+from zsms.forked import may_fork
+
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks only where threads can be counted")
+
+
+@pytest.fixture
+def running():
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "zsms",
+        "run",
+        "--ui",
+        "none",
+        "--messages",
+        "1000000",
+        "--concurrency",
+        "10",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield psutil.Process(process.pid), process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def roles(of: psutil.Process) -> dict[str, psutil.Process]:
+    found = {}
+    for child in of.children():
+        words = " ".join(child.cmdline()).split()
+        if "--name" in words:
+            found[words[words.index("--name") + 1]] = child
+    return found
+
+
+ALL = {"stats", "broker", "producer-1", "sender-1", "sender-2"}
+
+
+@linux
+def test_each_is_a_process_of_its_own(running):
+    parent, process = running
+    until(lambda: roles(parent).keys() == ALL, "five roles")
+    found = roles(parent)
+    assert all(os.getsid(child.pid) == child.pid for child in found.values())
+    assert not any("run" in child.cmdline() for child in found.values())
+    for child in found.values():
+        held = {os.readlink(f"/proc/{child.pid}/fd/{number}") for number in (0, 1, 2)}
+        assert "/dev/null" in held and len(held) == 3
+        assert "sched" not in child.name()
+    # The orders of one are not held open by another: each sees the end of its parent, however that comes.
+    parent.kill()
+    gone, alive = psutil.wait_procs(found.values(), timeout=10)
+    assert not alive and len(gone) == 5
+
+
+@linux
+def test_one_that_is_killed_is_noticed_and_named(running):
+    parent, process = running
+    until(lambda: roles(parent).keys() == ALL, "five roles")
+    roles(parent)["sender-2"].kill()
+    line = process.stderr.readline()
+    assert "sender-2" in line and "was killed by SIGKILL; its messages go to the others" in line
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 130
+
+
+@linux
+def test_a_process_with_threads_is_not_forked():
+    code = (
+        "import threading, zsms.forked as f; a = f.may_fork(); e = threading.Event(); "
+        "t = threading.Thread(target=e.wait); t.start(); b = f.may_fork(); e.set(); t.join(); print(a, b)"
+    )
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.split() == ["True", "False"]
+    assert may_fork() in (True, False)
