@@ -111,7 +111,7 @@ def _be(arguments: list[str], environment: Mapping[str, str], orders: int, said:
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:
-        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+        sys.excepthook(*sys.exc_info())
     finally:
         try:
             sys.stderr.flush()
