@@ -59,6 +59,8 @@ _NOT_THEIRS = ("ZSMS_", "NOTIFY_SOCKET", "WATCHDOG_")
 
 ASK_S = 0.1
 """Seconds between two looks at the mesh."""
+_OWN_DESCRIPTORS = 16
+"""What watching a mesh takes, about."""
 _ASK_FIRST_S = 0.02
 """The same in the beginning."""
 STATS_S = 0.25
@@ -437,6 +439,7 @@ class Mesh:
             self._start_all()
             for process in self._processes:  # only now, for a process with threads can't be forked
                 process.reader.start()
+            _have_descriptors(_OWN_DESCRIPTORS)  # libzmq aborts when it gets none
             self._asker = Asker(sockets, self._endpoint)
             self._watch()
             elapsed = self._finish()
@@ -843,6 +846,17 @@ class Mesh:
         times = this.cpu_times()
         rows.append(ProcessRow("run", "run", os.getpid(), times.user + times.system, this.memory_info().rss))
         return rows
+
+
+def _have_descriptors(count: int) -> None:
+    """Raises OSError when this process can't open so many more."""
+    opened: list[int] = []
+    try:
+        for _ in range(count):
+            opened.append(os.dup(0))
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
 
 
 def _importable(transport: str | Send) -> tuple[str, str | None]:
