@@ -126,9 +126,9 @@ def _let_go(orders: int, said: int) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    for descriptor, place in ((orders, 0), (nothing, 1), (said, 2)):
-        os.dup2(descriptor, place)
+    os.dup2(orders, 0)
+    os.dup2(said, 2)
+    os.close(said)  # there may be no other left for the list
     # Among them the orders of the roles that were forked before: those have to see the end of our parent.
     for name in os.listdir("/proc/self/fd"):
         if int(name) > 2:
@@ -136,6 +136,10 @@ def _let_go(orders: int, said: int) -> None:
                 os.close(int(name))
             except OSError:
                 pass  # the one that the list was read with
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    if nothing > 2:
+        os.close(nothing)
 
 
 def _show(arguments: list[str]) -> None:

@@ -853,7 +853,7 @@ def _have_descriptors(count: int) -> None:
     opened: list[int] = []
     try:
         for _ in range(count):
-            opened.append(os.dup(0))
+            opened.append(os.open(os.devnull, os.O_RDONLY))
     finally:
         for descriptor in opened:
             os.close(descriptor)
