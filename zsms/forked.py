@@ -149,7 +149,10 @@ def _show(arguments: list[str]) -> None:
             fields = file.read().rpartition(b")")[2].split()
         arg_start, arg_end, env_start, env_end = map(int, fields[45:49])
         room = (env_end if env_start in (arg_end, arg_end + 1) else arg_end) - arg_start
-        text = b" ".join(os.fsencode(part) for part in (*COMMAND, *arguments[1:]))[: room - 1]
+        parts = [os.fsencode(part) for part in (*COMMAND, *arguments[1:])]
+        # The kernel takes what is longer than it was for one title, up to the first zero byte.
+        between = b"\0" if len(b" ".join(parts)) < arg_end - arg_start else b" "
+        text = between.join(parts)[: room - 1]
         with open("/proc/self/mem", "r+b", buffering=0) as memory:
             memory.seek(arg_start)
             memory.write(text.ljust(room, b"\0"))
