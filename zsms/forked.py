@@ -105,9 +105,7 @@ def _be(arguments: list[str], environment: Mapping[str, str], orders: int, said:
         os.environ.update(environment)
         sys.argv[:] = arguments
         _show(arguments)
-        from zsms.cli import main
-
-        main()
+        import_module("zsms.cli").main()  # by name, as a command of its own would find it
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:
