@@ -301,7 +301,7 @@ MODULES = {
     for path in (ROOT / "zsms").rglob("*.py")
 }
 LAYERS = (
-    ("zsms.errors", "zsms", "zsms.notify", "zsms.children"),
+    ("zsms.errors", "zsms", "zsms.notify", "zsms.children", "zsms.forked"),
     ("zsms.message",),
     ("zsms.core", "zsms.carriers"),
     ("zsms.source", "zsms.files", "zsms.protocol"),
