@@ -131,6 +131,8 @@ class MeshConfig:
     groups: tuple[SenderGroup, ...] = (SenderGroup(),)
     rate: float | None = None
     """Open-loop arrival rate of all producers together, messages a second."""
+    arrivals: str = "even"
+    """How they lie in time: even, or poisson with exponential gaps."""
     input: str | None = None
     """A .csv or .jsonl file of real messages, instead of `messages` random ones."""
     skip_bad_rows: bool = False
@@ -223,10 +225,11 @@ class MeshConfig:
 
     def _check_source(self) -> None:
         """What a producer would only find out once everything has started."""
-        from zsms.roles.producer import check_pushing
+        from zsms.roles.producer import check_arrivals, check_pushing
         from zsms.source import random_source
 
         check_pushing(self.rate, self.batch, self.window)
+        check_arrivals(self.arrivals)
         if self.input is not None:
             from zsms.files import FileSource
 
@@ -558,10 +561,12 @@ class Mesh:
         options: list[Any] = ["--messages", config.messages, "--seed", config.seed]
         if config.input is not None:
             options = ["--input", config.input, *(["--skip-bad-rows"] if config.skip_bad_rows else [])]
+            options += ["--seed", config.seed]
         options += ["--min-length", config.min_length, "--max-length", config.max_length]
         for prefix in config.prefixes:
             options += ["--prefix", prefix]
         rate = None if config.rate is None else config.rate / config.producers
+        options += ["--arrivals", config.arrivals]
         return options + _given(alphabet=config.alphabet, rate=rate, batch=config.batch, window=config.window)
 
     def _sender_options(self, group: SenderGroup, number: int) -> list[Any]:

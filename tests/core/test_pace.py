@@ -1,12 +1,14 @@
 from __future__ import annotations
 
-from math import floor
+from heapq import heappop, heappush
+from math import floor, sqrt
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zsms.core.pace import Pace
+from zsms.core.pace import BUNDLE_S, Pace, PoissonPace
 
 
 def test_messages_are_due_from_the_start_on_at_the_rate():
@@ -92,3 +94,66 @@ def test_a_message_is_due_at_its_time_and_not_before(origin, rate, made, change)
     at = pace.time_of(made)
     assert pace.due(made, at) >= 1  # a caller that waits until just then must not wait for nothing
     assert pace.due(made, at - max(0.01 * pace.step_at(made), 1e-8)) == 0
+
+
+def made(pace, until, look=0.001):
+    """The due times of the batches that a producer makes of a pace until then, as (exact, told)."""
+    exact, told, count, now = [], [], 0, 0.0
+    while now < until:
+        while due := pace.due(count, now):
+            first, step = pace.time_of(count), pace.step_at(count, due)
+            told += [first + k * step for k in range(due)]
+            exact += [pace.time_of(count + k) for k in range(due)]
+            count += due
+        now += look
+    return np.array(exact), np.array(told)
+
+
+@pytest.mark.parametrize("rate", [20.0, 2_000.0, 20_000.0])
+@pytest.mark.parametrize("look", [0.001, 0.3])
+def test_poisson_arrivals_have_exponential_gaps_and_due_times_right_to_the_millisecond(rate, look):
+    until = min(8_000 / rate, 100.0)
+    exact, told = made(PoissonPace(rate, 0.0, seed=5), until, look)
+    n = len(exact)
+    assert n == pytest.approx(rate * exact[-1], abs=5 * sqrt(n))
+    assert np.abs(exact - told).max() <= BUNDLE_S
+    assert np.all(np.diff(told) >= 0) and told[-1] <= until
+    gaps = np.diff(exact) * rate
+    for at in (0.1, 0.5, 1.0, 3.0):
+        share = np.exp(-at)
+        assert np.mean(gaps > at) == pytest.approx(share, abs=5 * sqrt(share * (1 - share) / n))
+
+
+def test_poisson_arrivals_follow_another_rate_from_when_it_changes():
+    pace = PoissonPace(100.0, 0.0, seed=1)
+    owed = pace.time_of(3)
+    pace.change(1_000.0, 20.0)
+    assert pace.rate == 1_000.0 and pace.time_of(3) == owed
+    exact, _ = made(pace, 30.0)
+    assert np.sum(exact < 20) == pytest.approx(2_000, abs=5 * sqrt(2_000))
+    assert np.sum((exact >= 20) & (exact < 30)) == pytest.approx(10_000, abs=5 * sqrt(10_000))
+
+
+def erlang_c(slots, rho):
+    """The share of arrivals that wait (A. K. Erlang, 1917)."""
+    load, blocked = slots * rho, 1.0
+    for k in range(1, slots + 1):
+        blocked = load * blocked / (k + load * blocked)
+    return blocked / (1 - rho * (1 - blocked))
+
+
+@pytest.mark.parametrize("slots", [10, 100])
+@pytest.mark.parametrize("rho", [0.7, 0.9, 0.95])
+def test_waits_at_poisson_arrivals_agree_with_erlang_c(slots, rho):
+    pace, n, mean = PoissonPace(slots * rho / 0.2, 0.0, seed=slots), 60_000, 0.2
+    rng = np.random.default_rng(3)
+    free, waits = [0.0] * slots, np.empty(n)
+    for k in range(n):
+        at = pace.time_of(k)
+        begin = max(at, heappop(free))
+        waits[k] = begin - at
+        heappush(free, begin + rng.exponential(mean))
+    right = erlang_c(slots, rho) * mean / (slots * (1 - rho))
+    batches = waits.reshape(20, -1).mean(axis=1)
+    error = max(batches.std(ddof=1) / sqrt(20), 2e-6)  # where hardly anybody waits, few crowds tell of none
+    assert waits.mean() == pytest.approx(right, abs=4 * error)

@@ -26,6 +26,7 @@ _PARENT_S = 1.0
 _DESCRIPTORS = 65_536
 """Descriptors that a role asks for."""
 
+ARRIVALS = ("even", "poisson")
 DELAYS = ("normal", "constant", "exponential", "lognormal", "gamma", "weibull")
 
 
@@ -209,6 +210,13 @@ message_options = together(
     click.option(
         "--rate", type=float, help="Open-loop arrival rate, messages a second.  [default: as fast as it goes]"
     ),
+    click.option(
+        "--arrivals",
+        type=click.Choice(ARRIVALS),
+        default="even",
+        show_default=True,
+        help="How those of --rate lie in time. Even: waits are far shorter than those of real (poisson) arrivals.",
+    ),
     click.option("--batch", type=int, help="Most messages in a frame.  [default: 16384]"),
     click.option(
         "--window", type=int, help="Most unconfirmed messages of a producer, at each broker.  [default: 200000]"
@@ -381,6 +389,13 @@ class _BadRows:
             logging.getLogger("zsms.producer").warning(
                 "%s: more rows were left out; the report counts them", self._path
             )
+
+
+def arrivals_seed(*, seed: int | None, share: tuple[int, int], **_others: Any) -> Any:
+    """The stream that draws the arrivals of this part of the messages."""
+    from zsms.core.seeds import Stream, sequence
+
+    return sequence(seed, Stream.PRODUCER, share[0], "arrivals")
 
 
 def make_source(

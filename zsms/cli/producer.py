@@ -41,6 +41,7 @@ Examples:
 @common.role_options
 def command(
     rate: float | None,
+    arrivals: str,
     batch: int | None,
     window: int | None,
     resend_after: float,
@@ -69,6 +70,8 @@ def command(
             broker,
             source=common.make_source(**source),
             rate=rate,
+            arrivals=arrivals,
+            arrivals_seed=common.arrivals_seed(**source),
             batch=BATCH_MESSAGES if batch is None else batch,
             window=WINDOW_MESSAGES if window is None else window,
             resend_after=resend_after,

@@ -16,6 +16,16 @@ from collections import deque
 from dataclasses import dataclass
 from math import floor
 
+import numpy as np
+
+from zsms.core.seeds import Seed
+
+ARRIVALS = ("even", "poisson")
+"""How arrivals of one rate lie in time."""
+
+BUNDLE_S = 0.001
+"""Poisson arrivals within this time are made as one batch, their due times spread evenly from the first to the last."""
+
 
 @dataclass(slots=True)
 class _Stretch:
@@ -62,8 +72,8 @@ class Pace:
         """When message `index` is due."""
         return self._of(index).time_of(index)
 
-    def step_at(self, index: int) -> float:
-        """Seconds between message `index` and the next one of its stretch."""
+    def step_at(self, index: int, count: int = 1) -> float:
+        """Seconds between each of `count` messages of one stretch, from `index` on, and the next one."""
         return 1.0 / self._of(index).rate
 
     def _of(self, index: int) -> _Stretch:
@@ -77,3 +87,69 @@ class Pace:
         if first == last.first:  # nothing was due at the last rate
             self._stretches.pop()
         self._stretches.append(_Stretch(first, now + (first - position) / rate, rate))
+
+
+class PoissonPace:
+    """Arrivals with exponential gaps: those of independent people. Several of them together are Poisson as well.
+
+    Message k is due when the expected number of arrivals reaches the k-th point of a Poisson process of rate 1, so
+    that the rate may change under way (the time change of an inhomogeneous Poisson process).
+    """
+
+    def __init__(self, rate: float, now: float, seed: Seed = None) -> None:
+        """`rate` in messages a second, above 0."""
+        self._rng = np.random.Generator(np.random.SFC64(seed))
+        self._stretches = deque([(0.0, now, rate)])
+        """Of each time of one rate: the expected number where it begins, when that is, and the rate."""
+        self._points = np.zeros(0)
+        self._first = 0
+        """The message of the first point that is kept."""
+        self._last = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Messages a second, now."""
+        return self._stretches[-1][2]
+
+    def due(self, made: int, now: float) -> int:
+        """How many messages are due now, of which `made` have been made; those within `BUNDLE_S` of the first."""
+        begins = self.time_of(made)
+        if begins > now:
+            return 0
+        self._forget(made)
+        until = self._position(min(now, begins + BUNDLE_S))
+        while self._points[-1] <= until:
+            self._draw()
+        return max(1, int(np.searchsorted(self._points, until, side="right")) + self._first - made)
+
+    def time_of(self, index: int) -> float:
+        """When message `index`, one that is not yet made or was among the last, is due."""
+        while index - self._first >= len(self._points):
+            self._draw()
+        point = float(self._points[index - self._first])
+        position, origin, rate = next((s for s in reversed(self._stretches) if s[0] <= point), self._stretches[0])
+        return origin + (point - position) / rate
+
+    def step_at(self, index: int, count: int = 1) -> float:
+        """Seconds from each of `count` messages to the next one, so that the first and the last are exact."""
+        return (self.time_of(index + count - 1) - self.time_of(index)) / (count - 1) if count > 1 else 0.0
+
+    def change(self, rate: float, now: float) -> None:
+        """From `now` on, another rate; what is due already stays due when it was."""
+        self._stretches.append((self._position(now), now, rate))
+
+    def _position(self, at: float) -> float:
+        position, origin, rate = next((s for s in reversed(self._stretches) if s[1] <= at), self._stretches[0])
+        return position + (at - origin) * rate
+
+    def _draw(self) -> None:
+        points = self._last + np.cumsum(self._rng.standard_exponential(4096))
+        self._last = float(points[-1])
+        self._points = np.concatenate([self._points, points])
+
+    def _forget(self, made: int) -> None:
+        if made - self._first >= 4096:
+            self._points = self._points[made - self._first :].copy()
+            self._first = made
+        while len(self._stretches) > 1 and self._stretches[1][0] <= self._points[made - self._first]:
+            self._stretches.popleft()

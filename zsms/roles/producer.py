@@ -14,7 +14,8 @@ from typing import Unpack
 
 import zmq
 
-from zsms.core.pace import Pace
+from zsms.core.pace import ARRIVALS, Pace, PoissonPace
+from zsms.core.seeds import Seed, Stream, sequence
 from zsms.core.snapshot import Snapshot
 from zsms.core.window import Window
 from zsms.errors import UsageError, ZsmsError
@@ -44,6 +45,12 @@ def check_pushing(rate: float | None, batch: int | None, window: int | None) -> 
         raise UsageError(f"window {window}: give at least 1 message")
 
 
+def check_arrivals(arrivals: str) -> None:
+    """Raises UsageError unless it is one of `ARRIVALS`."""
+    if arrivals not in ARRIVALS:
+        raise UsageError(f"arrivals {arrivals!r}: give one of {', '.join(ARRIVALS)}")
+
+
 class Producer(Role):
     """Makes messages and hands them to a broker."""
 
@@ -57,6 +64,8 @@ class Producer(Role):
         messages: int = 100_000,
         seed: int | None = None,
         rate: float | None = None,
+        arrivals: str = "even",
+        arrivals_seed: Seed = None,
         batch: int = BATCH_MESSAGES,
         window: int = WINDOW_MESSAGES,
         resend_after: float = 5.0,
@@ -67,6 +76,7 @@ class Producer(Role):
 
         `broker` is the address of a broker, or those of several to spread the batches over.
         `rate` is the open-loop arrival rate in messages a second; None makes them as fast as the window allows.
+        `arrivals` are "even" or "poisson", as `arrivals_seed` (None: of `seed`) draws them.
         `batch` is the most messages in a frame, `window` the most that may be unconfirmed (at each broker),
         `resend_after` the seconds without a confirm after which they are pushed again. `timeout` is how long (seconds)
         to wait for the first answer of any broker before `run` raises ZsmsError; None: for ever. `common` are the
@@ -74,6 +84,7 @@ class Producer(Role):
         """
         super().__init__(**common)
         check_pushing(rate, batch, window)
+        check_arrivals(arrivals)
         if not 0.1 <= resend_after <= 3_600:
             raise UsageError(f"resend after {resend_after}: give seconds from 0.1 to 3600")
         check_timeout(timeout)
@@ -88,7 +99,9 @@ class Producer(Role):
         self._outlets: list[Outlet] = []
         self.produced = 0
         self._rate = rate
-        self._pace: Pace | None = None
+        self._arrivals = arrivals
+        self._arrivals_seed = sequence(seed, Stream.PRODUCER, "arrivals") if arrivals_seed is None else arrivals_seed
+        self._pace: Pace | PoissonPace | None = None
         self._batch = batch
         self._id = int.from_bytes(hashlib.blake2b(self.name.encode(), digest_size=8).digest(), "big")
         self._exhausted = False
@@ -190,7 +203,8 @@ class Producer(Role):
         if outlet is None:
             return
         if self._rate is not None and self._pace is None:
-            self._pace = Pace(self._rate, now)
+            poisson = self._arrivals == "poisson"
+            self._pace = PoissonPace(self._rate, now, self._arrivals_seed) if poisson else Pace(self._rate, now)
         size = self._batch
         if self._pace is not None:
             if now < self._next_batch:
@@ -205,13 +219,15 @@ class Producer(Role):
             return
         outlet.window.add(encode_batch(self._address(columns, outlet, now)), len(columns), now)
         self.produced += len(columns)
+        if self._pace is not None and self._pace.time_of(self.produced) <= now:
+            self._next_batch = now  # there are more of the past, of another stretch
         if self.source.total is not None and self.produced >= self.source.total:
             self._exhausted = True
 
     def _address(self, columns: Columns, outlet: Outlet, now: float) -> Batch:
         """The columns as the next batch for that broker."""
         first, pace = self.produced, self._pace
-        due, step = (now, 0.0) if pace is None else (pace.time_of(first), pace.step_at(first))
+        due, step = (now, 0.0) if pace is None else (pace.time_of(first), pace.step_at(first, len(columns)))
         return Batch(
             producer=self._id,
             start=outlet.start,
