@@ -255,10 +255,13 @@ def test_a_sync_that_fails_ends_the_broker_and_is_never_tried_again(mesh: Mesh, 
     producer.signal(SIGTERM)
     mesh.broker()
     assert producer.end() == 0
-    view = view_when(
-        mesh.stats, lambda view: 0 < view.accepted == view.settled and view.producers_done, "all settled", SETTLED_S
-    )
-    assert view.sent == view.produced == view.accepted == confirmed(view)
+
+    def over(view: View) -> bool:
+        return view.producers_done and 0 < view.produced == view.settled and not view.held
+
+    view = view_when(mesh.stats, over, "all settled", SETTLED_S)
+    # The first broker may have told of batches that it took and confirmed to nobody; they came again.
+    assert view.accepted >= view.sent == view.produced == confirmed(view)
 
 
 def test_a_slow_disk_presses_on_the_producer_and_on_nobody_else(mesh: Mesh, tmp_path: Path) -> None:
