@@ -77,7 +77,12 @@ METRICS = (
     Metric("zsms_messages_missing", "gauge", (), "Messages that were confirmed and that no broker answers for."),
     Metric("zsms_send_duration_seconds", "histogram", (), "Time of a send in its slot."),
     Metric("zsms_queue_duration_seconds", "histogram", (), "Time from the broker's acceptance to the slot."),
-    Metric("zsms_delivery_duration_seconds", "histogram", (), "Time from when a message was due to its outcome."),
+    Metric(
+        "zsms_delivery_duration_seconds",
+        "histogram",
+        (),
+        "Of messages sent: time from when one was due to the end of its last send.",
+    ),
     Metric("zsms_slot_error_seconds", "histogram", (), "How far a sleep was from the one asked for, either way."),
     Metric("zsms_sender_sends_total", "counter", ("name", "outcome"), "Sends of a sender that were sent or failed."),
     Metric("zsms_sender_slots", "gauge", ("name",), "Slots of a sender."),

@@ -130,3 +130,10 @@ def test_a_coarse_tick_is_told():
     assert coarse(0.1, DelayModel("constant", 0.5)) and not coarse(0.1, DelayModel("constant", 1.0))
     assert coarse(None, DelayModel("constant", 0.005)) and not coarse(None, DelayModel("constant", 0.01))
     assert not coarse(0.1, DelayModel("constant", 0.0)), "what takes no time has no use for a tick"
+
+
+def test_total_times_are_of_messages_that_were_sent():
+    slots = Slots(10, DelayModel("constant", 1.0), failure_rate=1.0)
+    slots.start(np.arange(10, dtype=np.uint64), 0.0, 0.0)
+    slots.advance(1.01)
+    assert slots.times.send.count == 10 and slots.times.total.count == 0

@@ -161,11 +161,12 @@ class Slots:
         floats = records.view(np.float32)
         began = records.view(np.float64)[:, 2]
         took = (now - began).astype(np.float32)
-        asked = floats[:, 3]
+        asked, total = floats[:, 3], took + floats[:, 2]
         if self.failure_rate:
             fails = np.signbit(asked)
             asked = np.abs(asked)
             finished = Finished(handles[~fails], handles[fails])
+            total = total[~fails]  # who failed has no message yet, and may have one later
         else:
             finished = Finished(handles, _NONE)
         times = self.times
@@ -173,7 +174,7 @@ class Slots:
         times.asked += whole
         self._due -= whole + float((began - self._origin).sum())
         times.send.record(took)
-        times.total.record(took + floats[:, 2])
+        times.total.record(total)
         times.error.record(np.abs(took - asked))
         return finished
 

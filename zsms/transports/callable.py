@@ -131,7 +131,7 @@ class CallableTransport:
         took = (ended - np.array(columns.began)).astype(np.float32)
         self.busy -= len(handles)
         self.times.send.record(took)
-        self.times.total.record((ended - np.array(columns.due)).astype(np.float32))
+        self.times.total.record((ended - np.array(columns.due))[ok].astype(np.float32))
         self.times.asked += float(took.sum(dtype=np.float64))
         self._tell_failures(now)
         return Finished(handles[ok], handles[~ok])

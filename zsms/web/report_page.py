@@ -18,7 +18,7 @@ from typing import Any
 _TIMES = {
     "send_time_s": ("Send time", "in a slot"),
     "queue_time_s": ("Queue time", "from the broker's acceptance to the slot"),
-    "total_time_s": ("Total time", "from when the message was due to its outcome"),
+    "total_time_s": ("Total time", "of messages sent: from when one was due to the end of its last send"),
     "slot_error_s": ("Slot error", "how far a sleep was from the one asked for"),
 }
 
