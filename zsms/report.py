@@ -98,7 +98,7 @@ class Report:
     queue_time_s: dict[str, float | None]
     """From the broker's acceptance to the slot."""
     total_time_s: dict[str, float | None]
-    """Of messages that were sent: from when one was due to the end of the send that succeeded, earlier ones included."""
+    """Of messages that were sent: from when one was due to the end of its last send."""
     slot_error_s: dict[str, float | None]
     """How far a real sleep was from the one asked for, either way."""
     efficiency: float | None
