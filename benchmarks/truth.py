@@ -294,7 +294,7 @@ def make(names: list[str]) -> None:
 
 _INTRO = """# What zsms says, beside the exact answer
 
-Made by `bin/bench truth` and `bin/bench truth --table`; do not edit. Each row is one whole `zsms run`; each cell is
+Made by `bin/bench truth`; do not edit. Each row is one whole `zsms run`; each cell is
 what its report told / what is right, and the difference. Times are in seconds, *steady* in sends a second, *queue* and
 *total* are means. Right is the mean of {replications} ideal runs, simulated event by event without any of zsms's code:
 one queue, slots that are never late. A cell in **bold** is off by more than 1 % and by more than three standard errors
