@@ -16,7 +16,7 @@ from zsms import __version__
 from zsms.core.audit import Audit
 from zsms.core.failures import SIMULATED, Failure
 from zsms.core.histogram import QUANTILES, Histogram
-from zsms.core.reach import SHARES
+from zsms.core.reach import SHARES, SPOKEN
 from zsms.core.series import Series
 from zsms.core.view import View
 from zsms.machine import machine, versions
@@ -359,8 +359,8 @@ def summary_lines(report: Report) -> list[str]:
     m, steady = report.messages, report.steady
 
     def times(figures: dict[str, float | None]) -> str:
-        told = {name: value for name, value in figures.items() if value is not None and name in _SUMMED}
-        return "  ".join(f"{_SUMMED[name]} {_seconds(value)}" for name, value in told.items()) or _NOTHING
+        told = ((name, value) for name in _SUMMED if (value := figures.get(name)) is not None)
+        return "  ".join(f"{name} {_seconds(value)}" for name, value in told) or _NOTHING
 
     rows = [("run", _early_end(report))] if report.interrupted or report.aborted else []
     rows += [
@@ -380,8 +380,7 @@ def summary_lines(report: Report) -> list[str]:
     if steady["seconds"] is not None:
         rows.append(("steady", f"{_rate(steady['throughput_per_s'], steady['efficiency'])}, {steady['seconds']:.1f} s"))
     if report.reach_s["p50"] is not None:
-        reached = {"p50": "50 %", "p90": "90 %", "p99": "99 %", "p999": "99.9 %", "p100": "all"}
-        parts = (f"{reached[name]} {at:.2f} s" for name, at in report.reach_s.items() if at is not None)
+        parts = (f"{SPOKEN[name]} {at:.2f} s" for name, at in report.reach_s.items() if at is not None)
         rows.append(("reach", "  ".join(parts)))
     cpu = sum(process.cpu_s for process in report.processes)
     memory = sum(process.rss_max_bytes for process in report.processes)
@@ -413,7 +412,7 @@ def _failure(row: dict[str, Any]) -> str:
 
 
 _NOTHING = "nothing measured"
-_SUMMED = {"mean": "mean", "p50": "p50", "p90": "p90", "p99": "p99", "max": "max"}
+_SUMMED = ("mean", "p50", "p90", "p99", "max")
 """Of the percentiles, those that a line of 80 characters has room for."""
 
 

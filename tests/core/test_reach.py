@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zsms.core.reach import SHARES, STEP_S, Reach
+from zsms.core.journal import AccountRow, Kept
+from zsms.core.reach import MOST_STEPS, SHARES, STEP_S, Reach
+from zsms.core.replay import rebuild
 
 
 def of(times: list[float]) -> Reach:
@@ -49,3 +51,32 @@ def test_hours_are_as_exact_and_hold_little() -> None:
 
 def test_nothing_sent_reaches_nobody() -> None:
     assert set(Reach().times(0).values()) == set(Reach().times(5).values()) == {None}
+
+
+def test_what_was_sent_before_a_restart_has_no_time_that_is_known() -> None:
+    reach = Reach(600)
+    for step in range(400):
+        reach.add(1, 100 + step * STEP_S)
+    found = reach.times(1_000)
+    assert found["p50"] is None, "it was reached before, and nobody knows when"
+    assert found["p90"] == pytest.approx(103.0) and found["p100"] == pytest.approx(104.0)
+
+
+@pytest.mark.parametrize("gap", [1.0, 3_600.0])
+def test_days_of_a_message_now_and_then_stay_small_and_nearly_exact(gap: float) -> None:
+    reach = Reach()
+    for number in range(2_000):
+        reach.add(1, number * gap)
+    end = 2_000 * gap
+    reach.add(1_000, end)
+    assert reach.nbytes <= 8 * MOST_STEPS
+    found = reach.times(3_000)
+    assert found["p50"] == pytest.approx(1_499 * gap, abs=2 * reach.step_s)
+    assert found["p100"] == pytest.approx(end, abs=2 * reach.step_s)
+    assert reach.step_s <= max(STEP_S, end / MOST_STEPS * 4)
+
+
+def test_a_broker_that_goes_on_from_its_journal_does_not_tell_when_earlier_messages_were_sent() -> None:
+    accounts = [AccountRow(1, 1, "p", 10, accepted=1_000, sent=900, failed=0, dead=100)]
+    core = rebuild(Kept(accounts=accounts, entries=[], changes=[], letters=[], books={}))
+    assert core.reach.sent == 900 and set(core.reach.times(1_000).values()) == {None}

@@ -31,6 +31,7 @@ from zsms.core.journal import (
 )
 from zsms.core.ledger import Counters, ProducerAccount
 from zsms.core.lot import Lot, gather, mixed_lot, mixed_lots
+from zsms.core.reach import Reach
 from zsms.core.seeds import Seed
 from zsms.errors import JournalError
 from zsms.message import Batch, Mixed, Source
@@ -52,6 +53,7 @@ def rebuild(
     core.next_letter = books.get("next_letter", 0)
     core.counters = Counters(**books.get("counters", {}))
     core.sends = books.get("sends", 0)
+    core.reach = Reach(sum(row.sent for row in kept.accounts))
     core.first_accepted, core.last_settled = (
         None if books.get(name) is None else min(books[name] + shift, now)
         for name in ("first_accepted", "last_settled")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from zsms.errors import UsageError
 from zsms.study import record
 from zsms.study.ladder import BASELINE, MESH
-from zsms.study.reach import time_to_send
+from zsms.study.reach import HELD, time_to_send
 from zsms.study.record import Point, Run, Spread
 from zsms.study.session import Account
 from zsms.study.style import (
@@ -45,9 +45,6 @@ US_POPULATION = 340_000_000
 """Resident population of the United States, rounded (U.S. Census Bureau, Vintage 2024: 340.1 million)."""
 MA_POPULATION = 7_000_000
 """Of Massachusetts, rounded (the same source: 7.1 million)."""
-
-HELD = 0.95
-"""An efficiency from here up counts as held."""
 
 _TIMES = (
     (1, "1 s"), (10, "10 s"), (60, "1 min"), (3_600, "1 hour"), (86_400, "1 day"), (604_800, "1 week"),

@@ -15,6 +15,8 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
+from zsms.core.reach import SPOKEN
+
 _TIMES = {
     "send_time_s": ("Send time", "in a slot"),
     "queue_time_s": ("Queue time", "from the broker's acceptance to the slot"),
@@ -171,18 +173,13 @@ def _times(report: dict[str, Any]) -> str:
         for name, (title, about) in _TIMES.items()
         for figures in [report[name]]
     ]
-    reached = {"p50": "a half", "p90": "90 %", "p99": "99 %", "p999": "99.9 %", "p100": "all"}
-    reach = [[seconds(report["reach_s"][name]) for name in reached]]
-    return (
-        _reach_table(list(reached.values()), reach)
-        + "<h2>Times</h2>"
-        + _table(("", *(key.replace("p999", "p99.9") for key in keys)), rows, range(1, 8), "times")
-    )
+    head = ("", *(key.replace("p999", "p99.9") for key in keys))
+    return "<h2>Times</h2>" + _table(head, rows, range(1, 8), "times")
 
 
-def _reach_table(head: list[str], rows: list[list[str]]) -> str:
-    rows = [["sent, from the first accepted", *rows[0]]]
-    return "<h2>Reach</h2>" + _table(("", *head), rows, range(1, 6), "reach")
+def _reach(report: dict[str, Any]) -> str:
+    row = ("sent, from the first accepted", *(seconds(report["reach_s"][name]) for name in SPOKEN))
+    return "<h2>Reach</h2>" + _table(("", *SPOKEN.values()), [row], range(1, 6), "reach")
 
 
 def _ledger(report: dict[str, Any]) -> str:
@@ -284,4 +281,4 @@ def _machine(report: dict[str, Any]) -> str:
     return "<h2>Machine and versions</h2>" + _table((), rows, (), "machine")
 
 
-_SECTIONS = (_times, _ledger, _senders, _processes, _configuration, _machine)
+_SECTIONS = (_reach, _times, _ledger, _senders, _processes, _configuration, _machine)
