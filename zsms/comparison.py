@@ -61,6 +61,8 @@ FIGURES = (
     Figure("efficiency", 1, ""),
     Figure("steady.throughput_per_s", 1, "/s"),
     Figure("steady.efficiency", 1, ""),
+    Figure("rate.reached_per_s", 1, "/s"),
+    *(Figure(f"rate.late_s.{key}", -1, "s") for key in _TIMES),
     Figure("wall_s", -1, "s"),
     Figure("elapsed_s", -1, "s"),
     Figure("first_message_s", -1, "s"),

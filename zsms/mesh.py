@@ -34,6 +34,7 @@ from typing import IO, TYPE_CHECKING, Any
 import psutil
 
 from zsms import children, keys, logs
+from zsms.core.arrivals import rate_warnings
 from zsms.core.broker import BrokerLimits
 from zsms.core.delay import DelayModel
 from zsms.core.ending import Ending
@@ -198,16 +199,24 @@ class MeshConfig:
         """What contradicts itself and yet can be run."""
         from zsms.roles.sender import lease_warning
 
-        if self.transport is not None or self.limits.lease == BrokerLimits().lease:
-            return self.limits.warnings()
-        coarse = [warning for group in self.groups for warning in group.warnings()]
-        models = {group.name: group.model for group in self.groups}
-        said = {name: lease_warning(self.limits.lease, model) for name, model in models.items()}
-        return (
-            self.limits.warnings()
-            + coarse
-            + [f"group {name!r}: {why}; its senders ask for a longer one" for name, why in said.items() if why]
-        )
+        found = self.limits.warnings()
+        if self.transport is not None:
+            return found
+        found += [warning for group in self.groups for warning in group.warnings()]
+        if self.limits.lease != BrokerLimits().lease:
+            said = {group.name: lease_warning(self.limits.lease, group.model) for group in self.groups}
+            found += [f"group {name!r}: {why}; its senders ask for a longer one" for name, why in said.items() if why]
+        return found + self._rate_warnings()
+
+    def _rate_warnings(self) -> list[str]:
+        """What an arrival rate near the capacity of the slots means; failures take slots again."""
+        if self.rate is None or not all(group.mean for group in self.groups):
+            return []
+        slots = [group.senders * group.concurrency for group in self.groups]
+        sends = [each / group.mean for each, group in zip(slots, self.groups, strict=True)]
+        failing = sum(each * group.failure_rate for each, group in zip(sends, self.groups, strict=True)) / sum(sends)
+        attempts = sum(failing**attempt for attempt in range(min(self.limits.max_attempts, 1_000)))
+        return rate_warnings(self.rate, sum(sends) / attempts, sum(slots) / sum(sends))
 
     def ramp_of(self, group: SenderGroup) -> float:
         """Seconds over which a sender of the group opens its slots: what was asked for, else the mean from `RAMP_FROM`
@@ -371,6 +380,7 @@ class Mesh:
         self._aborted = False
         self._processes: list[_Process] = []
         self._problems: list[str] = []
+        self._warnings: list[str] = []
         self._fatal = False
         self._out_of_time = False
         self._brokers_lost: set[str] = set()
@@ -437,7 +447,8 @@ class Mesh:
         self._endpoint = Endpoint("ipc", f"{self._directory}/stats")
         sockets = Sockets(keys=self._make_keys() if self.config.secure else None)
         try:
-            for warning in self.config.warnings():
+            self._warnings = self.config.warnings()
+            for warning in self._warnings:
                 self._tell(warning)
             self._start_all()
             for process in self._processes:  # only now, for a process with threads can't be forked
@@ -472,6 +483,7 @@ class Mesh:
             aborted=self._aborted and not self._fatal,
             problems=list(self._problems),
             series=self.series,
+            warnings=self._warnings,
         )
 
     def _blank_report(self) -> dict[str, Any]:

@@ -66,6 +66,7 @@ METRICS = (
     Metric("zsms_messages_retried_total", "counter", (), "Failed sends that got another attempt."),
     Metric("zsms_messages_redelivered_total", "counter", (), "Messages taken back from a sender and queued again."),
     Metric("zsms_messages_duplicate_total", "counter", (), "Acknowledgements beyond the one that settled a message."),
+    Metric("zsms_arrival_rate", "gauge", (), "Messages a second that producers are asked for; 0 without a rate."),
     Metric("zsms_queue_messages", "gauge", (), "Messages queued, those that wait for a retry included."),
     Metric("zsms_queue_retrying_messages", "gauge", (), "Messages that wait for the time of their next attempt."),
     Metric("zsms_queue_bytes", "gauge", (), "Bytes of columns in the queue."),
@@ -77,6 +78,7 @@ METRICS = (
     Metric("zsms_messages_missing", "gauge", (), "Messages that were confirmed and that no broker answers for."),
     Metric("zsms_send_duration_seconds", "histogram", (), "Time of a send in its slot."),
     Metric("zsms_queue_duration_seconds", "histogram", (), "Time from the broker's acceptance to the slot."),
+    Metric("zsms_arrival_lateness_seconds", "histogram", (), "Time from when a message was due to its first slot."),
     Metric(
         "zsms_delivery_duration_seconds",
         "histogram",
@@ -99,6 +101,7 @@ METRICS = (
 HISTOGRAMS = {
     "zsms_send_duration_seconds": "send_time",
     "zsms_queue_duration_seconds": "queue_time",
+    "zsms_arrival_lateness_seconds": "late",
     "zsms_delivery_duration_seconds": "total_time",
     "zsms_slot_error_seconds": "slot_error",
 }
@@ -133,6 +136,7 @@ def samples(answer: Answer) -> Iterator[tuple[str, tuple[str, ...], float]]:
     yield "zsms_messages_retried_total", (), view.retried
     yield "zsms_messages_redelivered_total", (), view.redelivered
     yield "zsms_messages_duplicate_total", (), view.duplicates
+    yield "zsms_arrival_rate", (), view.asked_per_s or 0.0
     yield "zsms_queue_messages", (), view.queued
     yield "zsms_queue_retrying_messages", (), gauge("broker", "retrying")
     yield "zsms_queue_bytes", (), gauge("broker", "queue_bytes")

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from zsms import __version__
+from zsms.core.arrivals import Rate, asked_of, rate_of, reached_between
 from zsms.core.audit import Audit
 from zsms.core.failures import SIMULATED, Failure
 from zsms.core.histogram import QUANTILES, Histogram
@@ -89,6 +90,8 @@ class Report:
     """From the start of the first process to the end of the last but the collector."""
     first_message_s: float | None
     """From the start of the first process to the first message that a broker accepted."""
+    rate: Rate | None
+    """Of a run with an arrival rate: asked for against reached, and how late arrivals were served."""
     throughput_per_s: float | None
     """Settled messages / wall_s."""
     send_time_s: dict[str, float | None]
@@ -123,6 +126,8 @@ class Report:
     nothing_sent: bool = False
     """Whether there was something to send, nothing was sent, and nobody had allowed for that."""
     thresholds: list[Verdict] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    """What makes figures mean something else than one would think."""
     problems: list[str] = field(default_factory=list)
     """What went wrong, in the order in which it was noticed."""
     series: dict[str, list[Any]] = field(default_factory=lambda: Series().columns())
@@ -186,12 +191,13 @@ def make_report(
     aborted: bool,
     problems: list[str],
     series: Series,
+    warnings: Collection[str] = (),
 ) -> Report:
     """Reckon a report from the collector's last answer ("all") and the points that were taken on the way.
 
     `started` and `started_at` are when the first process was started, by the calendar and by the monotonic clock. What
     the brokers named in `brokers_lost` had queued and in flight is gone and counts as lost, and so does what producers
-    kept for them.
+    kept for them. `warnings` are those that were given before the start.
     """
     view = View.of(answer, 0.0, brokers_lost)
     totals = answer.get("totals", {})
@@ -224,6 +230,8 @@ def make_report(
     slots = gauges.get("slots", 0.0)
     ended_sends = broker.get("sends", 0)
     first_accepted = min((at for row in brokers if (at := row["gauges"].get("first_accepted_at", 0.0))), default=0.0)
+    steady, sends_each = _steady(view, ended_sends), _per(ended_sends, view.settled)
+    rate = _rate_of(answer, config, view, series, origin=first_accepted, sends_each=sends_each, steady=steady)
     return Report(
         config=config,
         started=started,
@@ -231,6 +239,7 @@ def make_report(
         wall_s=wall,
         elapsed_s=elapsed_s,
         first_message_s=max(0.0, first_accepted - started_at) if first_accepted else None,
+        rate=rate,
         throughput_per_s=view.rate if wall else None,
         send_time_s=summary("send_time", *times),
         asked_time_s=asked,
@@ -238,7 +247,7 @@ def make_report(
         total_time_s=summary("total_time", *times),
         slot_error_s=summary("slot_error", "p50", "p99", "max"),
         efficiency=ended_sends * asked / (slots * wall) if slots and wall and asked is not None else None,
-        steady=_steady(view, ended_sends),
+        steady=steady,
         reach_s=_reach(view, messages, series),
         processes=processes,
         senders=[
@@ -251,6 +260,7 @@ def make_report(
         completed=completed,
         interrupted=interrupted,
         aborted=aborted,
+        warnings=[*warnings, *([] if rate is None else rate.warnings())],
         problems=problems,
         series=series.columns(first_accepted or started_at),
     )
@@ -260,6 +270,45 @@ def histogram_of(answer: dict[str, Any], name: str) -> Histogram:
     """One of the senders' histograms in a collector's answer; empty when nobody has reported it."""
     body = answer.get("histograms", {}).get("sender", {}).get(name)
     return Histogram() if body is None else Histogram.from_wire(body)
+
+
+def _rate_of(
+    answer: dict[str, Any],
+    config: dict[str, Any],
+    view: View,
+    series: Series,
+    *,
+    origin: float,
+    sends_each: float | None,
+    steady: dict[str, float | None],
+) -> Rate | None:
+    """What a run with an arrival rate is about; None without one."""
+    producers = (row["gauges"] for row in view.processes if row["role"] == "producer")
+    asked = asked_of(producers, config.get("rate"))
+    if asked is None:
+        return None
+    send, late = histogram_of(answer, "send_time"), histogram_of(answer, "late").summary()
+    gauges = _added_gauges(answer)
+    sends = send.count
+    begin, end = origin + (send.quantile(0.99) or 0.0), origin + asked.seconds
+    over = origin + view.busy_s
+    reached = reached_between(*series.settled_by_time(), begin, min(end, over), over) if origin else None
+    seconds: float | None = end - begin
+    if steady["seconds"] is not None and steady["seconds"] > asked.seconds / 2:
+        reached, seconds = steady["throughput_per_s"], steady["seconds"]  # slots had no time for more
+    return rate_of(
+        asked,
+        slots=gauges.get("slots", 0.0),
+        sends_each=sends_each,
+        asked_s=_per(gauges.get("asked_s", 0.0), sends),
+        took_s=send.mean,
+        late_s={key: late[key] for key in ("mean", *QUANTILES, "max")},
+        reached=(reached, None if reached is None else seconds),
+    )
+
+
+def _per(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
 
 
 def _audit(view: View, processes: Collection[ProcessRow]) -> Audit:
@@ -374,6 +423,7 @@ def summary_lines(report: Report) -> list[str]:
             f"{'balanced' if report.balanced else 'NOT BALANCED'}: {m.lost:,} lost, {m.unsettled:,} unsettled, "
             f"{m.redelivered:,} redelivered, {m.duplicates:,} duplicates, {m.retried:,} retried",
         ),
+        *_rate_rows(report.rate, times),
         ("wall", _NOTHING if report.wall_s is None else f"{report.wall_s:.2f} s from the first message to the last"),
         ("throughput", _rate(report.throughput_per_s, report.efficiency)),
     ]
@@ -395,9 +445,20 @@ def summary_lines(report: Report) -> list[str]:
         ),
     ]
     rows += [("failures", _failure(row)) for row in report.failures if row["reason"] != SIMULATED]
+    rows += [("warning", warning) for warning in report.warnings]
     rows += [("threshold", _verdict(verdict)) for verdict in report.thresholds]
     rows += [("problem", problem) for problem in report.problems]
     return [f"{label:<12}{text}" for label, text in rows]
+
+
+def _rate_rows(rate: Rate | None, times: Callable[[dict[str, float | None]], str]) -> list[tuple[str, str]]:
+    """The headline of a run with an arrival rate."""
+    if rate is None:
+        return []
+    reached = (
+        "too short to say what was reached" if rate.reached_per_s is None else f"{rate.reached_per_s:,.6g}/s reached"
+    )
+    return [("rate", f"{rate.asked_per_s:,.6g} messages/s asked for, {reached}"), ("late", times(rate.late_s))]
 
 
 def _early_end(report: Report) -> str:

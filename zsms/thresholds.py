@@ -34,13 +34,14 @@ GROWING = (
     *(f"messages.{name}" for name in ("produced", "sent", "failed", "dead", "settled")),
     *(f"messages.{name}" for name in ("duplicates", "redelivered", "retried", "skipped_rows")),
     *("wall_s", "elapsed_s", "first_message_s", "*_time_s.max", "slot_error_s.max"),
+    "rate.late_s.max",
     *("senders.*.sent", "senders.*.failed", "processes.*.cpu_s", "processes.*.rss_max_bytes"),
 )
-TIMES = ("*_time_s.mean", "*_time_s.p??", "slot_error_s.p??")
+TIMES = ("*_time_s.mean", "*_time_s.p??*", "slot_error_s.p??", "rate.late_s.mean", "rate.late_s.p??*")
 ENOUGH = 1_000
 
 _FORM = re.compile(r"\s*(?P<field>[^<>=!\s]+)\s*(?P<operator><=|>=|==|!=|<|>)\s*(?P<value>[^<>=!\s]+)\s*")
-_NO_FIELDS = ("series", "thresholds", "problems")
+_NO_FIELDS = ("series", "thresholds", "warnings", "problems")
 """Of a report, what is no figure of the whole run."""
 
 
@@ -145,8 +146,8 @@ def fields_of(value: Any, path: str = "") -> dict[str, float | bool | None]:
     """Every number and truth value of a JSON object by its path; rows of a list by their names. None: not measured."""
     if isinstance(value, bool | int | float):
         return {path: value}
-    if value is None:  # in the config it is a text that was not given
-        return {} if path.startswith("config") else {path: None}
+    if value is None:  # in the config it is a text that was not given, and a run without a rate has no such figures
+        return {} if path == "rate" or path.startswith("config") else {path: None}
     if isinstance(value, list):
         value = {row["name"]: row for row in value if isinstance(row, dict) and "name" in row}
     fields: dict[str, float | bool | None] = {}

@@ -50,11 +50,17 @@ class Pace:
     def __init__(self, rate: float, now: float) -> None:
         """`rate` in messages a second, above 0."""
         self._stretches = deque([_Stretch(0, now, rate)])
+        self.began = now
+        """When the first message was due."""
 
     @property
     def rate(self) -> float:
         """Messages a second, now."""
         return self._stretches[-1].rate
+
+    def expected(self, now: float) -> float:
+        """How many messages were asked for up to `now`, which is no earlier than the last change: rate x time."""
+        return self._stretches[-1].position(now)
 
     def due(self, made: int, now: float) -> int:
         """How many messages are due now, of which `made` have been made; all of one `step`."""
@@ -99,6 +105,7 @@ class PoissonPace:
     def __init__(self, rate: float, now: float, seed: Seed = None) -> None:
         """`rate` in messages a second, above 0."""
         self._rng = np.random.Generator(np.random.SFC64(seed))
+        self.began = now
         self._stretches = deque([(0.0, now, rate)])
         """Of each time of one rate: the expected number where it begins, when that is, and the rate."""
         self._points = np.zeros(0)
@@ -110,6 +117,10 @@ class PoissonPace:
     def rate(self) -> float:
         """Messages a second, now."""
         return self._stretches[-1][2]
+
+    def expected(self, now: float) -> float:
+        """How many messages were asked for up to `now`, on average: rate x time."""
+        return self._position(now)
 
     def due(self, made: int, now: float) -> int:
         """How many messages are due now, of which `made` have been made; those within `BUNDLE_S` of the first."""

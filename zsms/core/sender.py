@@ -99,6 +99,15 @@ class Waiting:
         offsets = np.arange(len(batch)) if batch.offsets is None else batch.offsets
         return (age - offsets * batch.step).astype(np.float32)
 
+    def late(self, now: float) -> npt.NDArray[np.float32] | float:
+        """`ages` of the messages that no sender had before, the only ones that a slot was late for."""
+        if isinstance(self.batch, Mixed):
+            rows = self.batch.rows
+            first = (rows["attempt"] == 1) & (rows["delivery"] == 1)
+            late: npt.NDArray[np.float32] = (now + self.clock - rows["due"][first]).astype(np.float32)
+            return late
+        return self.ages(now) if self.attempt == self.delivery == 1 else np.zeros(0, dtype=np.float32)
+
     def waited(self, now: float) -> npt.NDArray[np.float32] | float:
         """How long ago the broker took each message in, in seconds: one figure when it was all at once."""
         if isinstance(self.batch, Mixed):

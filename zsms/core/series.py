@@ -140,6 +140,10 @@ class Series:
         """When each point was, by the asker's clock, and how many messages were sent by then."""
         return [point.at for point in self._points], [point.counts[_SENT] for point in self._points]
 
+    def settled_by_time(self) -> tuple[list[float], list[int]]:
+        """When each point was, by the asker's clock, and how many messages were settled by then."""
+        return [point.at for point in self._points], [point.settled for point in self._points]
+
     def columns(self, origin: float | None = None, *, newest: int | None = None) -> dict[str, list[Any]]:
         """The figures over time, a list for each of `COLUMNS`, all of one length.
 

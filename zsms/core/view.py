@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
+from zsms.core.arrivals import told_of
 from zsms.core.audit import Audit
 
 STALE_INTERVALS = 4
@@ -49,6 +50,8 @@ class View:
     """Mean time per message, from slot to outcome."""
     busy_s: float
     """Seconds from the first message that a broker accepted to the last that was settled."""
+    asked_per_s: float | None = None
+    """The arrival rate of the producers that still make messages, messages a second; None where there is none."""
     accounts_balance: bool = True
     """Every broker's own accounts add up."""
     confirmed: int = 0
@@ -134,6 +137,7 @@ class View:
             "mean_s": round(self.mean_s, 6),
             "rate_per_s": round(self.rate_since(before), 1),
             "overall_per_s": round(self.rate, 1),
+            "asked_per_s": self.asked_per_s,
             "senders_alive": self.senders_alive,
             "slots": self.slots,
             "balanced": self.balanced,
@@ -186,6 +190,7 @@ class View:
             accounts_balance=accounts_balance,
             mean_s=_sum([row for row in rows if row["role"] == "sender"], "took_s") / sends if sends else 0.0,
             busy_s=_busy(brokers),
+            asked_per_s=sum(told_of(row) for row in producers if not _made_all(row)) or None,
             confirmed=_confirmed(producer, rows, producers, holding),
             repeated=repeated,
             untold=_untold(answer, producers, more and (ended or not made)),
@@ -256,6 +261,10 @@ def names_of(rows: list[dict[str, Any]], most: int = 3) -> str:
     """The names of the first of them, and how many more there are."""
     more = len(rows) - most
     return ", ".join(str(row["name"]) for row in rows[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def _made_all(row: dict[str, Any]) -> bool:
+    return has_ended(row) or bool(row["gauges"].get("exhausted", 0))
 
 
 def _reached_all(row: dict[str, Any]) -> bool:

@@ -198,7 +198,8 @@ def line_of(view: View, before: View | None) -> str:
     return (
         f"produced {made_of(view)}  sent {view.sent:,}  failed {view.failed + view.dead:,}  "
         f"mean {view.mean_s:.3f} s  rate {view.rate_since(before):,.0f}/s  overall {view.rate:,.0f}/s  "
-        f"queued {view.queued:,}  in flight {view.in_flight:,}  senders {view.senders_alive}"
+        + ("" if view.asked_per_s is None else f"asked {view.asked_per_s:,.6g}/s  ")
+        + f"queued {view.queued:,}  in flight {view.in_flight:,}  senders {view.senders_alive}"
         + (f"  MISSING {view.missing:,}" if view.missing else "")
         + (f"  ({view.untold})" if view.untold else "")
     )

@@ -102,6 +102,8 @@ class Producer(Role):
         self._arrivals = arrivals
         self._arrivals_seed = sequence(seed, Stream.PRODUCER, "arrivals") if arrivals_seed is None else arrivals_seed
         self._pace: Pace | PoissonPace | None = None
+        self._made_at = 0.0
+        """When it last looked for something to make."""
         self._batch = batch
         self._id = int.from_bytes(hashlib.blake2b(self.name.encode(), digest_size=8).digest(), "big")
         self._exhausted = False
@@ -199,7 +201,10 @@ class Producer(Role):
 
     def _make(self, now: float) -> None:
         """Make one batch, if there is room for it and it is due."""
-        outlet = self._outlet() if self._making else None
+        if not self._making:
+            return
+        self._made_at = now
+        outlet = self._outlet()
         if outlet is None:
             return
         if self._rate is not None and self._pace is None:
@@ -275,5 +280,13 @@ class Producer(Role):
                 "exhausted": float(self._exhausted),
                 "brokers": sum(window.confirmed_messages > 0 for window in self.windows),
                 "total": float(self.source.total or 0),
+                **self._asked(),
             },
         )
+
+    def _asked(self) -> dict[str, float]:
+        """The gauges of an arrival rate: what it is now, and what it came to over how many seconds."""
+        pace = self._pace
+        if pace is None:
+            return {} if self._rate is None else {"rate": self._rate}
+        return {"rate": pace.rate, "arrivals": pace.expected(self._made_at), "arrivals_s": self._made_at - pace.began}

@@ -156,6 +156,8 @@ class Sender(Role):
         self._supplies: list[Supply] = []
         self._next_open: float | None = None
         self.queue_times = Histogram()
+        self.late = Histogram()
+        """From when a message was due to its first slot."""
         self._started = 0
         self._sent = 0
         self._failed = 0
@@ -233,11 +235,11 @@ class Sender(Role):
         for waiting in self.shares.take(self.transport.concurrency - self.transport.busy):
             count = len(waiting.batch)
             self._started += count
-            waited = waiting.waited(now)
-            if isinstance(waited, float):
-                self.queue_times.record_one(waited, count)
-            else:
-                self.queue_times.record(waited)
+            for times, measured in ((self.queue_times, waiting.waited(now)), (self.late, waiting.late(now))):
+                if isinstance(measured, float):
+                    times.record_one(measured, count)
+                elif len(measured):
+                    times.record(measured)
             self.transport.start(waiting, now)
 
     @property
@@ -319,6 +321,7 @@ class Sender(Role):
                 "total_time": times.total,
                 "slot_error": times.error,
                 "queue_time": self.queue_times,
+                "late": self.late,
             },
             self.transport.failures,
         )

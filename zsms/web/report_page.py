@@ -126,6 +126,7 @@ def _tiles(report: dict[str, Any]) -> str:
     share = f"{lost / m['settled']:.2%} failed or given up" if lost else "none failed"
     tiles = [
         ("Sent", f"{m['sent']:,}", f"of {m['produced']:,}; {share}", ""),
+        *_rate_tile(report["rate"]),
         ("Throughput", _per_second(report), f"messages; steady {_per_second(steady)}", ""),
         ("Wall time", seconds(report["wall_s"]), f"first message after {seconds(report['first_message_s'])}", ""),
         ("Send time p99", seconds(report["send_time_s"]["p99"]), f"median {seconds(report['send_time_s']['p50'])}", ""),
@@ -143,6 +144,15 @@ def _tiles(report: dict[str, Any]) -> str:
     )
 
 
+def _rate_tile(rate: dict[str, Any] | None) -> list[tuple[str, str, str, str]]:
+    if rate is None:
+        return []
+    reached = "-" if rate["reached_per_s"] is None else f"{rate['reached_per_s']:,.6g}/s"
+    late = rate["late_s"]
+    about = f"of {rate['asked_per_s']:,.6g}/s asked for; late p50 {seconds(late['p50'])}, p99 {seconds(late['p99'])}"
+    return [("Rate reached", reached, about, "")]
+
+
 def _alarms(report: dict[str, Any]) -> str:
     parts = []
     if report["thresholds"]:
@@ -155,6 +165,9 @@ def _alarms(report: dict[str, Any]) -> str:
             for verdict in report["thresholds"]
         ]
         parts.append("<h2>Thresholds</h2>" + _table(("", "expected", "measured"), rows, [2], "thresholds"))
+    if report["warnings"]:
+        items = "".join(f"<li>{escape(warning)}</li>" for warning in report["warnings"])
+        parts.append(f'<h2>Warnings</h2><div class="panel"><ul id="warnings">{items}</ul></div>')
     if report["problems"]:
         items = "".join(f"<li>{escape(problem)}</li>" for problem in report["problems"])
         parts.append(f'<h2>Problems</h2><div class="panel"><ul id="problems">{items}</ul></div>')
@@ -173,6 +186,10 @@ def _times(report: dict[str, Any]) -> str:
         for name, (title, about) in _TIMES.items()
         for figures in [report[name]]
     ]
+    if report["rate"] is not None:
+        late = report["rate"]["late_s"]
+        about = '<span class="aside optional">from when a message was due to its first slot</span>'
+        rows.insert(0, (f"Late {about}", *(seconds(late[key]) for key in keys)))
     head = ("", *(key.replace("p999", "p99.9") for key in keys))
     return "<h2>Times</h2>" + _table(head, rows, range(1, 8), "times")
 
