@@ -15,7 +15,7 @@ from zsms import Mesh
 from zsms.core.broker import BrokerLimits
 from zsms.core.series import COLUMNS, MOST_POINTS, Series
 from zsms.mesh import MeshConfig, SenderGroup
-from zsms.report import SCHEMA, Messages, ProcessRow, Report, make_report, summary_lines
+from zsms.report import SCHEMA, Messages, ProcessRow, Report, Sends, make_report, summary_lines
 from zsms.thresholds import Verdict
 
 SCHEMA_FILE = Path(__file__).parent.parent / "docs" / "report.schema.json"
@@ -80,6 +80,7 @@ def test_schema_and_dataclasses_list_the_same_fields(schema: Any) -> None:
     for path, cls, more in (
         ("report", Report, set()),
         ("report.messages", Messages, {"settled"}),
+        ("report.sends", Sends, set()),
         ("report.processes[]", ProcessRow, set()),
         ("report.config", MeshConfig, set()),
         ("report.thresholds[]", Verdict, set()),

@@ -52,7 +52,7 @@ class Figure(NamedTuple):
     better: int
     """1: more is better; -1: less is; 0: neither."""
     unit: str
-    """s, /s, messages, bytes, runs or nothing."""
+    """s, /s, messages, sends, bytes, runs or nothing."""
 
 
 _TIMES = ("mean", "p50", "p90", "p99", "max")
@@ -70,7 +70,8 @@ FIGURES = (
     *(Figure(f"slot_error_s.{key}", -1, "s") for key in ("p50", "p99", "max")),
     *(Figure(f"messages.{name}", 0, "messages") for name in ("produced", "sent")),
     *(Figure(f"messages.{name}", -1, "messages") for name in ("failed", "dead", "unsettled", "lost", "duplicates")),
-    *(Figure(f"messages.{name}", -1, "messages") for name in ("redelivered", "retried")),
+    Figure("messages.redelivered", -1, "messages"),
+    *(Figure(f"sends.{name}", -1, "sends") for name in ("ended", "failed", "retried")),
     Figure("processor_s", -1, "s"),
     Figure("memory_bytes", -1, "bytes"),
     Figure("unbalanced", -1, "runs"),

@@ -40,7 +40,7 @@ ROW = np.dtype(
         ("seq", "<u8"),
         ("recipient", "<u8"),
         ("due", "<f8"),
-        ("accepted", "<f8"),
+        ("queued", "<f8"),
         ("source", "<u4"),
         ("attempt", "<u4"),
         ("delivery", "<u4"),

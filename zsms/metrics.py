@@ -63,7 +63,7 @@ METRICS = (
     Metric("zsms_messages_sent_total", "counter", (), "Messages sent, each counted once."),
     Metric("zsms_messages_failed_total", "counter", (), "Messages failed with a single attempt allowed."),
     Metric("zsms_messages_dead_total", "counter", (), "Messages given up after several attempts or deliveries."),
-    Metric("zsms_messages_retried_total", "counter", (), "Failed sends that got another attempt."),
+    Metric("zsms_sends_retried_total", "counter", (), "Failed sends whose message was sent again."),
     Metric("zsms_messages_redelivered_total", "counter", (), "Messages taken back from a sender and queued again."),
     Metric("zsms_messages_duplicate_total", "counter", (), "Acknowledgements beyond the one that settled a message."),
     Metric("zsms_arrival_rate", "gauge", (), "Messages a second that producers are asked for; 0 without a rate."),
@@ -77,13 +77,18 @@ METRICS = (
     Metric("zsms_ledger_balanced", "gauge", (), "1 while accounts add up and nothing is missing, else 0."),
     Metric("zsms_messages_missing", "gauge", (), "Messages that were confirmed and that no broker answers for."),
     Metric("zsms_send_duration_seconds", "histogram", (), "Time of a send in its slot."),
-    Metric("zsms_queue_duration_seconds", "histogram", (), "Time from the broker's acceptance to the slot."),
+    Metric(
+        "zsms_queue_duration_seconds",
+        "histogram",
+        (),
+        "Time of a send from when its message was queued, or queued again, to the slot.",
+    ),
     Metric("zsms_arrival_lateness_seconds", "histogram", (), "Time from when a message was due to its first slot."),
     Metric(
         "zsms_delivery_duration_seconds",
         "histogram",
         (),
-        "Of messages sent: time from when one was due to the end of its last send.",
+        "Of messages: time from when one was due to its final outcome, through all attempts.",
     ),
     Metric("zsms_slot_error_seconds", "histogram", (), "How far a sleep was from the one asked for, either way."),
     Metric("zsms_sender_sends_total", "counter", ("name", "outcome"), "Sends of a sender that were sent or failed."),
@@ -133,7 +138,7 @@ def samples(answer: Answer) -> Iterator[tuple[str, tuple[str, ...], float]]:
     yield "zsms_messages_sent_total", (), view.sent
     yield "zsms_messages_failed_total", (), view.failed
     yield "zsms_messages_dead_total", (), view.dead
-    yield "zsms_messages_retried_total", (), view.retried
+    yield "zsms_sends_retried_total", (), view.retried
     yield "zsms_messages_redelivered_total", (), view.redelivered
     yield "zsms_messages_duplicate_total", (), view.duplicates
     yield "zsms_arrival_rate", (), view.asked_per_s or 0.0

@@ -123,7 +123,8 @@ class Welcome(NamedTuple):
 
     `instance` names this start of the broker, as in every word of it: what another start said is void. `echo` is the
     join's `sent_at` and `now` the broker's clock, for :class:`zsms.core.clock.ClockOffset`. Speak at least every
-    `interval` seconds. `lease` is how long (seconds) a sender may hold a message; 0 for a producer.
+    `interval` seconds. `lease` is how long (seconds) a sender may hold a message; 0 for a producer. `attempts` is how
+    often a message is sent before a failure is final.
     """
 
     instance: int
@@ -133,6 +134,7 @@ class Welcome(NamedTuple):
     interval: float
     lease: float
     durability: str
+    attempts: int = 1
 
 
 class Confirm(NamedTuple):
@@ -180,9 +182,10 @@ class Grant(NamedTuple):
     """broker -> sender: the messages in the next part of this one are yours, from number `base` of the session on.
 
     The next part is a :class:`Batch`, or a :class:`Mixed` of messages that have each an `attempt`, `delivery` and
-    `accepted` of their own; those here are 0 then. `accepted` (seconds, the broker's clock) is when the broker took
-    them in; `acked` is the next acknowledgement frame that the broker expects, so the sender can let go of those
-    before. `more`: others wait in the queue still.
+    `queued` of their own; those here are 0 then. `queued` (seconds, the broker's clock) is since when they waited in
+    the queue: when they were accepted, were due again after a failure, or were taken back. `acked` is the next
+    acknowledgement frame that the broker expects, so the sender can let go of those before. `more`: others wait in the
+    queue still.
     """
 
     session: int
@@ -190,7 +193,7 @@ class Grant(NamedTuple):
     base: int
     attempt: int
     delivery: int
-    accepted: float
+    queued: float
     acked: int
     more: bool
 
@@ -464,7 +467,7 @@ def _make_mixed(sources: npt.NDArray[Any], rows: npt.NDArray[Any], text: npt.NDA
         raise WireError(f"texts of {words} words in all, but {len(text)} words of text")
     if int(rows["seq"].max()) >= MAX_COUNT:
         raise WireError(f"message {int(rows['seq'].max())}: out of range")
-    for name in ("due", "accepted"):
+    for name in ("due", "queued"):
         if not (np.abs(rows[name]) < MAX_SECONDS).all():
             raise WireError(f"{name}: a time that is out of range")
     named = sources["source"]
@@ -495,7 +498,7 @@ _KINDS: dict[type, _Kind] = {
     ),
     JoinProducer: _Kind(2, (_u64, _u64, _name, _count, _seconds), (), JoinProducer),
     JoinSender: _Kind(3, (_u64, _u32, _name, _u32, _count, _duration, _seconds), (), JoinSender),
-    Welcome: _Kind(4, (_u64, _count, _seconds, _seconds, _duration, _duration, _name), (), Welcome),
+    Welcome: _Kind(4, (_u64, _count, _seconds, _seconds, _duration, _duration, _name, _u32), (), Welcome),
     Confirm: _Kind(5, (_u64, _u64, _count, _bool, _name), (), Confirm),
     Ack: _Kind(
         6,

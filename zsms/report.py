@@ -53,7 +53,6 @@ class Messages:
     """Acknowledgements beyond the one that settled a message."""
     redelivered: int = 0
     """Taken back from a sender that died or held them too long, and given to another."""
-    retried: int = 0
     skipped_rows: int = 0
     """Bad rows of an input file that were left out."""
 
@@ -61,6 +60,17 @@ class Messages:
     def settled(self) -> int:
         """Messages whose fate is final."""
         return self.sent + self.failed + self.dead
+
+
+@dataclass(slots=True)
+class Sends:
+    """Counts of sends, by the senders' own count: of a message there may be several."""
+
+    ended: int = 0
+    """Whatever came of them."""
+    failed: int = 0
+    retried: int = 0
+    """Failed sends whose message was sent again, by the brokers' count."""
 
 
 @dataclass(slots=True)
@@ -84,6 +94,7 @@ class Report:
     started: str
     """When the first process was started, ISO 8601."""
     messages: Messages
+    sends: Sends
     wall_s: float | None
     """From the first message that a broker accepted to the last that was settled."""
     elapsed_s: float
@@ -99,9 +110,9 @@ class Report:
     asked_time_s: float | None
     """The mean time that slots were asked to sleep: what the efficiencies are reckoned with."""
     queue_time_s: dict[str, float | None]
-    """From the broker's acceptance to the slot."""
+    """Of sends: from when the message was queued, or queued again, to the slot."""
     total_time_s: dict[str, float | None]
-    """Of messages that were sent: from when one was due to the end of its last send."""
+    """Of messages: from when one was due to its final outcome, through all attempts."""
     slot_error_s: dict[str, float | None]
     """How far a real sleep was from the one asked for, either way."""
     efficiency: float | None
@@ -113,7 +124,7 @@ class Report:
     """When so many of the messages produced had been sent, from the first that was accepted, to 10 ms."""
     processes: list[ProcessRow]
     senders: list[dict[str, Any]]
-    """By sender: name, slots, sent, failed, send_time_s, blocked_s."""
+    """By sender: name, slots, sends, failed_sends, send_time_s, blocked_s."""
     failures: list[dict[str, Any]]
     """Why sends failed, the most frequent first: reason, sends, and an example or None."""
     balanced: bool
@@ -213,7 +224,6 @@ def make_report(
         lost=audit.lost + stranded,
         duplicates=view.duplicates,
         redelivered=view.redelivered,
-        retried=view.retried,
         skipped_rows=producer.get("skipped_rows", 0),
     )
 
@@ -236,6 +246,7 @@ def make_report(
         config=config,
         started=started,
         messages=messages,
+        sends=Sends(sends, sender.get("failed", 0), view.retried),
         wall_s=wall,
         elapsed_s=elapsed_s,
         first_message_s=max(0.0, first_accepted - started_at) if first_accepted else None,
@@ -396,8 +407,8 @@ def _sender_row(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": row["name"],
         "slots": int(gauges.get("slots", 0)),
-        "sent": counters.get("sent", 0),
-        "failed": counters.get("failed", 0),
+        "sends": sends,
+        "failed_sends": counters.get("failed", 0),
         "send_time_s": gauges.get("took_s", 0.0) / sends if sends else None,
         "blocked_s": gauges.get("blocked_s"),
     }
@@ -421,8 +432,9 @@ def summary_lines(report: Report) -> list[str]:
         (
             "ledger",
             f"{'balanced' if report.balanced else 'NOT BALANCED'}: {m.lost:,} lost, {m.unsettled:,} unsettled, "
-            f"{m.redelivered:,} redelivered, {m.duplicates:,} duplicates, {m.retried:,} retried",
+            f"{m.redelivered:,} redelivered, {m.duplicates:,} duplicates",
         ),
+        *_sends_rows(report.sends),
         *_rate_rows(report.rate, times),
         ("wall", _NOTHING if report.wall_s is None else f"{report.wall_s:.2f} s from the first message to the last"),
         ("throughput", _rate(report.throughput_per_s, report.efficiency)),
@@ -449,6 +461,13 @@ def summary_lines(report: Report) -> list[str]:
     rows += [("threshold", _verdict(verdict)) for verdict in report.thresholds]
     rows += [("problem", problem) for problem in report.problems]
     return [f"{label:<12}{text}" for label, text in rows]
+
+
+def _sends_rows(sends: Sends) -> list[tuple[str, str]]:
+    """Where there are more sends than messages, or failed ones."""
+    if not sends.failed:
+        return []
+    return [("sends", f"{sends.ended:,}, {sends.failed:,} of them failed, {sends.retried:,} of these sent again")]
 
 
 def _rate_rows(rate: Rate | None, times: Callable[[dict[str, float | None]], str]) -> list[tuple[str, str]]:

@@ -21,7 +21,7 @@ def csv_texts(report: dict[str, Any]) -> dict[str, str]:
     figures = [(name, value) for name, value in fields_of(report).items() if not name.startswith(_NO_FIGURES)]
     told = [(name, report[name]) for name in ("schema", "version", "started")]
     series, senders = report["series"], report["senders"]
-    columns = ("name", "slots", "sent", "failed", "send_time_s")
+    columns = ("name", "slots", "sends", "failed_sends", "send_time_s")
     return {
         "summary": _csv(("figure", "value"), told + figures),
         "history": _csv(series, zip(*series.values(), strict=True)),

@@ -32,10 +32,10 @@ OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
 }
 GROWING = (
     *(f"messages.{name}" for name in ("produced", "sent", "failed", "dead", "settled")),
-    *(f"messages.{name}" for name in ("duplicates", "redelivered", "retried", "skipped_rows")),
+    *(f"messages.{name}" for name in ("duplicates", "redelivered", "skipped_rows")),
     *("wall_s", "elapsed_s", "first_message_s", "*_time_s.max", "slot_error_s.max"),
     "rate.late_s.max",
-    *("senders.*.sent", "senders.*.failed", "processes.*.cpu_s", "processes.*.rss_max_bytes"),
+    *("sends.*", "senders.*.sends", "senders.*.failed_sends", "processes.*.cpu_s", "processes.*.rss_max_bytes"),
 )
 TIMES = ("*_time_s.mean", "*_time_s.p??*", "slot_error_s.p??", "rate.late_s.mean", "rate.late_s.p??*")
 ENOUGH = 1_000

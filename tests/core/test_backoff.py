@@ -34,7 +34,8 @@ def test_each_message_comes_back_once_at_a_time_of_its_own_with_its_history():
         lots = retries.due(at)
         assert lots
         for again in lots:
-            assert histories(again) == {(4, 2)} and again.oldest == lot.accepted
+            assert histories(again) == {(4, 2)} and again.oldest == lot.batch.due
+            assert (np.abs(again.rows["queued"] - at) < TICK).all()  # it waits for a slot from then on
             assert again.account is SOURCES[1]
             for seq in seqs(again.batch):
                 assert waits.setdefault(seq, at - 10.0) == at - 10.0

@@ -132,8 +132,16 @@ def test_a_coarse_tick_is_told():
     assert not coarse(0.1, DelayModel("constant", 0.0)), "what takes no time has no use for a tick"
 
 
-def test_total_times_are_of_messages_that_were_sent():
+def test_total_times_are_of_messages_whose_outcome_is_final():
     slots = Slots(10, DelayModel("constant", 1.0), failure_rate=1.0)
-    slots.start(np.arange(10, dtype=np.uint64), 0.0, 0.0)
+    ages = np.array([5.0] * 5 + [0.0] * 5, dtype=np.float32)
+    slots.start(np.arange(10, dtype=np.uint64), ages, 0.0, np.array([True, False] * 5))
     slots.advance(1.01)
-    assert slots.times.send.count == 10 and slots.times.total.count == 0
+    assert slots.times.send.count == 10 and slots.times.total.count == 5
+    assert slots.times.total.sum == pytest.approx(5 * 1.01 + 3 * 5.0)
+    slots.start(np.arange(10, dtype=np.uint64), -1e-9, 2.0, True)  # due in a moment, by a clock that is a little off
+    slots.advance(3.01)
+    assert slots.times.total.count == 15 and slots.times.total.sum == pytest.approx(15 * 1.01 + 3 * 5.0)
+    slots.start(np.arange(10, dtype=np.uint64), 3.0, 4.0, False)
+    slots.advance(5.01)
+    assert slots.times.total.count == 15

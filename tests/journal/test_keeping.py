@@ -137,5 +137,5 @@ def test_a_batch_of_a_clock_that_is_gone_is_no_older_than_the_broker(tmp_path: P
         store.commit(core.journal.close(core))
         (lot,) = rebuild(store.load(), LIMITS, now=100.0).queue.lots()
         (written,) = rebuild(store.load(), LIMITS).queue.lots()
-    assert (lot.accepted, written.accepted) == (100.0, 5_000.0)
+    assert (lot.queued, written.queued) == (100.0, 5_000.0)
     assert lot.whole.due == written.whole.due - 4_900.0

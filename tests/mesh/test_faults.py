@@ -317,7 +317,7 @@ def test_a_sender_that_pauses_for_longer_loses_its_messages_and_works_again() ->
     assert 200 <= report.messages.redelivered <= 2 * 200
     assert 0 < report.messages.duplicates <= report.messages.redelivered
     # The senders counted each send that happened, the broker each message once.
-    assert sum(sender["sent"] for sender in report.senders) == report.messages.sent + report.messages.duplicates
+    assert sum(sender["sends"] for sender in report.senders) == report.messages.sent + report.messages.duplicates
 
 
 @pytest.mark.parametrize("seconds", [3.0, 10.0])

@@ -56,7 +56,7 @@ def test_the_tables_say_what_the_report_says(report: dict[str, Any]) -> None:
             assert ledger[name.replace("_", " ")][0] == f"{count:,}"
     senders = cells(page, "senders")
     for sender in report["senders"]:
-        figures = [f"{sender[name]:,}" for name in ("slots", "sent", "failed")]
+        figures = [f"{sender[name]:,}" for name in ("slots", "sends", "failed_sends")]
         assert senders[sender["name"]][:4] == [*figures, seconds(sender["send_time_s"])]
     times = cells(page, "times")
     send = next(row for head, row in times.items() if head.startswith("Send time"))

@@ -29,7 +29,7 @@ def test_the_figures_are_those_of_the_view() -> None:
     assert told.items() <= picture["figures"].items()
     assert picture["totals"] == answer["totals"]
     assert picture["send_time_s"]["whole"]["mean"] == 1.0
-    assert [row["sent"] for row in picture["senders"]] == [50, 50]
+    assert [row["sends"] for row in picture["senders"]] == [50, 50]
     assert picture["at"] == DAY + 20.6
     assert picture["collector"] == {"endpoint": "tcp://there:1", "answering": True, "heard_at": DAY + 20.5}
 

@@ -70,7 +70,7 @@ def mixed(count: int, seed: int = 0) -> Mixed:
     for name, most in (("seq", 2**62), ("recipient", 2**63), ("source", 3), ("attempt", 9), ("delivery", 9)):
         rows[name] = rng.integers(0, most, count)
     rows["length"] = rng.integers(0, 30, count)
-    rows["due"], rows["accepted"] = rng.normal(size=(2, count))
+    rows["due"], rows["queued"] = rng.normal(size=(2, count))
     text = rng.integers(0, 2**63, int(words_of(rows["length"]).sum()), dtype="u8").astype(WORD)
     return Mixed(rows, text, {source: ProducerStart(2**64 - 1 - source, source) for source in range(3)})
 
@@ -168,7 +168,7 @@ STRATEGIES: dict[type, st.SearchStrategy[Any]] = {
     Mixed: st.builds(mixed, st.integers(1, 12) | st.sampled_from([40, 500, 5_000]), st.integers(0, 99)),
     JoinProducer: st.builds(JoinProducer, _ID, _ID, _NAMES, _COUNT, _SECONDS),
     JoinSender: st.builds(JoinSender, _ID, _U32, _NAMES, _U32, _COUNT, _DURATION, _SECONDS),
-    Welcome: st.builds(Welcome, _ID, _COUNT, _SECONDS, _SECONDS, _DURATION, _DURATION, _NAMES),
+    Welcome: st.builds(Welcome, _ID, _COUNT, _SECONDS, _SECONDS, _DURATION, _DURATION, _NAMES, _U32),
     Confirm: st.builds(Confirm, _ID, _ID, _COUNT, st.booleans(), _NAMES),
     Ack: st.builds(_acks, _NUMBERS, _NUMBERS, st.booleans(), _ID, _COUNT, _COUNT, _COUNT),
     Grant: st.builds(Grant, _ID, _U32, _COUNT, _U32, _U32, _SECONDS, _COUNT),

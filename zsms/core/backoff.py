@@ -130,7 +130,7 @@ class Retries:
                 rank = known.get(key)
                 if rank is None:
                     rank = known[key] = len(lots)
-                    lots.append(Lot(lot.whole, lot.account, lot.accepted, lot.attempt, lot.delivery))
+                    lots.append(Lot(lot.whole, lot.account, lot.queued, lot.attempt, lot.delivery))
                 ranks.append(rank)
         counts = [count for _, some, _, _ in inbox for count in some]
         places = np.concatenate([places for _, _, places, _ in inbox])
@@ -152,6 +152,7 @@ class Retries:
         ceilings = np.minimum(self.cap, self.base * np.exp2(np.minimum(attempts.astype(np.float64) - 1, 60)))
         due: F64 = failed + self._rng.random(len(mixed)) * ceilings
         mixed.rows["attempt"] = attempts + 1
+        mixed.rows["queued"] = due
         self._put(*_sorted([(due, mixed)]))
 
     def _put(self, at: F64, mixed: Mixed) -> None:

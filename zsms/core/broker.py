@@ -772,11 +772,11 @@ class BrokerCore:
                 account.in_flight -= count
                 account.dead += count
             self._bury_by("delivery", "taken back from {} senders", dead)
-            self._finished(len(dead), now)
+            self.last_settled = now  # given up, and not one send more
             if len(poison) == lot.size:
                 return
             lot = mixed_lot(gather([(lot, np.setdiff1d(everything, poison))], self.sources))
-        lot = lot.again()
+        lot = lot.again(now)
         if self.journal is not None:
             self.journal.taken_back(lot)
         self._requeue(lot)
@@ -852,6 +852,7 @@ class BrokerCore:
         for lot in self._unbury(reason, limit):
             rows = lot.rows.copy()
             rows["attempt"] = rows["delivery"] = 1
+            rows["queued"] = now
             part = lot.batch
             assert isinstance(part, Mixed)
             again = mixed_lot(Mixed(rows, part.text, part.sources))

@@ -5,7 +5,8 @@
      "dead":      {messages, kept, bytes, oldest_s, reasons: {reason: messages}, letters}}
 
 A letter is one message: {recipient, text, length, attempt, delivery, age_s, producer, seq, reason}. Ages are since the
-broker took a message in. Describing changes nothing, and costs a statement a lot, not a message.
+broker took a message in; of one that a sender had before, since it was due. Describing changes nothing, and costs a
+statement a lot, not a message.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def holdings(core: BrokerCore, now: float, messages: int = 0) -> dict[str, Any]:
 
 
 def _oldest(lots: list[Lot], now: float) -> float:
-    return max((now - lot.oldest for lot in lots), default=0.0)
+    return max((max(now - lot.oldest, 0.0) for lot in lots), default=0.0)
 
 
 def _held(session: Session, now: float) -> float:
@@ -90,16 +91,16 @@ def _letters(core: BrokerCore, lots: Iterable[tuple[Lot, str]], most: int, now: 
         if len(rows) >= most:
             break
         part = lot.part(0, min(lot.size, most - len(rows)))
-        accepted = [lot.accepted] * part.size if lot.attempt else part.rows["accepted"].tolist()
+        since = [part.oldest] * part.size if lot.attempt else part.rows["due"].tolist()
         accounts = [lot.account] * part.size if lot.attempt else [core.sources[i] for i in part.rows["source"].tolist()]
-        for message, at, account in zip(part.messages(), accepted, accounts, strict=True):
+        for message, at, account in zip(part.messages(), since, accounts, strict=True):
             row = {
                 "recipient": message.recipient,
                 "text": message.text[:_TEXT],
                 "length": len(message.text),
                 "attempt": message.attempt,
                 "delivery": message.delivery,
-                "age_s": now - at,
+                "age_s": max(now - at, 0.0),
                 "producer": "" if account is None else account.name,
                 "seq": message.id.seq,
             }

@@ -1,6 +1,6 @@
 """What the broker queues, grants and takes back: lots, and how messages are copied out of them.
 
-uniform   a range of one batch: one producer, one time of acceptance, one attempt and delivery. Copies nothing.
+uniform   a range of one batch: one producer, one attempt and delivery, queued at one time. Copies nothing.
 mixed     a range of a `Mixed`: messages of any history, a row each. What failed, was taken back, given up or has
           outlasted its neighbours is copied out of where it was (`gather`), so that the rest can be let go.
 """
@@ -34,14 +34,15 @@ OVERHEAD = 1_024
 class Lot:
     """Messages begin..end-1 of `whole`: the unit that the broker queues and grants.
 
-    `whole` is only divided when somebody asks for `batch`. In a mixed lot each message has its own `accepted`,
+    `whole` is only divided when somebody asks for `batch`. In a mixed lot each message has its own `queued`,
     `attempt` and `delivery`, and these are 0.
     """
 
     whole: Batch | Mixed
     account: ProducerAccount | None
     """The producer of all of them, None when there are several."""
-    accepted: float
+    queued: float
+    """Since when they have waited for a slot: accepted, due again after a failure, taken back or kicked."""
     attempt: int = 1
     delivery: int = 1
     begin: int = 0
@@ -67,7 +68,7 @@ class Lot:
     def part(self, begin: int, end: int) -> Lot:
         """Messages begin..end-1 with the same history."""
         first = self.begin
-        return Lot(self.whole, self.account, self.accepted, self.attempt, self.delivery, first + begin, first + end)
+        return Lot(self.whole, self.account, self.queued, self.attempt, self.delivery, first + begin, first + end)
 
     def messages(self) -> Iterator[Message]:
         """The messages one by one."""
@@ -83,20 +84,23 @@ class Lot:
         accounts: Any = self.whole.sources
         return [(accounts[index], int(counts[index])) for index in np.flatnonzero(counts).tolist()]
 
-    def again(self) -> Lot:
-        """The same messages with the next delivery."""
+    def again(self, now: float) -> Lot:
+        """The same messages with the next delivery, queued `now`."""
         if isinstance(self.whole, Batch):
-            return replace(self, delivery=self.delivery + 1)
+            return replace(self, delivery=self.delivery + 1, queued=now)
         rows = self.rows.copy()
         rows["delivery"] += 1
+        rows["queued"] = now
         part = self.batch
         assert isinstance(part, Mixed)
         return Lot(Mixed(rows, part.text, part.sources, part.kept), self.account, 0.0, 0, 0)
 
     @property
     def oldest(self) -> float:
-        """When the oldest of them was accepted."""
-        return self.accepted if self.attempt else float(self.rows["accepted"].min())
+        """When the oldest of them was accepted; of those that a sender had before, when it was due."""
+        if isinstance(self.whole, Mixed):
+            return float(self.rows["due"].min())
+        return self.queued if self.delivery == 1 else min(self.queued, self.whole.due + self.begin * self.whole.step)
 
 
 Part = tuple[Lot, I64]
@@ -168,7 +172,7 @@ def _gather_uniform(parts: Sequence[Part], sources: Sources) -> Mixed:
     rows["seq"] = offset.astype(np.uint64) + each([batch.first for batch in wholes], "u8")
     rows["recipient"] = np.concatenate(recipients)
     rows["due"] = each([b.due for b in wholes], "f8") + offset * each([b.step for b in wholes], "f8")
-    rows["accepted"] = each([lot.accepted for lot, _ in parts], "f8")
+    rows["queued"] = each([lot.queued for lot, _ in parts], "f8")
     rows["source"] = each([0 if lot.account is None else lot.account.index for lot, _ in parts], "u4")
     rows["attempt"] = each([lot.attempt for lot, _ in parts], "u4")
     rows["delivery"] = each([lot.delivery for lot, _ in parts], "u4")

@@ -12,7 +12,7 @@ yet, is sent again; the accounts count it once.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import inf
+from math import inf, isfinite
 
 import numpy as np
 
@@ -64,7 +64,7 @@ def rebuild(
     for entry in kept.entries:
         whole = _whole(core, accounts, entry, f"batch {entry.number}")
         lot = _moved(whole, shift, now)
-        for rest in _lots(core, entry, changes.get(entry.number, []), lot):
+        for rest in _lots(core, entry, changes.get(entry.number, []), lot, now):
             for account, count in rest.accounts():
                 account.queued += count
             core.queue.put(rest)
@@ -118,19 +118,19 @@ def _whole(
 def _moved(lot: Lot, shift: float, now: float) -> Lot:
     """The lot by the clock of today."""
     if isinstance(lot.whole, Mixed):
-        each = np.minimum(shift, now - lot.rows["accepted"])
-        lot.whole.rows["accepted"] += each
+        each = np.minimum(shift, now - lot.rows["queued"])
+        lot.whole.rows["queued"] += each
         lot.whole.rows["due"] += each
         return lot
-    by = min(shift, now - lot.accepted)
+    by = min(shift, now - lot.queued)
     if by:
-        lot.accepted += by
+        lot.queued += by
         lot.whole.due += by
         lot.whole.frame = None  # it says another time
     return lot
 
 
-def _lots(core: BrokerCore, kept: KeptEntry, changes: list[KeptChange], lot: Lot) -> Iterator[Lot]:
+def _lots(core: BrokerCore, kept: KeptEntry, changes: list[KeptChange], lot: Lot, now: float) -> Iterator[Lot]:
     """What is left of an entry."""
     size = lot.size
     is_open = np.ones(size, dtype=bool)
@@ -165,6 +165,8 @@ def _lots(core: BrokerCore, kept: KeptEntry, changes: list[KeptChange], lot: Lot
     if len(touched):
         mixed = gather([(lot, touched)], core.sources)
         mixed.rows["attempt"], mixed.rows["delivery"] = attempt[touched], delivery[touched] + out[touched]
+        if isfinite(now):
+            mixed.rows["queued"] = now
         if out.any():
             again = np.flatnonzero(out[touched])
             journal.taken_back(mixed_lot(mixed.take(again)))

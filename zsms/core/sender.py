@@ -75,12 +75,22 @@ class Waiting:
     handle: int
     """Of the first message; the others follow."""
     batch: Batch | Mixed
-    accepted: float
-    """When the broker took them in; mixed messages say that themselves, as they do their attempt and delivery."""
+    queued: float
+    """Since when they waited in the broker's queue; mixed ones say it themselves, as their attempt."""
     clock: float
     """The broker's clock minus ours, for `batch.due`."""
     attempt: int
     delivery: int
+    attempts: int = 1
+    """Sends of a message before a failure is final."""
+
+    @property
+    def last(self) -> npt.NDArray[np.bool_] | bool:
+        """Whether a failure of each message would be final, bool[n]: one answer for all that are alike."""
+        if isinstance(self.batch, Mixed):
+            last: npt.NDArray[np.bool_] = self.batch.rows["attempt"] >= self.attempts
+            return last
+        return self.attempt >= self.attempts
 
     @property
     def handles(self) -> U64:
@@ -109,21 +119,22 @@ class Waiting:
         return self.ages(now) if self.attempt == self.delivery == 1 else np.zeros(0, dtype=np.float32)
 
     def waited(self, now: float) -> npt.NDArray[np.float32] | float:
-        """How long ago the broker took each message in, in seconds: one figure when it was all at once."""
+        """How long ago each message was queued, in seconds: one figure when it was all at once."""
         if isinstance(self.batch, Mixed):
-            waited = np.maximum(now + self.clock - self.batch.rows["accepted"], 0.0)
+            waited = np.maximum(now + self.clock - self.batch.rows["queued"], 0.0)
             return waited.astype(np.float32)
-        return max(0.0, now - self.accepted)
+        return max(0.0, now - self.queued)
 
     def part(self, begin: int, end: int) -> Waiting:
         """Messages begin..end-1."""
         return Waiting(
             self.handle + begin,
             self.batch.slice(begin, end),
-            self.accepted,
+            self.queued,
             self.clock,
             self.attempt,
             self.delivery,
+            self.attempts,
         )
 
 
@@ -171,6 +182,8 @@ class SenderCore:
         """Messages that this broker may have given us at most, whatever our slots."""
         self.room = UNBOUNDED
         """Messages beyond those received that may be asked for, whatever our slots: what can soon begin."""
+        self.attempts = 1
+        """Sends of a message before the broker gives it up."""
         self._ramp = ramp
         self._ramp_began: float | None = None
         self.draining = False
@@ -322,7 +335,7 @@ class SenderCore:
         base: int,
         attempt: int,
         delivery: int,
-        accepted: float,
+        queued: float,
         clock: float,
         batch: Batch | Mixed,
     ) -> bool:
@@ -333,7 +346,7 @@ class SenderCore:
             return False
         session.received += len(batch)
         handle = self._epoch << _EPOCH_SHIFT | base
-        self._waiting.append(Waiting(handle, batch, accepted, clock, attempt, delivery))
+        self._waiting.append(Waiting(handle, batch, queued, clock, attempt, delivery, self.attempts))
         self.waiting_messages += len(batch)
         return True
 

@@ -7,8 +7,8 @@ A handle is whatever uint64 the caller knows a message by. No slot has a number:
 count is all there is to keep of them, and a busy slot is one entry of the timing wheel:
 
     word 0   the handle
-    word 1   two float32: the age of the message when its slot began, and how long it was asked to sleep (its sign
-             bit set when the send is drawn to fail, because both are never negative)
+    word 1   two float32, never negative, so that their sign bits are free: the age of the message when its slot began
+             (signed: a failure would be final), and how long it was asked to sleep (signed: drawn to fail)
     word 2   when its slot began, float64
 
 24 bytes a busy slot. The slots measure their own honesty: `error` is how far the real sleep was from the asked one.
@@ -127,10 +127,11 @@ class Slots:
         """Seconds between two looks at the slots."""
         return self._wheel.tick
 
-    def start(self, handles: U64, ages: F32 | float, now: float) -> None:
+    def start(self, handles: U64, ages: F32 | float, now: float, last: npt.NDArray[np.bool_] | bool = True) -> None:
         """Begin to send handles[i], which was due ages[i] seconds ago (float32[n] or one for all).
 
-        The caller starts no more than are `free`.
+        `last`: whether a failure would be final, bool[n] or one for all; then its total time counts, too. The caller
+        starts no more than are `free`.
         """
         count = len(handles)
         if count > self.free:
@@ -150,6 +151,8 @@ class Slots:
         if self.failure_rate:
             fails = self._rng.random(count, dtype=np.float32) < self.failure_rate
             np.negative(times[:, 3], out=times[:, 3], where=fails)
+            np.maximum(times[:, 2], np.float32(0), out=times[:, 2])
+            np.negative(times[:, 2], out=times[:, 2], where=last)
         self._wheel.add(now, asked, records)
 
     def advance(self, now: float) -> Finished | None:
@@ -161,14 +164,15 @@ class Slots:
         floats = records.view(np.float32)
         began = records.view(np.float64)[:, 2]
         took = (now - began).astype(np.float32)
-        asked, total = floats[:, 3], took + floats[:, 2]
+        asked, total = floats[:, 3], took + np.abs(floats[:, 2])
         if self.failure_rate:
             fails = np.signbit(asked)
             asked = np.abs(asked)
             finished = Finished(handles[~fails], handles[fails])
-            total = total[~fails]  # who failed has no message yet, and may have one later
+            total = total[~fails | np.signbit(floats[:, 2])]  # the others are sent again: their time goes on
         else:
             finished = Finished(handles, _NONE)
+            total = took + floats[:, 2]
         times = self.times
         whole = float(asked.sum(dtype=np.float64))
         times.asked += whole

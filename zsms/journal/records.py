@@ -53,7 +53,7 @@ def frame_of(batch: Batch | Mixed) -> Any:
 def pack_entry(number: int, lot: Lot) -> tuple[int, bytes, Any]:
     """The row of an entry: its number, its head and its frame."""
     frame = frame_of(lot.whole)
-    head = msgpack.packb([lot.accepted, lot.attempt, lot.delivery, len(frame), crc32(frame)])
+    head = msgpack.packb([lot.queued, lot.attempt, lot.delivery, len(frame), crc32(frame)])
     return number, seal(number_key("entry", number), head), frame
 
 
@@ -80,7 +80,7 @@ def _open(what: str, frame: bytes) -> Batch | Mixed:
 def pack_letter(letter: DeadLetter) -> tuple[int, bytes]:
     """The row of a dead letter."""
     lot = letter.lot
-    payload = msgpack.packb([lot.accepted, lot.attempt, lot.delivery, letter.reason, bytes(frame_of(lot.batch))])
+    payload = msgpack.packb([lot.queued, lot.attempt, lot.delivery, letter.reason, bytes(frame_of(lot.batch))])
     return letter.number, seal(number_key("letter", letter.number), payload)
 
 

@@ -327,7 +327,8 @@ class Broker(Role):
 
     def _welcome(self, expected: int, echo: float, lease: float = 0.0) -> Welcome:
         interval = self.core.limits.liveness / 5
-        return Welcome(self._start_id, expected, echo, self._clock(), interval, lease, self.durability)
+        attempts = min(self.core.limits.max_attempts, 0xFFFF_FFFF)
+        return Welcome(self._start_id, expected, echo, self._clock(), interval, lease, self.durability, attempts)
 
     # -- writing ----------------------------------------------------------------------------------------------
 
@@ -351,7 +352,7 @@ class Broker(Role):
                 piece.base,
                 lot.attempt,
                 lot.delivery,
-                lot.accepted,
+                lot.queued,
                 session.acked,
                 granted.more,
             )

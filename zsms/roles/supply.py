@@ -91,7 +91,7 @@ class Supply:
                     frame.base,
                     frame.attempt,
                     frame.delivery,
-                    clock.to_local(frame.accepted),
+                    clock.to_local(frame.queued),
                     clock.seconds,
                     batch,
                 )
@@ -99,6 +99,7 @@ class Supply:
                     link.lost()  # a grant before it is missing: joining again brings it back
             case Welcome():
                 if not self._said_bye:
+                    core.attempts = frame.attempts
                     self.say(core.welcomed(frame.next, another=frame.instance != self._instance))
                     self._instance = frame.instance
                     self._look_at_lease(frame.lease)

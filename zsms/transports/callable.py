@@ -58,6 +58,8 @@ class CallableTransport:
         self._calls: Calls | None = None
         self._watch: LoopWatch | None = None
         self._ending = False
+        self._again: set[int] = set()
+        """Messages in hand, by their handles, that are sent again when they fail."""
         self._told = (0.0, 0)
         """When failures were last spoken of, and how many there were."""
 
@@ -112,6 +114,8 @@ class CallableTransport:
         assert self._calls is not None
         count = len(waiting.batch)
         self.busy += count
+        if (last := waiting.last) is not True:
+            self._again.update(waiting.handles[~np.broadcast_to(last, count)].tolist())
         messages = waiting.batch.messages(waiting.attempt, waiting.delivery)
         self._calls.hand_over(_rows(waiting, messages, now), count)
 
@@ -131,7 +135,11 @@ class CallableTransport:
         took = (ended - np.array(columns.began)).astype(np.float32)
         self.busy -= len(handles)
         self.times.send.record(took)
-        self.times.total.record((ended - np.array(columns.due))[ok].astype(np.float32))
+        total = (ended - np.array(columns.due)).astype(np.float32)
+        if self._again:  # one that failed and is sent again is not over yet
+            total = total[ok | np.array([handle not in self._again for handle in columns.handles])]
+            self._again.difference_update(columns.handles)
+        self.times.total.record(total)
         self.times.asked += float(took.sum(dtype=np.float64))
         self._tell_failures(now)
         return Finished(handles[ok], handles[~ok])

@@ -47,7 +47,7 @@ class SimulatedTransport:
 
     def start(self, waiting: Waiting, now: float) -> None:
         """Let these messages sleep."""
-        self._slots.start(waiting.handles, waiting.ages(now), now)
+        self._slots.start(waiting.handles, waiting.ages(now), now, waiting.last)
 
     def finished(self, now: float) -> Finished | None:
         """The messages whose sleep is over."""

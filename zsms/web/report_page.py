@@ -19,8 +19,8 @@ from zsms.core.reach import SPOKEN
 
 _TIMES = {
     "send_time_s": ("Send time", "in a slot"),
-    "queue_time_s": ("Queue time", "from the broker's acceptance to the slot"),
-    "total_time_s": ("Total time", "of messages sent: from when one was due to the end of its last send"),
+    "queue_time_s": ("Queue time", "of sends: from when the message was queued, or queued again, to the slot"),
+    "total_time_s": ("Total time", "of messages: from when one was due to its final outcome"),
     "slot_error_s": ("Slot error", "how far a sleep was from the one asked for"),
 }
 
@@ -210,7 +210,6 @@ def _ledger(report: dict[str, Any]) -> str:
         "lost": "confirmed to their producers, and with no broker that lived",
         "duplicates": "acknowledgements beyond the one that settled a message",
         "redelivered": "taken back from a sender and given to another",
-        "retried": "failed sends that got another attempt",
         "skipped_rows": "bad rows of the input that were left out",
     }
     rows = [
@@ -220,23 +219,26 @@ def _ledger(report: dict[str, Any]) -> str:
     sum_ = f"{m['produced']:,} = {m['sent']:,} sent + {m['failed']:,} failed + {m['dead']:,} dead"
     if m["unsettled"] or m["lost"]:
         sum_ += f" + {m['unsettled']:,} unsettled + {m['lost']:,} lost"
-    return f"<h2>Ledger</h2><p>It {verdict}: {sum_}.</p>" + _table(("", "messages", ""), rows, [1], "ledger")
+    s = report["sends"]
+    again = f" {s['ended']:,} sends, {s['failed']:,} of them failed, {s['retried']:,} of these sent again."
+    sum_ += f".{again}" if s["failed"] else "."
+    return f"<h2>Ledger</h2><p>It {verdict}: {sum_}</p>" + _table(("", "messages", ""), rows, [1], "ledger")
 
 
 def _senders(report: dict[str, Any]) -> str:
-    most = max((row["sent"] + row["failed"] for row in report["senders"]), default=0) or 1
+    most = max((row["sends"] for row in report["senders"]), default=0) or 1
     rows = [
         (
             escape(row["name"]),
             f"{row['slots']:,}",
-            f"{row['sent']:,}",
-            f"{row['failed']:,}",
+            f"{row['sends']:,}",
+            f"{row['failed_sends']:,}",
             seconds(row["send_time_s"]),
-            f'<span class="bar"><i style="width:{100 * (row["sent"] + row["failed"]) / most:.1f}%"></i></span>',
+            f'<span class="bar"><i style="width:{100 * row["sends"] / most:.1f}%"></i></span>',
         )
         for row in report["senders"]
     ]
-    head = ("name", "slots", "sent", "failed attempts", "mean send time", "share of the busiest")
+    head = ("name", "slots", "sends", "failed sends", "mean send time", "share of the busiest")
     return "<h2>Senders</h2>" + _table(head, rows, range(1, 5), "senders")
 
 

@@ -260,7 +260,7 @@ class Panel:
         line += text(f"  {'at least ' if view.untold else ''}{count(view.made)} produced")
         for words, value in (
             ("redelivered", view.redelivered),
-            ("retried", view.retried),
+            ("sends tried again", view.retried),
             ("duplicates", view.duplicates),
         ):
             if value:

@@ -245,7 +245,7 @@ function showSenders() {
     put(cells.mean, told(row.mean_s, "seconds"));
     put(cells.busy, row.alive && row.slots ? as.count(row.busy) : UNKNOWN);
     put(cells.slots, row.alive && row.slots ? ` of ${as.count(row.slots)}` : "");
-    put(cells.sent, as.count(row.sent));
+    put(cells.sends, as.count(row.sends));
     put(cells.age, row.age_s < 10 ? `${row.age_s.toFixed(1)} s` : as.duration(row.age_s));
   });
   const omitted = picture.senders_left_out;
@@ -267,7 +267,7 @@ function makeSenderRow(name) {
     cell("errors", "n"),
     cell("mean", "n wide"),
     make("td", { className: "n wide" }, cells.busy, cells.slots),
-    cell("sent", "n wide"),
+    cell("sends", "n wide"),
     cell("age", "n"),
   );
   return cells;
