@@ -1,0 +1,660 @@
+"""SMPP 3.4 PDUs in columns: many submit_sm, deliver_sm and their answers at once.
+
+    octets --Stream.feed--> Frames: begins, ends, command, status, sequence, a row a PDU, nothing copied twice
+                              |--messages(frames)--> Messages: the fields of submit_sm or deliver_sm, a column each
+                              |--answers(frames)---> Answers: sequence, status, message_id
+                              +--zsms.core.smpp.record for what is rare: binds, queries, anything one by one
+    Messages --encode_messages--> octets          sequences, statuses, ids --encode_answers--> octets
+
+A column is uint8[n] (a one-octet field), uint32[n] (status, sequence) or :class:`Strings`, of which each is a place in
+the received buffer: no Python statement is executed for each PDU but the one that adds up lengths where they differ.
+
+What a peer sends may be anything. A length that can't be ends the stream (`Stream.broken`), for nothing behind it can
+be found; a body that can't be is a row with `problem`, the status that its answer should have. No more is ever
+allocated than came.
+
+Source: SMPP Protocol Specification v3.4, issue 1.2; sections 3.2 (header), 4.4 (submit_sm), 4.6 (deliver_sm), 5.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from zsms.core.smpp.strings import (
+    I64,
+    U8,
+    U32,
+    Block,
+    Bools,
+    Strings,
+    Text,
+    big_endian,
+    block,
+    constant,
+    join,
+    sizes,
+    windows,
+)
+from zsms.errors import UsageError
+
+HEADER = 16
+"""Octets of a header, and so the shortest PDU."""
+MAX_PDU = 131_072
+"""Longest PDU that is read: the longest message_payload, and as much again."""
+MAX_SEQUENCE = 0x7FFFFFFF
+"""Sequence numbers go from 1 to this one, then from 1 on."""
+MAX_SHORT_MESSAGE = 254
+MAX_PAYLOAD = 65_535
+MAX_ADDRESS = 20
+"""Octets of an address, without the NUL behind it."""
+MAX_SERVICE_TYPE = 5
+MAX_TIME = 16
+MAX_MESSAGE_ID = 64
+MAX_TLVS = 256
+"""Most optional parameters of a PDU that are read."""
+RESPONSE = 0x80000000
+"""A response has its request's command with this bit."""
+_PAD = 512
+"""Zeros behind a received buffer, so that fixed widths can be copied from anywhere in it."""
+
+
+class Command(IntEnum):
+    """command_id (5.1.2.1)."""
+
+    GENERIC_NACK = 0x80000000
+    BIND_RECEIVER = 0x00000001
+    BIND_RECEIVER_RESP = 0x80000001
+    BIND_TRANSMITTER = 0x00000002
+    BIND_TRANSMITTER_RESP = 0x80000002
+    QUERY_SM = 0x00000003
+    QUERY_SM_RESP = 0x80000003
+    SUBMIT_SM = 0x00000004
+    SUBMIT_SM_RESP = 0x80000004
+    DELIVER_SM = 0x00000005
+    DELIVER_SM_RESP = 0x80000005
+    UNBIND = 0x00000006
+    UNBIND_RESP = 0x80000006
+    REPLACE_SM = 0x00000007
+    REPLACE_SM_RESP = 0x80000007
+    CANCEL_SM = 0x00000008
+    CANCEL_SM_RESP = 0x80000008
+    BIND_TRANSCEIVER = 0x00000009
+    BIND_TRANSCEIVER_RESP = 0x80000009
+    OUTBIND = 0x0000000B
+    ENQUIRE_LINK = 0x00000015
+    ENQUIRE_LINK_RESP = 0x80000015
+    SUBMIT_MULTI = 0x00000021
+    SUBMIT_MULTI_RESP = 0x80000021
+    ALERT_NOTIFICATION = 0x00000102
+    DATA_SM = 0x00000103
+    DATA_SM_RESP = 0x80000103
+
+
+class Status(IntEnum):
+    """command_status (5.1.3): those that this package itself says; zsms.core.smpp.statuses has all."""
+
+    OK = 0x00
+    INVMSGLEN = 0x01
+    INVCMDLEN = 0x02
+    INVCMDID = 0x03
+    INVBNDSTS = 0x04
+    ALYBND = 0x05
+    SYSERR = 0x08
+    BINDFAIL = 0x0D
+    INVPASWD = 0x0E
+    INVSYSID = 0x0F
+    MSGQFUL = 0x14
+    SUBMITFAIL = 0x45
+    THROTTLED = 0x58
+    X_T_APPN = 0x64
+    INVOPTPARSTREAM = 0xC0
+    INVPARLEN = 0xC2
+
+
+class Tag(IntEnum):
+    """Optional parameters (5.3.2) that this package knows by name; any other is read and written alike."""
+
+    SAR_MSG_REF_NUM = 0x020C
+    SAR_TOTAL_SEGMENTS = 0x020E
+    SAR_SEGMENT_SEQNUM = 0x020F
+    SC_INTERFACE_VERSION = 0x0210
+    RECEIPTED_MESSAGE_ID = 0x001E
+    NETWORK_ERROR_CODE = 0x0423
+    MESSAGE_PAYLOAD = 0x0424
+    MESSAGE_STATE = 0x0427
+
+
+# -- what came ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Frames:
+    """Whole PDUs in one buffer, a row each: `begins` and `ends` int64[n], and the header's uint32[n] columns."""
+
+    buffer: U8
+    """What came, and zeros behind it."""
+    begins: I64
+    ends: I64
+    command: U32
+    status: U32
+    sequence: U32
+
+    def __len__(self) -> int:
+        return len(self.begins)
+
+    def take(self, rows: npt.NDArray[np.int64] | Bools | slice) -> Frames:
+        """Some of them."""
+        return Frames(
+            self.buffer, self.begins[rows], self.ends[rows], self.command[rows], self.status[rows], self.sequence[rows]
+        )
+
+    def octets(self, row: int) -> bytes:
+        """One PDU, header and body."""
+        return self.buffer[int(self.begins[row]) : int(self.ends[row])].tobytes()
+
+    @property
+    def pdus(self) -> Strings:
+        """All of them as strings."""
+        return Strings(self.buffer, self.begins, self.ends - self.begins)
+
+
+_UNSIGNED = struct.Struct(">I")
+
+
+def _walk(data: bytes | bytearray, most: int) -> tuple[I64, int, int | None]:
+    """Where whole PDUs begin, where the last one ends, and the length that can't be, if one is next."""
+    parts: list[I64] = []
+    at, end, look = 0, len(data), _LOOK
+    while True:
+        run, length = _run(data, at, end, look)
+        if run >= _LOOK and HEADER <= length <= most:
+            parts.append(np.arange(at, at + run * length, length, dtype=np.int64))
+            at += run * length
+            look *= 4
+            continue
+        look = _LOOK
+        starts, at, wrong = _steps(data, at, end, most)
+        parts.append(np.array(starts, dtype=np.int64))
+        if wrong is not None or len(starts) < _STEPS:
+            return parts[0] if len(parts) == 1 else np.concatenate(parts), at, wrong
+
+
+_LOOK = 16
+_STEPS = 256
+
+
+def _run(data: bytes | bytearray, at: int, end: int, most: int) -> tuple[int, int]:
+    """How many whole PDUs, of at most so many, are as long as the first one, and how long that is.
+
+    Answers often all are: a look at every `length` octets finds them together.
+    """
+    if at + 4 > end:
+        return 0, 0
+    (length,) = _UNSIGNED.unpack_from(data, at)
+    count = min((end - at) // length, most) if length >= HEADER else 0
+    if count < _LOOK:
+        return 0, length
+    other = np.ndarray((count,), ">u4", data, at, (length,)) != length
+    return (int(other.argmax()) if other.any() else count), length
+
+
+def _steps(data: bytes | bytearray, at: int, end: int, most: int) -> tuple[list[int], int, int | None]:
+    """The same by adding lengths up, for `_STEPS` PDUs at most."""
+    starts: list[int] = []
+    add, unpack, last = starts.append, _UNSIGNED.unpack_from, end - 4
+    for _ in range(_STEPS):
+        if at > last:
+            break
+        (length,) = unpack(data, at)
+        following = at + length
+        if following > end or not HEADER <= length <= most:
+            return starts, at, None if HEADER <= length <= most else length
+        add(at)
+        at = following
+    return starts, at, None
+
+
+class Stream:
+    """Cuts what comes on a connection into PDUs."""
+
+    def __init__(self, most: int = MAX_PDU) -> None:
+        """`most` is the longest PDU that is read, in octets."""
+        self.most = most
+        self.broken: int | None = None
+        """The command_length that ended the stream; None while it is whole."""
+        self.header = b""
+        """What there is of the header of the PDU that ended it."""
+        self._rest = bytearray()
+        self._wanted = 4
+
+    @property
+    def waiting(self) -> int:
+        """Octets of a PDU that is not whole yet."""
+        return len(self._rest)
+
+    def feed(self, data: bytes | bytearray | memoryview) -> Frames | None:
+        """The PDUs that are whole with these octets, None if none is. Whatever follows a broken one is dropped."""
+        if self.broken is not None:
+            return None
+        rest = self._rest
+        rest += data
+        if len(rest) < self._wanted:
+            return None
+        begins, end, wrong = _walk(rest, self.most)
+        if wrong is not None:
+            self.broken, self.header = wrong, bytes(rest[end : end + HEADER])
+        left = len(rest) - end
+        self._wanted = 4
+        if left >= 4 and wrong is None:
+            (self._wanted,) = _UNSIGNED.unpack_from(rest, end)
+        if not len(begins):
+            return None
+        buffer = np.empty(end + _PAD, np.uint8)
+        buffer[:end] = np.frombuffer(rest, np.uint8, end)
+        buffer[end:] = 0
+        self._rest = rest[end:]
+        heads = windows(buffer, HEADER)[begins].view(">u4").reshape(-1, 4).astype(np.uint32)
+        ends = begins + heads[:, 0]
+        return Frames(buffer, begins, ends, heads[:, 1], heads[:, 2], heads[:, 3])
+
+
+# -- optional parameters --------------------------------------------------------------------------------------------
+
+
+class Tlv(NamedTuple):
+    """An optional parameter of n PDUs."""
+
+    tag: int
+    value: Text
+    """Without tag and length; integers are big-endian (`zsms.core.smpp.strings.integers`)."""
+    present: Bools | None = None
+    """Which PDUs have it, bool[n]; None: all. The value of one that does not is of length 0."""
+
+    def blocks(self) -> list[Block]:
+        """Tag, length, value."""
+        tag = int(self.tag).to_bytes(2, "big")
+        value = self.value
+        if isinstance(value, bytes):
+            whole = tag + len(value).to_bytes(2, "big") + value
+            if self.present is None:
+                return [constant(whole)]
+            return [Block(constant(whole).matrix, np.where(self.present, len(whole), 0))]
+        head = np.empty((len(value), 4), np.uint8)
+        head[:, :2] = np.frombuffer(tag, np.uint8)
+        head[:, 2:] = big_endian(value.lengths, 2)
+        there = self.present
+        if there is None:
+            return [Block(head), block(value)]
+        lengths = np.where(there, value.lengths, 0)
+        return [Block(head, np.where(there, 4, 0)), Block(value.matrix(), lengths)]
+
+
+@dataclass(slots=True)
+class TlvTable:
+    """The optional parameters of n PDUs, a row each: whose it is (int64[m]), its tag (uint16[m]), its value."""
+
+    owners: I64
+    tags: npt.NDArray[np.uint16]
+    values: Strings
+
+    def get(self, tag: int, rows: int) -> Tlv | None:
+        """That parameter of `rows` PDUs, None if none has it. Of one that comes twice in a PDU the first counts."""
+        found = np.flatnonzero(self.tags == tag)
+        if not len(found):
+            return None
+        found = found[::-1]
+        begins, lengths = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
+        present = np.zeros(rows, np.bool_)
+        owners = self.owners[found]
+        # Of several that are assigned to one place the last stays, which is the first that came.
+        begins[owners], lengths[owners] = self.values.begins[found], self.values.lengths[found]
+        present[owners] = True
+        return Tlv(tag, Strings(self.values.buffer, begins, lengths), present)
+
+
+_NO_ROWS = np.zeros(0, np.int64)
+
+
+def _tlvs(frames: Frames, at: I64, problem: U32) -> TlvTable:
+    """What stands from `at` on in each of the frames that have no problem yet."""
+    buffer, ends = frames.buffer, frames.ends
+    owners: list[I64] = []
+    begins: list[I64] = []
+    heads: list[npt.NDArray[np.uint16]] = []
+    active = np.flatnonzero((at < ends) & (problem == 0))
+    view = windows(buffer, 4)
+    step = 0
+    while len(active):
+        here = at[active]
+        cut = here + 4 > ends[active]
+        head = view[here].view(">u2").reshape(-1, 2).astype(np.uint16)
+        following = here + 4 + head[:, 1]
+        cut |= following > ends[active]
+        if step == MAX_TLVS:
+            cut[:] = True
+        if cut.any():
+            problem[active[cut]] = Status.INVOPTPARSTREAM
+            good = ~cut
+            active, here, head, following = active[good], here[good], head[good], following[good]
+        owners.append(active)
+        begins.append(here + 4)
+        heads.append(head)
+        at[active] = following
+        active = active[following < ends[active]]
+        step += 1
+    if not owners:
+        return TlvTable(_NO_ROWS, np.zeros(0, np.uint16), Strings(buffer, _NO_ROWS, _NO_ROWS))
+    both = np.concatenate(heads)
+    values = Strings(buffer, np.concatenate(begins), both[:, 1].astype(np.int64))
+    return TlvTable(np.concatenate(owners), both[:, 0], values)
+
+
+# -- submit_sm and deliver_sm ---------------------------------------------------------------------------------------
+
+Number = int | U8
+"""A field of one octet: one value for all, or uint8[n]."""
+
+
+@dataclass(slots=True)
+class Messages:
+    """n submit_sm, or n deliver_sm (which have the same fields).
+
+    To be encoded, a field has a value for all or a column of n; decoded, all are columns. Addresses are octets as they
+    stand in the PDU, of at most 20; a `short_message` is of at most 254.
+    """
+
+    sequence: U32
+    """uint32[n]; 1 to `MAX_SEQUENCE`."""
+    service_type: Text = b""
+    source_ton: Number = 0
+    source_npi: Number = 0
+    source: Text = b""
+    destination_ton: Number = 0
+    destination_npi: Number = 0
+    destination: Text = b""
+    esm_class: Number = 0
+    protocol_id: Number = 0
+    priority: Number = 0
+    schedule: Text = b""
+    validity: Text = b""
+    registered_delivery: Number = 0
+    replace_if_present: Number = 0
+    data_coding: Number = 0
+    default_message_id: Number = 0
+    short_message: Text = b""
+    tlvs: Sequence[Tlv] | TlvTable = ()
+    """To encode: a parameter each. Decoded: all that came; see `tlv`."""
+    problem: U32 | None = None
+    """Decoded: 0, or the status to answer a row with that can't be read; its other columns are void."""
+
+    def __len__(self) -> int:
+        return len(self.sequence)
+
+    def tlv(self, tag: int) -> Tlv | None:
+        """An optional parameter as a column, None if no message has it."""
+        if isinstance(self.tlvs, TlvTable):
+            return self.tlvs.get(tag, len(self))
+        return next((each for each in self.tlvs if each.tag == tag), None)
+
+    @property
+    def content(self) -> Text:
+        """The octets of each text: message_payload where there is one and short_message is empty."""
+        payload = self.tlv(Tag.MESSAGE_PAYLOAD)
+        short = self.short_message
+        if payload is None:
+            return short
+        if not isinstance(short, Strings) or not isinstance(payload.value, Strings):
+            return short or payload.value
+        if payload.value.buffer is not short.buffer:
+            raise ValueError("short messages and payloads in two buffers: only what was decoded has a content")
+        use = short.lengths == 0
+        begins = np.where(use, payload.value.begins, short.begins)
+        return Strings(short.buffer, begins, np.where(use, payload.value.lengths, short.lengths))
+
+
+_LIMITS = {
+    "service_type": MAX_SERVICE_TYPE,
+    "source": MAX_ADDRESS,
+    "destination": MAX_ADDRESS,
+    "schedule": MAX_TIME,
+    "validity": MAX_TIME,
+    "short_message": MAX_SHORT_MESSAGE,
+}
+
+
+def _check(name: str, text: Text) -> None:
+    """Raise UsageError for a field that no PDU can have."""
+    longest = len(text) if isinstance(text, bytes) else int(text.lengths.max(initial=0))
+    if longest > _LIMITS[name]:
+        raise UsageError(f"a {name} of {longest} octets: SMPP has room for {_LIMITS[name]}")
+    if name != "short_message" and isinstance(text, bytes) and 0 in text:
+        raise UsageError(f"a {name} with a NUL in it")
+
+
+def _octets(rows: int, *numbers: Number) -> Block:
+    """Fields of one octet that stand beside each other."""
+    plain = [each for each in numbers if isinstance(each, int)]
+    if len(plain) == len(numbers):
+        return constant(bytes(plain))
+    matrix = np.empty((rows, len(numbers)), np.uint8)
+    for place, each in enumerate(numbers):
+        matrix[:, place] = each
+    return Block(matrix)
+
+
+def header_blocks(rows: int, command: int, status: int | U32, sequence: U32, body: Sequence[Block]) -> list[Block]:
+    """The headers of PDUs with these bodies, and the bodies."""
+    matrix = np.empty((rows, HEADER), np.uint8)
+    words = matrix.view(">u4")
+    words[:, 0] = HEADER + sizes(rows, body)
+    words[:, 1] = command
+    words[:, 2] = status
+    words[:, 3] = sequence
+    return [Block(matrix), *body]
+
+
+def encode_messages(command: int, messages: Messages) -> U8:
+    """All of them as PDUs one after the other, uint8[...]; `command` is SUBMIT_SM or DELIVER_SM.
+
+    Raises UsageError for a field that is longer than SMPP allows, or has a NUL.
+    """
+    rows = len(messages)
+    for name in _LIMITS:
+        _check(name, getattr(messages, name))
+    m = messages
+    short = m.short_message
+    length: Number = len(short) if isinstance(short, bytes) else short.lengths.astype(np.uint8)
+    body = [
+        block(m.service_type, b"\0"),
+        _octets(rows, m.source_ton, m.source_npi),
+        block(m.source, b"\0"),
+        _octets(rows, m.destination_ton, m.destination_npi),
+        block(m.destination, b"\0"),
+        _octets(rows, m.esm_class, m.protocol_id, m.priority),
+        block(m.schedule, b"\0"),
+        block(m.validity, b"\0"),
+        _octets(rows, m.registered_delivery, m.replace_if_present, m.data_coding, m.default_message_id, length),
+        block(short),
+    ]
+    if isinstance(m.tlvs, TlvTable):
+        raise ValueError("optional parameters that were decoded: give those to encode one by one")
+    for tlv in m.tlvs:
+        body += tlv.blocks()
+    return join(rows, header_blocks(rows, command, 0, m.sequence, _merged(body)))
+
+
+def _merged(blocks: list[Block]) -> list[Block]:
+    """Constants beside each other as one block: fewer copies."""
+    found: list[Block] = []
+    run: list[U8] = []
+    for each in blocks:
+        if each.lengths is None and len(each.matrix) == 1:
+            run.append(each.matrix)
+            continue
+        if run:
+            found.append(Block(run[0] if len(run) == 1 else np.concatenate(run, axis=1)))
+            run = []
+        found.append(each)
+    if run:
+        found.append(Block(np.concatenate(run, axis=1)))
+    return found
+
+
+class _Reader:
+    """Reads the fields of n bodies one after the other; `at` int64[n] is where the next one begins."""
+
+    def __init__(self, frames: Frames) -> None:
+        self.buffer = frames.buffer
+        self.ends = frames.ends
+        self.at = frames.begins + HEADER
+        self.problem = np.zeros(len(frames), np.uint32)
+        self.bad = np.zeros(len(frames), np.bool_)
+
+    def fail(self, rows: Bools, status: int) -> None:
+        """Those of `rows` that are not wrong already are."""
+        if rows.any():
+            self.problem[rows & (self.problem == 0)] = status
+            self.at = np.minimum(self.at, self.ends)
+
+    def octets(self, count: int) -> U8:
+        """That many fields of one octet, uint8[count, n]."""
+        view = windows(self.buffer, count)
+        found: U8 = view[self.at].T
+        self.at = self.at + count
+        self.fail(self.at > self.ends, Status.INVMSGLEN)
+        return found
+
+    def string(self, most: int) -> Strings:
+        """A C-octet string of at most `most` octets before its NUL."""
+        at, rows = self.at, len(self.at)
+        first = self.buffer[at]
+        if not first.any():
+            lengths = np.zeros(rows, np.int64)
+        else:
+            nul = windows(self.buffer, most + 1)[at] == 0
+            lengths = nul.argmax(axis=1)
+            self.fail(~nul[np.arange(rows), lengths], Status.INVPARLEN)
+        self.at = at + lengths + 1
+        self.fail(self.at > self.ends, Status.INVMSGLEN)
+        return Strings(self.buffer, at, lengths)
+
+    def counted(self, lengths: I64) -> Strings:
+        """Octets of these lengths."""
+        at = self.at
+        self.at = at + lengths
+        self.fail(self.at > self.ends, Status.INVMSGLEN)
+        return Strings(self.buffer, at, np.minimum(lengths, self.ends - at))
+
+
+def messages(frames: Frames) -> Messages:
+    """The fields of frames that all are submit_sm, or all are deliver_sm; see `Messages.problem`.
+
+    A short_message of 255 octets, which SMPP does not allow, is read: some peers send it.
+    """
+    reader = _Reader(frames)
+    service_type = reader.string(MAX_SERVICE_TYPE)
+    source_ton, source_npi = reader.octets(2)
+    source = reader.string(MAX_ADDRESS)
+    destination_ton, destination_npi = reader.octets(2)
+    destination = reader.string(MAX_ADDRESS)
+    esm_class, protocol_id, priority = reader.octets(3)
+    schedule = reader.string(MAX_TIME)
+    validity = reader.string(MAX_TIME)
+    registered, replace_if_present, data_coding, default_message_id, length = reader.octets(5)
+    short = reader.counted(length.astype(np.int64))
+    table = _tlvs(frames, reader.at, reader.problem)
+    return Messages(
+        sequence=frames.sequence,
+        service_type=service_type,
+        source_ton=source_ton,
+        source_npi=source_npi,
+        source=source,
+        destination_ton=destination_ton,
+        destination_npi=destination_npi,
+        destination=destination,
+        esm_class=esm_class,
+        protocol_id=protocol_id,
+        priority=priority,
+        schedule=schedule,
+        validity=validity,
+        registered_delivery=registered,
+        replace_if_present=replace_if_present,
+        data_coding=data_coding,
+        default_message_id=default_message_id,
+        short_message=short,
+        tlvs=table,
+        problem=reader.problem,
+    )
+
+
+# -- answers --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Answers:
+    """n answers: submit_sm_resp, deliver_sm_resp, generic_nack, or any other."""
+
+    sequence: U32
+    status: U32
+    ids: Strings
+    """message_id, up to its NUL or the PDU's end, however long; of no octets where there is none."""
+
+    def __len__(self) -> int:
+        return len(self.sequence)
+
+    def take(self, rows: npt.NDArray[np.int64] | Bools) -> Answers:
+        """Some of them."""
+        return Answers(self.sequence[rows], self.status[rows], self.ids.take(rows))
+
+
+def answers(frames: Frames) -> Answers:
+    """What frames say that are answers. A body may be missing, or end without a NUL: it is read as it is meant."""
+    begins = frames.begins + HEADER
+    room = frames.ends - begins
+    width = min(int(room.max(initial=0)), MAX_MESSAGE_ID + 1)
+    lengths = np.minimum(room, width)
+    if width:
+        view = frames.buffer
+        if int(begins.max()) + width > len(view):
+            view = np.concatenate([view, np.zeros(width, np.uint8)])
+        nul = windows(view, width)[begins] == 0
+        first = nul.argmax(axis=1)
+        none = ~nul[np.arange(len(first)), first]
+        lengths = np.where(none, lengths, np.minimum(first, room))
+        for row in np.flatnonzero(none & (room > width)).tolist():  # longer than any that SMPP allows: rare
+            rest = frames.buffer[int(begins[row]) : int(frames.ends[row])]
+            stops = np.flatnonzero(rest == 0)
+            lengths[row] = int(stops[0]) if len(stops) else len(rest)
+    return Answers(frames.sequence, frames.status, Strings(frames.buffer, begins, lengths))
+
+
+def encode_answers(
+    command: int, sequence: U32, status: int | U32 = 0, ids: Strings | None = None, *, always_body: bool = False
+) -> U8:
+    """Answers as PDUs one after the other, uint8[...].
+
+    `ids` are the message_ids of submit_sm_resp and their like; without, a submit_sm_resp and deliver_sm_resp have an
+    empty one and other commands no body. An answer with a `status` other than 0 has no body (4.4.2) unless
+    `always_body`. Raises UsageError for an id of more than 64 octets.
+    """
+    rows = len(sequence)
+    longest = 0 if ids is None else int(ids.lengths.max(initial=0))
+    if longest > MAX_MESSAGE_ID:
+        raise UsageError(f"a message_id of {longest} octets: SMPP has room for {MAX_MESSAGE_ID}")
+    named = command in (Command.SUBMIT_SM_RESP, Command.DELIVER_SM_RESP, Command.DATA_SM_RESP)
+    if ids is None and not named:
+        return join(rows, header_blocks(rows, command, status, sequence, []))
+    body = constant(b"\0") if ids is None else block(ids, b"\0")
+    failed = status != 0
+    if not always_body and np.any(failed):
+        full = np.int64(body.matrix.shape[1]) if body.lengths is None else body.lengths
+        matrix = body.matrix if len(body.matrix) == rows else np.repeat(body.matrix, rows, axis=0)
+        body = Block(matrix, np.where(failed, 0, full) * np.ones(rows, np.int64))
+    return join(rows, header_blocks(rows, command, status, sequence, [body]))

@@ -1,0 +1,243 @@
+"""Many octet strings as columns, and rows of them joined into one buffer.
+
+    Strings   where n strings stand in one buffer: begins int64[n], lengths int64[n]
+    Block     one field of n rows as a matrix uint8[n, width], of which each row has the first lengths[i] octets
+    join      the fields of each row one after the other, the rows one after the other: uint8[...]
+
+A row is copied as a whole width and cut by a mask, so nothing is done for each row or octet. Rows of very different
+lengths are joined in portions, so that what is made besides the result is bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+U8 = npt.NDArray[np.uint8]
+U32 = npt.NDArray[np.uint32]
+I64 = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+_PORTION = 1 << 19
+"""Octets of the rows that are joined at once, about: they stay in the processor's cache."""
+
+
+def windows(buffer: U8, width: int) -> U8:
+    """The `width` octets from each octet on, as an overlapping view, uint8[len(buffer) - width + 1, width]."""
+    return np.ndarray((max(0, len(buffer) - width + 1), width), np.uint8, buffer.data, 0, (1, 1))
+
+
+class Strings:
+    """n octet strings in one buffer, uint8[...]; string i is the `lengths[i]` octets from `begins[i]` on."""
+
+    __slots__ = ("begins", "buffer", "lengths")
+
+    def __init__(self, buffer: U8, begins: I64, lengths: I64) -> None:
+        self.buffer = buffer
+        self.begins = begins
+        self.lengths = lengths
+
+    def __len__(self) -> int:
+        return len(self.begins)
+
+    def __repr__(self) -> str:
+        return f"<Strings: {len(self)}>"
+
+    @classmethod
+    def of(cls, strings: Sequence[bytes]) -> Strings:
+        """From Python's; for tests and small inputs."""
+        return cls.packed(np.frombuffer(b"".join(strings), np.uint8), [len(each) for each in strings])
+
+    @classmethod
+    def packed(cls, data: U8, lengths: npt.ArrayLike) -> Strings:
+        """Strings of these lengths that stand in `data` one after the other."""
+        each = np.asarray(lengths, dtype=np.int64)
+        return cls(data, np.cumsum(each) - each, each)
+
+    @classmethod
+    def fixed(cls, column: npt.NDArray[np.bytes_]) -> Strings:
+        """From an S column: octets up to the zeros that fill each up."""
+        width = column.itemsize
+        matrix = np.ascontiguousarray(column).view(np.uint8).reshape(len(column), width)
+        filled = matrix != 0
+        full = bool(filled.all())
+        lengths = np.full(len(column), width) if full else width - np.argmax(filled[:, ::-1], axis=1)
+        if not full:
+            lengths[~filled.any(axis=1)] = 0
+        return cls(matrix.reshape(-1), np.arange(len(column), dtype=np.int64) * width, lengths.astype(np.int64))
+
+    @classmethod
+    def repeated(cls, string: bytes, rows: int) -> Strings:
+        """The same string `rows` times."""
+        return cls(np.frombuffer(string, np.uint8), np.zeros(rows, np.int64), np.full(rows, len(string), np.int64))
+
+    def take(self, rows: npt.NDArray[np.int64] | npt.NDArray[np.bool_] | slice) -> Strings:
+        """Those of some rows; the buffer is shared."""
+        return Strings(self.buffer, self.begins[rows], self.lengths[rows])
+
+    def matrix(self, width: int | None = None) -> U8:
+        """uint8[n, width], by default as wide as the longest: row i begins with string i, what is behind it is void."""
+        if width is None:
+            width = int(self.lengths.max()) if len(self) else 0
+        if not width or not len(self):
+            return np.zeros((len(self), width), np.uint8)
+        buffer = self.buffer
+        beyond = int(self.begins.max()) + width - len(buffer)
+        if beyond > 0 or not buffer.flags.c_contiguous:
+            buffer = np.concatenate([buffer, np.zeros(max(0, beyond), np.uint8)])
+        found: U8 = windows(buffer, width)[self.begins]
+        return found
+
+    def column(self, width: int | None = None) -> npt.NDArray[np.bytes_]:
+        """As an S column, cut at `width` (by default none is); zeros at an end are lost, as in every S column."""
+        matrix = self.matrix(width)
+        if not matrix.shape[1]:
+            return np.zeros(len(self), "S1")
+        short = self.lengths < matrix.shape[1]
+        if short.any():
+            matrix = np.where(np.arange(matrix.shape[1]) < self.lengths[:, None], matrix, 0).astype(np.uint8)
+        return matrix.view(f"S{matrix.shape[1]}").reshape(-1)
+
+    def compact(self) -> U8:
+        """The strings' octets one after the other, uint8[lengths.sum()]."""
+        return join(len(self), [Block(self.matrix(), self.lengths)])
+
+    def tolist(self) -> list[bytes]:
+        """Python's, one by one: for tests and people."""
+        raw = self.buffer.tobytes()
+        return [raw[a : a + n] for a, n in zip(self.begins.tolist(), self.lengths.tolist(), strict=True)]
+
+
+Text = bytes | Strings
+"""A field of n rows: one value for all, or one each."""
+
+
+class Block(NamedTuple):
+    """A field of n rows: uint8[n, width], or uint8[1, width] for all alike."""
+
+    matrix: U8
+    lengths: I64 | None = None
+    """Octets of each row, int64[n]; None: the whole width."""
+
+
+def constant(octets: bytes) -> Block:
+    """The same octets in each row."""
+    return Block(np.frombuffer(octets, np.uint8).reshape(1, -1))
+
+
+def block(text: Text, tail: bytes = b"") -> Block:
+    """A string each, or one for all, with `tail` behind it."""
+    if isinstance(text, bytes):
+        return constant(text + tail)
+    lengths = text.lengths
+    width = int(lengths.max()) if len(lengths) else 0
+    even = not len(lengths) or int(lengths.min()) == width
+    if not tail:
+        return Block(text.matrix(width), None if even else lengths)
+    matrix = np.zeros((len(text), width + len(tail)), np.uint8)
+    matrix[:, :width] = text.matrix(width)
+    if even:
+        matrix[:, width:] = np.frombuffer(tail, np.uint8)
+        return Block(matrix)
+    rows = np.arange(len(text))
+    for place, octet in enumerate(tail):
+        matrix[rows, lengths + place] = octet
+    return Block(matrix, lengths + len(tail))
+
+
+def sizes(rows: int, blocks: Sequence[Block]) -> int | I64:
+    """Octets of each row, int64[rows], or one figure when all rows are as long."""
+    fixed = sum(each.matrix.shape[1] for each in blocks if each.lengths is None)
+    ragged = [each.lengths for each in blocks if each.lengths is not None]
+    if not ragged:
+        return fixed
+    total: I64 = ragged[0] + np.int64(fixed)
+    for each in ragged[1:]:
+        total = total + each
+    return total
+
+
+def join(rows: int, blocks: Sequence[Block]) -> U8:
+    """The blocks of each row one after the other, the rows one after the other, uint8[...]."""
+    width = sum(each.matrix.shape[1] for each in blocks)
+    if rows * width > _PORTION and rows > 1:
+        step = max(1, _PORTION // width)
+        parts = [_joined(min(step, rows - at), _rows(blocks, at, at + step), width) for at in range(0, rows, step)]
+        return np.concatenate(parts)
+    return _joined(rows, blocks, width)
+
+
+def _rows(blocks: Sequence[Block], begin: int, end: int) -> list[Block]:
+    return [
+        Block(
+            each.matrix if len(each.matrix) == 1 else each.matrix[begin:end],
+            None if each.lengths is None else each.lengths[begin:end],
+        )
+        for each in blocks
+    ]
+
+
+def _joined(rows: int, blocks: Sequence[Block], width: int) -> U8:
+    out = np.empty((rows, width), np.uint8)
+    keep: Bools | None = None
+    at = 0
+    for matrix, lengths in blocks:
+        end = at + matrix.shape[1]
+        out[:, at:end] = matrix
+        if lengths is not None:
+            if keep is None:
+                keep = np.ones((rows, width), np.bool_)
+            np.less(np.arange(end - at), lengths[:, None], out=keep[:, at:end])
+        at = end
+    return out.reshape(-1) if keep is None else out[keep]
+
+
+def big_endian(values: npt.ArrayLike, octets: int) -> U8:
+    """Unsigned integers of 1, 2, 4 or 8 octets, uint8[n, octets]."""
+    column = np.asarray(values).astype(f">u{octets}")
+    return column.view(np.uint8).reshape(len(column), octets)
+
+
+def integers(values: npt.ArrayLike, octets: int) -> Strings:
+    """The same as strings."""
+    matrix = big_endian(values, octets)
+    rows = len(matrix)
+    return Strings(matrix.reshape(-1), np.arange(rows, dtype=np.int64) * octets, np.full(rows, octets, np.int64))
+
+
+_FOUR = np.frombuffer("".join(f"{number:04}" for number in range(10_000)).encode(), "<u4")
+"""Four digits by number."""
+_POWERS = np.array([10**power for power in range(1, 20)], np.uint64)
+
+
+def digits(numbers: npt.NDArray[np.uint64]) -> Strings:
+    """Numbers in decimal digits, without zeros before them; 0 is "0"."""
+    rows = len(numbers)
+    most = int(numbers.max()) if rows else 0
+    groups = max(1, -(-len(str(most)) // 4))
+    matrix = np.empty((rows, groups), "<u4")
+    left = numbers
+    for place in range(groups - 1, -1, -1):
+        rest = left // np.uint64(10_000)
+        matrix[:, place] = _FOUR[(left - rest * np.uint64(10_000)).astype(np.int64)]
+        left = rest
+    lengths = np.searchsorted(_POWERS, numbers, "right") + 1
+    ends = np.arange(1, rows + 1, dtype=np.int64) * (4 * groups)
+    return Strings(matrix.view(np.uint8).reshape(-1), ends - lengths, lengths.astype(np.int64))
+
+
+def numbers(strings: Strings) -> tuple[npt.NDArray[np.uint64], Bools]:
+    """Strings of 1 to 19 decimal digits as numbers, uint64[n], and which of them are ones, bool[n]; 0 for others."""
+    width = 19
+    matrix = strings.matrix(width)
+    inside = np.arange(width) < strings.lengths[:, None]
+    value = np.where(inside, matrix.astype(np.int16) - 48, 0)
+    good = (strings.lengths >= 1) & (strings.lengths <= width) & ((value >= 0) & (value <= 9)).all(axis=1)
+    found = np.zeros(len(strings), np.uint64)
+    longest = int(strings.lengths[good].max()) if good.any() else 0
+    for place in range(longest):
+        found = np.where(inside[:, place], found * np.uint64(10) + value[:, place].astype(np.uint64), found)
+    return np.where(good, found, np.uint64(0)), good
