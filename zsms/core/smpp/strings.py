@@ -154,9 +154,9 @@ def sizes(rows: int, blocks: Sequence[Block]) -> int | I64:
     ragged = [each.lengths for each in blocks if each.lengths is not None]
     if not ragged:
         return fixed
-    total: I64 = ragged[0] + np.int64(fixed)
-    for each in ragged[1:]:
-        total = total + each
+    total = np.full(rows, fixed, np.int64)
+    for lengths in ragged:
+        total += lengths
     return total
 
 
