@@ -150,7 +150,7 @@ def block(text: Text, tail: bytes = b"") -> Block:
 
 def sizes(rows: int, blocks: Sequence[Block]) -> int | I64:
     """Octets of each row, int64[rows], or one figure when all rows are as long."""
-    fixed = sum(each.matrix.shape[1] for each in blocks if each.lengths is None)
+    fixed = sum(int(each.matrix.shape[1]) for each in blocks if each.lengths is None)
     ragged = [each.lengths for each in blocks if each.lengths is not None]
     if not ragged:
         return fixed
