@@ -1,4 +1,7 @@
-"""Where CI is set, a test that skips has failed: nothing may drop out of CI unnoticed."""
+"""Where CI is set, a test that skips has failed: nothing may drop out of CI unnoticed.
+
+Hypothesis draws the same examples on every run; HYPOTHESIS_PROFILE=core-long searches further.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,16 @@ from collections.abc import Generator
 from typing import TypeVar
 
 import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+COMMON = settings(
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=[phase for phase in Phase if phase is not Phase.explain],  # it takes as long as all the rest
+)
+settings.register_profile("core", COMMON, derandomize=True, max_examples=60, stateful_step_count=40)
+settings.register_profile("core-long", COMMON, max_examples=2_000, stateful_step_count=80)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "core"))
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 

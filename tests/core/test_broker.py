@@ -950,3 +950,27 @@ def test_limits_that_contradict_themselves_are_refused_or_warned_of():
 def test_a_sender_may_ask_for_a_longer_lease_and_never_for_a_shorter_one():
     core = broker(liveness=100.0, lease=6.0)
     assert [sender(core, 1, lease=2.0).session.lease, sender(core, 2, lease=9.0).session.lease] == [6.0, 9.0]
+
+
+def test_a_join_that_is_read_twice_takes_nothing_back():
+    core = broker()
+    peer = sender(core)
+    put(core, 10)
+    assert granted(core) == [(1, list(range(10)))]
+    assert peer.join(number=peer.join_number) is peer.session
+    assert totals(core) == {"in_flight": 10} and granted(core) == []
+
+
+def test_what_a_sender_leaves_of_a_grant_that_began_inside_a_batch_is_what_it_did_not_settle():
+    core = broker()
+    peer = sender(core, slots=4)
+    put(core, 10)
+    assert granted(core) == [(1, [0, 1, 2, 3])]
+    peer.ack([0, 1, 2, 3], settled=4)
+    assert granted(core) == [(1, [4, 5, 6, 7])]
+    peer.ack([5], base=0, settled=5)
+    granted(core)
+    core.left(peer.peer, 1.0)
+    other = sender(core, token=2)
+    assert sorted(seq for _, messages in granted(core, 1.0) for seq in messages) == [4, 6, 7, 8, 9]
+    assert other.session.in_flight == 5

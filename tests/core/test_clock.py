@@ -22,6 +22,13 @@ def test_the_estimate_is_as_good_as_the_fastest_answer(true, rounds):
         assert abs(true) <= best + 1e-9
 
 
+@given(st.floats(0.61, 3), st.sampled_from([-1, 1]), st.floats(1e-4, 1), st.floats(0.4, 0.6))
+def test_an_offset_of_more_than_half_a_round_trip_is_told(times, sign, rtt, way):
+    clock, true = ClockOffset(), sign * times * rtt
+    clock.sample(50.0, 50.0 + way * rtt + true, 50.0 + rtt)
+    assert abs(clock.seconds - true) <= rtt / 2 + 1e-9
+
+
 def test_on_one_host_the_offset_is_exactly_zero():
     clock = ClockOffset()
     for there, back in [(0.1, 0.0001), (0.0001, 0.2), (0.003, 0.001)]:

@@ -50,11 +50,16 @@ def test_a_number_is_settled_once_and_the_rest_can_be_taken_back(data):
         if act == "g":
             size = data.draw(few_or_many)
             account = data.draw(st.sampled_from(ACCOUNTS))
-            piece = session.grant(make_lot(size, made, account), 0.0)
+            before, behind = data.draw(st.tuples(st.integers(0, 3), st.integers(0, 3)))
+            lot = make_lot(before + size + behind, made, account).part(
+                before, before + size
+            )  # it begins inside a batch
+            made += before
+            piece = session.grant(lot, 0.0)
             assert (piece.base, piece.end) == (session.granted - size, session.granted)
             bases.append(piece.base)
             held.update({piece.base + i: (account.producer, made + i) for i in range(size)})
-            made += size
+            made += size + behind
         elif act == "s" and session.granted:
             begin = data.draw(st.integers(max(0, session.low - 3), session.granted - 1))
             span = range(begin, min(session.granted, begin + data.draw(few_or_many)))

@@ -294,11 +294,10 @@ def test_a_smaller_limit_counts_when_the_broker_has_answered() -> None:
 def test_two_brokers_messages_are_told_apart_over_many_sessions() -> None:
     shares = Shares(3, 6, 0)
     for place, core in enumerate(shares.cores):
-        core._epoch = 0xFFFF - 4
+        core._epoch = 0xFFFF // 3 * 3 + place - 6  # two sessions before its numbers begin anew
         for _ in range(5):
             core.renew()
-        core._epoch = core._epoch // 3 * 3 + place - 3
-        core.renew()
+            assert core._epoch % 3 == place
         core.joining()
         core.welcomed(0)
         assert core.granted(core.token, core.join, 0, 1, 1, 0.0, 0.0, make_batch(2))
@@ -306,6 +305,16 @@ def test_two_brokers_messages_are_told_apart_over_many_sessions() -> None:
     frames = shares.finished(handles[::2], handles[1::2])
     assert [[frame.session for frame in of] for of in frames] == [[core.token] for core in shares.cores]
     assert shares.held == 0
+
+
+def test_slots_that_come_free_go_to_the_brokers_in_turn() -> None:
+    shares = Shares(2, 4, 4)
+    for core in shares.cores:
+        core.joining()
+        core.welcomed(0)
+        assert core.granted(core.token, core.join, 0, 1, 1, 0.0, 0.0, make_batch(4))
+    places = [int(waiting.handles[0] >> np.uint64(48)) % 2 for _ in range(4) for waiting in shares.take(1)]
+    assert sorted(places) == [0, 0, 1, 1]
 
 
 def test_a_sender_needs_a_message_to_hold_for_each_broker() -> None:

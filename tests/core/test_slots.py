@@ -78,6 +78,14 @@ def test_on_time_a_sleep_is_off_by_a_tick_at_most():
     assert slots.times.send.mean == pytest.approx(slots.times.asked / 5_000, abs=2e-4)
 
 
+def test_a_sleep_that_ends_early_is_as_much_in_error_as_one_that_ends_late():
+    slots = Slots(5_000, DelayModel("exponential", 0.2), tick=0.01, seed=1)
+    slots.start(np.arange(5_000, dtype=np.uint64), 0.0, 77.123)
+    run(slots)
+    # A part f of a tick is rounded up with probability f, or it would be biased: off by 2 f (1 - f), a third on average.
+    assert slots.times.error.mean == pytest.approx(0.01 / 3, rel=0.05)
+
+
 def test_the_tick_follows_the_mean_within_its_bounds():
     assert [auto_tick(mean) for mean in (0.0, 0.05, 0.2, 60.0)] == [0.001, 0.001, 0.002, 0.010]
     assert Slots(1, DelayModel(mean=0.2)).tick == 0.002

@@ -18,7 +18,7 @@ from zsms import Broker, Producer, Sender
 from zsms.core.delay import DelayModel
 from zsms.core.replay import rebuild
 from zsms.errors import JournalError, UsageError
-from zsms.journal import FILE, edit, open_journal, read
+from zsms.journal import FILE, NoRoom, edit, open_journal, read
 from zsms.journal import sqlite as store_module
 from zsms.journal.wal import Log
 
@@ -166,9 +166,12 @@ def test_brokers_of_one_program_take_a_journal_over_from_each_other(tmp_path: Pa
     at = f"ipc://{tmp_path}/broker"
     with Broker(at, journal=tmp_path / "journal", drain_timeout=0) as broker:
         Producer(at, messages=1_000).run()
+        before = broker._snapshot(0.0)
     assert broker.core.totals()["accepted"] == 1_000
     with Broker(at, journal=tmp_path / "journal") as broker:
         assert broker.core.totals()["queued"] == 1_000
+        after = broker._snapshot(0.0)
+        assert after.start == before.start and after.seq > before.seq + 1_000_000  # newer than any of before
         with Sender(at, concurrency=1_000, delay=DelayModel("constant", 0.01)):
             broker.stop()
             assert broker.join(20)
@@ -299,3 +302,46 @@ def test_rows_that_are_gone_are_missed(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(JournalError, match="0 changes where"):
         held(tmp_path)
+
+
+def test_frames_of_an_earlier_log_are_no_unfinished_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, copy = tmp_path / "journal", tmp_path / "copy"
+    with open_journal(folder) as store:
+        hand = Hand(store)
+        hand.put(3_000)
+        with monkeypatch.context() as patch:
+            patch.setattr(store_module, "_CHECKPOINT_BYTES", 1)
+            hand.commit()  # a long group, after which the log begins anew in the same file
+        hand.put(1)
+        hand.commit()
+        shutil.copytree(folder, copy)
+    with open_journal(copy) as store:
+        assert store.dropped == ""
+    assert held(copy)["totals"]["accepted"] == 3_001
+
+
+def test_a_disk_that_is_full_costs_the_group_and_not_the_journal(tmp_path: Path) -> None:
+    with open_journal(tmp_path) as store:
+        hand = Hand(store)
+        hand.put(10)
+        hand.commit()
+        (pages,) = store._db.execute("PRAGMA page_count").fetchone()
+        store._db.execute(f"PRAGMA max_page_count={pages}")
+        hand.put(5_000)
+        with pytest.raises(NoRoom, match="no room left"):
+            hand.commit()
+    assert held(tmp_path)["totals"]["accepted"] == 10
+
+
+def test_after_a_sync_that_failed_the_database_is_never_closed(tmp_path: Path) -> None:
+    failure = sqlite3.OperationalError("disk I/O error")
+    failure.sqlite_errorname = "SQLITE_IOERR_FSYNC"
+
+    def fail() -> None:
+        raise failure
+
+    store = open_journal(tmp_path)
+    with pytest.raises(JournalError, match="SQLITE_IOERR_FSYNC"):
+        store._tried(fail)
+    store.close()
+    assert store._db.execute("SELECT 1").fetchone() == (1,)  # closing would sync, and what was lost would look safe

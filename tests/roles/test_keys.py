@@ -385,6 +385,9 @@ def test_the_connections_of_a_key_are_bounded(broker, with_key, monkeypatch):
     other = with_key("s2", zmq.DEALER, dispatch)
     other.say(JoinSender(10, 1, "x", 1, 0, 0.0, 0.0))
     other.hear(Welcome)
+    monkeypatch.setattr("zsms.gate.WINDOW_S", 0.0)  # a minute later
+    with_key("s1", zmq.DEALER, dispatch).say(JoinSender(11, 1, "x", 1, 0, 0.0, 0.0))
+    until(lambda: len(broker.core.sessions) == 5, "a new window of the key")
 
 
 def test_the_joined_peers_of_a_key_are_bounded(broker, with_key, monkeypatch):

@@ -54,6 +54,7 @@ from zsms.protocol import (
     Who,
     decode,
     encode,
+    encode_part,
     expect,
     refusal,
 )
@@ -499,3 +500,26 @@ def test_mutated_frames_are_frames_or_refused_and_leave_nothing_behind():
     assert sys.getallocatedblocks() - before < 500
     assert slowest < 1
     assert FUZZ_INPUTS * 0.02 < taken < FUZZ_INPUTS * 0.5  # near enough to right to reach every check
+
+
+@given(st.data())
+def test_a_part_of_a_batch_is_written_as_its_slice(data):
+    count = data.draw(st.integers(1, 90))
+    rows = [(f"+{number + 1}", "x" * data.draw(st.integers(0, 30))) for number in range(count)]
+    whole = Batch.of(
+        rows, producer=3, start=4, number=5, first=6, due=1_000.0, step=data.draw(st.sampled_from([0.0, 0.5]))
+    )
+    begin = data.draw(st.integers(0, count - 1))
+    end = data.draw(st.integers(begin + 1, count))
+    part, cut = decode(encode_part(whole, begin, end)), whole.slice(begin, end)
+    assert list(part.messages()) == list(cut.messages())
+    for name in ("producer", "start", "number", "first", "due", "step"):
+        assert getattr(part, name) == getattr(cut, name), name
+
+
+def test_a_base_that_can_not_be_counted_on_is_refused_in_the_short_form_too():
+    frame = bytearray(encode(Ack(1, 2, 3, 7, column([0]), column([]), column([], "u1"))))
+    place = frame.rindex((7).to_bytes(8, "big"))
+    frame[place : place + 8] = (2**62).to_bytes(8, "big")
+    with pytest.raises(WireError):
+        decode(bytes(frame))
