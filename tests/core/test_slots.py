@@ -82,7 +82,8 @@ def test_a_sleep_that_ends_early_is_as_much_in_error_as_one_that_ends_late():
     slots = Slots(5_000, DelayModel("exponential", 0.2), tick=0.01, seed=1)
     slots.start(np.arange(5_000, dtype=np.uint64), 0.0, 77.123)
     run(slots)
-    # A part f of a tick is rounded up with probability f, or it would be biased: off by 2 f (1 - f), a third on average.
+    # A part f of a tick is rounded up with probability f, or it would be biased: off by 2 f (1 - f).
+    # A third on average.
     assert slots.times.error.mean == pytest.approx(0.01 / 3, rel=0.05)
 
 
