@@ -304,7 +304,7 @@ LAYERS = (
     ("zsms.errors", "zsms", "zsms.notify", "zsms.children", "zsms.forked"),
     ("zsms.message",),
     ("zsms.core", "zsms.carriers"),
-    ("zsms.source", "zsms.files", "zsms.protocol"),
+    ("zsms.source", "zsms.sources", "zsms.protocol"),
     ("zsms.keys", "zsms.gate", "zsms.sockets", "zsms.machine", "zsms.thresholds", "zsms.logs"),
     ("zsms.report", "zsms.comparison", "zsms.tables", "zsms.metrics"),
     ("zsms.transports", "zsms.journal"),

@@ -240,9 +240,9 @@ class MeshConfig:
         check_pushing(self.rate, self.batch, self.window)
         check_arrivals(self.arrivals)
         if self.input is not None:
-            from zsms.files import FileSource
+            from zsms.sources.files import FileSource
 
-            FileSource(self.input).close()
+            FileSource(self.input, skip_bad_rows=self.skip_bad_rows).close()
             return
         random_source(
             self.messages,

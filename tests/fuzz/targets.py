@@ -24,10 +24,10 @@ from zsms.core.snapshot import Snapshot
 from zsms.core.statsbook import StatsBook
 from zsms.core.view import View
 from zsms.errors import UsageError, WireError
-from zsms.files import FileSource
 from zsms.keys import parse
 from zsms.message import Batch
 from zsms.protocol import Ack, Answer, Ask, Bye, Grant, JoinProducer, JoinSender, Ping, Report, decode, encode, expect
+from zsms.sources.files import FileSource
 
 
 class Target(NamedTuple):

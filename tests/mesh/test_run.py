@@ -177,7 +177,7 @@ def test_a_seed_makes_the_same_messages_whatever_the_number_of_producers(tmp_pat
 PEOPLE = [
     ("+13705550100", "Water is unsafe: boil it."),
     ("+19605550101", 'He said "stay in", twice.'),
-    ("+491701", "Grüße"),
+    ("+4917012345678", "Grüße"),
 ]
 
 
@@ -203,16 +203,13 @@ def test_the_rows_of_a_file_are_what_is_sent(tmp_path: Path, producers: int) -> 
     assert sent == good
 
 
-def test_a_bad_row_ends_the_run_and_is_named(tmp_path: Path) -> None:
+def test_a_bad_row_near_the_beginning_is_named_before_anything_starts(tmp_path: Path) -> None:
     path = tmp_path / "people.csv"
     write_people(path, 100, {41: "not a number,hello"})
     done = zsms("run", "--input", path, "--mean", 0.01, "--json", "-")
-    assert done.returncode == 1
+    assert done.returncode == 2 and done.stdout == ""
     assert f"{path}:43: " in done.stderr and "not a number" in done.stderr  # rows begin on line 2
-    assert "Traceback" not in done.stderr
-    report = json.loads(done.stdout)
-    assert report["completed"] is False
-    assert any("people.csv:43" in problem for problem in report["problems"])
+    assert done.stderr.count("\n") == 1
 
 
 def test_bad_rows_are_left_out_and_counted_when_asked(tmp_path: Path) -> None:

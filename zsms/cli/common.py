@@ -412,7 +412,7 @@ def make_source(
 ) -> Any:
     """The source that the options ask for."""
     if input is not None:
-        from zsms.files import FileSource
+        from zsms.sources.files import FileSource
 
         return FileSource(input, skip_bad_rows=skip_bad_rows, share=share, on_bad=_BadRows(input).tell)
     from zsms.source import random_source

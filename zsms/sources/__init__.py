@@ -1,0 +1,1 @@
+"""Where real messages come from: lists of recipients and texts, read strictly."""

@@ -1,0 +1,274 @@
+"""Real messages from a list, read as the producer asks for them.
+
+    .csv, .tsv, .tab  a header with the columns `recipient` and `text`, in any order and case; others are ignored
+    .jsonl, .ndjson   an object a line: {"recipient": "+1...", "text": "..."}; other keys are ignored
+
+- A recipient is an E.164 number, read strictly (:mod:`zsms.sources.numbers`); a text is 1 to 65,535 bytes of UTF-8.
+- Row j (counted from 0, bad rows too, blank lines not) belongs to share j % k of k.
+- A bad row ends the reading, unless such rows are to be skipped: then its rows and lines are counted, and it is
+  reported to `on_bad`. :mod:`zsms.sources.tables` says which lines are rows.
+- A recipient that has come before, in any share's rows, is counted, and left out where each is to come once.
+- At most a block of lines is in memory, however large the list is, and 8 bytes for each recipient.
+
+The plainest lines of a block are read by one regular expression, the others one by one (:mod:`zsms.sources.blocks`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from zsms.errors import UsageError
+from zsms.source import Columns, check_share
+from zsms.sources.blocks import I64, Bad, Block, read_block
+from zsms.sources.repeats import MOST, Repeats
+from zsms.sources.stream import Lines, Stream, name_of
+from zsms.sources.tables import Csv, JsonLines, NotATableError, Table
+
+CHUNK = 16_384
+"""Most rows in one take."""
+
+CHUNK_BYTES = 2**20
+"""A take ends with the text that reaches this many bytes, so that a batch fits into a frame."""
+
+FORMATS = ("csv", "jsonl")
+_FORMAT_OF = {".csv": "csv", ".tsv": "csv", ".tab": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+"""By the ending of a name."""
+_HEAD_LINES = 64
+"""A header is looked for among these."""
+_PATIENCE_S = 0.005
+"""How long a take of a stream waits for its writer, who may be in the middle of it."""
+
+
+class FileSource:
+    """The messages of a CSV or JSON Lines list."""
+
+    total = None
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        format: str | None = None,  # noqa: A002  # what it is
+        skip_bad_rows: bool = False,
+        unique: bool = False,
+        limit: int | None = None,
+        share: tuple[int, int] = (0, 1),
+        on_bad: Callable[[int, str], object] | None = None,
+    ) -> None:
+        """Open the list; of its rows this source takes share `i` of `k`, counted from 0.
+
+        `format` is csv or jsonl, by default what the name says; the path `-` is standard input. `unique` leaves out a
+        recipient that has come before; `limit` ends after so many messages of all shares. `on_bad` is called with the
+        line number and the reason of each row that is skipped. The head of a file is read at once, that of a stream
+        with the first take. Raises UsageError for a list that can't be read or holds no rows, and for a bad row that
+        isn't to be skipped; so does `take`, when all rows before that one have been taken.
+        """
+        check_share(share)
+        if limit is not None and limit < 0:
+            raise UsageError(f"messages {limit}: give 0 or more")
+        self.skipped = 0
+        """Bad rows left out so far."""
+        self.skipped_lines = 0
+        """The lines that they were."""
+        self.repeated = 0
+        """Rows of this share whose recipient had come before."""
+        self.rows = 0
+        """Rows read so far, of all shares."""
+        self.lines_taken = 0
+        """The line that the last message taken ended with, from 1."""
+        self.messages_taken = 0
+        self._name = name_of(str(path))
+        self._format = check_format(str(path), format)
+        self._skip, self._unique, self._limit, self._share, self._on_bad = skip_bad_rows, unique, limit, share, on_bad
+        self._good = 0
+        self._repeats = Repeats(None if unique else MOST)
+        self._pending = Columns.of((), ())
+        self._pending_lines: I64 = np.zeros(0, dtype=np.int64)
+        self._held = b""
+        """Lines of a row whose end is to come."""
+        self._table: Table | None = None
+        self._line = 0
+        self._error: UsageError | None = None
+        """What ends the reading once all before it has been taken."""
+        self._closed = self._reached_limit = False
+        try:
+            self._stream = Stream(str(path))
+        except OSError as error:
+            raise self._unreadable(error) from None
+        except UsageError as error:
+            raise UsageError(f"{self._name}: {error}") from None
+        self._lines = Lines(self._stream)
+        if self._stream.regular:
+            self._fill()
+            if self._error is not None:
+                raise self._error
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is nothing to take because nothing has come yet, not because all has been read."""
+        return not (self._closed or len(self._pending))
+
+    def fileno(self) -> int:
+        """What to poll while `waiting`."""
+        return self._stream.fileno()
+
+    @property
+    def repeats_uncounted(self) -> bool:
+        """Whether there were too many recipients to remember all, so that `repeated` is the least there may be."""
+        return self._repeats.full
+
+    @property
+    def unread(self) -> str:
+        """What of the list has not been taken, in words; "" when there is nothing more to take."""
+        if self._reached_limit and not len(self._pending):
+            return ""
+        if self._closed and self._error is None and not len(self._pending):
+            return ""
+        return f"{self._name}: lines from {self.lines_taken + 1} on were not read"
+
+    def take(self, n: int) -> Columns:
+        """The next messages, at most `n`: none at the end of the list, or when it is `waiting` for its writer."""
+        if not len(self._pending) and not self._closed:
+            self._fill()
+        columns = self._pending
+        if not len(columns):
+            if self._error is not None:
+                raise self._error
+            return columns
+        ends = np.cumsum(columns.lengths, dtype=np.int64)
+        size = min(n, CHUNK, int(np.searchsorted(ends, CHUNK_BYTES)) + 1, len(columns))
+        split = int(ends[size - 1])
+        self._pending = Columns(columns.recipients[size:], columns.lengths[size:], columns.text[split:])
+        self.lines_taken = int(self._pending_lines[size - 1])
+        self.messages_taken += size
+        self._pending_lines = self._pending_lines[size:]
+        return Columns(columns.recipients[:size], columns.lengths[:size], columns.text[:split])
+
+    def close(self) -> None:
+        """Close the list, so that nothing more comes; reaching its end or a bad row does that too."""
+        self._pending, self._error = Columns.of((), ()), None
+        self._end()
+
+    def _end(self) -> None:
+        self._closed = True
+        self._held = b""
+        self._stream.close()
+
+    # -- reading ----------------------------------------------------------------------------------------------
+
+    def _fill(self) -> None:
+        """Read blocks until there is a message to take, or as far as a stream has come."""
+        until = time.monotonic() + _PATIENCE_S
+        try:
+            while not self._closed and not len(self._pending):
+                if self._limit is not None and self._good >= self._limit:
+                    self._reached_limit = True
+                    self._end()
+                    return
+                block = self._lines.more()
+                if block is not None:
+                    self._take_block(block)
+                if not self._stream.regular and (block is None or time.monotonic() > until):
+                    return  # whoever asked must look around: a stream may never end
+        except OSError as error:
+            self._fail(self._unreadable(error))
+        except (UsageError, NotATableError) as error:
+            self._fail(UsageError(f"{self._name}: {error}"))
+
+    def _fail(self, error: UsageError) -> None:
+        self._error = error
+        self._end()
+
+    def _take_block(self, data: bytes) -> None:
+        ended = self._lines.ended
+        data, self._held = self._held + data, b""
+        if self._table is None:
+            data, ready = self._begin(data, ended)
+            if not ready:
+                return
+        assert self._table is not None
+        block = read_block(self._table, data, line=self._line + 1, row=self.rows, ended=ended)
+        self.rows += block.rows
+        self._line += block.used
+        self._held = block.held
+        if self._keep(block):
+            self._end()
+        elif ended:
+            self._end()
+            if not self.rows:
+                raise UsageError("holds no rows")
+
+    def _begin(self, data: bytes, ended: bool) -> tuple[bytes, bool]:
+        """Find out what the columns are; what is behind the header, and whether there is a header yet."""
+        if self._format == "jsonl":
+            self._table = JsonLines()
+            return data, True
+        lines = data.splitlines(keepends=True)
+        if not ended and len(lines) < _HEAD_LINES and sum(not line.isspace() for line in lines) < 2:
+            self._held = data
+            return b"", False
+        table = Csv(lines[:_HEAD_LINES])
+        self._table, self._line = table, table.used
+        return b"".join(lines[table.used :]), True
+
+    def _keep(self, block: Block) -> bool:
+        """Keep what of these rows is this share's, up to the limit and the first row that can't be; whether one of
+        the two was reached."""
+        index, parts = self._share
+        again = self._repeats.look(block.recipients)
+        kept = ~again if self._unique else np.ones(len(again), dtype=np.bool_)
+        cut, ends = len(kept), False
+        if self._limit is not None and (missing := self._limit - self._good) <= int(kept.sum()):
+            cut, ends = int(np.searchsorted(np.cumsum(kept), missing)) + 1, True
+            self._reached_limit = True
+        for bad in block.bad:
+            if bad.before > cut or (ends and bad.before == cut):
+                break
+            if bad.number % parts == index and not self._refuse(bad):
+                cut, ends = bad.before, True
+                break
+        kept, own = kept[:cut], block.numbers[:cut] % parts == index
+        self._good += int(kept.sum())
+        self.repeated += int((again[:cut] & own).sum())
+        places = np.flatnonzero(kept & own)
+        texts = block.texts if len(places) == len(block.texts) else [block.texts[place] for place in places.tolist()]
+        self._pending = Columns.of((), texts)
+        self._pending.recipients = block.recipients[places]
+        self._pending_lines = block.lines[places]
+        return ends
+
+    def _refuse(self, bad: Bad) -> bool:
+        """Leave a row out, or end; whether it was left out."""
+        reason = bad.reason
+        if bad.last > bad.line:
+            reason = f"{reason} (lines {bad.line} to {bad.last})"
+        if not self._skip:
+            self._error = UsageError(f"{self._name}:{bad.line}: {reason} (--skip-bad-rows leaves out such rows)")
+            return False
+        self.skipped += bad.rows
+        self.skipped_lines += bad.last - bad.line + 1
+        if self._on_bad is not None:
+            self._on_bad(bad.line, reason)
+        return True
+
+    def _unreadable(self, error: OSError) -> UsageError:
+        return UsageError(f"{self._name}: can't be read: {error.strerror or error}")
+
+
+def check_format(path: str, given: str | None) -> str:
+    """csv or jsonl. Raises UsageError where neither the name nor the user says which."""
+    if given is not None:
+        if given not in FORMATS:
+            raise UsageError(f"input format {given!r}: give {' or '.join(FORMATS)}")
+        return given
+    found = _FORMAT_OF.get(Path(path).suffix.lower())
+    if found is None:
+        endings = ", ".join(_FORMAT_OF)
+        raise UsageError(
+            f"{name_of(path)}: give --input-format {' or '.join(FORMATS)}, or a file whose name ends in {endings}"
+        )
+    return found

@@ -1,0 +1,402 @@
+"""Rows of a list: CSV as spreadsheets write it, and JSON Lines. Pure: lines in, rows out.
+
+A quote that is not closed must not swallow what follows. So a field goes over several lines only where that is plainly
+meant: its quotes close before another field or the end of a line, the row has as many fields as the header, it is no
+longer than `MAX_LINES` lines and `MAX_TEXT_BYTES`, and none of its lines looks like a row of its own. Otherwise
+
+- quotes that close, but hold what looks like rows: all those lines are refused, for nobody can tell what was meant;
+- a quote that does not close, or closes before something else: its line is refused, and reading goes on behind it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from json.decoder import scanstring  # type: ignore[attr-defined]
+from typing import Any, NamedTuple, Protocol
+
+from zsms.message import MAX_TEXT_BYTES
+from zsms.sources.numbers import FORMATTED, PLAIN, BadFieldError, read_number, shown
+from zsms.sources.stream import MAX_LINE
+
+_NUMBER = f"{PLAIN}|{FORMATTED}"
+DELIMITERS = (",", ";", "\t", "|")
+MAX_LINES = 500
+"""Most lines of a row."""
+
+_MARKS = "\ufeff\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069"
+_NOTHING = re.compile(rf"[\s\x1a{_MARKS}]*")
+"""Of a blank line: U+001A is the end of a file as DOS programs write it."""
+_TOO_LONG = f"over {MAX_LINE} bytes in a line"
+
+
+class Row(NamedTuple):
+    """A row as it stands in the list, on the lines from `line` to `last`."""
+
+    line: int
+    last: int
+    recipient: Any
+    text: Any
+    wrong: str = ""
+    """Why it is no row."""
+    rows: int = 1
+    """How many rows it seems to be, where it is none."""
+
+
+class Quick(NamedTuple):
+    """A pattern that finds each line of a table, and the fields of the plainest of them: where in its groups, each in
+    one of two. Of any other line those groups are empty."""
+
+    pattern: re.Pattern[bytes]
+    recipient: tuple[int, int]
+    text: tuple[int, int]
+    escape: bytes
+    """What stands in a text for something else, so that it must go through `meant`."""
+    meant: Callable[[bytes], bytes]
+    both: bool
+    """Whether that is so in both of the text's groups, not in the first alone."""
+
+
+_OTHER_LINE = r"[^\r\n]*(?:\r?\n|\r)|[^\r\n]+\Z"
+
+
+def _lines(line: str) -> re.Pattern[bytes]:
+    """The pattern that finds each line, those of this form with their fields."""
+    return re.compile(f"{line}(?:\\r?\\n|\\r)|{_OTHER_LINE}".encode("latin-1"))
+
+
+class Table(Protocol):
+    """A format."""
+
+    quick: Quick
+
+    def row(self, lines: Sequence[bytes], at: int, first: int, ended: bool) -> tuple[Row | None, int] | None:
+        """The row that begins with `lines[at]` (None: a blank line) and where the next one does; `lines[0]` is line
+        `first`. None when its end is not there yet; never with `ended`."""
+
+
+class NotATableError(Exception):
+    """Why a list can't be read at all."""
+
+
+def decode(line: bytes) -> str:
+    """Text of which bytes that are not UTF-8 are kept as surrogates, so that they spoil only their own field."""
+    return line.decode("utf-8", "surrogateescape")
+
+
+def _is_blank(text: str) -> bool:
+    return _NOTHING.fullmatch(text) is not None
+
+
+# -- CSV ---------------------------------------------------------------------------------------------------------
+
+
+class _OpenQuoteError(Exception):
+    """The text ends within quotes; how many fields came before, and where the quoted one begins."""
+
+    def __init__(self, before: int, begin: int) -> None:
+        self.before = before
+        self.begin = begin
+
+
+class _StrayQuoteError(Exception):
+    """Quotes close before something that is no delimiter."""
+
+
+def split_fields(text: str, delimiter: str) -> list[str]:
+    """The fields of a row without its end of line.
+
+    Blanks before a field are not the field's, nor are those behind its quotes. A quote in the middle of a field is
+    itself. Raises for a quote that doesn't close, or closes before something else.
+    """
+    blanks = " \u00a0" if delimiter == "\t" else " \t\u00a0"
+    if '"' not in text:
+        return [field.lstrip(blanks) for field in text.split(delimiter)]
+    fields: list[str] = []
+    at, end = 0, len(text)
+    while True:
+        while at < end and text[at] in blanks:
+            at += 1
+        if at < end and text[at] == '"':
+            field, at = _quoted(text, at, len(fields))
+            while at < end and text[at] in blanks:
+                at += 1
+            if at < end and text[at] != delimiter:
+                raise _StrayQuoteError
+        else:
+            found = text.find(delimiter, at)
+            found = end if found < 0 else found
+            field, at = text[at:found], found
+        fields.append(field)
+        if at >= end:
+            return fields
+        at += 1
+
+
+def _quoted(text: str, begin: int, before: int) -> tuple[str, int]:
+    """The field whose quotes open at `begin`, and where the text goes on."""
+    at = begin + 1
+    while True:
+        close = text.find('"', at)
+        if close < 0:
+            raise _OpenQuoteError(before, begin + 1)
+        if text[close + 1 : close + 2] != '"':
+            return text[begin + 1 : close].replace('""', '"'), close + 1
+        at = close + 2
+
+
+def _single_quotes(text: bytes) -> bytes:
+    return text.replace(b'""', b'"')
+
+
+class Csv:
+    """Comma-separated values, or those that semicolons, tabs or bars separate."""
+
+    def __init__(self, lines: Sequence[bytes]) -> None:
+        """Read the header; `used` lines were needed. Raises NotATableError."""
+        texts = [decode(line[:MAX_LINE]) for line in lines]
+        filled = [place for place, text in enumerate(texts) if not _is_blank(text)]
+        delimiters: tuple[str, ...] = DELIMITERS
+        # A line for Excel, which takes it away again; it may be saved as a field in quotes, or with more of them.
+        said = re.fullmatch(rf'[\s{_MARKS}"]*sep=(.)"?[,;\s]*', texts[filled[0]], re.IGNORECASE) if filled else None
+        if said is not None:
+            del filled[0]
+            delimiters = (said[1], *DELIMITERS) if said[1] not in '"\r\n' else DELIMITERS
+        if not filled:
+            raise NotATableError("is empty" if said is None else "is empty but for a line sep=")
+        self._delimiter, self._header = _read_header(texts[filled[0]].rstrip("\r\n"), delimiters, filled[0] + 1)
+        self._recipient, self._text = self._header.index("recipient"), self._header.index("text")
+        named = [place for place, name in enumerate(self._header) if name]
+        self._least = named[-1] + 1
+        """Columns without a name are left out of a row where they are empty, as spreadsheets do."""
+        self.used = filled[0] + 1
+        self.quick = self._quick()
+
+    def _quick(self) -> Quick:
+        d = re.escape(self._delimiter)
+        quoted = r'"([^"\r\n]*(?:""[^"\r\n]*)*)"'
+        # A quote that is not a field's first character is itself. What begins with another blank needs a look.
+        bare = rf'(?!\xc2\xa0)[^"\s{d}][^\r\n{d}]*'
+        other = f"(?:{quoted.replace('(', '(?:', 1)}|(?:{bare})?)"
+        fields = [other] * len(self._header)
+        fields[self._recipient] = f'(?:"({_NUMBER})"|({_NUMBER}))'
+        fields[self._text] = f"(?:{quoted}|({bare}))"
+        recipient, text = ((0, 1), (2, 3)) if self._recipient < self._text else ((2, 3), (0, 1))
+        return Quick(_lines(f" *{f'{d} *'.join(fields)}"), recipient, text, b'""', _single_quotes, False)
+
+    def row(self, lines: Sequence[bytes], at: int, first: int, ended: bool) -> tuple[Row | None, int] | None:
+        """See `Table`."""
+        line = first + at
+        if len(lines[at]) > MAX_LINE:
+            return _bad(line, line, _TOO_LONG), at + 1
+        text = decode(lines[at])
+        try:
+            return self._made(split_fields(text.rstrip("\r\n"), self._delimiter), line, line), at + 1
+        except _StrayQuoteError:
+            return _bad(line, line, "not CSV: a quote closes before the end of its field"), at + 1
+        except _OpenQuoteError as error:
+            opened = error
+        if self._looks_like_rest(text[opened.begin :].rstrip("\r\n"), opened.before):
+            return _bad(line, line, "not CSV: a quote opens, and fields of the row are behind it"), at + 1
+        return self._over_lines(lines, at, first, ended)
+
+    def _over_lines(self, lines: Sequence[bytes], at: int, first: int, ended: bool) -> tuple[Row | None, int] | None:
+        """The same for a row whose first line ends within quotes."""
+        line = first + at
+        text, size, inner = decode(lines[at]), len(lines[at]), 0
+        for end in range(at + 1, len(lines)):
+            size += len(lines[end])
+            if size > MAX_TEXT_BYTES or end - at > MAX_LINES:
+                why = f"not CSV: a quote opens and does not close within {MAX_LINES} lines and {MAX_TEXT_BYTES} bytes"
+                return _bad(line, line, why), at + 1
+            more = decode(lines[end])
+            inside, closes = _inside(more)
+            inner += self._looks_like_row(inside)
+            text += more
+            if not closes:
+                continue
+            try:
+                fields = split_fields(text.rstrip("\r\n"), self._delimiter)
+            except _OpenQuoteError:
+                continue  # another field's quotes
+            except _StrayQuoteError:
+                why = f"not CSV: a quote opens, and the next one, in line {first + end}, is before something else"
+                return _bad(line, line, why), at + 1
+            if inner:
+                why = f"not CSV: quotes that open here and close in line {first + end} hold what looks like other rows"
+                return _bad(line, first + end, why, inner + 1), end + 1
+            return self._made(fields, line, first + end), end + 1
+        return (_bad(line, line, "not CSV: a quote opens and never closes"), at + 1) if ended else None
+
+    def _made(self, fields: list[str], line: int, last: int) -> Row | None:
+        if not self._least <= len(fields) <= len(self._header):
+            if all(map(_is_blank, fields)):
+                return None
+            return _bad(line, last, f"{len(fields)} fields where the header has {len(self._header)}")
+        recipient = fields[self._recipient]
+        if _is_blank(recipient) and all(map(_is_blank, fields)):
+            return None
+        if _name(recipient) == "recipient" and _name(fields[self._text]) == "text":
+            return _bad(line, last, "the header once more")
+        return Row(line, last, recipient, fields[self._text])
+
+    def _looks_like_row(self, text: str) -> bool:
+        fields = text.rstrip("\r\n").split(self._delimiter)
+        return len(fields) > max(1, self._recipient) and _like_number(fields[self._recipient])
+
+    def _looks_like_rest(self, text: str, before: int) -> bool:
+        """Whether what is behind a quote in field `before` holds the recipient's column."""
+        fields, place = text.split(self._delimiter), self._recipient - before
+        return 0 < place < len(fields) and _like_number(fields[place])
+
+
+def _read_header(header: str, delimiters: tuple[str, ...], line: int) -> tuple[str, list[str]]:
+    """What separates the columns, and their names. Raises NotATableError."""
+    quotes = False
+    for delimiter in delimiters:
+        try:
+            names = [_name(field) for field in split_fields(header, delimiter)]
+        except (_OpenQuoteError, _StrayQuoteError):
+            quotes = True
+            continue
+        if names.count("recipient") == 1 and names.count("text") == 1:
+            return delimiter, names
+    if header.lstrip("\ufeff \t").startswith(("{", "[")):
+        raise NotATableError("seems to be JSON: give --input-format jsonl, or a name that ends in .jsonl")
+    if header.lstrip("\ufeff \t").startswith("<"):
+        raise NotATableError("seems to be a web page, not CSV")
+    if quotes:
+        raise NotATableError(f"line {line} is not CSV: a quote opens there and does not close well")
+    coded = next((c for c in header if "\udc80" <= c <= "\udcff"), None)
+    more = "" if coded is None else " (and is not UTF-8)"
+    told = f"must name the columns recipient and text, each once; it is {shown(header)}{more}"
+    raise NotATableError(f"line {line} {told}{_renamed(header)}")
+
+
+_OTHER_NAMES = {
+    "recipient": "recipients phone number mobile msisdn to tel telephone cell phonenumber phone_number",
+    "text": "texts message sms body content msg",
+}
+
+
+def _renamed(header: str) -> str:
+    """Which columns are perhaps meant."""
+    found = {name for name in map(_name, re.split(r"[,;\t|]", header)) if name}
+    hints = [
+        f"{other!r} perhaps {name}"
+        for name, others in _OTHER_NAMES.items()
+        if name not in found
+        for other in sorted(found.intersection(others.split()))[:1]
+    ]
+    return f" (is {' and '.join(hints)}?)" if hints else ""
+
+
+def _bad(line: int, last: int, wrong: str, rows: int = 1) -> Row:
+    return Row(line, last, None, None, wrong, rows)
+
+
+def _inside(line: str) -> tuple[str, bool]:
+    """What of a line is still within quotes that were open before it, and whether they close in it."""
+    at = 0
+    while True:
+        close = line.find('"', at)
+        if close < 0:
+            return line, False
+        if line[close + 1 : close + 2] != '"':
+            return line[:close], True
+        at = close + 2
+
+
+def _name(field: str) -> str:
+    """A column's name, as it is compared."""
+    return re.sub(rf'[{_MARKS}"]', "", field).strip().casefold()
+
+
+_DATE = re.compile(r"[0-9]{4}[-./][0-9]{1,2}[-./][0-9]{1,2}\b.*|[0-9]{1,2}[-./][0-9]{1,2}[-./][0-9]{2,4}\b.*")
+_DIGITS = re.compile(r"[(+]*[0-9][0-9 ./()+-]*(?:[eE][+-]?[0-9]+)?")
+
+
+def _like_number(field: str) -> bool:
+    """Whether somebody may have written a field as a recipient, for better or worse."""
+    text = re.sub(rf'[{_MARKS}"=\'\u2019]', "", field).strip()
+    if not text or len(text) > 40:
+        return False
+    try:
+        read_number(text)
+    except BadFieldError:
+        pass
+    else:
+        return True
+    digits = sum(c.isdigit() for c in text)
+    if text[0] == "+" and digits > 3:
+        return True
+    if re.fullmatch(r"[0-9]+[.,][0-9]+[eE]\+?[0-9]+", text):
+        return True
+    return digits > 6 and _DATE.fullmatch(text) is None and _DIGITS.match(text) is not None
+
+
+# -- JSON Lines --------------------------------------------------------------------------------------------------
+
+
+def _quick_json() -> Quick:
+    recipient = rf'"recipient"\s*:\s*"({_NUMBER})"'
+    text = r'"text"\s*:\s*"([^"\\\x00-\x1f]*(?:\\[^\x00-\x1f][^"\\\x00-\x1f]*)*)"'
+    order = rf"{recipient}\s*,\s*{text}|{text}\s*,\s*{recipient}".replace(r"\s", "[ \t]")
+    return Quick(_lines(rf"\{{ ?(?:{order}) ?\}}"), (0, 3), (1, 2), b"\\", _json_string, True)
+
+
+def _json_string(text: bytes) -> bytes:
+    """What a string in JSON means; b"" where that must be looked at."""
+    try:
+        meant: str = scanstring(text.decode() + '"', 0)[0]
+        return meant.encode()
+    except ValueError:
+        return b""
+
+
+_raw_decode = json.JSONDecoder().raw_decode
+
+
+class JsonLines:
+    """A JSON object a line (jsonlines.org)."""
+
+    quick = _quick_json()
+
+    def row(self, lines: Sequence[bytes], at: int, first: int, ended: bool) -> tuple[Row | None, int] | None:
+        """See `Table`."""
+        line = first + at
+        if len(lines[at]) > MAX_LINE:
+            return _bad(line, line, _TOO_LONG), at + 1
+        text = decode(lines[at])
+        if text.isspace() or (text[0] != "{" and _is_blank(text)):
+            return None, at + 1
+        return _of_json(line, text if text[0] == "{" else text.lstrip("\ufeff \t")), at + 1
+
+
+def _of_json(line: int, text: str) -> Row:
+    try:
+        value, end = _raw_decode(text)
+        if end < len(text) and not text[end:].isspace():
+            raise json.JSONDecodeError("Extra data", text, end)
+    except json.JSONDecodeError as error:
+        return _bad(line, line, f"not JSON: {error.msg} at column {error.colno}{_instead(line, text)}")
+    except (ValueError, RecursionError) as error:  # an integer of thousands of digits, lists in lists in lists
+        return _bad(line, line, f"not JSON: {error}")
+    if not isinstance(value, dict):
+        return _bad(line, line, f"{shown(value)} is no JSON object")
+    for key in ("recipient", "text"):
+        if key not in value:
+            return _bad(line, line, f"no key {key!r}")
+    return Row(line, line, value["recipient"], value["text"])
+
+
+def _instead(line: int, text: str) -> str:
+    """What a file is whose first line is no JSON."""
+    if line > 1:
+        return ""
+    try:
+        _read_header(text.rstrip("\r\n"), DELIMITERS, line)
+    except NotATableError:
+        return " (write one object a line, not a list over lines)" if text.strip() in ("[", "{") else ""
+    return " (it seems to be CSV: give --input-format csv)"
