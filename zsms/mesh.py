@@ -561,12 +561,13 @@ class Mesh:
             bind = ["--bind", f"ipc://{self._directory}/{name}", "--stats", f"ipc://{self._directory}/stats"]
             keeps = _given(journal=config.journal_of(name), durability=config.durability)
             self._start("broker", name, [*bind, *limits, "--seed", config.seed, "--stream", number, *keeps, *common])
-        for index, name in enumerate(config.producer_names):
-            share = ["--share", f"{index}/{config.producers}"]
-            self._start("producer", name, [*peer, *self._producer_options(), *share])
         groups = [group for group in config.groups for _ in range(group.senders)]
         for number, (group, name) in enumerate(zip(groups, config.sender_names, strict=True), 1):
             self._start("sender", name, [*peer, *self._sender_options(group, number)])
+        # The first message is the zero of all times: slots that are not there by then would count as late.
+        for index, name in enumerate(config.producer_names):
+            share = ["--share", f"{index}/{config.producers}"]
+            self._start("producer", name, [*peer, *self._producer_options(), *share])
 
     def _producer_options(self) -> list[Any]:
         config = self.config

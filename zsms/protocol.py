@@ -583,6 +583,13 @@ def encode_batch(batch: Batch) -> bytes:
     return _join(head, (offsets, batch.recipients, batch.lengths, batch.text))
 
 
+def moved_batch(frame: bytes, seconds: float) -> bytes:
+    """The bytes of the same batch, due so many seconds later: by another clock."""
+    batch: Batch = expect(frame, Batch)
+    batch.due += seconds
+    return encode_batch(batch)
+
+
 def encode_mixed(mixed: Mixed) -> bytes:
     """The bytes of mixed messages, with the sources that they name."""
     named = np.unique(mixed.rows["source"]).tolist()

@@ -218,10 +218,11 @@ def test_idle_slots_are_served_before_anyone_prefetches_so_a_small_sender_does_n
     big, small = sender(core, 1, slots=100, prefetch=100), sender(core, 2, slots=2, prefetch=1)
     put(core, 102)
     assert granted(core) == [(1, list(range(100))), (2, [100, 101])]
-    put(core, 4)
-    assert granted(core) == [(1, [102, 103])]  # all slots are busy: prefetch, but for what others could send
+    put(core, 5)
+    big.ack([0], settled=1)
+    assert granted(core) == [(1, [102]), (1, [103, 104])]  # then prefetch, but for what others could send
     small.ack([0, 1], settled=2)
-    assert granted(core) == [(2, [104, 105])]  # an idle slot again, which goes before the prefetch that was in line
+    assert granted(core) == [(2, [105, 106])]  # an idle slot again, which goes before the prefetch that was in line
     put(core, 300)
     granted(core)
     assert (big.session.in_flight, small.session.in_flight) == (200, 3)  # slots + prefetch, and no more
@@ -318,10 +319,28 @@ def test_at_the_tail_nothing_waits_behind_busy_slots_that_others_could_send():
     assert (slow.session.in_flight, fast.session.in_flight) == (10, 8)
 
 
+def test_nobody_prefetches_before_its_first_send_has_ended():
+    core = broker()
+    slow = sender(core, 1, slots=10, prefetch=5)
+    put(core, 28)
+    granted(core)
+    assert slow.session.in_flight == 10  # a backlog; but who knows who is joining
+    fast = sender(core, 2, slots=10, prefetch=5)
+    granted(core)
+    assert (slow.session.in_flight, fast.session.in_flight) == (10, 10)
+    put(core, 30)
+    slow.ack([0], settled=1)
+    granted(core)
+    assert (slow.session.in_flight, fast.session.in_flight) == (15, 10)
+
+
 def test_as_long_as_batches_come_senders_prefetch():
     core = broker()
     one, two = sender(core, 1, slots=100, prefetch=5), sender(core, 2, slots=100, prefetch=5)
-    put(core, 200)
+    put(core, 202)
+    granted(core)
+    for peer in (one, two):
+        peer.ack([0], settled=1)
     granted(core)
     for tenth in range(1, 4):
         put(core, 3, now=tenth / 16)
@@ -551,9 +570,9 @@ def test_a_goodbye_gives_back_at_once_and_is_no_accident():
 
 def test_after_a_reconnect_what_the_wire_lost_comes_back_and_counts_as_no_delivery():
     core = broker()
-    peer = sender(core, 1, slots=4, prefetch=2)
-    put(core, 2)
-    put(core, 4)
+    peer = sender(core, 1, slots=6)
+    for _ in range(3):
+        put(core, 2)
     assert granted(core) == [(1, [0, 1]), (1, [2, 3]), (1, [4, 5])]
     other = sender(core, 2)
     put(core, 2)

@@ -181,13 +181,14 @@ class Ledger(RuleBasedStateMachine):
                 self.fates[message].place = (sender.token, number)
             sender.granted += messages
             sender.pieces.append((piece.base, piece.end, self.now))
-        # Nobody who has credit and a free slot waits while there is work, nor anyone while others could not take it.
+        # Nobody who has credit and a free slot waits while there is work, nor anyone of whose sends one has ended while
+        # others could not take it.
         if self.core.queue:
             slots = sum(sender.slots for sender in self.senders.values())
             for sender in self.senders.values():
                 session = self.core.sessions[sender.token]
-                few = self.core.queue.messages <= slots - sender.slots and session.in_flight >= sender.slots
-                waits = len(sender.granted) < sender.limit and not few
+                few = self.core.queue.messages <= slots - sender.slots or not (session.sent or session.failed)
+                waits = len(sender.granted) < sender.limit and not (few and session.in_flight >= sender.slots)
                 assert not waits or sender.unreachable or sender.blocked_until > self.now
 
     # -- acknowledgements ---------------------------------------------------------------------------------------

@@ -638,7 +638,13 @@ class BrokerCore:
         self._topup.pop(session.token, None)
 
     def _may_prefetch(self, session: Session, now: float) -> int:
-        """How many may wait behind its busy slots: unless more is coming, none that slots elsewhere could take."""
+        """How many may wait behind its busy slots: unless more is coming, none that slots elsewhere could take.
+
+        None before its first send has ended: until then all its slots are as busy as they will be, and the slots of
+        others, which may only just be joining, could take the last messages sooner.
+        """
+        if not (session.sent or session.failed):
+            return 0
         if now - self._stream_last <= _STREAM_S < self._stream_last - self._stream_since:
             return session.wants
         return min(session.wants, self.queue.messages - (self._slots - session.slots))

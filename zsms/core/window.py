@@ -4,6 +4,7 @@
     next_frame()           what to push now
     confirmed(next)        the broker holds everything below `next`
     rewind()               push everything that is unconfirmed again, from the oldest on
+    moved(seconds)         the broker has another clock: frames that are pushed from now on must say so
 
        | confirmed |  pushed, unconfirmed  |  to push  |
                    ^ oldest                ^ cursor    ^ next number
@@ -15,6 +16,7 @@ one number to agree. The window is bounded in messages; when it is full the prod
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,13 +25,21 @@ from typing import Any
 class _Entry:
     frame: Any
     messages: int
+    shift: float = 0.0
+    """Seconds that the times in the frame are to be moved by before it is pushed again."""
 
 
 class Window:
     """Batches of one producer for one broker."""
 
-    def __init__(self, max_messages: int, resend_after: float) -> None:
-        """`max_messages` unconfirmed at most; `resend_after` seconds without a confirm push again."""
+    def __init__(
+        self, max_messages: int, resend_after: float, move: Callable[[Any, float], Any] = lambda frame, seconds: frame
+    ) -> None:
+        """`max_messages` unconfirmed at most; `resend_after` seconds without a confirm push again.
+
+        `move(frame, seconds)` makes the frame whose times are so many seconds later.
+        """
+        self._move = move
         self.max_messages = max_messages
         self.resend_after = resend_after
         self.next_number = 0
@@ -68,7 +78,17 @@ class Window:
 
     def next_frame(self) -> Any | None:
         """The frame to push next, or None; `pushed` moves on."""
-        return self._entries[self._cursor].frame if self._cursor < len(self._entries) else None
+        if self._cursor >= len(self._entries):
+            return None
+        entry = self._entries[self._cursor]
+        if entry.shift:
+            entry.frame, entry.shift = self._move(entry.frame, entry.shift), 0.0
+        return entry.frame
+
+    def moved(self, seconds: float) -> None:
+        """The broker's clock is so many seconds ahead of the one that the times in the frames are of."""
+        for entry in self._entries:
+            entry.shift += seconds
 
     def pushed(self) -> None:
         """The wire took the frame."""

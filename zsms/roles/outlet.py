@@ -22,6 +22,8 @@ from zsms.protocol import Bye, Confirm, Fenced, Hold, JoinProducer, Pong, Refuse
 from zsms.roles.link import Link, refuse_parts
 
 _READ_AT_ONCE = 64
+_SAME_CLOCK_S = 0.01
+"""Two estimates of one clock differ by less."""
 
 
 class Outlet:
@@ -58,6 +60,8 @@ class Outlet:
         self._welcomed = False
         self._held_back = False
         """The broker has said why it takes nothing."""
+        self._clock: float | None = None
+        """By how much the clock of the start that welcomed us is ahead of ours; None before that."""
         self._expected = (0, 0)
         """The start of the broker that welcomed us, and the latest batch that it was heard to expect."""
         self.link = make_link(self._make_join)
@@ -106,6 +110,7 @@ class Outlet:
                 self._confirmed(frame.next, now)
             case Welcome():
                 self._welcomed = True
+                self._follow_clock()
                 self._confirmed(frame.next, now)
             case Fenced() if link.answers(frame.instance):
                 self._fence(frame.start)
@@ -123,6 +128,13 @@ class Outlet:
                 pass
             case _:
                 raise WireError(f"{type(frame).__name__} has no business here")
+
+    def _follow_clock(self) -> None:
+        """Another start of the broker may have another clock, and what is unconfirmed is due by the old one."""
+        clock, before = self.link.clock.seconds, self._clock
+        self._clock = clock
+        if before is not None and abs(clock - before) > _SAME_CLOCK_S:
+            self.window.moved(clock - before)
 
     def _fence(self, later: int) -> None:
         """The broker knows a later start of this producer: it has taken over, or a clock was set back before we began.

@@ -20,7 +20,7 @@ from zsms.core.snapshot import Snapshot
 from zsms.core.window import Window
 from zsms.errors import UsageError, ZsmsError
 from zsms.message import MAX_BATCH_MESSAGES, Batch
-from zsms.protocol import encode_batch
+from zsms.protocol import encode_batch, moved_batch
 from zsms.roles.base import Role, RoleOptions, check_timeout
 from zsms.roles.link import Link, end_if_refused
 from zsms.roles.outlet import Outlet
@@ -94,7 +94,7 @@ class Producer(Role):
         """A broker has answered."""
         self.source: Source = RandomSource(messages, seed=seed) if source is None else source
         self._endpoints = brokers_at(broker)
-        self.windows = [Window(window, resend_after) for _ in self._endpoints]
+        self.windows = [Window(window, resend_after, moved_batch) for _ in self._endpoints]
         """What is unconfirmed, by broker."""
         self._outlets: list[Outlet] = []
         self.produced = 0
