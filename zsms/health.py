@@ -31,7 +31,7 @@ def check(role: str, endpoint: str, *, name: str | None = None, timeout: float =
     sockets = Sockets(keys=own)
     try:
         if role == "broker":
-            return _broker(sockets, Endpoint.parse(endpoint, BROKER_PORT), timeout)
+            return _broker(sockets, Endpoint.parse(endpoint, BROKER_PORT, several=True), timeout)
         collector = Endpoint.parse(endpoint, STATS_PORT)
         began = time.monotonic()
         answer = Asker(sockets, collector).wait("totals", timeout)
@@ -47,6 +47,7 @@ def check(role: str, endpoint: str, *, name: str | None = None, timeout: float =
 
 def _broker(sockets: Sockets, endpoint: Endpoint, timeout: float) -> str:
     began = time.monotonic()
+    sockets.find(endpoint)
     dealer = sockets.connect(zmq.DEALER, endpoint, "second", strict=True)
     dealer.send(encode(Ping(0, began)))
     if not dealer.poll(int(timeout * 1_000)):

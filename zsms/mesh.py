@@ -43,7 +43,7 @@ from zsms.core.shares import MAX_BROKERS
 from zsms.core.view import View
 from zsms.errors import UsageError, ZsmsError, check_types
 from zsms.forked import Forked, may_fork
-from zsms.journal import FILE, check_durability
+from zsms.journal import FILE, check_durability, hidden, is_on_servers
 from zsms.keys import Keys
 from zsms.report import ProcessRow, Report, histogram_of, make_report
 from zsms.roles.monitor import Asker
@@ -188,7 +188,7 @@ class MeshConfig:
             raise UsageError(f"drain timeout {self.drain_timeout}: give seconds from 0 to 86400")
         check_durability(self.journal, self.durability)
         for folder in filter(None, map(self.journal_of, self.broker_names)):
-            if os.path.exists(os.path.join(folder, FILE)):
+            if not is_on_servers(folder) and os.path.exists(os.path.join(folder, FILE)):
                 raise UsageError(
                     f"{folder} has a journal already, and a run begins with a new one: give another folder, or go on "
                     f"with what is in it: zsms broker --journal {folder}"
@@ -227,9 +227,14 @@ class MeshConfig:
         return min(group.mean, MAX_RAMP_S) if slots >= RAMP_FROM and self.transport is None else 0.0
 
     def journal_of(self, broker: str) -> str | None:
-        """The folder of that broker's journal: the one that was given, or one in it where there are several brokers."""
+        """That broker's journal: the folder that was given, or one in it where there are several brokers; of a stream,
+        that one, or one beside it.
+        """
         if self.journal is None or self.brokers == 1:
             return self.journal
+        if is_on_servers(self.journal):
+            place, question, how = self.journal.partition("?")
+            return f"{place}-{broker}{question}{how}"
         return os.path.join(self.journal, broker)
 
     def _check_source(self) -> None:
@@ -273,6 +278,7 @@ class MeshConfig:
         plain = replace(self, transport=self.transport_name)
         groups = [{**asdict(group), "sd": group.model.deviation} for group in self.groups]
         values = {**asdict(plain), "groups": groups, "durability": check_durability(self.journal, self.durability)}
+        values["journal"] = None if self.journal is None else hidden(self.journal)
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import itertools
+import re
 import socket
 import threading
 from collections.abc import Sequence
@@ -59,10 +60,18 @@ class Endpoint:
     scheme: str
     host: str
     port: int = 0
+    others: tuple[Endpoint, ...] = ()
+    """Where else the same broker may be: one that stands by for it."""
 
     @classmethod
-    def parse(cls, text: str, default_port: int) -> Endpoint:
-        """From HOST, HOST:PORT, [IPV6]:PORT, tcp://..., ipc://PATH or inproc://NAME; raises UsageError."""
+    def parse(cls, text: str, default_port: int, *, several: bool = False) -> Endpoint:
+        """From HOST, HOST:PORT, [IPV6]:PORT, tcp://..., ipc://PATH or inproc://NAME; if `several` may be given, with
+        commas between, they are places of the same one. Raises UsageError.
+        """
+        if several:
+            comma = r",(?=\w+://)" if text.strip().startswith(("ipc:", "inproc:")) else ","
+            one, *more = (cls.parse(place, default_port) for place in re.split(comma, text))
+            return replace(one, others=tuple(more))
         scheme, separator, rest = text.strip().partition("://")
         if not separator:
             scheme, rest = "tcp", scheme
@@ -91,7 +100,12 @@ class Endpoint:
         return cls("tcp", host, number)
 
     def __str__(self) -> str:
-        return self._url(self.port, "")
+        return ",".join((self._url(self.port, ""), *map(str, self.others)))
+
+    @property
+    def places(self) -> tuple[Endpoint, ...]:
+        """This one and the others, each alone."""
+        return (replace(self, others=()), *self.others)
 
     @property
     def first(self) -> str:
@@ -193,14 +207,24 @@ def _accepts(family: int, address: Any) -> bool:
         return False
 
 
+def _listens(place: Endpoint) -> bool:
+    try:
+        with socket.create_connection((place.host, place.port + 1), _PROBE_S):
+            return True
+    except OSError:
+        return False
+
+
 def brokers_at(brokers: str | Sequence[str]) -> list[Endpoint]:
     """The addresses of one broker or several. Raises UsageError, also for none, and for one that is named twice."""
-    endpoints = [Endpoint.parse(text, BROKER_PORT) for text in ([brokers] if isinstance(brokers, str) else brokers)]
+    texts = [brokers] if isinstance(brokers, str) else brokers
+    endpoints = [Endpoint.parse(text, BROKER_PORT, several=True) for text in texts]
     if not endpoints:
         raise UsageError("no broker: give the address of at least one")
-    for endpoint in endpoints:
-        if endpoints.count(endpoint) > 1:
-            raise UsageError(f"the broker at {endpoint} is named twice")
+    places = [place for endpoint in endpoints for place in endpoint.places]
+    for place in places:
+        if places.count(place) > 1:
+            raise UsageError(f"the broker at {place} is named twice")
     return endpoints
 
 
@@ -218,6 +242,8 @@ class Sockets:
         self._monitors: dict[zmq.Socket[bytes], zmq.Socket[bytes]] = {}
         self._connected: dict[zmq.Socket[bytes], tuple[Endpoint, str, Endpoint]] = {}
         self._looks: dict[Endpoint, _Look] = {}
+        self._turns: dict[Endpoint, int] = {}
+        """Which of its places an endpoint with several is looked for at."""
 
     def make(self, kind: int, *, hwm: int = 1_000, ipv6: bool = False) -> zmq.Socket[bytes]:
         """A socket of this kind with the options above; `hwm` frames each way for each peer."""
@@ -252,13 +278,13 @@ class Sockets:
         A host that nobody knows yet may come: libzmq asks again with each attempt. Raises UsageError for it if
         `strict`, and for what is no address at all.
         """
-        ipv6, to = False, endpoint
-        if endpoint.scheme == "tcp" and endpoint.host != "*":
-            look = _Look(endpoint, which)
+        ipv6, to = False, self.place(endpoint)
+        if to.scheme == "tcp" and to.host != "*":
+            look = _Look(to, which)
             look.run()
             if (strict and look.ipv6 is None) or look.is_no_name:
                 raise UsageError(f"{look.why}: check the name, or give an address")
-            ipv6, to = bool(look.ipv6), replace(endpoint, host=look.host)
+            ipv6, to = bool(look.ipv6), replace(to, host=look.host)
         made = self.make(kind, hwm=hwm, ipv6=ipv6)
         self._connected[made] = endpoint, which, to
         if self.keys is not None:
@@ -275,18 +301,19 @@ class Sockets:
         """Nobody answers there: look for its addresses again, and go over the family that answers. Why nothing has come
         of it so far, as far as that is known, for people.
         """
-        if endpoint.scheme != "tcp":
+        place = self.place(endpoint)
+        if place.scheme != "tcp":
             return ""
         look = self._looks.get(endpoint)
         if look is None:
-            look = self._looks[endpoint] = _Look(endpoint, "second")
+            look = self._looks[endpoint] = _Look(place, "second")
             look.thread.start()
             look.thread.join(_LOOK_S)
         if look.thread.is_alive():
-            return f"host {endpoint.host!r} is being looked for"
+            return f"host {place.host!r} is being looked for"
         del self._looks[endpoint]
         if look.ipv6 is not None:
-            to = replace(endpoint, host=look.host)
+            to = replace(place, host=look.host)
             for made, (whom, which, before) in list(self._connected.items()):
                 if whom == endpoint and (made.ipv6 != look.ipv6 or before != to):
                     made.disconnect(getattr(before, which))
@@ -294,6 +321,30 @@ class Sockets:
                     made.connect(getattr(to, which))
                     self._connected[made] = whom, which, to
         return look.why
+
+    def place(self, endpoint: Endpoint) -> Endpoint:
+        """Where an endpoint is looked for at the moment."""
+        return endpoint.places[self._turns.get(endpoint, 0)]
+
+    def turn(self, endpoint: Endpoint) -> None:
+        """Look for an endpoint at the next of its places. What its sockets had not sent, or got, is dropped."""
+        self._turns[endpoint] = (self._turns.get(endpoint, 0) + 1) % len(endpoint.places)
+        self._looks.pop(endpoint, None)
+        to = self.place(endpoint)
+        for made, (whom, which, before) in list(self._connected.items()):
+            if whom == endpoint:
+                made.disconnect(getattr(before, which))
+                made.ipv6 = ":" in to.host
+                made.connect(getattr(to, which))
+                self._connected[made] = whom, which, to
+        self.look_again(endpoint)
+
+    def find(self, endpoint: Endpoint) -> None:
+        """Begin with the place of an endpoint at which somebody listens, if there is one; before it is connected to."""
+        for number, place in enumerate(endpoint.places):
+            if endpoint.others and place.scheme == "tcp" and _listens(place):
+                self._turns[endpoint] = number
+                return
 
     def handshakes(self, socket: zmq.Socket[bytes]) -> Handshakes:
         """Tells why a socket that was just connected does not get through."""

@@ -117,7 +117,7 @@ def test_after_the_machine_s_restart_no_time_is_in_the_future(tmp_path: Path, mo
         core.acknowledged(b"s", 7, 1, 4, 0, column(range(4)), column(()), 5_003.0)
         assert core.journal is not None
         store.commit(core.journal.close(core))
-    monkeypatch.setattr("zsms.journal.sqlite._boot", lambda: "another")
+    monkeypatch.setattr("zsms.journal.sqlite.boot_id", lambda: "another")
     options = {"limits": LIMITS, "seed": 1, "log": logging.getLogger("test"), "name": "b", "wake": lambda: None}
     keeping = Keeping(tmp_path, "fsync", now=10.0, **options)
     keeping.close()

@@ -43,6 +43,10 @@ class Disk:
     """:class:`zsms.journal.Store`, and what a broker's folder holds when no broker has it."""
 
     dropped = ""
+    owner = ""
+    sure = True
+    trouble = ""
+    failure = None
     same_boot = True
     birth = 1
 

@@ -115,7 +115,7 @@ class World:
             base.time, keeping.open_journal, keeping.Writer = real  # type: ignore[misc]
         return self
 
-    def _open_journal(self, directory: str, durability: str) -> Disk:
+    def _open_journal(self, directory: str, durability: str, **_how: object) -> Disk:
         return self.disks[int(directory.rpartition(" ")[2])].open()
 
     def _make_writer(self, disk: Disk, wake: object) -> DrawnWriter:

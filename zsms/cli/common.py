@@ -78,7 +78,8 @@ broker_option = click.option(
     multiple=True,
     default=("tcp://127.0.0.1:5555",),
     show_default=True,
-    help="The broker: HOST, HOST:PORT, [IPV6]:PORT or ipc://PATH. It also uses PORT + 1. Again for each of several.",
+    help="The broker: HOST, HOST:PORT, [IPV6]:PORT or ipc://PATH. It also uses PORT + 1. HOST,HOST: one broker that is "
+    "at either, a standby at the other. Again for each of several.",
 )
 stats_option = click.option(
     "--stats",
@@ -176,14 +177,16 @@ broker_limits = together(
 journal_options = together(
     click.option(
         "--journal",
-        metavar="DIR",
-        help="Keep what is confirmed in this folder, so that it outlasts the broker.  [default: nothing is kept]",
+        metavar="DIR|URL",
+        help="Keep what is confirmed in this folder, so that it outlasts the broker; or with NATS servers, so that it "
+        "outlasts its machine: nats://HOST,HOST,HOST/NAME.  [default: nothing is kept]",
     ),
     click.option(
         "--durability",
-        type=click.Choice(("fsync", "os", "memory")),
-        help="What a confirm means: on the disk; with the operating system, safe from a crash of the broker but not of "
-        "the machine; in memory.  [default: fsync with a journal, else memory]",
+        type=click.Choice(("majority", "fsync", "os", "memory")),
+        help="What a confirm means: with most of the NATS servers; on the disk; with the operating system, safe from a "
+        "crash of the broker but not of the machine; in memory.  [default: majority or fsync with a journal, else "
+        "memory]",
     ),
 )
 

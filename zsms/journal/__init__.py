@@ -13,7 +13,7 @@ its records, the lock on the folder and the thread that writes.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf
 from pathlib import Path
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 FILE = "journal.sqlite"
 """The journal's own file in its folder; beside it are its log and the lock."""
-DURABILITIES = ("fsync", "os", "memory")
-"""What a confirm says: on the disk; with the operating system, so that the broker may crash but not its machine; in the
-broker's memory."""
+DURABILITIES = ("majority", "fsync", "os", "memory")
+"""What a confirm says: with most of the journal's servers; on the disk; with the operating system, so that the broker
+may crash but not its machine; in the broker's memory."""
 
 
 WHAT_IS_DROPPED = (
@@ -46,6 +46,14 @@ class NoRoom(Exception):
     """The disk is full: nothing of the group was kept, and it may be tried again."""
 
 
+class Fenced(JournalError):
+    """Another broker has the journal now."""
+
+
+class NeverTaken(Exception):
+    """The broker was told to leave while it stood by for another one."""
+
+
 class Store(Protocol):
     """Where groups go. One thread at a time; `close` from the one that commits."""
 
@@ -57,6 +65,20 @@ class Store(Protocol):
     """Whether monotonic times in it still mean what they did."""
     dropped: str
     """What was found unfinished at the end and left out, in words; empty when nothing was."""
+    owner: str
+    """The name of the broker that made it, under which its totals are published; empty: whoever has it now."""
+
+    @property
+    def sure(self) -> bool:
+        """Whether no other broker can have it at this moment."""
+
+    @property
+    def trouble(self) -> str:
+        """What keeps a group waiting, in words; empty when all is well."""
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Why nothing more can be committed, if that was seen between two groups."""
 
     def load(self) -> Kept:
         """Everything that is kept. Raises JournalError when any of it is damaged."""
@@ -76,10 +98,15 @@ class Store(Protocol):
 
 def check_durability(journal: object | None, durability: str | None) -> str:
     """What `durability` (None: the default) comes to, with or without a journal. Raises UsageError."""
+    on_servers = is_on_servers(journal)
     if durability is None:
-        return "memory" if journal is None else "fsync"
+        return "memory" if journal is None else "majority" if on_servers else "fsync"
     if durability not in DURABILITIES:
         raise UsageError(f"durability {durability!r}: give {', '.join(DURABILITIES[:-1])} or {DURABILITIES[-1]}")
+    if (durability == "majority") != on_servers and journal is not None:
+        if on_servers:
+            raise UsageError(f"durability {durability} is for a folder; with NATS servers it is always majority")
+        raise UsageError("durability majority is of NATS servers: --journal nats://HOST,HOST,HOST/NAME")
     if journal is None and durability != "memory":
         raise UsageError(f"durability {durability}: give a folder for the journal (--journal DIR), too")
     if journal is not None and durability == "memory":
@@ -87,14 +114,45 @@ def check_durability(journal: object | None, durability: str | None) -> str:
     return durability
 
 
-def open_journal(directory: str | Path, durability: str = "fsync", *, create: bool = True) -> Store:
-    """The journal in a folder, for this process alone; made if it is not there, unless `create` is false.
+def is_on_servers(journal: object | None) -> bool:
+    """Whether a journal is a stream of NATS servers, and no folder."""
+    return isinstance(journal, str) and journal.startswith(("nats://", "tls://"))
 
-    Raises JournalError when another process has it (and names that), when it is damaged or can't be had.
+
+def open_journal(
+    directory: str | Path,
+    durability: str = "fsync",
+    *,
+    create: bool = True,
+    name: str = "",
+    standby: bool = False,
+    leaves: Callable[[], bool] = lambda: False,
+) -> Store:
+    """The journal in a folder, or at nats://HOST,HOST,.../NAME, for this process alone; made if it is not there,
+    unless `create` is false.
+
+    `name` is that of the broker. With `standby` (NATS only) it waits until no other process has the journal, or it
+    `leaves`: NeverTaken. Raises JournalError when another process has it (and names that), when it is damaged or
+    can't be had.
     """
+    if is_on_servers(directory):
+        try:
+            from zsms.journal.jetstream import JetStreamStore
+        except ModuleNotFoundError as error:
+            raise UsageError(f"a journal on NATS servers needs {error.name}: pip install zsms[jetstream]") from None
+        return JetStreamStore(str(directory), create, name=name, standby=standby, leaves=leaves)
+    if standby:
+        raise UsageError("a broker stands by for a journal on NATS servers: --journal nats://HOST,HOST,HOST/NAME")
     from zsms.journal.sqlite import SqliteStore
 
     return SqliteStore(Path(directory), durability, create)
+
+
+def hidden(text: str) -> str:
+    """An address without its password, for people."""
+    head, scheme, rest = text.partition("://")
+    user, at, places = rest.rpartition("@")
+    return f"{head}{scheme}{user.partition(':')[0]}{at}{places}" if at else text
 
 
 def _tell(store: Store) -> None:

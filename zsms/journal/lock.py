@@ -8,6 +8,8 @@ import os
 import platform
 from pathlib import Path
 
+import psutil
+
 from zsms.errors import JournalError
 
 
@@ -41,3 +43,11 @@ class Lock:
     def release(self) -> None:
         """Let others have it."""
         os.close(self._file)
+
+
+def boot_id() -> str:
+    """Names this start of the machine, within which monotonic times can be compared."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return f"{platform.node()} {psutil.boot_time():.0f}"

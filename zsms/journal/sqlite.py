@@ -15,7 +15,6 @@ After any sync that failed nothing is tried again: the kernel may have dropped t
 from __future__ import annotations
 
 import os
-import platform
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
@@ -24,12 +23,11 @@ from types import TracebackType
 from typing import Any, Self
 
 import msgpack
-import psutil
 
 from zsms.core.journal import Group, Kept
 from zsms.errors import JournalError, UsageError
 from zsms.journal import FILE, NoRoom
-from zsms.journal.lock import Lock
+from zsms.journal.lock import Lock, boot_id
 from zsms.journal.records import (
     pack_account,
     pack_changes,
@@ -62,6 +60,11 @@ CREATE TABLE IF NOT EXISTS letters (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
 
 class SqliteStore:
     """A :class:`zsms.journal.Store`."""
+
+    owner = ""
+    sure = True
+    trouble = ""
+    failure = None
 
     def __init__(self, directory: Path, durability: str, create: bool) -> None:
         """Raises JournalError and UsageError."""
@@ -115,7 +118,7 @@ class SqliteStore:
         db = self._db
         db.executescript(_SCHEMA)
         known = self._meta("journal")
-        boot = _boot()
+        boot = boot_id()
         if known is None:
             if db.execute("SELECT count(*) FROM meta").fetchone()[0]:
                 raise JournalError(f"{self._path} is damaged: it does not say what it is")
@@ -249,11 +252,3 @@ def _never_close(db: sqlite3.Connection) -> None:
     import ctypes
 
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(db))
-
-
-def _boot() -> str:
-    """Names this start of the machine, within which monotonic times can be compared."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return f"{platform.node()} {psutil.boot_time():.0f}"

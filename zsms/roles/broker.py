@@ -19,7 +19,7 @@ from zsms.core.seeds import Stream, sequence
 from zsms.core.session import Session
 from zsms.core.snapshot import Snapshot
 from zsms.errors import UsageError, WireError
-from zsms.journal import DURABILITIES, check_durability
+from zsms.journal import DURABILITIES, NeverTaken, check_durability, hidden, is_on_servers
 from zsms.message import Batch, Mixed
 from zsms.protocol import (
     Ack,
@@ -93,6 +93,7 @@ class Broker(Role):
         insecure: bool = False,
         journal: str | Path | None = None,
         durability: str | None = None,
+        standby: bool = False,
         **common: Unpack[RoleOptions],
     ) -> None:
         """`bind` is where to listen (port 0: any two free ports); `common`: see :class:`zsms.RoleOptions`.
@@ -100,7 +101,9 @@ class Broker(Role):
         Without keys, an address that other hosts can reach is refused unless `insecure`.
 
         `journal` is a folder for what must outlast the broker, and `durability` what a confirm then means: "fsync"
-        (the default), on the disk, or "os". Without one it is "memory". Raises UsageError.
+        (the default), on the disk, or "os". Without one it is "memory". A journal at nats://HOST,HOST,HOST/NAME
+        outlasts its machine, too: then it is "majority", and with `standby` this broker waits, without listening,
+        until no other has the journal. Raises UsageError.
         """
         for name in BrokerLimits.__dataclass_fields__.keys() & common.keys():
             raise UsageError(f"a broker takes {name} as one of its limits: limits=zsms.BrokerLimits({name}=...)")
@@ -110,6 +113,11 @@ class Broker(Role):
         """With a journal, another one from the start on: the one that the journal holds."""
         self.durability = check_durability(journal, durability)
         self._journal = journal
+        if standby and not is_on_servers(journal):
+            raise UsageError("standby: a broker stands by for a journal on NATS servers (nats://HOST,HOST,HOST/NAME)")
+        self._standby = standby
+        self._never_taken = False
+        """It was stopped while it stood by."""
         self._keeping: Keeping | None = None
         self._bind = Endpoint.parse(bind, BROKER_PORT)
         self._endpoint = self._bind
@@ -125,7 +133,12 @@ class Broker(Role):
 
     def _open(self) -> None:
         if self._journal is not None:
-            self._open_journal(self._journal)
+            try:
+                self._open_journal(self._journal)
+            except NeverTaken:
+                self._never_taken = True
+                self.log.info("%s: leaving; it stood by, and no message has come to it", self.name)
+                return
         # ROUTER's mark is for each peer. A sender can't be owed more frames than messages, so its credit is the
         # real bound.
         self._pull, self._router, self._endpoint = self._sockets.bind_pair(
@@ -148,16 +161,27 @@ class Broker(Role):
             log=self.log,
             name=self.name,
             wake=self.wake,
+            standby=self._standby,
+            leaves=self._leaves,
         )
         self.core = self._keeping.core
         if self._keys is not None:
             self._guard = BrokerGuard(self._keys, self.core)
+
+    def _leaves(self) -> bool:
+        """Whether it is to leave while it stands by; its service manager hears that all is well."""
+        if self.notifier is not None:
+            self.notifier.ready()
+            self.notifier.turn(self._clock(), None)
+        return self._stopping
 
     def _close(self) -> None:
         if self._keeping is not None:
             self._keeping.close()
 
     def _step(self) -> bool:
+        if self._never_taken:
+            return False
         now = self._clock()
         self._choose_whether_to_read()
         events = self._wait(self._wake_at(now), now)
@@ -281,8 +305,8 @@ class Broker(Role):
                     expected = known.acked
                 else:
                     expected = known.held
-                    if self._keeping is not None and self._keeping.no_room:
-                        self._say(peer, Hold(self._start_id, frame.subject, self._keeping.no_room))
+                    if self._keeping is not None and (why := self._keeping.waits):
+                        self._say(peer, Hold(self._start_id, frame.subject, why))
                 return Pong(self._start_id, frame.subject, expected, self._full, frame.sent_at, self._clock())
             case JoinSender():
                 if not frame.slots:
@@ -342,6 +366,8 @@ class Broker(Role):
             pass  # it is gone, or does not read; it will speak again
 
     def _grant(self, now: float) -> None:
+        if self._keeping is not None and not self._keeping.store.sure:
+            return  # another broker may be giving the same messages to its senders
         send = self._router.send
         for granted in self.core.grants(now):
             session, piece = granted.session, granted.piece
@@ -403,7 +429,7 @@ class Broker(Role):
             return True
         if not self._out_of_time(now):
             return False
-        where = "" if self._journal is None else f"; they stay in the journal in {self._journal}"
+        where = "" if self._journal is None else f"; they stay in the journal in {hidden(str(self._journal))}"
         held = (totals["queued"], totals["in_flight"])
         if any(held):
             self.log.warning("%s: leaving with %d messages queued and %d in flight%s", self.name, *held, where)
@@ -419,7 +445,9 @@ class Broker(Role):
         told = {f"reach_{name}_s": at for name, at in times.items() if at is not None}
         return {"reach_of": float(messages), **told}
 
-    def _snapshot(self, now: float) -> Snapshot:
+    def _snapshot(self, now: float) -> Snapshot | None:
+        if self._never_taken:
+            return None
         core = self.core
         totals = core.totals()
         first, last = core.first_accepted, core.last_settled
@@ -451,6 +479,8 @@ class Broker(Role):
         if keeping is not None:
             # Its totals go on from those of the broker before it: the same books, and a newer page of them.
             snapshot.start = keeping.store.birth
+            if self._keys is None:  # a key is for one name
+                snapshot.name = keeping.store.owner or self.name
             snapshot.seq += keeping.store.opened << 32
             snapshot.gauges |= {"journal_groups": float(keeping.groups), "journal_full": float(bool(keeping.no_room))}
         snapshot.events = [[now - e.at, e.kind, e.subject, e.messages] for e in list(core.events)[-50:]]

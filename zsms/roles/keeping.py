@@ -20,7 +20,7 @@ from zsms.core.journal import Journal
 from zsms.core.replay import rebuild
 from zsms.core.seeds import Seed
 from zsms.errors import JournalError, UsageError
-from zsms.journal import WHAT_IS_DROPPED, Store, open_journal
+from zsms.journal import WHAT_IS_DROPPED, Fenced, Store, hidden, open_journal
 from zsms.journal.writer import Writer
 
 GROUP_S = 0.005
@@ -49,11 +49,16 @@ class Keeping:
         log: logging.Logger,
         name: str,
         wake: Callable[[], None],
+        standby: bool = False,
+        leaves: Callable[[], bool] = bool,
     ) -> None:
-        """Open the journal and rebuild the broker that it holds. Raises JournalError and UsageError."""
-        self._log, self._name, self._directory = log, name, directory
+        """Open the journal and rebuild the broker that it holds; with `standby`, once no other broker has it.
+
+        Raises JournalError and UsageError, and NeverTaken when this one `leaves` before.
+        """
+        self._log, self._name, self._directory = log, name, hidden(str(directory))
         self.fail_at = _fail_point()
-        self.store: Store = open_journal(directory, durability)
+        self.store: Store = open_journal(directory, durability, name=name, standby=standby, leaves=leaves)
         try:
             kept = self.store.load()
             latest = kept.latest
@@ -93,6 +98,11 @@ class Keeping:
         return self._journal.nbytes >= GROUP_BYTES or bool(self.no_room)
 
     @property
+    def waits(self) -> str:
+        """Why nothing can be kept at the moment, in words; empty when all is well."""
+        return self.no_room or self.store.trouble
+
+    @property
     def done(self) -> bool:
         """Whether everything is durable."""
         return self._journal.empty and not self._writer.busy
@@ -104,6 +114,8 @@ class Keeping:
     def turn(self, now: float) -> None:
         """Fetch an outcome, and hand over the open group when it is time. Raises JournalError when the disk failed."""
         outcome = self._writer.fetch()
+        if outcome is None and self.store.failure is not None:
+            raise self._failure(self.store.failure)
         if outcome is not None:
             if outcome.error is not None:
                 raise self._failure(outcome.error)
@@ -139,6 +151,11 @@ class Keeping:
         self.no_room = why
 
     def _failure(self, error: BaseException) -> JournalError:
+        if isinstance(error, Fenced):
+            return JournalError(
+                f"{self._name}: fenced, so nothing more can be confirmed: {error}. What was confirmed is in the "
+                "journal, and the other broker goes on with it"
+            )
         return JournalError(
             f"{self._name}: nothing more can be confirmed, for the journal has failed: {error}. What was confirmed is "
             "in it; look at the disk before you start a broker with it again"

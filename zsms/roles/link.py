@@ -31,6 +31,8 @@ GIVE_UP_PINGS = 5
 """A broker that is silent for so many of its intervals, which is its liveness time, is taken for lost."""
 RETRY_S = 0.5
 """Seconds between two attempts to join."""
+TURN_S = 1.2
+"""Seconds without an answer after which a broker that may be at several places is looked for at the next."""
 COMPLAIN_S = 5.0
 """Seconds without an answer after which the log says so, and again every as many."""
 
@@ -72,6 +74,8 @@ class Link:
         self._make_join = make_join
         self._next_join = 0.0
         self._next_ping = 0.0
+        self._turn_at: float | None = None
+        """When to look for the broker at its next place; None while it is there."""
         self._heard: float | None = None
         self._complain_at = 0.0
         self._failure = ""
@@ -123,6 +127,9 @@ class Link:
         self._speaker = frame.instance
         self.joined = not self.refused
         self._failure = ""
+        if self.endpoint.others and self._turn_at is not None:
+            self.log.info("the broker is at %s", self._sockets.place(self.endpoint))
+        self._turn_at = None
         self.interval = min(max(frame.interval, 0.05), 60.0)
         self._next_ping = now + self.interval
         self.clock.sample(frame.echo, frame.now, now)
@@ -172,10 +179,12 @@ class Link:
 
     def tick(self, now: float, subject: int) -> bool:
         """Join or ping when it is time; whether it was a ping."""
-        if not self._alone and self._silent(now):
+        if (not self._alone or self.endpoint.others) and self._silent(now):
             self.lost()
         pings = self.joined and now >= self._next_ping
         if not self.joined:
+            if self.endpoint.others:
+                self._look_elsewhere(now)
             self._look_at_handshakes()
             if self.refused:
                 return False
@@ -189,6 +198,14 @@ class Link:
             self.say(Ping(subject, now))
         self._complain(now)
         return pings
+
+    def _look_elsewhere(self, now: float) -> None:
+        """A broker that may be at several places, and does not answer at this one, may have moved."""
+        if self._turn_at is not None and now >= self._turn_at:
+            self._sockets.turn(self.endpoint)
+            self._turn_at, self._next_join = now + TURN_S, now
+        elif self._turn_at is None:
+            self._turn_at = now + TURN_S
 
     def _look_at_handshakes(self) -> None:
         failed = self._handshakes.failed()

@@ -80,7 +80,7 @@ class Operator:
         """`broker` is its endpoint, `timeout` (seconds) how long an answer may take; `keys` is an operator's .key file,
         or a directory with one (:mod:`zsms.keys`). Raises UsageError.
         """
-        self.endpoint = Endpoint.parse(broker, BROKER_PORT)
+        self.endpoint = Endpoint.parse(broker, BROKER_PORT, several=True)
         self._timeout = timeout
         self._sockets = Sockets(context, keys=None if keys is None else Keys.load(keys, "operator"))
         self._requests = 0
@@ -89,6 +89,7 @@ class Operator:
         self._socket = self._connect()
 
     def _connect(self) -> zmq.Socket[bytes]:
+        self._sockets.find(self.endpoint)
         return self._sockets.connect(zmq.DEALER, self.endpoint, "second", strict=True)
 
     def _number(self) -> int:

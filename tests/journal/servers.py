@@ -1,0 +1,131 @@
+"""Real NATS servers on this machine, and what happens to them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from tests.mesh.processes import free_port, until
+
+PROGRAM = shutil.which("nats-server", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
+STARTS_S = 25.0
+
+
+class Servers:
+    """A cluster, in a `with` block."""
+
+    def __init__(self, folder: Path, count: int = 3) -> None:
+        if PROGRAM is None:
+            if os.environ.get("CI"):
+                raise AssertionError("no nats-server: install zsms[test]")
+            pytest.skip("no nats-server")
+        self._folder = folder
+        ports = [free_port() for _ in range(3 * count)]
+        self.clients, self._routes, self.monitors = ports[:count], ports[count : 2 * count], ports[2 * count :]
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Self:
+        self.processes = [self._start(index) for index in range(len(self.clients))]
+        until(lambda: self.leader_of_all(), "a leader of the servers", STARTS_S)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+    def _start(self, index: int) -> subprocess.Popen[bytes]:
+        routes = ", ".join(f"nats://127.0.0.1:{port}" for port in self._routes)
+        config = self._folder / f"n{index}.conf"
+        cluster = f'cluster {{ name: c, listen: "127.0.0.1:{self._routes[index]}", routes: [{routes}] }}'
+        config.write_text(
+            f'server_name: n{index}\nlisten: "127.0.0.1:{self.clients[index]}"\n'
+            f'http: "127.0.0.1:{self.monitors[index]}"\n'
+            f'jetstream {{ store_dir: "{self._folder}/n{index}", max_mem: 64MB, max_file: 8GB }}\n'
+            + (cluster if len(self.clients) > 1 else "")
+        )
+        with (self._folder / f"n{index}.log").open("ab") as log:
+            return subprocess.Popen([str(PROGRAM), "-c", str(config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def url(self, name: str) -> str:
+        """Of a journal there."""
+        hosts = ",".join(f"127.0.0.1:{port}" for port in self.clients)
+        return f"nats://{hosts}/{name}?monitor={','.join(map(str, self.monitors))}"
+
+    def ask(self, index: int, what: str) -> dict[str, Any] | None:
+        """What a server's monitoring says; None when it does not answer."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.monitors[index]}/{what}", timeout=1) as answer:
+                found: dict[str, Any] = json.load(answer)
+                return found
+        except OSError:
+            return None
+
+    def leader_of_all(self) -> str:
+        """The name of the leader of JetStream as a whole; empty while there is none."""
+        for index in range(len(self.clients)):
+            found = self.ask(index, "jsz")
+            if found and len(self.clients) == 1:
+                return "n0"
+            if found and found.get("meta_cluster", {}).get("leader"):
+                return str(found["meta_cluster"]["leader"])
+        return ""
+
+    def leader(self, name: str) -> int:
+        """Which server leads a stream."""
+
+        def look() -> int | None:
+            for index in range(len(self.clients)):
+                for account in (self.ask(index, "jsz?streams=1") or {}).get("account_details", []):
+                    for stream in account.get("stream_detail", []):
+                        if stream["name"] == name and (leader := stream.get("cluster", {}).get("leader")):
+                            return int(leader[1:]) + 1
+            return None
+
+        return until(look, f"a leader of {name}") - 1
+
+    def size(self, name: str) -> int:
+        """Bytes of a stream."""
+        sizes = [
+            stream["state"]["bytes"]
+            for index in range(len(self.clients))
+            for account in (self.ask(index, "jsz?streams=1") or {}).get("account_details", [])
+            for stream in account.get("stream_detail", [])
+            if stream["name"] == name
+        ]
+        return max(sizes)
+
+    def kill(self, index: int) -> None:
+        """kill -9."""
+        self.processes[index].kill()
+        self.processes[index].wait()
+
+    def freeze(self, index: int) -> None:
+        """It stops where it is."""
+        self.processes[index].send_signal(signal.SIGSTOP)
+
+    def thaw(self, index: int) -> None:
+        """It goes on."""
+        self.processes[index].send_signal(signal.SIGCONT)
+
+    def heal(self) -> None:
+        """All are there again."""
+        for index, process in enumerate(self.processes):
+            if process.poll() is not None:
+                self.processes[index] = self._start(index)
+            else:
+                self.thaw(index)
+        deadline = time.monotonic() + STARTS_S
+        while not all(self.ask(index, "healthz") for index in range(len(self.clients))):
+            assert time.monotonic() < deadline, "the servers do not come back"
+            time.sleep(0.1)

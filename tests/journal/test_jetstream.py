@@ -1,0 +1,246 @@
+"""A journal on three real NATS servers: what is committed is there again, whoever is killed or stands still."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.journal.making import LIMITS, Hand, content
+from tests.journal.servers import Servers
+from tests.journal.test_sqlite import fill
+from zsms.core.replay import rebuild
+from zsms.errors import JournalError, UsageError
+from zsms.journal import Fenced, check_durability, fence, hidden, open_journal, read
+
+pytest.importorskip("nats", reason="needs zsms[jetstream]")
+
+from zsms.journal import jetstream
+from zsms.journal import log as log_module
+from zsms.journal.fence import DATA, Record
+from zsms.journal.jetstream import JetStreamStore, end_lease
+from zsms.journal.nats import Address
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with Servers(tmp_path_factory.mktemp("nats")) as servers:
+        yield servers
+
+
+_names = iter(range(1_000))
+
+
+@pytest.fixture
+def url(servers: Servers) -> str:
+    return servers.url(f"j{next(_names)}")
+
+
+def held(url: str) -> dict:
+    with open_journal(url, create=False) as store:
+        return content(rebuild(store.load(), LIMITS))
+
+
+def test_what_was_committed_is_there_again(url: str) -> None:
+    with open_journal(url, name="b") as store:
+        hand = Hand(store)
+        fill(hand)
+        hand.put(5)  # in no group: gone, and not confirmed
+        assert [account.held for account in hand.core.confirms()] == [3]
+        assert store.sure and not store.trouble
+    found = held(url)
+    assert found["totals"] == {"accepted": 50, "queued": 38, "in_flight": 0, "sent": 12, "failed": 0, "dead": 0}
+    assert found["next"] == {"P": 3}
+    with read(url, LIMITS) as core:
+        assert core.totals() == found["totals"]
+
+
+def test_a_long_life_keeps_the_stream_small(servers: Servers, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (log_module, jetstream):
+        monkeypatch.setattr(module, "SLACK_BYTES", 20_000)
+    monkeypatch.setattr(log_module, "COPY_BYTES", 5_000)
+    with open_journal(url) as store:
+        hand = Hand(store)
+        hand.put(10)
+        hand.commit()
+        hand.grant(1_000_000)  # held to the end, so that its batch has to move
+        for number in range(400):
+            hand.put(10)
+            hand.commit()
+            hand.grant(1_000_000)
+            hand.acknowledge(range(10 * number + 10, 10 * number + 20), limit=1_000_000)
+        hand.commit()
+        assert hand.core.totals() | {"in_flight": 10} == hand.core.totals()
+        assert store._log.nbytes < 40_000  # type: ignore[attr-defined]
+        assert servers.size(url.rpartition("/")[2].partition("?")[0]) < 200_000
+    assert held(url)["totals"]["queued"] == 10
+
+
+def test_a_group_above_the_servers_limit_is_several_records_and_whole_or_nothing(url: str) -> None:
+    with open_journal(url) as store:
+        assert isinstance(store, JetStreamStore)
+        store._stream.payload = 1_000
+        hand = Hand(store)
+        before = store._holder.last
+        for _ in range(5):
+            hand.put(200)
+        hand.commit()
+        assert store._holder.last - before > 5
+        # Who dies between two parts leaves a group that nobody was told of.
+        half = Record(DATA, "half", b"half of a group", 0, 2)
+        assert store._loop.call(store._stream.append(store._holder.last, [half]))
+        store._holder.last += 1
+    with open_journal(url) as store:
+        assert isinstance(store, JetStreamStore)
+        assert Hand(store).core.totals()["queued"] == 1_000
+        assert "did not finish" in store.dropped
+
+
+def test_who_comes_second_is_refused_and_told_who_has_it(url: str) -> None:
+    with (
+        open_journal(url, name="first"),
+        pytest.raises(JournalError, match=r"in use by first pid \d+ on .*--standby"),
+    ):
+        open_journal(url, name="second")
+
+
+def test_one_that_was_replaced_confirms_nothing_more_and_says_why(url: str) -> None:
+    old = open_journal(url, name="old")
+    hand = Hand(old)
+    hand.put(10)
+    hand.commit()
+    assert end_lease(url, "somebody").startswith("old pid")
+    assert end_lease(url, "somebody") == ""
+    new = open_journal(url, name="new", standby=True)
+    try:
+        assert Hand(new).core.totals()["queued"] == 10
+        assert new.owner == "old" and new.opened == 2
+        hand.put(10)
+        with pytest.raises(Fenced, match=r"new pid \d+ on .* has taken over|taken from this one by hand"):
+            hand.commit()
+        assert old.failure is not None or not old.sure
+    finally:
+        old.close()
+        new.close()
+    assert held(url)["totals"]["queued"] == 10
+
+
+def test_who_stands_by_may_leave(url: str) -> None:
+    from zsms.journal import NeverTaken
+
+    leaves = threading.Event()
+    with open_journal(url, name="first"):
+        threading.Timer(0.3, leaves.set).start()
+        with pytest.raises(NeverTaken):
+            open_journal(url, standby=True, leaves=leaves.is_set)
+
+
+def test_what_can_not_be_is_said_before_anything_is_asked() -> None:
+    for text, why in (
+        ("nats://a/", "no name for a stream"),
+        ("nats://a/b.c", "no name for a stream"),
+        ("nats:///x", "write nats://HOST"),
+        ("nats://a/b?cred=x", "no such option: cred"),
+    ):
+        with pytest.raises(UsageError, match=why):
+            Address.parse(text)
+    address = Address.parse("nats://u:secret@a,b:1,[::1]:2/n?monitor=8,9")
+    assert address.servers == ("nats://u:secret@a", "nats://u:secret@b:1", "nats://u:secret@[::1]:2")
+    assert address.monitors == ("http://a:8/varz", "http://b:9/varz", "http://[::1]:9/varz")
+    assert "secret" not in hidden("nats://u:secret@a/n")
+    with pytest.raises(UsageError, match="always majority"):
+        check_durability("nats://a/n", "fsync")
+    with pytest.raises(UsageError, match="of NATS servers"):
+        check_durability("/folder", "majority")
+    with pytest.raises(UsageError, match="stands by for a journal on NATS servers"):
+        open_journal("/tmp/nowhere", standby=True)
+
+
+def test_no_server_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zsms.journal.nats._FIRST_S", 0.1)
+    with pytest.raises(JournalError, match=r"none of nats://127.0.0.1:1 answers"):
+        open_journal("nats://127.0.0.1:1/x")
+
+
+# -- servers that die or stand still --------------------------------------------------------------------------------
+
+
+def _through(url: str, trouble: Callable[[Callable[[], None]], None]) -> float:
+    """Commit one group after the other while the servers have `trouble`; the longest that one took, seconds."""
+    longest, over = 0.0, threading.Event()
+    groups = 0
+
+    with open_journal(url) as store:
+        hand = Hand(store)
+
+        def go_on() -> None:
+            """Return when two more groups are committed."""
+            upto, deadline = groups + 2, time.monotonic() + 20
+            while groups < upto and time.monotonic() < deadline:
+                time.sleep(0.02)
+
+        def cause() -> None:
+            try:
+                go_on()
+                trouble(go_on)
+                go_on()
+            finally:
+                over.set()
+
+        thread = threading.Thread(target=cause)
+        thread.start()
+        while not over.is_set():
+            hand.put(10)
+            began = time.monotonic()
+            hand.commit()
+            longest = max(longest, time.monotonic() - began)
+            groups += 1
+        thread.join()
+    found = held(url)
+    assert found["totals"] | {"accepted": 10 * groups, "queued": 10 * groups} == found["totals"]
+    return longest
+
+
+def test_the_leader_is_killed(servers: Servers, url: str) -> None:
+    def trouble(go_on: Callable[[], None]) -> None:
+        servers.kill(servers.leader(url.rpartition("/")[2].partition("?")[0]))
+        go_on()
+        servers.heal()
+
+    assert _through(url, trouble) < 15
+
+
+def test_two_of_three_are_killed_and_come_back(servers: Servers, url: str) -> None:
+    def trouble(go_on: Callable[[], None]) -> None:
+        servers.kill(0)
+        servers.kill(1)
+        time.sleep(1.0)  # nothing can be seen to happen: there is no majority
+        servers.heal()
+
+    assert _through(url, trouble) > 1.0
+
+
+def test_the_leader_stands_still(servers: Servers, url: str) -> None:
+    def trouble(go_on: Callable[[], None]) -> None:
+        leader = servers.leader(url.rpartition("/")[2].partition("?")[0])
+        servers.freeze(leader)
+        go_on()
+        servers.thaw(leader)
+
+    assert _through(url, trouble) < 15 + fence.LEASE_S
+
+
+def test_the_server_of_the_client_stands_still(servers: Servers, url: str) -> None:
+    """A client would stay with it for ever."""
+
+    def trouble(go_on: Callable[[], None]) -> None:
+        busy = max(
+            range(3), key=lambda index: (servers.ask(index, "connz") or {"num_connections": 0})["num_connections"]
+        )
+        servers.freeze(busy)
+        go_on()
+        servers.thaw(busy)
+
+    assert _through(url, trouble) < 20

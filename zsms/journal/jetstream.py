@@ -1,0 +1,324 @@
+"""The store in a JetStream stream: a record a group, a majority of servers to hold it, a fence for two brokers.
+
+    the journal's thread --commit--> [ this loop's thread: nats-py, one append at a time ]
+
+The log of records is :mod:`zsms.journal.log`, who may write it :mod:`zsms.journal.fence`, the connection
+:mod:`zsms.journal.nats`. Between groups, what lives of the oldest records is moved to the end of the stream, and its
+front is cut off, so that the stream stays as small as about twice what is unsettled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import platform
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from zsms.core.journal import Group, Kept
+from zsms.errors import JournalError
+from zsms.journal import NeverTaken, hidden
+from zsms.journal.fence import DATA, HOLD_S, Holder, Record, Unavailable, take_over
+from zsms.journal.lock import boot_id
+from zsms.journal.log import SLACK_BYTES, Content, Log, pack_record, rows_of, unpack_record
+from zsms.journal.nats import Address, JetStream
+
+FORMAT = 1
+_READ_AT_ONCE = 8
+_STATE_S = 10.0
+"""A busy holder says that often who it is, so that the front of the log can be cut off behind that."""
+_CLOSE_S = 2.0
+_log = logging.getLogger("zsms.journal")
+
+T = TypeVar("T")
+
+
+class Loop:
+    """An event loop in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="nats", daemon=True)
+        self._thread.start()
+
+    def call(self, what: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
+        """Run it there to its end. Raises TimeoutError."""
+        future = asyncio.run_coroutine_threadsafe(what, self._loop)
+        try:
+            return future.result(timeout)
+        except TimeoutError:
+            future.cancel()
+            raise
+
+    def end(self) -> None:
+        """End the thread, and what goes on there."""
+        try:
+            self.call(_cancel_all(), 1.0)
+        except TimeoutError:
+            pass
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(1.0)
+
+
+async def _cancel_all() -> None:
+    others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
+class JetStreamStore:
+    """A :class:`zsms.journal.Store`."""
+
+    def __init__(
+        self, url: str, create: bool, *, name: str = "", standby: bool = False, leaves: Callable[[], bool] = bool
+    ) -> None:
+        """`name` is the broker's; it `leaves` while it stands by. Raises JournalError, NeverTaken and UsageError."""
+        self._url = hidden(url).partition("?")[0]
+        self._address = Address.parse(url)
+        self._who = f"{name} " * bool(name) + f"pid {os.getpid()} on {platform.node()}"
+        self._stream = JetStream(self._address)
+        self._name = name
+        self._holder = Holder(self._stream, self._who, self._say)
+        self._leaves = leaves
+        self._cut_at = 1
+        self._since_state = self._since_cut = 0
+        """Bytes of groups."""
+        self._failure: BaseException | None = None
+        self._log = Log()
+        self._kept = Kept()
+        self._asked_at = 0.0
+        self.dropped = ""
+        self._loop = Loop()
+        try:
+            self._loop.call(self._open(create, standby))
+        except BaseException as error:
+            self._loop.end()
+            if isinstance(error, (Unavailable, JournalError)):
+                raise JournalError(f"the journal {self._url}: {error}") from None
+            raise
+
+    def _say(self, what: str) -> None:
+        level = logging.WARNING if self._holder.trouble else logging.INFO
+        _log.log(level, "the journal %s: %s", self._url, what)
+
+    async def _open(self, create: bool, standby: bool) -> None:
+        await self._stream.open(create)
+        self._lock = asyncio.Lock()
+        if not await self._holder.take(wait=standby, leaves=self._leaves, make_state=self._make_state):
+            raise NeverTaken
+        state = self._holder.state
+        self.owner: str = state["owner"]
+        self.birth, self.opened, self.same_boot = state["birth"], state["opened"], self._same_boot
+        _log.info("the journal %s: %s", self._url, await self._stream.describe())
+        self._beat = asyncio.ensure_future(self._hold())
+        try:
+            self._kept = await self._read()
+        except BaseException:
+            self._beat.cancel()
+            raise
+
+    def _make_state(self, before: dict[str, Any]) -> dict[str, Any]:
+        if before.get("format", FORMAT) != FORMAT:
+            raise JournalError(f"it has the format {before['format']}; this program reads {FORMAT}")
+        boot = boot_id()
+        self._same_boot = before.get("boot", boot) == boot
+        opened = before.get("opened", 0) + 1
+        birth = before.get("birth") or time.time_ns()
+        owner = before.get("owner") or self._name
+        return {"format": FORMAT, "birth": birth, "opened": opened, "boot": boot, "owner": owner}
+
+    async def _hold(self) -> None:
+        """Be heard, also when there is nothing to write."""
+        said = self._stream.now()
+        while True:
+            await asyncio.sleep(HOLD_S / 3)
+            now = self._stream.now()
+            if now - self._holder.heard < HOLD_S and now - said < _STATE_S:
+                continue
+            try:
+                async with self._lock:
+                    await self._declare("hold")
+                    await self._cut()
+            except JournalError as error:
+                self._failure = error
+                return
+            said = self._stream.now()
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    async def _read(self) -> Kept:
+        """All records up to the one with which this holder began, which nobody can change any more."""
+        content, group, upto = Content(), list[Record](), self._holder.last
+        place = (await self._tried(self._stream.ends)).first
+        while place <= upto:
+            places = range(place, min(place + _READ_AT_ONCE, upto + 1))
+            for at, record in zip(places, await asyncio.gather(*map(self._fetch, places)), strict=True):
+                if record is None:
+                    first = (await self._tried(self._stream.ends)).first
+                    if first <= at:
+                        raise JournalError(f"it is damaged: record {at} is missing")
+                    continue  # a holder before has just cut it off
+                if group and record.part != len(group):
+                    self.dropped = f"a group that its broker did not finish, at record {at - len(group)}"
+                if record.kind != DATA:
+                    group = []
+                    continue
+                group = [*group, record] if record.part == len(group) else [record] * (not record.part)
+                if len(group) == record.parts:
+                    self._replay(content, group, at)
+                    group = []
+            place = places.stop
+        return content.kept()
+
+    def _replay(self, content: Content, group: list[Record], at: int) -> None:
+        payload = b"".join(record.payload for record in group)
+        rows, gone = unpack_record(payload, f"record {at}")
+        content.append(rows, gone)
+        self._log.append(at + 1 - len(group), at + 1, len(payload), rows, gone)
+
+    async def _fetch(self, place: int) -> Record | None:
+        record: Record | None = await self._tried(self._stream.fetch, place)
+        return record
+
+    async def _tried(self, ask: Any, *arguments: Any) -> Any:
+        """Ask until there is an answer."""
+        while True:
+            try:
+                return await ask(*arguments)
+            except Unavailable as error:
+                self._say(f"{error}; trying on")
+                await asyncio.sleep(0.5)
+
+    def load(self) -> Kept:
+        """Everything that was kept when it was opened. Raises JournalError when any of it is damaged."""
+        kept, self._kept = self._kept, Kept()
+        return kept
+
+    # -- writing ------------------------------------------------------------------------------------------------
+
+    def commit(self, group: Group) -> None:
+        """Have a majority of the servers keep a group, however long that takes. Raises JournalError when another
+        broker has the journal.
+        """
+        rows, gone = rows_of(group)
+        try:
+            self._loop.call(self._commit(rows, gone, pack_record(rows, gone)))
+        except JournalError as error:
+            raise type(error)(f"{self._url}: {error}") from None
+
+    async def _commit(self, rows: list[Any], gone: list[bytes], payload: bytes) -> None:
+        async with self._lock:
+            await self._append(rows, gone, payload)
+        if not self.sure or self._log.wasteful or self._since_state > SLACK_BYTES or self._since_cut > SLACK_BYTES:
+            self._tidying = asyncio.ensure_future(self._tidy())  # the group is safe, and its confirm waits for nothing
+
+    async def _tidy(self) -> None:
+        """Keep the stream small, and this holder sure."""
+        try:
+            async with self._lock:
+                if not self.sure or self._since_state > SLACK_BYTES:
+                    await self._declare("hold")
+                if self._log.wasteful:
+                    await self._move()
+                await self._cut()
+        except JournalError as error:
+            self._failure = error
+
+    async def _declare(self, event: str) -> None:
+        await self._holder.declare(event)
+        self._since_state = 0
+
+    async def _append(self, rows: list[Any], gone: list[bytes], payload: bytes) -> None:
+        size = self._stream.payload
+        parts = [payload[begin : begin + size] for begin in range(0, len(payload), size)]
+        begin = await self._holder.append(DATA, parts)
+        self._log.append(begin, begin + len(parts), len(payload), rows, gone)
+        self._since_state += len(payload)
+        self._since_cut += len(payload)
+
+    async def _move(self) -> None:
+        """Move some of what lives in the oldest record behind the others."""
+        begin, end = self._log.oldest()
+        try:
+            records = [await self._stream.fetch(place) for place in range(begin, end)]
+        except Unavailable:
+            return  # later
+        if None in records:
+            raise JournalError(f"record {begin} is missing, with batches that are not settled")
+        payload = b"".join(record.payload for record in records if record is not None)
+        rows = self._log.movable(begin, unpack_record(payload, f"record {begin}")[0])
+        await self._append(rows, [], pack_record(rows, []))
+
+    async def _cut(self) -> None:
+        """Cut off the front of the log, in which nothing lives."""
+        below = min(self._log.floor() or self._holder.state_at, self._holder.state_at)
+        if below <= self._cut_at:
+            return
+        try:
+            await self._stream.cut(below)
+        except Unavailable:
+            return  # later
+        self._cut_at, self._since_cut = below, 0
+
+    @property
+    def sure(self) -> bool:
+        """Whether no other broker can have the journal at this moment."""
+        return self._holder.sure(self._stream.now())
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be kept at the moment, in words; empty when all is well."""
+        return self._holder.trouble
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Why nothing more can be committed, if that was seen between two groups."""
+        return self._failure
+
+    def close(self) -> None:
+        """Let another broker have it."""
+        try:
+            self._loop.call(self._close(), _CLOSE_S)
+        except (JournalError, TimeoutError):
+            pass  # its time will be over
+        self._loop.end()
+
+    async def _close(self) -> None:
+        async with self._lock:
+            self._beat.cancel()
+            await self._declare("close")
+        await self._stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def end_lease(url: str, by: str) -> str:
+    """End the lease of the broker that has the journal, for one that stands by; what it is called, empty if none has.
+
+    Raises JournalError and UsageError.
+    """
+    loop, stream = Loop(), JetStream(Address.parse(url))
+
+    async def end() -> str:
+        await stream.open(create=False)
+        holder = await take_over(stream, by)
+        await stream.close()
+        return holder
+
+    try:
+        return loop.call(end(), 60.0)
+    except (Unavailable, TimeoutError) as error:
+        raise JournalError(f"the journal {hidden(url)}: {error}") from None
+    finally:
+        loop.end()

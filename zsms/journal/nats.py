@@ -1,0 +1,321 @@
+"""The log in a JetStream stream, over nats-py (asyncio): :class:`zsms.journal.fence.Stream`.
+
+    stream NAME, subjects zsms.NAME.state and zsms.NAME.data; file storage, as many copies as there are servers, 3 at
+    most; nothing is ever discarded but by us
+
+What the servers do is in docs/RELIABILITY.md. A client stays with a server that is frozen, so after two requests
+without an answer this one goes to another server. A message above the servers' limit would end a client for good, so
+none is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js.api import Header
+
+from zsms.errors import UsageError
+from zsms.journal import hidden
+from zsms.journal.fence import Ends, Record, Unavailable
+
+COPIES = 3
+_HEADROOM = 4 * 1024
+"""Bytes of a message beside what it carries: its subject and headers take a few hundred."""
+_MOST_BYTES = 8 * 2**20
+_REQUEST_S = 2.0
+_APPEND_S = 5.0
+_CONNECT_S = 2.0
+_FIRST_S = 30.0
+"""So long the first answer may take: a cluster that has just started takes some seconds."""
+_MONITOR_S = 0.5
+_AT_ONCE = 16
+"""Parts of a group on their way at the same time."""
+_PART = "Zsms-Part"
+_NOT_FOUND = (404,)
+_log = logging.getLogger("zsms.journal")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a stream is: nats://[USER:PASSWORD@]HOST[:PORT],.../NAME[?creds=FILE][&monitor=PORT,...]."""
+
+    servers: tuple[str, ...]
+    name: str
+    creds: str | None
+    monitors: tuple[str, ...]
+    """Where each server's monitoring would be asked, over HTTP."""
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Raises UsageError."""
+        how = "write nats://HOST[:PORT],HOST[:PORT],.../NAME, NAME of letters, digits, - and _"
+        parts = urlsplit(text)
+        name = parts.path.lstrip("/")
+        if parts.scheme not in ("nats", "tls") or not parts.netloc:
+            raise UsageError(f"journal {hidden(text)}: {how}")
+        if not name or not all(letter.isascii() and (letter.isalnum() or letter in "-_") for letter in name):
+            raise UsageError(f"journal {hidden(text)}: {name!r} is no name for a stream; {how}")
+        options = parse_qs(parts.query)
+        if unknown := options.keys() - {"creds", "monitor"}:
+            raise UsageError(f"journal {hidden(text)}: no such option: {', '.join(sorted(unknown))}; creds, monitor")
+        user, at, places = parts.netloc.rpartition("@")
+        hosts = [host for host in places.split(",") if host]
+        if not hosts:
+            raise UsageError(f"journal {hidden(text)}: {how}")
+        servers = tuple(f"{parts.scheme}://{user}{at}{host}" for host in hosts)
+        ports = options.get("monitor", ["8222"])[0].split(",")
+        ports += ports[-1:] * (len(hosts) - len(ports))
+        names = [host.rpartition(":")[0] if ":" in host.rpartition("]")[2] else host for host in hosts]
+        monitors = tuple(f"http://{host}:{port}/varz" for host, port in zip(names, ports, strict=False))
+        return cls(servers, name, options.get("creds", [None])[0], monitors)
+
+
+class JetStream:
+    """Used in one event loop."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._client: Client | None = None
+        self._silent = 0
+        """Requests in a row that nobody answered."""
+        self._turn = 0
+        self.copies = 0
+        """How many the servers keep of each record."""
+        self.payload = 0
+        """Most bytes of a record."""
+
+    # -- the connection ---------------------------------------------------------------------------------------------
+
+    async def open(self, create: bool) -> None:
+        """Connect, and make the stream if it is not there and `create`. Raises UsageError, and Unavailable."""
+        deadline = self.now() + _FIRST_S
+        while True:
+            try:
+                await self._connected()
+                await self._find_stream(create)
+                return
+            except Unavailable as error:
+                if self.now() > deadline:
+                    raise
+                _log.info("%s; trying on", error)
+                await self.sleep(0.5)
+
+    async def _connected(self) -> Client:
+        if self._client is not None and self._client.is_connected and self._silent < 2:
+            return self._client
+        await self._disconnect()
+        servers = self._address.servers
+        turned = [servers[(self._turn + number) % len(servers)] for number in range(len(servers))]
+        self._turn += 1
+        why = ""
+        for server in turned:
+            client = Client()
+            try:
+                # Its own search for another server is off: it would stay with one that is frozen.
+                await asyncio.wait_for(
+                    client.connect(
+                        [server],
+                        name="zsms",
+                        allow_reconnect=False,
+                        connect_timeout=int(_CONNECT_S),
+                        user_credentials=self._address.creds,
+                        error_cb=_ignore,
+                        pending_size=64 * 2**20,
+                        ping_interval=5,
+                    ),
+                    _CONNECT_S + 0.5,
+                )
+            except (OSError, NatsError, TimeoutError) as error:
+                why = str(error) or type(error).__name__
+                continue
+            self._client, self._silent = client, 0
+            self.payload = min(client.max_payload, _MOST_BYTES) - _HEADROOM
+            return client
+        raise Unavailable(f"none of {', '.join(map(hidden, servers))} answers ({why})")
+
+    async def _disconnect(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            try:
+                await asyncio.wait_for(client.close(), 0.5)
+            except (OSError, NatsError, TimeoutError):
+                pass
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        await self._disconnect()
+
+    async def _request(
+        self, subject: str, payload: bytes, headers: dict[str, str] | None = None, timeout: float = _REQUEST_S
+    ) -> Any:
+        client = await self._connected()
+        try:
+            answer = await client.request(subject, payload, timeout=timeout, headers=headers)
+        except (NatsError, OSError, TimeoutError) as error:
+            self._silent += isinstance(error, TimeoutError)
+            raise Unavailable(f"the NATS servers do not answer ({str(error) or type(error).__name__})") from None
+        self._silent = 0
+        return answer
+
+    async def _ask(self, what: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """An answer of JetStream's own, from the stream's leader. Raises Unavailable."""
+        payload = b"" if body is None else json.dumps(body).encode()
+        answer = await self._request(f"$JS.API.{what}", payload)
+        found: dict[str, Any] = json.loads(answer.data)
+        error = found.get("error")
+        if error is not None and error.get("code") not in _NOT_FOUND:
+            raise Unavailable(f"the NATS servers say: {error.get('description')}")
+        return found
+
+    # -- the stream -------------------------------------------------------------------------------------------------
+
+    async def _find_stream(self, create: bool) -> None:
+        name = self._address.name
+        found = await self._ask(f"STREAM.INFO.{name}")
+        if "error" in found:
+            if not create:
+                raise UsageError(f"no journal {name} at {', '.join(map(hidden, self._address.servers))}")
+            for copies in range(COPIES, 0, -1):
+                found = await self._make_stream(copies)
+                if "error" not in found:
+                    break
+            else:
+                raise Unavailable(f"the NATS servers make no stream {name}: {found['error'].get('description')}")
+        config = found["config"]
+        if config.get("subjects") != [f"zsms.{name}.*"]:
+            raise UsageError(f"the stream {name} is no journal of zsms: give another name")
+        self.copies = int(config.get("num_replicas", 1))
+
+    async def _make_stream(self, copies: int) -> dict[str, Any]:
+        name = self._address.name
+        config = {
+            "name": name,
+            "subjects": [f"zsms.{name}.*"],
+            "storage": "file",
+            "num_replicas": copies,
+            "retention": "limits",
+            "discard": "new",  # a full stream says so
+            "max_msgs": -1,
+            "max_bytes": -1,
+            "max_age": 0,
+            "allow_direct": True,
+        }
+        answer = await self._request(f"$JS.API.STREAM.CREATE.{name}", json.dumps(config).encode(), timeout=_APPEND_S)
+        found: dict[str, Any] = json.loads(answer.data)
+        return found
+
+    async def append(self, last: int, records: Sequence[Record]) -> bool:
+        """As of :class:`zsms.journal.fence.Stream`."""
+        for begin in range(0, len(records), _AT_ONCE):
+            some = [self._publish(last + begin + at, record) for at, record in enumerate(records[begin:][:_AT_ONCE])]
+            if not all(await asyncio.gather(*some)):
+                return False
+        return True
+
+    async def _publish(self, last: int, record: Record) -> bool:
+        headers = {
+            Header.EXPECTED_LAST_SEQUENCE.value: str(last),
+            Header.MSG_ID.value: record.id,
+            _PART: f"{record.part}/{record.parts}",
+        }
+        try:
+            answer = await self._request(
+                f"zsms.{self._address.name}.{record.kind}", record.payload, headers, timeout=_APPEND_S
+            )
+            # One that came twice is told where it is, too.
+            return bool(json.loads(answer.data).get("seq") == last + 1)
+        except (Unavailable, ValueError):
+            return False
+
+    async def ends(self) -> Ends:
+        """As of :class:`zsms.journal.fence.Stream`."""
+        found = await self._ask(f"STREAM.INFO.{self._address.name}")
+        if "error" in found:
+            raise Unavailable(f"the stream {self._address.name} is gone")
+        return Ends(found["state"]["first_seq"], found["state"]["last_seq"])
+
+    async def state(self) -> Record | None:
+        """As of :class:`zsms.journal.fence.Stream`."""
+        return await self._get({"last_by_subj": f"zsms.{self._address.name}.state"})
+
+    async def read(self, place: int) -> Record | None:
+        """As of :class:`zsms.journal.fence.Stream`."""
+        return await self._get({"seq": place})
+
+    async def _get(self, which: dict[str, Any]) -> Record | None:
+        """From the leader: another server may not have it yet."""
+        from base64 import b64decode
+
+        found = (await self._ask(f"STREAM.MSG.GET.{self._address.name}", which)).get("message")
+        if found is None:
+            return None
+        lines = b64decode(found.get("hdrs", "")).decode("utf-8", "replace").split("\r\n")
+        headers = {key: value.strip() for key, colon, value in (line.partition(":") for line in lines) if colon}
+        return _record(found["subject"], headers, b64decode(found.get("data", "")))
+
+    async def fetch(self, place: int) -> Record | None:
+        """As `read`, from whichever server answers: what a place once holds does not change. Faster."""
+        answer = await self._request(
+            f"$JS.API.DIRECT.GET.{self._address.name}", json.dumps({"seq": place}).encode(), timeout=_APPEND_S
+        )
+        headers = answer.headers or {}
+        if "Nats-Subject" not in headers:
+            return await self.read(place)
+        return _record(headers["Nats-Subject"], headers, answer.data)
+
+    async def cut(self, below: int) -> None:
+        """As of :class:`zsms.journal.fence.Stream`."""
+        await self._ask(f"STREAM.PURGE.{self._address.name}", {"seq": below})
+
+    async def sleep(self, seconds: float) -> None:
+        """As of :class:`zsms.journal.fence.Stream`."""
+        await asyncio.sleep(seconds)
+
+    def now(self) -> float:
+        """As of :class:`zsms.journal.fence.Stream`."""
+        return time.monotonic()
+
+    # -- what is told -----------------------------------------------------------------------------------------------
+
+    async def describe(self) -> str:
+        """How many copies there are, and when the servers sync them, in words."""
+        servers = len(self._address.servers)
+        copies = f"{self.copies} copies" if self.copies > 1 else "one copy"
+        fewer = "" if self.copies >= COPIES else f" (fewer than {COPIES}, for want of servers or as it was made)"
+        syncs = await asyncio.gather(*(asyncio.to_thread(_sync_of, url) for url in self._address.monitors))
+        known = sorted({sync for sync in syncs if sync})
+        told = f"synced {' and '.join(known)}" if known else "how often they are synced is not known"
+        if known and len(list(filter(None, syncs))) < servers:
+            told += f", as {len(list(filter(None, syncs)))} of {servers} servers say"
+        return f"{copies}{fewer}, {told}"
+
+
+def _record(subject: str, headers: Any, payload: bytes) -> Record:
+    part, _, parts = headers.get(_PART, "0/1").partition("/")
+    return Record(subject.rpartition(".")[2], headers.get(Header.MSG_ID.value, ""), payload, int(part), int(parts))
+
+
+def _sync_of(url: str) -> str:
+    """When a server syncs, in words, by its monitoring; empty when that can't be asked."""
+    try:
+        with urllib.request.urlopen(url, timeout=_MONITOR_S) as answer:
+            config = json.load(answer)["jetstream"]["config"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    if config.get("sync_always"):
+        return "with every write (sync_interval: always)"
+    return f"every {config.get('sync_interval', 0) / 1e9:g} s (sync_interval)"
+
+
+async def _ignore(error: Exception) -> None:
+    """What breaks is seen by the requests that break."""
