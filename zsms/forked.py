@@ -48,8 +48,8 @@ def warm_up() -> None:
 class Forked:
     """A role that was forked, to be used as a `subprocess.Popen` with pipes for stdin and stderr."""
 
-    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Fork, and run ``zsms ARGUMENTS`` there."""
+    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], *, keep: Sequence[int] = ()) -> None:
+        """Fork, and run ``zsms ARGUMENTS`` there, with the descriptors in `keep` besides its own."""
         self.args = ["zsms", *arguments]
         self.returncode: int | None = None
         orders, ours = os.pipe()
@@ -58,7 +58,7 @@ class Forked:
         sys.stderr.flush()
         self.pid = os.fork()
         if self.pid == 0:
-            _be(self.args, environment, orders, said)
+            _be(self.args, environment, orders, said, keep)
         os.close(orders)
         os.close(said)
         self.stdin: IO[bytes] = os.fdopen(ours, "wb", buffering=0)
@@ -96,11 +96,11 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
-def _be(arguments: list[str], environment: Mapping[str, str], orders: int, said: int) -> NoReturn:
+def _be(arguments: list[str], environment: Mapping[str, str], orders: int, said: int, keep: Sequence[int]) -> NoReturn:
     """Be the role, until its end: nothing of what the parent was in the middle of goes on here."""
     code = 1
     try:
-        _let_go(orders, said)
+        _let_go(orders, said, keep)
         os.environ.clear()
         os.environ.update(environment)
         sys.argv[:] = arguments
@@ -117,7 +117,7 @@ def _be(arguments: list[str], environment: Mapping[str, str], orders: int, said:
             os._exit(code)
 
 
-def _let_go(orders: int, said: int) -> None:
+def _let_go(orders: int, said: int, keep: Sequence[int]) -> None:
     """A session, streams and signals of its own."""
     os.setsid()
     signal.set_wakeup_fd(-1)
@@ -129,7 +129,7 @@ def _let_go(orders: int, said: int) -> None:
     os.close(said)  # there may be no other left for the list
     # Among them the orders of the roles that were forked before: those have to see the end of our parent.
     for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2:
+        if int(name) > 2 and int(name) not in keep:
             try:
                 os.close(int(name))
             except OSError:

@@ -14,6 +14,7 @@ what the lost one held, and what producers keep for it, counts as lost.
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import math
 import os
@@ -49,6 +50,7 @@ from zsms.report import ProcessRow, Report, histogram_of, make_report
 from zsms.roles.monitor import Asker
 from zsms.roles.sender import MAX_RAMP_S
 from zsms.sockets import Endpoint, Sockets
+from zsms.source import MESSAGES
 from zsms.thresholds import parse_all
 
 if TYPE_CHECKING:
@@ -125,7 +127,8 @@ class SenderGroup:
 class MeshConfig:
     """What a mesh is to do. Times in seconds; None leaves a figure to the role."""
 
-    messages: int = 100_000
+    messages: int | None = None
+    """None: `MESSAGES` random ones, or all of `input`; else the first so many of it."""
     brokers: int = 1
     """Broker processes; every producer and every sender uses all of them."""
     producers: int = 1
@@ -135,8 +138,12 @@ class MeshConfig:
     arrivals: str = "even"
     """How they lie in time: even, or poisson with exponential gaps."""
     input: str | None = None
-    """A .csv or .jsonl file of real messages, instead of `messages` random ones."""
+    """A list of real messages, instead of random ones: a file, a named pipe, or - for standard input."""
+    input_format: str | None = None
+    """csv or jsonl; None: what its name says."""
     skip_bad_rows: bool = False
+    unique: bool = False
+    """Each recipient of `input` once."""
     seed: int | None = None
     min_length: int = 1
     max_length: int = 100
@@ -157,6 +164,11 @@ class MeshConfig:
     """"fsync" or "os" with a journal, "memory" without."""
 
     @property
+    def total(self) -> int | None:
+        """How many messages there are to be; None when only their list knows."""
+        return MESSAGES if self.messages is None and self.input is None else self.messages
+
+    @property
     def transport_name(self) -> str | None:
         """MODULE:FUNCTION of `transport`. Raises UsageError."""
         return self.transport if self.transport is None else _importable(self.transport)[0]
@@ -171,7 +183,7 @@ class MeshConfig:
                 load_function(self.transport)
             else:
                 _importable(self.transport)
-        if self.messages < 0:
+        if self.messages is not None and self.messages < 0:
             raise UsageError(f"messages {self.messages}: give 0 or more")
         if not 1 <= self.brokers <= MAX_BROKERS:
             raise UsageError(f"brokers {self.brokers}: give 1 to {MAX_BROKERS} processes")
@@ -245,12 +257,20 @@ class MeshConfig:
         check_pushing(self.rate, self.batch, self.window)
         check_arrivals(self.arrivals)
         if self.input is not None:
-            from zsms.sources.files import FileSource
+            from zsms.sources.files import check_beside_input, check_input
 
-            FileSource(self.input, skip_bad_rows=self.skip_bad_rows).close()
+            check_beside_input(self.min_length, self.max_length, self.alphabet, self.prefixes)
+            check_input(
+                self.input,
+                self.input_format,
+                skip_bad_rows=self.skip_bad_rows,
+                unique=self.unique,
+                limit=self.messages,
+                producers=self.producers,
+            )
             return
         random_source(
-            self.messages,
+            self.total or 0,
             self.seed,
             min_length=self.min_length,
             max_length=self.max_length,
@@ -275,7 +295,7 @@ class MeshConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for the report."""
-        plain = replace(self, transport=self.transport_name)
+        plain = replace(self, transport=self.transport_name, messages=self.total)
         groups = [{**asdict(group), "sd": group.model.deviation} for group in self.groups]
         values = {**asdict(plain), "groups": groups, "durability": check_durability(self.journal, self.durability)}
         values["journal"] = None if self.journal is None else hidden(self.journal)
@@ -395,6 +415,7 @@ class Mesh:
         self._stuck = False
         self._collector_lost = False
         self._answer: dict[str, Any] = {}
+        self._input_fd: int | None = None
 
     def stop(self) -> None:
         """Drain and end; a second call ends at once. From any thread, and from a signal handler."""
@@ -571,16 +592,35 @@ class Mesh:
         for number, (group, name) in enumerate(zip(groups, config.sender_names, strict=True), 1):
             self._start("sender", name, [*peer, *self._sender_options(group, number)])
         # The first message is the zero of all times: slots that are not there by then would count as late.
+        self._input_fd = self._open_input()
         for index, name in enumerate(config.producer_names):
             share = ["--share", f"{index}/{config.producers}"]
             self._start("producer", name, [*peer, *self._producer_options(), *share])
+        if self._input_fd is not None:
+            os.close(self._input_fd)  # so that its writer hears when the producer ends
+
+    def _open_input(self) -> int | None:
+        """For a list that is a descriptor of this process, one for a producer: its standard input is its orders."""
+        from zsms.sources.stream import descriptor_of
+
+        number = None if self.config.input is None else descriptor_of(self.config.input)
+        # Beyond those that a producer's own standard streams may be.
+        return None if number is None else fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 10)
+
+    @property
+    def _input_name(self) -> str:
+        from zsms.sources.stream import name_of
+
+        return name_of(self.config.input or "")
 
     def _producer_options(self) -> list[Any]:
         config = self.config
-        options: list[Any] = ["--messages", config.messages, "--seed", config.seed]
+        options: list[Any] = ["--seed", config.seed, *_given(messages=config.total)]
         if config.input is not None:
-            options = ["--input", config.input, *(["--skip-bad-rows"] if config.skip_bad_rows else [])]
-            options += ["--seed", config.seed]
+            path = config.input if self._input_fd is None else f"/dev/fd/{self._input_fd}"
+            options += ["--input", path, *(["--input-format", config.input_format] if config.input_format else [])]
+            options += ["--skip-bad-rows"] if config.skip_bad_rows else []
+            options += ["--unique"] if config.unique else []
         options += ["--min-length", config.min_length, "--max-length", config.max_length]
         for prefix in config.prefixes:
             options += ["--prefix", prefix]
@@ -623,9 +663,10 @@ class Mesh:
         )
         environment.setdefault("OPENBLAS_NUM_THREADS", "1")  # no role multiplies matrices; starting threads takes time
         command += (f"{option}" for option in options)
+        keep = () if role != "producer" or self._input_fd is None else (self._input_fd,)
         popen: subprocess.Popen[bytes] | Forked
         if self._forks and may_fork():
-            popen = Forked(command, environment)
+            popen = Forked(command, environment, keep=keep)
         else:
             popen = subprocess.Popen(
                 [*children.COMMAND, *command],
@@ -633,6 +674,7 @@ class Mesh:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 env=environment,
+                pass_fds=keep,
                 start_new_session=True,  # Ctrl-C is for us alone: we say who stops, and in which order
             )
         said: list[str] = []
@@ -643,6 +685,8 @@ class Mesh:
     def _listen(self, stderr: IO[bytes], said: list[str]) -> None:
         for bytes_ in stderr:
             level, text = logs.read(bytes_.decode("utf-8", "replace").rstrip())
+            if self._input_fd is not None:
+                text = text.replace(f"/dev/fd/{self._input_fd}", self._input_name)
             if text:
                 said += text.splitlines()
                 del said[:-20]

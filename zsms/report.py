@@ -54,7 +54,11 @@ class Messages:
     redelivered: int = 0
     """Taken back from a sender that died or held them too long, and given to another."""
     skipped_rows: int = 0
-    """Bad rows of an input file that were left out."""
+    """Bad rows of a list that were left out."""
+    skipped_lines: int = 0
+    """The lines of it that they were."""
+    repeated_rows: int = 0
+    """Rows of a list whose recipient had come before; left out too, where each was to come once."""
 
     @property
     def settled(self) -> int:
@@ -225,6 +229,8 @@ def make_report(
         duplicates=view.duplicates,
         redelivered=view.redelivered,
         skipped_rows=producer.get("skipped_rows", 0),
+        skipped_lines=producer.get("skipped_lines", 0),
+        repeated_rows=producer.get("repeated_rows", 0),
     )
 
     def summary(name: str, *keys: str) -> dict[str, float | None]:
@@ -427,7 +433,8 @@ def summary_lines(report: Report) -> list[str]:
         (
             "messages",
             f"{m.produced:,} produced, {m.sent:,} sent, {m.failed:,} failed, {m.dead:,} dead"
-            + (f"; {m.skipped_rows:,} rows left out" if m.skipped_rows else ""),
+            + (f"; {m.skipped_rows:,} bad rows ({m.skipped_lines:,} lines) left out" if m.skipped_rows else "")
+            + (f"; {m.repeated_rows:,} rows to a recipient that came before" if m.repeated_rows else ""),
         ),
         (
             "ledger",

@@ -29,6 +29,9 @@ from zsms.message import LENGTH, MAX_TEXT_BYTES, RECIPIENT, TEXT, U8, U16, U64
 BLOCK = 16_384
 """Messages in a block; a producer that takes this many at a time gets whole blocks, without a copy."""
 
+MESSAGES = 100_000
+"""Random messages, unless a number is given."""
+
 MAX_BLOCK_BYTES = 8 * 2**20
 """Most bytes of text in a block: half of a frame. Blocks of very long texts have fewer messages."""
 

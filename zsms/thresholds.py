@@ -32,7 +32,7 @@ OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
 }
 GROWING = (
     *(f"messages.{name}" for name in ("produced", "sent", "failed", "dead", "settled")),
-    *(f"messages.{name}" for name in ("duplicates", "redelivered", "skipped_rows")),
+    *(f"messages.{name}" for name in ("duplicates", "redelivered", "skipped_rows", "skipped_lines", "repeated_rows")),
     *("wall_s", "elapsed_s", "first_message_s", "*_time_s.max", "slot_error_s.max"),
     "rate.late_s.max",
     *("sends.*", "senders.*.sends", "senders.*.failed_sends", "processes.*.cpu_s", "processes.*.rss_max_bytes"),

@@ -49,6 +49,8 @@ SECTIONS = {
 COMMANDS = {name: line for commands in SECTIONS.values() for name, line in commands.items()}
 
 INTERRUPTED = 130
+UNREAD = 3
+"""A producer was stopped before it had read all of its list."""
 
 
 def load_command(name: str) -> click.Command:
@@ -135,7 +137,7 @@ def _show(error: click.ClickException) -> None:
 
 
 def main() -> None:
-    """The `zsms` command: exits with 0, 1 (failure), 2 (bad usage) or 130 (interrupted)."""
+    """`zsms`: exits with 0, 1 (failure), 2 (bad usage), 3 (a list was not read to its end), 130 (interrupted)."""
     try:
         code = cli.main(prog_name="zsms", standalone_mode=False)
         sys.stdout.flush()

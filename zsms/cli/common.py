@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar, cast
 import click
 
 from zsms import logs
-from zsms.cli import INTERRUPTED
+from zsms.cli import INTERRUPTED, UNREAD
 from zsms.cli.settings import config_option as config_option
 from zsms.errors import UsageError
 from zsms.notify import Notifier
@@ -199,8 +199,18 @@ stream_option = click.option(
 )
 
 message_options = together(
-    click.option("--input", metavar="FILE", help="Real messages: a .csv (columns recipient, text) or .jsonl file."),
+    click.option(
+        "--input",
+        metavar="FILE",
+        help="Real messages: a .csv (columns recipient, text) or .jsonl file, a named pipe, or - for standard input.",
+    ),
+    click.option(
+        "--input-format",
+        type=click.Choice(("csv", "jsonl")),
+        help="What --input is.  [default: what its name says]",
+    ),
     click.option("--skip-bad-rows", is_flag=True, help="Count and leave out rows that are no messages."),
+    click.option("--unique", is_flag=True, help="Leave out rows of --input whose recipient came before."),
     click.option("--min-length", type=int, default=1, show_default=True, help="Shortest random text, characters."),
     click.option("--max-length", type=int, default=100, show_default=True, help="Longest random text, characters."),
     click.option("--alphabet", help="Characters of random texts.  [default: ASCII from space to underscore]"),
@@ -302,6 +312,8 @@ def run_role(make: Callable[[], Any], *, quiet: bool, verbose: int, exit_with_pa
     if parent is not None:
         threading.Thread(target=parent.listen, daemon=True).start()
     role.run()
+    if getattr(role, "unread", ""):
+        return UNREAD
     return INTERRUPTED if signal.SIGINT in came and parent is None else 0
 
 
@@ -403,10 +415,12 @@ def arrivals_seed(*, seed: int | None, share: tuple[int, int], **_others: Any) -
 
 def make_source(
     *,
-    messages: int,
+    messages: int | None,
     share: tuple[int, int],
     input: str | None,  # noqa: A002  # the option's name
+    input_format: str | None,
     skip_bad_rows: bool,
+    unique: bool,
     min_length: int,
     max_length: int,
     alphabet: str | None,
@@ -415,13 +429,23 @@ def make_source(
 ) -> Any:
     """The source that the options ask for."""
     if input is not None:
-        from zsms.sources.files import FileSource
+        from zsms.sources.files import FileSource, check_beside_input
+        from zsms.sources.stream import name_of
 
-        return FileSource(input, skip_bad_rows=skip_bad_rows, share=share, on_bad=_BadRows(input).tell)
-    from zsms.source import random_source
+        check_beside_input(min_length, max_length, alphabet, prefix)
+        return FileSource(
+            input,
+            format=input_format,
+            skip_bad_rows=skip_bad_rows,
+            unique=unique,
+            limit=messages,
+            share=share,
+            on_bad=_BadRows(name_of(input)).tell,
+        )
+    from zsms.source import MESSAGES, random_source
 
     return random_source(
-        messages,
+        MESSAGES if messages is None else messages,
         seed,
         share=share,
         min_length=min_length,

@@ -19,7 +19,11 @@ Examples:
   zsms producer --input people.csv --skip-bad-rows
   zsms producer --messages 1000000 --seed 7 --share 1/3     the second third""",
 )
-@click.option("--messages", type=int, default=100_000, show_default=True, help="Random messages to make.")
+@click.option(
+    "--messages",
+    type=int,
+    help="Random messages to make; of --input the first so many, all unless given.  [default: 100000]",
+)
 @click.option("--share", default="0/1", metavar="I/K", callback=common.share, help="Make only part I (from 0) of K.")
 @common.message_options
 @click.option(

@@ -31,7 +31,11 @@ Examples:
   zsms run --html report.html --csv report --threshold 'send_time_s.p99<1.5' --threshold 'messages.lost==0'
   zsms run --config examples/scenarios/three-gateways.toml --json -""",
 )
-@click.option("--messages", type=int, default=100_000, show_default=True, help="Random messages to send.")
+@click.option(
+    "--messages",
+    type=int,
+    help="Random messages to send; of --input the first so many, all unless given.  [default: 100000]",
+)
 @click.option("--brokers", type=int, default=1, show_default=True, help="Broker processes; everyone uses all of them.")
 @click.option("--producers", type=int, default=1, show_default=True, help="Producer processes.")
 @click.option("--senders", type=int, default=2, show_default=True, help="Sender processes.")
@@ -59,7 +63,7 @@ Examples:
 def command(
     ctx: click.Context,
     /,
-    messages: int,
+    messages: int | None,
     brokers: int,
     producers: int,
     json: str | None,
@@ -115,7 +119,7 @@ def command(
         drain_timeout=drain_timeout,
         **options,
     )
-    total = None if settings.input else messages
+    total = settings.total
     watch = progress.make("none" if quiet and ui == "auto" else ui, "zsms run", "drain and leave", total=total)
     page = RunPage(dashboard)
 

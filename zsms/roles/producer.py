@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import partial
-from math import isfinite
+from math import inf, isfinite
 from typing import Unpack
 
 import zmq
@@ -31,6 +31,8 @@ BATCH_MESSAGES = 16_384
 """Messages in a batch, at most: one block of the random source."""
 WINDOW_MESSAGES = 200_000
 """Unconfirmed messages of a producer, at most, at each broker."""
+_STARVED_S = 5.0
+"""After how long a producer says that nothing has come from its source."""
 _PACE_S = 0.001
 """An open-loop producer gathers what is due within this time into one batch."""
 
@@ -107,6 +109,11 @@ class Producer(Role):
         self._batch = batch
         self._id = int.from_bytes(hashlib.blake2b(self.name.encode(), digest_size=8).digest(), "big")
         self._exhausted = False
+        self._failed: UsageError | None = None
+        """Why the source has no more."""
+        self._starved_on: int | None = None
+        """The descriptor of a source that waits for its writer."""
+        self._tell_starved_at = inf
         self._next_batch = 0.0
 
     @property
@@ -118,6 +125,11 @@ class Producer(Role):
     def unconfirmed(self) -> int:
         """Messages that some broker has still to confirm."""
         return sum(window.messages for window in self.windows)
+
+    @property
+    def unread(self) -> str:
+        """What of a list was not read when this producer was stopped, in words; "" for nothing."""
+        return getattr(self.source, "unread", "") if self._stopping else ""
 
     def set_rate(self, rate: float) -> None:
         """Change the arrival rate, messages a second. From any thread.
@@ -152,6 +164,8 @@ class Producer(Role):
         for outlet in self._outlets:
             if outlet.link.socket in events:
                 outlet.read(now)
+        if self._starved_on in events:
+            self._end_starving()
         self._follow_rate(now)
         self._make(now)
         for outlet in self._outlets:
@@ -178,6 +192,8 @@ class Producer(Role):
             return now
         times = [outlet.link.next_time() for outlet in self._outlets]
         times += [at for at in (self._feed.due(), self._drain_until) if at is not None]
+        if self._starved_on is not None:
+            return min(*times, self._tell_starved_at)
         if not self._making or self._outlet() is None:
             return min(times)
         if self._pace is None:
@@ -188,7 +204,7 @@ class Producer(Role):
 
     @property
     def _making(self) -> bool:
-        return not self._exhausted and not self._stopping
+        return not self._exhausted and not self._stopping and self._failed is None
 
     def _outlet(self) -> Outlet | None:
         """Where the next batch goes: of those that can take it, to the one with the most room."""
@@ -204,8 +220,11 @@ class Producer(Role):
         if not self._making:
             return
         self._made_at = now
+        if now >= self._tell_starved_at:
+            self._tell_starved_at = inf
+            self.log.warning("%s: waiting for its list, of which nothing comes", self.name)
         outlet = self._outlet()
-        if outlet is None:
+        if outlet is None or self._starved_on is not None:
             return
         if self._rate is not None and self._pace is None:
             poisson = self._arrivals == "poisson"
@@ -218,9 +237,8 @@ class Producer(Role):
             if not size:
                 return
             self._next_batch = now + _PACE_S if size < self._batch else now
-        columns = self.source.take(size)
-        if not len(columns):
-            self._exhausted = True
+        columns = self._take(size, now)
+        if columns is None:
             return
         outlet.window.add(encode_batch(self._address(columns, outlet, now)), len(columns), now)
         self.produced += len(columns)
@@ -228,6 +246,29 @@ class Producer(Role):
             self._next_batch = now  # there are more of the past, of another stretch
         if self.source.total is not None and self.produced >= self.source.total:
             self._exhausted = True
+
+    def _take(self, size: int, now: float) -> Columns | None:
+        """The next messages of the source; None when there are none, for good or for now."""
+        try:
+            columns = self.source.take(size)
+        except UsageError as error:  # a row that can't be: what came before it is handed over first
+            self._failed = error
+            return None
+        if len(columns):
+            return columns
+        if getattr(self.source, "waiting", False):
+            self._starved_on = self.source.fileno()  # type: ignore[attr-defined]  # a source that waits has one
+            self._tell_starved_at = now + _STARVED_S
+            self._poller.register(self._starved_on, zmq.POLLIN)
+            return None
+        self._exhausted = True
+        for remark in getattr(self.source, "remarks", ()):
+            self.log.warning("%s: %s", self.name, remark)
+        return None
+
+    def _end_starving(self) -> None:
+        self._poller.unregister(self._starved_on)
+        self._starved_on, self._tell_starved_at = None, inf
 
     def _address(self, columns: Columns, outlet: Outlet, now: float) -> Batch:
         """The columns as the next batch for that broker."""
@@ -253,11 +294,16 @@ class Producer(Role):
                 outlet.goodbye()
         if done and beyond and not self._stopping:
             raise ZsmsError(f"{self.name}: {beyond} messages are unconfirmed, and their broker refuses this producer")
-        if done or self._out_of_time(now):
-            if self.unconfirmed:
-                self.log.warning("%s: leaving with %d messages unconfirmed", self.name, self.unconfirmed)
-            return True
-        return False
+        if not (done or self._out_of_time(now)):
+            return False
+        if self.unconfirmed:
+            self.log.warning("%s: leaving with %d messages unconfirmed", self.name, self.unconfirmed)
+        if self._failed is not None:
+            before = f"; handed over before that: {self.produced:,}" if self.produced else ""
+            raise UsageError(f"{self._failed}{before}")
+        if self.unread:
+            self.log.warning("%s: stopped after %d messages: %s", self.name, self.produced, self.unread)
+        return True
 
     def _settled(self) -> int:
         return sum(window.confirmed_messages for window in self.windows)
@@ -273,6 +319,8 @@ class Producer(Role):
                 "resent_batches": sum(window.resent for window in self.windows),
                 "repeated": sum(window.repeated_messages for window in self.windows),
                 "skipped_rows": self.source.skipped,
+                "skipped_lines": getattr(self.source, "skipped_lines", 0),
+                "repeated_rows": getattr(self.source, "repeated", 0),
             },
             {
                 "unconfirmed": self.unconfirmed,

@@ -15,8 +15,10 @@ The plainest lines of a block are read by one regular expression, the others one
 
 from __future__ import annotations
 
+import errno
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +27,7 @@ from zsms.errors import UsageError
 from zsms.source import Columns, check_share
 from zsms.sources.blocks import I64, Bad, Block, read_block
 from zsms.sources.repeats import MOST, Repeats
-from zsms.sources.stream import Lines, Stream, name_of
+from zsms.sources.stream import Lines, Stream, descriptor_of, is_stream, name_of
 from zsms.sources.tables import Csv, JsonLines, NotATableError, Table
 
 CHUNK = 16_384
@@ -117,9 +119,13 @@ class FileSource:
         return self._stream.fileno()
 
     @property
-    def repeats_uncounted(self) -> bool:
-        """Whether there were too many recipients to remember all, so that `repeated` is the least there may be."""
-        return self._repeats.full
+    def remarks(self) -> list[str]:
+        """What the user should know of what was read."""
+        if not self.repeated:
+            return []
+        least = "at least " if self._repeats.full else ""
+        fate = "; they were left out" if self._unique else " (--unique leaves them out)"
+        return [f"{self._name}: {least}{self.repeated:,} rows have a recipient that came before{fate}"]
 
     @property
     def unread(self) -> str:
@@ -257,6 +263,48 @@ class FileSource:
 
     def _unreadable(self, error: OSError) -> UsageError:
         return UsageError(f"{self._name}: can't be read: {error.strerror or error}")
+
+
+def check_input(
+    path: str,
+    format: str | None,  # noqa: A002  # what it is
+    *,
+    skip_bad_rows: bool,
+    unique: bool,
+    limit: int | None,
+    producers: int,
+) -> None:
+    """Raise UsageError for a list that can't be read, or not by so many producers; nothing is taken from a stream."""
+    if not is_stream(path):
+        FileSource(path, format=format, skip_bad_rows=skip_bad_rows, unique=unique, limit=limit).close()
+        return
+    check_format(path, format)
+    if producers > 1:
+        raise UsageError(f"{name_of(path)} can be read only once, so only by one producer, not {producers}")
+    try:
+        # A pipe that is opened and closed again would be the end of its writer.
+        if descriptor_of(path) is not None:
+            Stream(path).close()
+        elif not os.access(path, os.R_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        elif os.path.isdir(path):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    except OSError as error:
+        raise UsageError(f"{name_of(path)}: can't be read: {error.strerror or error}") from None
+    except UsageError as error:
+        raise UsageError(f"{name_of(path)}: {error}") from None
+
+
+def check_beside_input(min_length: int, max_length: int, alphabet: str | None, prefixes: Sequence[str]) -> None:
+    """Raise UsageError for an option of random messages that was given beside a list."""
+    given = {
+        "--min-length": min_length != 1,
+        "--max-length": max_length != 100,
+        "--alphabet": alphabet is not None,
+        "--prefix": bool(prefixes),
+    }
+    for option in (name for name, there in given.items() if there):
+        raise UsageError(f"{option} is about random messages and means nothing beside --input: leave one of them out")
 
 
 def check_format(path: str, given: str | None) -> str:

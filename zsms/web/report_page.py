@@ -211,6 +211,8 @@ def _ledger(report: dict[str, Any]) -> str:
         "duplicates": "acknowledgements beyond the one that settled a message",
         "redelivered": "taken back from a sender and given to another",
         "skipped_rows": "bad rows of the input that were left out",
+        "skipped_lines": "the lines that they were",
+        "repeated_rows": "rows of the input whose recipient came before",
     }
     rows = [
         (name.replace("_", " "), f"{m[name]:,}", f'<span class="aside">{text}</span>') for name, text in about.items()
