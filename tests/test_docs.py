@@ -302,6 +302,7 @@ MODULES = {
 }
 LAYERS = (
     ("zsms.errors", "zsms", "zsms.notify", "zsms.children", "zsms.forked"),
+    ("zsms.words", "zsms.saving", "zsms.private_folder"),
     ("zsms.message",),
     ("zsms.core", "zsms.carriers"),
     ("zsms.source", "zsms.sources", "zsms.protocol"),

@@ -25,6 +25,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, TextIO
 
 from zsms.core.throttle import Throttle
+from zsms.words import writable
 
 FORMATS = ("human", "json")
 BURST = 20
@@ -75,10 +76,10 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "role": self.role,
             "name": self.name,
-            "message": record.getMessage(),
+            "message": writable(record.getMessage()),
         }
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = writable(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False, separators=(",", ":"))
 
 

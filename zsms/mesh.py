@@ -19,10 +19,8 @@ import logging
 import math
 import os
 import secrets
-import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -46,6 +44,7 @@ from zsms.errors import UsageError, ZsmsError, check_types
 from zsms.forked import Forked, may_fork
 from zsms.journal import FILE, check_durability, hidden, is_on_servers
 from zsms.keys import Keys
+from zsms.private_folder import PrivateFolder
 from zsms.report import ProcessRow, Report, histogram_of, make_report
 from zsms.roles.monitor import Asker
 from zsms.roles.sender import MAX_RAMP_S
@@ -468,12 +467,16 @@ class Mesh:
             if self._began:
                 raise UsageError("this mesh has run before; a mesh is for one run: make another")
             self._began = True
-        self._directory = tempfile.mkdtemp(prefix="zsms-")
+        folder = PrivateFolder(max(["stats", *self.config.broker_names], key=len) + ".2")
+        self._directory = folder.path
         self._started = datetime.now(UTC).isoformat(timespec="seconds")
         self._started_at = time.monotonic()
         self._endpoint = Endpoint("ipc", f"{self._directory}/stats")
-        sockets = Sockets(keys=self._make_keys() if self.config.secure else None)
+        sockets = None
         try:
+            sockets = Sockets(keys=self._make_keys() if self.config.secure else None)
+            if folder.remark is not None:
+                self._tell(folder.remark)
             self._warnings = self.config.warnings()
             for warning in self._warnings:
                 self._tell(warning)
@@ -493,8 +496,9 @@ class Mesh:
         finally:
             for process in self._processes:
                 self._kill(process)
-            sockets.close_all()
-            shutil.rmtree(self._directory, ignore_errors=True)
+            if sockets is not None:
+                sockets.close_all()
+            folder.remove()
 
     def _report(self, elapsed: float) -> Report:
         return make_report(

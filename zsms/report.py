@@ -22,6 +22,7 @@ from zsms.core.series import Series
 from zsms.core.view import View
 from zsms.machine import machine, versions
 from zsms.thresholds import Verdict
+from zsms.words import writable_in
 
 SCHEMA = "zsms-report/2"
 _STEADY_SHARE = 0.15
@@ -181,7 +182,7 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """The report as a JSON object, `schema` first."""
-        body = asdict(self)
+        body = writable_in(asdict(self))
         body["messages"]["settled"] = self.messages.settled
         return {"schema": body.pop("schema"), "version": body.pop("version"), **body}
 

@@ -138,9 +138,21 @@ def _show(error: click.ClickException) -> None:
 
 def main() -> None:
     """`zsms`: exits with 0, 1 (failure), 2 (bad usage), 3 (a list was not read to its end), 130 (interrupted)."""
+    from zsms.cli import streams
+
+    streams.set_up()
+    code = _call()
+    if (error := streams.take_error()) is not None:
+        click.echo(f"zsms: can't write to standard output: {error.strerror}", err=True)
+        code = code or 1
+    sys.exit(code)
+
+
+def _call() -> int:
+    """Run the command, and tell of its errors; returns the exit code."""
+    code: object
     try:
         code = cli.main(prog_name="zsms", standalone_mode=False)
-        sys.stdout.flush()
     except click.ClickException as error:
         _show(error)
         code = error.exit_code
@@ -159,9 +171,7 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         code = INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has left, as `head` does: nothing is wrong, and nothing more can be said.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
+        code = 1  # who watched for ever has nobody left to tell: nothing is wrong, and nothing more can be said
     except Exception as error:
         if getattr(error, "errno", None) not in (errno.EMFILE, errno.ENFILE):
             raise
@@ -170,4 +180,4 @@ def main() -> None:
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         click.echo(f"zsms: no file descriptors are left (this process may have {limit}): raise `ulimit -n`", err=True)
         code = 1
-    sys.exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0

@@ -6,8 +6,8 @@ import functools
 import logging
 import os
 import signal
-import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar, cast
 
@@ -23,6 +23,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _PARENT_S = 1.0
 """Seconds that a process which was signalled gives its parent to say that everybody was."""
+_END_S = 10.0
+"""Seconds that a process whose parent is gone takes to end, at most."""
 _DESCRIPTORS = 65_536
 """Descriptors that a role asks for."""
 
@@ -287,15 +289,22 @@ class Stoppable(Protocol):
 
 
 def stop_on_signals(what: Stoppable) -> list[int]:
-    """Let SIGINT and SIGTERM stop `what`; the list that is returned fills with the signals that came."""
+    """Let SIGINT, SIGTERM and SIGHUP stop `what`; the list that is returned fills with the signals that came.
+
+    A terminal that goes away sends SIGHUP more than once, of which the first counts; under nohup none does.
+    """
     came: list[int] = []
 
     def handle(number: int, frame: object) -> None:
+        again = number == signal.SIGHUP and number in came
         came.append(number)
-        what.stop()
+        if not again:
+            what.stop()
 
     signal.signal(signal.SIGINT, handle)
     signal.signal(signal.SIGTERM, handle)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, handle)
     return came
 
 
@@ -355,12 +364,14 @@ class _Parent:
     def listen(self) -> None:
         """Obey until the orders end."""
         rest = b""
-        while piece := os.read(sys.stdin.fileno(), 4096):  # sys.stdin's own buffer would hold up the interpreter's end
+        while piece := os.read(0, 4096):  # sys.stdin's own buffer would hold up the interpreter's end
             *lines, rest = (rest + piece).split(b"\n")
             for line in lines:
                 self._obey(line.decode("ascii", "replace"))
         self._role.stop()
         self._role.stop()
+        time.sleep(_END_S)
+        os._exit(1)  # a function of the user's keeps it, for nobody
 
     def _obey(self, order: str) -> None:
         word, _, value = order.partition(" ")

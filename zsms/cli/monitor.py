@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack
 from json import dumps
 from math import inf
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zsms.cli import common
+from zsms.cli import common, streams
 
 if TYPE_CHECKING:
     from zsms.core.view import View
@@ -74,6 +75,7 @@ def command(
                 if json:
                     click.echo(dumps(view.to_json(before)))
                 watch.show(view, before)
+                streams.check_reader(sys.stdout if json else sys.stderr)
 
             watch.control = Monitor(
                 stats,

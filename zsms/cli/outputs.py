@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import signal
 import sys
-from contextlib import ExitStack
-from typing import IO, TYPE_CHECKING, Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import click
 
+from zsms import saving
+from zsms.cli import streams
 from zsms.cli.common import together
 from zsms.errors import UsageError
 
 if TYPE_CHECKING:
     from zsms.report import Report
+
+_log = logging.getLogger("zsms.report")
 
 
 class _Expectation(click.types.StringParamType):
@@ -45,49 +52,133 @@ options = together(
     click.option("--abort-on-fail", is_flag=True, help="Drain and end as soon as a threshold can't be kept any more."),
 )
 
+STDOUT = "-"
+
+
+class Output:
+    """One file that was asked for, or standard output."""
+
+    def __init__(self, what: str, path: str) -> None:
+        self.what = what
+        """json, html, or what the name of the CSV file ends with."""
+        self.path = STDOUT if path == STDOUT or saving.descriptor_of(path) == 1 else path
+
+    @property
+    def ending(self) -> str:
+        """Of a file that takes its place."""
+        return f"report.{self.what}" if self.what in ("json", "html") else f"report-{self.what}.csv"
+
+    def check(self) -> None:
+        """Raises UsageError when it can't be written, before the work."""
+        if self.path == STDOUT:
+            return
+        try:
+            saving.check(self.path)
+        except OSError as error:
+            raise UsageError(f"can't write the report to {self.path or repr('')}: {error.strerror}") from None
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether somebody else decides how long writing takes."""
+        return self.path == STDOUT or (os.path.exists(self.path) and not os.path.isfile(self.path))
+
+    def write(self, data: bytes) -> str | None:
+        """Returns what went wrong, in words; a reader that has left is nothing wrong."""
+        try:
+            if self.path != STDOUT:
+                saving.save(self.path, data)
+                return None
+            sys.stdout.flush()
+            sys.stdout.buffer.write(data)
+            if (error := streams.take_error()) is None:
+                return None
+            raise error
+        except BrokenPipeError:
+            return None
+        except OSError as error:
+            where = "standard output" if self.path == STDOUT else self.path
+            return f"can't write the report to {where}: {error.strerror or error}"
+
 
 class Outputs:
-    """Opens the files before the run, so that a path that can't be written is told before the work."""
+    """Everywhere that a report goes to. What is there stays until there is something to take its place."""
 
     def __init__(self, *, json: str | None, html: str | None, csv: str | None) -> None:
-        self._paths = {"json": json, "html": html}
+        """Raises UsageError for what can't be written, or for one file that is to be two."""
+        paths = {"json": json, "html": html}
         if csv is not None:
-            self._paths |= {part: f"{csv}-{part}.csv" for part in ("summary", "history", "senders")}
-        self._files: dict[str, IO[str]] = {}
-        self._stack = ExitStack()
+            paths |= {part: f"{csv}-{part}.csv" for part in ("summary", "history", "senders")}
+        self._outputs = [Output(what, path) for what, path in paths.items() if path is not None]
+        seen: dict[str, str] = {}
+        for output in self._outputs:
+            output.check()
+            whole = STDOUT if output.path == STDOUT else os.path.realpath(output.path)
+            if whole in seen and (whole == STDOUT or not output.is_stream):
+                raise UsageError(f"{output.path} can't be both the {seen[whole]} and the {output.what} of the report")
+            seen[whole] = output.what
 
     @property
     def on_stdout(self) -> bool:
         """Whether standard output is the report's."""
-        return "-" in self._paths.values()
+        return any(output.path == STDOUT for output in self._outputs)
 
-    def __enter__(self) -> Self:
-        with self._stack as opened:
-            for what, path in self._paths.items():
-                if path == "-":
-                    self._files[what] = sys.stdout
-                elif path is not None:
-                    self._files[what] = opened.enter_context(self._open(path))
-            self._stack = opened.pop_all()
-        return self
+    def write(self, report: Report) -> bool:
+        """In every form that was asked for, files first; whether all of it arrived.
 
-    def _open(self, path: str) -> IO[str]:
-        try:
-            return open(path, "w", encoding="utf-8", newline="")
-        except OSError as error:
-            raise UsageError(f"can't write the report to {path}: {error.strerror}") from None
+        Each that can't be written is a line on standard error, and kept somewhere else where that can be.
+        """
+        texts = _texts(report)
+        well = True
+        for output in sorted(self._outputs, key=lambda output: output.is_stream):
+            if output.is_stream:
+                _can_be_interrupted()
+            try:
+                data = texts[output.what]().encode("utf-8", "backslashreplace")
+            except Exception as error:  # whatever is wrong with this one, the others are written
+                _log.debug("%s", output.what, exc_info=True)
+                why: str | None = f"can't make the {output.what} of the report: {type(error).__name__}: {error}"
+            else:
+                why = output.write(data)
+                if why is not None:
+                    why += self._kept(output, data)
+            if why is not None:
+                well = False
+                _log.error("%s", why)
+        return well
 
-    def write(self, report: Report) -> None:
-        """In every form that was asked for."""
-        from zsms.tables import csv_texts
-        from zsms.web.report_page import render
+    def _kept(self, output: Output, data: bytes) -> str:
+        """Where the report is, if it is not where it should be."""
+        kept = saving.save_elsewhere(output.ending, data)
+        if kept is not None:
+            return f"; it is in {os.path.abspath(kept)}"
+        if output.what == "json" and not self.on_stdout:
+            click.echo(data.decode(), nl=False)
+            if streams.take_error() is None:
+                return "; it is on standard output"
+        return ", nor anywhere else"
 
-        if not self._files:
-            return
-        body = report.to_json()
-        tables = csv_texts(body)
-        for what, file in self._files.items():
-            file.write(report.dumps() if what == "json" else render(body) if what == "html" else tables[what])
 
-    def __exit__(self, *exception: object) -> None:
-        self._stack.close()
+def _texts(report: Report) -> dict[str, Callable[[], str]]:
+    """How each form is made."""
+    from zsms.tables import TABLES, csv_text
+    from zsms.web.report_page import render
+
+    def table(what: str) -> Callable[[], str]:
+        return lambda: csv_text(what, report.to_json())
+
+    return {"json": report.dumps, "html": lambda: render(report.to_json()), **{what: table(what) for what in TABLES}}
+
+
+def _can_be_interrupted() -> None:
+    """The files are written: from here on nobody has to wait for a reader that does not read."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+
+
+def show_summary(lines: list[str], *, on_stderr: bool) -> None:
+    """The last thing; that nobody can read it changes nothing of the run."""
+    _can_be_interrupted()
+    for line in lines:
+        click.echo(line, err=on_stderr)
+    if (error := streams.take_error()) is not None:
+        _log.error("can't write the summary to standard output: %s", error.strerror)

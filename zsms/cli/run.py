@@ -140,17 +140,17 @@ def command(
         forks=True,
     )
     forked.warm_up()
-    with outputs.Outputs(json=json, html=html, csv=csv) as output, page, watch:
+    output = outputs.Outputs(json=json, html=html, csv=csv)
+    with page, watch:
         if mesh.metrics is not None:
             logging.getLogger("zsms.mesh").info("metrics at %s", mesh.metrics)
         common.stop_on_signals(mesh)
         report = mesh.run()
         watch.end()
+        written = output.write(report)
         # The summary is the result; but when standard output is the report's, it goes to where people look.
-        for line in summary_lines(report):
-            click.echo(line, err=output.on_stdout)
-        output.write(report)
-    return report.exit_code
+        outputs.show_summary(summary_lines(report), on_stderr=output.on_stdout)
+    return report.exit_code or int(not written)
 
 
 def _groups(tables: Any, default: SenderGroup, where: str) -> tuple[SenderGroup, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
 from pathlib import Path
 
@@ -75,8 +74,6 @@ def command(
     study = Study(Plan(quick, repeat, max_slots, baseline_max), out, fresh, shlex.join(["zsms", *sys.argv[1:]]))
     if not plots_only:
         common.stop_on_signals(study)
-        if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # not under nohup
-            signal.signal(signal.SIGHUP, lambda number, frame: study.stop())
         with Progress() as progress:
             study.run(progress)
         if study.stopped:

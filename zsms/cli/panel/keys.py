@@ -13,6 +13,7 @@ import termios
 import threading
 import tty
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Self
 
 
@@ -54,7 +55,8 @@ class Keys:
         self._thread.join()
         os.close(self._wake_in)
         os.close(self._wake_out)
-        termios.tcsetattr(self._fd, termios.TCSADRAIN, self._settings)
+        with suppress(termios.error):  # the terminal is gone
+            termios.tcsetattr(self._fd, termios.TCSADRAIN, self._settings)
 
     def _read(self) -> None:
         while True:

@@ -1,0 +1,309 @@
+"""Nothing measured is lost: reports and older reports, standard streams, terminals and signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.mesh.processes import Command, environment, until
+from zsms.cli import outputs, streams
+from zsms.errors import UsageError
+from zsms.report import Report, make_report
+
+ZSMS = f"{sys.executable} -m zsms"
+SMALL = f"{ZSMS} run --messages 40 --mean 0.01 --sd 0 --senders 1 --concurrency 40"
+ENDLESS = ("run", "--messages", 10**8, "--senders", 1, "--concurrency", 50, "--mean", 0.05, "--sd", 0)
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder with a short path, where the run's own folders are too."""
+    with tempfile.TemporaryDirectory(prefix="z") as folder:
+        yield Path(folder)
+
+
+def shell(script: str, place: Path, **extra: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", script],
+        env=environment({"TMPDIR": str(place), **extra}),
+        cwd=place,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def sent(path: Path) -> int:
+    count: int = json.loads(path.read_text())["messages"]["sent"]
+    return count
+
+
+# -- standard streams ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "streams",
+    [
+        ">&-",
+        "2>&-",
+        "<&- >&- 2>&-",
+        ">/dev/full",
+        "--ui plain 2>/dev/full",
+        ">/dev/full 2>/dev/full",
+        "| true",
+        "2>&1 | head -1",
+        "--ui plain 2>&1 >/dev/null | true",
+        "1</dev/null",
+    ],
+)
+def test_streams_that_are_closed_full_or_broken_change_nothing(place: Path, streams: str) -> None:
+    done = shell(f"{SMALL} --json r.json {streams}; echo code ${{PIPESTATUS[0]}}", place)
+    assert done.stdout.endswith("code 0\n"), done
+    assert sent(place / "r.json") == 40
+    assert "Traceback" not in done.stderr and sorted(os.listdir(place)) == ["r.json"]
+
+
+@pytest.mark.parametrize("command", ["--help", "run --help", "config show run", "--version", "completion bash"])
+def test_every_command_bears_a_closed_and_names_a_full_standard_output(place: Path, command: str) -> None:
+    closed = shell(f"{ZSMS} {command} >&-", place)
+    assert (closed.returncode, closed.stdout, closed.stderr) == (0, "", "")
+    full = shell(f"{ZSMS} {command} >/dev/full", place)
+    assert full.returncode == 1
+    assert full.stderr == "zsms: can't write to standard output: No space left on device\n"
+
+
+@pytest.mark.parametrize("role", ["broker --bind 127.0.0.1:0", "stats --bind 127.0.0.1:0"])
+@pytest.mark.parametrize("streams", ["2>&-", "2>/dev/full", "<&- >&- 2>&-"])
+def test_roles_run_without_standard_error(place: Path, role: str, streams: str) -> None:
+    done = shell(f"timeout --preserve-status -s TERM 1 {ZSMS} {role} -v {streams}", place)
+    assert done.returncode == 0, done
+
+
+def test_a_file_that_is_opened_does_not_take_the_place_of_a_closed_stream(place: Path) -> None:
+    """Else the first line that is written to standard error goes into the journal."""
+    program = (
+        "import os\nfrom zsms.cli import streams\nstreams.set_up()\n"
+        "fd = os.open('x', os.O_CREAT | os.O_RDWR)\nimport sys\nprint('err', file=sys.stderr)\nprint('out')\n"
+        "sys.exit(fd)"
+    )
+    (place / "program.py").write_text(program)
+    done = shell(f"{sys.executable} program.py <&- >&- 2>&-", place)
+    assert done.returncode >= 3 and (place / "x").read_bytes() == b""
+
+
+@pytest.mark.parametrize("gives_up", [True, False])
+def test_what_has_arrived_has_no_holes(tmp_path: Path, gives_up: bool) -> None:
+    """Standard output stays silent after an error; standard error goes on when there is room again."""
+    fd = os.open("/dev/full", os.O_WRONLY)
+    stream = streams._Lasting(fd, gives_up=gives_up)
+    assert stream.write(b"one") == 3 and stream.error is not None
+    room = os.open(tmp_path / "room", os.O_WRONLY | os.O_CREAT)
+    os.dup2(room, fd)
+    assert stream.write(b"two") == 3
+    assert (tmp_path / "room").read_bytes() == (b"" if gives_up else b"two")
+    os.close(room)
+    os.close(fd)
+
+
+# -- files -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_older_report_survives_a_kill(place: Path) -> None:
+    older = place / "keep.json"
+    older.write_text("yesterday")
+    with Command(*ENDLESS, "--json", older, "--html", place / "keep.html") as run:
+        run.wait_for(r" [1-9]\d* ")
+        assert older.read_text() == "yesterday" and not (place / "keep.html").exists()
+        run.popen.kill()
+        run.popen.wait()
+    assert older.read_text() == "yesterday" and sorted(os.listdir(place)) == ["keep.json"]
+
+
+def test_each_output_that_fails_is_a_line_and_the_others_are_written(place: Path) -> None:
+    done = shell(f"{SMALL} --ui none --json /dev/full --html r.html --csv r", place)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "can't write the report to /dev/full: No space left on device; it is in " in line
+    kept = Path(line.rpartition(" ")[2])
+    assert sent(kept) == 40 and kept.parent == place and "40 produced, 40 sent" in done.stdout
+    written = {"r.html", "r-summary.csv", "r-history.csv", "r-senders.csv", kept.name}
+    assert set(os.listdir(place)) == written and all((place / name).stat().st_size for name in written)
+
+
+def test_a_folder_that_vanished_is_an_error_and_the_report_is_kept(place: Path) -> None:
+    folder = place / "out"
+    folder.mkdir()
+    started = f"{SMALL} --mean 0.5 --ui plain --json out/r.json 2>err &"
+    done = shell(f"{started} while ! [ -s err ]; do sleep 0.01; done; rmdir out; wait %1", place)
+    (line,) = [line for line in (place / "err").read_text().splitlines() if "ERROR" in line]
+    assert done.returncode == 1 and "out/r.json: No such file or directory; it is in" in line
+    assert sent(Path(line.rpartition(" ")[2])) == 40
+
+
+def report_of(config: dict[str, Any]) -> Report:
+    return make_report(
+        {}, config=config, processes=[], elapsed_s=1.0, started="", started_at=0.0, brokers_lost=(), completed=True,
+        interrupted=False, aborted=False, problems=[], series=__import__("zsms.core.series").core.series.Series(),
+    )  # fmt: skip
+
+
+def test_without_any_room_the_report_is_printed(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    monkeypatch.setattr("zsms.saving.save_elsewhere", lambda *_: None)
+    output = outputs.Outputs(json="/dev/full", html=None, csv=None)
+    assert not output.write(report_of({}))
+    assert json.loads(capsysbinary.readouterr().out)["schema"].startswith("zsms-report")
+
+
+def test_one_form_that_can_not_be_made_costs_no_other(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(report: Any) -> str:
+        raise KeyError("x")
+
+    monkeypatch.setattr("zsms.web.report_page.render", broken)
+    output = outputs.Outputs(json=str(place / "r.json"), html=str(place / "r.html"), csv=None)
+    assert not output.write(report_of({}))
+    assert sorted(os.listdir(place)) == ["r.json"]
+
+
+@pytest.mark.parametrize("paths", [("x", "x"), ("./x", "x"), ("-", "-"), ("/dev/stdout", "-"), ("link", "x")])
+def test_two_forms_in_one_file_are_refused(
+    tmp_path: Path, paths: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("link").symlink_to("x")
+    with pytest.raises(UsageError, match="both the json and the html"):
+        outputs.Outputs(json=paths[0], html=paths[1], csv=None)
+    outputs.Outputs(json=os.devnull, html=os.devnull, csv=None)
+
+
+def test_standard_output_by_another_name(place: Path) -> None:
+    done = shell(f"{SMALL} --ui none --json /dev/stdout > r.json", place)
+    assert done.returncode == 0 and sent(place / "r.json") == 40 and "40 sent" in done.stderr
+
+
+# -- names -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_path_that_is_not_utf_8_costs_nothing(place: Path) -> None:
+    (place / "people.csv").write_text("recipient,text\n+13705550100,Water is off\n")
+    script = (
+        "mv people.csv $'andr\\xe9.csv'; mkdir $'\\xe9'; "
+        f"{SMALL} --ui none --input $'andr\\xe9.csv' --json $'\\xe9/r.json' --html r.html --csv r; echo code $?"
+    )
+    done = shell(script, place)
+    assert "code 0" in done.stdout, done
+    report = (Path(os.fsdecode(os.fsencode(str(place)) + b"/\xe9")) / "r.json").read_text()
+    assert json.loads(report)["config"]["input"] == "andr\\xe9.csv"
+    for name in ("r.html", "r-summary.csv", "r-history.csv", "r-senders.csv"):
+        assert (place / name).read_text(encoding="utf-8")
+    shown = shell(f"{ZSMS} compare $'\\xe9/r.json' $'\\xe9/r.json'; {ZSMS} compare $'\\xff' x", place)
+    assert ("Traceback" not in shown.stderr and "\\udcff" in shown.stderr) or "\\xff" in shown.stderr
+    logged = shell(f"{SMALL} --input $'\\xe9.csv' --log-format json", place)
+    assert logged.returncode == 2
+    for line in logged.stderr.splitlines():
+        json.loads(line)["message"].encode()
+
+
+# -- terminals and signals -------------------------------------------------------------------------------------------
+
+
+def test_a_hangup_is_a_request_to_stop_and_leaves_nothing(place: Path) -> None:
+    with Command(*ENDLESS, "--secure", "--rate", 500, "--json", place / "r.json") as run:
+        run.wait_for(r" [1-9]\d* ")
+        (folder,) = [path for path in Path(run._folder.name).iterdir() if path.name.startswith("zsms-")]
+        assert (folder / "keys").is_dir()
+        for _ in range(3):  # a shell and the kernel both send it
+            run.popen.send_signal(signal.SIGHUP)
+        assert run.end() == 130
+        assert not folder.exists()
+    report = json.loads((place / "r.json").read_text())
+    assert report["interrupted"] and report["balanced"] and report["messages"]["unsettled"] == 0
+
+
+def test_under_nohup_a_hangup_is_nothing(place: Path) -> None:
+    with Command(*ENDLESS, prefix=("nohup",)) as run:
+        run.wait_for(r" [1-9]\d* ")
+        run.popen.send_signal(signal.SIGHUP)
+        lines = run.err.count("\n")
+        until(lambda: run.err.count("\n") > lines + 1, "more figures")
+        assert "stopping:" not in run.err
+        run.popen.send_signal(signal.SIGINT)
+        run.wait_for("stopping:")
+        run.popen.send_signal(signal.SIGINT)
+        assert run.end() == 130
+
+
+def test_a_broker_drains_at_a_hangup() -> None:
+    with Command("broker", "--bind", "127.0.0.1:0") as broker:
+        broker.wait_for("listening on")
+        broker.popen.send_signal(signal.SIGHUP)
+        assert broker.end() == 0
+
+
+@pytest.mark.parametrize("ui", ["live", "plain"])
+def test_a_terminal_that_goes_away_does_not_end_a_run(place: Path, ui: str) -> None:
+    ours, theirs = pty.openpty()
+    path = place / "r.json"
+    run = subprocess.Popen(
+        [*ZSMS.split(), *map(str, ENDLESS), "--messages", "60", "--mean", "0.6", "--ui", ui, "--json", str(path)],
+        env=environment({"TERM": "xterm", "TMPDIR": str(place)}),
+        stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=ui == "plain",
+        preexec_fn=None if ui == "plain" else lambda: (os.setsid(), __import__("fcntl").ioctl(0, 0x540E, 0), None)[2],
+    )  # fmt: skip
+    os.close(theirs)
+    try:
+        until(lambda: psutil.Process(run.pid).children(), "its processes")
+        os.read(ours, 10)
+        os.close(ours)
+        assert run.wait(20) in (0, 130)  # its controlling terminal's end is a SIGHUP
+        assert sent(path) > 0 and json.loads(path.read_text())["balanced"]
+    finally:
+        run.kill()
+        run.wait()
+
+
+def test_a_killed_run_leaves_no_process_and_the_next_one_sweeps(place: Path) -> None:
+    run = subprocess.Popen(
+        [*ZSMS.split(), *map(str, ENDLESS), "--secure", "--ui", "none"], env=environment({"TMPDIR": str(place)})
+    )
+    try:
+        children = until(lambda: len(found := psutil.Process(run.pid).children()) == 4 and found, "its processes")
+        (left,) = place.glob("zsms-*")
+        until((left / "stats.2").exists, "its collector")
+    finally:
+        run.kill()
+        run.wait()
+    assert not psutil.wait_procs(children, timeout=8)[1]
+    assert left.exists()
+    assert shell(f"{SMALL} --ui none", place).returncode == 0
+    assert not left.exists() and not os.listdir(place)
+
+
+# -- places ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [40, 75, 76, 88, 200])
+def test_temporary_folders_of_every_length_work(place: Path, length: int) -> None:
+    wanted = place / ("x" * (length - len(str(place)) - 1))
+    wanted.mkdir()
+    done = shell(f"{SMALL} --ui none --brokers 2 -q", place, TMPDIR=str(wanted))
+    assert done.returncode == 0 and "Traceback" not in done.stderr
+    assert ("TMPDIR" in done.stderr) == (length > 75) and not os.listdir(wanted)
+
+
+def test_a_temporary_folder_that_is_not_there_is_named(place: Path) -> None:
+    done = shell(f"{SMALL} --ui none", place, TMPDIR=str(place / "gone"))
+    assert done.returncode == 0 and done.stderr.count("TMPDIR") == 1

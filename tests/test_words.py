@@ -1,0 +1,53 @@
+"""Text that no encoding has, in what is written."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zsms.tables import csv_of
+from zsms.words import writable, writable_in
+
+ANY = st.text(st.characters() | st.characters(categories=["Cs"]), max_size=20)
+
+
+@given(ANY)
+def test_every_text_becomes_one_that_can_be_written(text: str) -> None:
+    shown = writable(text)
+    shown.encode()
+    if not any(0xD800 <= ord(letter) <= 0xDFFF for letter in text):
+        assert shown == text
+
+
+def test_a_path_that_is_not_utf_8_shows_its_bytes() -> None:
+    assert writable(b"andr\xe9.csv".decode("utf-8", "surrogateescape")) == "andr\\xe9.csv"
+    assert writable_in({"\udce9": ["\udcff", {"x": ("\ud800",)}], "n": [1, None]}) == {
+        "\\xe9": ["\\xff", {"x": ["\\ud800"]}],
+        "n": [1, None],
+    }
+
+
+BEGINNINGS = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+@given(st.lists(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=2, max_size=2), max_size=5))
+def test_csv_is_read_as_it_was_and_no_text_is_a_formula(rows: list[list[str]]) -> None:
+    text = csv_of(("a", "b"), rows)
+    read = list(csv.reader(io.StringIO(text, newline="")))[1:]
+    for row, back in zip(rows, read, strict=True):
+        for value, cell in zip(row, back, strict=True):
+            assert cell in (value, f"'{value}") and not cell.lstrip(" ").startswith(BEGINNINGS)
+
+
+def test_formulas_in_any_cell_of_any_dialect() -> None:
+    for hostile in ("=1+1", "+1", "-1-1", "@SUM(1)", "\t=1", " =1", "\uff1d1", "\n=1", "|calc", "%0a=1"):
+        (_, line) = next(iter([csv_of(("name",), [(hostile,)]).split("\n", 1)]))
+        assert line.strip('"').startswith("'")
+    # A spreadsheet that divides by semicolons sees no second cell in it.
+    assert csv_of(("x",), [("a;=1+1",), ('a"\t=1',)]) == 'x\n"a;=1+1"\n"a""\t=1"\n'
+    assert csv_of(("x", "y"), [(-1.5, None), (True, 2)]) == "x,y\n-1.5,\ntrue,2\n"
+    assert json.dumps(csv_of(("x",), [("",)])) == '"x\\n\\n"'

@@ -1,0 +1,34 @@
+"""Text as every reader can take it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def writable(text: str) -> str:
+    r"""The text, or if it has what no encoding has (a path that is not UTF-8), with that as \xe9."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "".join(_shown(letter) for letter in text)
+    return text
+
+
+def writable_in(value: Any) -> Any:
+    """A JSON value, all of its texts `writable`."""
+    if isinstance(value, str):
+        return writable(value)
+    if isinstance(value, dict):
+        return {writable(name): writable_in(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        if not any(isinstance(inner, str | dict | list | tuple) for inner in value):
+            return value  # a long column of numbers
+        return [writable_in(inner) for inner in value]
+    return value
+
+
+def _shown(letter: str) -> str:
+    code = ord(letter)
+    if not 0xD800 <= code <= 0xDFFF:
+        return letter
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
