@@ -220,7 +220,7 @@ def test_slots(benchmark: Any, report: Report, slots: int) -> None:
         finished = transport.finished(now)
         if finished is not None:
             ended += len(finished)
-            for ack in core.finished(finished.sent, finished.failed):
+            for ack in core.finished(finished):
                 core.acknowledged(ack.number + 1)
         for waiting in core.take(transport.concurrency - transport.busy):
             transport.start(waiting, now)

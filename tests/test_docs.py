@@ -230,7 +230,7 @@ def test_the_document_has_the_kinds_of_the_code() -> None:
 def test_a_kind_s_table_has_its_fields_in_order(name: str) -> None:
     cls: Any = kinds_of_the_code()[name]
     kind = protocol._KINDS[cls]
-    names = {"u1": "u8", "u2": "u16", "u4": "u32", "u8": "u64", "f8": "f64", "V20": "SOURCE", "V48": "ROW"}
+    names = {"u1": "u8", "u2": "u16", "u4": "u32", "u8": "u64", "f4": "f32", "f8": "f64", "V20": "SOURCE", "V48": "ROW"}
     types = [check.__name__.removeprefix("_") for check in kind.fields]
     types += [f"column of {names[f'{dtype.kind}{dtype.itemsize}']}" for dtype in kind.columns]
     if cls is Batch:

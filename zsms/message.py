@@ -67,17 +67,18 @@ class Outcome(Enum):
 
     SENT = "sent"
     FAILED = "failed"
-    """Nothing more is known; tried again while there are attempts left, as the next two."""
+    """Nothing more is known: tried again while there are attempts left."""
     TEMPORARY = "temporary"
-    """The gateway asks to try again."""
+    """The gateway asks to try again: the same."""
     THROTTLED = "throttled"
-    """The gateway was given more than it takes."""
+    """The gateway was given more than it takes, which says nothing of the message: tried again, no attempt is spent."""
     REJECTED = "rejected"
     """The gateway will never take it: final at once."""
     UNCERTAIN = "uncertain"
-    """No answer came, so it may have been sent: final, for another attempt may be a second SMS."""
+    """No answer came, so it may have been sent, and another attempt may be a second SMS: final, unless the broker was
+    told otherwise (`--uncertain resend`)."""
     UNANSWERED = "unanswered"
-    """No answer came, and whoever sends has chosen to risk a second SMS: tried again."""
+    """No answer came, and whoever sends has chosen to risk a second SMS: tried again while there are attempts left."""
 
     @property
     def code(self) -> int:
@@ -86,13 +87,17 @@ class Outcome(Enum):
 
 
 _CODES = {outcome: code for code, outcome in enumerate(list(Outcome)[1:])}
+MAX_REASON = 64
+"""Longest reason why a send failed, in characters; all of them are printable."""
+MAX_REASONS = 17
+"""Most reasons that one process tells apart: 16, and all others as one."""
 
 
 class Delivery(Enum):
     """What a receipt says of a message that a gateway had accepted; the value is its code on the wire."""
 
     DELIVERED = 0
-    UNDELIVERABLE = 1
+    UNDELIVERED = 1
     EXPIRED = 2
     REJECTED = 3
     UNKNOWN = 4

@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from zsms import __version__
 from zsms.core.histogram import Histogram
+from zsms.core.ledger import OUTCOMES, RECEIPTS
 from zsms.core.view import View, has_ended, is_alive
 from zsms.errors import UsageError
 from zsms.sockets import Endpoint
@@ -90,7 +91,15 @@ METRICS = (
         (),
         "Of messages: time from when one was due to its final outcome, through all attempts.",
     ),
+    Metric(
+        "zsms_receipt_duration_seconds",
+        "histogram",
+        (),
+        "Time from a gateway's acceptance to the receipt that told of the delivery.",
+    ),
     Metric("zsms_slot_error_seconds", "histogram", (), "How far a sleep was from the one asked for, either way."),
+    Metric("zsms_sends_total", "counter", ("outcome",), "Sends by how they ended, by the broker's count."),
+    Metric("zsms_receipts_total", "counter", ("status",), "What gateways told of messages after they had taken them."),
     Metric("zsms_sender_sends_total", "counter", ("name", "outcome"), "Sends of a sender that were sent or failed."),
     Metric("zsms_sender_slots", "gauge", ("name",), "Slots of a sender."),
     Metric("zsms_sender_slots_busy", "gauge", ("name",), "Slots of a sender that are sending."),
@@ -108,6 +117,7 @@ HISTOGRAMS = {
     "zsms_queue_duration_seconds": "queue_time",
     "zsms_arrival_lateness_seconds": "late",
     "zsms_delivery_duration_seconds": "total_time",
+    "zsms_receipt_duration_seconds": "delivery_time",
     "zsms_slot_error_seconds": "slot_error",
 }
 
@@ -151,6 +161,11 @@ def samples(answer: Answer) -> Iterator[tuple[str, tuple[str, ...], float]]:
     yield "zsms_senders_alive", (), view.senders_alive
     yield "zsms_ledger_balanced", (), view.balanced
     yield "zsms_messages_missing", (), view.missing
+    broker = answer.get("totals", {}).get("broker", {})
+    for outcome, counter in OUTCOMES.items():
+        yield "zsms_sends_total", (outcome,), broker.get(counter, 0)
+    for status in RECEIPTS:
+        yield "zsms_receipts_total", (status,), broker.get(f"receipts_{status}", 0)
     for row in rows:
         yield from _of_process(row)
     collector = answer.get("collector", {})
@@ -196,7 +211,8 @@ def families(answer: Answer) -> Iterator[Family]:
 
 
 def _histogram(answer: Answer, name: str) -> Histogram:
-    body = answer.get("histograms", {}).get("sender", {}).get(name)
+    role = "broker" if name == "delivery_time" else "sender"
+    body = answer.get("histograms", {}).get(role, {}).get(name)
     return Histogram() if body is None else Histogram.from_wire(body)
 
 

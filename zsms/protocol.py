@@ -25,6 +25,8 @@ from zsms.errors import WireError
 from zsms.message import (
     LENGTH,
     MAX_BATCH_MESSAGES,
+    MAX_REASON,
+    MAX_REASONS,
     MAX_TEXT_BYTES,
     OFFSET,
     RECIPIENT,
@@ -41,7 +43,7 @@ from zsms.message import (
     words_of,
 )
 
-F64: TypeAlias = npt.NDArray[np.float64]
+F32: TypeAlias = npt.NDArray[np.float32]
 
 VERSION = 2
 """The first element of every frame. A peer of another version is refused by name."""
@@ -64,11 +66,12 @@ SMALL_FRAME = 2_048
 """Up to this many bytes a frame is unpacked whole: cheaper than finding its columns."""
 
 OUTCOME = np.dtype("u1")
-TIME = np.dtype("<f8")
+DURATION = np.dtype("<f4")
 
 _EMPTY = {
-    dtype: np.frombuffer(b"", dtype=dtype) for dtype in (OFFSET, RECIPIENT, LENGTH, TEXT, ROW, SOURCE, WORD, TIME)
+    dtype: np.frombuffer(b"", dtype=dtype) for dtype in (OFFSET, RECIPIENT, LENGTH, TEXT, ROW, SOURCE, WORD, DURATION)
 }
+_NO_CODES: U8 = np.frombuffer(b"", dtype=OUTCOME)
 _HEAD = 1_024  # the scalars of any frame with columns fit in this many bytes
 _BIN32 = struct.Struct(">BI")
 _BIN32_TAG = 0xC6
@@ -152,7 +155,9 @@ class Ack(NamedTuple):
 
     Message `base + sent[i]` of the session was sent and `base + failed[i]` failed; both columns are uint32,
     strictly ascending. `outcomes[i]` (uint8) says how that one failed, by :class:`zsms.message.Outcome`; no outcomes at
-    all: plain failures. `limit` is cumulative: the broker may have granted this session that many in all.
+    all: plain failures. `reasons[i]` (uint8) says why, a place in `names` (UTF-8 as uint8, a line each, empty where
+    nothing is to be said; see `reason_names`); no reasons at all: nothing to be said of any. `limit` is cumulative: the
+    broker may have granted this session that many in all.
     """
 
     session: int
@@ -162,20 +167,22 @@ class Ack(NamedTuple):
     sent: U32
     failed: U32
     outcomes: U8
+    reasons: U8 = _NO_CODES
+    names: U8 = _NO_CODES
 
 
 class Receipt(NamedTuple):
     """sender -> broker: what became of messages after a gateway had accepted them. Counted, and nothing else.
 
     Message `seqs[i]` (uint64) of producer `producers[i]` (uint64) ended as `outcomes[i]` (uint8, by
-    :class:`zsms.message.Delivery`) at `times[i]` (float64, seconds of the broker's clock).
+    :class:`zsms.message.Delivery`), `took[i]` seconds (float32) after the gateway had accepted it; below 0: not known.
     """
 
     session: int
     producers: U64
     seqs: U64
     outcomes: U8
-    times: F64
+    took: F32
 
 
 class Grant(NamedTuple):
@@ -404,17 +411,44 @@ def _check_ack(ack: Ack) -> Ack:
         _ascending("failed", ack.failed)
     if len(ack.outcomes) not in (0, len(ack.failed)):
         raise WireError(f"{len(ack.outcomes)} outcomes for {len(ack.failed)} failures")
+    if len(ack.reasons) or len(ack.names):
+        _check_reasons(ack)
     return ack
+
+
+def _check_reasons(ack: Ack) -> None:
+    if len(ack.reasons) != len(ack.failed):
+        raise WireError(f"{len(ack.reasons)} reasons for {len(ack.failed)} failures")
+    if len(ack.names) > 4 * MAX_REASONS * (MAX_REASON + 1):
+        raise WireError(f"names of reasons of {len(ack.names)} bytes")
+    try:
+        names = reason_names(ack.names)
+    except UnicodeDecodeError:
+        raise WireError("names of reasons that are not UTF-8") from None
+    if len(names) > MAX_REASONS or not all(map(_reason, names)):
+        raise WireError(f"names of reasons: at most {MAX_REASONS}, of {MAX_REASON} printable characters each, can be")
+    if int(ack.reasons.max(initial=0)) >= len(names):
+        raise WireError(f"reason {int(ack.reasons.max())} of {len(names)}")
+
+
+def reason_names(column: U8) -> list[str]:
+    """The names in an ACK's column. Raises UnicodeDecodeError."""
+    return column.tobytes().decode().split("\n")
+
+
+def reason_column(names: Sequence[str]) -> U8:
+    """The column of these names, which have no line ends."""
+    return np.frombuffer("\n".join(names).encode(), dtype=TEXT)
 
 
 def _check_receipt(receipt: Receipt) -> Receipt:
     count = len(receipt.producers)
     if not 0 < count <= MAX_BATCH_MESSAGES:
         raise WireError(f"{count} receipts in a frame; 1 to {MAX_BATCH_MESSAGES} can be")
-    for name in ("seqs", "outcomes", "times"):
+    for name in ("seqs", "outcomes", "took"):
         if len(getattr(receipt, name)) != count:
             raise WireError(f"{len(getattr(receipt, name))} {name} for {count} receipts")
-    if not (np.abs(receipt.times) < MAX_SECONDS).all():  # a NaN is not below anything
+    if not (np.abs(receipt.took) < MAX_SECONDS).all():  # a NaN is not below anything
         raise WireError("times of receipts: out of range")
     return receipt
 
@@ -503,7 +537,7 @@ _KINDS: dict[type, _Kind] = {
     Ack: _Kind(
         6,
         (_u64, _count, _count, _count),
-        (OFFSET, OFFSET, OUTCOME),
+        (OFFSET, OFFSET, OUTCOME, OUTCOME, TEXT),
         lambda *parts: _check_ack(Ack(*parts)),
     ),
     Grant: _Kind(7, (_u64, _u32, _count, _u32, _u32, _seconds, _count, _bool), (), Grant),
@@ -521,7 +555,7 @@ _KINDS: dict[type, _Kind] = {
     Receipt: _Kind(
         19,
         (_u64,),
-        (RECIPIENT, RECIPIENT, OUTCOME, TIME),
+        (RECIPIENT, RECIPIENT, OUTCOME, DURATION),
         lambda *parts: _check_receipt(Receipt(*parts)),
     ),
     Snapshot: _Kind(20, (_map,), (), Snapshot),
@@ -540,13 +574,12 @@ _FEW_BYTES = SMALL_FRAME // 2
 
 _packer = msgpack.Packer(autoreset=True)
 
-# The acknowledgement of one sent message, written out: array16, two small integers, four uint64, a bin32 and two empty
+# The acknowledgement of one sent message, written out: array16, two small integers, four uint64, a bin32 and four empty
 # bin8. Small senders say little else, and in one piece it costs a quarter.
-_ONE_SENT = struct.Struct(">BHBBBQBQBQBQBIIHH")
-_ONE_SENT_MARKS = (0xDC, 9, VERSION, 6, 0xCF, 0xCF, 0xCF, 0xCF, 0xC6, 4, 0, 0xC400, 0xC400)
+_ONE_SENT = struct.Struct(">BHBBBQBQBQBQBIIHHHH")
+_ONE_SENT_MARKS = (0xDC, 11, VERSION, 6, 0xCF, 0xCF, 0xCF, 0xCF, 0xC6, 4, 0, 0xC400, 0xC400, 0xC400, 0xC400)
 _FIRST = np.frombuffer(bytes(4), dtype=OFFSET)
 _NONE = np.frombuffer(b"", dtype=OFFSET)
-_NO_OUTCOMES = np.frombuffer(b"", dtype=OUTCOME)
 _ARRAY16 = struct.Struct(">BH")
 
 
@@ -568,11 +601,11 @@ def encode(frame: Frame) -> bytes:
 
 
 def _encode_one_sent(ack: Ack) -> bytes:
-    array, elements, version, kind, a, b, c, d, e, size, offset, no_failed, no_outcomes = _ONE_SENT_MARKS
+    array, elements, version, kind, a, b, c, d, e, size, offset, *empty = _ONE_SENT_MARKS
     session, number, limit, base = ack[:4]
     return _ONE_SENT.pack(
         *(array, elements, version, kind, a, session, b, number, c, limit, d, base),
-        *(e, size, offset, no_failed, no_outcomes),
+        *(e, size, offset, *empty),
     )
 
 
@@ -718,7 +751,7 @@ def _decode_one_sent(frame: Any) -> Ack | None:
         and limit < MAX_COUNT
         and base < MAX_COUNT
     ):
-        return Ack(session, number, limit, base, _FIRST, _NONE, _NO_OUTCOMES)
+        return Ack(session, number, limit, base, _FIRST, _NONE, _NO_CODES)
     return None
 
 

@@ -17,6 +17,7 @@ from zsms.core.arrivals import Rate, asked_of, rate_of, reached_between
 from zsms.core.audit import Audit
 from zsms.core.failures import SIMULATED, Failure
 from zsms.core.histogram import QUANTILES, Histogram
+from zsms.core.ledger import OUTCOMES, RECEIPTS
 from zsms.core.reach import SHARES, SPOKEN
 from zsms.core.series import Series
 from zsms.core.view import View
@@ -118,6 +119,8 @@ class Report:
     """Of sends: from when the message was queued, or queued again, to the slot."""
     total_time_s: dict[str, float | None]
     """Of messages: from when one was due to its final outcome, through all attempts."""
+    delivery_time_s: dict[str, float | None]
+    """From a gateway's acceptance to the receipt that told of the delivery."""
     slot_error_s: dict[str, float | None]
     """How far a real sleep was from the one asked for, either way."""
     efficiency: float | None
@@ -130,6 +133,10 @@ class Report:
     processes: list[ProcessRow]
     senders: list[dict[str, Any]]
     """By sender: name, slots, sends, failed_sends, send_time_s, blocked_s."""
+    outcomes: dict[str, int]
+    """How sends ended, by the brokers' count: sent, failed, temporary, throttled, rejected, uncertain."""
+    receipts: dict[str, int]
+    """What gateways told of messages later, outside of the accounts, by :data:`zsms.core.ledger.RECEIPTS`."""
     failures: list[dict[str, Any]]
     """Why sends failed, the most frequent first: reason, sends, and an example or None."""
     balanced: bool
@@ -234,8 +241,8 @@ def make_report(
         repeated_rows=producer.get("repeated_rows", 0),
     )
 
-    def summary(name: str, *keys: str) -> dict[str, float | None]:
-        figures = histogram_of(answer, name).summary()
+    def summary(name: str, *keys: str, role: str = "sender") -> dict[str, float | None]:
+        figures = histogram_of(answer, name, role).summary()
         return {key: figures[key] for key in keys}
 
     times = ("mean", *QUANTILES, "max")
@@ -263,6 +270,7 @@ def make_report(
         asked_time_s=asked,
         queue_time_s=summary("queue_time", *times),
         total_time_s=summary("total_time", *times),
+        delivery_time_s=summary("delivery_time", *times, role="broker"),
         slot_error_s=summary("slot_error", "p50", "p99", "max"),
         efficiency=ended_sends * asked / (slots * wall) if slots and wall and asked is not None else None,
         steady=steady,
@@ -273,6 +281,8 @@ def make_report(
             for row in sorted(view.processes, key=lambda row: str(row["name"]))
             if row["role"] == "sender"
         ],
+        outcomes={name: broker.get(counter, 0) for name, counter in OUTCOMES.items()},
+        receipts={name: broker.get(f"receipts_{name}", 0) for name in RECEIPTS},
         failures=[Failure(*row)._asdict() for row in answer.get("failures", [])],
         balanced=view.accounts_balance and messages.lost == 0 and not brokers_lost,
         completed=completed,
@@ -284,9 +294,9 @@ def make_report(
     )
 
 
-def histogram_of(answer: dict[str, Any], name: str) -> Histogram:
-    """One of the senders' histograms in a collector's answer; empty when nobody has reported it."""
-    body = answer.get("histograms", {}).get("sender", {}).get(name)
+def histogram_of(answer: dict[str, Any], name: str, role: str = "sender") -> Histogram:
+    """One of the histograms of a role in a collector's answer; empty when nobody has reported it."""
+    body = answer.get("histograms", {}).get(role, {}).get(name)
     return Histogram() if body is None else Histogram.from_wire(body)
 
 
@@ -458,6 +468,7 @@ def summary_lines(report: Report) -> list[str]:
         ("send time", times(report.send_time_s)),
         ("queue time", times(report.queue_time_s)),
         ("total time", times(report.total_time_s)),
+        *_told_by_gateways(report, times),
         ("slot error", times(report.slot_error_s)),
         (
             "processes",
@@ -486,6 +497,18 @@ def _rate_rows(rate: Rate | None, times: Callable[[dict[str, float | None]], str
         "too short to say what was reached" if rate.reached_per_s is None else f"{rate.reached_per_s:,.6g}/s reached"
     )
     return [("rate", f"{rate.asked_per_s:,.6g} messages/s asked for, {reached}"), ("late", times(rate.late_s))]
+
+
+def _told_by_gateways(report: Report, times: Callable[[dict[str, float | None]], str]) -> list[tuple[str, str]]:
+    """The lines on outcomes beyond sent and failed, and on receipts, where there are any."""
+    rows = []
+    beyond = {name: count for name, count in report.outcomes.items() if count and name not in ("sent", "failed")}
+    if beyond:
+        rows.append(("outcomes", ", ".join(f"{count:,} {name}" for name, count in report.outcomes.items() if count)))
+    if any(report.receipts.values()):
+        rows.append(("receipts", ", ".join(f"{count:,} {name}" for name, count in report.receipts.items() if count)))
+        rows.append(("delivery", times(report.delivery_time_s)))
+    return rows
 
 
 def _early_end(report: Report) -> str:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.core.making import make_batch, seqs
+from zsms.core.outcomes import Finished
 from zsms.core.sender import AckFrame, SenderCore, Waiting
 from zsms.message import MAX_BATCH_MESSAGES, Batch
 
@@ -37,7 +38,7 @@ def test_credit_is_what_is_settled_plus_slots_plus_prefetch():
     give(core, 6)
     handles = start(core, 4)
     assert (core.held, core.in_slots, core.waiting_messages, core.limit) == (6, 4, 2, 6)
-    assert told(core.finished(handles[1:2], handles[2:3])) == [([1], [2], 8)]
+    assert told(core.finished(Finished(handles[1:2], handles[2:3]))) == [([1], [2], 8)]
     assert core.credit() is None  # it was just said
     assert (core.held, core.in_slots) == (4, 2)
 
@@ -77,7 +78,7 @@ def test_frames_are_said_again_after_a_join_until_the_broker_has_them():
     core = joined()
     give(core, 3)
     handles = start(core, 3)
-    frames = [core.finished(handles[i : i + 1], NONE)[0] for i in range(3)]
+    frames = [core.finished(Finished(handles[i : i + 1], NONE))[0] for i in range(3)]
     assert [frame.number for frame in frames] == [1, 2, 3]  # 0 said the credit after the join
     core.acknowledged(2)
     again = core.welcomed(3)
@@ -88,9 +89,9 @@ def test_what_is_settled_between_a_join_and_its_welcome_waits_for_its_turn():
     core = joined()
     give(core, 3)
     handles = start(core, 3)
-    core.finished(handles[:1], NONE)  # the connection breaks and takes this frame along
+    core.finished(Finished(handles[:1], NONE))  # the connection breaks and takes this frame along
     core.joining()
-    assert core.finished(handles[1:], NONE) == []
+    assert core.finished(Finished(handles[1:], NONE)) == []
     assert told(core.welcomed(1)) == [([0], [], 7), ([1, 2], [], 9), ([], [], 9)]
 
 
@@ -114,7 +115,7 @@ def test_acknowledgements_ascend_and_are_cut_to_frames():
     handles = start(core, 2 * count)
     shuffled = np.random.default_rng(1).permutation(handles)
     sent, failed = shuffled[50:], shuffled[:50]
-    frames = core.finished(sent, failed)
+    frames = core.finished(Finished(sent, failed))
     assert [len(f.sent) for f in frames] == [MAX_BATCH_MESSAGES, count + 50 - MAX_BATCH_MESSAGES]
     assert [len(f.failed) for f in frames] == [50, 0]
     assert [f.number for f in frames] == [1, 2]
@@ -137,7 +138,7 @@ def test_a_session_that_was_given_up_drops_what_waits_and_is_acknowledged_late()
     give(core, 3)
     new = start(core, 1)
     assert new.tolist() == [1 << 48]
-    frames = core.finished(np.concatenate([new, handles[:2]]), handles[2:])
+    frames = core.finished(Finished(np.concatenate([new, handles[:2]]), handles[2:]))
     assert [(f.session, *told([f])[0]) for f in frames] == [(old, [0, 1], [2], 0), (core.token, [0], [], 7)]
     assert [f.session for f in core.welcomed(0)] == [core.token] * 3  # nobody waits for an answer to the past
     assert core.in_slots == 0 and core.limit == 1 + 4 + 2
@@ -151,7 +152,7 @@ def test_credit_grows_as_slots_come_back_from_a_session_that_was_given_up():
     core.joining()
     core.welcomed(0)
     assert core.limit == 0
-    core.finished(handles[:3], NONE)
+    core.finished(Finished(handles[:3], NONE))
     credit = core.credit()
     assert credit is not None and credit.limit == 3
 
@@ -166,14 +167,14 @@ def test_a_lower_limit_is_a_promise_only_when_the_broker_has_it() -> None:
     give(core, 7)  # and granted by that
     core.acknowledged(lower.number + 1)
     assert core.promised == core.held == 7
-    core.finished(start(core, 5), NONE)
+    core.finished(Finished(start(core, 5), NONE))
     assert (core.held, core.limit, core.promised) == (2, 5 + 4, 4)
 
 
 def test_what_is_said_again_promises_no_more_than_there_is_now() -> None:
     core = joined(slots=10, prefetch=0)
     give(core, 10)
-    core.finished(start(core, 3), NONE)
+    core.finished(Finished(start(core, 3), NONE))
     core.share = 2
     core.joining()
     again = core.welcomed(0)
@@ -224,7 +225,7 @@ def test_handles_work_in_the_last_epoch_too():
     core.joining()
     core.welcomed(0)
     give(core, 2)
-    assert told(core.finished(start(core, 2), NONE)) == [([0, 1], [], 8)]
+    assert told(core.finished(Finished(start(core, 2), NONE))) == [([0, 1], [], 8)]
 
 
 @pytest.mark.parametrize("cut", [False, True])
@@ -251,12 +252,12 @@ def test_to_another_start_of_the_broker_the_numbers_go_on():
     again = core.welcomed(0, another=True)
     assert [frame.number for frame in again] == [4]
     give(core, 1)
-    assert [frame.number for frame in core.finished(start(core, 1), NONE)] == [5]
+    assert [frame.number for frame in core.finished(Finished(start(core, 1), NONE))] == [5]
 
 
 def test_outcomes_follow_their_failures_in_whatever_order_these_finish():
     core = joined(slots=4, prefetch=0)
     give(core, 4)
     handles = start(core, 4)
-    (frame,) = core.finished(handles[:1], handles[[3, 1, 2]], np.array([3, 1, 2], dtype=np.uint8))
+    (frame,) = core.finished(Finished(handles[:1], handles[[3, 1, 2]], np.array([3, 1, 2], dtype=np.uint8)))
     assert (frame.failed + frame.base).tolist() == [1, 2, 3] and frame.outcomes.tolist() == [1, 2, 3]

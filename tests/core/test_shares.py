@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.making import make_batch
+from zsms.core.outcomes import Finished
 from zsms.core.sender import AckFrame
 from zsms.core.shares import LOOK_S, Shares, fair
 from zsms.errors import UsageError
@@ -110,7 +111,7 @@ class World:
     def finish(self, count: int) -> None:
         done, self.slots = self.slots[:count], self.slots[count:]
         for broker, frames in zip(
-            self.brokers, self.shares.finished(np.array(done, dtype=np.uint64), NONE), strict=True
+            self.brokers, self.shares.finished(Finished(np.array(done, dtype=np.uint64), NONE)), strict=True
         ):
             broker.up.extend(frames)
         self.check()
@@ -302,7 +303,7 @@ def test_two_brokers_messages_are_told_apart_over_many_sessions() -> None:
         core.welcomed(0)
         assert core.granted(core.token, core.join, 0, 1, 1, 0.0, 0.0, make_batch(2))
     handles = np.concatenate([waiting.handles for waiting in shares.take(6)])
-    frames = shares.finished(handles[::2], handles[1::2])
+    frames = shares.finished(Finished(handles[::2], handles[1::2]))
     assert [[frame.session for frame in of] for of in frames] == [[core.token] for core in shares.cores]
     assert shares.held == 0
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zsms.core.outcomes import Finished, Receipts
 from zsms.core.sender import Waiting
-from zsms.core.slots import Finished, SendTimes
+from zsms.core.slots import SendTimes
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -66,6 +67,9 @@ class DrawnTransport:
             self._world.books.finished(message, fails)
             (failed if fails else sent).append(handle)
         return Finished(np.array(sent, dtype=np.uint64), np.array(failed, dtype=np.uint64))
+
+    def receipts(self) -> Receipts | None:
+        return None
 
     def next_time(self) -> float | None:
         return self._heap[0][0] if self._heap and self._heap[0][0] < inf else None

@@ -36,6 +36,7 @@ from zsms.protocol import (
     Welcome,
     Who,
     encode,
+    reason_column,
 )
 
 CODES = {
@@ -93,7 +94,8 @@ SAMPLES: list[Any] = [
     Confirm(9, 1, 2, True, "memory"),
     Ack(1, 2, 3, 4, column([0, 2, 5]), column([1]), column([], "u1")),
     Ack(1, 2, 3, 4, column([0, 2, 5]), column([1, 3]), column([3, 255], "u1")),
-    Receipt(1, column([7, 8], "<u8"), column([1, 1], "<u8"), column([0, 4], "u1"), column([2.5, -1.0], "<f8")),
+    Ack(1, 2, 3, 4, column([0]), column([1, 3]), column([], "u1"), column([0, 1], "u1"), reason_column(["", "é no"])),
+    Receipt(1, column([7, 8], "<u8"), column([1, 1], "<u8"), column([0, 4], "u1"), column([2.5, -1.0], "<f4")),
     Grant(1, 2, 3, 1, 1, 4.5, 6, True),
     Ping(1, 2.5),
     Pong(9, 1, 2, False, 3.5, 4.5),
@@ -117,6 +119,17 @@ LARGE: list[Any] = [
     mixed(400),
     Ack(1, 2, 3, 4, column(range(3_000)), column(range(3_000, 5_000)), column([], "u1")),
     Ack(1, 2, 3, 4, column([]), column(range(3_000)), column([2] * 3_000, "u1")),
+    Ack(
+        1,
+        2,
+        3,
+        4,
+        column([]),
+        column(range(3_000)),
+        column([2] * 3_000, "u1"),
+        column([0] * 3_000, "u1"),
+        reason_column(["no"]),
+    ),
     Snapshot({"role": "sender", "note": ["x" * 1_000] * 3}),
 ]
 
@@ -148,13 +161,15 @@ _NUMBERS = st.builds(_spread, _SIZE, st.integers(0, 99))
 
 
 def _acks(numbers: np.ndarray, failed: np.ndarray, told: bool, *fields: int) -> Ack:
-    return Ack(*fields, numbers, failed, column(np.arange(len(failed) if told else 0) % 7, "u1"))
+    count = np.arange(len(failed) if told else 0)
+    names = reason_column(["", "why"]) if len(count) else column([], "u1")
+    return Ack(*fields, numbers, failed, column(count % 7, "u1"), column(count % 2, "u1"), names)
 
 
 def _receipts(count: int, session: int) -> Receipt:
     numbers = np.arange(count)
     return Receipt(
-        session, column(numbers, "<u8"), column(numbers, "<u8"), column(numbers % 256, "u1"), column(numbers, "<f8")
+        session, column(numbers, "<u8"), column(numbers, "<u8"), column(numbers % 256, "u1"), column(numbers, "<f4")
     )
 
 

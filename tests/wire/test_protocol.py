@@ -322,12 +322,33 @@ def test_outcomes_are_one_for_each_failure_or_none(codes):
 
 
 @pytest.mark.parametrize(
+    ("reasons", "names", "why"),
+    [
+        ([0], b"no", "1 reasons for 2 failures"),
+        ([0, 0, 0], b"no", "3 reasons for 2 failures"),
+        ([], b"no", "0 reasons for 2 failures"),
+        ([0, 1], b"no", "reason 1 of 1"),
+        ([0, 255], b"a\nb", "reason 255 of 2"),
+        ([0, 0], b"\xff", "not UTF-8"),
+        ([0, 0], b"x" * 65, "of 64 printable characters"),
+        ([0, 0], b"a\x1b[2J", "of 64 printable characters"),
+        ([0, 0], b"\n" * 17, "at most 17"),
+        ([0, 0], b"x" * 5_000, "names of reasons of 5000 bytes"),
+    ],
+)
+def test_reasons_that_name_nothing_or_anything_are_refused(reasons, names, why):
+    codes = column([], "u1")
+    ack = Ack(1, 0, 0, 0, column([]), column([1, 2]), codes, column(reasons, "u1"), np.frombuffer(names, "u1"))
+    refused(encode(ack), why)
+
+
+@pytest.mark.parametrize(
     ("counts", "times", "why"),
     [
         ((0, 0, 0), [], "0 receipts"),
         ((2, 1, 2), [0.0] * 2, "1 seqs for 2"),
         ((2, 2, 3), [0.0] * 2, "3 outcomes for 2"),
-        ((2, 2, 2), [0.0], "1 times for 2"),
+        ((2, 2, 2), [0.0], "1 took for 2"),
         ((1, 1, 1), [float("nan")], "times of receipts"),
         ((1, 1, 1), [float("inf")], "times of receipts"),
         ((1, 1, 1), [-1e10], "times of receipts"),
@@ -336,7 +357,7 @@ def test_outcomes_are_one_for_each_failure_or_none(codes):
 def test_receipts_whose_columns_disagree_are_refused(counts, times, why):
     producers, seqs, outcomes = counts
     frame = Receipt(
-        1, column([1] * producers, "<u8"), column([1] * seqs, "<u8"), column([0] * outcomes, "u1"), column(times, "<f8")
+        1, column([1] * producers, "<u8"), column([1] * seqs, "<u8"), column([0] * outcomes, "u1"), column(times, "<f4")
     )
     refused(encode(frame), why)
 

@@ -174,6 +174,13 @@ broker_limits = together(
         show_default=True,
         help="Seconds that a sender may be silent before its messages go to others.",
     ),
+    click.option(
+        "--uncertain",
+        type=click.Choice(["fail", "resend"]),
+        default="fail",
+        show_default=True,
+        help="What becomes of a send without an answer: it is final, or tried again, perhaps as a second SMS.",
+    ),
 )
 
 journal_options = together(

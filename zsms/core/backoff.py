@@ -2,7 +2,7 @@
 
 Before attempt k + 1 a message waits a uniform time from 0 to ``min(cap, base * 2**(k - 1))`` seconds. (M.
 Brooker, "Exponential backoff and jitter", AWS Architecture Blog, 2015: full jitter spreads the retries of a common
-failure best.)
+failure best.) Whose gateway was throttling keeps its attempt, and waits for up to `THROTTLED_S` if that is longer.
 
     add --> inbox --a tick or a few parts later: copied out, times drawn--> places of 4**k quarter seconds
                                                                                 |  its time begins
@@ -31,6 +31,8 @@ F64 = npt.NDArray[np.float64]
 
 TICK = 0.005
 """Seconds, at least, between two times at which messages become due, once any have."""
+THROTTLED_S = 1.0
+"""Seconds that a throttled message may wait at least, below the cap: what gateways count by."""
 DEFER = 0.1
 """Seconds that failures may wait to be copied out, so that those of one batch are copied together."""
 _FEW = 16
@@ -81,7 +83,8 @@ class Retries:
         self.nbytes = 0
         self._sources = [] if sources is None else sources
         self._rng = np.random.Generator(np.random.SFC64(seed))
-        self._inbox: list[tuple[list[Lot], list[int], I64, float]] = []
+        self._inbox: list[tuple[list[Lot], list[int], I64, float, bool]] = []
+        """Lots, how many of each, their places; when they failed, and whether that spent an attempt."""
         self._inbox_bytes = 0
         self._places: dict[tuple[int, int], list[tuple[F64, Mixed]]] = {}
         """By level and index: waiting messages, the longest first, each part at least twice as long as the next."""
@@ -96,16 +99,19 @@ class Retries:
         """The longest wait, in seconds, after attempt number `attempt` failed."""
         return float(min(self.cap, self.base * 2.0 ** min(attempt - 1, 60)))
 
-    def add(self, lot: Lot, positions: I64, now: float) -> None:
-        """Schedule the next attempt of the messages at `positions` of the lot, each at a time of its own."""
-        self.add_all([lot], [len(positions)], positions + lot.begin, now)
+    def add(self, lot: Lot, positions: I64, now: float, spent: bool = True) -> None:
+        """Schedule the next send of the messages at `positions` of the lot, each at a time of its own.
 
-    def add_all(self, lots: list[Lot], counts: list[int], places: I64, now: float) -> None:
+        `spent`: the one that failed was an attempt.
+        """
+        self.add_all([lot], [len(positions)], positions + lot.begin, now, spent)
+
+    def add_all(self, lots: list[Lot], counts: list[int], places: I64, now: float, spent: bool = True) -> None:
         """The same for several lots: counts[i] messages of lots[i], all their places in `whole` one after the other."""
         nbytes = OVERHEAD
         for lot, count in zip(lots, counts, strict=True):
             nbytes += (_BYTES + lot.whole.text.nbytes // len(lot.whole)) * count
-        self._inbox.append((lots, counts, places, now))
+        self._inbox.append((lots, counts, places, now, spent))
         self._inbox_bytes += nbytes
         self.messages += len(places)
         self.nbytes += nbytes
@@ -132,8 +138,8 @@ class Retries:
                     rank = known[key] = len(lots)
                     lots.append(Lot(lot.whole, lot.account, lot.queued, lot.attempt, lot.delivery))
                 ranks.append(rank)
-        counts = [count for _, some, _, _ in inbox for count in some]
-        places = np.concatenate([places for _, _, places, _ in inbox])
+        counts = [count for _, some, *_ in inbox for count in some]
+        places = np.concatenate([places for _, _, places, *_ in inbox])
         each = np.repeat(np.array(ranks), counts)
         order = np.argsort(each * MAX_BATCH_MESSAGES + places, kind="stable")
         places = places[order]
@@ -145,13 +151,18 @@ class Retries:
         if is_mixed.any() and not is_mixed.all():  # uniform ones first, which is the cheaper order to copy them in
             parts.sort(key=lambda part: not part[0].attempt)
             order = np.concatenate([order[~is_mixed], order[is_mixed]])
-        failed = np.repeat([at for *_, at in inbox], [len(places) for _, _, places, _ in inbox])[order]
+        sizes = [len(places) for _, _, places, *_ in inbox]
+        failed = np.repeat([at for *_, at, _ in inbox], sizes)[order]
+        spent = np.repeat([spent for *_, spent in inbox], sizes)[order]
         mixed = gather(parts, self._sources)
         self.nbytes += mixed.nbytes
         attempts = mixed.rows["attempt"]
-        ceilings = np.minimum(self.cap, self.base * np.exp2(np.minimum(attempts.astype(np.float64) - 1, 60)))
+        ceilings = self.base * np.exp2(np.minimum(attempts.astype(np.float64) - 1, 60))
+        if not spent.all():
+            np.maximum(ceilings, THROTTLED_S, out=ceilings, where=~spent)
+        np.minimum(ceilings, self.cap, out=ceilings)
         due: F64 = failed + self._rng.random(len(mixed)) * ceilings
-        mixed.rows["attempt"] = attempts + 1
+        mixed.rows["attempt"] = attempts + spent
         mixed.rows["queued"] = due
         self._put(*_sorted([(due, mixed)]))
 

@@ -4,8 +4,9 @@ A message is in exactly one place:
 
     put --> queued --grant--> in flight --sent-------------------> sent
               ^  ^               |  |
-              |  |               |  +--failed, attempts left--> waits (queued) --+--> queued
+              |  |               |  +--throttled, or failed with attempts left--> waits (queued) --> queued
               |  |               |  +--failed, none left-----> failed, or dead when it had several
+              |  |               |  +--rejected, uncertain---> the same at once
               |  +--wire lost it-+                                |
               +--sender died, fell silent, lease ran out ---------+  (delivery + 1; dead after max_deliveries)
 
@@ -29,16 +30,17 @@ last word of any kind, and nobody is given up in the `liveness` seconds after th
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from math import inf, isfinite
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from zsms.core.backoff import Retries
+from zsms.core.histogram import Histogram
 from zsms.core.journal import Group, Journal
 from zsms.core.ledger import Counters, ProducerAccount
 from zsms.core.lot import OVERHEAD, Lot, Part, gather, mixed_lot, mixed_lots
@@ -47,9 +49,24 @@ from zsms.core.reach import Reach
 from zsms.core.seeds import Seed
 from zsms.core.session import Piece, Session, Settled
 from zsms.errors import UsageError, check_types
-from zsms.message import Batch, Mixed
+from zsms.message import MAX_REASON, Batch, Delivery, Mixed, Outcome
 
+F32 = npt.NDArray[np.float32]
 I64 = npt.NDArray[np.int64]
+U8 = npt.NDArray[np.uint8]
+
+_FAILED, _THROTTLED, _REJECTED, _UNCERTAIN = (
+    outcome.code for outcome in (Outcome.FAILED, Outcome.THROTTLED, Outcome.REJECTED, Outcome.UNCERTAIN)
+)
+_COUNTED = {
+    _FAILED: "failed_sends",
+    Outcome.TEMPORARY.code: "temporary",
+    _THROTTLED: "throttled",
+    _REJECTED: "rejected",
+    _UNCERTAIN: "uncertain",
+    Outcome.UNANSWERED.code: "uncertain",
+}
+"""The counters of outcomes, by their codes."""
 
 _REMEMBERED_SESSIONS = 4_096
 _DEAD_LETTERS = 100_000
@@ -95,12 +112,17 @@ class BrokerLimits:
     """The longest that a sender may ask for."""
     liveness: float = 5.0
     """How long a sender may be silent."""
+    uncertain: str = "fail"
+    """What becomes of a send without an answer: "fail", it is final, or "resend", it is tried again as one that failed,
+    so that the message may arrive twice."""
 
     def __post_init__(self) -> None:
         check_types(self)
         for name in ("max_messages", "max_bytes", "max_attempts", "max_deliveries"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name.replace('_', ' ')} {getattr(self, name)}: give at least 1")
+        if self.uncertain not in UNCERTAIN:
+            raise UsageError(f"uncertain {self.uncertain!r}: give one of {', '.join(UNCERTAIN)}")
         for name in ("retry_base", "retry_cap"):
             if not (isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise UsageError(f"{name.replace('_', ' ')} {getattr(self, name)}: give seconds from 0 on")
@@ -123,6 +145,10 @@ class BrokerLimits:
         ]
 
 
+UNCERTAIN = ("fail", "resend")
+"""What may become of a send without an answer."""
+
+
 class Put(Enum):
     """What became of a batch."""
 
@@ -131,6 +157,30 @@ class Put(Enum):
     SKIPPED = "skipped"
     FENCED = "fenced"
     STRANGE = "strange"
+
+
+class Failed(NamedTuple):
+    """How the failures of an acknowledgement failed: columns of one entry each, or of none.
+
+    `outcomes` are codes of :class:`zsms.message.Outcome` (none: plain failures), `reasons` places in `names` (none:
+    nothing is to be said of any).
+    """
+
+    outcomes: U8
+    reasons: U8
+    names: Sequence[str]
+
+    def groups(self, count: int) -> Iterator[tuple[int, str, Any]]:
+        """Of the first `count`: outcome, reason, and which of them have both, as an index of columns."""
+        outcomes = np.where(self.outcomes < len(Outcome) - 1, self.outcomes, _FAILED)[:count]
+        if not len(self.reasons):
+            keys = outcomes.astype(np.int64) << 8
+        else:
+            keys = self.reasons[:count].astype(np.int64)
+            if len(outcomes):
+                keys += outcomes.astype(np.int64) << 8
+        for key in np.unique(keys).tolist():
+            yield key >> 8, self.names[key & 255] if len(self.reasons) else "", keys == key
 
 
 class Granted(NamedTuple):
@@ -159,6 +209,11 @@ class DeadLetter(NamedTuple):
     number: int
 
 
+def _said(what: str, why: str) -> str:
+    """What happened, and why where anybody has said so."""
+    return f"{what}: {why}"[:MAX_REASON] if why else what
+
+
 class BrokerCore:
     """One broker's state."""
 
@@ -182,6 +237,8 @@ class BrokerCore:
         self.dead_letters: deque[DeadLetter] = deque()
         self.next_letter = 0
         """The number of the next dead letter."""
+        self.delivery_times = Histogram()
+        """From a gateway's acceptance to the receipt that tells of a delivery, since this start of the broker."""
         self.reach = Reach()
         self.sends = 0
         """Sends that ended, all in all."""
@@ -396,8 +453,11 @@ class BrokerCore:
         sent: npt.NDArray[np.uint32],
         failed: npt.NDArray[np.uint32],
         now: float,
+        how: Failed | None = None,
     ) -> Session | None:
         """Acknowledgement frame `number` of a session arrived; None when the sender must join (again).
+
+        `how` says how each of `failed` did; None: plainly.
 
         It must come from the peer that joined last: what a connection held back before it broke is said again
         after the next join, in order.
@@ -433,7 +493,7 @@ class BrokerCore:
         elif len(sent):
             self._settle_sent(session, sent.astype(np.int64) + base, now)
         if len(failed):
-            self._settle_failed(session, failed.astype(np.int64) + base, now)
+            self._settle_all_failed(session, failed.astype(np.int64) + base, how, now)
         self._stand_in_line(session)
         return session
 
@@ -491,13 +551,27 @@ class BrokerCore:
         if not session.granted & 255:
             session.thin()
 
-    def _settle_failed(self, session: Session, numbers: I64, now: float) -> None:
+    def _settle_all_failed(self, session: Session, numbers: I64, how: Failed | None, now: float) -> None:
+        """By outcome and reason: a frame has few of them."""
         numbers = self._known(session, numbers)
+        groups = [(_FAILED, "", slice(None))] if how is None else how.groups(len(numbers))
+        for outcome, reason, own in groups:
+            fresh = self._settle_failed(session, numbers[own], outcome, reason, now)
+            counter = _COUNTED[outcome]
+            setattr(self.counters, counter, getattr(self.counters, counter) + fresh)
+
+    def _settle_failed(self, session: Session, numbers: I64, outcome: int, reason: str, now: float) -> int:
+        """Close these, all of which have failed in the same way; how many were open."""
         settled = session.settle(numbers)
         self.counters.duplicates += settled.repeated
         dead: list[Part] = []
         most = self.limits.max_attempts
-        if session.account is not None and self.journal is None and most > 1 and settled.old is None:
+        if outcome == _THROTTLED:
+            for lot, positions in settled.positions():
+                self._try_again(lot, positions, now, spent=False)
+        elif self._is_final(outcome):
+            dead = [part for part in settled.positions() if len(part[1])]
+        elif session.account is not None and self.journal is None and most > 1 and settled.old is None:
             self._try_most_again(session.account, settled, dead, now)
         else:
             for lot, positions in settled.positions():
@@ -516,11 +590,19 @@ class BrokerCore:
                 for account, count in lot.accounts(positions):
                     account.in_flight -= count
                     account.dead += count
-            self._bury_by("attempt", "failed {} times", gather(dead, self.sources))
+            buried = gather(dead, self.sources)
+            if self._is_final(outcome):
+                self._bury(buried, _said(_COUNTED[outcome], reason))
+            else:
+                self._bury_by("attempt", "failed {} times", buried, reason)
         fresh = settled.fresh
         session.failed += fresh
         session.thin()
         self._finished(fresh, now)
+        return fresh
+
+    def _is_final(self, outcome: int) -> bool:
+        return outcome == _REJECTED or (outcome == _UNCERTAIN and self.limits.uncertain == "fail")
 
     def _try_most_again(self, account: ProducerAccount, settled: Settled, dead: list[Part], now: float) -> None:
         """`_try_again` for whatever has attempts left, of one producer: nothing but the dead is looked at by lot."""
@@ -553,13 +635,14 @@ class BrokerCore:
         if again:
             self.retries.add_all(lots, left, places, now)
 
-    def _try_again(self, lot: Lot, positions: I64, now: float) -> None:
+    def _try_again(self, lot: Lot, positions: I64, now: float, spent: bool = True) -> None:
+        """`spent`: the send that failed was an attempt."""
         for account, count in lot.accounts(positions):
             account.in_flight -= count
             account.queued += count
         self.counters.retried += len(positions)
-        self.retries.add(lot, positions, now)
-        if self.journal is not None:
+        self.retries.add(lot, positions, now, spent)
+        if self.journal is not None and spent:  # else nothing has changed that a restart must know
             self.journal.retried(lot, positions)
 
     def _fail(self, parts: list[Part]) -> None:
@@ -579,6 +662,27 @@ class BrokerCore:
         if sends:
             self.sends += sends
             self.last_settled = now
+
+    def received(self, peer: bytes, token: int, outcomes: U8, took: F32, now: float) -> bool:
+        """Receipts of a session arrived: codes of :class:`zsms.message.Delivery`, and seconds (below 0: not known).
+
+        They are counted, and change nothing else. False when the sender must join (again).
+        """
+        session = self.sessions.get(token)
+        if session is None or session.peer != peer:
+            return False
+        session.last_seen = now
+        session.reachable = True
+        unknown = Delivery.UNKNOWN.value
+        counts = np.bincount(np.minimum(outcomes, unknown), minlength=unknown + 1).tolist()
+        counters = self.counters
+        counters.receipts_delivered += counts[Delivery.DELIVERED.value]
+        counters.receipts_undelivered += counts[Delivery.UNDELIVERED.value]
+        counters.receipts_expired += counts[Delivery.EXPIRED.value]
+        counters.receipts_rejected += counts[Delivery.REJECTED.value]
+        counters.receipts_unknown += counts[unknown]
+        self.delivery_times.record(took[(outcomes == Delivery.DELIVERED.value) & (took >= 0)])
+        return True
 
     def is_ended(self, token: int) -> bool:
         """Whether that session was given up."""
@@ -787,15 +891,15 @@ class BrokerCore:
             self.journal.taken_back(lot)
         self._requeue(lot)
 
-    def _bury_by(self, name: str, reason: str, dead: Mixed) -> None:
-        """Bury these; the value of that field of each is part of its reason."""
+    def _bury_by(self, name: str, reason: str, dead: Mixed, why: str = "") -> None:
+        """Bury these; the value of that field of each is part of its reason, and so is `why`."""
         values = dead.rows[name]
         first = int(values[0])
         if (values == first).all():
-            self._bury(dead, reason.format(first))
+            self._bury(dead, _said(reason.format(first), why))
             return
         for value in np.unique(values).tolist():
-            self._bury(dead.take(np.flatnonzero(values == value)), reason.format(value))
+            self._bury(dead.take(np.flatnonzero(values == value)), _said(reason.format(value), why))
 
     def _bury(self, dead: Mixed, reason: str) -> None:
         for lot in mixed_lots(dead):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-MOST_KINDS = 16
+from zsms.message import MAX_REASON as MAX_REASON
+from zsms.message import MAX_REASONS
+
+MOST_KINDS = MAX_REASONS - 1
 """Kinds that are told apart; the rest are one more, `OTHER`."""
-MAX_REASON = 64
-"""Longest reason, in characters."""
 MAX_EXAMPLE = 240
 """Longest example, in characters."""
 MAX_SENDS = 2**62
@@ -55,6 +56,15 @@ class Failures:
     def knows(self, reason: str) -> bool:
         """Whether `add` needs no example for this reason."""
         return reason in self._kinds or (len(self._kinds) >= MOST_KINDS and OTHER in self._kinds)
+
+    def place(self, reason: str) -> int:
+        """Where the kind that this reason counts under stands in `names`; it has been added before."""
+        return list(self._kinds).index(reason if reason in self._kinds else OTHER)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The kinds, in the order in which they came."""
+        return tuple(self._kinds)
 
     def rows(self) -> list[Failure]:
         """What was counted, the most frequent first."""

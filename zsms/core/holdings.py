@@ -22,6 +22,9 @@ MAX_LETTERS = 1_000
 """Messages described at most, of those that are ready and of those that are dead each."""
 MAX_SENDERS = 1_000
 """Senders described at most: those that hold most."""
+_MOST_REASONS = 1_000
+"""Reasons of dead letters that are told apart at most: the most frequent; the rest are `OTHERS`."""
+OTHERS = "others"
 _TEXT = 300
 """Characters of a text that are shown at most."""
 
@@ -35,6 +38,10 @@ def holdings(core: BrokerCore, now: float, messages: int = 0) -> dict[str, Any]:
     reasons: dict[str, int] = {}
     for letter in core.dead_letters:
         reasons[letter.reason] = reasons.get(letter.reason, 0) + letter.lot.size
+    if len(reasons) > _MOST_REASONS:
+        ranked = sorted(reasons.items(), key=lambda item: -item[1])
+        reasons = dict(ranked[:_MOST_REASONS])
+        reasons[OTHERS] = reasons.get(OTHERS, 0) + sum(count for _, count in ranked[_MOST_REASONS:])
     dead = [letter.lot for letter in core.dead_letters]
     return {
         "ready": {

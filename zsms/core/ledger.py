@@ -66,6 +66,16 @@ class Counters:
     """Taken back from a sender that died, fell silent or ran out of its lease."""
     retried: int = 0
     """Failed sends that got another attempt."""
+    failed_sends: int = 0
+    """Sends that failed, and no more is known; the next four are not among them."""
+    temporary: int = 0
+    """Sends that failed so that the gateway asks to try again."""
+    throttled: int = 0
+    """Sends that a gateway did not take because it was given too much; each is tried again."""
+    rejected: int = 0
+    """Sends that a gateway refused for good."""
+    uncertain: int = 0
+    """Sends without an answer, which may have arrived."""
     duplicates: int = 0
     """Acknowledgements of what was settled or taken back before."""
     unknown: int = 0
@@ -83,3 +93,23 @@ class Counters:
     """Batches of a producer that has not joined."""
     sessions_ended: int = 0
     """Senders given up."""
+    receipts_delivered: int = 0
+    """Receipts, outside of the accounts: messages that gateways have told to be delivered,"""
+    receipts_undelivered: int = 0
+    receipts_expired: int = 0
+    receipts_rejected: int = 0
+    receipts_unknown: int = 0
+    """or to have ended otherwise."""
+
+
+OUTCOMES = {
+    "sent": "sent",
+    "failed": "failed_sends",
+    "temporary": "temporary",
+    "throttled": "throttled",
+    "rejected": "rejected",
+    "uncertain": "uncertain",
+}
+"""How a send ends, and the figure of a broker that counts it."""
+RECEIPTS = ("delivered", "undelivered", "expired", "rejected", "unknown")
+"""What a receipt tells; the counters are `receipts_...`."""

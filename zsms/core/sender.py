@@ -4,7 +4,7 @@
     welcomed(acked) -> [frame]      the broker knows us; say these again, they were lost
     granted(...)                    messages arrived; they wait until a slot is free
     take(most) -> [waiting]         messages for that many free slots
-    finished(sent, failed)->[frame] their slots are done: acknowledgements, with the new credit
+    finished(done) -> [frame]       their slots are done: acknowledgements, with the new credit
     renew()                         the broker gave this session up: begin another
     look(now)                       time passes: open more slots, while they are being ramped up
 
@@ -34,10 +34,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from zsms.core.outcomes import NO_CODES, U8, Finished
 from zsms.core.seeds import Seed
 from zsms.message import MAX_BATCH_MESSAGES, Batch, Mixed
 
-U8 = npt.NDArray[np.uint8]
 U32 = npt.NDArray[np.uint32]
 U64 = npt.NDArray[np.uint64]
 
@@ -46,8 +46,6 @@ _EPOCH = np.uint64(_EPOCH_SHIFT)
 _LAST_EPOCH = 0xFFFF
 _NUMBER_MASK = np.uint64((1 << _EPOCH_SHIFT) - 1)
 _NOTHING = np.zeros(0, dtype=np.uint32)
-NO_OUTCOMES = np.zeros(0, dtype=np.uint8)
-"""All that failed has plainly failed."""
 
 
 UNBOUNDED = 2**62
@@ -65,7 +63,10 @@ class AckFrame(NamedTuple):
     base: int
     sent: U32
     failed: U32
-    outcomes: U8
+    outcomes: U8 = NO_CODES
+    reasons: U8 = NO_CODES
+    names: tuple[str, ...] = ()
+    """What `reasons` are places in; empty where there are none."""
 
 
 @dataclass(slots=True)
@@ -279,7 +280,7 @@ class SenderCore:
         self.acknowledged(acked)
         session.welcomed = True
         before = list(session.unacked)
-        last = self._frame(0, _NOTHING, _NOTHING)
+        last = self._frame()
         # Their old limits may promise what others have been given since.
         return [*(frame._replace(limit=min(frame.limit, last.limit)) for frame in before), last]
 
@@ -393,62 +394,60 @@ class SenderCore:
         """Messages of earlier sessions that are still in slots."""
         return 0 if len(self._sessions) == 1 else self.in_slots - self._now.in_slots
 
-    def finished(self, sent: U64, failed: U64, outcomes: U8 = NO_OUTCOMES) -> list[AckFrame]:
-        """Slots are done with these handles (uint64, any order): the frames that say so.
-
-        `outcomes` are the codes of the failures (uint8, one for each or none). None between a join and its welcome,
-        which says them.
-        """
+    def finished(self, done: Finished) -> list[AckFrame]:
+        """Slots are done with these: the frames that say so, none between a join and its welcome, which says them."""
         if len(self._sessions) == 1:
-            return self._acknowledge(self._epoch, sent, failed, outcomes)
+            return self._acknowledge(self._epoch, done)
         frames: list[AckFrame] = []
         for epoch in list(self._sessions):
-            own = failed >> _EPOCH == epoch
-            told = outcomes[own] if len(outcomes) else outcomes
-            frames += self._acknowledge(epoch, sent[sent >> _EPOCH == epoch], failed[own], told)
+            frames += self._acknowledge(
+                epoch, done.select(done.sent >> _EPOCH == epoch, done.failed >> _EPOCH == epoch)
+            )
         return frames
 
-    def _acknowledge(self, epoch: int, sent: U64, failed: U64, outcomes: U8) -> list[AckFrame]:
+    def _acknowledge(self, epoch: int, done: Finished) -> list[AckFrame]:
         session = self._sessions[epoch]
-        count = len(sent) + len(failed)
+        count = len(done)
         if not count:
             return []
         session.in_slots -= count
         session.settled += count
         frames = []
-        for begin in range(0, max(len(sent), len(failed)), MAX_BATCH_MESSAGES):
+        for begin in range(0, max(len(done.sent), len(done.failed)), MAX_BATCH_MESSAGES):
             part = slice(begin, begin + MAX_BATCH_MESSAGES)
-            frames.append(self._columns(session, sent[part], failed[part], outcomes[part]))
+            frames.append(self._columns(session, done.select(part, part) if count > MAX_BATCH_MESSAGES else done))
         if session is self._now:
             return frames if session.welcomed else []
         if not session.in_slots:
             del self._sessions[epoch]
         return frames
 
-    def _columns(self, session: _Session, sent: U64, failed: U64, outcomes: U8) -> AckFrame:
-        base = min(int(column.min() & _NUMBER_MASK) for column in (sent, failed) if len(column))
-        columns = []
-        for handles in (sent, failed):
-            numbers = (handles & _NUMBER_MASK).astype(np.int64)
-            numbers -= base
-            column = numbers.astype(np.uint32)
+    def _columns(self, session: _Session, done: Finished) -> AckFrame:
+        base = min(int(column.min() & _NUMBER_MASK) for column in (done.sent, done.failed) if len(column))
+        sent, failed = _numbers(done.sent, base), _numbers(done.failed, base)
+        outcomes, reasons = done.outcomes, done.reasons
+        if (len(outcomes) or len(reasons)) and not _ascend(failed):
+            order = np.argsort(failed)
+            outcomes = outcomes[order] if len(outcomes) else outcomes
+            reasons = reasons[order] if len(reasons) else reasons
+        for column in (sent, failed):
             # The slots of one tick finish in the order of their grants; only several ticks at once have to be sorted.
-            if not (column[1:] > column[:-1]).all():
-                if handles is failed and len(outcomes):
-                    outcomes = outcomes[np.argsort(column)]
+            if not _ascend(column):
                 column.sort()
-            columns.append(column)
+        names = done.names if len(reasons) else ()
         if session is not self._now:
-            return AckFrame(session.token, session.number, 0, base, columns[0], columns[1], outcomes)
-        return self._frame(base, columns[0], columns[1], outcomes)
+            return AckFrame(session.token, session.number, 0, base, sent, failed, outcomes, reasons, names)
+        return self._frame(base, AckFrame(0, 0, 0, 0, sent, failed, outcomes, reasons, names))
 
     def credit(self) -> AckFrame | None:
         """A frame of nothing but credit, when it has changed since the broker was last told."""
-        return None if self.limit == self._told_limit else self._frame(0, _NOTHING, _NOTHING)
+        return None if self.limit == self._told_limit else self._frame()
 
-    def _frame(self, base: int, sent: U32, failed: U32, outcomes: U8 = NO_OUTCOMES) -> AckFrame:
+    def _frame(self, base: int = 0, columns: AckFrame | None = None) -> AckFrame:
+        """The next frame, of these columns (None: of nothing but credit)."""
         session = self._now
-        frame = AckFrame(session.token, session.number, self.limit, base, sent, failed, outcomes)
+        told = (_NOTHING, _NOTHING) if columns is None else columns[4:]
+        frame = AckFrame(session.token, session.number, self.limit, base, *told)
         session.number += 1
         session.unacked.append(frame)  # plain credit too: a number that is missing is taken for a loss
         self._told_limit = frame.limit
@@ -460,3 +459,14 @@ class SenderCore:
             else:
                 self._since = max(self._since, frame.limit)
         return frame
+
+
+def _numbers(handles: U64, base: int) -> U32:
+    """The numbers of these handles, from `base` on."""
+    numbers = (handles & _NUMBER_MASK).astype(np.int64)
+    numbers -= base
+    return numbers.astype(np.uint32)
+
+
+def _ascend(column: U32) -> bool:
+    return bool((column[1:] > column[:-1]).all())

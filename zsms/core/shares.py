@@ -22,8 +22,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from zsms.core.outcomes import Finished
 from zsms.core.seeds import Seed, sequence
-from zsms.core.sender import NO_OUTCOMES, U8, U64, UNBOUNDED, AckFrame, SenderCore, Waiting
+from zsms.core.sender import UNBOUNDED, AckFrame, SenderCore, Waiting
 from zsms.errors import UsageError
 
 LOOK_S = 0.05
@@ -119,17 +120,12 @@ class Shares:
             self._turn += 1  # with each look it could pass over one broker's messages for ever
         return taken
 
-    def finished(self, sent: U64, failed: U64, outcomes: U8 = NO_OUTCOMES) -> list[list[AckFrame]]:
-        """Slots are done with these handles (`outcomes`: codes of the failures): by broker, the frames that say so."""
+    def finished(self, done: Finished) -> list[list[AckFrame]]:
+        """Slots are done with these: by broker, the frames that say so."""
         if self._alone:
-            return [self.cores[0].finished(sent, failed, outcomes)]
-        places = [(column >> _EPOCH) % np.uint64(len(self.cores)) for column in (sent, failed)]
-        frames = []
-        for place, core in enumerate(self.cores):
-            own = places[1] == place
-            told = outcomes[own] if len(outcomes) else outcomes
-            frames.append(core.finished(sent[places[0] == place], failed[own], told))
-        return frames
+            return [self.cores[0].finished(done)]
+        sent, failed = ((column >> _EPOCH) % np.uint64(len(self.cores)) for column in (done.sent, done.failed))
+        return [core.finished(done.select(sent == place, failed == place)) for place, core in enumerate(self.cores)]
 
     # -- who may give how much --------------------------------------------------------------------------------
 

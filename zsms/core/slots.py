@@ -16,7 +16,7 @@ count is all there is to keep of them, and a busy slot is one entry of the timin
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import isfinite
 
 import numpy as np
@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from zsms.core.delay import DelayModel
 from zsms.core.histogram import Histogram
+from zsms.core.outcomes import Finished
 from zsms.core.seeds import Seed
 from zsms.core.wheel import TimingWheel
 from zsms.errors import UsageError
@@ -35,22 +36,6 @@ MAX_CONCURRENCY = 100_000_000
 """Most slots of one sender."""
 
 _NONE = np.zeros(0, dtype=np.uint64)
-_PLAIN = np.zeros(0, dtype=np.uint8)
-
-
-@dataclass(slots=True)
-class Finished:
-    """Handles (uint64, in no order) of the messages that were sent and that failed.
-
-    `outcomes` has the code of each failure (uint8, :class:`zsms.message.Outcome`), or is empty: plain failures.
-    """
-
-    sent: U64
-    failed: U64
-    outcomes: npt.NDArray[np.uint8] = field(default_factory=lambda: _PLAIN)
-
-    def __len__(self) -> int:
-        return len(self.sent) + len(self.failed)
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import zmq
 
-from zsms.core.broker import BrokerCore, BrokerLimits, Put
+from zsms.core.broker import BrokerCore, BrokerLimits, Failed, Put
 from zsms.core.holdings import holdings
 from zsms.core.seeds import Stream, sequence
 from zsms.core.session import Session
@@ -37,6 +37,7 @@ from zsms.protocol import (
     Ping,
     Pong,
     Purge,
+    Receipt,
     Refused,
     Welcome,
     Who,
@@ -46,6 +47,7 @@ from zsms.protocol import (
     encode_mixed,
     encode_part,
     expect,
+    reason_names,
     refusal,
 )
 from zsms.roles.base import Role, RoleOptions
@@ -68,7 +70,7 @@ _MORE = int(zmq.SNDMORE)
 _NOBLOCK_MORE = _NOBLOCK | _MORE
 _RCVMORE = int(zmq.RCVMORE)
 _FROM_OPERATORS = (Inspect, Kick, Purge)
-_FROM_PEERS = (Ack, Ping, JoinSender, JoinProducer, Bye, *_FROM_OPERATORS)
+_FROM_PEERS = (Ack, Receipt, Ping, JoinSender, JoinProducer, Bye, *_FROM_OPERATORS)
 _TROUBLE = (
     "sender lost",
     "lease expired",
@@ -293,10 +295,11 @@ class Broker(Role):
         core = self.core
         match frame:
             case Ack():
-                if core.acknowledged(peer, *frame[:6], now) is None:
-                    ended = core.is_ended(frame.session)
-                    return Ended(self._start_id, frame.session) if ended else Who(self._start_id)
-                return None
+                heard = core.acknowledged(peer, *frame[:6], now, _how(frame)) is not None
+                return None if heard else self._unknown(frame.session)
+            case Receipt():
+                heard = core.received(peer, frame.session, frame.outcomes, frame.took, now)
+                return None if heard else self._unknown(frame.session)
             case Ping():
                 known = core.heard(peer, now)
                 if known is None:
@@ -328,6 +331,10 @@ class Broker(Role):
             case Inspect() | Kick() | Purge():
                 return self._operate(frame, now)
         return None
+
+    def _unknown(self, session: int) -> Frame:
+        """The answer to a sender that must join again."""
+        return Ended(self._start_id, session) if self.core.is_ended(session) else Who(self._start_id)
 
     def _operate(self, frame: Inspect | Kick | Purge, now: float) -> Answer:
         """Show, kick or purge what is held."""
@@ -474,6 +481,7 @@ class Broker(Role):
                 **self._reach(totals["accepted"]),
                 "durability": float(DURABILITIES[::-1].index(self.durability)),
             },
+            {"delivery_time": core.delivery_times},
         )
         keeping = self._keeping
         if keeping is not None:
@@ -485,3 +493,10 @@ class Broker(Role):
             snapshot.gauges |= {"journal_groups": float(keeping.groups), "journal_full": float(bool(keeping.no_room))}
         snapshot.events = [[now - e.at, e.kind, e.subject, e.messages] for e in list(core.events)[-50:]]
         return snapshot
+
+
+def _how(ack: Ack) -> Failed | None:
+    """How the failures of an acknowledgement failed, None: plainly."""
+    if not len(ack.outcomes) and not len(ack.reasons):
+        return None
+    return Failed(ack.outcomes, ack.reasons, reason_names(ack.names))

@@ -14,6 +14,7 @@ import zmq
 
 from zsms.core.delay import DelayModel
 from zsms.core.histogram import Histogram
+from zsms.core.outcomes import ReceiptQueue
 from zsms.core.seeds import Stream, sequence
 from zsms.core.sender import SenderCore
 from zsms.core.shares import Shares
@@ -158,6 +159,7 @@ class Sender(Role):
         self.queue_times = Histogram()
         self.late = Histogram()
         """From when a message was due to its first slot."""
+        self.receipts = ReceiptQueue()
         self._started = 0
         self._sent = 0
         self._failed = 0
@@ -202,6 +204,7 @@ class Sender(Role):
                 supply.read(now)
         self._count_slots(now)
         self._collect(now)
+        self._tell_receipts()
         self._begin(now)
         self._watch_backlog(now)
         self._ask(now)
@@ -225,9 +228,18 @@ class Sender(Role):
             return
         self._sent += len(finished.sent)
         self._failed += len(finished.failed)
-        frames_of = self.shares.finished(finished.sent, finished.failed, finished.outcomes)
+        frames_of = self.shares.finished(finished)
         for supply, frames in zip(self._supplies, frames_of, strict=True):
             supply.say(frames)
+
+    def _tell_receipts(self) -> None:
+        """To any broker that is there, for it counts them and no more; what none takes waits for one."""
+        told = self.transport.receipts()
+        if told is not None:
+            self.receipts.add(told)
+        for supply in self._supplies:
+            while (first := self.receipts.first()) is not None and supply.tell(first):
+                self.receipts.told()
 
     def _begin(self, now: float) -> None:
         if self._said_bye is not None:
@@ -301,6 +313,7 @@ class Sender(Role):
                 "sent": self._sent,
                 "failed": self._failed,
                 "refused_grants": shares.refused_grants,
+                "lost_receipts": self.receipts.lost,
             },
             {
                 "slots": self.core.slots,

@@ -11,10 +11,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from zsms.core.outcomes import Receipts
 from zsms.core.sender import AckFrame, SenderCore
 from zsms.errors import WireError
 from zsms.message import Batch, Mixed
-from zsms.protocol import Ack, Bye, Ended, Grant, JoinSender, Pong, Refused, UnknownKind, Welcome, Who, decode
+from zsms.protocol import (
+    Ack,
+    Bye,
+    Ended,
+    Grant,
+    JoinSender,
+    Pong,
+    Receipt,
+    Refused,
+    UnknownKind,
+    Welcome,
+    Who,
+    decode,
+    reason_column,
+)
 from zsms.roles.link import Link, refuse_parts
 
 _READ_AT_ONCE = 64
@@ -142,11 +157,15 @@ class Supply:
         link = self.link
         for frame in frames:
             if frame.session != self.core.token:
-                link.say(Ack(*frame))  # of a session that was given up: the broker counts it, joined or not
-            elif not link.joined or not link.say(Ack(*frame)):
+                link.say(_ack(frame))  # of a session that was given up: the broker counts it, joined or not
+            elif not link.joined or not link.say(_ack(frame)):
                 # The pipe is full. A later frame would jump the gap: everything is said again after the next join.
                 link.lost()
                 return
+
+    def tell(self, receipts: Receipts) -> bool:
+        """Hand receipts on; False when the broker is not there, or its pipe is full."""
+        return self.link.joined and self.link.say(Receipt(self.core.token, *receipts))
 
     def ask(self, now: float) -> None:
         """Say the credit when it has changed."""
@@ -166,3 +185,7 @@ class Supply:
         """Say goodbye; False when there is nobody to say it to."""
         self._said_bye = self.link.joined and self.link.say(Bye(self.link.instance, self.core.token))
         return self._said_bye
+
+
+def _ack(frame: AckFrame) -> Ack:
+    return Ack(*frame[:8], reason_column(frame.names)) if frame.names else Ack(*frame[:8])

@@ -1,9 +1,10 @@
 """A transport that calls the user's own ``async def send(message) -> bool | Outcome``.
 
 The coroutines run on an event loop in a thread of its own, or on the caller's loop when the sender runs in an asyncio
-program; the role's thread only hands over messages and takes back results. True and `Outcome.SENT` mean sent. False,
-`Outcome.FAILED`, whatever else comes back and any exception, `SystemExit` and its like included, mean failed: a user's
-error costs that message an attempt, never the sender. Failures are counted by reason.
+program; the role's thread only hands over messages and takes back results. True and `Outcome.SENT` mean sent; the other
+outcomes are :class:`zsms.message.Outcome`'s. False, whatever else comes back and any exception, `SystemExit` and its
+like included, mean failed: a user's error costs that message an attempt, never the sender. Failures are counted by
+reason.
 
 Messages whose function has not begun hold a lease of the broker's for nothing. So no more are asked for than can begin
 in `BEGIN_S`, as far as those before show.
@@ -21,8 +22,9 @@ from time import monotonic
 import numpy as np
 
 from zsms.core.failures import Failure
+from zsms.core.outcomes import NO_CODES, Finished, Receipts, final
 from zsms.core.sender import Waiting
-from zsms.core.slots import Finished, SendTimes
+from zsms.core.slots import SendTimes
 from zsms.errors import UsageError
 from zsms.message import Message
 from zsms.transports.calls import PLAIN, Calls, Results, Send
@@ -130,19 +132,31 @@ class CallableTransport:
             parts[0] if len(parts) == 1 else Results(*(list(chain(*column)) for column in zip(*parts, strict=True)))
         )
         handles = np.array(columns.handles, dtype=np.uint64)
-        ok = np.array(columns.ok, dtype=bool)
+        codes = np.array(columns.codes, dtype=np.int64)
+        ok = codes < 0
         ended = np.array(columns.ended)
         took = (ended - np.array(columns.began)).astype(np.float32)
         self.busy -= len(handles)
         self.times.send.record(took)
         total = (ended - np.array(columns.due)).astype(np.float32)
-        if self._again:  # one that failed and is sent again is not over yet
-            total = total[ok | np.array([handle not in self._again for handle in columns.handles])]
-            self._again.difference_update(columns.handles)
+        outcomes = (codes[~ok] & 255).astype(np.uint8)
+        if len(outcomes):  # one that failed and is sent again is not over yet
+            over = ok.copy()
+            over[~ok] = final(np.array([handle not in self._again for handle in handles[~ok].tolist()]), outcomes)
+            total = total[over]
+        self._again.difference_update(columns.handles)
         self.times.total.record(total)
         self.times.asked += float(took.sum(dtype=np.float64))
         self._tell_failures(now)
-        return Finished(handles[ok], handles[~ok])
+        if not outcomes.any():
+            outcomes = NO_CODES
+        if not (~ok).any() or not any(names := self._calls.reasons):
+            return Finished(handles[ok], handles[~ok], outcomes)
+        return Finished(handles[ok], handles[~ok], outcomes, (codes[~ok] >> 8).astype(np.uint8), names)
+
+    def receipts(self) -> Receipts | None:
+        """A function has no way to tell of any."""
+        return None
 
     def _tell_failures(self, now: float, last: bool = False) -> None:
         """Say how many sends have failed, now and then."""

@@ -41,8 +41,10 @@ TURN_S = 0.005
 _MOST_WORKERS = 64
 """Workers that begin in one turn of the loop, at most."""
 
-PLAIN = ("returned False", "returned FAILED")
-"""The reasons of sends that the function itself calls failed."""
+PLAIN = ("returned False", *(f"returned {outcome.name}" for outcome in Outcome))
+"""The reasons of sends of which the function itself says how they ended."""
+SENT = -1
+"""How a call that has sent ended; any other is an outcome's code, and 256 times the place of its reason."""
 
 Send = Callable[[Message], Awaitable[bool | Outcome]]
 
@@ -51,7 +53,7 @@ class Results(NamedTuple):
     """Calls that have ended, a column each."""
 
     handles: list[int]
-    ok: list[bool]
+    codes: list[int]
     began: list[float]
     ended: list[float]
     due: list[float]
@@ -163,7 +165,7 @@ class Calls:
     async def _call_all(self, task: asyncio.Task[Any], turn: int) -> None:
         """Call the function until a call waits, leaves a trace, or the loop should turn."""
         send, todo, clean = self._send, self._todo, copy_context()
-        handles, oks, begins, ends, dues = self._open
+        handles, codes, begins, ends, dues = self._open
         began = entered = monotonic()
         count = 0
         while todo and turn == self._turn:
@@ -175,22 +177,21 @@ class Calls:
             self.begun += 1
             try:
                 value = await send(message)
-                ok = value is True or value is Outcome.SENT or self._judge(value)
+                code = SENT if value is True or value is Outcome.SENT else self._judge(value)
             except BaseException as error:
                 if self.closing:
                     raise
-                ok = False
-                self._failed(error)
+                code = self._failed(error)
                 if _is_for_all(error):
-                    self._end(handle, ok, began, monotonic(), due)
+                    self._end(handle, code, began, monotonic(), due)
                     raise
             ended = monotonic()
             if turn != self._turn:  # it has waited, and others were let begin meanwhile
-                self._end(handle, ok, began, ended, due)
+                self._end(handle, code, began, ended, due)
                 return
             count += 1
             handles.append(handle)
-            oks.append(ok)
+            codes.append(code)
             begins.append(began)
             ends.append(ended)
             dues.append(due)
@@ -203,11 +204,11 @@ class Calls:
             self.first_steps_s += began - entered
             self._flush(began)
 
-    def _end(self, handle: int, ok: bool, began: float, ended: float, due: float) -> None:
+    def _end(self, handle: int, code: int, began: float, ended: float, due: float) -> None:
         """A call that has waited is over."""
         done = self._open
         done.handles.append(handle)
-        done.ok.append(ok)
+        done.codes.append(code)
         done.began.append(began)
         done.ended.append(ended)
         done.due.append(due)
@@ -226,29 +227,32 @@ class Calls:
         self._flushed = now
         if self._open.handles:
             done = self._open
-            self._ready.append(Results(done.handles[:], done.ok[:], done.began[:], done.ended[:], done.due[:]))
+            self._ready.append(Results(done.handles[:], done.codes[:], done.began[:], done.ended[:], done.due[:]))
             for column in done:
                 column.clear()
         self._wake()
 
-    def _judge(self, value: Any) -> bool:
-        """Whether what came back, and is not plainly True, means sent."""
+    def _judge(self, value: Any) -> int:
+        """How a call ended of which came back what is not plainly True."""
         if isinstance(value, bool | np.bool_ | Outcome):
             if value in (True, Outcome.SENT):
-                return True
-            self._count(f"returned {value.name if isinstance(value, Outcome) else 'False'}", lambda: None)
-            return False
-        if self._count(f"returned {None if value is None else type(value).__name__}", lambda: repr(value)):
+                return SENT
+            outcome = value if isinstance(value, Outcome) else Outcome.FAILED
+            name = value.name if isinstance(value, Outcome) else "False"
+            return self._count(f"returned {name}", lambda: None)[0] + outcome.code
+        code, first = self._count(f"returned {None if value is None else type(value).__name__}", lambda: repr(value))
+        if first:
             self._log.warning(
                 "%s returned %s, which is neither a bool nor an Outcome: such a message counts as failed",
                 self.name,
                 printable(repr(value), 80),
             )
-        return False
+        return code
 
-    def _failed(self, error: BaseException) -> None:
-        """A call has raised."""
-        if self._count(f"raised {type(error).__qualname__}", lambda: f"{error} ({place_of(error)})".strip()):
+    def _failed(self, error: BaseException) -> int:
+        """How a call ended that has raised."""
+        code, first = self._count(f"raised {type(error).__qualname__}", lambda: f"{error} ({place_of(error)})".strip())
+        if first:
             self._log.warning(
                 "%s raised %s at %s: such a message counts as failed%s",
                 self.name,
@@ -257,13 +261,22 @@ class Calls:
                 "" if isinstance(error, Exception) else ", and nothing else ends",
             )
             self._log.debug("%s, the first of its kind", self.name, exc_info=error)
+        return code
 
-    def _count(self, reason: str, example: Callable[[], str | None]) -> bool:
+    def _count(self, reason: str, example: Callable[[], str | None]) -> tuple[int, bool]:
+        """256 times the place of this reason, and whether it is the first of its kind."""
         reason = printable(reason, MAX_REASON)
         if self.failures.knows(reason):
-            return self.failures.add(reason)
-        said = example()
-        return self.failures.add(reason, 1, None if said is None else printable(said, MAX_EXAMPLE))
+            first = self.failures.add(reason)
+        else:
+            said = example()
+            first = self.failures.add(reason, 1, None if said is None else printable(said, MAX_EXAMPLE))
+        return 256 * self.failures.place(reason), first
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The reasons by their place; empty where the outcome says it all."""
+        return tuple("" if name in PLAIN else name for name in self.failures.names)
 
     async def cancel(self) -> None:
         """End: what is unfinished is cancelled, and its own cleaning up has its turn."""

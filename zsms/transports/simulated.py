@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from zsms.core.failures import SIMULATED, Failure
+from zsms.core.outcomes import Finished, Receipts
 from zsms.core.sender import Waiting
-from zsms.core.slots import Finished, SendTimes, Slots
+from zsms.core.slots import SendTimes, Slots
 
 
 class SimulatedTransport:
@@ -55,6 +56,10 @@ class SimulatedTransport:
         if finished is not None:
             self._failed += len(finished.failed)
         return finished
+
+    def receipts(self) -> Receipts | None:
+        """Nobody receives what is not sent."""
+        return None
 
     def worked(self, now: float) -> float:
         """Slot seconds within the asked time of a send, up to now."""
