@@ -17,7 +17,7 @@ from zsms.core.broker import BrokerCore, Put
 from zsms.core.replay import rebuild
 from zsms.core.sender import Waiting
 from zsms.core.session import Piece, Session
-from zsms.message import Batch, Mixed
+from zsms.message import Batch, Mixed, Outcome
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -37,6 +37,7 @@ class Books:
         self.home: dict[Message, Book] = {}
         """Which broker has accepted it."""
         self.kicked: Counter[Message] = Counter()
+        self._throttled: Counter[Message] = Counter()
         self._origins: dict[int, int] = {}
         """Who made the messages of a start."""
         self._begun: Counter[tuple[Message, int, int]] = Counter()
@@ -70,11 +71,12 @@ class Books:
             assert sms.attempt <= limits.max_attempts and sms.delivery <= limits.max_deliveries, "once too often"
             once = (message, sms.attempt, sms.delivery)
             self._begun[once] += 1
-            allowed = len(self.home[message].cores) + self.kicked[message]
+            allowed = len(self.home[message].cores) + self.kicked[message] + self._throttled[message]
             assert self._begun[once] <= allowed, f"{message} was sent twice as the same attempt and delivery"
 
-    def finished(self, message: Message, fails: bool) -> None:
-        (self.failed if fails else self.sent).add(message)
+    def finished(self, message: Message, outcome: Outcome) -> None:
+        (self.sent if outcome is Outcome.SENT else self.failed).add(message)
+        self._throttled[message] += outcome is Outcome.THROTTLED
 
     # -- what it amounts to ---------------------------------------------------------------------------------------
 

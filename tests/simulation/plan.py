@@ -99,6 +99,8 @@ class Plan:
     """Whether every process has a clock of its own."""
     faults: tuple[tuple[float, str], ...]
     """What goes wrong when."""
+    outcomes: bool = False
+    """Whether failed sends fail in all ways that there are, and gateways tell of receipts."""
 
     @property
     def endpoints(self) -> list[str]:
@@ -170,4 +172,5 @@ class Plan:
             trouble=2.0,
             clocks=rng.random() < 0.3,
             faults=tuple(sorted(faults)),
+            outcomes=Random(f"outcomes at {seed}").random() < 0.5,
         )

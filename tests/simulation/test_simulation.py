@@ -24,8 +24,8 @@ def calm(seed: int, *, liveness: float = 2.0, attempts: int = 1, **changes: Any)
     """The mesh of that seed, and nothing that goes wrong but `changes`."""
     plan = Plan.draw(seed)
     limits = replace(plan.limits, lease=LONG_S, max_messages=1_000, liveness=liveness, max_attempts=attempts)
-    calm = replace(plan, limits=limits, faults=(), repeats=0.0, fails=0.0, hangs=0.0, pipe=ROOMY, resend_after=30.0)
-    return replace(calm, **{"brokers": 1, "journal": False, **changes})
+    still = replace(plan, limits=limits, faults=(), repeats=0.0, fails=0.0, hangs=0.0, pipe=ROOMY)
+    return replace(still, **{"brokers": 1, "journal": False, "resend_after": 30.0, "outcomes": False, **changes})
 
 
 @pytest.mark.parametrize("first", range(0, 60, 20))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from heapq import heappop, heappush
 from math import inf
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zsms.core.outcomes import Finished, Receipts
+from zsms.core.outcomes import NO_CODES, Finished, Receipts
 from zsms.core.sender import Waiting
 from zsms.core.slots import SendTimes
+from zsms.message import Delivery, Outcome
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -23,6 +25,8 @@ class DrawnTransport:
         self.concurrency = slots
         self.times = SendTimes.empty()
         self._world = world
+        self._rng = Random(f"outcomes of {world.plan.seed}")
+        """Not the world's, so that its schedules stay what they were."""
         self._hanging = 0
         """Never all slots, or the rest would have to wait for ever."""
         self._heap: list[tuple[float, int, tuple[int, int], bool]] = []
@@ -62,14 +66,25 @@ class DrawnTransport:
             return None
         sent: list[int] = []
         failed: list[int] = []
+        outcomes: list[int] = []
         while self._heap and self._heap[0][0] <= now:
             _, handle, message, fails = heappop(self._heap)
-            self._world.books.finished(message, fails)
             (failed if fails else sent).append(handle)
-        return Finished(np.array(sent, dtype=np.uint64), np.array(failed, dtype=np.uint64))
+            outcome = Outcome.SENT
+            if fails:
+                outcome = self._rng.choice(list(Outcome)[1:]) if self._world.plan.outcomes else Outcome.FAILED
+                outcomes.append(outcome.code)
+            self._world.books.finished(message, outcome)
+        told = np.array(outcomes, dtype=np.uint8) if self._world.plan.outcomes else NO_CODES
+        return Finished(np.array(sent, dtype=np.uint64), np.array(failed, dtype=np.uint64), told, told, tuple("abcdef"))
 
     def receipts(self) -> Receipts | None:
-        return None
+        """Now and then, of messages that nobody ever heard of: nothing may come of it."""
+        if not self._world.plan.outcomes or self._rng.random() < 0.9:
+            return None
+        told = [self._rng.choice(list(Delivery)).value for _ in range(self._rng.randint(1, 5))]
+        ones = np.ones(len(told), dtype=np.uint64)
+        return Receipts(ones, ones, np.array(told, dtype=np.uint8), ones.astype(np.float32))
 
     def next_time(self) -> float | None:
         return self._heap[0][0] if self._heap and self._heap[0][0] < inf else None
