@@ -901,6 +901,7 @@ class Mesh:
 
     def _process_rows(self) -> list[ProcessRow]:
         gauges = {(row["role"], row["name"]): row["gauges"] for row in self._answer.get("processes", [])}
+        gauges["stats", "stats"] = self._answer.get("collector", {})
         rows = []
         for process in self._processes:
             own = gauges.get((process.role, process.name), {})

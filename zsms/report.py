@@ -265,7 +265,7 @@ def make_report(
         elapsed_s=elapsed_s,
         first_message_s=max(0.0, first_accepted - started_at) if first_accepted else None,
         rate=rate,
-        throughput_per_s=view.rate if wall else None,
+        throughput_per_s=view.settled / wall if wall else None,
         send_time_s=summary("send_time", *times),
         asked_time_s=asked,
         queue_time_s=summary("queue_time", *times),

@@ -85,7 +85,7 @@ AT_60 = """\
  and 197 more, 1 of them silent
    2.0 s ago  sender lost    sender-3, 4,998 messages
     10 s ago  sender joined  sender-3
- q drain and leave"""
+ q drain and leave   n next senders"""
 
 
 def test_it_looks_like_this_on_80_columns() -> None:
@@ -253,3 +253,19 @@ def test_those_that_left_are_one_line_and_those_that_are_there_come_first() -> N
     assert [line.split()[0] for line in lines] == ["sender-99", "sender-25"] and "silent" in lines[1]
     assert any(line.strip() == "24 left" for line in drawn(replace(shown, senders=rows)))
     assert len(drawn(replace(shown, senders=rows[:24]))) == 24  # nobody is there any more
+
+
+def test_senders_that_have_no_room_are_on_the_next_pages() -> None:
+    shown = figures(12)
+    pages = [drawn(shown, 60, 20, page=page, keys="q leave") for page in range(4)]
+    seen = [{line.split()[0] for line in lines if line.startswith(" sender-")} for lines in pages]
+    assert set.union(*seen[:3]) == {f"sender-{i}" for i in range(1, 13)}
+    assert all("n next senders" in lines[-1] for lines in pages)
+    assert "n next senders" not in drawn(figures(3), 60, 20, keys="q leave")[-1]
+
+
+def test_how_late_arrivals_are_served_is_shown_with_a_rate() -> None:
+    late = Histogram()
+    late.record(np.full(1_000, 0.006, dtype=np.float32))
+    assert any("late p50" in line and "6.0 ms" in line for line in drawn(figures(late=late), asked=450.0))
+    assert not any("late" in line for line in drawn(figures(late=late)))

@@ -57,8 +57,8 @@ def command(
 ) -> int:
     """Show how a mesh stands: what was produced, sent and failed, the rates, and what is queued and in flight.
 
-    On a terminal it is a panel with a row a sender (keys: q leaves, s sorts the senders), elsewhere a line an
-    interval, on stderr. The mesh does not mind being watched, by any number of monitors.
+    On a terminal it is a panel with a row a sender (keys: q leaves, s sorts the senders, n shows the next), elsewhere a
+    line an interval, on stderr. The mesh does not mind being watched, by any number of monitors.
     """
     if ui == "auto" and (json or once or quiet):
         ui = "none" if json or quiet else "plain"
@@ -66,14 +66,17 @@ def command(
 
         def make() -> Any:
             from zsms.cli import progress
+            from zsms.core.watch import Watch
             from zsms.roles.monitor import Monitor
 
             watch = progress.make(ui, f"zsms monitor  {stats}", "leave", interval=interval)
             stack.enter_context(watch)
 
+            figures = Watch()
+
             def show(view: View, before: View | None) -> None:
                 if json:
-                    click.echo(dumps(view.to_json(before)))
+                    click.echo(dumps(view.to_json(before) | figures.take(view).to_json()))
                 watch.show(view, before)
                 streams.check_reader(sys.stdout if json else sys.stderr)
 

@@ -26,6 +26,7 @@ from zsms.roles.monitor import line_of, made_of
 if TYPE_CHECKING:
     from zsms.cli.panel.live import LivePanel
     from zsms.core.view import View
+    from zsms.core.watch import Watch
 
 PLAIN_S = 1.0
 """Seconds between two plain lines."""
@@ -65,6 +66,7 @@ class Plain(Silent):
         self._before: View | None = None
         self._lines = 0
         self._noted = ""
+        self._watch: Watch | None = None
         self._log = logging.getLogger("zsms.progress") if logs.as_json() else None
 
     def show(self, view: View, before: View | None) -> None:
@@ -74,7 +76,10 @@ class Plain(Silent):
             return
         self._before = view
         if self._log is not None:
-            self._log.info("%s", line_of(view, before))
+            from zsms.core.watch import Watch
+
+            self._watch = self._watch or Watch()
+            self._log.info("%s", line_of(view, before, self._watch.take(view).left_s))
             return
         if self._lines % HEADER_LINES == 0:
             click.echo(HEADER, err=True)

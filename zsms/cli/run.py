@@ -88,8 +88,8 @@ def command(
     first. Exits with 0 when the ledger balances and nothing is left, 1 when not or when nothing could be sent, 99 when
     a threshold failed, 130 when it was interrupted (Ctrl-C or SIGTERM).
 
-    Keys of the live panel: q drains and leaves, s sorts the senders by the next column, + and - change the arrival
-    rate of a run with --rate by 10 %.
+    Keys of the live panel: q drains and leaves, s sorts the senders by the next column, n shows the next of them, + and
+    - change the arrival rate of a run with --rate by 10 %.
     """
     from dataclasses import fields
 

@@ -112,6 +112,17 @@ class Histogram:
         count = self.count
         return self.sum / count if count else None
 
+    @property
+    def deviation(self) -> float | None:
+        """The standard deviation in seconds, about: each duration taken for the middle of its bucket; None for none."""
+        count, mean = self.count, self.mean
+        if not count or mean is None:
+            return None
+        filled = np.flatnonzero(self.counts)
+        middles = np.array([sum(bucket_bounds(index)) / 2 for index in filled.tolist()])
+        square = float(self.counts[filled] @ (np.clip(middles, self.min, self.max) - mean) ** 2) / count
+        return float(square**0.5)
+
     def quantile(self, q: float) -> float | None:
         """The q-quantile in seconds (0 <= q <= 1); None when nothing was recorded.
 

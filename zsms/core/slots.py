@@ -88,6 +88,7 @@ class Slots:
         self.failure_rate = failure_rate
         self.times = SendTimes.empty()
         self.mean = delay.mean
+        self.delay = delay
         self._draw = delay.sampler()
         self._asked = 0.0
         """Sum of the times asked for, of all sends that began, and"""

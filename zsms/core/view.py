@@ -50,6 +50,8 @@ class View:
     """Mean time per message, from slot to outcome."""
     busy_s: float
     """Seconds from the first message that a broker accepted to the last that was settled."""
+    lasted_s: float = 0.0
+    """The same up to the brokers' last word, as long as there is anything to do or to come."""
     asked_per_s: float | None = None
     """The arrival rate of the producers that still make messages, messages a second; None where there is none."""
     accounts_balance: bool = True
@@ -118,8 +120,9 @@ class View:
 
     @property
     def rate(self) -> float:
-        """Messages settled a second since the first message."""
-        return self.settled / self.busy_s if self.busy_s > 0 else 0.0
+        """Messages settled a second since the first message; while there is anything to do, the time goes on."""
+        seconds = self.busy_s if self.done else max(self.lasted_s, self.busy_s)
+        return self.settled / seconds if seconds > 0 else 0.0
 
     def to_json(self, before: View | None = None) -> dict[str, Any]:
         """The figures as a JSON object."""
@@ -190,6 +193,7 @@ class View:
             accounts_balance=accounts_balance,
             mean_s=_sum([row for row in rows if row["role"] == "sender"], "took_s") / sends if sends else 0.0,
             busy_s=_busy(brokers),
+            lasted_s=max((_lasted(row) for row in brokers), default=0.0),
             asked_per_s=sum(told_of(row) for row in producers if not _made_all(row)) or None,
             confirmed=_confirmed(producer, rows, producers, holding),
             repeated=repeated,
@@ -270,6 +274,13 @@ def _made_all(row: dict[str, Any]) -> bool:
 def _reached_all(row: dict[str, Any]) -> bool:
     gauges = row["gauges"]
     return bool(gauges.get("exhausted", 0) and gauges.get("unconfirmed", 0) <= gauges.get("unreachable", 0))
+
+
+def _lasted(row: dict[str, Any]) -> float:
+    """Seconds from a broker's first message to its last word; to now, where it has been silent for long."""
+    gauges = row["gauges"]
+    ago = gauges.get("first_accepted_ago", 0.0)
+    return float(ago + (0.0 if is_alive(row) else row["age"])) if ago and not has_ended(row) else 0.0
 
 
 def _busy(brokers: list[dict[str, Any]]) -> float:

@@ -1,8 +1,12 @@
 """What the views of a mesh say together: rates, recent times, who lags behind, what happened.
 
-    view, view, view, ...  --take-->  Track (messages settled) ---> rate, bars, time left
-                                      Track of each sender -------> its rate, whether it is slow
+    view, view, view, ...  --take-->  Track (messages settled) ---> rate, bars
+                                      TimeLeft -------------------> time left; the share of its slots' time that a
+                                                                    sender works, and so whether it is slow
+                                      Track of each sender -------> its rate
                                       the last send times --------> p50, p90, p99 of the last seconds
+
+Panel, page and monitor all show what is reckoned here.
 
 Counts are taken for when the process said them, not for when the answer came: the age of a row is known, and without
 it a rate would jump by a whole snapshot from one look to the next.
@@ -18,16 +22,20 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from zsms.core.histogram import Histogram
+from zsms.core.left import TimeLeft
 from zsms.core.view import View, has_ended, is_alive, is_fresh, names_of, state_of
 
 RATE_S = 2.0
 """The rate is that of so many seconds."""
 RECENT_S = 10.0
 """Send times are those of so many seconds."""
-SHORTEST_S, LONGEST_S = 3.0, 30.0
-"""A sender's rate is that of three mean send times, within these bounds: slots that began together end together."""
+SHORTEST_S, LONGEST_S = 3.0, 90.0
+"""A sender's rate is that of three of its mean send times, within these bounds: slots that began together end together.
+"""
 SLOW = 0.5
-"""A sender is slow when a slot of its does less than this share of what those of its like do."""
+"""A sender is slow when its slots do less than this share of what they were asked to, while there is a backlog.
+
+One with a function of the user's was asked nothing: it is compared with those of as many slots."""
 ENOUGH = 20
 """Messages that a sender should have settled before it is judged."""
 BARS = 256
@@ -118,7 +126,7 @@ class SenderRow:
     state: str
     """starting, running, draining, left, or silent."""
     pace: float | None
-    """Of a slow one: its rate, as a share of what its like do."""
+    """Of a slow one: what it does, as a share of what it should."""
 
 
 class Happening(NamedTuple):
@@ -140,7 +148,7 @@ class Figures:
     total: int | None
     """Messages to come in all, if that is known."""
     left_s: float | None
-    """Until all of them are settled, at the present rate."""
+    """Until all of them are settled, the last ones too; None where that is not known."""
     rate: float
     bars: list[float]
     """Rates, oldest first, each of `bar_s` seconds."""
@@ -155,8 +163,17 @@ class Figures:
     """The newest first."""
     stale: str = ""
     """Whose figures are old, in words; empty when everybody's are fresh."""
+    late: Histogram | None = None
+    """From when a message was due to its first slot, of the last `RECENT_S`."""
     frozen: bool = False
     """No broker speaks: counts are the last that are known, and there is no rate."""
+
+    def to_json(self) -> dict[str, Any]:
+        """What a view alone does not say, as a JSON object."""
+        return {
+            "left_s": None if self.left_s is None else round(self.left_s, 1),
+            "stale": self.stale,
+        }
 
 
 class Watch:
@@ -170,7 +187,8 @@ class Watch:
         self._settled = Track(2 * LONGEST_S)
         self._bars = Bars(bar_s)
         self._senders: dict[str, Track] = {}
-        self._times: deque[tuple[float, Histogram]] = deque()
+        self._times: dict[str, deque[tuple[float, Histogram]]] = {"send_time": deque(), "late": deque()}
+        self._left = TimeLeft()
         self._queue_since: float | None = None
         """Since when there has been work for every slot."""
         self._retry: Happening | None = None
@@ -182,7 +200,8 @@ class Watch:
         told = view.at - min((row["age"] for row in rows if row["role"] == "broker"), default=0.0)
         self._settled.add(told, view.settled)
         self._bars.add(told, view.settled)
-        self._take_times(view)
+        for name in self._times:
+            self._take_times(view, name)
         if not view.queued:
             self._queue_since = None
         elif self._queue_since is None:
@@ -198,17 +217,25 @@ class Watch:
             view=view,
             watched_s=view.at - self._first.at,
             total=total,
-            left_s=None if total is None or not rate else (total - view.settled) / self._settled.rate(2 * RATE_S),
+            left_s=self._time_left(view, total, told, frozen),
             rate=rate,
             bars=list(self._bars.rates),
             bar_s=self._bars.step,
-            send_time=self._recent_times(),
+            send_time=self._recent_times("send_time"),
+            late=self._recent_times("late"),
             busy=int(sum(row["gauges"].get("busy", 0) for row in senders if _counts(row))),
             senders=self._sender_rows(view, senders),
             events=sorted(self._happenings(view), reverse=True),
             stale=stale,
             frozen=frozen,
         )
+
+    def _time_left(self, view: View, total: int | None, told: float, frozen: bool) -> float | None:
+        left = self._left.take(view, total, told)
+        if left is None and total is not None and not self._left.knows:
+            rate = self._settled.rate(2 * RATE_S)  # nobody has said how long a send takes
+            left = (total - view.settled) / rate if rate else None
+        return None if frozen and total != view.settled else left
 
     def _total_of(self, view: View) -> int | None:
         if view.producers_done:
@@ -218,36 +245,36 @@ class Watch:
         totals = [row["gauges"].get("total", 0) for row in view.processes if row["role"] == "producer"]
         return int(sum(totals)) if totals and all(totals) else None
 
-    def _take_times(self, view: View) -> None:
-        wire = (view.histograms or {}).get("sender", {}).get("send_time")
+    def _take_times(self, view: View, name: str) -> None:
+        wire = (view.histograms or {}).get("sender", {}).get(name)
         if wire is None:
             return
-        times = Histogram.from_wire(wire)
-        if self._times and times.count < self._times[-1][1].count:
-            self._times.clear()
-        self._times.append((view.at, times))
-        while len(self._times) > 2 and self._times[1][0] <= view.at - RECENT_S:
-            self._times.popleft()
+        times, known = Histogram.from_wire(wire), self._times[name]
+        if known and times.count < known[-1][1].count:
+            known.clear()
+        known.append((view.at, times))
+        while len(known) > 2 and known[1][0] <= view.at - RECENT_S:
+            known.popleft()
 
-    def _recent_times(self) -> Histogram | None:
-        if not self._times:
+    def _recent_times(self, name: str) -> Histogram | None:
+        known = self._times[name]
+        if not known:
             return None
-        newest = self._times[-1][1]
-        recent = newest.since(self._times[0][1]) if len(self._times) > 1 else newest
+        newest = known[-1][1]
+        recent = newest.since(known[0][1]) if len(known) > 1 else newest
         return recent if recent.count else None
 
     def _sender_rows(self, view: View, rows: list[dict[str, Any]]) -> list[SenderRow]:
-        seconds = min(max(3 * view.mean_s, SHORTEST_S), LONGEST_S)
         everything = sum(_settled(row) for row in rows)
         rates: dict[str, float] = {}
         for row in rows:
             track = self._senders.setdefault(row["name"], Track(LONGEST_S))
             if row["state"] != "starting":  # what it does before it has joined says nothing of its pace
                 track.add(view.at - row["age"], _settled(row))
-            rates[row["name"]] = track.rate(seconds) if _counts(row) else 0.0
+            rates[row["name"]] = track.rate(_span_of(row, view)) if _counts(row) else 0.0
         there = {row["name"] for row in rows if not has_ended(row)}
         self._senders = {name: track for name, track in self._senders.items() if name in there}
-        paces = self._paces(view, [row for row in rows if row["name"] in there], rates, seconds)
+        paces = self._paces(view, [row for row in rows if row["name"] in there], rates)
         found = [
             SenderRow(
                 name=row["name"],
@@ -264,18 +291,24 @@ class Watch:
         ]
         return sorted(found, key=lambda row: natural(row.name))
 
-    def _paces(
-        self, view: View, rows: list[dict[str, Any]], rates: dict[str, float], seconds: float
-    ) -> dict[str, float]:
+    def _paces(self, view: View, rows: list[dict[str, Any]], rates: dict[str, float]) -> dict[str, float]:
         """Those that do less than they should, by name; judged only while everyone has had work all the time."""
-        if self._queue_since is None or view.at - self._queue_since < seconds:
+        if self._queue_since is None:
             return {}
-        like: dict[float, list[tuple[str, float]]] = {}
+        paces: dict[str, float] = {}
+        like: dict[float, list[tuple[str, float, float]]] = {}
         for row in rows:
-            known = self._senders[row["name"]].span(seconds) >= 0.9 * seconds
-            if row["state"] == "running" and is_alive(row) and known:
-                like.setdefault(row["gauges"].get("slots", 0), []).append((row["name"], rates[row["name"]]))
-        return {name: pace for group in like.values() for name, pace in _slow(group, seconds)}
+            if row["state"] != "running" or not is_alive(row):
+                continue
+            name, seconds = row["name"], _span_of(row, view)
+            known = self._senders[name].span(seconds) >= 0.9 * seconds
+            if row["gauges"].get("delay_model", 0):
+                share = self._left.efficiencies.get(name)
+                if share is not None and share < SLOW:
+                    paces[name] = share
+            elif known and view.at - self._queue_since >= seconds:
+                like.setdefault(row["gauges"].get("slots", 0), []).append((name, rates[name], seconds))
+        return paces | {name: pace for group in like.values() for name, pace in _slow(group)}
 
     def _happenings(self, view: View) -> Iterator[Happening]:
         for row in view.processes:
@@ -288,10 +321,17 @@ class Watch:
             yield self._retry
 
 
-def _slow(group: list[tuple[str, float]], seconds: float) -> Iterator[tuple[str, float]]:
-    """Who of these equals does less than `SLOW` of the median of the others."""
-    rates = sorted(rate for _, rate in group)
-    for name, rate in group:
+def _span_of(row: dict[str, Any], view: View) -> float:
+    """Over how many seconds a sender's rate is taken."""
+    sends = _settled(row)
+    mean = row["gauges"].get("mean_s", 0.0) or (row["gauges"].get("took_s", 0.0) / sends if sends else view.mean_s)
+    return float(min(max(3 * mean, SHORTEST_S), LONGEST_S))
+
+
+def _slow(group: list[tuple[str, float, float]]) -> Iterator[tuple[str, float]]:
+    """Who of these equals (name, rate, seconds that it is of) does less than `SLOW` of the median of the others."""
+    rates = sorted(rate for _, rate, _ in group)
+    for name, rate, seconds in group:
         if len(rates) > 1 and rate < SLOW * rates[-1]:
             others = rates.copy()
             others.remove(rate)

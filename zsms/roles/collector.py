@@ -6,6 +6,7 @@ loses the next answer, whoever asked.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from concurrent.futures import Future
 from typing import Any, Unpack
@@ -96,6 +97,7 @@ class StatsCollector(Role):
             "refused_frames": self.refused_frames,
             "refused_connections": self.refused_connections,
             "stale": self.book.stale,
+            "cpu_s": time.process_time(),
         }
         return answer
 

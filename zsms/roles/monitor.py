@@ -10,6 +10,7 @@ import zmq
 
 from zsms.core.ending import Ending
 from zsms.core.view import View
+from zsms.core.watch import Watch
 from zsms.errors import UsageError, WireError, ZsmsError
 from zsms.protocol import Answer, Ask, decode, encode
 from zsms.roles.base import CommonOptions, Role, check_timeout
@@ -187,19 +188,22 @@ class Monitor(Role):
 def log_view(log: logging.Logger) -> Callable[[View, View | None], None]:
     """A `show` that logs one line."""
 
+    watch = Watch()
+
     def show(view: View, before: View | None) -> None:
-        log.info("%s", line_of(view, before))
+        log.info("%s", line_of(view, before, watch.take(view).left_s))
 
     return show
 
 
-def line_of(view: View, before: View | None) -> str:
-    """One line of figures for people."""
+def line_of(view: View, before: View | None, left_s: float | None = None) -> str:
+    """One line of figures for people; `left_s` as :class:`zsms.core.watch.Figures` has it."""
     return (
         f"produced {made_of(view)}  sent {view.sent:,}  failed {view.failed + view.dead:,}  "
         f"mean {view.mean_s:.3f} s  rate {view.rate_since(before):,.0f}/s  overall {view.rate:,.0f}/s  "
         + ("" if view.asked_per_s is None else f"asked {view.asked_per_s:,.6g}/s  ")
         + f"queued {view.queued:,}  in flight {view.in_flight:,}  senders {view.senders_alive}"
+        + ("" if left_s is None or view.done else f"  left {left_s:,.0f} s")
         + (f"  MISSING {view.missing:,}" if view.missing else "")
         + (f"  ({view.untold})" if view.untold else "")
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import zmq
 
-from zsms.core.delay import DelayModel
+from zsms.core.delay import MODELS, DelayModel
 from zsms.core.histogram import Histogram
 from zsms.core.outcomes import ReceiptQueue
 from zsms.core.seeds import Stream, sequence
@@ -302,10 +302,19 @@ class Sender(Role):
     def _settled(self) -> int:
         return self._sent + self._failed
 
+    def _law(self) -> dict[str, float]:
+        """The gauges of how long sends are asked to take; of a function of the user's, how long they took."""
+        transport = self.transport
+        if isinstance(transport, SimulatedTransport):
+            delay = transport.delay
+            return {"mean_s": delay.mean, "sd_s": delay.spread, "delay_model": 1.0 + MODELS.index(delay.name)}
+        times = transport.times.send
+        return {"mean_s": times.mean or 0.0, "sd_s": times.deviation or 0.0}
+
     def _snapshot(self, now: float) -> Snapshot:
         shares, times = self.shares, self.transport.times
         joined = any(supply.link.joined for supply in self._supplies)
-        window, mean = self.steady.window, getattr(self.transport, "mean", times.send.mean)
+        window = self.steady.window
         return self._make_snapshot(
             "draining" if self._stopping else "running" if joined else "starting",
             {
@@ -327,7 +336,7 @@ class Sender(Role):
                 "steady_worked_s": window.worked,
                 "steady_slot_s": window.slots,
                 "worked_s": self._worked(now),
-                "mean_s": mean or 0.0,
+                **self._law(),
             },
             {
                 "send_time": times.send,

@@ -18,6 +18,7 @@ class SimulatedTransport:
         self.concurrency = slots.concurrency
         self._failed = 0
         self.mean = slots.mean
+        self.delay = slots.delay
 
     @property
     def times(self) -> SendTimes:

@@ -3,7 +3,7 @@
     the collector's answer, again and again --take--> Watch --> picture    (the stream, /api/v1/now)
                                                             --> columns    (/api/v1/series)
 
-- It interprets through :class:`zsms.core.view.View`, as the monitor does, so the page's numbers are the collector's.
+- It interprets through :class:`zsms.core.view.View` and :class:`zsms.core.watch.Watch`, as the monitor and the panel.
 - It takes `now` (monotonic) and is told once how far that is from the time of day.
 - History is bounded: the last half hour point by point, and the whole time in at most `MOST_POINTS` points.
 - A figure that is not known is None, never 0: nobody has said so.
@@ -15,9 +15,11 @@ from bisect import bisect_left
 from typing import Any
 
 from zsms import __version__
-from zsms.core.histogram import Histogram
+from zsms.core.histogram import QUANTILES, Histogram
 from zsms.core.series import MOST_POINTS, Series, moment
-from zsms.core.view import View, has_ended, is_alive, is_fresh
+from zsms.core.view import View, has_ended, is_alive
+from zsms.core.watch import Figures, SenderRow
+from zsms.core.watch import Watch as Reckoning
 
 API = 1
 """Version of the JSON that is served: a field may be added within a version, not change its meaning."""
@@ -30,8 +32,6 @@ MOST_ROWS = 200
 MOST_EVENTS = 100
 MARKS_S = (600, 900)
 """Seconds after the first message at which the share reached is told: 10 and 15 minutes."""
-_RATE_S = 0.9
-"""A sender's rate is of at least this long."""
 _SETTLE_S = 10.0
 """How long a collector that began anew may take to hear of everyone that was known."""
 _SAME_S = 2.0
@@ -63,8 +63,9 @@ class Watch:
         self._lost_at: float | None = None
         """Since when a sender that was known is missing from the answers."""
         self._known: set[str] = set()
-        self._bases: dict[Key, tuple[float, int]] = {}
-        self._rates: dict[Key, float] = {}
+        self._reckoning = Reckoning()
+        self._reckoned: Figures
+        """What the panel says of the last view, too."""
         self._events: dict[Key, list[list[Any]]] = {}
         self._own_events: list[dict[str, Any]] = []
         self._began: tuple[int, float] | None = None
@@ -83,7 +84,7 @@ class Watch:
         self._silent = False
         whole_mesh = self._everyone_is_there(view, at)
         self._answer, self.view = answer, view
-        self._measure_senders(view)
+        self._reckoned = self._reckoning.take(view)
         self._date_events(view)
         self._date_begin(view)
         if any(row["role"] == "broker" for row in view.processes):
@@ -113,24 +114,6 @@ class Watch:
                 return False
         self._lost_at, self._known = None, names
         return True
-
-    def _measure_senders(self, view: View) -> None:
-        """Each sender's rate, by the times of its own snapshots: those of two answers may be one and the same."""
-        bases, rates = {}, {}
-        for row in view.processes:
-            if row["role"] != "sender":
-                continue
-            key, counters = _key(row), row["counters"]
-            at, ended = view.at - row["age"], counters.get("sent", 0) + counters.get("failed", 0)
-            base = bases[key] = self._bases.get(key, (at, ended))
-            if key in self._rates:
-                rates[key] = self._rates[key]
-            if at - base[0] >= _RATE_S:
-                rates[key] = max(0, ended - base[1]) / (at - base[0])
-                bases[key] = (at, ended)
-            if has_ended(row) or not is_alive(row):
-                rates[key] = 0.0
-        self._bases, self._rates = bases, rates
 
     def _date_events(self, view: View) -> None:
         """Give events a time of day that stays the same from one answer to the next, though each tells it anew."""
@@ -185,6 +168,7 @@ class Watch:
             "figures": None,
             "totals": self._answer.get("totals", {}),
             "send_time_s": None,
+            "late_s": None,
             "reach": None,
             "senders": [],
             "senders_left_out": 0,
@@ -195,7 +179,9 @@ class Watch:
         }
         if view is None:
             return picture
-        rows = sorted((self._sender(row) for row in view.processes if row["role"] == "sender"), key=_by_presence)
+        reckoned = {row.name: row for row in self._reckoned.senders}
+        senders = (row for row in view.processes if row["role"] == "sender")
+        rows = sorted((self._sender(row, reckoned[row["name"]]) for row in senders), key=_by_presence)
         picture["senders_ended"] = ended = sum(row["state"] in ENDED for row in rows)
         if most_rows is not None:
             rows = rows[: len(rows) - ended]
@@ -208,6 +194,7 @@ class Watch:
         picture["point"] = point = self._newest_point()
         picture["figures"] = self._figures(view, point)
         picture["send_time_s"] = self._send_time(point)
+        picture["late_s"] = self._late()
         picture["reach"] = self._reach(view)
         return picture
 
@@ -250,8 +237,8 @@ class Watch:
         return {"number": self.points, **point}
 
     def _figures(self, view: View, point: dict[str, Any] | None) -> dict[str, Any]:
-        figures = view.to_json()
-        fresh = any(row["role"] == "broker" and is_fresh(row) for row in view.processes)
+        figures = view.to_json() | self._reckoned.to_json()
+        fresh = any(row["role"] == "broker" for row in view.processes) and not self._reckoned.frozen
         figures["rate_per_s"] = point["rate_per_s"] if point and fresh else None
         figures |= {
             "accepted": view.accepted,
@@ -270,6 +257,10 @@ class Watch:
         whole = Histogram() if told is None else Histogram.from_wire(told)
         now = {name: point[f"send_time_{name}_s"] if point else None for name in ("p50", "p90", "p99")}
         return {"now": now, "whole": whole.summary() if whole.count else None}
+
+    def _late(self) -> dict[str, float | None]:
+        late = self._reckoned.late
+        return {name: None if late is None else late.quantile(QUANTILES[name]) for name in ("p50", "p90", "p99")}
 
     def _reach(self, view: View) -> dict[str, Any]:
         """How much of everyone has been reached, and since when."""
@@ -296,7 +287,7 @@ class Watch:
         share = (at - times[after - 1]) / (times[after] - times[after - 1])
         return sent[after - 1] + share * (sent[after] - sent[after - 1])
 
-    def _sender(self, row: dict[str, Any]) -> dict[str, Any]:
+    def _sender(self, row: dict[str, Any], reckoned: SenderRow) -> dict[str, Any]:
         counters, gauges = row["counters"], row["gauges"]
         ended = counters.get("sent", 0) + counters.get("failed", 0)
         return {
@@ -308,7 +299,8 @@ class Watch:
             "failed_sends": counters.get("failed", 0),
             "error_share": counters.get("failed", 0) / ended if ended else None,
             "mean_s": gauges.get("took_s", 0.0) / ended if ended else None,
-            "rate_per_s": None if (rate := self._rates.get(_key(row))) is None else round(rate, 1),
+            "rate_per_s": round(reckoned.rate, 1),
+            "pace": None if reckoned.pace is None else round(reckoned.pace, 3),
         }
 
 

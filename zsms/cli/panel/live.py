@@ -54,7 +54,7 @@ class LivePanel:
         self._console = Console(stderr=True)
         self._watch = Watch(total, bar_s)
         self._figures: Figures | None = None
-        self._sort = 0
+        self._sort = self._page = 0
         self._lock = threading.RLock()
         self._over = threading.Event()
         self._shown: ExitStack | None = None
@@ -159,6 +159,7 @@ class LivePanel:
             stale=self._silence(),
             notes=[_note(record, now) for record in list(self._records)[-EVENTS:]],
             ascii_only=self._console.options.ascii_only,
+            page=self._page,
         ).lines()
 
     def _silence(self) -> str:
@@ -179,7 +180,9 @@ class LivePanel:
     def _keys_line(self, open_loop: bool) -> str:
         if not self._has_keys:
             return ""
-        return f"q {self._leave}   s sort{'   + - arrival rate by 10 %' if open_loop else ''}"
+        stops = getattr(self.control, "stops", 0)
+        leave = self._leave if not stops else "end at once" if stops == 1 else "ending"
+        return f"q {leave}   s sort{'   + - arrival rate by 10 %' if open_loop else ''}"
 
     def press(self, key: str) -> None:
         """What a key does."""
@@ -187,6 +190,8 @@ class LivePanel:
         if key == "s":
             shown = columns(self._console.width)
             self._sort = next((column for column in shown if column > self._sort), 0)
+        elif key == "n":
+            self._page += 1
         elif key == "q" and self.control is not None:
             self.control.stop()
         elif key in "+-" and rate is not None:

@@ -23,6 +23,7 @@ from typing import NamedTuple
 from rich.cells import set_cell_size
 from rich.text import Text
 
+from zsms.core.histogram import Histogram
 from zsms.core.watch import Figures, Happening, SenderRow, natural
 
 WIDEST = 120
@@ -147,16 +148,20 @@ class Panel:
         notes: list[Happening] | None = None,
         stale: str = "",
         ascii_only: bool = False,
+        page: int = 0,
     ) -> None:
         """`state` is a word or two on what goes on, `keys` a line on what can be pressed, `sort` an index of `COLUMNS`,
         `asked` the arrival rate that was asked for, `notes` what was logged: level and message. `stale` says why the
-        figures are old, if they are."""
+        figures are old, if they are. `page` counts how often somebody wanted the next senders."""
         self._figures = figures
         self._stale = stale or (figures.stale if figures is not None else "")
         self._frozen = bool(stale) or (figures is not None and figures.frozen)
         self._title, self._state, self._keys = title, state, keys
         self._width, self._height = min(width, WIDEST) - 2, height
-        self._sort, self._asked = sort, asked
+        self._sort, self._page = sort, page
+        self._asked = asked if asked is not None or figures is None else figures.view.asked_per_s
+        self._pages = 1
+        """Of senders, once they have been laid out."""
         self._notes = notes or []
         self._full, self._rest, self._levels, self._down, self._up = _ASCII if ascii_only else _SLEEK
 
@@ -170,18 +175,19 @@ class Panel:
             events = self._notes
         else:
             lines += [self._progress(figures)] + ([Text()] if airy else [])
-            lines += [self._rate(figures), *self._grid(figures), self._ledger(figures)]
+            lines += [self._rate(figures), *self._late(figures), *self._grid(figures), self._ledger(figures)]
             events = sorted([*self._unsaid(figures), *self._notes], reverse=True)
-        foot = [text(self._keys, DIM)] if self._keys else []
-        room = self._height - len(lines) - len(foot)
+        feet = 1 if self._keys else 0
+        room = self._height - len(lines) - feet
         wanted = min(len(events), EVENTS) + airy
         if figures is not None and figures.senders:
             # The senders first, but an event is never crowded out by the last of many senders.
             for_events = max(min(wanted, room // 3), room - (_rows_of(figures.senders) + 1 + airy))
             lines += ([Text()] if airy else []) + self._table(figures.senders, room - for_events - airy)
-            room = self._height - len(lines) - len(foot)
+            room = self._height - len(lines) - feet
         if events and room > airy:
             lines += ([Text()] if airy else []) + self._events(events, min(room - airy, EVENTS))
+        foot = [text(self._keys + ("   n next senders" if self._pages > 1 else ""), DIM)] if feet else []
         lines += [Text()] * (self._height - len(lines) - len(foot)) + foot
         return [self._cut(line) for line in lines[: self._height]]
 
@@ -232,6 +238,13 @@ class Panel:
         width = max(1, self._width - rate.cell_len - len(right) - 3)
         return rate + text(f"  {spark(figures.bars, width, self._levels):<{width}} ", ACCENT) + text(right, DIM)
 
+    def _late(self, figures: Figures) -> list[Text]:
+        """With an arrival rate: how late arrivals are served."""
+        if self._asked is None:
+            return []
+        line = self._label("late p50", _quantile(figures.late, 0.5))
+        return [line + text(f"{'':5}{'late p99':<17}", DIM) + text(f"{_quantile(figures.late, 0.99):>12}")]
+
     def _grid(self, figures: Figures) -> list[Text]:
         view, times = figures.view, figures.send_time
         failed = view.failed + view.dead
@@ -241,11 +254,7 @@ class Panel:
             self._label("queued", count(view.queued)),
             self._label("in flight", count(view.in_flight)),
         ]
-        quantiles = {f"p{q}": None if times is None else times.quantile(q / 100) for q in (50, 90, 99)}
-        right = [
-            text(f"send time {name:<7}", DIM) + text(f"{'-' if value is None else seconds(value):>12}")
-            for name, value in quantiles.items()
-        ]
+        right = [text(f"send time {f'p{q}':<7}", DIM) + text(f"{_quantile(times, q / 100):>12}") for q in (50, 90, 99)]
         slots = sum(row.slots for row in figures.senders if row.state not in ("left", "silent"))
         busy = f"{percent(figures.busy / slots)} of {count(slots)}" if slots and not self._frozen else "-"
         right.append(text(f"{'slots busy':<12}", DIM) + text(f"{busy:>17}"))
@@ -268,7 +277,7 @@ class Panel:
         return line
 
     def _table(self, rows: list[SenderRow], height: int) -> list[Text]:
-        """A header and the rows; of too many the first ones, and how many more there are."""
+        """A header and the rows; of too many those of the page, and how many more there are."""
         if height < 2:
             return []
         shown = columns(self._width)
@@ -279,7 +288,10 @@ class Panel:
         left = len(rows) - len(there)
         hidden: list[SenderRow] = []
         if len(there) + bool(left) > height - 1:
-            there, hidden = there[: height - 2], there[height - 2 :]
+            size = max(1, height - 2)
+            self._pages = -(-len(there) // size)
+            begin = self._page % self._pages * size
+            there, hidden = there[begin : begin + size], there[:begin] + there[begin + size :]
         lines = [self._titles(shown, name_width)] + [self._row(row, shown, name_width) for row in there]
         words = [f"and {len(hidden)} more"] if hidden else []
         for word, number in (
@@ -335,6 +347,11 @@ class Panel:
                 line += text(f", {count(event.messages)} messages")
             lines.append(line)
         return lines
+
+
+def _quantile(times: Histogram | None, share: float) -> str:
+    value = None if times is None else times.quantile(share)
+    return "-" if value is None else seconds(value)
 
 
 def _rows_of(senders: list[SenderRow]) -> int:

@@ -134,6 +134,7 @@ function statusNow() {
   }
   if (picture === null) return ["waiting", "Connecting"];
   const { answering, heard_at } = picture.collector;
+  if (answering && picture.figures.stale && !picture.figures.done) return ["silent", `Stale: ${picture.figures.stale}`];
   if (answering) return ["live", picture.figures.done ? "All messages are settled" : "Live"];
   if (heard_at === null) return ["waiting", "Waiting for the collector"];
   return ["silent", `No word from the collector since ${timeOf(heard_at)} (${as.duration(picture.at - heard_at)})`];
@@ -163,6 +164,7 @@ function showFigures() {
     coming: f.expected === null ? null : f.expected - Math.max(f.accepted, f.settled),
     failed_share: ended ? (sends.failed ?? 0) / ended : null,
     busy_share: f.sender_slots ? f.busy_slots / f.sender_slots : null,
+    late_p50: picture.late_s.p50,
     p50: picture.send_time_s.now.p50,
     p99: picture.send_time_s.now.p99,
   };
@@ -186,39 +188,25 @@ function showFigures() {
   const missing = f.missing ? `: ${as.count(f.missing)} confirmed messages are missing` : "";
   put(balance, f.balanced ? "✓ The ledger balances" : `✗ The ledger does not balance${missing}`);
   put($("left"), leftOver(f));
+  $("asked").hidden = !known(f.asked_per_s);
 }
 
 function leftOver(f) {
   if (f.done) return `in ${as.duration(f.settled / f.overall_per_s || 0)}`;
   if (over || !picture.collector.answering || f.expected === null) return "\u00a0";
-  const rate = steadyRate();
-  return rate ? `about ${as.duration((f.expected - f.settled) / rate)} left` : "\u00a0";
+  return known(f.left_s) ? `about ${as.duration(f.left_s)} left` : "\u00a0";
 }
 
-// The mean of the last ten seconds: one interval alone makes a restless promise.
-function steadyRate() {
-  if (recent === null) return null;
-  const t = recent.columns.t_s;
-  const last = t.length - 1;
-  let first = last;
-  while (first > 0 && t[last] - t[first] < 10) first--;
-  const settled = (i) => recent.columns.sent[i] + recent.columns.failed[i] + recent.columns.dead[i];
-  return first < last ? (settled(last) - settled(first)) / (t[last] - t[first]) : null;
-}
-
-function tagOf(row, median) {
+function tagOf(row) {
   if (!row.alive) return ["silent", "bad"];
   if (row.error_share !== null && row.error_share >= 0.05) return ["failing", "bad"];
-  if (row.busy && row.rate_per_s !== null && row.rate_per_s / row.slots < 0.6 * median) return ["slow", ""];
-  return null;
+  return known(row.pace) ? [`slow ${Math.round(100 * row.pace)} %`, ""] : null;
 }
 
 const rowsByName = new Map();
 
 function showSenders() {
   const rows = picture.senders.filter((row) => row.state !== "left" && row.state !== "done");
-  const speeds = rows.filter((row) => row.alive && row.slots && row.rate_per_s !== null).map((row) => row.rate_per_s / row.slots).sort((a, b) => a - b);
-  const median = speeds[speeds.length >> 1] ?? 0;
   const sum = rows.reduce((total, row) => total + (row.rate_per_s ?? 0), 0);
   const names = new Set(rows.map((row) => row.name));
   for (const [name, cells] of rowsByName) {
@@ -231,7 +219,7 @@ function showSenders() {
     let cells = rowsByName.get(row.name);
     if (cells === undefined) rowsByName.set(row.name, (cells = makeSenderRow(row.name)));
     if ($("senders").children[index] !== cells.row) $("senders").insertBefore(cells.row, $("senders").children[index] ?? null);
-    const tag = tagOf(row, median);
+    const tag = tagOf(row);
     cells.row.dataset.state = row.alive ? row.state : "silent";
     put(cells.tag, tag === null ? "" : tag[0]);
     cells.tag.hidden = tag === null;
@@ -501,10 +489,10 @@ function reachColumns() {
     share.push(Math.min(1, sent / expected));
   }
   const ahead = x.map(() => null);
-  const rate = steadyRate();
-  if (!done && !over && picture.collector.answering && rate) {
+  const left = picture.figures.left_s;
+  if (!done && !over && picture.collector.answering && known(left)) {
     ahead[ahead.length - 1] = share[share.length - 1];
-    x.push(x[x.length - 1] + (expected - picture.figures.settled) / rate);
+    x.push(x[x.length - 1] + left);
     share.push(null);
     ahead.push(1);
   }

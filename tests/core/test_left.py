@@ -1,0 +1,156 @@
+"""Time left, told from perfect views of ideal meshes, beside what was really left."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from zsms.core.delay import MODELS, DelayModel
+from zsms.core.forecast import Kind, Law, last_of, seconds_left
+from zsms.core.view import View
+from zsms.core.watch import Figures, Watch
+
+F64 = npt.NDArray[np.float64]
+SLOTS = 500
+TIMES_F9 = [("constant", 10.0, None), ("normal", 10.0, 1.0), ("normal", 1.0, 0.1), ("exponential", 1.0, None)]
+MODELS_F9 = [*TIMES_F9, ("lognormal", 1.0, 1.0), ("gamma", 1.0, 0.5), ("weibull", 2.0, 1.0)]
+
+
+def ideal(delays: Sequence[DelayModel], slots: int, messages: int, seed: int) -> list[tuple[F64, F64]]:
+    """When sends began and ended, for `slots` of each kind on one queue."""
+    rng = np.random.default_rng(seed)
+    draws = [iter(delay.sampler()(rng, messages).tolist()) for delay in delays]
+    began: list[list[float]] = [[0.0] * slots for _ in delays]
+    ended: list[list[float]] = [[] for _ in delays]
+    heap = [(next(draw), kind) for kind, draw in enumerate(draws) for _ in range(slots)]
+    heapq.heapify(heap)
+    left = messages - len(heap)
+    while heap:
+        now, kind = heapq.heappop(heap)
+        ended[kind].append(now)
+        if left:
+            left -= 1
+            began[kind].append(now)
+            heapq.heappush(heap, (now + next(draws[kind]), kind))
+    return [(np.array(b), np.array(e)) for b, e in zip(began, ended, strict=True)]
+
+
+def row(role: str, name: str, counters: dict[str, Any], gauges: dict[str, Any]) -> dict[str, Any]:
+    plain = {"role": role, "name": name, "state": "running", "age": 0.0, "interval": 0.25, "events": []}
+    return {**plain, "counters": counters, "gauges": gauges}
+
+
+def view(
+    at: float, delays: Sequence[DelayModel], sends: list[tuple[F64, F64]], total: int, worked: float = 1.0
+) -> View:
+    """What a mesh of ideal senders would tell at that time; `worked`: how much of their time they work."""
+    rows, sent, begun_all = [], 0, 0
+    for number, (delay, (began, ended)) in enumerate(zip(delays, sends, strict=True)):
+        begun, done = (int(np.searchsorted(times, at, side="right")) for times in (began, ended))
+        sent, begun_all = sent + done, begun_all + begun
+        gauges = {"slots": SLOTS, "busy": begun - done, "worked_s": worked * SLOTS * at}
+        gauges |= {"mean_s": delay.mean, "sd_s": delay.spread, "delay_model": 1 + MODELS.index(delay.name)}
+        rows.append(row("sender", f"s{number}", {"started": begun, "sent": done, "failed": 0}, gauges))
+    counters = {"accepted": total, "sent": sent}
+    gauges = {"queued": total - begun_all, "in_flight": begun_all - sent}
+    rows += [row("broker", "b", counters, gauges), row("producer", "p", {"produced": total}, {"total": total})]
+    totals = {each["role"]: dict(each["counters"]) for each in rows}
+    return View.of({"totals": totals, "processes": rows}, at)
+
+
+def told(
+    delays: Sequence[DelayModel], sends: list[tuple[F64, F64]], total: int, until: float
+) -> list[tuple[float, Figures]]:
+    watch = Watch()
+    looks = np.arange(0.0, until, 0.25).tolist()
+    return [(at, watch.take(view(at, delays, sends, total))) for at in looks]
+
+
+@pytest.mark.parametrize(("name", "mean", "sd"), MODELS_F9)
+def test_from_the_second_mean_on_the_time_left_is_right_within_15_percent(name, mean, sd):
+    delay = DelayModel(name, mean, sd)
+    runs = [ideal([delay], SLOTS, 10 * SLOTS, seed) for seed in range(3)]
+    last = np.mean([ideal([delay], SLOTS, 10 * SLOTS, seed)[0][1][-1] for seed in range(100, 112)])
+    looked = 0
+    for sends in runs:
+        for at, figures in told([delay], sends, 10 * SLOTS, 9.5 * mean):
+            if at < 2 * mean:
+                assert figures.left_s is not None or at < 0.5
+                continue
+            assert figures.left_s == pytest.approx(last - at, rel=0.15), f"at {at} s"
+            looked += 1
+    assert looked >= 3 * 7 * mean
+
+
+def test_slots_of_several_kinds_share_one_queue():
+    delays = [DelayModel("normal", 0.5), DelayModel("normal", 4.0)]
+    sends = ideal(delays, SLOTS, 9 * SLOTS, 1)
+    last = max(float(ended[-1]) for _, ended in sends)
+    for at, figures in told(delays, sends, 9 * SLOTS, last - 1.0):
+        if at > 1.0:
+            assert figures.left_s == pytest.approx(last - at, rel=0.15), f"at {at} s"
+
+
+def test_a_machine_that_is_too_slow_makes_the_rest_as_slow():
+    delay, watch, figures = DelayModel("exponential", 1.0), Watch(), None
+    sends = [(2 * began, 2 * ended) for began, ended in ideal([delay], SLOTS, 40 * SLOTS, 1)]
+    for at in np.arange(0.0, 20.0, 0.25).tolist():
+        figures = watch.take(view(at, [delay], sends, 40 * SLOTS, worked=0.5))
+    assert figures is not None and figures.left_s == pytest.approx(2 * 46 - 20, rel=0.15)
+    assert [sender.pace for sender in figures.senders] == [None]  # 0.5 is not below a half
+    figures = None
+    for at in np.arange(20.0, 26.0, 0.25).tolist():
+        stalled = view(20.0, [delay], sends, 40 * SLOTS, worked=0.5)
+        stalled.at = at
+        for each in stalled.processes:
+            each["age"] = 0.0
+        figures = watch.take(stalled)
+    assert figures is not None and figures.left_s is None  # its slots stand still: nobody knows for how long
+    assert figures.rate == 0.0 and figures.senders[0].pace == pytest.approx(0.0)
+
+
+def test_arrivals_that_are_still_to_come_are_waited_for():
+    delay = DelayModel("constant", 1.0)
+    sends = [(np.array([0.0] * 100), np.array([1.0] * 100))]
+    arriving = view(5.0, [delay], sends, 100)
+    arriving.processes[-1]["gauges"] |= {"total": 1_100.0, "rate": 50.0}
+    answer = {"totals": {"producer": {"produced": 100}, "broker": {"accepted": 100, "sent": 100}}}
+    figures = Watch().take(View.of({**answer, "processes": arriving.processes}, 5.0))
+    assert figures.total == 1_100 and 20.0 <= (figures.left_s or 0.0) <= 21.1
+
+
+def test_the_last_of_many_is_where_less_than_one_is_expected():
+    assert last_of([]) == 0.0
+    assert last_of([(Law.of("exponential", 2.0, 2.0), 1_000)]) == pytest.approx(2 * (np.log(1_000) + 0.577), rel=0.02)
+    assert last_of([(Law.of("constant", 3.0, 0.0), 1e6)]) == pytest.approx(3.0, rel=0.01)
+    nothing: list[tuple[F64, F64]] = []
+    assert seconds_left([], 10) is None
+    assert seconds_left([Kind(Law.of("normal", 0.0, 0.0), 5, 0, nothing)], 10) == 0.0
+    assert seconds_left([Kind(Law.of("constant", 1.0, 0.0), 10, 0, nothing)], 30) == pytest.approx(3.0, abs=0.05)
+    late = Kind(Law.of("constant", 1.0, 0.0), 10, 10, [(np.array([-9.0, -8.0, 0.0]), np.array([0.0, 10.0, 10.0]))])
+    assert seconds_left([late], 0) == pytest.approx(0.0, abs=0.05)  # they should have ended long ago
+
+
+def test_retries_take_slots_and_time():
+    def left(failed: int, attempts: float) -> float:
+        rows = [
+            row("sender", "s", {"started": 3_000, "sent": 2_000 - failed, "failed": failed},
+                {"slots": 1_000, "busy": 1_000, "mean_s": 1.0, "sd_s": 0.0, "delay_model": 2}),
+            row("broker", "b", {"accepted": 30_000, "sent": 2_000 - failed},
+                {"queued": 27_000 + failed, "in_flight": 1_000, "attempts": attempts, "retry_base_s": 0.5,
+                 "retry_cap_s": 60}),
+            row("producer", "p", {"produced": 30_000}, {"total": 30_000}),
+        ]  # fmt: skip
+        answer = {"totals": {each["role"]: each["counters"] for each in rows}, "processes": rows}
+        told = Watch().take(View.of(answer, 2.0)).left_s
+        assert told is not None
+        return told
+
+    assert left(0, 4) == pytest.approx(28, rel=0.05)
+    assert left(400, 1) == pytest.approx(28, rel=0.05)
+    assert left(400, 4) == pytest.approx(28 * 1.25, rel=0.1)
