@@ -36,6 +36,7 @@ SECTIONS = {
         "health": "Say whether a process is well, for probes.",
     },
     "Prepare": {
+        "recipients": "Check a list of recipients without sending anything.",
         "keys": "Make and list the keys with which processes prove who they are.",
     },
     "Settings and help": {

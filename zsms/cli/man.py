@@ -19,6 +19,7 @@ EXIT_STATUS = {
     "0": "Success.",
     "1": "Failure: the work was not done, or the ledger does not balance.",
     "2": "Bad usage: an option or a file of settings is wrong.",
+    "3": "A producer was stopped before it had read all of its list.",
     "99": "A threshold of `zsms run` failed.",
     "130": "Interrupted.",
 }

@@ -36,6 +36,9 @@ CHUNK = 16_384
 CHUNK_BYTES = 2**20
 """A take ends with the text that reaches this many bytes, so that a batch fits into a frame."""
 
+EXAMPLES = 5
+"""Lines that are named of what may be in very many."""
+
 FORMATS = ("csv", "jsonl")
 _FORMAT_OF = {".csv": "csv", ".tsv": "csv", ".tab": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 """By the ending of a name."""
@@ -78,6 +81,8 @@ class FileSource:
         """The lines that they were."""
         self.repeated = 0
         """Rows of this share whose recipient had come before."""
+        self.repeated_lines: list[int] = []
+        """The lines of the first `EXAMPLES` of them."""
         self.rows = 0
         """Rows read so far, of all shares."""
         self.lines_taken = 0
@@ -123,9 +128,15 @@ class FileSource:
         """What the user should know of what was read."""
         if not self.repeated:
             return []
-        least = "at least " if self._repeats.full else ""
-        fate = "; they were left out" if self._unique else " (--unique leaves them out)"
-        return [f"{self._name}: {least}{self.repeated:,} rows have a recipient that came before{fate}"]
+        least = "at least " if self.repeated_is_least else ""
+        lines = ", ".join(map(str, self.repeated_lines)) + (", ..." if self.repeated > EXAMPLES else "")
+        fate = "; they were left out" if self._unique else "; --unique leaves them out"
+        return [f"{self._name}: {least}{self.repeated:,} rows have a recipient that came before (lines {lines}){fate}"]
+
+    @property
+    def repeated_is_least(self) -> bool:
+        """Whether there were too many recipients to remember all, so that some repeats were not counted."""
+        return self._repeats.full
 
     @property
     def unread(self) -> str:
@@ -239,7 +250,9 @@ class FileSource:
                 break
         kept, own = kept[:cut], block.numbers[:cut] % parts == index
         self._good += int(kept.sum())
-        self.repeated += int((again[:cut] & own).sum())
+        repeats = np.flatnonzero(again[:cut] & own)
+        self.repeated += len(repeats)
+        self.repeated_lines += block.lines[repeats[: EXAMPLES - len(self.repeated_lines)]].tolist()
         places = np.flatnonzero(kept & own)
         texts = block.texts if len(places) == len(block.texts) else [block.texts[place] for place in places.tolist()]
         self._pending = Columns.of((), texts)
