@@ -1,0 +1,115 @@
+"""How many segments may go out now: caps to the segment, and a link that is slowed where the gateway throttles.
+
+    Cap       a rate that a second never exceeds, and that is spread over it
+    Flow      the rate that a gateway bears, found as TCP finds it: down at once, up again bit by bit
+
+Both take `now` in seconds and know no clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import ceil, inf
+
+SPREAD_S = 0.02
+"""A turn that comes late may make up for this much time at once."""
+DECREASE = 0.8
+"""A throttled link goes on at this part of what was accepted."""
+HOLD_S = 1.0
+"""What was sent before the link was slowed is still answered: for so long nothing is concluded from that."""
+INCREASE = 0.1
+"""Then the rate grows by this part of itself a second."""
+FREE_S = 30.0
+"""Without a throttled answer for so long the link is not bounded any more."""
+SLOWEST = 0.5
+"""Segments a second that are tried whatever the gateway says: slowed, not stopped."""
+
+
+class Cap:
+    """At most `rate` segments in any second, evenly. (The generic cell rate algorithm, ITU-T I.371, with a count.)"""
+
+    def __init__(self, rate: float = inf) -> None:
+        """`rate` in segments a second; inf: no cap."""
+        self.rate = rate
+        self._next = -inf
+        """When the next segment is due, were all sent in their time."""
+        self._sent: deque[tuple[float, int]] = deque()
+        self._in_second = 0
+
+    def allowed(self, now: float) -> int:
+        """Segments that may go out now."""
+        if self.rate == inf:
+            return 1 << 30
+        while self._sent and self._sent[0][0] <= now - 1.0:
+            self._in_second -= self._sent.popleft()[1]
+        late = min(now - self._next, max(SPREAD_S, 0.0))
+        if late < -1e-9:
+            return 0
+        spread = 1 + int(late * self.rate + 1e-9)
+        return max(0, min(spread, ceil(self.rate) - self._in_second))
+
+    def take(self, segments: int, now: float) -> None:
+        """So many go out now."""
+        if self.rate == inf or not segments:
+            return
+        self._next = max(self._next, now - SPREAD_S) + segments / self.rate
+        self._sent.append((now, segments))
+        self._in_second += segments
+
+    def next_time(self, now: float) -> float | None:
+        """When more may go out; None: now."""
+        if self.allowed(now):
+            return None
+        at = self._next
+        if self._in_second >= ceil(self.rate):
+            at = max(at, self._sent[0][0] + 1.0)
+        return max(at, now + 1e-4)
+
+
+class Flow:
+    """What one link bears."""
+
+    def __init__(self, rate: float = inf) -> None:
+        """`rate` in segments a second, the user's cap."""
+        self.most = rate
+        self.cap = Cap(rate)
+        self.slowed = 0
+        """How often the link was slowed."""
+        self._slowed = -inf
+        self._grown = -inf
+        self._throttled = -inf
+        self._accepted: deque[tuple[float, int]] = deque()
+        self._in_second = 0
+        self._began: float | None = None
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the gateway has made it slower than the user asked for."""
+        return self.cap.rate < self.most
+
+    def answered(self, accepted: int, throttled: int, now: float) -> None:
+        """So many segments were accepted, and so many refused because they were too many."""
+        if self._began is None:
+            self._began = now
+        if accepted:
+            self._accepted.append((now, accepted))
+            self._in_second += accepted
+        while self._accepted and self._accepted[0][0] <= now - 1.0:
+            self._in_second -= self._accepted.popleft()[1]
+        if throttled:
+            self._throttled = now
+            if now - self._slowed >= HOLD_S:
+                measured = self._in_second / min(1.0, max(now - self._began, 0.05))
+                self.cap.rate = max(SLOWEST, DECREASE * min(measured, self.cap.rate))
+                self._slowed = self._grown = now
+                self.slowed += 1
+
+    def look(self, now: float) -> None:
+        """Time passes: a slowed link grows faster again."""
+        if not self.bounded:
+            return
+        if now - self._throttled >= FREE_S:
+            self.cap.rate = self.most
+        elif now - self._slowed >= HOLD_S:
+            self.cap.rate = min(self.most, self.cap.rate * (1 + INCREASE * (now - self._grown)))
+            self._grown = now
