@@ -465,6 +465,22 @@ def encode_messages(command: int, messages: Messages) -> U8:
 
     Raises UsageError for a field that is longer than SMPP allows, or has a NUL.
     """
+    return join(len(messages), _message_blocks(command, messages))
+
+
+def encode_in_parts(command: int, messages: Messages, counts: Sequence[int]) -> list[U8]:
+    """The same in parts of so many messages each, which all together are all of them: one for each connection."""
+    blocks = _message_blocks(command, messages)
+    octets = join(len(messages), blocks)
+    if len(counts) == 1:
+        return [octets]
+    lengths = sizes(len(messages), blocks)
+    ends = np.cumsum(counts)
+    stops = ends * lengths if isinstance(lengths, int) else np.cumsum(lengths)[ends - 1]
+    return [octets[a:b] for a, b in zip([0, *stops[:-1].tolist()], stops.tolist(), strict=True)]
+
+
+def _message_blocks(command: int, messages: Messages) -> list[Block]:
     rows = len(messages)
     for name in _LIMITS:
         _check(name, getattr(messages, name))
@@ -487,7 +503,7 @@ def encode_messages(command: int, messages: Messages) -> U8:
         raise ValueError("optional parameters that were decoded: give those to encode one by one")
     for tlv in m.tlvs:
         body += tlv.blocks()
-    return join(rows, header_blocks(rows, command, 0, m.sequence, _merged(body)))
+    return header_blocks(rows, command, 0, m.sequence, _merged(body))
 
 
 def _merged(blocks: list[Block]) -> list[Block]:

@@ -245,16 +245,25 @@ class Session:
 
         Raises UsageError for fields that SMPP has no room for, and ValueError for more messages than `room`.
         """
+        serial = self._serial
+        message.sequence = sequence_of(np.arange(serial, serial + len(handles), dtype=np.int64))
+        octets = encode_messages(self._command_out, message)
+        self.reserve(handles, now)
+        self._say(octets)
+
+    def reserve(self, handles: U64, now: float) -> U32:
+        """The sequence numbers of messages that the owner encodes, together with others', and then says with `say`.
+
+        Raises ValueError for more messages than `room`.
+        """
         count = len(handles)
         if count > self.room:
             raise ValueError(f"{count} messages where {self.room} have room")
         serials = np.arange(self._serial, self._serial + count, dtype=np.int64)
-        message.sequence = sequence_of(serials)
-        octets = encode_messages(self._command_out, message)
         self._serial += count
         self._window.add(serials, handles, now)
         self._messaged = now
-        self._say(octets)
+        return sequence_of(serials)
 
     def bind(
         self,
@@ -330,7 +339,7 @@ class Session:
         self._say(encode(Pdu(Command.GENERIC_NACK, min(sequence, 0x7FFFFFFF), status)))
 
     def say(self, octets: bytes | U8) -> None:
-        """Send octets as they are: for tests of others, whatever they may be."""
+        """Send octets as they are: PDUs of a `reserve`, or for tests of others whatever they may be."""
         self._say(octets)
 
     def _say(self, octets: bytes | U8) -> None:

@@ -70,6 +70,16 @@ class Strings:
         return cls(matrix.reshape(-1), np.arange(len(column), dtype=np.int64) * width, lengths.astype(np.int64))
 
     @classmethod
+    def joined(cls, parts: Sequence[Strings]) -> Strings:
+        """All of these, at least one, in their order; their buffers are copied into one."""
+        if len(parts) == 1:
+            return parts[0]
+        offsets = np.cumsum([0, *(len(part.buffer) for part in parts[:-1])])
+        begins = [part.begins + offset for part, offset in zip(parts, offsets.tolist(), strict=True)]
+        buffer = np.concatenate([part.buffer for part in parts])
+        return cls(buffer, np.concatenate(begins), np.concatenate([part.lengths for part in parts]))
+
+    @classmethod
     def repeated(cls, string: bytes, rows: int) -> Strings:
         """The same string `rows` times."""
         return cls(np.frombuffer(string, np.uint8), np.zeros(rows, np.int64), np.full(rows, len(string), np.int64))
