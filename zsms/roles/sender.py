@@ -164,6 +164,7 @@ class Sender(Role):
         self._sent = 0
         self._failed = 0
         self._said_bye: float | None = None
+        self._linger_until: float | None = None
         # A function of the user's says nothing of how long it should take: it works while it is in a slot.
         self.steady = Steady(self.transport.mean if isinstance(self.transport, SimulatedTransport) else 0.0)
         self._looked: float | None = None
@@ -191,6 +192,8 @@ class Sender(Role):
             self._supplies.append(supply)
             self._poller.register(supply.link.socket, zmq.POLLIN)
         self.transport.open(self.wake)
+        if fileno := getattr(self.transport, "fileno", None):  # one that does all its work in our turns
+            self._poller.register(fileno(), zmq.POLLIN)
 
     def _close(self) -> None:
         self.transport.close()
@@ -216,7 +219,7 @@ class Sender(Role):
 
     def _wake_at(self) -> float:
         times = [supply.link.next_time() for supply in self._supplies]
-        others = (self._feed.due(), self.transport.next_time(), self._drain_until, self._next_open)
+        others = (self._feed.due(), self.transport.next_time(), self._drain_until, self._next_open, self._linger_until)
         times += [at for at in (*others, self.shares.next_time()) if at is not None]
         return min(times)
 
@@ -290,7 +293,7 @@ class Sender(Role):
     def _done(self, now: float) -> bool:
         if (self._said_bye is not None and all(supply.left for supply in self._supplies)) or self._out_of_time(now):
             return True
-        if not self._stopping or self.shares.held:
+        if not self._stopping or self.shares.held or self._lingers(now):
             return False
         if self._said_bye is None:
             self._said_bye = now
@@ -298,6 +301,14 @@ class Sender(Role):
             for supply in self._supplies:
                 supply.left = not supply.goodbye()
         return all(supply.left for supply in self._supplies)
+
+    def _lingers(self, now: float) -> bool:
+        """Whether receipts of what was sent may still come, and are waited for."""
+        if not getattr(self.transport, "awaited", 0):
+            return False
+        if self._linger_until is None:
+            self._linger_until = now + float(getattr(self.transport, "linger_s", 0.0))
+        return now < self._linger_until
 
     def _settled(self) -> int:
         return self._sent + self._failed

@@ -34,6 +34,10 @@ of it. A handle that is never given back is taken from the sender when its lease
 accepted it. They may come in any order, late, twice or never; those that no broker could be told are lost. Of a receipt
 that says "not yet" nothing is told.
 
+**A transport without threads** may have `fileno()`: the role waits for that, too, and calls `finished` when it can be
+read. One whose receipts come late may have `awaited` (how many may still come) and `linger_s`: a sender that is done
+waits so long for them.
+
 **Threads.** The role calls all methods from its own thread. A transport with threads of its own hands over what they
 have done under a lock, or through a deque, and calls `wake`.
 """

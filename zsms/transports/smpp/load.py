@@ -69,6 +69,7 @@ class Load:
         self.sources = sources
         self.seqs: U64 = batch.seqs
         self.at = now
+        self._last = waiting.last
         self.ages = waiting.ages(now)
         """How old the messages were then: seconds, one or float32[n]."""
         text, lengths, recipients = _columns(batch)
@@ -184,6 +185,12 @@ class Load:
         began = self._began[done]
         seconds = np.where(np.isnan(began), 0.0, now - began).astype(np.float32)
         return Settled(done, self._code[done], self._status[done], seconds)
+
+    def last_of(self, messages: I64) -> Bools:
+        """Whether a failure of each of these messages is of its last attempt."""
+        if isinstance(self._last, bool):
+            return np.full(len(messages), self._last)
+        return self._last[messages]
 
     def total_times(self, messages: I64, now: float) -> F32:
         """Seconds since each of these messages was due."""

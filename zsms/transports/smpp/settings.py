@@ -79,6 +79,8 @@ class SmppSettings:
     """Seconds that a connection and its TLS may take."""
     receipt_timeout_s: float = 86_400.0
     """Seconds after which a receipt that has not come counts as missing; 0: never."""
+    receipt_wait_s: float = 5.0
+    """Seconds for which a sender that is done waits for the receipts that are still to come."""
     statuses: Mapping[str, str] = field(default_factory=dict)
     """Changes to what statuses mean: {"0x58": "temporary"}; see `zsms.core.smpp.statuses.CHOICES`."""
 
@@ -218,8 +220,9 @@ class SmppSettings:
                 raise UsageError(f"{name} {value}: give seconds from {shortest:g} to 1,000,000")
         if not 0 <= self.validity_s < 99 * 360 * 86_400:
             raise UsageError(f"validity_s {self.validity_s}: give seconds from 0 to 99 years")
-        if not 0 <= self.receipt_timeout_s <= 1e9:
-            raise UsageError(f"receipt_timeout_s {self.receipt_timeout_s}: give seconds from 0")
+        for name in ("receipt_timeout_s", "receipt_wait_s"):
+            if not 0 <= getattr(self, name) <= 1e9:
+                raise UsageError(f"{name} {getattr(self, name)}: give seconds from 0")
 
     def context(self) -> ssl.SSLContext:
         """What TLS is spoken with. Raises UsageError for a file that can't be used."""

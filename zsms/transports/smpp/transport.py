@@ -25,7 +25,7 @@ from time import monotonic
 import numpy as np
 
 from zsms.core.failures import Failure, Failures, printable
-from zsms.core.outcomes import Finished, Receipts
+from zsms.core.outcomes import Finished, Receipts, final
 from zsms.core.seeds import Seed
 from zsms.core.sender import Waiting
 from zsms.core.slots import SendTimes
@@ -210,6 +210,11 @@ class SmppTransport:
         if self._later:
             at = min(at, self._later[0][0])
         return min(at, self._sweep_at)
+
+    @property
+    def linger_s(self) -> float:
+        """Seconds for which `awaited` receipts are worth waiting for."""
+        return self.settings.receipt_wait_s
 
     @property
     def awaited(self) -> int:
@@ -452,10 +457,13 @@ class SmppTransport:
             self.times.total.record(load.total_times(settled.messages, now))
             self._done.append(Finished(handles, handles[:0]))
             return
-        self.times.total.record(load.total_times(settled.messages[sent], now))
         bad = ~sent
+        outcomes = settled.code[bad]
+        over = np.ones(count, np.bool_)
+        over[bad] = final(load.last_of(settled.messages[bad]), outcomes)
+        self.times.total.record(load.total_times(settled.messages[over], now))
         reasons, names = self._reasons(settled.status[bad], why)
-        self._done.append(Finished(handles[sent], handles[bad], settled.code[bad], reasons, names))
+        self._done.append(Finished(handles[sent], handles[bad], outcomes, reasons, names))
 
     def _reasons(self, status: U32, why: str) -> tuple[U8, tuple[str, ...]]:
         """Why each of these failed, as places in a tuple of names; they are counted."""
