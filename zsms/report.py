@@ -18,7 +18,7 @@ from zsms.core.audit import Audit
 from zsms.core.failures import SIMULATED, Failure
 from zsms.core.histogram import QUANTILES, Histogram
 from zsms.core.ledger import OUTCOMES, RECEIPTS
-from zsms.core.reach import SHARES, SPOKEN
+from zsms.core.reach import SHARES, SPOKEN, Part, merged_times
 from zsms.core.series import Series
 from zsms.core.view import View
 from zsms.machine import machine, versions
@@ -274,7 +274,7 @@ def make_report(
         slot_error_s=summary("slot_error", "p50", "p99", "max"),
         efficiency=ended_sends * asked / (slots * wall) if slots and wall and asked is not None else None,
         steady=steady,
-        reach_s=_reach(view, messages, series),
+        reach_s=_reach(view, messages, series, answer.get("reach", {})),
         processes=processes,
         senders=[
             _sender_row(row)
@@ -386,13 +386,16 @@ def _steady(view: View, ended_sends: int) -> dict[str, float | None]:
     }
 
 
-def _reach(view: View, messages: Messages, series: Series) -> dict[str, float | None]:
-    """By the broker's own count; of several brokers by the points of the series, with straight lines between them."""
+def _reach(view: View, messages: Messages, series: Series, told: dict[str, Any]) -> dict[str, float | None]:
+    """By the brokers' own counts. One that was lost has said none: then by the points of the series."""
     brokers = [row["gauges"] for row in view.processes if row["role"] == "broker"]
     whole = messages.produced
     if len(brokers) == 1 and brokers[0].get("reach_of") == whole:
         return {name: brokers[0].get(f"reach_{name}_s") for name in SHARES}
     origin = min((at for gauges in brokers if (at := gauges.get("first_accepted_at", 0.0))), default=None)
+    parts = _reach_parts(view, told)
+    if parts and origin is not None and whole:
+        return merged_times(parts, whole)
     at, sent = series.sent_by_time()
     found: dict[str, float | None] = {}
     for name, share in SHARES.items():
@@ -405,6 +408,16 @@ def _reach(view: View, messages: Messages, series: Series) -> dict[str, float | 
         part = (wanted - before) / (sent[index] - before) if sent[index] > before else 1.0
         found[name] = round(max(0.0, begun + part * (at[index] - begun) - origin), 2)
     return found
+
+
+def _reach_parts(view: View, told: dict[str, Any]) -> list[Part]:
+    """The counts of every broker, if all that have sent anything have told them."""
+    rows = [row for row in view.processes if row["role"] == "broker" and row["gauges"].get("first_accepted_at", 0.0)]
+    first = min((row["gauges"]["first_accepted_at"] for row in rows), default=0.0)
+    try:
+        return [Part.of_wire(told[row["name"]], row["gauges"]["first_accepted_at"] - first) for row in rows]
+    except (KeyError, ValueError):
+        return []
 
 
 def _added_gauges(answer: dict[str, Any]) -> dict[str, float]:

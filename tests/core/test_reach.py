@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zsms.core.journal import AccountRow, Kept
-from zsms.core.reach import MOST_STEPS, SHARES, STEP_S, Reach
+from zsms.core.reach import MAX_REACH_BYTES, MOST_STEPS, SHARES, STEP_S, Part, Reach, merged_times
 from zsms.core.replay import rebuild
 
 
@@ -80,3 +81,40 @@ def test_a_broker_that_goes_on_from_its_journal_does_not_tell_when_earlier_messa
     accounts = [AccountRow(1, 1, "p", 10, accepted=1_000, sent=900, failed=0, dead=100)]
     core = rebuild(Kept(accounts=accounts, entries=[], changes=[], letters=[], books={}))
     assert core.reach.sent == 900 and set(core.reach.times(1_000).values()) == {None}
+
+
+@given(
+    st.lists(st.lists(st.floats(0, 300), min_size=1, max_size=80), min_size=2, max_size=4),
+    st.lists(st.floats(0, 60), min_size=4, max_size=4),
+    st.integers(0, 20),
+)
+def test_brokers_together_reach_a_share_within_ten_milliseconds_too(
+    times: list[list[float]], origins: list[float], missing: int
+) -> None:
+    parts = [Part.of_wire(of(sorted(own)).to_wire(), origin) for own, origin in zip(times, origins, strict=False)]
+    all_ = sorted(origin + at for own, origin in zip(times, origins, strict=False) for at in own)
+    messages = len(all_) + missing
+    for name, told in merged_times(parts, messages).items():
+        number = math.ceil(round(messages * SHARES[name], 6))
+        if number > len(all_):
+            assert told is None
+        else:
+            exact = all_[number - 1]
+            assert told is not None and exact - 0.006 <= told <= exact + STEP_S + 0.006  # it is rounded
+
+
+def test_counts_on_the_wire_are_small_and_what_is_no_counts_is_refused() -> None:
+    rng = np.random.default_rng(3)
+    reach = Reach()
+    for at, count in zip(np.arange(0, 2_000, STEP_S).tolist(), rng.integers(1, 2**31, 200_000).tolist(), strict=True):
+        reach.add(count, at)
+    wire = reach.to_wire()
+    assert len(wire["n"]) <= MAX_REACH_BYTES and wire["step_s"] > STEP_S
+    part = Part.of_wire(wire, 0.0)
+    assert int(part.counts.sum()) == reach.sent
+    for bad in (None, {}, {**wire, "n": b"nonsense"}, {**wire, "step_s": 0.0}, {**wire, "first": -1}, {**wire, "n": 5}):
+        with pytest.raises(ValueError, match="no counts of reach"):
+            Part.of_wire(bad, 0.0)
+    bomb = {**wire, "n": zlib.compress(bytes(8 * MOST_STEPS + 8))}
+    with pytest.raises(ValueError, match="out of all bounds"):
+        Part.of_wire(bomb, 0.0)

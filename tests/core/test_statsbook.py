@@ -110,3 +110,14 @@ def test_processes_are_bounded(monkeypatch):
     with pytest.raises(ValueError, match="more than 2 processes"):
         book.put(snapshot("c", 1, 0, 1), 0.0)
     assert book.put(snapshot("b", 2, 0, 1), 0.0)
+
+
+def test_a_broker_s_last_counts_of_reach_are_told_and_bounded() -> None:
+    book = StatsBook()
+    wire = {"step_s": 0.01, "first": 0, "before": 0, "n": bytes(2**19)}
+    for number in range(10):
+        for role in ("broker", "sender"):
+            book.put(Snapshot(role, f"{role}-{number}", 1, 1, "h", 1, "left", 1.0, reach=dict(wire)), 1.0, last=True)
+    told = book.answer("all", 1.0)["reach"]
+    assert set(told) == {f"broker-{number}" for number in range(6)} and told["broker-0"] == wire
+    assert "reach" not in book.answer("totals", 1.0)

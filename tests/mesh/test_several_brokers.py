@@ -20,6 +20,8 @@ def test_a_mesh_of_two_brokers_uses_both_and_its_report_adds_up() -> None:
     brokers = [row["name"] for row in report["processes"] if row["role"] == "broker"]
     assert brokers == ["broker-1", "broker-2"]
     assert sum(sender["slots"] for sender in report["senders"]) == 1_000
+    # What each counted is added up: the last message is sent where the last is settled, to 10 ms.
+    assert report["reach_s"]["p100"] == pytest.approx(report["wall_s"], abs=0.015)
     # 6,000 sends of 0.1 s in 1,000 slots: no figure is counted twice.
     assert 0.6 <= report["wall_s"] < report["elapsed_s"]
     assert report["throughput_per_s"] * report["wall_s"] == pytest.approx(6_000)

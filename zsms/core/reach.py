@@ -4,13 +4,18 @@
        [  0  |  12 |  40 |  55 | ... ]
 
 A share of all that will ever be asked for is at least that share of what is sent by now. So what lies before half of
-what is sent can never again be where a half is reached: it is added up and dropped. Where what is left still has more
-steps than `MOST_STEPS` (some 3 hours of 10 ms), two steps become one of twice the length.
+what is sent can never again be where a half is reached: of a long run it is added up and dropped. Where what is left
+still has more steps than `MOST_STEPS` (some 3 hours of 10 ms), two steps become one of twice the length.
+
+Counts of several brokers merge by addition, each from the time of its own first message (`merged_times`).
 """
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Sequence
 from math import ceil
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +28,10 @@ SPOKEN = {"p50": "50 %", "p90": "90 %", "p99": "99 %", "p999": "99.9 %", "p100":
 """What people call them."""
 _LEAST = min(SHARES.values())
 _ROOM = 4_096
+_KEEP = 2**18
+"""Up to so many steps (44 minutes of 10 ms) nothing is dropped."""
+MAX_REACH_BYTES = 2**19
+"""Bytes of the counts of one broker on the wire; steps are made longer until they fit."""
 
 
 class Reach:
@@ -59,8 +68,9 @@ class Reach:
 
     def _make_room(self, at: float) -> None:
         kept = self._counts[: self._used]
-        gone = int(np.searchsorted(self._before + np.cumsum(kept), _LEAST * self.sent))
-        gone = min(gone, len(kept))
+        gone = 0
+        if int(at / self.step_s) - self._first >= _KEEP:
+            gone = min(int(np.searchsorted(self._before + np.cumsum(kept), _LEAST * self.sent)), len(kept))
         self._before += int(kept[:gone].sum())
         self._first += gone
         kept = kept[gone:]
@@ -83,15 +93,65 @@ class Reach:
         halved: npt.NDArray[np.int64] = pairs.reshape(-1, 2).sum(axis=1)
         return halved
 
+    def to_wire(self) -> dict[str, Any]:
+        """A map of plain values."""
+        counts, first, step_s = self._counts[: self._used], self._first, self.step_s
+        while True:
+            packed = zlib.compress(counts.astype("<u8").tobytes(), 1)
+            if len(packed) <= MAX_REACH_BYTES:
+                return {"step_s": step_s, "first": first, "before": self._before, "n": packed}
+            odd = first % 2
+            counts = np.pad(counts, (odd, (odd + len(counts)) % 2)).reshape(-1, 2).sum(axis=1)
+            first, step_s = first // 2, 2 * step_s
+
     def times(self, messages: int) -> dict[str, float | None]:
         """When each of `SHARES` of `messages` had been sent, seconds to `step_s`.
 
         None where it was not, or at a time that nobody knows: before the counts begin.
         """
-        counts: npt.NDArray[np.int64] = self._before + np.cumsum(self._counts[: self._used])
-        found: dict[str, float | None] = {}
-        for name, share in SHARES.items():
-            wanted = ceil(round(messages * share, 6))
-            step = self._first + int(np.searchsorted(counts, wanted)) + 1
-            found[name] = round(step * self.step_s, 2) if self._before < wanted <= self.sent else None
-        return found
+        return merged_times([Part(self._before, self._first, self.step_s, self._counts[: self._used])], messages)
+
+
+class Part(NamedTuple):
+    """Counts of one broker."""
+
+    before: int
+    """Sent before the first step, or at times that are not known."""
+    first: int
+    step_s: float
+    counts: npt.NDArray[np.int64]
+    origin: float = 0.0
+    """When its first message was accepted, seconds from the first of all brokers."""
+
+    @classmethod
+    def of_wire(cls, body: Any, origin: float) -> Part:
+        """What `Reach.to_wire` described. Raises ValueError for anything else."""
+        try:
+            step_s, first, before = float(body["step_s"]), int(body["first"]), int(body["before"])
+            unpacking = zlib.decompressobj()
+            counts = np.frombuffer(unpacking.decompress(body["n"], 8 * MOST_STEPS), dtype="<u8").astype(np.int64)
+            if unpacking.unconsumed_tail or not STEP_S <= step_s <= 1e6 or not (0 <= first < 2**40 and before >= 0):
+                raise ValueError("out of all bounds")
+        except (TypeError, KeyError, OverflowError, ValueError, zlib.error) as error:
+            raise ValueError(f"no counts of reach: {error}") from None
+        return cls(before, first, step_s, counts, origin)
+
+
+def merged_times(parts: Sequence[Part], messages: int) -> dict[str, float | None]:
+    """When each of `SHARES` of `messages` had been sent by all brokers together, seconds to the longest step.
+
+    None where it was not, or at a time that nobody knows: what was sent before a broker's counts begin is known only
+    where there is one broker, and then as far as it was sent after them.
+    """
+    before = sum(part.before for part in parts)
+    ends = np.concatenate([p.origin + p.step_s * (p.first + np.arange(1, len(p.counts) + 1)) for p in parts])
+    counts = np.concatenate([part.counts for part in parts])
+    order = np.argsort(ends, kind="stable") if len(parts) > 1 else slice(None)
+    ends, reached = ends[order], before + np.cumsum(counts[order])
+    found: dict[str, float | None] = {}
+    for name, share in SHARES.items():
+        wanted = ceil(round(messages * share, 6))
+        index = int(np.searchsorted(reached, wanted))
+        known = before < wanted and index < len(reached)
+        found[name] = round(float(ends[index]), 2) if known else None
+    return found

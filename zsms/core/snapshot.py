@@ -10,6 +10,7 @@ from typing import Any
 
 from zsms.core.failures import MAX_EXAMPLE, MAX_REASON, MOST_KINDS, Failure, printable
 from zsms.core.histogram import Histogram
+from zsms.core.reach import MAX_REACH_BYTES
 
 ROLES = ("broker", "producer", "sender")
 MAX_FIGURES = 128
@@ -60,6 +61,8 @@ class Snapshot:
     """The last events, [seconds before this snapshot, kind, subject, messages]."""
     failures: list[Failure] = field(default_factory=list)
     """Why sends failed, as far as this start knows."""
+    reach: dict[str, Any] | None = None
+    """A broker's last word has its counts of :class:`zsms.core.reach.Reach`, as they are said on the wire."""
 
     def to_wire(self) -> dict[str, Any]:
         """A map of plain values, without the oldest events where they are too many bytes."""
@@ -69,6 +72,7 @@ class Snapshot:
             **self.row(),
             "histograms": {name: h.to_wire() for name, h in self.histograms.items()},
             "failures": [list(failure) for failure in self.failures],
+            **({} if self.reach is None else {"reach": self.reach}),
         }
 
     def row(self) -> dict[str, Any]:
@@ -118,6 +122,7 @@ class Snapshot:
                 failures=[
                     _failure(*_typed(row, list)) for row in _figures(body.get("failures", []), list, MOST_KINDS + 1)
                 ],
+                reach=None if body.get("reach") is None else _reach(_typed(body["reach"], dict)),
             )
         except KeyError as error:
             raise ValueError(f"a snapshot without {error}") from None
@@ -185,6 +190,13 @@ def _failure(reason: Any, sends: Any, example: Any) -> Failure:
     if len(_name(reason)) > MAX_REASON or (example is not None and len(_name(example)) > MAX_EXAMPLE):
         raise ValueError("a reason for failures that is too long")
     return Failure(printable(reason, MAX_REASON), _counted(sends), example and printable(example, MAX_EXAMPLE))
+
+
+def _reach(body: dict[str, Any]) -> dict[str, Any]:
+    """Whoever reads the counts looks at them; here only their size counts."""
+    if len(_typed(body.get("n"), bytes)) > MAX_REACH_BYTES or len(body) > 4:
+        raise ValueError("counts of reach that are too many")
+    return {name: body[name] if name == "n" else _within(body[name], 0, MAX_COUNT) for name in body}
 
 
 def _event(ago: Any, kind: Any, subject: Any, messages: Any) -> list[Any]:

@@ -33,6 +33,8 @@ _FOLD_SILENT_S = 300.0
 _SILENT_INTERVALS = 4
 _EARLIER_STARTS = 8
 _FOLDED_STARTS = 65_536
+_REACH_BYTES = 3 * 2**20
+"""Bytes of all brokers' counts of reach that are kept."""
 
 
 class _Confirmed(NamedTuple):
@@ -127,10 +129,16 @@ class StatsBook:
         if snapshot.role == "producer":
             self._confirmed += snapshot.counters.get("confirmed", 0) - confirmed_before
         confirmed = (_NONE_CONFIRMED if known is None else known.confirmed).next(snapshot, self._confirmed, now)
+        if snapshot.reach is not None and (snapshot.role != "broker" or not self._has_room(key, snapshot.reach)):
+            snapshot.reach = None
         ended = last or snapshot.state == "done"
         self._rows[key] = _Row(snapshot, now, ended, earlier, confirmed, snapshot.row_bytes)
         self.taken += 1
         return True
+
+    def _has_room(self, key: tuple[str, str], reach: dict[str, Any]) -> bool:
+        held = sum(len(row.snapshot.reach["n"]) for k, row in self._rows.items() if row.snapshot.reach and k != key)
+        return held + len(reach["n"]) <= _REACH_BYTES
 
     def _keep_accepted(self, before: Snapshot, after: Snapshot) -> None:
         """A broker that came back with an older journal knows of fewer: that it once accepted more stays known."""
@@ -178,7 +186,7 @@ class StatsBook:
 
         {"totals": {role: {counter: n}}, "processes": [row, ...], "rows_left_out": n, "finished": {role: n},
          "unheard": {role: n}, "failures": [[reason, sends, example], ...],
-         "histograms": {role: {name: histogram}}}
+         "histograms": {role: {name: histogram}}, "reach": {broker: counts}}
         where a row is a snapshot without histograms plus "age", the seconds since it came, and "ended", whether it was
         the last word; "finished" are those that had ended and have no row any more, "unheard" the starts that are over
         and never said a last word. A broker's row also has "confirmed": what producers had been confirmed before the
@@ -201,6 +209,7 @@ class StatsBook:
                 role: {name: h.to_wire() for name, h in histograms.items()}
                 for role, histograms in self.histograms().items()
             }
+            answer["reach"] = {row.snapshot.name: row.snapshot.reach for row in told if row.snapshot.reach is not None}
         return answer
 
     def _row(self, known: _Row, now: float) -> dict[str, Any]:

@@ -147,7 +147,9 @@ class Role:
             try:
                 self._poller = zmq.Poller()
                 self._poller.register(self._wake_out.fileno(), zmq.POLLIN)
-                self._feed = Feed(self._sockets, self._stats, self._stats_interval, self._snapshot, self.log)
+                self._feed = Feed(
+                    self._sockets, self._stats, self._stats_interval, self._snapshot, self.log, self._complete
+                )
                 self._open()
                 self._watch_gate()
                 self._ready.set()
@@ -174,6 +176,9 @@ class Role:
                 signal.set_wakeup_fd(-1)
             self._wake_in.close()
             self._wake_out.close()
+
+    def _complete(self, snapshot: Snapshot) -> None:
+        """Add to the last snapshot what only that one has."""
 
     def _hand_over(self, patience: float) -> None:
         """The last snapshot, to the collector."""

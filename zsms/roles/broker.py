@@ -452,6 +452,9 @@ class Broker(Role):
         told = {f"reach_{name}_s": at for name, at in times.items() if at is not None}
         return {"reach_of": float(messages), **told}
 
+    def _complete(self, snapshot: Snapshot) -> None:
+        snapshot.reach = self.core.reach.to_wire()
+
     def _snapshot(self, now: float) -> Snapshot | None:
         if self._never_taken:
             return None

@@ -33,7 +33,10 @@ class Feed:
         interval: float,
         make: Callable[[float], Snapshot | None],
         log: logging.Logger,
+        complete: Callable[[Snapshot], None] = lambda snapshot: None,
     ) -> None:
+        """`complete` adds to the last snapshot what only that one has."""
+        self._complete = complete
         self.count = 0
         """Snapshots made."""
         self._sockets = sockets
@@ -82,6 +85,7 @@ class Feed:
             return True
         if snapshot.state != "done":
             snapshot.state = "left"
+        self._complete(snapshot)
         try:
             socket = self._sockets.connect(zmq.REQ, self._collector, "second")
         except (zmq.ZMQError, UsageError):

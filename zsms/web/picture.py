@@ -16,6 +16,7 @@ from typing import Any
 
 from zsms import __version__
 from zsms.core.histogram import QUANTILES, Histogram
+from zsms.core.reach import SHARES
 from zsms.core.series import MOST_POINTS, Series, moment
 from zsms.core.view import View, has_ended, is_alive
 from zsms.core.watch import Figures, SenderRow
@@ -271,12 +272,31 @@ class Watch:
             "expected": expected,
             "share": view.sent / expected if expected else None,
             "share_after": {str(mark): None for mark in MARKS_S},
+            "reach_s": self._reach_times(view, expected),
         }
         if self._began is not None and expected:
             for mark in MARKS_S:
                 sent = float(view.sent) if view.done else self._sent_by(self._began[1] + mark)
                 reach["share_after"][str(mark)] = None if sent is None else sent / expected
         return reach
+
+    def _reach_times(self, view: View, expected: int | None) -> dict[str, float | None]:
+        """When so many of those expected had been sent, seconds after the first message: by the broker's own count, to
+        10 ms; of several brokers by the points of the series, with straight lines between them."""
+        found: dict[str, float | None] = dict.fromkeys(SHARES)
+        brokers = [row["gauges"] for row in view.processes if row["role"] == "broker"]
+        if not expected or self._began is None:
+            return found
+        if len(brokers) == 1 and brokers[0].get("reach_of") == expected:
+            return {name: brokers[0].get(f"reach_{name}_s") for name in SHARES}
+        times, sent = self.whole.sent_by_time()
+        for name, share in SHARES.items():
+            after = bisect_left(sent, share * expected)
+            if 0 < after < len(sent):
+                part = (share * expected - sent[after - 1]) / (sent[after] - sent[after - 1])
+                at = times[after - 1] + part * (times[after] - times[after - 1])
+                found[name] = round(max(0.0, at - self._began[1]), 2)
+        return found
 
     def _sent_by(self, at: float) -> float | None:
         """Messages sent by then, between two points by the straight line; None when that is to come, or not known."""

@@ -501,9 +501,14 @@ function reachColumns() {
 
 function showReach(extras) {
   const after = picture.reach.share_after;
+  const times = picture.reach.reach_s;
   put(extras[0], told(picture.reach.share, "percent"));
-  put(extras[1], told(after["600"], "percent"));
-  put(extras[2], told(after["900"], "percent"));
+  ["p50", "p90", "p99", "p100"].forEach((name, i) => put(extras[i + 1], told(times[name], "seconds")));
+  const lasted = picture.reach.began_at === null ? 0 : (picture.point?.t_s ?? 0) - picture.reach.began_at;
+  [600, 900].forEach((mark, i) => {
+    put(extras[i + 5], told(after[String(mark)], "percent"));
+    extras[i + 5].parentElement.hidden = lasted < mark; // of a run of half a minute there is nothing to tell
+  });
 }
 
 // At the beginning a queue fills at once: such arrivals may leave the chart at its top, for the sake of the rest.
@@ -551,7 +556,7 @@ function addCharts() {
       { label: "sent", color: "sent", as: "percent", fill: 0.12, width: 2.2, silent: true },
       { label: "at this rate", color: "sent", as: "percent", dashed: true, width: 1.5, silent: true },
     ],
-    tell: { labels: ["now", "after 10 min", "after 15 min"], show: showReach },
+    tell: { labels: ["now", "50 %", "90 %", "99 %", "all", "after 10 min", "after 15 min"], show: showReach },
   });
   addChart("failures", {
     x: dayTime,
