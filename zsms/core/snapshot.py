@@ -12,7 +12,7 @@ from zsms.core.failures import MAX_EXAMPLE, MAX_REASON, MOST_KINDS, Failure, pri
 from zsms.core.histogram import Histogram
 from zsms.core.reach import MAX_REACH_BYTES
 
-ROLES = ("broker", "producer", "sender")
+ROLES = ("broker", "producer", "sender", "smsc")
 MAX_FIGURES = 128
 """Most counters, gauges and events of one process."""
 MAX_HISTOGRAMS = 16

@@ -1,4 +1,4 @@
-"""Rules from a TOML file: one key a field of :class:`zsms.smsc.rules.Rules`, tables for accounts, outcomes and faults."""
+"""Rules from a TOML file: a key each field of :class:`zsms.smsc.rules.Rules`, tables for accounts, outcomes, faults."""
 
 from __future__ import annotations
 

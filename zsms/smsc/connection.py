@@ -1,0 +1,95 @@
+"""One connection of a fake SMSC: its socket, its session, what waits to be written and to be delivered."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections import deque
+
+import numpy as np
+import numpy.typing as npt
+
+from zsms.core.smpp.session import RECEIVES, Event, Session, Side, Timers
+from zsms.smsc.limits import Bucket
+from zsms.smsc.model import Party
+
+Rows = npt.NDArray[np.void]
+
+_READ = 1 << 20
+MOST_WAITING = 8 << 20
+"""Octets that wait to be written, above which nothing more is delivered: who doesn't read gets its receipts later."""
+
+
+class Connection:
+    """What a client has opened."""
+
+    def __init__(self, sock: socket.socket, number: int, window: int, timers: Timers, now: float) -> None:
+        self.sock = sock
+        self.number = number
+        self.session = Session(Side.SMSC, window, timers)
+        self.session.connected(now)
+        self.party: Party | None = None
+        self.bucket: Bucket | None = None
+        self.system_id = ""
+        self.receipts: deque[Rows] = deque()
+        """For this bind, until its window has room."""
+        self.ending = False
+        """Write what waits, then close."""
+        self._out: deque[memoryview] = deque()
+        self._waiting = 0
+
+    @property
+    def receives(self) -> bool:
+        """Whether receipts can go here."""
+        return self.session.state in RECEIVES and not self.ending
+
+    @property
+    def room(self) -> int:
+        """Messages that may be delivered now."""
+        return 0 if self._waiting > MOST_WAITING else self.session.room
+
+    @property
+    def writing(self) -> bool:
+        """Whether something waits until the socket takes more."""
+        return bool(self._out)
+
+    def read(self, now: float) -> list[Event] | None:
+        """What came, as events; None when the connection is gone."""
+        try:
+            data = self.sock.recv(_READ)
+            if isinstance(self.sock, ssl.SSLSocket):
+                while self.sock.pending():
+                    data += self.sock.recv(_READ)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return []
+        except OSError:
+            return None
+        return self.session.receive(data, now) if data else None
+
+    def flush(self) -> bool:
+        """Write what can be; False when the connection is gone."""
+        for octets in self.session.take_output():
+            view = memoryview(octets.data if isinstance(octets, np.ndarray) else octets)
+            self._out.append(view)
+            self._waiting += len(view)
+        while self._out:
+            part = self._out[0]
+            try:
+                count = self.sock.send(part)
+            except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+                return True
+            except OSError:
+                return False
+            self._waiting -= count
+            if count < len(part):
+                self._out[0] = part[count:]
+            else:
+                self._out.popleft()
+        return True
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        try:
+            self.sock.close()
+        except OSError:
+            pass

@@ -1,0 +1,270 @@
+"""What a fake SMSC does with its sessions' events: binds, submits, answers in time, receipts to whom they belong."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from zsms.core.histogram import Histogram
+from zsms.core.seeds import Seed, stream
+from zsms.core.smpp.pdu import RESPONSE, Command, Messages, Status
+from zsms.core.smpp.record import Pdu
+from zsms.core.smpp.session import Answered, Asked, BindAsked, Ended, Event, Received, Unanswered
+from zsms.core.smpp.strings import U8, U32
+from zsms.core.wheel import TimingWheel
+from zsms.smsc.connection import Connection, Rows
+from zsms.smsc.ids import U64, ids_of
+from zsms.smsc.limits import Bucket
+from zsms.smsc.model import Model, Party, Verdict
+from zsms.smsc.receipts import deliveries
+from zsms.smsc.record import Recorder
+from zsms.smsc.requests import answer_to
+from zsms.smsc.rules import Rules
+
+_TICK_S = 0.002
+KEPT = 1_000_000
+"""Receipts that wait for a bind that takes them, at most; older ones are given up."""
+
+
+@dataclass(slots=True)
+class DeskCounts:
+    """Since the start."""
+
+    binds: int = 0
+    binds_refused: int = 0
+    receipts_sent: int = 0
+    receipts_answered: int = 0
+    receipts_refused: int = 0
+    """Answered with a status other than 0."""
+    receipts_unanswered: int = 0
+    receipts_given_up: int = 0
+    mo_sent: int = 0
+    ended: int = 0
+    """Sessions that ended otherwise than by an unbind."""
+
+
+class Desk:
+    """Everything between the sessions and the model."""
+
+    def __init__(self, rules: Rules, seed: Seed, now: float, recorder: Recorder | None = None) -> None:
+        self.rules = rules
+        self.model = Model(rules, seed, now)
+        self.counts = DeskCounts()
+        self.connections: dict[int, Connection] = {}
+        self.delivery = Histogram()
+        """Seconds from deliver_sm to its answer."""
+        self.refusing: int | None = None
+        """command_status of every bind, while binds are refused."""
+        self.silent = False
+        """Whether nothing is answered."""
+        self._recorder = recorder
+        self._answers = TimingWheel(_TICK_S, 4, stream(seed, "smsc", "answers"))
+        self._homeless: dict[int, deque[Rows]] = {}
+        """Receipts by account that no bind takes now."""
+        self._turn = 0
+        self._serial = 0
+
+    # -- events ------------------------------------------------------------------------------------------------------
+
+    def happened(self, connection: Connection, events: Iterable[Event], now: float, wall: float) -> None:
+        """Deal with what a session tells."""
+        for event in events:
+            match event:
+                case Received(_, messages):
+                    self._submitted(connection, messages, now, wall)
+                case Answered(_, answers, took):
+                    refused = int((answers.status != 0).sum())
+                    self.counts.receipts_answered += len(answers) - refused
+                    self.counts.receipts_refused += refused
+                    self.delivery.record(took.astype(np.float32))
+                case Unanswered(handles):
+                    self.counts.receipts_unanswered += len(handles)
+                case BindAsked(request):
+                    self._bind(connection, request, now)
+                case Asked(request):
+                    self._asked(connection, request, now, wall)
+                case Ended(reason, _):
+                    connection.ending = True
+                    self.counts.ended += reason != "the peer has unbound"
+                case _:
+                    pass  # of an ESME's side
+
+    def _bind(self, connection: Connection, request: Pdu, now: float) -> None:
+        system_id = request["system_id"].decode("latin-1")
+        found = self.model.party(system_id, request["password"].decode("latin-1"))
+        if self.refusing is not None:
+            found = self.refusing
+        if isinstance(found, Party) and 0 < found.account.binds <= self._binds(found):
+            found = int(Status.BINDFAIL)
+        if not isinstance(found, Party):
+            self.counts.binds_refused += 1
+            connection.session.answer_bind(request, found)
+            connection.ending = True
+            return
+        self.counts.binds += 1
+        account = found.account
+        connection.party, connection.system_id = found, system_id
+        if account.bind_segments:
+            connection.bucket = Bucket(account.bind_segments, account.burst, now)
+        connection.session.answer_bind(request, 0, self.rules.system_id.encode())
+        if connection.receives and (waiting := self._homeless.pop(found.number, None)):
+            connection.receipts.extend(waiting)
+
+    def _binds(self, party: Party) -> int:
+        return sum(each.party is party for each in self.connections.values())
+
+    # -- submits -----------------------------------------------------------------------------------------------------
+
+    def _submitted(self, connection: Connection, messages: Messages, now: float, wall: float) -> None:
+        party = connection.party
+        assert party is not None  # nobody submits before a bind
+        verdict = self.model.submitted(messages, connection.number, party, connection.bucket, now, wall)
+        if self._recorder is not None:
+            self._recorder.put(messages, connection.system_id, verdict.status, verdict.serials, wall)
+        for row, text in verdict.wanted:
+            self._send_back(connection, messages, row, text)
+        if self.silent:
+            return
+        self._answer(connection, messages.sequence, verdict, now)
+
+    def _answer(self, connection: Connection, sequence: U32, verdict: Verdict, now: float) -> None:
+        status, serials, delays = verdict.status, verdict.serials, verdict.delays
+        if (verdict.copies != 1).any():
+            rows = np.repeat(np.arange(len(sequence)), verdict.copies)
+            sequence, status, serials, delays = sequence[rows], status[rows], serials[rows], delays[rows]
+        if not delays.any():
+            self._say(connection, sequence, status, serials)
+            return
+        records = np.empty((len(sequence), 4), np.uint64)
+        records[:, 0], records[:, 1], records[:, 2], records[:, 3] = connection.number, sequence, status, serials
+        self._answers.add(now, delays, records)
+
+    def _say(self, connection: Connection, sequence: U32, status: U32, serials: U64) -> None:
+        ids = ids_of(serials, self.rules.ids)
+        ids.lengths = np.where(serials > 0, ids.lengths, 0)
+        connection.session.answer(Command.SUBMIT_SM, sequence, status, ids)
+
+    def _asked(self, connection: Connection, request: Pdu, now: float, wall: float) -> None:
+        party = connection.party
+        if party is None or self.silent or request.command in (Command.OUTBIND, Command.ALERT_NOTIFICATION):
+            return
+        answer = answer_to(request, self.model, connection.number, party, now, wall)
+        answer.sequence, answer.command = request.sequence, request.command | RESPONSE
+        connection.session.reply(answer)
+
+    def _send_back(self, connection: Connection, messages: Messages, row: int, text: bytes) -> None:
+        """A message from a message's destination to its source, as a person who answers."""
+        if not connection.receives or connection.room < 1:
+            return
+        one = slice(row, row + 1)
+        only = Messages(
+            sequence=np.zeros(1, np.uint32),
+            source_ton=_part(messages.destination_ton, one),
+            source_npi=_part(messages.destination_npi, one),
+            source=messages.destination.take(one) if not isinstance(messages.destination, bytes) else b"",
+            destination_ton=_part(messages.source_ton, one),
+            destination_npi=_part(messages.source_npi, one),
+            destination=messages.source.take(one) if not isinstance(messages.source, bytes) else b"",
+            short_message=text[:254],
+        )
+        self._deliver(connection, only, 0.0)
+        self.counts.mo_sent += 1
+
+    def send(self, connection: Connection, source: bytes, destination: bytes, text: bytes, now: float) -> bool:
+        """Deliver a message of a person's; False when that bind does not take it now."""
+        if not connection.receives or connection.room < 1:
+            return False
+        only = Messages(
+            sequence=np.zeros(1, np.uint32),
+            source_ton=1,
+            source_npi=1,
+            source=source,
+            destination=destination,
+            short_message=text,
+        )
+        self._deliver(connection, only, now)
+        self.counts.mo_sent += 1
+        return True
+
+    def _deliver(self, connection: Connection, messages: Messages, now: float) -> None:
+        count = len(messages)
+        handles = np.arange(self._serial, self._serial + count, dtype=np.uint64)
+        self._serial += count
+        connection.session.send(messages, handles, now)
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def look(self, now: float, wall: float) -> None:
+        """Answers and receipts whose time has come; sessions' timers."""
+        records = self._answers.advance(now)
+        if records is not None and not self.silent:
+            for number in np.unique(records[:, 0]).tolist():
+                connection = self.connections.get(number)
+                if connection is not None and not connection.ending:
+                    own = records[records[:, 0] == np.uint64(number)]
+                    self._say(connection, own[:, 1].astype(np.uint32), own[:, 2].astype(np.uint32), own[:, 3])
+        rows = self.model.due(now)
+        if rows is not None:
+            self._route(rows)
+        for connection in self.connections.values():
+            if connection.receipts:
+                self._deliver_receipts(connection, now, wall)
+
+    def _route(self, rows: Rows) -> None:
+        """Give receipts to binds of their accounts: that of the message, or another in turn."""
+        for number in np.unique(rows["account"]).tolist():
+            own = rows[rows["account"] == number]
+            takers = [c for c in self.connections.values() if c.receives and c.party and c.party.number == number]
+            if not takers:
+                self._keep(number, own)
+                continue
+            if self.rules.elsewhere:
+                self._turn += 1
+                takers[self._turn % len(takers)].receipts.append(own)
+                continue
+            places = {taker.number for taker in takers}
+            for bind in np.unique(own["bind"]).tolist():
+                part = own[own["bind"] == bind]
+                self._turn += bind not in places
+                taker = self.connections[bind] if bind in places else takers[self._turn % len(takers)]
+                taker.receipts.append(part)
+
+    def _keep(self, number: int, rows: Rows) -> None:
+        kept = self._homeless.setdefault(number, deque())
+        kept.append(rows)
+        while sum(map(len, kept)) > KEPT:
+            self.counts.receipts_given_up += len(kept.popleft())
+
+    def _deliver_receipts(self, connection: Connection, now: float, wall: float) -> None:
+        while connection.receipts and connection.receives and (room := connection.room):
+            rows = connection.receipts.popleft()
+            if len(rows) > room:
+                connection.receipts.appendleft(rows[room:])
+                rows = rows[:room]
+            self._deliver(connection, deliveries(rows, self.rules.form, self.rules.ids, wall), now)
+            self.counts.receipts_sent += len(rows)
+
+    def gone(self, connection: Connection) -> None:
+        """Its receipts go to others of its account, or wait."""
+        self.connections.pop(connection.number, None)
+        self.counts.receipts_unanswered += len(connection.session.lost())
+        while connection.receipts:
+            self._route(connection.receipts.popleft())
+
+    def next_time(self) -> float | None:
+        """When `look` is worth calling."""
+        times = (self._answers.next_time(), self.model.next_time())
+        return min((at for at in times if at is not None), default=None)
+
+    @property
+    def waiting_receipts(self) -> int:
+        """Receipts that are due and not delivered yet."""
+        homeless = sum(len(rows) for kept in self._homeless.values() for rows in kept)
+        return homeless + sum(len(rows) for each in self.connections.values() for rows in each.receipts)
+
+
+def _part(column: int | U8, rows: slice) -> int | U8:
+    return column if isinstance(column, int) else column[rows]

@@ -1,0 +1,58 @@
+"""What a fake SMSC lets through: segments a second, by bind and by account."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zsms.core.smpp.pdu import Messages, Tag
+from zsms.core.smpp.strings import I64, Bools, Strings
+
+_PARTS = 0x40  # esm_class: the text has a user data header, so it is one part of a longer one
+_SEPTETS = (160, 153)
+_OCTETS = (140, 134)
+"""Room of a text in one segment, and of a part of a longer one: of the default alphabet (one octet each), of others."""
+
+
+class Bucket:
+    """A token bucket of segments: `rate` a second, `rate * burst` after a rest, at least one."""
+
+    def __init__(self, rate: float, burst: float, now: float) -> None:
+        self.rate = rate
+        self._most = max(1.0, rate * burst)
+        self._tokens = self._most
+        self._at = now
+
+    def tokens(self, now: float) -> float:
+        """Segments that may pass now."""
+        self._tokens = min(self._most, self._tokens + (now - self._at) * self.rate)
+        self._at = now
+        return self._tokens
+
+    def spend(self, segments: int) -> None:
+        """They passed."""
+        self._tokens -= segments
+
+
+def passing(segments: I64, buckets: list[Bucket], now: float) -> Bools:
+    """Which of the messages pass all buckets, in order, bool[n]: those up to the first that has no room."""
+    room = min((bucket.tokens(now) for bucket in buckets), default=np.inf)
+    passed = np.cumsum(segments) <= room + 1e-9
+    spent = int(segments[passed].sum())
+    for bucket in buckets:
+        bucket.spend(spent)
+    return passed
+
+
+def segments_of(messages: Messages) -> I64:
+    """What each submit_sm costs, int64[n]: one, or for a longer text the parts that it will be sent in."""
+    content = messages.content
+    assert isinstance(content, Strings) and not isinstance(messages.esm_class, int)
+    coding = np.asarray(messages.data_coding)
+    single = np.where(coding == 0, _SEPTETS[0], _OCTETS[0])
+    part = np.where(coding == 0, _SEPTETS[1], _OCTETS[1])
+    found = np.where(content.lengths <= single, 1, -(-content.lengths // part))
+    whole = (np.asarray(messages.esm_class) & _PARTS) == 0
+    sar = messages.tlv(Tag.SAR_TOTAL_SEGMENTS)
+    if sar is not None and sar.present is not None:
+        whole &= ~sar.present
+    return np.where(whole, found, 1)

@@ -1,0 +1,300 @@
+"""What a fake SMSC decides, without a socket or a clock: answers and receipts for columns of submit_sm.
+
+    submitted(messages, bind, account, now, wall) -> Verdict     a status, an id, a delay and a number of copies each
+    due(now) -> rows                                             receipts whose time has come
+    receipts(rows, wall) -> Messages                             as deliver_sm
+
+Everything that is drawn comes from the seed, in columns: nothing is done for each message, but for those whose text
+says its own outcome (`zsms.smsc.rules.MARK`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from zsms.core.seeds import Seed, stream
+from zsms.core.smpp.pdu import Messages, Status
+from zsms.core.smpp.strings import I64, U8, U32, Bools, Strings
+from zsms.core.wheel import TimingWheel
+from zsms.smsc.ids import ids_of
+from zsms.smsc.limits import Bucket, passing, segments_of
+from zsms.smsc.rules import MARK, STATES, Account, Outcome, Rules
+from zsms.smsc.script import scripts_of
+from zsms.smsc.store import ROW, Pending, Seen, States
+
+F32 = npt.NDArray[np.float32]
+U64 = npt.NDArray[np.uint64]
+_NONE = 0
+_TICK_S = 0.005
+_PLAIN = (0, 1, 3)
+"""data_codings whose octets may be shown in a receipt."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """Messages, since the start."""
+
+    submitted: int = 0
+    accepted: int = 0
+    throttled: int = 0
+    queue_full: int = 0
+    rejected: int = 0
+    """Answered with another status."""
+    segments: int = 0
+    """Of accepted ones."""
+    duplicates: int = 0
+    """Same source, destination and body as one before."""
+    answers_lost: int = 0
+    receipts: int = 0
+    """Receipts that were due."""
+    by_status: dict[int, int] = field(default_factory=dict)
+
+
+class Verdict(NamedTuple):
+    """What n submit_sm are answered with."""
+
+    status: U32
+    serials: U64
+    """Of those that were accepted, from 1 on (`zsms.smsc.ids`); 0 for others."""
+    delays: F32
+    """Seconds until the answer."""
+    copies: U8
+    """How often the answer is sent: 0, 1 or 2."""
+    wanted: list[tuple[int, bytes]]
+    """(row, text) of the messages that ask for one to be sent back."""
+
+
+@dataclass(slots=True)
+class Party:
+    """An account, or everybody who needs none."""
+
+    account: Account
+    number: int
+    bucket: Bucket | None
+    pending: int = 0
+    """Messages that wait for their end."""
+
+
+class Model:
+    """The decisions of one fake SMSC."""
+
+    def __init__(self, rules: Rules, seed: Seed = None, now: float = 0.0) -> None:
+        self.rules = rules
+        self.counts = Counts()
+        self.states = States()
+        self.slower = 1.0
+        """Answers take so many times as long."""
+        self._rng = stream(seed, "smsc")
+        self._serial = 0
+        self._pending = Pending()
+        self._seen = Seen(stream(seed, "smsc", "hash"))
+        self._wheel = TimingWheel(_TICK_S, 1, stream(seed, "smsc", "wheel"))
+        self._answer, self._receipt = rules.answer.sampler(), rules.receipt.sampler()
+        self._instant = rules.answer.mean == 0
+        self._statuses, self._status_shares = _shares(rules.statuses)
+        states = [(_NONE if name == "none" else STATES[name], weight) for name, weight in rules.states]
+        self._ends, self._end_shares = _shares(tuple(states))
+        self._parties = {account.system_id: self._party(account, n, now) for n, account in enumerate(rules.accounts)}
+        self._anybody = self._party(Account(""), len(rules.accounts), now)
+
+    def _party(self, account: Account, number: int, now: float) -> Party:
+        bucket = Bucket(account.segments, account.burst, now) if account.segments else None
+        return Party(account, number, bucket)
+
+    def party(self, system_id: str, password: str) -> Party | int:
+        """Who that is, or the command_status that refuses the bind."""
+        if not self.rules.accounts:
+            return self._anybody
+        party = self._parties.get(system_id)
+        if party is None:
+            return Status.INVSYSID
+        return Status.INVPASWD if party.account.password not in ("", password) else party
+
+    @property
+    def waiting(self) -> int:
+        """Messages whose end is still to come."""
+        return len(self._pending)
+
+    # -- submits -----------------------------------------------------------------------------------------------------
+
+    def submitted(
+        self, messages: Messages, bind: int, party: Party, bucket: Bucket | None, now: float, wall: float
+    ) -> Verdict:
+        """Decide on these; `bucket` is the bind's own limit, `wall` the time of day in seconds."""
+        count = len(messages)
+        self.counts.submitted += count
+        source, destination, content = _strings(messages.source), _strings(messages.destination), messages.content
+        assert isinstance(content, Strings)
+        self.counts.duplicates += self._seen.repeated(source, destination, content)
+        status = _drawn(self._rng, self._statuses, self._status_shares, count, Status.OK).astype(np.uint32)
+        ends = _drawn(self._rng, self._ends, self._end_shares, count, STATES["DELIVRD"]).astype(np.uint8)
+        copies = self._copies(count, self.rules.lost, self.rules.repeated)
+        waits = self._receipt(self._rng, count)
+        delays = np.zeros(count, np.float32) if self._instant else self._answer(self._rng, count)
+        for outcome in self.rules.outcomes:
+            _apply(outcome, destination, status, ends)
+        scripts = scripts_of(content, MARK)
+        for row, script in scripts:
+            script.apply(row, status, ends, copies, delays, waits)
+        segments = segments_of(messages)
+        self._limit(status, segments, party, bucket, now)
+        good = status == Status.OK
+        serials = np.zeros(count, np.uint64)
+        accepted = int(good.sum())
+        serials[good] = np.arange(self._serial + 1, self._serial + accepted + 1, dtype=np.uint64)
+        self._serial += accepted
+        self.counts.accepted += accepted
+        self.counts.segments += int(segments[good].sum())
+        self.counts.answers_lost += int((copies == 0).sum())
+        self._count(status)
+        if accepted:
+            rows = self._rows(messages, np.flatnonzero(good), serials[good], ends[good], bind, party, wall)
+            self._keep(rows, party, waits[good] + delays[good] * np.float32(self.slower), now)
+        wanted = [(row, script.mo) for row, script in scripts if script.mo is not None]
+        return Verdict(status, serials, delays * np.float32(self.slower), copies, wanted)
+
+    def one(
+        self, source: bytes, destination: bytes, text: bytes, bind: int, party: Party, now: float, wall: float
+    ) -> bytes:
+        """Accept one message that came by another command than submit_sm (no limits, no outcomes); its id."""
+        row = np.zeros(1, ROW)
+        self._serial += 1
+        row["serial"], row["bind"], row["account"], row["asked"] = self._serial, bind, party.number, True
+        row["source"], row["destination"], row["text"], row["submitted"] = source, destination, text[:20], wall
+        row["state"] = _drawn(self._rng, self._ends, self._end_shares, 1, STATES["DELIVRD"])
+        self.counts.submitted += 1
+        self.counts.accepted += 1
+        self.counts.segments += 1
+        self._keep(row, party, self._receipt(self._rng, 1), now)
+        return ids_of(row["serial"], self.rules.ids).tolist()[0]
+
+    def _limit(self, status: U32, segments: I64, party: Party, bucket: Bucket | None, now: float) -> None:
+        """Limits come first: what they refuse is refused whatever was drawn."""
+        queue = party.account.queue
+        if queue:
+            rank = np.cumsum(status == Status.OK)
+            full = (status == Status.OK) & (rank > queue - party.pending)
+            status[full] = Status.MSGQFUL
+            self.counts.queue_full += int(full.sum())
+        buckets = [each for each in (bucket, party.bucket) if each is not None]
+        if not buckets:
+            return
+        able = np.flatnonzero(status != Status.MSGQFUL)
+        over = able[~passing(segments[able], buckets, now)]
+        status[over] = self.rules.throttle_status
+        self.counts.throttled += len(over)
+
+    def _count(self, status: U32) -> None:
+        for number, times in zip(*(part.tolist() for part in np.unique(status, return_counts=True)), strict=True):
+            self.counts.by_status[number] = self.counts.by_status.get(number, 0) + times
+        others = self.counts
+        others.rejected = others.submitted - others.accepted - others.throttled - others.queue_full
+
+    def _copies(self, count: int, lost: float, repeated: float) -> U8:
+        copies = np.ones(count, np.uint8)
+        if lost or repeated:
+            drawn = self._rng.random(count, dtype=np.float32)
+            copies[drawn < lost] = 0
+            copies[drawn >= 1 - repeated] = 2
+        return copies
+
+    def _rows(
+        self, m: Messages, at: I64, serials: U64, ends: U8, bind: int, party: Party, wall: float
+    ) -> npt.NDArray[np.void]:
+        rows = np.zeros(len(at), ROW)
+        rows["serial"], rows["state"], rows["bind"], rows["account"] = serials, ends, bind, party.number
+        rows["submitted"] = wall
+        for name in ("source_ton", "source_npi", "destination_ton", "destination_npi"):
+            rows[name] = np.asarray(getattr(m, name))[at]
+        rows["source"] = _strings(m.source).take(at).column(20)
+        rows["destination"] = _strings(m.destination).take(at).column(20)
+        content = m.content
+        assert isinstance(content, Strings)
+        plain = np.isin(np.asarray(m.data_coding)[at], _PLAIN) & ((np.asarray(m.esm_class)[at] & 0x40) == 0)
+        begins, lengths = content.begins[at], np.where(plain, np.minimum(content.lengths[at], 20), 0)
+        rows["text"] = Strings(content.buffer, begins, lengths).column(20)
+        wanted = np.asarray(m.registered_delivery)[at] & 3
+        final_good = ends == STATES["DELIVRD"]
+        rows["asked"] = (wanted == 1) | ((wanted == 2) & ~final_good) | ((wanted == 3) & final_good)
+        return rows
+
+    def _keep(self, rows: npt.NDArray[np.void], party: Party, waits: F32, now: float) -> None:
+        self.states.put(rows["serial"], STATES["ENROUTE"])
+        party.pending += len(rows)
+        places = self._pending.put(rows)
+        self._wheel.add(now, waits, places.astype(np.uint64).reshape(-1, 1))
+
+    # -- receipts ----------------------------------------------------------------------------------------------------
+
+    def next_time(self) -> float | None:
+        """When the next message ends."""
+        return self._wheel.next_time()
+
+    def due(self, now: float) -> npt.NDArray[np.void] | None:
+        """Rows of messages that have ended and whose receipts are to be sent now, twice where it was so drawn."""
+        records = self._wheel.advance(now)
+        if records is None:
+            return None
+        rows = self._pending.take(records[:, 0].astype(np.int64))
+        for party in (*self._parties.values(), self._anybody):
+            party.pending -= int((rows["account"] == party.number).sum())
+        deleted = self.states.get_all(rows["serial"]) == STATES["DELETED"]
+        rows["state"][deleted] = STATES["DELETED"]
+        silent = rows["state"] == _NONE
+        self.states.put(rows["serial"], np.where(silent, STATES["DELIVRD"], rows["state"]).astype(np.uint8))
+        rows = rows[rows["asked"] & ~silent]
+        copies = self._copies(len(rows), self.rules.receipts_lost, self.rules.receipts_repeated)
+        rows = np.repeat(rows, copies)
+        self.counts.receipts += len(rows)
+        return rows if len(rows) else None
+
+
+def _strings(text: bytes | Strings) -> Strings:
+    assert isinstance(text, Strings)  # what was decoded
+    return text
+
+
+def _shares(weights: tuple[tuple[int, float], ...]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """The values, and the bounds of their shares."""
+    values = np.array([value for value, _ in weights], np.int64)
+    shares = np.cumsum([weight for _, weight in weights])
+    return values, shares / shares[-1] if len(shares) else shares
+
+
+def _drawn(
+    rng: np.random.Generator, values: npt.NDArray[np.int64], bounds: npt.NDArray[np.float64], count: int, default: int
+) -> npt.NDArray[np.int64]:
+    if not len(values):
+        return np.full(count, default, np.int64)
+    if len(values) == 1:
+        return np.full(count, values[0], np.int64)
+    found: npt.NDArray[np.int64] = values[np.searchsorted(bounds, rng.random(count), side="right")]
+    return found
+
+
+def _apply(outcome: Outcome, destination: Strings, status: U32, ends: U8) -> None:
+    hit = matching(destination, outcome.number)
+    if outcome.status is not None:
+        status[hit] = outcome.status
+    if outcome.receipt is not None:
+        ends[hit] = _NONE if outcome.receipt == "none" else STATES[outcome.receipt]
+
+
+def matching(numbers: Strings, pattern: str) -> Bools:
+    """Which of the numbers fit a pattern of octets with `*` at the beginning, at the end or both, bool[n]."""
+    octets = np.char.strip(numbers.column(20), b"\0")
+    inner = pattern.strip("*").encode()
+    front, back = pattern.startswith("*"), pattern.endswith("*")
+    if front and back:
+        found: Bools = np.char.find(octets, inner) >= 0
+        return found
+    if front:
+        return np.char.endswith(octets, inner)
+    if back:
+        return np.char.startswith(octets, inner)
+    same: Bools = octets == inner
+    return same

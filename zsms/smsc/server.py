@@ -1,0 +1,253 @@
+"""The fake SMSC as a role: it listens, serves its sessions in one loop, and tells the collector what it did.
+
+    sockets --epoll--> Connection.read --events--> Desk --answers, receipts--> Connection.flush --> sockets
+
+It has a life as every other role: `with FakeSmsc(...)`, `run`, `start`, `stop`, `serve`. A stop unbinds nobody: who
+has no answer yet gets it within the drain time, then connections are closed.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Unpack
+
+import zmq
+
+from zsms.core.seeds import Seed
+from zsms.core.smpp.session import Timers
+from zsms.core.snapshot import Snapshot
+from zsms.errors import UsageError
+from zsms.roles.base import Role, RoleOptions
+from zsms.smsc.connection import Connection
+from zsms.smsc.desk import Desk
+from zsms.smsc.faults import Schedule
+from zsms.smsc.record import Recorder
+from zsms.smsc.rules import Rules
+
+PORT = 2775
+"""The port that IANA lists for SMPP."""
+MOST_CONNECTIONS = 10_000
+_BACKLOG = 512
+_TIMERS_S = 0.1
+"""How often sessions' timers are looked at."""
+
+
+class FakeSmsc(Role):
+    """An SMSC that accepts, refuses, delays and forgets as it is told."""
+
+    role = "smsc"
+
+    def __init__(
+        self,
+        rules: Rules | None = None,
+        *,
+        bind: str | Sequence[str] = "127.0.0.1:0",
+        seed: Seed = None,
+        record: str | Path | None = None,
+        certificate: str | Path | None = None,
+        private_key: str | Path | None = None,
+        **common: Unpack[RoleOptions],
+    ) -> None:
+        """`bind`: HOST:PORT, or several (port 0: a free one). `record`: a CSV file of every submit_sm.
+
+        With `certificate` (and `private_key`, where that is another file), PEM, all connections are TLS. Raises
+        UsageError.
+        """
+        super().__init__(**common)
+        self.rules = rules or Rules()
+        self._binds = [_address(each) for each in ([bind] if isinstance(bind, str) else bind)]
+        self._seed = seed
+        self._record = None if record is None else Path(record)
+        self._tls = None if certificate is None else _tls(certificate, private_key)
+        self._listeners: dict[int, socket.socket] = {}
+        self._by_fd: dict[int, Connection] = {}
+        self._number = 0
+        self._timers_at = 0.0
+        self._began = 0.0
+        self.desk: Desk
+
+    @property
+    def port(self) -> int:
+        """The first port that it listens on. Known once it has started."""
+        return self.addresses[0][1]
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Where it listens."""
+        return [each.getsockname()[:2] for each in self._listeners.values()]
+
+    def _open(self) -> None:
+        self._epoll = select.epoll()
+        self._recorder = None if self._record is None else _recorder(self._record)
+        self._began = self._clock()
+        self.desk = Desk(self.rules, self._seed, self._began, self._recorder)
+        self._faults = Schedule(self.rules.faults)
+        for host, port in self._binds:
+            listener = _listen(host, port)
+            self._listeners[listener.fileno()] = listener
+            self._epoll.register(listener.fileno(), select.EPOLLIN)
+            self.log.info("%s: listening on %s:%d", self.name, *listener.getsockname()[:2])
+        self._poller.register(self._epoll.fileno(), zmq.POLLIN)
+
+    def _step(self) -> bool:
+        now = self._clock()
+        times = [self._feed.due(), self.desk.next_time(), self._faults.next_time(now), now + _TIMERS_S]
+        if not self._by_fd and not self.rules.faults:
+            times.pop()
+        self._wait(min((at for at in times if at is not None), default=None), now)
+        now, wall = self._clock(), time.time()
+        self._wrong(now)
+        for fd, happened in self._epoll.poll(0):
+            if fd in self._listeners:
+                self._accept(self._listeners[fd], now)
+            elif (connection := self._by_fd.get(fd)) is not None:
+                self._serve(connection, happened, now, wall)
+        self.desk.look(now, wall)
+        self._look_at_timers(now, wall)
+        for fd, connection in list(self._by_fd.items()):
+            if connection.session.output_octets or connection.ending:
+                self._flush(fd, connection)
+        self._feed.tick(now)
+        return not self._stopping
+
+    def _wrong(self, now: float) -> None:
+        """What the schedule of faults says."""
+        since = now - self._began
+        holding = self._faults.holding(since)
+        refusing = [fault.status for fault in holding if fault.what == "refuse"]
+        self.desk.refusing = refusing[0] if refusing else None
+        self.desk.silent = any(fault.what == "silent" for fault in holding)
+        self.desk.model.slower = max((fault.factor for fault in holding if fault.what == "slow"), default=1.0)
+        if self._faults.cuts(since):
+            self.cut()
+
+    def cut(self) -> None:
+        """Close all connections at once, whatever is on its way. Within the loop, or before a client knows of it."""
+        for fd, connection in list(self._by_fd.items()):
+            self._drop(fd, connection)
+
+    def _accept(self, listener: socket.socket, now: float) -> None:
+        for _ in range(_BACKLOG):
+            try:
+                sock, _ = listener.accept()
+            except OSError:
+                return
+            if len(self._by_fd) >= MOST_CONNECTIONS:
+                sock.close()
+                continue
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls is not None:
+                sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+            self._number += 1
+            rules = self.rules
+            timers = Timers(rules.response, rules.enquire_link, rules.inactivity, rules.init)
+            connection = Connection(sock, self._number, rules.window, timers, now)
+            self._by_fd[sock.fileno()] = self.desk.connections[self._number] = connection
+            self._epoll.register(sock.fileno(), select.EPOLLIN)
+
+    def _serve(self, connection: Connection, happened: int, now: float, wall: float) -> None:
+        fd = connection.sock.fileno()
+        if happened & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
+            events = connection.read(now)
+            if events is None:
+                self._drop(fd, connection)
+                return
+            self.desk.happened(connection, events, now, wall)
+        self._flush(fd, connection)
+
+    def _flush(self, fd: int, connection: Connection) -> None:
+        if not connection.flush() or (connection.ending and not connection.writing):
+            self._drop(fd, connection)
+            return
+        self._epoll.modify(fd, select.EPOLLIN | (select.EPOLLOUT if connection.writing else 0))
+
+    def _drop(self, fd: int, connection: Connection) -> None:
+        del self._by_fd[fd]
+        self._epoll.unregister(fd)
+        connection.close()
+        self.desk.gone(connection)
+
+    def _look_at_timers(self, now: float, wall: float) -> None:
+        if now < self._timers_at:
+            return
+        self._timers_at = now + _TIMERS_S
+        for connection in list(self._by_fd.values()):
+            if not connection.ending:
+                self.desk.happened(connection, connection.session.look(now), now, wall)
+
+    def _close(self) -> None:
+        for fd, connection in list(self._by_fd.items()):
+            connection.flush()
+            self._drop(fd, connection)
+        for listener in self._listeners.values():
+            listener.close()
+        self._epoll.close()
+        if self._recorder is not None:
+            self._recorder.close()
+            if self._recorder.error:
+                self.log.warning("%s: the record in %s is not whole: %s", self.name, self._record, self._recorder.error)
+
+    def _snapshot(self, now: float) -> Snapshot:
+        model, counts = self.desk.model, asdict(self.desk.model.counts)
+        by_status = counts.pop("by_status")
+        told = {f"status_{status:#x}": times for status, times in sorted(by_status.items())[:_STATUSES]}
+        bound = [each for each in self._by_fd.values() if each.session.bound]
+        return self._make_snapshot(
+            "running",
+            {**counts, **asdict(self.desk.counts), **told},
+            {
+                "connections": float(len(self._by_fd)),
+                "binds_now": float(len(bound)),
+                "messages_waiting": float(model.waiting),
+                "receipts_waiting": float(self.desk.waiting_receipts),
+            },
+            {"receipt_answer": self.desk.delivery},
+        )
+
+
+_STATUSES = 64
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.removeprefix("smpp://").rpartition(":")
+    if not host:
+        host, port = port, str(PORT)
+    if not (port.isascii() and port.isdigit() and int(port) < 65_536):
+        raise UsageError(f"address {text!r}: write HOST:PORT, with a port from 0 (any) to 65535")
+    return host.strip("[]"), int(port)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        raise UsageError(f"can't listen on {host}:{port}: {error.strerror or error}") from None
+    listener.setblocking(False)
+    return listener
+
+
+def _tls(certificate: str | Path, private_key: str | Path | None) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(certificate, private_key)
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(f"the certificate {certificate}: {error.strerror or error}") from None
+    return context
+
+
+def _recorder(path: Path) -> Recorder:
+    try:
+        return Recorder(path.open("wb", buffering=1 << 20))
+    except OSError as error:
+        raise UsageError(f"can't record to {path}: {error.strerror}") from None

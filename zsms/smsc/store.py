@@ -1,0 +1,120 @@
+"""Messages that a fake SMSC has accepted and that have no receipt yet, in columns, and how the last ones ended."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from zsms.core.smpp.strings import I64, U8, Strings
+
+U64 = npt.NDArray[np.uint64]
+KEPT = 1 << 18
+"""Messages whose state a query_sm can still ask for, at least."""
+_TEXT = 20
+
+ROW = np.dtype(
+    [
+        ("serial", "<u8"),
+        ("bind", "<i8"),
+        ("account", "<i4"),
+        ("state", "u1"),
+        ("asked", "?"),
+        ("source_ton", "u1"),
+        ("source_npi", "u1"),
+        ("destination_ton", "u1"),
+        ("destination_npi", "u1"),
+        ("source", "S20"),
+        ("destination", "S20"),
+        ("text", f"S{_TEXT}"),
+        ("submitted", "<f8"),
+    ]
+)
+"""A message that was accepted. `state` is how it will end, `asked` whether a receipt is wanted, `submitted` the time of
+day in seconds."""
+
+
+class Pending:
+    """Rows of `ROW` in places that are used again."""
+
+    def __init__(self) -> None:
+        self.rows = np.zeros(1_024, ROW)
+        self._free = np.arange(1_024, dtype=np.int64)[::-1].copy()
+        self._left = 1_024
+
+    def __len__(self) -> int:
+        return len(self.rows) - self._left
+
+    def put(self, rows: npt.NDArray[np.void]) -> I64:
+        """Keep these; their places, int64[n]."""
+        count = len(rows)
+        if count > self._left:
+            self._grow(count)
+        places = self._free[self._left - count : self._left][::-1].copy()
+        self._left -= count
+        self.rows[places] = rows
+        return places
+
+    def _grow(self, count: int) -> None:
+        size = max(2 * len(self.rows), len(self.rows) + count)
+        grown = np.zeros(size, ROW)
+        grown[: len(self.rows)] = self.rows
+        free = np.empty(size, np.int64)
+        free[: self._left] = self._free[: self._left]
+        added = np.arange(len(self.rows), size, dtype=np.int64)[::-1]
+        free[self._left : self._left + len(added)] = added
+        self.rows, self._free, self._left = grown, free, self._left + len(added)
+
+    def take(self, places: I64) -> npt.NDArray[np.void]:
+        """Those rows; their places are free again."""
+        found: npt.NDArray[np.void] = self.rows.take(places)
+        self._free[self._left : self._left + len(places)] = places
+        self._left += len(places)
+        return found
+
+
+class States:
+    """The state of each of the last `KEPT` messages, for query_sm, cancel_sm and replace_sm."""
+
+    def __init__(self) -> None:
+        self._serials = np.zeros(KEPT, np.uint64)
+        self._states = np.zeros(KEPT, np.uint8)
+
+    def put(self, serials: U64, state: int | U8) -> None:
+        """That is how they stand now."""
+        at = serials % np.uint64(KEPT)
+        self._serials[at] = serials
+        self._states[at] = state
+
+    def get(self, serial: int) -> int | None:
+        """As a number of message_state, None for one that is unknown or too long ago."""
+        at = serial % KEPT
+        return int(self._states[at]) if serial > 0 and int(self._serials[at]) == serial else None
+
+    def get_all(self, serials: U64) -> U8:
+        """The same of many that are still kept, uint8[n]; 0: unknown."""
+        at = serials % np.uint64(KEPT)
+        found: U8 = np.where(self._serials[at] == serials, self._states[at], 0).astype(np.uint8)
+        return found
+
+
+class Seen:
+    """Whether the same source, destination and body came before, of the last million or so: memory is bounded."""
+
+    def __init__(self, rng: np.random.Generator, size: int = 1 << 20) -> None:
+        self._table = np.zeros(size, np.uint64)
+        self._weights = rng.integers(1, 2**63, 20 + 20 + 256, dtype=np.uint64) | np.uint64(1)
+
+    def repeated(self, source: Strings, destination: Strings, content: Strings) -> int:
+        """How many of these came before, here or in an earlier call; they count as having come from now on."""
+        sums = np.ones(len(source), np.uint64)
+        for text, first, most in ((source, 0, 20), (destination, 20, 20), (content, 40, 256)):
+            column = text.column(min(most, max(1, int(text.lengths.max(initial=0)))))
+            octets = column.view(np.uint8).reshape(len(column), -1)
+            weights = self._weights[first : first + octets.shape[1]]
+            sums = sums * np.uint64(31) + octets.astype(np.uint64) @ weights + text.lengths.astype(np.uint64)
+        sums |= np.uint64(1)  # 0 is an empty place
+        unique, places = np.unique(sums, return_index=True)
+        at = (unique >> np.uint64(20)) % np.uint64(len(self._table))
+        known = int((self._table[at] == unique).sum())
+        self._table[at] = unique
+        return known + len(sums) - len(places)
