@@ -47,6 +47,8 @@ def segments_of(messages: Messages) -> I64:
     """What each submit_sm costs, int64[n]: one, or for a longer text the parts that it will be sent in."""
     content = messages.content
     assert isinstance(content, Strings) and not isinstance(messages.esm_class, int)
+    if int(content.lengths.max(initial=0)) <= _OCTETS[0]:
+        return np.ones(len(messages), np.int64)
     coding = np.asarray(messages.data_coding)
     single = np.where(coding == 0, _SEPTETS[0], _OCTETS[0])
     part = np.where(coding == 0, _SEPTETS[1], _OCTETS[1])

@@ -151,11 +151,19 @@ class Model:
         self.counts.segments += int(segments[good].sum())
         self.counts.answers_lost += int((copies == 0).sum())
         self._count(status)
-        if accepted:
+        if accepted and not self._unasked(messages, serials, ends, good, party):
             rows = self._rows(messages, np.flatnonzero(good), serials[good], ends[good], bind, party, wall)
             self._keep(rows, party, waits[good] + delays[good] * np.float32(self.slower), now)
         wanted = [(row, script.mo) for row, script in scripts if script.mo is not None]
         return Verdict(status, serials, delays * np.float32(self.slower), copies, wanted)
+
+    def _unasked(self, messages: Messages, serials: U64, ends: U8, good: Bools, party: Party) -> bool:
+        """Whether all of these end at once and nobody wants to hear of it: then nothing is kept of them."""
+        if self.rules.receipt.mean or party.account.queue or (np.asarray(messages.registered_delivery) & 3).any():
+            return False
+        final = ends[good]
+        self.states.put(serials[good], np.where(final == _NONE, STATES["DELIVRD"], final).astype(np.uint8))
+        return True
 
     def one(
         self, source: bytes, destination: bytes, text: bytes, bind: int, party: Party, now: float, wall: float
@@ -189,6 +197,9 @@ class Model:
         self.counts.throttled += len(over)
 
     def _count(self, status: U32) -> None:
+        if not status.any():
+            self.counts.by_status[0] = self.counts.by_status.get(0, 0) + len(status)
+            return
         for number, times in zip(*(part.tolist() for part in np.unique(status, return_counts=True)), strict=True):
             self.counts.by_status[number] = self.counts.by_status.get(number, 0) + times
         others = self.counts
@@ -240,7 +251,7 @@ class Model:
         if records is None:
             return None
         rows = self._pending.take(records[:, 0].astype(np.int64))
-        for party in (*self._parties.values(), self._anybody):
+        for party in self._parties.values() or (self._anybody,):
             party.pending -= int((rows["account"] == party.number).sum())
         deleted = self.states.get_all(rows["serial"]) == STATES["DELETED"]
         rows["state"][deleted] = STATES["DELETED"]

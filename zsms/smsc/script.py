@@ -65,6 +65,8 @@ class Script:
 def scripts_of(content: Strings, mark: bytes) -> list[tuple[int, Script]]:
     """(row, script) of the texts that begin with the mark; most have none, which costs a look in columns."""
     width = len(mark)
+    if content.buffer.tobytes().find(mark) < 0:
+        return []
     able = np.flatnonzero(content.lengths >= width)
     if not len(able):
         return []

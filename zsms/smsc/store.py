@@ -108,9 +108,9 @@ class Seen:
         """How many of these came before, here or in an earlier call; they count as having come from now on."""
         sums = np.ones(len(source), np.uint64)
         for text, first, most in ((source, 0, 20), (destination, 20, 20), (content, 40, 256)):
-            column = text.column(min(most, max(1, int(text.lengths.max(initial=0)))))
-            octets = column.view(np.uint8).reshape(len(column), -1)
-            weights = self._weights[first : first + octets.shape[1]]
+            width = min(most, int(text.lengths.max(initial=0)))
+            octets = text.matrix(width) * (np.arange(width) < text.lengths[:, None])
+            weights = self._weights[first : first + width]
             sums = sums * np.uint64(31) + octets.astype(np.uint64) @ weights + text.lengths.astype(np.uint64)
         sums |= np.uint64(1)  # 0 is an empty place
         unique, places = np.unique(sums, return_index=True)

@@ -306,7 +306,7 @@ class TlvTable:
 
     def get(self, tag: int, rows: int) -> Tlv | None:
         """That parameter of `rows` PDUs, None if none has it. Of one that comes twice in a PDU the first counts."""
-        found = np.flatnonzero(self.tags == tag)
+        found = np.flatnonzero(self.tags == tag) if len(self.tags) else self.owners
         if not len(found):
             return None
         found = found[::-1]
