@@ -29,8 +29,8 @@ DOMAINS: dict[int, tuple[str, str]] = {zmq.PULL: ("ingest", "dispatch"), zmq.SUB
 ROLES: dict[str, frozenset[str]] = {
     "ingest": frozenset({"producer"}),
     "dispatch": frozenset({"producer", "sender", "operator"}),
-    "stats in": frozenset({"broker", "producer", "sender"}),
-    "stats out": frozenset({"broker", "producer", "sender", "monitor", "operator"}),
+    "stats in": frozenset({"broker", "producer", "sender", "smsc"}),
+    "stats out": frozenset({"broker", "producer", "sender", "smsc", "monitor", "operator"}),
 }
 """By domain, the roles that it is for."""
 NEW_CONNECTIONS = 4_000

@@ -37,7 +37,7 @@ from zmq.utils import z85
 
 from zsms.errors import UsageError
 
-ROLES = ("broker", "stats", "producer", "sender", "monitor", "operator")
+ROLES = ("broker", "stats", "producer", "sender", "smsc", "monitor", "operator")
 """What a key may be for: the commands of the roles, and `operator` for those that change a broker's queue."""
 SERVERS = ("broker", "stats")
 """The roles that listen; whoever connects to one checks that it has the key of that role."""

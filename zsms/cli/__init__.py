@@ -28,6 +28,7 @@ SECTIONS = {
         "producer": "Make messages, or read them from a file, and hand them to a broker.",
         "sender": "Take messages from a broker and send them through slots.",
         "stats": "Collect every process's statistics and answer monitors.",
+        "smsc": "Be a fake SMSC, for gateways and clients to be tested against.",
     },
     "Watch": {
         "monitor": "Say how a mesh stands, every interval.",

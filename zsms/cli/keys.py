@@ -44,7 +44,7 @@ Examples:
     "roles",
     multiple=True,
     metavar="ROLE",
-    help="What it is for: broker, stats, producer, sender, monitor or operator; repeatable.  [default: NAME]",
+    help="What it is for: broker, stats, producer, sender, smsc, monitor or operator; repeatable.  [default: NAME]",
 )
 @_DIRECTORY
 def new(name: str, roles: tuple[str, ...], directory: str) -> None:

@@ -107,8 +107,8 @@ class Desk:
         self.counts.binds += 1
         account = found.account
         connection.party, connection.system_id = found, system_id
-        if account.bind_segments:
-            connection.bucket = Bucket(account.bind_segments, account.burst, now)
+        if rate := account.bind_segments or self.rules.bind_segments:
+            connection.bucket = Bucket(rate, account.burst, now)
         connection.session.answer_bind(request, 0, self.rules.system_id.encode())
         if connection.receives and (waiting := self._homeless.pop(found.number, None)):
             connection.receipts.extend(waiting)

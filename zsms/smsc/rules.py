@@ -90,6 +90,8 @@ class Rules:
 
     accounts: tuple[Account, ...] = ()
     """None: anybody may bind, with any password."""
+    bind_segments: float = 0.0
+    """Segments a second of each bind, where its account says nothing else; 0: no limit."""
     throttle_status: int = 0x58
     """What is answered above a limit."""
     statuses: tuple[tuple[int, float], ...] = ()
@@ -160,6 +162,9 @@ def check(rules: Rules) -> None:
             raise UsageError(f"fault {fault.what!r}: choose one of {', '.join(FAULTS)}")
         if min(fault.at, fault.last, fault.every) < 0 or not fault.factor > 0:
             raise UsageError(f"the fault {fault.what!r} at {fault.at:g} s: times are not below 0, factors above")
+    if not (isfinite(rules.bind_segments) and rules.bind_segments >= 0):
+        raise UsageError(f"bind_segments {rules.bind_segments}: give segments a second, or 0 for no limit")
+    _status(rules.throttle_status)
     if not 1 <= rules.window <= 1_000_000:
         raise UsageError(f"window {rules.window}: give 1 to 1000000")
 

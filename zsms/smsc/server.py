@@ -224,6 +224,14 @@ def _address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def check_public(address: str, insecure: bool) -> None:
+    """Raise UsageError for an address that other hosts can reach, unless that was said to be meant."""
+    host, _ = _address(address)
+    if insecure or host == "localhost" or host.startswith("127.") or host == "::1":
+        return
+    raise UsageError(f"other hosts can reach {address}, and SMPP has no keys: add --insecure if that is meant")
+
+
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]

@@ -182,7 +182,8 @@ def encode(pdu: Pdu) -> bytes:
     strange = set(pdu.fields) - {place.name for place in layout}
     if strange:
         raise UsageError(f"{Command(pdu.command).name} has no field {', '.join(sorted(strange))}")
-    if not 0 <= pdu.sequence <= MAX_SEQUENCE:
+    # An answer says its request's number again, whatever that is.
+    if not 0 <= pdu.sequence <= (0xFFFFFFFF if pdu.command & RESPONSE else MAX_SEQUENCE):
         raise UsageError(f"sequence number {pdu.sequence}: give 1 to {MAX_SEQUENCE}")
     body = bytearray()
     if not (pdu.command & RESPONSE and pdu.status and not pdu.fields):

@@ -1,0 +1,123 @@
+"""`zsms smsc`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from zsms.cli import common
+from zsms.errors import UsageError
+
+
+@click.command(
+    "smsc",
+    epilog="""\b
+Examples:
+  zsms smsc                                      accept everything on 127.0.0.1:2775
+  zsms smsc --bind 0.0.0.0:2775 --rules smsc.toml --record got.csv
+  zsms smsc --answer 0.05 --status 0=95 --status 0x58=5
+  zsms smsc --receipt 2 --state DELIVRD=80 --state UNDELIV=15 --state none=5 --ids mixed
+  zsms smsc --segments 100 --throttle-status 0x14 --stats tcp://127.0.0.1:5557""",
+)
+@click.option(
+    "--bind",
+    metavar="HOST:PORT",
+    multiple=True,
+    default=("127.0.0.1:2775",),
+    show_default=True,
+    help="Where to listen; port 0: a free one. Again for each of several.",
+)
+@click.option("--rules", metavar="FILE", type=click.Path(), help="A TOML file of accounts, outcomes, faults and all.")
+@click.option("--answer", type=float, metavar="SECONDS", help="Time until submit_sm is answered.  [default: 0]")
+@click.option("--receipt", type=float, metavar="SECONDS", help="Time from answer to receipt.  [default: 0]")
+@click.option("--status", multiple=True, metavar="STATUS=WEIGHT", help="What submit_sm is answered with, by weight.")
+@click.option("--state", multiple=True, metavar="STATE=WEIGHT", help="How messages end, by weight; none: no receipt.")
+@click.option("--segments", type=float, metavar="RATE", help="Segments a second that each bind may submit.")
+@click.option("--throttle-status", metavar="STATUS", help="What is answered above that.  [default: 0x58]")
+@click.option("--ids", help="Form of message ids: decimal, hex, mixed, uuid or long.  [default: decimal]")
+@click.option("--form", help="Form of receipts: kannel, tlv, text or both.  [default: kannel]")
+@click.option("--seed", type=click.IntRange(0), help="Draw the same outcomes again.")
+@click.option("--record", metavar="FILE", type=click.Path(), help="Write every submit_sm to this CSV file.")
+@click.option("--certificate", metavar="FILE", type=click.Path(), help="Speak TLS, with this certificate (PEM).")
+@click.option("--private-key", metavar="FILE", type=click.Path(), help="Its key, where that is another file.")
+@click.option("--insecure", is_flag=True, help="Listen where other hosts can reach it.")
+@click.option("--stats", metavar="ENDPOINT", help="The stats collector to report to.  [default: none]")
+@common.role_options
+def command(
+    bind: tuple[str, ...],
+    rules: str | None,
+    seed: int | None,
+    record: str | None,
+    certificate: str | None,
+    private_key: str | None,
+    insecure: bool,
+    stats: str | None,
+    name: str | None,
+    stats_interval: float,
+    drain_timeout: float,
+    keys: str | None,
+    config: str | None,
+    quiet: bool,
+    verbose: int,
+    exit_with_parent: bool,
+    **changes: Any,
+) -> int:
+    """Be a fake SMSC: accept, refuse, throttle and delay submit_sm, and send receipts.
+
+    What an option says goes before the same setting of --rules. A text that begins with #smsc says its own outcome,
+    such as "#smsc status=0x58" or "#smsc receipt=UNDELIV wait=2 mo=hello".
+    """
+
+    def make() -> Any:
+        from zsms.smsc.server import FakeSmsc, check_public
+
+        for address in bind:
+            check_public(address, insecure)
+        return FakeSmsc(
+            _rules(rules, changes),
+            bind=bind,
+            seed=seed,
+            record=record,
+            certificate=certificate,
+            private_key=private_key,
+            stats=stats,
+            name=name,
+            stats_interval=stats_interval,
+            drain_timeout=drain_timeout,
+            keys=keys,
+        )
+
+    return common.run_role(make, quiet=quiet, verbose=verbose, exit_with_parent=exit_with_parent)
+
+
+def _rules(path: str | None, changes: dict[str, Any]) -> Any:
+    from dataclasses import replace
+
+    from zsms.smsc.files import read_rules, rules_of
+    from zsms.smsc.rules import Rules
+
+    table: dict[str, Any] = {name: changes[name] for name in ("answer", "receipt", "ids", "form") if changes[name]}
+    for option, name in (("status", "statuses"), ("state", "states")):
+        if changes[option]:
+            table[name] = dict(_weight(option, each) for each in changes[option])
+    if changes["segments"] is not None:
+        table["bind_segments"] = changes["segments"]
+    if changes["throttle_status"] is not None:
+        try:
+            table["throttle_status"] = int(changes["throttle_status"], 0)
+        except ValueError:
+            raise UsageError(
+                f"--throttle-status {changes['throttle_status']!r}: write 0x58, 0x14 or the like"
+            ) from None
+    asked = rules_of(table)
+    base = Rules() if path is None else read_rules(path)
+    return replace(base, **{name: getattr(asked, name) for name in table})
+
+
+def _weight(option: str, text: str) -> tuple[str, float]:
+    name, equals, weight = text.rpartition("=")
+    try:
+        return (name, float(weight)) if equals else (text, 1.0)
+    except ValueError:
+        raise UsageError(f"--{option} {text!r}: write it as NAME=WEIGHT") from None
