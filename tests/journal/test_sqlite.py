@@ -23,6 +23,7 @@ from zsms.journal import sqlite as store_module
 from zsms.journal.wal import Log
 
 LOG = f"{FILE}-wal"
+MARK = "journal.mark"
 
 
 @pytest.fixture
@@ -196,10 +197,14 @@ def crashed(tmp_path: Path, small_pages: None) -> tuple[Path, int, dict, dict]:
         hand.commit()
         before = content(rebuild(store.load(), LIMITS))
         begin = Log.of(folder / LOG).read
+        mark = (folder / MARK).read_bytes()
         hand.put(3)
         hand.commit()
         after = content(rebuild(store.load(), LIMITS))
         shutil.copytree(folder, copy)
+    # It was killed in the middle of its last group, or just behind it: nobody has heard of that.
+    (copy / MARK).rename(copy / "mark-of-all")
+    (copy / MARK).write_bytes(mark)
     assert before != after
     return copy, begin, before, after
 
@@ -232,6 +237,92 @@ def test_a_log_that_was_cut_anywhere_in_its_last_group_opens_without_it(
         with open_journal(folder) as store:
             assert content(rebuild(store.load(), LIMITS)) == before, cut
             assert bool(store.dropped) == (cut - begin >= 24)
+
+
+@pytest.mark.parametrize("how", ["missing", "empty", "short", "short by all", "header alone", "flipped"])
+def test_a_log_that_has_lost_what_was_confirmed_is_noticed(
+    crashed: tuple[Path, int, dict, dict], tmp_path: Path, how: str
+) -> None:
+    files, begin, _, after = crashed
+    log = (files / LOG).read_bytes()
+    flipped = bytearray(log)
+    flipped[begin + 50] ^= 1
+    logs = {"empty": b"", "short": log[:begin], "short by all": log[:40], "header alone": log[:32], "flipped": flipped}
+    folder = with_log(files, tmp_path / "cut", bytes(logs.get(how, b"")))
+    (folder / "mark-of-all").rename(folder / MARK)
+    if how == "missing":
+        (folder / LOG).unlink()
+    state = {"missing": "missing", "empty": "empty", "header alone": "empty"}.get(how, "short")
+    before = (folder / LOG).read_bytes() if how != "missing" else None
+    for _ in range(2):  # nothing changes by looking
+        with pytest.raises(
+            JournalError, match=rf"is {state}: [0-9]+ groups that were kept.*are not there.*delete"
+        ) as told:
+            open_journal(folder)
+        assert str(folder / MARK) in str(told.value)
+    assert ((folder / LOG).read_bytes() if (folder / LOG).exists() else None) == before
+    (folder / LOG).write_bytes(log)  # the log is found again
+    with open_journal(folder) as store:
+        assert content(rebuild(store.load(), LIMITS)) == after and store.dropped == ""
+
+
+@pytest.mark.parametrize("how", ["missing", "empty"])
+def test_a_log_that_is_missing_is_told_even_without_its_mark(
+    crashed: tuple[Path, int, dict, dict], tmp_path: Path, how: str
+) -> None:
+    folder = with_log(crashed[0], tmp_path / "cut", b"")
+    (folder / MARK).unlink()
+    if how == "missing":
+        (folder / LOG).unlink()
+    with open_journal(folder) as store:
+        assert f"{LOG}, which is {how} though the journal was in use" in store.dropped
+    with open_journal(folder) as store:
+        assert store.dropped == ""
+
+
+def test_a_journal_that_was_closed_needs_no_log(tmp_path: Path) -> None:
+    with open_journal(tmp_path) as store:
+        fill(Hand(store))
+    assert not (tmp_path / LOG).exists()
+    (tmp_path / MARK).unlink()
+    with open_journal(tmp_path) as store:
+        assert store.dropped == ""
+
+
+def test_what_the_os_had_not_put_on_the_disk_is_told_after_a_restart_of_the_machine(
+    crashed: tuple[Path, int, dict, dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_pages: None
+) -> None:
+    folder, copy = tmp_path / "os", tmp_path / "copy"
+    with open_journal(folder, "os") as store:
+        hand = Hand(store)
+        hand.put(3)
+        hand.commit()
+        shutil.copytree(folder, copy)
+        hand.put(3)
+        hand.commit()
+        shutil.copy(folder / MARK, copy / MARK)
+    with pytest.raises(JournalError, match="is short: 1 groups"):
+        open_journal(copy)
+    monkeypatch.setattr("zsms.journal.sqlite.boot_id", lambda: "another")
+    with open_journal(copy) as store:
+        assert "the last 1 groups, which were confirmed: with durability os" in store.dropped
+    with open_journal(copy) as store:
+        assert store.dropped == ""
+
+
+def test_a_mark_that_says_nothing_or_of_another_journal_is_none(tmp_path: Path) -> None:
+    with open_journal(tmp_path / "other") as store:
+        for _ in range(3):
+            hand = Hand(store)
+            hand.put(1)
+            hand.commit()
+            break
+    for content_ in (b"", b"nonsense", b"\xff" * 52, (tmp_path / "other" / MARK).read_bytes()):
+        with open_journal(tmp_path / "a") as store:
+            pass
+        (tmp_path / "a" / MARK).write_bytes(content_)
+        with open_journal(tmp_path / "a") as store:
+            assert store.dropped == ""
 
 
 def test_a_bit_that_flips_in_the_log_is_never_skipped_in_silence(

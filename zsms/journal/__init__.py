@@ -42,6 +42,11 @@ WHAT_IS_DROPPED = (
 _log = logging.getLogger("zsms.journal")
 
 
+def about_dropped(dropped: str) -> str:
+    """What a store has `dropped`, and what can be known of it, as a line."""
+    return f"dropped {dropped}" if "confirmed" in dropped else f"dropped {dropped}; {WHAT_IS_DROPPED}"
+
+
 class NoRoom(Exception):
     """The disk is full: nothing of the group was kept, and it may be tried again."""
 
@@ -157,7 +162,7 @@ def hidden(text: str) -> str:
 
 def _tell(store: Store) -> None:
     if store.dropped:
-        _log.warning("dropped %s; %s", store.dropped, WHAT_IS_DROPPED)
+        _log.warning("%s", about_dropped(store.dropped))
 
 
 @contextmanager

@@ -5,7 +5,9 @@
     letters   a row a dead letter
 
 Every row has a checksum, the tables' lengths are in the books, and the whole is checked when it is opened: so a bit
-that flipped is found, whatever it belongs to. How fast that is and why it is SQLite: docs/PERFORMANCE.md.
+that flipped is found, whatever it belongs to. The books count the groups, and after each group a mark beside the log
+says how many there were: a database that is behind its mark has lost some of its log. It also says whether it is in
+use, so that there must be a log. How fast that is and why it is SQLite: docs/PERFORMANCE.md.
 
 The log is written back into the database here, not by SQLite itself, which would keep an error of that sync to itself.
 After any sync that failed nothing is tried again: the kernel may have dropped the pages and would report success
@@ -18,6 +20,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,6 +31,7 @@ from zsms.core.journal import Group, Kept
 from zsms.errors import JournalError, UsageError
 from zsms.journal import FILE, NoRoom
 from zsms.journal.lock import Lock, boot_id
+from zsms.journal.mark import Mark
 from zsms.journal.records import (
     pack_account,
     pack_changes,
@@ -78,6 +82,7 @@ class SqliteStore:
         except OSError as error:
             raise UsageError(f"no journal can be kept in {directory}: {error.strerror}") from None
         self._failed = False
+        self._known: dict[str, Any] | None = None
         self._logged = 0
         """Bytes of the log since it was begun, about; the file itself does not shrink."""
         try:
@@ -87,15 +92,48 @@ class SqliteStore:
             raise
 
     def _open(self, durability: str) -> None:
-        log = self._path.with_name(f"{FILE}-wal")
-        self.dropped = Log.of(log).check(log)
+        self._log_path = self._path.with_name(f"{FILE}-wal")
+        self._log = Log.of(self._log_path)
+        self.dropped = self._log.check(self._log_path)
+        self._mark = Mark(self._directory)
+        self._tried(self._compare_with_mark)
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))  # messages are nobody else's business
         self._db = self._tried(
             lambda: sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=32)
         )
         self._tried(self._begin, durability)
         self._tried(self._check)
-        self._tried(self._identify)
+        self._tried(self._identify, durability)
+
+    def _compare_with_mark(self) -> None:
+        """Before anything is written: whether all groups that were kept are there. Raises JournalError."""
+        if self._mark.groups is None or not self._path.exists():
+            return
+        # Read-only, closing it writes nothing back: the log stays as it was found, and can be restored.
+        self._db = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            known, books = self._meta("journal"), self._meta("books") or {}
+        except sqlite3.Error:
+            return  # opening it will say what is wrong
+        finally:
+            self._db.close()
+            del self._db
+            self._path.with_name(f"{FILE}-shm").unlink(missing_ok=True)
+            if not self._log.there and self._log_path.exists() and not self._log_path.stat().st_size:
+                self._log_path.unlink()  # made by looking
+        missing = self._mark.groups - books.get("groups", 0)
+        if known is None or self._mark.birth != known["birth"] or missing <= 0:
+            return
+        if known.get("durability") == "os" and known["boot"] != boot_id():
+            self.dropped = (
+                f"the last {missing} groups, which were confirmed: with durability os they are not on the disk before "
+                "the operating system puts them there, and the machine has started again since"
+            )
+            return
+        raise JournalError(
+            f"{self._log_path} is {self._log.state}: {missing} groups that were kept, and confirmed, are not there; "
+            f"restore the folder from a copy, or delete {self._mark.path} to go on without them"
+        )
 
     def _begin(self, durability: str) -> None:
         pragmas = {
@@ -114,7 +152,7 @@ class SqliteStore:
         if found != ["ok"]:
             raise JournalError(f"{self._path} is damaged: {'; '.join(map(str, found))}")
 
-    def _identify(self) -> None:
+    def _identify(self, durability: str) -> None:
         db = self._db
         db.executescript(_SCHEMA)
         known = self._meta("journal")
@@ -134,7 +172,17 @@ class SqliteStore:
             (length,) = db.execute(f"SELECT count(*) FROM {table}").fetchone()
             if length != self._lengths[table]:
                 raise JournalError(f"{self._path} is damaged: {length} {table} where {self._lengths[table]} were kept")
-        self._put_meta("journal", {**known, "opened": self.opened, "boot": boot})
+        self._groups: int = self._books.pop("groups", 0)
+        if known.get("in_use") and self._mark.groups is None and not self._log.read:
+            self.dropped = (
+                f"what stood in {self._log_path}, which is {self._log.state} though the journal was in use; nobody can "
+                "say how much was confirmed of it"
+            )
+        self._known = {**known, "opened": self.opened, "boot": boot, "durability": durability, "in_use": True}
+        self._put_meta("journal", self._known)
+        # Into the database itself: what it says must not depend on its log.
+        self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        self._mark.set(self.birth, self._groups)
 
     def _meta(self, key: str) -> dict[str, Any] | None:
         row = self._db.execute("SELECT body FROM meta WHERE key = ?", (key,)).fetchone()
@@ -173,6 +221,7 @@ class SqliteStore:
         except NoRoom:
             self._make_room()
             raise
+        self._mark.set(self.birth, self._groups)
         self._logged += group.nbytes + _PAGES_A_GROUP * _PAGE
         if self._logged > _CHECKPOINT_BYTES:
             self._make_room()  # or later: the group is safe in the log
@@ -197,13 +246,14 @@ class SqliteStore:
             for key, record in map(pack_account, group.accounts):
                 if db.execute("UPDATE accounts SET body = ? WHERE key = ?", (record, key)).rowcount == 0:
                     change("accounts", 1, "INSERT INTO accounts VALUES (?, ?)", [(key, record)])
-            self._put_meta("books", {**group.books, "lengths": lengths})
+            self._put_meta("books", {**group.books, "lengths": lengths, "groups": self._groups + 1})
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
         self._lengths = lengths
+        self._groups += 1
 
     def _make_room(self) -> None:
         """Write the log back, if the database has free pages for it: the next group then begins the log anew."""
@@ -235,8 +285,17 @@ class SqliteStore:
             if self._failed:
                 _never_close(self._db)
             else:
+                with suppress(JournalError, NoRoom):
+                    self._tried(self._leave)
                 self._tried(self._db.close)
+        if hasattr(self, "_mark"):
+            self._mark.close()
         self._lock.release()
+
+    def _leave(self) -> None:
+        """Say that no log is needed any more: closing writes it back, and deletes it."""
+        if self._known is not None:
+            self._put_meta("journal", {**self._known, "in_use": False})
 
     def __enter__(self) -> Self:
         return self

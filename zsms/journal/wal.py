@@ -44,13 +44,20 @@ class Log:
     """Frames behind that which belong to this log and not to an earlier one, whose place it took."""
     groups_behind: int = 0
     """Ends of groups among them."""
+    there: bool = True
+
+    @property
+    def state(self) -> str:
+        """How much of it there is, in a word."""
+        return "missing" if not self.there else "empty" if self.size <= _HEADER.size else "short"
 
     @classmethod
     def of(cls, path: Path) -> Log:
         """The log in a file; an empty one when there is none. Raises JournalError when its header is damaged."""
-        size = path.stat().st_size if path.exists() else 0
+        there = path.exists()
+        size = path.stat().st_size if there else 0
         if size <= _HEADER.size:
-            return cls(size)
+            return cls(size, there=there)
         with path.open("rb") as file:
             head = file.read(_HEADER.size)
             magic, _, page, _, *salts = _HEADER.unpack(head)[:6]

@@ -20,7 +20,7 @@ from zsms.core.journal import Journal
 from zsms.core.replay import rebuild
 from zsms.core.seeds import Seed
 from zsms.errors import JournalError, UsageError
-from zsms.journal import WHAT_IS_DROPPED, Fenced, Store, hidden, open_journal
+from zsms.journal import Fenced, Store, about_dropped, hidden, open_journal
 from zsms.journal.writer import Writer
 
 GROUP_S = 0.005
@@ -80,7 +80,7 @@ class Keeping:
 
     def _say_what_there_is(self) -> None:
         if self.store.dropped:
-            self._log.warning("%s: dropped %s; %s", self._name, self.store.dropped, WHAT_IS_DROPPED)
+            self._log.warning("%s: %s", self._name, about_dropped(self.store.dropped))
         queued = self.core.queue.messages
         if self.core.producers:
             self._log.info(
