@@ -314,6 +314,7 @@ LAYERS = (
     ("zsms.report", "zsms.comparison", "zsms.tables", "zsms.metrics"),
     ("zsms.transports", "zsms.journal"),
     ("zsms.roles", "zsms.smsc"),
+    ("zsms.launch",),
     ("zsms.mesh", "zsms.health"),
     ("zsms.web",),
     ("zsms.study", "zsms.web"),

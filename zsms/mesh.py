@@ -1,8 +1,8 @@
-"""A whole mesh as processes of this machine: start them, watch them, stop them, report.
+"""A whole mesh as processes of one place, by default this machine: start them, watch them, stop them, report.
 
 Each process is the command that one would type by hand (``zsms broker ...``), so what runs here runs on several
 hosts too. They talk over sockets in a private directory, and end when this process does, however it ends: their
-standard input is a pipe from it, which also carries the orders of `set_rate`.
+standard input is a pipe from it, which also carries the orders of `set_rate`. The places are in :mod:`zsms.launch`.
 
     starting --> running --everything settled--> finishing --> report
                     |--stop()------------------> draining ---> report (interrupted)
@@ -18,21 +18,19 @@ import fcntl
 import logging
 import math
 import os
+import platform
 import secrets
-import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from zsms import children, keys, logs
+from zsms import keys, logs
 from zsms.core.arrivals import rate_warnings
 from zsms.core.broker import BrokerLimits
 from zsms.core.delay import DelayModel
@@ -41,14 +39,15 @@ from zsms.core.series import Series
 from zsms.core.shares import MAX_BROKERS
 from zsms.core.view import View
 from zsms.errors import UsageError, ZsmsError, check_types
-from zsms.forked import Forked, may_fork
 from zsms.journal import FILE, check_durability, hidden, is_on_servers
 from zsms.keys import Keys
+from zsms.launch.local import Local
+from zsms.launch.place import Child, Place, Wanted
 from zsms.private_folder import PrivateFolder
 from zsms.report import ProcessRow, Report, histogram_of, make_report
 from zsms.roles.monitor import Asker
 from zsms.roles.sender import MAX_RAMP_S
-from zsms.sockets import Endpoint, Sockets
+from zsms.sockets import STATS_PORT, Endpoint, Sockets
 from zsms.source import MESSAGES
 from zsms.thresholds import parse_all
 
@@ -56,8 +55,6 @@ if TYPE_CHECKING:
     from zsms.transports.calls import Send
 
 _log = logging.getLogger("zsms.mesh")
-_NOT_THEIRS = ("ZSMS_", "NOTIFY_SOCKET", "WATCHDOG_")
-"""Settings of `zsms run` itself, and its service manager's: not for the processes that it starts."""
 
 ASK_S = 0.1
 """Seconds between two looks at the mesh."""
@@ -301,46 +298,6 @@ class MeshConfig:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
-@dataclass(slots=True)
-class _Process:
-    role: str
-    name: str
-    popen: subprocess.Popen[bytes] | Forked
-    reader: threading.Thread
-    said: list[str]
-    """Its last lines on stderr."""
-    cpu_s: float = 0.0
-    rss_max: int = 0
-    noticed: bool = False
-    """Its end has been dealt with."""
-
-    def sample(self) -> None:
-        """Look at what it costs, while it lives."""
-        try:
-            process = psutil.Process(self.popen.pid)
-            times = process.cpu_times()
-            self.cpu_s = max(self.cpu_s, times.user + times.system)
-            self.rss_max = max(self.rss_max, process.memory_info().rss)
-        except psutil.Error:
-            pass
-
-    def order(self, what: str) -> bool:
-        """Give an order on its standard input; whether it could be given. It may have ended."""
-        assert self.popen.stdin is not None
-        try:
-            os.write(self.popen.stdin.fileno(), f"{what}\n".encode())  # no buffer keeps what its end did not take
-        except (OSError, ValueError):
-            return False
-        return True
-
-    def ending(self) -> str:
-        """How it ended, in words."""
-        code = self.popen.returncode or 0
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
-        last = f": {self.said[-1]}" if code > 0 and self.said else ""
-        return f"{self.name} (pid {self.popen.pid}) {how}{last}"
-
-
 Progress = Callable[[View, View | None], None]
 
 
@@ -361,6 +318,7 @@ class Mesh:
         metrics: str | None = None,
         forks: bool = False,
         insecure: bool = False,
+        place: Place | None = None,
         **options: Any,
     ) -> None:
         """Give a `MeshConfig`, or its fields and those of one `SenderGroup` as keywords.
@@ -371,7 +329,7 @@ class Mesh:
         the mesh is `secure`, or `insecure` says that this is meant.
 
         `forks`: this program is `zsms run` and nothing else, so that its processes may be forks of it
-        (:mod:`zsms.forked`) where that is safe.
+        (:mod:`zsms.forked`) where that is safe. `place` is where they run, by default this machine.
 
         `progress(view, first view or None)` is called about every `ASK_S` seconds, `say(text)` for each event
         worth a line (by default it is logged). Both are called from threads of the mesh. A view has histograms every
@@ -382,6 +340,9 @@ class Mesh:
         self.config.check()
         if self.config.seed is None:
             self.config = replace(self.config, seed=secrets.randbits(32))
+        self._place = place
+        if place is not None and place.secure:
+            self.config = replace(self.config, secure=True)
         self.thresholds = parse_all(thresholds, self._blank_report)
         self.view: View | None = None
         """The last view."""
@@ -403,7 +364,7 @@ class Mesh:
         self._metrics = None if metrics is None else _check_metrics(metrics, insecure or self.config.secure)
         self._insecure = insecure
         self._aborted = False
-        self._processes: list[_Process] = []
+        self._processes: list[Child] = []
         self._problems: list[str] = []
         self._warnings: list[str] = []
         self._fatal = False
@@ -473,16 +434,19 @@ class Mesh:
         self._started_at = time.monotonic()
         self._endpoint = Endpoint("ipc", f"{self._directory}/stats")
         sockets = None
+        place: Place = self._place or Local(self._directory, self._forks)
         try:
-            sockets = Sockets(keys=self._make_keys() if self.config.secure else None)
+            own = self._make_keys() if self.config.secure else None
+            sockets = Sockets(keys=own)
+            place.open(self._wanted(), None if own is None else Path(self._directory, "keys"))
             if folder.remark is not None:
                 self._tell(folder.remark)
             self._warnings = self.config.warnings()
             for warning in self._warnings:
                 self._tell(warning)
-            self._start_all()
+            self._start_all(place)
             for process in self._processes:  # only now, for a process with threads can't be forked
-                process.reader.start()
+                process.listen()
             _have_descriptors(_OWN_DESCRIPTORS)  # libzmq aborts when it gets none
             self._asker = Asker(sockets, self._endpoint)
             self._watch()
@@ -496,6 +460,7 @@ class Mesh:
         finally:
             for process in self._processes:
                 self._kill(process)
+            place.close()
             if sockets is not None:
                 sockets.close_all()
             folder.remove()
@@ -573,33 +538,45 @@ class Mesh:
     @property
     def pids(self) -> dict[str, int]:
         """Process ids by name."""
-        return {process.name: process.popen.pid for process in self._processes}
+        return {process.name: process.pid for process in self._processes}
 
     # -- starting -----------------------------------------------------------------------------------------------
 
-    def _start_all(self) -> None:
+    def _wanted(self) -> list[Wanted]:
+        """What is to be started."""
         config = self.config
-        common = ["--stats-interval", STATS_S, "--drain-timeout", config.drain_timeout]
-        peer = ["--stats", f"ipc://{self._directory}/stats", *common]
-        for name in config.broker_names:
-            peer += ["--broker", f"ipc://{self._directory}/{name}"]
+        servers = [Wanted("stats", "stats"), *(Wanted("broker", name) for name in config.broker_names)]
+        slots = [group.concurrency for group in config.groups for _ in range(group.senders)]
+        senders = [Wanted("sender", name, size) for name, size in zip(config.sender_names, slots, strict=True)]
+        return [*servers, *(Wanted("producer", name) for name in config.producer_names), *senders]
+
+    def _start_all(self, place: Place) -> None:
+        config = self.config
+        insecure = ["--insecure"] if self._insecure else []
+        stats = self._start(
+            place, "stats", "stats", ["--bind", place.bind("stats"), *insecure, *_given(metrics=self._metrics)]
+        )
+        self._endpoint = Endpoint.parse(place.address(stats), STATS_PORT)
+        common = ["--stats", self._endpoint, "--stats-interval", STATS_S, "--drain-timeout", config.drain_timeout]
         limits = [
             part for name, value in asdict(config.limits).items() for part in (f"--{name.replace('_', '-')}", value)
         ]
-        bind = ["--bind", f"ipc://{self._directory}/stats", *(["--insecure"] if self._insecure else [])]
-        self._start("stats", "stats", [*bind, *_given(metrics=self._metrics)])
+        brokers = []
         for number, name in enumerate(config.broker_names, 1):
-            bind = ["--bind", f"ipc://{self._directory}/{name}", "--stats", f"ipc://{self._directory}/stats"]
             keeps = _given(journal=config.journal_of(name), durability=config.durability)
-            self._start("broker", name, [*bind, *limits, "--seed", config.seed, "--stream", number, *keeps, *common])
+            options = ["--bind", place.bind(name), *limits, "--seed", config.seed, "--stream", number, *keeps, *common]
+            brokers.append(self._start(place, "broker", name, options))
+        addresses = [place.address(broker) for broker in brokers]
+        peer = [*common, *(part for address in addresses for part in ("--broker", address))]
         groups = [group for group in config.groups for _ in range(group.senders)]
         for number, (group, name) in enumerate(zip(groups, config.sender_names, strict=True), 1):
-            self._start("sender", name, [*peer, *self._sender_options(group, number)])
+            self._start(place, "sender", name, [*peer, *self._sender_options(group, number)])
         # The first message is the zero of all times: slots that are not there by then would count as late.
         self._input_fd = self._open_input()
+        keep = () if self._input_fd is None else (self._input_fd,)
         for index, name in enumerate(config.producer_names):
             share = ["--share", f"{index}/{config.producers}"]
-            self._start("producer", name, [*peer, *self._producer_options(), *share])
+            self._start(place, "producer", name, [*peer, *self._producer_options(), *share], keep)
         if self._input_fd is not None:
             os.close(self._input_fd)  # so that its writer hears when the producer ends
 
@@ -657,48 +634,23 @@ class Mesh:
         name, folder = _importable(self.config.transport)
         return ["--transport", name, *([] if folder is None else ["--transport-folder", folder])]
 
-    def _start(self, role: str, name: str, options: list[Any]) -> None:
-        command = [role, "--name", name, "--exit-with-parent", "--log-format", "json"]
-        command += ["--quiet"] if not self._verbose else ["-v"] * (self._verbose - 1)
-        if self.config.secure:
-            command += ["--keys", f"{self._directory}/keys"]
-        environment = children.with_this_package(
-            {key: value for key, value in os.environ.items() if not key.startswith(_NOT_THEIRS)}
-        )
-        environment.setdefault("OPENBLAS_NUM_THREADS", "1")  # no role multiplies matrices; starting threads takes time
-        command += (f"{option}" for option in options)
-        keep = () if role != "producer" or self._input_fd is None else (self._input_fd,)
-        popen: subprocess.Popen[bytes] | Forked
-        if self._forks and may_fork():
-            popen = Forked(command, environment, keep=keep)
-        else:
-            popen = subprocess.Popen(
-                [*children.COMMAND, *command],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                env=environment,
-                pass_fds=keep,
-                start_new_session=True,  # Ctrl-C is for us alone: we say who stops, and in which order
-            )
-        said: list[str] = []
-        assert popen.stderr is not None
-        reader = threading.Thread(target=self._listen, args=(popen.stderr, said), daemon=True)
-        self._processes.append(_Process(role, name, popen, reader, said))
+    def _start(self, place: Place, role: str, name: str, options: list[Any], keep: tuple[int, ...] = ()) -> Child:
+        said = ["--log-format", "json", *(["-v"] * (self._verbose - 1) if self._verbose else ["--quiet"])]
+        child = place.start(role, name, [*said, *map(str, options)], self._listen, keep)
+        self._processes.append(child)
+        return child
 
-    def _listen(self, stderr: IO[bytes], said: list[str]) -> None:
-        for bytes_ in stderr:
-            level, text = logs.read(bytes_.decode("utf-8", "replace").rstrip())
-            if self._input_fd is not None:
-                text = text.replace(f"/dev/fd/{self._input_fd}", self._input_name)
-            if text:
-                said += text.splitlines()
-                del said[:-20]
-                self._tell(text, level)
+    def _listen(self, line: bytes) -> str:
+        level, text = logs.read(line.decode("utf-8", "replace").rstrip())
+        if self._input_fd is not None:
+            text = text.replace(f"/dev/fd/{self._input_fd}", self._input_name)
+        if text:
+            self._tell(text, level)
+        return text
 
     # -- watching -----------------------------------------------------------------------------------------------
 
-    def _of(self, role: str) -> list[_Process]:
+    def _of(self, role: str) -> list[Child]:
         return [process for process in self._processes if process.role == role]
 
     def _watch(self) -> None:
@@ -780,7 +732,7 @@ class Mesh:
     def _all_settled(self, view: View) -> bool:
         if self._brokers_lost:
             return self._rest_settled(view)
-        finished = all(process.popen.poll() == 0 for process in self._of("producer"))
+        finished = all(process.poll() == 0 for process in self._of("producer"))
         if not finished or not view.producers_done:
             return False
         return view.done or view.made == 0
@@ -807,20 +759,20 @@ class Mesh:
         return view.at - self._rest_since > REST_S
 
     def _drained(self, view: View) -> bool:
-        gone = all(process.popen.poll() is not None for process in self._of("producer"))
+        gone = all(process.poll() is not None for process in self._of("producer"))
         return gone and not self._held(view)
 
     def _held(self, view: View) -> int:
         """Messages that brokers which live hold."""
-        return sum(view.held_by(process.name) for process in self._of("broker") if process.popen.poll() is None)
+        return sum(view.held_by(process.name) for process in self._of("broker") if process.poll() is None)
 
     def _look_at_processes(self) -> None:
         for process in self._processes:
-            code = process.popen.poll()
+            code = process.poll()
             if code is None or process.noticed:
                 continue
             process.noticed = True
-            process.reader.join(timeout=1)
+            process.heard_out(1)
             if process.role == "producer" and (code == 0 or self._asked_to_end):
                 continue
             ending = process.ending()
@@ -838,7 +790,7 @@ class Mesh:
 
     def _left(self, role: str) -> bool:
         """Whether a process of this role still runs."""
-        return any(process.popen.poll() is None for process in self._of(role))
+        return any(process.poll() is None for process in self._of(role))
 
     def _tell(self, text: str, level: int = logging.WARNING) -> None:
         if self._say is None:
@@ -860,7 +812,7 @@ class Mesh:
             for process in self._of(role):
                 self._terminate(process)
                 if at_once or (role == "producer" and self._brokers_lost):
-                    self._leave(process)
+                    process.leave()
             patience = END_S + (self.config.drain_timeout if self._asked_to_end else 0)
             self._await(self._of(role), min(2.0, self._patience) if at_once else patience)
         elapsed = time.monotonic() - self._started_at
@@ -872,32 +824,24 @@ class Mesh:
         self._await(self._of("stats"), min(END_S, self._patience))
         return elapsed
 
-    def _terminate(self, process: _Process) -> None:
-        if process.popen.poll() is None and not process.order("stop"):
-            process.popen.terminate()
+    def _terminate(self, process: Child) -> None:
+        if process.poll() is None and not process.order("stop"):
+            process.terminate()
 
-    def _leave(self, process: _Process) -> None:
-        """Make it end without draining; two signals could arrive as one, but the end of its input is no signal."""
-        assert process.popen.stdin is not None
-        with suppress(OSError):
-            process.popen.stdin.close()
-
-    def _await(self, processes: list[_Process], timeout: float) -> None:
+    def _await(self, processes: list[Child], timeout: float) -> None:
         deadline = time.monotonic() + timeout
         for process in processes:
             try:
-                process.popen.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except TimeoutError:
                 self._problems.append(f"{process.name} did not end within {timeout:.0f} s and was killed")
                 self._kill(process)
 
-    def _kill(self, process: _Process) -> None:
-        if process.popen.poll() is None:
-            process.popen.kill()
-            process.popen.wait()
-        self._leave(process)
-        if process.reader.ident is not None:
-            process.reader.join(timeout=1)
+    def _kill(self, process: Child) -> None:
+        if process.poll() is None:
+            process.kill()
+        process.leave()
+        process.heard_out(1)
 
     def _process_rows(self) -> list[ProcessRow]:
         gauges = {(row["role"], row["name"]): row["gauges"] for row in self._answer.get("processes", [])}
@@ -909,15 +853,20 @@ class Mesh:
                 ProcessRow(
                     process.role,
                     process.name,
-                    process.popen.pid,
+                    process.pid,
                     max(process.cpu_s, own.get("cpu_s", 0.0)),
                     int(max(process.rss_max, own.get("rss_max_bytes", 0))),
-                    process.popen.returncode,
+                    process.returncode,
+                    process.host,
                 )
             )
         this = psutil.Process()
         times = this.cpu_times()
-        rows.append(ProcessRow("run", "run", os.getpid(), times.user + times.system, this.memory_info().rss))
+        rows.append(
+            ProcessRow(
+                "run", "run", os.getpid(), times.user + times.system, this.memory_info().rss, host=platform.node()
+            )
+        )
         return rows
 
 

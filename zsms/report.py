@@ -90,6 +90,8 @@ class ProcessRow:
     rss_max_bytes: int
     exit_code: int | None = None
     """Negative: killed by that signal. None: it was still running, or is this process."""
+    host: str = ""
+    """The machine that it ran on."""
 
 
 @dataclass(slots=True)

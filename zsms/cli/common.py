@@ -315,12 +315,17 @@ def stop_on_signals(what: Stoppable) -> list[int]:
     return came
 
 
+def when_open(role: Any) -> None:
+    """What is done once a role's sockets are open: nothing. :mod:`zsms.cli.launched` has something to do."""
+
+
 def run_role(make: Callable[[], Any], *, quiet: bool, verbose: int, exit_with_parent: bool) -> int:
     """Make a role and run it to its end; returns the exit code."""
     set_up_logging(quiet, verbose)
     allow_many_descriptors()
     role = make()
     logs.identify(role.role, role.name)
+    role.opened = functools.partial(when_open, role)
     role.notifier = Notifier.from_environment(os.environ)
     parent = _Parent(role) if exit_with_parent else None
     came = stop_on_signals(role if parent is None else parent)

@@ -29,7 +29,8 @@ Examples:
   zsms run --brokers 2 --producers 2 --messages 1000000
   zsms run --rate 20000 --messages 400000 --json report.json
   zsms run --html report.html --csv report --threshold 'send_time_s.p99<1.5' --threshold 'messages.lost==0'
-  zsms run --config examples/scenarios/three-gateways.toml --json -""",
+  zsms run --config examples/scenarios/three-gateways.toml --json -
+  zsms run --cluster tcp://scheduler.example.org:8786 --senders 8 --concurrency 500000""",
 )
 @click.option(
     "--messages",
@@ -54,6 +55,12 @@ Examples:
     show_default=True,
     help="Seconds that a first Ctrl-C waits for work to end; a second one ends at once.",
 )
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Run the processes on the workers of a Dask cluster: tcp://HOST:PORT of its scheduler, or local:N for N "
+    "workers of this machine. Always with keys.  [default: this machine, without Dask]",
+)
 @click.option("--secure", is_flag=True, help="Encrypt everything, with keys that are thrown away at the end.")
 @click.option("--insecure", is_flag=True, help="Let --metrics listen where other hosts can reach it, without keys.")
 @common.ui_option
@@ -76,6 +83,7 @@ def command(
     insecure: bool,
     dashboard: str | None,
     drain_timeout: float,
+    cluster: str | None,
     ui: str,
     config: str | None,
     quiet: bool,
@@ -127,6 +135,11 @@ def command(
         watch.show(view, first)
         page.look_at(mesh)
 
+    place = None
+    if cluster is not None:
+        from zsms.launch.cluster import Cluster
+
+        place = Cluster(cluster)
     mesh = watch.control = Mesh(
         settings,
         progress=show,
@@ -138,8 +151,10 @@ def command(
         metrics=metrics,
         insecure=insecure,
         forks=True,
+        place=place,
     )
-    forked.warm_up()
+    if place is None:
+        forked.warm_up()
     output = outputs.Outputs(json=json, html=html, csv=csv)
     with page, watch:
         if mesh.metrics is not None:

@@ -110,6 +110,8 @@ class Role:
         self.log = logging.getLogger(f"zsms.{self.role}")
         self.refused_frames = 0
         self._keys = None if keys is None else Keys.load(keys, self.key_role or self.role, name)
+        self.opened: Callable[[], object] = lambda: None
+        """Called once its sockets are open, in the thread that runs it."""
         self.notifier: Notifier | None = None
         """The service manager to speak to, given before the role runs."""
         self._stats = None if stats is None else Endpoint.parse(stats, STATS_PORT)
@@ -153,6 +155,7 @@ class Role:
                 self._open()
                 self._watch_gate()
                 self._ready.set()
+                self.opened()
                 if self.notifier is not None:
                     self.notifier.ready()
                 patience = FINAL_STOPPED_S

@@ -1,0 +1,175 @@
+"""A mesh on a real Dask scheduler and three real workers."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from signal import SIGINT, SIGKILL
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.mesh.processes import Command, environment, free_port, gone, suppress_gone, until, zsms
+
+distributed = pytest.importorskip("distributed", reason="needs zsms[cluster]")
+
+
+class Dask:
+    """A scheduler and workers, each a process."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.address = f"tcp://127.0.0.1:{free_port()}"
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self.scheduler = self._start("scheduler", "--host", self.address, "--no-dashboard")
+        for _ in range(3):
+            self.add()
+        self.wait(3)
+
+    def _start(self, what: str, *options: str) -> subprocess.Popen[bytes]:
+        with (self._folder / f"{what}.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "distributed.cli.dask_" + what, *options],
+                env=environment(),
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def add(self) -> None:
+        options = ("--host", "127.0.0.1", "--nthreads", "1", "--no-nanny", "--no-dashboard")
+        self.workers.append(self._start("worker", self.address, *options))
+
+    def wait(self, count: int) -> None:
+        with distributed.Client(self.address, timeout=20) as client:
+            client.wait_for_workers(count, timeout=20)
+
+    def roles(self) -> list[psutil.Process]:
+        """What runs on the workers."""
+        found = []
+        for worker in self.workers:
+            with suppress_gone():
+                found += psutil.Process(worker.pid).children(recursive=True)
+        return [process for process in found if not gone(process)]
+
+    def worker_of(self, pid: int) -> subprocess.Popen[bytes]:
+        return next(worker for worker in self.workers if worker.pid == psutil.Process(pid).ppid())
+
+    def mend(self) -> None:
+        """Three workers again, none of which has anything to do."""
+        self.workers = [worker for worker in self.workers if worker.poll() is None]
+        while len(self.workers) < 3:
+            self.add()
+        self.wait(3)
+        until(lambda: not self.roles(), "roles that have ended", 25.0)
+
+    def end(self) -> None:
+        for process in (*self.workers, self.scheduler):
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dask]:
+    dask = Dask(tmp_path_factory.mktemp("dask"))
+    yield dask
+    dask.end()
+
+
+class Run:
+    """A `zsms run` on it that takes about 8 s, with three senders."""
+
+    def __init__(self, dask: Dask, stack: ExitStack, folder: Path) -> None:
+        self._report = folder / "report.json"
+        self.command = stack.enter_context(
+            Command(
+                *("run", "--cluster", dask.address, "--ui", "plain", "-v", "--json", self._report),
+                *("--messages", 12_000, "--rate", 1_500, "--senders", 3, "--concurrency", 1_000, "--mean", 0.3),
+            )
+        )
+        self.command.wait_for("sender joined: sender-3", 25.0)
+
+    def end(self, code: int) -> dict[str, Any]:
+        assert self.command.end(25.0) == code
+        report: dict[str, Any] = json.loads(self._report.read_text())
+        return report
+
+
+@pytest.fixture
+def run(dask: Dask, tmp_path: Path) -> Iterator[Run]:
+    with ExitStack() as stack:
+        yield Run(dask, stack, tmp_path)
+    dask.mend()
+
+
+def test_a_run_on_three_workers_balances_and_its_secrets_are_nowhere(dask: Dask, run: Run) -> None:
+    roles = until(lambda: found if len(found := dask.roles()) == 6 else None, "six roles")
+    assert len({process.ppid() for process in roles}) == 3, "not spread"
+    for process in roles:
+        assert process.cmdline()[1:] == ["-P", "-m", "zsms.cli.launched"]
+        assert not [name for name in process.environ() if name.startswith("ZSMS_")]
+    with distributed.Client(dask.address) as client:
+        told = client.run_on_scheduler(lambda dask_scheduler: repr([t.run_spec for t in dask_scheduler.tasks.values()]))
+    assert "run_role" in told and not re.search("secret|concurrency|--broker", told)
+    folders = list(Path("/dev/shm").glob("zsms-*"))
+    assert not [path for folder in folders for path in folder.rglob("*.key")]
+    report = run.end(0)
+    assert report["balanced"] and report["messages"]["sent"] == 12_000 and not report["problems"]
+    assert all(row["host"] for row in report["processes"])
+    assert report["config"]["secure"]
+
+
+def test_a_worker_that_is_killed_is_senders_that_died(dask: Dask, run: Run) -> None:
+    pids = {name: int(pid) for name, pid in re.findall(r"INFO +([\w-]+): pid (\d+) on ", run.command.err)}
+    where = {name: dask.worker_of(pid) for name, pid in pids.items()}
+    (worker,) = {where[name] for name in where if name.startswith("sender")} - {where["broker"], where["producer-1"]}
+    died = [name for name in where if where[name] is worker]
+    assert 0 < len(died) < 3 and "stats" not in died
+    worker.send_signal(SIGKILL)
+    until(lambda: all(gone(psutil.Process(pids[name])) for name in died if psutil.pid_exists(pids[name])), "their ends")
+    for name in died:
+        run.command.wait_for(rf"{name} \(pid \d+ on \S+\) (is gone with|was not heard).*; its messages go to", 25.0)
+    report = run.end(0)
+    assert report["messages"]["sent"] == 12_000 and report["balanced"]
+    assert len(report["problems"]) == len(died)
+
+
+def test_the_roles_end_with_whoever_runs_the_mesh(dask: Dask, run: Run) -> None:
+    roles = dask.roles()
+    run.command.signal(SIGKILL)
+    until(lambda: all(gone(process) for process in roles), "roles that have ended", 25.0)
+
+
+def test_a_task_that_is_cancelled_takes_its_role_along(dask: Dask, run: Run) -> None:
+    (pid,) = map(int, re.findall(r"sender-2: pid (\d+) on ", run.command.err))
+    role = psutil.Process(pid)
+    with distributed.Client(dask.address) as client:
+        names = client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.tasks))
+        (key,) = (name for name in names if name.startswith("zsms-sender-2-"))
+        client.cancel([distributed.Future(key, client)], force=True)
+        until(lambda: gone(role), "its end")
+    report = run.end(0)
+    assert report["messages"]["sent"] == 12_000 and "sender-2" in report["problems"][0]
+
+
+def test_an_interrupted_run_drains_and_leaves_nothing(dask: Dask, run: Run) -> None:
+    run.command.signal(SIGINT)
+    assert run.end(130)["interrupted"]
+    assert not dask.roles()
+
+
+def test_what_can_not_be_is_said() -> None:
+    done = zsms("run", "--cluster", "nowhere")
+    assert done.returncode == 2 and "tcp://HOST:PORT" in done.stderr
+    began = time.monotonic()
+    done = zsms("run", "--cluster", f"tcp://127.0.0.1:{free_port()}")
+    assert done.returncode == 1 and "no Dask scheduler at" in done.stderr and time.monotonic() - began < 20
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,384 @@
+"""Workers of a Dask cluster: each role is one task that is pinned to a worker, never tried again and never shared.
+
+What a task does is in :mod:`zsms.launch.worker`. Dask starts it and says when a worker is gone; orders, last words and
+secrets go over a line between this process and the task. The mesh's own sessions, leases and ledger stay the truth:
+what the scheduler believes of a task is of no account once it runs.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import secrets
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from zsms.errors import UsageError, ZsmsError
+from zsms.launch.place import Child, Tell, Wanted
+from zsms.launch.worker import BEAT_S, SILENCE_S, about, listen_a_while, probe, run_role
+
+CONNECT_S = 5.0
+START_S = 30.0
+"""So long a task may take to run, and a role to listen."""
+_PROBE_S = 2.0
+_OF_SENDERS = {"producer": 2.0, "broker": 0.6}
+"""What all processes of a role take of processors, beside all senders (docs/PERFORMANCE.md)."""
+_BASE_SLOTS = 20_000
+"""What a process takes all the same, in slots."""
+_KILLED = -9
+_log = logging.getLogger("zsms.launch")
+
+
+class ClusterChild(Child):
+    """A role on a worker."""
+
+    def __init__(self, place: Cluster, role: str, name: str, worker: str, tell: Tell) -> None:
+        super().__init__(role, name, place.hosts[worker])
+        self.worker = worker
+        self.token = secrets.token_hex(8)
+        self.address: str | None = None
+        self.gone = ""
+        """Why it counts as ended although it never said so."""
+        self.heard = time.monotonic()
+        self.future: Any = None
+        self._place, self._tell = place, tell
+        self._ended = threading.Event()
+        self.listening = threading.Event()
+
+    def took(self, parts: list[bytes]) -> None:
+        """It has said that; called in the line's thread."""
+        self.heard = time.monotonic()
+        kind, body = parts[0], parts[1] if len(parts) > 1 else b""
+        if kind == b"pid":
+            self.pid = int(body)
+            _log.info("%s: pid %d on %s, the worker at %s", self.name, self.pid, self.host, self.worker)
+        elif kind == b"err":
+            self.hear(self._tell(body))
+        elif kind == b"out" and self.address is None:
+            self.address = body.decode("ascii", "replace").strip()
+            self.listening.set()
+        elif kind == b"beat":
+            cost = json.loads(body)
+            self.cpu_s, self.rss_max = cost.get("cpu_s", self.cpu_s), max(self.rss_max, int(cost.get("rss", 0)))
+        elif kind == b"end":
+            self.end(int(body), "")
+
+    def end(self, code: int, why: str) -> None:
+        """It has ended, as far as can be known."""
+        if self.returncode is None:
+            self.returncode, self.gone = code, why
+            self._ended.set()
+            self.listening.set()
+
+    def poll(self) -> int | None:
+        """As of :class:`Child`."""
+        return self.returncode
+
+    def wait(self, timeout: float) -> int:
+        """As of :class:`Child`."""
+        if not self._ended.wait(timeout):
+            raise TimeoutError
+        assert self.returncode is not None
+        return self.returncode
+
+    def order(self, what: str) -> bool:
+        """As of :class:`Child`."""
+        return self._place.say(self, b"order", what.encode())
+
+    def leave(self) -> None:
+        """As of :class:`Child`."""
+        self._place.say(self, b"leave")
+
+    def terminate(self) -> None:
+        """As of :class:`Child`."""
+        self._place.say(self, b"signal", b"15")
+
+    def kill(self) -> None:
+        """As of :class:`Child`."""
+        self._place.say(self, b"signal", b"9")
+        if not self._ended.wait(3.0):
+            self.end(_KILLED, "did not say that it was killed")
+
+    def ending(self) -> str:
+        """As of :class:`Child`."""
+        return f"{self.name} (pid {self.pid} on {self.host}) {self.gone}" if self.gone else super().ending()
+
+
+class Cluster:
+    """A :class:`zsms.launch.place.Place` on Dask."""
+
+    secure = True
+
+    def __init__(self, address: str) -> None:
+        """`address` is a scheduler's (tcp://HOST:PORT), or local:N for N workers of this machine. Raises UsageError."""
+        try:
+            import distributed  # noqa: F401
+        except ModuleNotFoundError as error:
+            raise UsageError(f"--cluster needs {error.name}: pip install zsms[cluster]") from None
+        scheme, colon, rest = address.partition(":")
+        if scheme == "local" and not (colon and rest.isdigit() and 1 <= int(rest) <= 256):
+            raise UsageError(f"cluster {address}: write local:N, N workers from 1 to 256")
+        if scheme != "local" and "://" not in address:
+            raise UsageError(f"cluster {address}: write tcp://HOST:PORT of a scheduler, or local:N")
+        self._address = address
+        self.hosts: dict[str, str] = {}
+        """The host's name of each worker, by its address."""
+        self._client: Any = None
+        self._cluster: Any = None
+        self._spread: dict[str, str] = {}
+        self._keys: dict[str, dict[str, str]] = {}
+        self._children: dict[str, ClusterChild] = {}
+        self._topic = f"zsms-{secrets.token_hex(8)}"
+        self._public, self._secret = zmq.curve_keypair()
+        self._context = zmq.Context()
+        self._todo: queue.SimpleQueue[tuple[ClusterChild, tuple[bytes, ...]]] = queue.SimpleQueue()
+        self._where: dict[str, dict[str, Any]] = {}
+        self._came = threading.Condition()
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="cluster", daemon=True)
+
+    # -- opening ----------------------------------------------------------------------------------------------------
+
+    def open(self, roles: Sequence[Wanted], keys: Path | None) -> None:
+        """As of :class:`zsms.launch.place.Place`."""
+        from distributed import Client, LocalCluster
+
+        logging.getLogger("distributed").setLevel(logging.ERROR)
+        try:
+            if self._address.startswith("local:"):
+                count = int(self._address.partition(":")[2])
+                self._cluster = LocalCluster(
+                    n_workers=count,
+                    threads_per_worker=1,
+                    processes=True,
+                    dashboard_address=None,
+                    silence_logs=logging.ERROR,
+                )
+                self._client = Client(self._cluster)
+            else:
+                self._client = Client(self._address, timeout=CONNECT_S)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise ZsmsError(f"no Dask scheduler at {self._address}: {error}") from None
+        workers = self._client.scheduler_info(n_workers=-1)["workers"]
+        if not workers:
+            raise ZsmsError(f"the Dask scheduler at {self._address} has no workers: start some with `dask worker`")
+        self._look_at_workers(list(workers))
+        self._place(roles, {address: max(1, found["nthreads"]) for address, found in workers.items()})
+        self._check_ways(roles)
+        if keys is not None:
+            self._keys = _keys_of(keys)
+        self._client.subscribe_topic(self._topic, self._heard_where)
+        self._thread.start()
+
+    def _look_at_workers(self, workers: list[str]) -> None:
+        import zsms
+
+        try:
+            found = self._client.run(about, workers=workers, on_error="return")
+        except (OSError, TimeoutError) as error:
+            raise ZsmsError(f"the workers of {self._address} do not answer: {error}") from None
+        for worker, told in found.items():
+            if isinstance(told, BaseException):
+                raise ZsmsError(f"the worker at {worker} can't run zsms ({told}): install the same version there")
+            version, self.hosts[worker], _ = told
+            if version != zsms.__version__:
+                raise ZsmsError(f"the worker at {worker} has zsms {version}, this is {zsms.__version__}")
+
+    def _place(self, roles: Sequence[Wanted], threads: dict[str, int]) -> None:
+        """Spread the roles: the heaviest first, each to the worker with the least for its threads."""
+        load = dict.fromkeys(threads, 0.0)
+        slots = sum(role.slots for role in roles)
+        count = Counter(role.role for role in roles)
+        weight = {
+            role.name: _BASE_SLOTS + role.slots + _OF_SENDERS.get(role.role, 0.0) * slots / count[role.role]
+            for role in roles
+        }
+        for role in sorted(roles, key=lambda role: -weight[role.name]):
+            worker = min(load, key=lambda worker: (load[worker] + weight[role.name]) / threads[worker])
+            load[worker] += weight[role.name]
+            self._spread[role.name] = worker
+
+    def _check_ways(self, roles: Sequence[Wanted]) -> None:
+        """See that everybody reaches the workers on which somebody will listen. Raises ZsmsError."""
+        servers = {self._spread[role.name] for role in roles if role.role in ("stats", "broker")}
+        listening = self._client.run(listen_a_while, workers=sorted(servers))
+        addresses = {worker: f"{_host_of(worker)}:{port}" for worker, port in listening.items()}
+        all_of = sorted(set(self._spread.values()))
+        found = self._client.run(probe, sorted(addresses.values()), _PROBE_S, workers=all_of)
+        for worker, failed in [("", probe(sorted(addresses.values()), _PROBE_S)), *found.items()]:
+            for address, why in failed.items():
+                to = next(worker for worker, where in addresses.items() if where == address)
+                who = f"the worker at {worker} ({self.hosts[worker]})" if worker else "this process"
+                raise ZsmsError(
+                    f"{who} can't reach {address} ({why}), a port of the worker at {to} ({self.hosts[to]}): workers "
+                    "have to reach one another, and this process has to reach them, on any port from 1024 on; look at "
+                    "firewalls, and at the workers' --host"
+                )
+
+    def _heard_where(self, event: Any) -> None:
+        """A task says where it listens."""
+        where = event[1]
+        with self._came:
+            self._where.setdefault(where.get("token", ""), where)  # a second copy of a task is never spoken to
+            self._came.notify_all()
+
+    # -- starting ---------------------------------------------------------------------------------------------------
+
+    def bind(self, name: str) -> str:
+        """As of :class:`zsms.launch.place.Place`: any port of its worker's host."""
+        return f"tcp://{_host_of(self._spread[name])}:0"
+
+    def start(self, role: str, name: str, options: Sequence[str], tell: Tell, keep: Sequence[int] = ()) -> ClusterChild:
+        """As of :class:`zsms.launch.place.Place`."""
+        if keep:
+            raise UsageError("a worker can't read this process's input: give a file that is there, too")
+        worker = self._spread[name]
+        child = ClusterChild(self, role, name, worker, tell)
+        child.future = self._client.submit(
+            run_role,
+            child.token,
+            self._topic,
+            self._public.decode(),
+            key=f"zsms-{name}-{child.token}",
+            workers=[worker],
+            allow_other_workers=False,
+            retries=0,
+            pure=False,
+        )
+        with self._came:
+            if not self._came.wait_for(lambda: child.token in self._where, START_S):
+                child.future.cancel()
+                raise ZsmsError(f"{name}: the worker at {worker} has not begun within {START_S:.0f} s ({child.future})")
+        self._children[child.token] = child
+        settings = {
+            "arguments": [role, "--name", name, "--exit-with-parent", *options],
+            "keys": self._keys.get(role, {}),
+        }
+        self.say(child, b"start", json.dumps(settings).encode())
+        return child
+
+    def address(self, child: Child) -> str:
+        """As of :class:`zsms.launch.place.Place`."""
+        assert isinstance(child, ClusterChild)
+        if not child.listening.wait(START_S) or child.address is None:
+            last = f": {child.said[-1]}" if child.said else ""
+            raise ZsmsError(f"{child.name} on {child.host} does not listen{last}")
+        return child.address
+
+    # -- the lines --------------------------------------------------------------------------------------------------
+
+    def say(self, child: ClusterChild, *parts: bytes) -> bool:
+        """Tell its task something; whether it was still there. From any thread, and from a signal handler."""
+        if child.returncode is not None:
+            return False
+        self._todo.put((child, parts))
+        try:
+            self._wake_in.send(b"\0")
+        except OSError:
+            pass  # it is awake
+        return True
+
+    def _run(self) -> None:
+        lines: dict[zmq.Socket[bytes], ClusterChild] = {}
+        of: dict[str, zmq.Socket[bytes]] = {}
+        poller = zmq.Poller()
+        poller.register(self._wake_out.fileno(), zmq.POLLIN)
+        beat_at = 0.0
+        while not self._over.is_set() or not self._todo.empty():
+            events = dict(poller.poll(int(BEAT_S * 500)))
+            if self._wake_out.fileno() in events:
+                self._wake_out.recv(4_096)
+            while not self._todo.empty():
+                child, parts = self._todo.get()
+                if child.token not in of:
+                    line = of[child.token] = self._connect(child)
+                    lines[line] = child
+                    poller.register(line, zmq.POLLIN)
+                try:
+                    of[child.token].send_multipart(parts, zmq.NOBLOCK)
+                except zmq.Again:
+                    pass  # it is refused or gone, which is seen by its silence
+            for line, child in lines.items():
+                while line in events and line.poll(0):
+                    child.took(line.recv_multipart())
+            now = time.monotonic()
+            if now >= beat_at:
+                beat_at = now + BEAT_S
+                for line, child in lines.items():
+                    self._look(line, child, now)
+        self._context.destroy(linger=500)
+
+    def _connect(self, child: ClusterChild) -> zmq.Socket[bytes]:
+        where = self._where[child.token]
+        line: zmq.Socket[bytes] = self._context.socket(zmq.DEALER)
+        line.curve_serverkey = where["public"].encode()
+        line.curve_publickey, line.curve_secretkey = self._public, self._secret
+        line.ipv6 = "[" in where["address"]
+        line.connect(where["address"])
+        child.heard = time.monotonic()
+        return line
+
+    def _look(self, line: zmq.Socket[bytes], child: ClusterChild, now: float) -> None:
+        """Let it hear that we are here, and see whether it is."""
+        if child.returncode is not None:
+            return
+        try:
+            line.send(b"beat", zmq.NOBLOCK)
+        except zmq.Again:
+            pass
+        silent = now - child.heard
+        if silent > SILENCE_S:
+            child.end(_KILLED, f"was not heard for {silent:.0f} s; its worker is gone, or can't be reached")
+        elif silent > 2 * BEAT_S and child.future.status in ("lost", "error", "cancelled", "finished"):
+            child.end(_KILLED, f"is gone with its task, which is {child.future.status}")
+        elif silent > 2 * BEAT_S and self._is_gone(child.worker):
+            child.end(_KILLED, f"is gone with its worker at {child.worker}")
+        if child.poll() is not None:
+            child.future.cancel()  # or it would wait for a worker of that address for ever
+
+    def _is_gone(self, worker: str) -> bool:
+        """Whether the scheduler, if there is one, knows this worker no longer."""
+        if self._client.status != "running":
+            return False
+        return worker not in self._client.scheduler_info(n_workers=-1)["workers"]
+
+    def close(self) -> None:
+        """As of :class:`zsms.launch.place.Place`."""
+        for child in self._children.values():
+            child.leave()
+        self._over.set()
+        try:
+            self._wake_in.send(b"\0")
+        except OSError:
+            pass
+        if self._thread.ident is not None:
+            self._thread.join(5.0)
+        for what in (self._client, self._cluster):
+            if what is not None:
+                try:
+                    what.close(timeout=5)
+                except (OSError, TimeoutError) as error:
+                    _log.debug("closing: %s", error)
+        self._wake_in.close()
+        self._wake_out.close()
+
+
+def _host_of(worker: str) -> str:
+    """Of a worker's address: what the others reach it by."""
+    return worker.rpartition("://")[2].rpartition(":")[0]
+
+
+def _keys_of(folder: Path) -> dict[str, dict[str, str]]:
+    """What each role gets of the mesh's keys: its own, and the public ones."""
+    public = {f"public/{path.name}": path.read_text() for path in (folder / "public").iterdir()}
+    return {path.stem: {path.name: path.read_text(), **public} for path in folder.glob("*.key")}

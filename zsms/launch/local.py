@@ -1,0 +1,149 @@
+"""This machine: each role a process, or a fork of this one, with sockets in a private directory."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from zsms import children
+from zsms.forked import Forked, may_fork
+from zsms.launch.place import Child, Tell, Wanted
+
+NOT_THEIRS = ("ZSMS_", "NOTIFY_SOCKET", "WATCHDOG_")
+"""Settings of `zsms run` itself, and its service manager's: not for the processes that it starts."""
+
+
+class LocalChild(Child):
+    """A process of this machine."""
+
+    def __init__(self, role: str, name: str, popen: subprocess.Popen[bytes] | Forked, tell: Tell) -> None:
+        super().__init__(role, name, platform.node())
+        self._popen = popen
+        self.pid = popen.pid
+        self._tell = tell
+        self._reader = threading.Thread(target=self._listen, daemon=True)
+
+    def listen(self) -> None:
+        """As of :class:`Child`; only once all are started, for a process with threads can't be forked."""
+        self._reader.start()
+
+    def _listen(self) -> None:
+        assert self._popen.stderr is not None
+        for line in self._popen.stderr:
+            self.hear(self._tell(line))
+
+    def heard_out(self, timeout: float) -> None:
+        """As of :class:`Child`."""
+        if self._reader.ident is not None:
+            self._reader.join(timeout)
+
+    def sample(self) -> None:
+        """As of :class:`Child`."""
+        try:
+            process = psutil.Process(self.pid)
+            times = process.cpu_times()
+            self.cpu_s = max(self.cpu_s, times.user + times.system)
+            self.rss_max = max(self.rss_max, process.memory_info().rss)
+        except psutil.Error:
+            pass
+
+    def poll(self) -> int | None:
+        """As of :class:`Child`."""
+        self.returncode = self._popen.poll()
+        return self.returncode
+
+    def wait(self, timeout: float) -> int:
+        """As of :class:`Child`."""
+        try:
+            self.returncode = self._popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError from None
+        return self.returncode
+
+    def order(self, what: str) -> bool:
+        """As of :class:`Child`."""
+        assert self._popen.stdin is not None
+        try:
+            os.write(self._popen.stdin.fileno(), f"{what}\n".encode())  # no buffer keeps what its end did not take
+        except (OSError, ValueError):
+            return False
+        return True
+
+    def leave(self) -> None:
+        """As of :class:`Child`: two signals could arrive as one, but the end of its input is no signal."""
+        assert self._popen.stdin is not None
+        with suppress(OSError):
+            self._popen.stdin.close()
+
+    def terminate(self) -> None:
+        """As of :class:`Child`."""
+        self._popen.terminate()
+
+    def kill(self) -> None:
+        """As of :class:`Child`."""
+        self._popen.kill()
+        self.returncode = self._popen.wait()
+
+
+class Local:
+    """A :class:`zsms.launch.place.Place`."""
+
+    secure = False
+
+    def __init__(self, directory: str, forks: bool) -> None:
+        """`directory` is private to the mesh; `forks`: processes may be forks of this one where that is safe."""
+        self._directory = directory
+        self._forks = forks
+        self._keys: Path | None = None
+
+    def open(self, roles: Sequence[Wanted], keys: Path | None) -> None:
+        """As of :class:`zsms.launch.place.Place`."""
+        self._keys = keys
+
+    def bind(self, name: str) -> str:
+        """As of :class:`zsms.launch.place.Place`."""
+        return f"ipc://{self._directory}/{name}"
+
+    def start(self, role: str, name: str, options: Sequence[str], tell: Tell, keep: Sequence[int] = ()) -> LocalChild:
+        """As of :class:`zsms.launch.place.Place`."""
+        command = [role, "--name", name, "--exit-with-parent", *options]
+        if self._keys is not None:
+            command += ["--keys", str(self._keys)]
+        environment = environment_of_roles()
+        popen: subprocess.Popen[bytes] | Forked
+        if self._forks and may_fork():
+            popen = Forked(command, environment, keep=keep)
+        else:
+            popen = subprocess.Popen(
+                [*children.COMMAND, *command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                env=environment,
+                pass_fds=keep,
+                start_new_session=True,  # Ctrl-C is for us alone: we say who stops, and in which order
+            )
+        return LocalChild(role, name, popen, tell)
+
+    def address(self, child: Child) -> str:
+        """As of :class:`zsms.launch.place.Place`: known before it listens."""
+        return self.bind(child.name)
+
+    def close(self) -> None:
+        """As of :class:`zsms.launch.place.Place`."""
+
+
+def environment_of_roles() -> dict[str, str]:
+    """That of a role which this process starts."""
+    environment = children.with_this_package(
+        {key: value for key, value in os.environ.items() if not key.startswith(NOT_THEIRS)}
+    )
+    environment.setdefault("OPENBLAS_NUM_THREADS", "1")  # no role multiplies matrices; starting threads takes time
+    return environment
