@@ -3,7 +3,7 @@
     python benchmarks/journal_servers.py                        3 pairs of runs at 1,000,000 slots, and the commits
     python benchmarks/journal_servers.py --pairs 0              only the commits
 
-A run is `zsms run` with a journal; what is compared is its messages over its whole time. A commit is what a confirm waits
+A run is `zsms run` with a journal; its messages over its whole time are compared. A commit is what a confirm waits
 for after its group was closed: its latency is measured for groups of 1, 5,000 (what comes in 5 ms at a million a
 second) and 65,536 messages, one after the other, each settled in the group after the next.
 """
