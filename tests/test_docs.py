@@ -306,7 +306,7 @@ MODULES = {
 }
 LAYERS = (
     ("zsms.errors", "zsms", "zsms.notify", "zsms.children", "zsms.forked"),
-    ("zsms.words", "zsms.saving", "zsms.private_folder"),
+    ("zsms.words", "zsms.saving", "zsms.private_folder", "zsms.extras", "zsms.verdicts"),
     ("zsms.message",),
     ("zsms.core", "zsms.carriers"),
     ("zsms.source", "zsms.sources", "zsms.protocol"),

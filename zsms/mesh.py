@@ -22,7 +22,7 @@ import platform
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -319,6 +319,8 @@ class Mesh:
         forks: bool = False,
         insecure: bool = False,
         place: Place | None = None,
+        title: str = "",
+        tags: Mapping[str, str] | None = None,
         **options: Any,
     ) -> None:
         """Give a `MeshConfig`, or its fields and those of one `SenderGroup` as keywords.
@@ -327,6 +329,8 @@ class Mesh:
         ends as soon as one of them is broken. With `allow_failures` a run that sends nothing ends well all the same.
         `metrics` is the address where the collector serves Prometheus; one that other hosts can reach is refused unless
         the mesh is `secure`, or `insecure` says that this is meant.
+
+        `title` and `tags` (values by name) are what the report says of itself.
 
         `forks`: this program is `zsms run` and nothing else, so that its processes may be forks of it
         (:mod:`zsms.forked`) where that is safe. `place` is where they run, by default this machine.
@@ -363,6 +367,7 @@ class Mesh:
         self._allow_failures = allow_failures
         self._metrics = None if metrics is None else _check_metrics(metrics, insecure or self.config.secure)
         self._insecure = insecure
+        self._title, self._tags = title, dict(tags or {})
         self._aborted = False
         self._processes: list[Child] = []
         self._problems: list[str] = []
@@ -452,6 +457,7 @@ class Mesh:
             self._watch()
             elapsed = self._finish()
             report = self._report(elapsed)
+            report.title, report.tags = self._title, self._tags
             body = report.to_json()
             report.thresholds = [threshold.judge(body) for threshold in self.thresholds]
             if not self._allow_failures:

@@ -24,7 +24,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 import numpy as np
 import numpy.typing as npt
 
-from zsms import __version__
+from zsms import __version__, extras
 from zsms.core.histogram import Histogram
 from zsms.core.ledger import OUTCOMES, RECEIPTS
 from zsms.core.view import View, has_ended, is_alive
@@ -258,7 +258,7 @@ def _need_client() -> None:
     try:
         import prometheus_client  # noqa: F401
     except ImportError:
-        raise UsageError("--metrics needs prometheus_client: pip install 'zsms[metrics]'") from None
+        raise extras.missing("--metrics needs prometheus_client", "metrics") from None
 
 
 MOST_CONNECTIONS = 64

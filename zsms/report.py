@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -23,11 +24,14 @@ from zsms.core.series import Series
 from zsms.core.view import View
 from zsms.machine import machine, versions
 from zsms.thresholds import Verdict
-from zsms.words import writable_in
+from zsms.words import writable, writable_in
 
 SCHEMA = "zsms-report/2"
 _STEADY_SHARE = 0.15
 """A stretch in which less than this share of all was sent stands for nothing: a backlog of arrivals by chance."""
+WIDTH = 80
+"""Columns of a summary."""
+_LABEL = 12
 THRESHOLD_FAILED = 99
 """The exit code of a run that is not as it was expected to be."""
 
@@ -157,6 +161,9 @@ class Report:
     """What went wrong, in the order in which it was noticed."""
     series: dict[str, list[Any]] = field(default_factory=lambda: Series().columns())
     """How it went over time: the columns of :mod:`zsms.core.series`, t_s from the first message."""
+    title: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+    """What the user calls this run, and what else is to be known of it."""
     machine: dict[str, Any] = field(default_factory=machine)
     versions: dict[str, str] = field(default_factory=versions)
     schema: str = SCHEMA
@@ -454,7 +461,11 @@ def summary_lines(report: Report) -> list[str]:
         told = ((name, value) for name in _SUMMED if (value := figures.get(name)) is not None)
         return "  ".join(f"{name} {_seconds(value)}" for name, value in told) or _NOTHING
 
-    rows = [("run", _early_end(report))] if report.interrupted or report.aborted else []
+    rows = [("title", report.title)] if report.title else []
+    if report.tags:
+        rows.append(("tags", "  ".join(f"{name}={value}" for name, value in report.tags.items())))
+    if report.interrupted or report.aborted:
+        rows.append(("run", _early_end(report)))
     rows += [
         (
             "messages",
@@ -494,7 +505,18 @@ def summary_lines(report: Report) -> list[str]:
     rows += [("warning", warning) for warning in report.warnings]
     rows += [("threshold", _verdict(verdict)) for verdict in report.thresholds]
     rows += [("problem", problem) for problem in report.problems]
-    return [f"{label:<12}{text}" for label, text in rows]
+    return [line for label, text in rows for line in wrapped(label, text)]
+
+
+def wrapped(label: str, text: str) -> list[str]:
+    """A row in lines of at most `WIDTH`; only a word that is longer, such as a path, goes beyond."""
+    return textwrap.wrap(
+        f"{label:<{_LABEL}}{writable(text)}",
+        WIDTH,
+        subsequent_indent=" " * _LABEL,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _sends_rows(sends: Sends) -> list[tuple[str, str]]:
@@ -558,6 +580,11 @@ def _verdict(verdict: Verdict) -> str:
 
 
 def _seconds(value: float) -> str:
+    """At most seven characters of it, up to a day: five such and their names are a line."""
     if value >= 1:
-        return f"{value:.2f} s"
-    return f"{value * 1e3:.2f} ms" if value >= 1e-3 else f"{value * 1e6:.0f} us"
+        return f"{value:.{_decimals(value, 100)}f} s"
+    return f"{value * 1e3:.{_decimals(value * 1e3, 10)}f} ms" if value >= 1e-3 else f"{value * 1e6:.0f} us"
+
+
+def _decimals(value: float, many: float) -> int:
+    return 2 if value < many else 1 if value < 10 * many else 0

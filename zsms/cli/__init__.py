@@ -52,6 +52,15 @@ COMMANDS = {name: line for commands in SECTIONS.values() for name, line in comma
 
 INTERRUPTED = 130
 UNREAD = 3
+EXIT_CODES = {
+    0: "it went well; what was told to leave has left",
+    1: "it failed: the ledger does not balance, something is left, nothing was sent, or a report was not written",
+    2: "it was used wrongly, and nothing was started; `zsms compare`: too few runs to judge",
+    UNREAD: "a producer was stopped before it had read all of its list",
+    99: "a threshold does not hold",
+    INTERRUPTED: "it was interrupted: by Ctrl-C, and a run or study by SIGTERM or SIGHUP too",
+}
+"""What commands exit with."""
 """A producer was stopped before it had read all of its list."""
 
 
@@ -101,7 +110,10 @@ class _Lazy(click.Group):
 Examples:
   zsms run                                       100,000 messages, 2 x 5,000 slots
   zsms run --senders 2 --concurrency 500000 --messages 10000000
-  zsms COMMAND --help                            options, units and examples""",
+  zsms COMMAND --help                            options, units and examples
+\b
+Exit codes: 0 well, 1 failed, 2 used wrongly, 3 a list was not read to its end, 99 a threshold does not hold, 130
+interrupted.""",
 )
 @click.version_option(__version__, prog_name="zsms")
 @click.pass_context

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar, cast
 import click
 
 from zsms import logs
-from zsms.cli import INTERRUPTED, UNREAD
+from zsms.cli import INTERRUPTED, UNREAD, places
 from zsms.cli.settings import config_option as config_option
 from zsms.errors import UsageError
 from zsms.notify import Notifier
@@ -99,7 +99,7 @@ metrics_option = click.option(
 keys_option = click.option(
     "--keys",
     metavar="PATH",
-    type=click.Path(),
+    type=places.FILE,
     help="Encrypt, and prove who this is: a .key file, or a directory with one for this role (see `zsms keys`).",
 )
 insecure_option = click.option(
@@ -187,6 +187,7 @@ journal_options = together(
     click.option(
         "--journal",
         metavar="DIR|URL",
+        type=places.FOLDER,
         help="Keep what is confirmed in this folder, so that it outlasts the broker; or with NATS servers, so that it "
         "outlasts its machine: nats://HOST,HOST,HOST/NAME.  [default: nothing is kept]",
     ),
@@ -211,6 +212,7 @@ message_options = together(
     click.option(
         "--input",
         metavar="FILE",
+        type=places.FILE,
         help="Real messages: a .csv (columns recipient, text) or .jsonl file, a named pipe, or - for standard input.",
     ),
     click.option(

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zsms.cli import places
+from zsms.cli.outputs import Output, annotate_error
 from zsms.errors import UsageError
+from zsms.words import writable
 
 if TYPE_CHECKING:
     from zsms.comparison import Difference
@@ -30,8 +33,8 @@ Examples:
   zsms compare 'before-*.json' 'after-*.json'    the same by pattern
   zsms compare before/ after/ --figure throughput_per_s --fail-if-worse 5""",
 )
-@click.argument("base")
-@click.argument("new")
+@click.argument("base", type=places.FILE)
+@click.argument("new", type=places.FILE)
 @click.option("--figure", metavar="FIELD", multiple=True, help="Compare only this figure of the report; repeatable.")
 @click.option(
     "--fail-if-worse",
@@ -40,7 +43,13 @@ Examples:
     help="Exit with 1 when a figure is significantly worse, and by more than that, or when more is lost, unsettled or "
     "unbalanced at all; with 2 when there are too few runs to judge.",
 )
-def command(base: str, new: str, figure: tuple[str, ...], fail_if_worse: float | None) -> int:
+@click.option(
+    "--html",
+    metavar="PATH",
+    type=places.FILE,
+    help="Write the comparison as a page too, one file that needs no network.",
+)
+def command(base: str, new: str, figure: tuple[str, ...], fail_if_worse: float | None, html: str | None) -> int:
     """Print how the reports of NEW differ from those of BASE.
 
     Each is a report (`zsms run --json`), a folder of reports of repeated runs, or a quoted pattern of files. p is the
@@ -52,21 +61,59 @@ def command(base: str, new: str, figure: tuple[str, ...], fail_if_worse: float |
 
     if fail_if_worse is not None and not isfinite(fail_if_worse):
         raise UsageError(f"--fail-if-worse {fail_if_worse}: give a percentage")
+    output = None if html is None else Output("html", html)
+    if output is not None:
+        output.check()
     before, after = _reports(base), _reports(new)
     differences = compare(before, after, figure)
-    for line in settings_apart(before[0], after[0]):
-        click.echo(f"not alike: {line}", err=True)
-    for line in _lines(differences, len(before), len(after)):
+    unlike = [f"not alike: {line}" for line in settings_apart(before[0], after[0])]
+    not_measured = not_in_all([*before, *after], figure)
+    remarks = _remarks(differences, ((base, before), (new, after)), not_measured)
+    # Written first: whoever reads standard output may have left.
+    written = output is None or _write(output, differences, ((base, before), (new, after)), unlike + remarks)
+    for line in unlike:
+        click.echo(line, err=True)
+    for line in [*_lines(differences, len(before), len(after)), *remarks]:
         click.echo(line)
-    for name, reports in ((base, before), (new, after)):
+    missing = [name for name in not_measured if name in figure]
+    runs = (len(before), len(after))
+    return (0 if fail_if_worse is None else _judge(differences, fail_if_worse, runs, missing)) or int(not written)
+
+
+_Sets = tuple[tuple[str, list[dict[str, Any]]], tuple[str, list[dict[str, Any]]]]
+
+
+def _remarks(differences: list[Difference], sets: _Sets, not_measured: list[str]) -> list[str]:
+    """What is said below the table."""
+    from zsms.comparison import SIGNIFICANT, smallest_p
+
+    lines = []
+    equal = [each.figure.name for each in differences if each.equal]
+    if equal:
+        lines.append(f"equal in all runs: {', '.join(equal)}")
+    n, m = (len(reports) for _, reports in sets)
+    if smallest_p(n, m) > SIGNIFICANT:
+        lines.append(f"too few runs to judge: {n} and {m} can't show a difference at p = {SIGNIFICANT}, 4 and 4 can")
+    for name, reports in sets:
         unbalanced = sum(not report["balanced"] for report in reports)
         if unbalanced:
-            click.echo(f"{name}: {unbalanced} of {len(reports)} runs not balanced")
-    not_measured = not_in_all([*before, *after], figure)
+            lines.append(f"{name}: {unbalanced} of {len(reports)} runs not balanced")
     if not_measured:
-        click.echo(f"not measured in every run, so not compared: {', '.join(not_measured)}")
-    missing = [name for name in not_measured if name in figure]
-    return 0 if fail_if_worse is None else _judge(differences, fail_if_worse, (len(before), len(after)), missing)
+        lines.append(f"not measured in every run, so not compared: {', '.join(not_measured)}")
+    return lines
+
+
+def _write(output: Output, differences: list[Difference], sets: _Sets, remarks: list[str]) -> bool:
+    """Write the page; whether it arrived."""
+    from zsms.web.compare_page import render
+
+    (base, before), (new, after) = sets
+    rows = _rows(differences, len(before), len(after))
+    page = render(differences, (before, after), (writable(base), writable(new)), rows=rows, remarks=remarks)
+    why = output.write(page.encode("utf-8", "backslashreplace"))
+    if why is not None:
+        click.echo(f"zsms compare: {why}", err=True)
+    return why is None
 
 
 def _judge(differences: list[Difference], percent: float, runs: tuple[int, int], missing: list[str]) -> int:
@@ -77,6 +124,7 @@ def _judge(differences: list[Difference], percent: float, runs: tuple[int, int],
     for each in worse:
         how = "" if each.certain else f" by more than {percent:g} %"
         click.echo(f"zsms compare: {each.figure.name} is worse{how}", err=True)
+        annotate_error(f"{each.figure.name} is worse{how}")
     if worse:
         return 1
     if smallest_p(*runs) > SIGNIFICANT:
@@ -130,10 +178,9 @@ def _read(path: Path) -> dict[str, Any] | str:
     return body
 
 
-def _lines(differences: list[Difference], n: int, m: int) -> list[str]:
-    from zsms.comparison import SIGNIFICANT, smallest_p
-
-    rows = [("figure", f"base ({n})", f"new ({m})", "change", "p", "")]
+def _rows(differences: list[Difference], n: int, m: int) -> list[tuple[str, ...]]:
+    """The cells of the table, a heading first."""
+    rows: list[tuple[str, ...]] = [("figure", f"base ({n})", f"new ({m})", "change", "p", "")]
     for each in (each for each in differences if not each.equal):
         rows.append(
             (
@@ -145,6 +192,11 @@ def _lines(differences: list[Difference], n: int, m: int) -> list[str]:
                 {"same": "", "other": ""}.get(each.verdict, each.verdict),
             )
         )
+    return rows
+
+
+def _lines(differences: list[Difference], n: int, m: int) -> list[str]:
+    rows = _rows(differences, n, m)
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     lines = []
@@ -152,11 +204,6 @@ def _lines(differences: list[Difference], n: int, m: int) -> list[str]:
         cells = [row[0].ljust(widths[0]), *(row[column].rjust(widths[column]) for column in range(1, 5))]
         verdict = click.style(row[5], fg="red" if row[5] == "worse" else "green") if colour else row[5]
         lines.append("  ".join([*cells, verdict]).rstrip())
-    equal = [each.figure.name for each in differences if each.equal]
-    if equal:
-        lines.append(f"equal in all runs: {', '.join(equal)}")
-    if smallest_p(n, m) > SIGNIFICANT:
-        lines.append(f"too few runs to judge: {n} and {m} can't show a difference at p = {SIGNIFICANT}, 4 and 4 can")
     return lines
 
 

@@ -17,6 +17,10 @@ def command() -> None:
     """Look at the settings: which are in effect, and where each comes from."""
 
 
+def _complete_command(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+    return [name for name in COMMANDS if name.startswith(begun) and settings.has_settings(name)]
+
+
 @command.command(
     "show",
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
@@ -28,7 +32,7 @@ Examples:
   ZSMS_BROKER_LEASE=120 zsms config show --json broker""",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, by command and option.")
-@click.argument("name", metavar="[COMMAND", required=False)
+@click.argument("name", metavar="[COMMAND", required=False, shell_complete=_complete_command)
 @click.argument("words", metavar="[OPTION]...]", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def show(ctx: click.Context, as_json: bool, name: str | None, words: tuple[str, ...]) -> None:

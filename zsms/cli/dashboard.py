@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from zsms.cli import INTERRUPTED, common
+from zsms.cli import INTERRUPTED, common, places
 from zsms.errors import UsageError
 from zsms.web import DEFAULT_BIND
 
@@ -52,6 +52,7 @@ Examples:
 @click.option(
     "--token-file",
     metavar="FILE",
+    type=places.FILE,
     help=f"The token that browsers must know; also from the environment, {TOKEN}.  "
     "[default: none on the loopback interface, else one that is made up and printed]",
 )

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import click
 
 from zsms import saving
-from zsms.cli import streams
+from zsms.cli import places, streams
 from zsms.cli.common import together
 from zsms.errors import UsageError
+from zsms.words import writable
 
 if TYPE_CHECKING:
     from zsms.report import Report
@@ -32,14 +33,67 @@ class _Expectation(click.types.StringParamType):
         return split(rv)
 
 
+class _Tag(click.ParamType["tuple[str, str]"]):
+    name = "text"
+
+    def convert(self, value: object, parameter: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        name, equals, text = str(value).partition("=")
+        if not equals or not name.strip():
+            self.fail(f"{value!r}: write NAME=VALUE", parameter, ctx)
+        return name.strip(), text.strip()
+
+
+MOST_WORDS = 200
+"""Characters of a title, or of a tag."""
+MOST_TAGS = 50
+
+
+def check_words(title: str, tags: tuple[tuple[str, str], ...]) -> tuple[str, dict[str, str]]:
+    """The title and the tags, for every terminal and page. Raises UsageError."""
+    for what, text in (("title", title), *((f"tag {name}", f"{name}={value}") for name, value in tags)):
+        if len(text) > MOST_WORDS or not writable(text).isprintable():
+            raise UsageError(f"--{what}: give at most {MOST_WORDS} characters that can be shown, in one line")
+    if len(tags) > MOST_TAGS:
+        raise UsageError(f"{len(tags)} tags: give at most {MOST_TAGS}")
+    names = [name for name, _ in tags]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise UsageError(f"--tag {twice[0]} is given twice")
+    return title, dict(tags)
+
+
 options = together(
-    click.option("--json", metavar="PATH", help="Write the report there; - for standard output."),
+    click.option("--json", metavar="PATH", type=places.FILE, help="Write the report there; - for standard output."),
     click.option(
-        "--html", metavar="PATH", help="Write the report as a page with charts, one file that needs no network."
+        "--html",
+        metavar="PATH",
+        type=places.FILE,
+        help="Write the report as a page with charts, one file that needs no network.",
     ),
     click.option(
-        "--csv", metavar="PREFIX", help="Write PREFIX-summary.csv, PREFIX-history.csv and PREFIX-senders.csv."
+        "--csv",
+        metavar="PREFIX",
+        type=places.FILE,
+        help="Write PREFIX-summary.csv, PREFIX-history.csv and PREFIX-senders.csv.",
     ),
+    click.option(
+        "--junit",
+        metavar="PATH",
+        type=places.FILE,
+        help="Write as JUnit's XML whether the ledger balances and which thresholds hold. In a workflow of GitHub, "
+        "those that don't are its annotations too.",
+    ),
+    click.option("--title", default="", help="What this run is called in its summary, report and page."),
+    click.option(
+        "--tag",
+        metavar="NAME=VALUE",
+        type=_Tag(),
+        multiple=True,
+        help="What else is to be known of this run, in the same places; repeatable.",
+    ),
+    click.option("--dry-run", is_flag=True, help="Check everything, say what would be started, and leave."),
     click.option(
         "--threshold",
         metavar="EXPECTATION",
@@ -60,13 +114,15 @@ class Output:
 
     def __init__(self, what: str, path: str) -> None:
         self.what = what
-        """json, html, or what the name of the CSV file ends with."""
+        """json, html, junit, or what the name of the CSV file ends with."""
         self.path = STDOUT if path == STDOUT or saving.descriptor_of(path) == 1 else path
 
     @property
     def ending(self) -> str:
         """Of a file that takes its place."""
-        return f"report.{self.what}" if self.what in ("json", "html") else f"report-{self.what}.csv"
+        return {"json": "report.json", "html": "report.html", "junit": "junit.xml"}.get(
+            self.what, f"report-{self.what}.csv"
+        )
 
     def check(self) -> None:
         """Raises UsageError when it can't be written, before the work."""
@@ -103,9 +159,11 @@ class Output:
 class Outputs:
     """Everywhere that a report goes to. What is there stays until there is something to take its place."""
 
-    def __init__(self, *, json: str | None, html: str | None, csv: str | None) -> None:
+    def __init__(
+        self, *, json: str | None = None, html: str | None = None, csv: str | None = None, junit: str | None = None
+    ) -> None:
         """Raises UsageError for what can't be written, or for one file that is to be two."""
-        paths = {"json": json, "html": html}
+        paths = {"json": json, "html": html, "junit": junit}
         if csv is not None:
             paths |= {part: f"{csv}-{part}.csv" for part in ("summary", "history", "senders")}
         self._outputs = [Output(what, path) for what, path in paths.items() if path is not None]
@@ -116,6 +174,14 @@ class Outputs:
             if whole in seen and (whole == STDOUT or not output.is_stream):
                 raise UsageError(f"{output.path} can't be both the {seen[whole]} and the {output.what} of the report")
             seen[whole] = output.what
+
+    @property
+    def names(self) -> list[str]:
+        """Where it goes, for people."""
+        return [
+            f"{output.what} to {'standard output' if output.path == STDOUT else output.path}"
+            for output in self._outputs
+        ]
 
     @property
     def on_stdout(self) -> bool:
@@ -160,19 +226,42 @@ class Outputs:
 
 def _texts(report: Report) -> dict[str, Callable[[], str]]:
     """How each form is made."""
+    from zsms import verdicts
     from zsms.tables import TABLES, csv_text
     from zsms.web.report_page import render
 
     def table(what: str) -> Callable[[], str]:
         return lambda: csv_text(what, report.to_json())
 
-    return {"json": report.dumps, "html": lambda: render(report.to_json()), **{what: table(what) for what in TABLES}}
+    return {
+        "json": report.dumps,
+        "html": lambda: render(report.to_json()),
+        "junit": lambda: verdicts.junit(report.to_json()),
+        **{what: table(what) for what in TABLES},
+    }
 
 
 def _can_be_interrupted() -> None:
     """The files are written: from here on nobody has to wait for a reader that does not read."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
+
+
+def annotate(report: Report, *, on_stderr: bool) -> None:
+    """Tell GitHub, whose runners look at what their steps write, of what is not as it should be."""
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        from zsms.verdicts import workflow_commands
+
+        for line in workflow_commands(report.to_json()):
+            click.echo(line, err=on_stderr)
+
+
+def annotate_error(text: str) -> None:
+    """The same of one error, for another command."""
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        from zsms.verdicts import annotation
+
+        click.echo(annotation("zsms compare", text), err=True)
 
 
 def show_summary(lines: list[str], *, on_stderr: bool) -> None:

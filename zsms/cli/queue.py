@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from zsms.cli import common
+from zsms.cli import common, places
 from zsms.errors import UsageError
 
 
@@ -31,7 +31,12 @@ Examples:
     show_default=True,
     help="The broker: HOST, HOST:PORT, [IPV6]:PORT or ipc://PATH. It also uses PORT + 1.",
 )
-@click.option("--journal", metavar="DIR", help="The journal of a broker that has ended, instead of one that runs.")
+@click.option(
+    "--journal",
+    metavar="DIR",
+    type=places.FOLDER,
+    help="The journal of a broker that has ended, instead of one that runs.",
+)
 @click.option(
     "--messages",
     type=click.IntRange(0, 1_000),

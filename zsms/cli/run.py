@@ -16,7 +16,7 @@ from zsms.errors import UsageError
 
 if TYPE_CHECKING:
     from zsms.core.view import View
-    from zsms.mesh import SenderGroup
+    from zsms.mesh import Mesh, SenderGroup
 
 
 @click.command(
@@ -76,6 +76,10 @@ def command(
     json: str | None,
     html: str | None,
     csv: str | None,
+    junit: str | None,
+    title: str,
+    tag: tuple[tuple[str, str], ...],
+    dry_run: bool,
     threshold: tuple[str, ...],
     abort_on_fail: bool,
     allow_failures: bool,
@@ -112,6 +116,7 @@ def command(
     common.set_up_logging(quiet, verbose)
     common.allow_many_descriptors()
     logs.identify("run", "run")
+    title, tags = outputs.check_words(title, tag)
     transport = options.pop("transport")
     limits = BrokerLimits(**{f.name: options.pop(f.name) for f in fields(BrokerLimits)})
     group = SenderGroup(**{f.name: options.pop(f.name) for f in fields(SenderGroup) if f.name in options})
@@ -150,12 +155,16 @@ def command(
         allow_failures=allow_failures,
         metrics=metrics,
         insecure=insecure,
+        title=title,
+        tags=tags,
         forks=True,
         place=place,
     )
     if place is None:
         forked.warm_up()
-    output = outputs.Outputs(json=json, html=html, csv=csv)
+    output = outputs.Outputs(json=json, html=html, csv=csv, junit=junit)
+    if dry_run:
+        return _try(mesh, output, page)
     with page, watch:
         if mesh.metrics is not None:
             logging.getLogger("zsms.mesh").info("metrics at %s", mesh.metrics)
@@ -165,7 +174,18 @@ def command(
         written = output.write(report)
         # The summary is the result; but when standard output is the report's, it goes to where people look.
         outputs.show_summary(summary_lines(report), on_stderr=output.on_stdout)
+        outputs.annotate(report, on_stderr=output.on_stdout)
     return report.exit_code or int(not written)
+
+
+def _try(mesh: Mesh, output: outputs.Outputs, page: RunPage) -> int:
+    """Check what is left to be checked, and say what would be started."""
+    from zsms.cli import dry_run
+
+    with page:
+        for line in dry_run.lines(mesh, output.names):
+            click.echo(line)
+    return 0
 
 
 def _groups(tables: Any, default: SenderGroup, where: str) -> tuple[SenderGroup, ...]:

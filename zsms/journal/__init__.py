@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
+from zsms import extras
 from zsms.errors import JournalError, UsageError
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def open_journal(
         try:
             from zsms.journal.jetstream import JetStreamStore
         except ModuleNotFoundError as error:
-            raise UsageError(f"a journal on NATS servers needs {error.name}: pip install zsms[jetstream]") from None
+            raise extras.missing(f"a journal on NATS servers needs {error.name}", "jetstream") from None
         return JetStreamStore(str(directory), create, name=name, standby=standby, leaves=leaves)
     if standby:
         raise UsageError("a broker stands by for a journal on NATS servers: --journal nats://HOST,HOST,HOST/NAME")

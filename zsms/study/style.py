@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from zsms import extras
 from zsms.errors import UsageError
 from zsms.study.ladder import BASELINE, MESH
 
@@ -61,7 +62,7 @@ def need_matplotlib() -> None:
     try:
         import matplotlib  # noqa: F401  # asked for, not used
     except ImportError:
-        raise UsageError("drawing the figures needs matplotlib: pip install 'zsms[plots]'") from None
+        raise extras.missing("drawing the figures needs matplotlib", "plots") from None
 
 
 @contextmanager

@@ -28,26 +28,31 @@ _TIMES = {
 def render(report: dict[str, Any]) -> str:
     """The page of a report's JSON (docs/report.schema.json)."""
     title = f"{report['messages']['produced']:,} messages, {_day(report['started'])}"
-    return Template(_asset("templates/report.html")).substitute(
-        title=escape(f"zsms run: {title}"),
-        heading=escape("zsms run"),
+    return Template(asset("templates/report.html")).substitute(
+        title=escape(f"{report['title'] or 'zsms run'}: {title}"),
+        heading=escape(report["title"] or "zsms run"),
         badges=_badges(report),
-        aside=escape(f"{_day(report['started'])} · zsms {report['version']}"),
-        styles=_asset("static/uPlot.min.css") + _asset("static/report.css"),
+        aside=escape(" · ".join([_day(report["started"]), f"zsms {report['version']}", *_tags(report)])),
+        styles=asset("static/uPlot.min.css") + asset("static/report.css"),
         tiles=_tiles(report),
         alarms=_alarms(report),
         tables="\n".join(section(report) for section in _SECTIONS),
         report=json.dumps(report, separators=(",", ":")).replace("<", "\\u003c"),
-        scripts=_licence() + _asset("static/uPlot.iife.min.js") + _asset("static/charts.js"),
+        scripts=_licence() + asset("static/uPlot.iife.min.js") + asset("static/charts.js"),
     )
 
 
-def _asset(name: str) -> str:
+def _tags(report: dict[str, Any]) -> list[str]:
+    return [f"{name}={value}" for name, value in report["tags"].items()]
+
+
+def asset(name: str) -> str:
+    """The text of a file that the package brings."""
     return files("zsms.web").joinpath(name).read_text(encoding="utf-8")
 
 
 def _licence() -> str:
-    return f"/*\n{_asset('static/uPlot.LICENSE')}*/\n"
+    return f"/*\n{asset('static/uPlot.LICENSE')}*/\n"
 
 
 # -- figures for people ----------------------------------------------------------------------------------------------
@@ -79,7 +84,7 @@ def _day(started: str) -> str:
     return started.replace("T", " ").replace("+00:00", " UTC")
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]], numbers: Iterable[int] = (), name: str = "") -> str:
+def table(head: Iterable[str], rows: Iterable[Iterable[str]], numbers: Iterable[int] = (), name: str = "") -> str:
     """Rows of ready HTML; columns in `numbers` are set to the right, the first of each row is its heading."""
     right = set(numbers)
 
@@ -164,7 +169,7 @@ def _alarms(report: dict[str, Any]) -> str:
             )
             for verdict in report["thresholds"]
         ]
-        parts.append("<h2>Thresholds</h2>" + _table(("", "expected", "measured"), rows, [2], "thresholds"))
+        parts.append("<h2>Thresholds</h2>" + table(("", "expected", "measured"), rows, [2], "thresholds"))
     if report["warnings"]:
         items = "".join(f"<li>{escape(warning)}</li>" for warning in report["warnings"])
         parts.append(f'<h2>Warnings</h2><div class="panel"><ul id="warnings">{items}</ul></div>')
@@ -191,12 +196,12 @@ def _times(report: dict[str, Any]) -> str:
         about = '<span class="aside optional">from when a message was due to its first slot</span>'
         rows.insert(0, (f"Late {about}", *(seconds(late[key]) for key in keys)))
     head = ("", *(key.replace("p999", "p99.9") for key in keys))
-    return "<h2>Times</h2>" + _table(head, rows, range(1, 8), "times")
+    return "<h2>Times</h2>" + table(head, rows, range(1, 8), "times")
 
 
 def _reach(report: dict[str, Any]) -> str:
     row = ("sent, from the first accepted", *(seconds(report["reach_s"][name]) for name in SPOKEN))
-    return "<h2>Reach</h2>" + _table(("", *SPOKEN.values()), [row], range(1, 6), "reach")
+    return "<h2>Reach</h2>" + table(("", *SPOKEN.values()), [row], range(1, 6), "reach")
 
 
 def _ledger(report: dict[str, Any]) -> str:
@@ -224,7 +229,7 @@ def _ledger(report: dict[str, Any]) -> str:
     s = report["sends"]
     again = f" {s['ended']:,} sends, {s['failed']:,} of them failed, {s['retried']:,} of these sent again."
     sum_ += f".{again}" if s["failed"] else "."
-    return f"<h2>Ledger</h2><p>It {verdict}: {sum_}</p>" + _table(("", "messages", ""), rows, [1], "ledger")
+    return f"<h2>Ledger</h2><p>It {verdict}: {sum_}</p>" + table(("", "messages", ""), rows, [1], "ledger")
 
 
 def _senders(report: dict[str, Any]) -> str:
@@ -241,7 +246,7 @@ def _senders(report: dict[str, Any]) -> str:
         for row in report["senders"]
     ]
     head = ("name", "slots", "sends", "failed sends", "mean send time", "share of the busiest")
-    return "<h2>Senders</h2>" + _table(head, rows, range(1, 5), "senders")
+    return "<h2>Senders</h2>" + table(head, rows, range(1, 5), "senders")
 
 
 def _processes(report: dict[str, Any]) -> str:
@@ -257,7 +262,7 @@ def _processes(report: dict[str, Any]) -> str:
         for row in report["processes"]
     ]
     head = ("name", "role", "pid", "processor", "most memory", "exit code")
-    return "<h2>Processes</h2>" + _table(head, rows, range(2, 6), "processes")
+    return "<h2>Processes</h2>" + table(head, rows, range(2, 6), "processes")
 
 
 def _plain(value: Any) -> str:
@@ -286,8 +291,8 @@ def _configuration(report: dict[str, Any]) -> str:
     head = [name.replace("_", " ") for name in names]
     numbers = [i for i, name in enumerate(names) if name not in ("name", "delay")]
     return (
-        f"<h2>Groups of senders</h2>{_table(head, groups, numbers, 'groups')}"
-        f"<h2>Configuration</h2>{_table((), rows, (), 'configuration')}"
+        f"<h2>Groups of senders</h2>{table(head, groups, numbers, 'groups')}"
+        f"<h2>Configuration</h2>{table((), rows, (), 'configuration')}"
     )
 
 
@@ -299,7 +304,7 @@ def _machine(report: dict[str, Any]) -> str:
         ("system", escape(f"{machine['system']} {machine['kernel']}")),
         *((escape(name), escape(version)) for name, version in report["versions"].items()),
     ]
-    return "<h2>Machine and versions</h2>" + _table((), rows, (), "machine")
+    return "<h2>Machine and versions</h2>" + table((), rows, (), "machine")
 
 
 _SECTIONS = (_reach, _times, _ledger, _senders, _processes, _configuration, _machine)

@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from zsms import extras
 from zsms.errors import UsageError
 from zsms.sockets import STATS_PORT, Endpoint
 from zsms.web import DEFAULT_BIND
@@ -176,7 +177,7 @@ def need_web() -> None:
         import starlette  # noqa: F401  # asked for, not used
         import uvicorn  # noqa: F401
     except ImportError:
-        raise UsageError("the dashboard needs starlette and uvicorn: pip install 'zsms[web]'") from None
+        raise extras.missing("the dashboard needs starlette and uvicorn", "web") from None
 
 
 def _listen(endpoint: Endpoint, bind: str) -> socket.socket:

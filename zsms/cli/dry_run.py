@@ -1,0 +1,79 @@
+"""`zsms run --dry-run`: what would be started, when all has been checked that can be without starting it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zsms.errors import UsageError
+from zsms.private_folder import PrivateFolder
+from zsms.report import wrapped
+
+if TYPE_CHECKING:
+    from zsms.mesh import Mesh, MeshConfig
+
+
+def lines(mesh: Mesh, outputs: list[str]) -> list[str]:
+    """The lines, wide as those of a summary. Raises UsageError, and ZsmsError, for what would not work."""
+    config = mesh.config
+    PrivateFolder("broker-16.2").remove()
+    if config.secure:
+        import zmq
+
+        if not zmq.has("curve"):
+            raise UsageError("--secure: this build of ZeroMQ has no CURVE encryption")
+    names = ["stats", *config.broker_names, *config.producer_names, *config.sender_names]
+    groups = [
+        f"{group.senders} x {group.concurrency:,} ({group.delay}, mean {group.mean:g} s)"
+        if config.transport is None
+        else f"{group.senders} x {group.concurrency:,} ({config.transport_name})"
+        for group in config.groups
+    ]
+    slots = sum(group.senders * group.concurrency for group in config.groups)
+    count = _messages(config)
+    rows = [
+        ("messages", f"{_count(count)} {'of ' + config.input if config.input else 'random'}"),
+        ("processes", f"{len(names)}: {', '.join(names)}"),
+        ("slots", f"{slots:,}: {', '.join(groups)}"),
+    ]
+    if config.rate is not None:
+        rows.append(("rate", f"{config.rate:,g} messages/s, {config.arrivals}"))
+    if config.transport is None and count is not None:
+        capacity = sum(group.senders * group.concurrency / group.mean for group in config.groups if group.mean)
+        reached = min(capacity or float("inf"), config.rate or float("inf"))
+        rows.append(("time", f"about {count / reached:,.3g} s, of the sends alone"))
+    if config.journal is not None:
+        rows.append(("journal", config.journal))
+    rows += [("output", output) for output in outputs]
+    rows += [("threshold", f"{threshold}") for threshold in mesh.thresholds]
+    rows += [("warning", warning) for warning in config.warnings()]
+    rows.append(("dry run", "nothing was started"))
+    return [line for label, text in rows for line in wrapped(label, text)]
+
+
+def _count(count: int | None) -> str:
+    return "all" if count is None else f"{count:,}"
+
+
+def _messages(config: MeshConfig) -> int | None:
+    """How many there will be; a list is read to its end, a pipe is not. Raises UsageError for a bad row."""
+    if config.input is None:
+        return config.total
+    from zsms.sources.files import FileSource
+    from zsms.sources.stream import is_stream
+
+    if is_stream(config.input):
+        return config.messages
+    source = FileSource(
+        config.input,
+        format=config.input_format,
+        skip_bad_rows=config.skip_bad_rows,
+        unique=config.unique,
+        limit=config.messages,
+    )
+    count = 0
+    try:
+        while found := len(source.take(16_384)):
+            count += found
+    finally:
+        source.close()
+    return count
