@@ -299,8 +299,8 @@ what its report told / what is right, and the difference. Times are in seconds, 
 *total* are means. Right is the mean of {replications} ideal runs, simulated event by event without any of zsms's code:
 one queue, slots that are never late. A cell in **bold** is off by more than 1 % and by more than three standard errors
 of one run. The runs are short, so that a few hundredths of a second until the slots are filled count; arrivals begin
-with the first that is due, *reach* with the first that is accepted. † With retries, zsms's queue and total times are
-still of attempts, with the backoff in the queue time; right are those of messages.
+with the first that is due, *reach* with the first that is accepted. Queue times are of sends, each from when its
+message was queued or queued again; total times are of messages, from due to the final outcome.
 """
 
 
@@ -334,8 +334,6 @@ def table() -> str:
         send = f"{row['took_s'] / row['asked_s'] - 1:+.1%}".replace("%", " %")
         verdict = "yes" if hits == len(pairs) else f"no: {hits} of {len(pairs)}"
         shown = [_cell(*pair) for pair in pairs]
-        if CASES[name].attempts > 1:
-            shown[-2:] = [f"{cell} †" for cell in shown[-2:]]
         lines.append(f"| {name} | " + " | ".join(shown) + f" | {send} | {verdict} |")
     missing = [name for name in CASES if name not in results]
     lines.append(f"\n{good} of the {cells} figures of the {len(results)} runs above are within.")

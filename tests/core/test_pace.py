@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from heapq import heappop, heappush
 from math import floor, sqrt
 
 import numpy as np
@@ -132,28 +131,3 @@ def test_poisson_arrivals_follow_another_rate_from_when_it_changes():
     exact, _ = made(pace, 30.0)
     assert np.sum(exact < 20) == pytest.approx(2_000, abs=5 * sqrt(2_000))
     assert np.sum((exact >= 20) & (exact < 30)) == pytest.approx(10_000, abs=5 * sqrt(10_000))
-
-
-def erlang_c(slots, rho):
-    """The share of arrivals that wait (A. K. Erlang, 1917)."""
-    load, blocked = slots * rho, 1.0
-    for k in range(1, slots + 1):
-        blocked = load * blocked / (k + load * blocked)
-    return blocked / (1 - rho * (1 - blocked))
-
-
-@pytest.mark.parametrize("slots", [10, 100])
-@pytest.mark.parametrize("rho", [0.7, 0.9, 0.95])
-def test_waits_at_poisson_arrivals_agree_with_erlang_c(slots, rho):
-    pace, n, mean = PoissonPace(slots * rho / 0.2, 0.0, seed=slots), 60_000, 0.2
-    rng = np.random.default_rng(3)
-    free, waits = [0.0] * slots, np.empty(n)
-    for k in range(n):
-        at = pace.time_of(k)
-        begin = max(at, heappop(free))
-        waits[k] = begin - at
-        heappush(free, begin + rng.exponential(mean))
-    right = erlang_c(slots, rho) * mean / (slots * (1 - rho))
-    batches = waits.reshape(20, -1).mean(axis=1)
-    error = max(batches.std(ddof=1) / sqrt(20), 2e-6)  # where hardly anybody waits, few crowds tell of none
-    assert waits.mean() == pytest.approx(right, abs=4 * error)

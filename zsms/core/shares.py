@@ -29,6 +29,8 @@ from zsms.errors import UsageError
 
 LOOK_S = 0.05
 """Seconds between two looks at who uses what, while anything is held."""
+_QUICK_S, _QUICK_LOOKS = 0.005, 40
+"""The same just after a broker came or went, and how often: until it is known who has work, slots may idle."""
 MAX_BROKERS = 64
 _RESERVE = 50
 """Of so many messages one is the reserve of a broker that has nothing to give."""
@@ -68,6 +70,8 @@ class Shares:
         self._turn = 0
         self._live: list[bool] = []
         self._next = 0.0
+        self._quick = 0
+        """So many looks more come soon after each other."""
         self._owed = False
         """Somebody has less than its part, because another was promised it before."""
         for core in self.cores if brokers > 1 else ():
@@ -143,7 +147,8 @@ class Shares:
         live = [core.live for core in self.cores]
         if now < self._next and live == self._live:
             return False
-        self._live, self._next = live, now + LOOK_S
+        self._quick = _QUICK_LOOKS if live != self._live else max(0, self._quick - 1)
+        self._live, self._next = live, now + (_QUICK_S if self._quick else LOOK_S)
         total = max(core.open_slots + core.prefetch for core in self.cores)
         held = [core.held for core in self.cores]
         reserve = max(1, total // _RESERVE)

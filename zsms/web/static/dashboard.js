@@ -113,6 +113,7 @@ function connect() {
     showPicture();
   });
   source.addEventListener("error", () => {
+    if (over) return source.close(); // the run's dashboard is gone, and there is nothing more to hear
     lostAt = lostAt ?? Date.now();
     showStatus();
     if (source.readyState === EventSource.CLOSED) setTimeout(connect, 2000); // refused: the browser itself gives up
@@ -349,13 +350,13 @@ function addChart(id, { lines, columns, x, yRange, yValues, tell, marks }) {
     for (const line of lines) {
       if (line.silent) continue;
       if (line.dashed) line.swatch.style.borderColor = colour(line.color);
-      else line.swatch.style.background = colour(line.color);
+      else line.swatch.style.background = line.band ? faint(line.color, Math.min(1, 3 * line.depth)) : colour(line.color);
     }
     chart.plot = new uPlot(
       {
         width: Math.max(200, holder.clientWidth),
         height: holder.clientHeight || 190,
-        padding: [10, 12, 0, 0],
+        padding: [10, 30, 0, 0], // the last time of day is centred under its tick
         legend: { show: false },
         cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 }, ...(x === dayTime ? { sync: { key: sync.key } } : {}) },
         scales: { x: { time: false, range: (u, low, high) => chart.range(low, high) }, y: { range: yRange ?? ((u, low, high) => [0, Math.max(high * 1.12, 1e-9)]) } },
@@ -539,7 +540,6 @@ function addCharts() {
   addChart("times", {
     x: dayTime,
     columns: pick("t_s", "send_time_p99_s", "send_time_p90_s", "send_time_p50_s"),
-    yRange: (u, low, high) => (known(low) ? [Math.max(0, low - 0.25 * (high - low) - 0.02 * high), high + 0.2 * (high - low) + 0.02 * high] : [0, 1]),
     lines: [
       { label: "p99", color: "times", as: "seconds", width: 1, band: 1, depth: 0.14 },
       { label: "p90", color: "times", as: "seconds", width: 1, band: 1, depth: 0.3 },
