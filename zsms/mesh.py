@@ -91,6 +91,16 @@ class SenderGroup:
     tick: float | None = None
     prefetch: int | None = None
     ramp: float | None = None
+    gateway: str | None = None
+    """Address of a gateway that these send to, instead of sleeping: smpp://HOST:PORT. Its windows are the slots."""
+
+    def __post_init__(self) -> None:
+        """A gateway's windows are the slots. Raises UsageError."""
+        if self.gateway is not None:
+            from zsms.transports.gateways import settings_of
+
+            settings = settings_of(self.gateway)
+            object.__setattr__(self, "concurrency", settings.binds * settings.window)
 
     @property
     def model(self) -> DelayModel:
@@ -151,6 +161,8 @@ class MeshConfig:
     transport: str | Send | None = None
     """An ``async def send(message)`` for the senders to call: MODULE:FUNCTION, or the function, which must be one that
     other processes can import."""
+    yes_really_send: bool = False
+    """Gateways that are not this machine are meant."""
     drain_timeout: float = 30.0
     secure: bool = False
     """With keys for every role, made for this run and thrown away at its end."""
@@ -192,6 +204,8 @@ class MeshConfig:
             raise UsageError(f"two groups of senders have the same name: {', '.join(names)}")
         for group in self.groups:
             group.check(self.brokers)
+            if group.gateway is not None:
+                self._check_gateway(group.gateway)
         if not 0 <= self.drain_timeout <= 86_400:
             raise UsageError(f"drain timeout {self.drain_timeout}: give seconds from 0 to 86400")
         check_durability(self.journal, self.durability)
@@ -203,12 +217,21 @@ class MeshConfig:
                 )
         self._check_source()
 
+    def _check_gateway(self, url: str) -> None:
+        from zsms.transports.gateways import check_live
+
+        if self.transport is not None:
+            raise UsageError("give either a function (--transport) or a gateway, not both")
+        check_live(url, self.yes_really_send, random=self.input is None)
+
     def warnings(self) -> list[str]:
         """What contradicts itself and yet can be run."""
         from zsms.roles.sender import lease_warning
 
         found = self.limits.warnings()
         if self.transport is not None:
+            return found
+        if any(group.gateway is not None for group in self.groups):
             return found
         found += [warning for group in self.groups for warning in group.warnings()]
         if self.limits.lease != BrokerLimits().lease:
@@ -630,7 +653,8 @@ class Mesh:
             self.config.seed,
             "--stream",
             number,
-            *_given(sd=group.sd, tick=group.tick, prefetch=group.prefetch, ramp=ramp),
+            *_given(sd=group.sd, tick=group.tick, prefetch=group.prefetch, ramp=ramp, gateway=group.gateway),
+            *(["--yes-really-send"] if self.config.yes_really_send and group.gateway is not None else []),
             *self._transport_options(),
         ]
 
@@ -820,6 +844,8 @@ class Mesh:
                 if at_once or (role == "producer" and self._brokers_lost):
                     process.leave()
             patience = END_S + (self.config.drain_timeout if self._asked_to_end else 0)
+            if role == "sender":
+                patience += self._receipt_wait
             self._await(self._of(role), min(2.0, self._patience) if at_once else patience)
         elapsed = time.monotonic() - self._started_at
         if not self._collector_lost:
@@ -833,6 +859,14 @@ class Mesh:
     def _terminate(self, process: Child) -> None:
         if process.poll() is None and not process.order("stop"):
             process.terminate()
+
+    @property
+    def _receipt_wait(self) -> float:
+        """Seconds for which senders wait for receipts before they leave."""
+        from zsms.transports.gateways import settings_of
+
+        waits = [settings_of(group.gateway).receipt_wait_s for group in self.config.groups if group.gateway is not None]
+        return max(waits, default=0.0)
 
     def _await(self, processes: list[Child], timeout: float) -> None:
         deadline = time.monotonic() + timeout

@@ -441,6 +441,10 @@ def test_addresses_and_passwords(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert SmppSettings.from_url("smpps://gw.example").port == 3550
     file = tmp_path / "password"
     file.write_text("s3cret\n")
+    query = f"smpp://x?binds=3&rate=2.5&plus=true&source=%2B123&status.0x58=temporary&password_file={file}"
+    asked = SmppSettings.from_url(query)
+    assert (asked.binds, asked.rate, asked.plus, asked.source, asked.password) == (3, 2.5, True, "+123", "s3cret")
+    assert asked.statuses == {"0x58": "temporary"}
     assert found.with_password(str(file)).password == "s3cret"
     monkeypatch.setenv("ZSMS_GATEWAY_PASSWORD", "other")
     assert found.with_password().password == "other"
@@ -454,9 +458,13 @@ def test_addresses_and_passwords(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     [
         ("http://x", {}, "smpp://"),
         ("smpp://user:secret@x", {}, "does not belong"),
+        ("smpp://x?password=secret", {}, "password_file"),
+        ("smpp://x?window=many", {}, "number"),
+        ("smpp://x?plus=perhaps", {}, "true or false"),
+        ("smpp://x?status.0x58=perhaps", {}, "perhaps"),
         ("smpp://", {}, "HOST"),
         ("smpp://x:99999", {}, "port"),
-        ("smpp://x/path", {}, "nothing behind"),
+        ("smpp://x/path", {}, "FIELD=VALUE"),
         ("smpp://x", {"windows": 3}, "windows"),
         ("smpp://x", {"window": 0}, "window 0"),
         ("smpp://x", {"bind": "rx"}, "bind 'rx'"),

@@ -281,6 +281,16 @@ slot_options = together(
     click.option(
         "--transport", metavar="MODULE:FUNCTION", help="Call `async def FUNCTION(message)` instead of sleeping."
     ),
+    click.option(
+        "--gateway",
+        metavar="URL",
+        help="Send to this gateway instead of sleeping: smpp://[SYSTEM_ID@]HOST[:PORT][?binds=4&window=100&...].",
+    ),
+    click.option(
+        "--yes-really-send",
+        is_flag=True,
+        help="A gateway that is not this machine is meant: people may get what is sent, and you may pay for it.",
+    ),
 )
 
 

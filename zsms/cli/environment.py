@@ -14,7 +14,7 @@ import click
 from zsms.cli import COMMANDS, load_command
 
 PREFIX = "ZSMS_"
-_OTHERS = ("ZSMS_DASHBOARD_TOKEN", "ZSMS_FAIL_POINT")
+_OTHERS = ("ZSMS_DASHBOARD_TOKEN", "ZSMS_FAIL_POINT", "ZSMS_GATEWAY_PASSWORD")
 """Read by somebody else."""
 _SERVICE_LINK = re.compile(r".*_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)")
 """What Kubernetes puts into the environment for a service that is called zsms-broker, say."""

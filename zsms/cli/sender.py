@@ -16,6 +16,7 @@ Examples:
   zsms sender --concurrency 50000
   zsms sender --concurrency 10 --delay exponential --mean 0.2 --failure-rate 0.01
   zsms sender --concurrency 100 --transport mygateway:send --broker broker.example.org
+  ZSMS_GATEWAY_PASSWORD=... zsms sender --gateway 'smpp://zsms@localhost:2775?binds=4'
   zsms sender --broker queue-1.example.org --broker queue-2.example.org     takes from both""",
 )
 @click.option(
@@ -43,6 +44,8 @@ def command(
     prefetch: int | None,
     ramp: float | None,
     transport: str | None,
+    gateway: str | None,
+    yes_really_send: bool,
     transport_folder: str | None,
     lease: float | None,
     seed: int | None,
@@ -67,7 +70,16 @@ def command(
         from zsms.core.delay import DelayModel
         from zsms.roles.sender import Sender
 
-        send = None
+        send = speaks = None
+        if gateway is not None:
+            from zsms.core.seeds import Stream, sequence
+            from zsms.errors import UsageError
+            from zsms.transports.gateways import check_live, transport_of
+
+            if transport is not None:
+                raise UsageError("give either --transport or --gateway, not both")
+            check_live(gateway, yes_really_send)
+            speaks = transport_of(gateway, sequence(seed, Stream.SENDER, stream, "gateway"))
         if transport is not None:
             from zsms.transports.checking import load_function
 
@@ -82,6 +94,7 @@ def command(
             prefetch=prefetch,
             ramp=0.0 if ramp is None else ramp,
             send=send,
+            transport=speaks,
             lease=lease,
             seed=seed,
             stream=stream,

@@ -16,6 +16,7 @@ from zsms import children
 from zsms.forked import Forked, may_fork
 from zsms.launch.place import Child, Tell, Wanted
 
+GATEWAY_PASSWORD = "ZSMS_GATEWAY_PASSWORD"
 NOT_THEIRS = ("ZSMS_", "NOTIFY_SOCKET", "WATCHDOG_")
 """Settings of `zsms run` itself, and its service manager's: not for the processes that it starts."""
 
@@ -116,7 +117,7 @@ class Local:
         command = [role, "--name", name, "--exit-with-parent", *options]
         if self._keys is not None:
             command += ["--keys", str(self._keys)]
-        environment = environment_of_roles()
+        environment = environment_of_roles(secrets=role == "sender")
         popen: subprocess.Popen[bytes] | Forked
         if self._forks and may_fork():
             popen = Forked(command, environment, keep=keep)
@@ -140,10 +141,14 @@ class Local:
         """As of :class:`zsms.launch.place.Place`."""
 
 
-def environment_of_roles() -> dict[str, str]:
-    """That of a role which this process starts."""
+def environment_of_roles(*, secrets: bool = False) -> dict[str, str]:
+    """That of a role which this process starts; `secrets`: with the password of a gateway, which senders need."""
     environment = children.with_this_package(
-        {key: value for key, value in os.environ.items() if not key.startswith(NOT_THEIRS)}
+        {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(NOT_THEIRS) or (secrets and key == GATEWAY_PASSWORD)
+        }
     )
     environment.setdefault("OPENBLAS_NUM_THREADS", "1")  # no role multiplies matrices; starting threads takes time
     return environment

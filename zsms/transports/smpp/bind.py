@@ -88,6 +88,7 @@ class Bind:
         self._context = settings.context() if settings.tls else None
         self.more = False
         """There is more to be read than was."""
+        self.leaving = False
 
     def _new_session(self) -> Session:
         timers = Timers(response=self.settings.response_s, enquire_link=self.settings.enquire_link_s)
@@ -340,6 +341,8 @@ class Bind:
         self._next_try = now + (0.5 + 0.5 * float(self._rng.random())) * longest
         level = logging.WARNING if self._tries == 0 else logging.INFO
         self._tries += 1
+        if self.leaving:
+            return
         _log.log(level, "%s: %s; trying again in %.1f s", self.settings.address, why, self._next_try - now)
 
     def _close(self) -> None:
@@ -351,6 +354,13 @@ class Bind:
             except (KeyError, ValueError):
                 pass  # it was not registered yet
             sock.close()
+
+    def leave(self, now: float) -> None:
+        """Say goodbye; the connection ends when that is answered."""
+        self.leaving = True
+        if self.bound:
+            self.session.unbind(now)
+            self.flush(now)
 
     def close(self) -> None:
         """Leave without another word."""

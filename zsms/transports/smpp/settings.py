@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from math import inf, isfinite
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from zsms.core.smpp.pdu import MAX_ADDRESS, MAX_SERVICE_TYPE, Command
 from zsms.core.smpp.statuses import Consequences
@@ -86,9 +86,10 @@ class SmppSettings:
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> SmppSettings:
-        """From smpp://[SYSTEM_ID@]HOST[:PORT] (smpps:// with TLS) and fields by name.
+        """From smpp://[SYSTEM_ID@]HOST[:PORT][?FIELD=VALUE&...] (smpps:// with TLS) and fields by name.
 
-        Raises UsageError; so it does for a password in the URL, which everybody on the machine could read.
+        Beside this record's fields `password_file` names a file that has the password, and `status.0x58` what that
+        status means. Raises UsageError; so it does for a password in the URL, which everybody here could read.
         """
         parts = urlsplit(url)
         if parts.scheme not in ("smpp", "smpps"):
@@ -98,8 +99,8 @@ class SmppSettings:
                 f"{_bare(url)}: a password does not belong in an address, where others can read it: put it in a file "
                 f"or in {PASSWORD_VARIABLE}"
             )
-        if not parts.hostname or parts.path not in ("", "/") or parts.query or parts.fragment:
-            raise UsageError(f"{_bare(url)}: give smpp://HOST:PORT and nothing behind it")
+        if not parts.hostname or parts.path not in ("", "/") or parts.fragment:
+            raise UsageError(f"{_bare(url)}: give smpp://HOST:PORT, and ?FIELD=VALUE&... behind it if need be")
         try:
             port = parts.port
         except ValueError:
@@ -108,12 +109,15 @@ class SmppSettings:
         found: dict[str, Any] = {"host": parts.hostname, "port": port or (TLS_PORT if tls else PORT), "tls": tls}
         if parts.username:
             found["system_id"] = unquote(parts.username)
+        asked, password_file, statuses = _from_query(parts.query)
+        options = found | asked | ({"statuses": statuses} if statuses else {}) | options
         unknown = set(options) - set(cls.__dataclass_fields__)
         if unknown:
-            raise UsageError(f"a gateway has no {', '.join(sorted(unknown))}")
-        settings = cls(**(found | options))
+            known = ", ".join(sorted(set(cls.__dataclass_fields__) - {"host", "port", "password", "statuses", "tls"}))
+            raise UsageError(f"a gateway has no {', '.join(sorted(unknown))}; it has {known}, password_file")
+        settings = cls(**options)
         settings.check()
-        return settings
+        return settings if password_file is None else settings.with_password(password_file)
 
     def with_password(self, file: str | None = None) -> SmppSettings:
         """With the password of this file's first line, or of the environment's ZSMS_GATEWAY_PASSWORD.
@@ -236,6 +240,38 @@ class SmppSettings:
         except (ssl.SSLError, OSError) as error:
             raise UsageError(f"the certificates of the gateway {self.address}: {error}") from None
         return context
+
+
+def _from_query(query: str) -> tuple[dict[str, Any], str | None, dict[str, str]]:
+    """Fields of a URL's query in their types, the password's file, and what statuses mean."""
+    found: dict[str, Any] = {}
+    file, statuses = None, {}
+    types = {each.name: str(each.type).partition(" ")[0] for each in fields(SmppSettings)}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name == "password":
+            raise UsageError(f"password does not belong in an address: give password_file, or {PASSWORD_VARIABLE}")
+        if name == "password_file":
+            file = value
+        elif name.startswith("status."):
+            statuses[name.removeprefix("status.")] = value
+        else:
+            found[name] = _typed(name, value, types.get(name, "str"))
+    return found, file, statuses
+
+
+def _typed(name: str, value: str, kind: str) -> Any:
+    try:
+        if kind == "int":
+            return int(value, 0)
+        if kind == "float":
+            return float(value)
+    except ValueError:
+        raise UsageError(f"{name}={value} of a gateway: give a number") from None
+    if kind == "bool":
+        if value not in ("true", "false"):
+            raise UsageError(f"{name}={value} of a gateway: give true or false")
+        return value == "true"
+    return value
 
 
 def _bare(url: str) -> str:

@@ -226,9 +226,7 @@ class SmppTransport:
         """Unbind, and leave."""
         until = monotonic() + GOODBYE_S
         for bind in self._binds:
-            if bind.bound:
-                bind.session.unbind(monotonic())
-                bind.flush(monotonic())
+            bind.leave(monotonic())
         while self._selector is not None and any(bind.bound for bind in self._binds) and monotonic() < until:
             for key, mask in self._selector.select(max(0.0, until - monotonic())):
                 self._act(key.data, key.data.ready(mask, monotonic()), [], monotonic())
