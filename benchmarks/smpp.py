@@ -281,6 +281,8 @@ async def _aiosmpplib(port: int, window: int, seconds: float) -> tuple[int, floa
         for number in range(1 << 30):
             message = lib.SubmitSm(short_message=TEXT, source=source, destination=destination, log_id=str(number))
             await esme.broker.enqueue(message)
+            while number - hook.count >= window:
+                await asyncio.sleep(0)
 
     with suppress(TimeoutError):
         await asyncio.wait_for(enqueue(), seconds)
