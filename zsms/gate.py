@@ -40,7 +40,7 @@ WINDOW_S = 60.0
 _AT_ONCE = 64
 _SETTLED = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 _FAILED = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
-EVENTS = int(_SETTLED | _FAILED)
+EVENTS = int(_SETTLED | _FAILED | zmq.EVENT_DISCONNECTED)
 """What a monitor of a socket has to report."""
 
 PROOF_S = 5.0
@@ -180,12 +180,14 @@ class Handshakes:
         self._keys = keys
         self.succeeded = False
         """One has come about, as far as `failed` has read."""
+        self._broken = False
 
     def failed(self) -> tuple[str, bool] | None:
         """What went wrong since the last time, for people, and whether ZeroMQ gives up for good; None if nothing."""
         found = None
         while (event := read_event(self._monitor)) is not None:
             kind, value = event
+            self._broken |= kind == zmq.EVENT_DISCONNECTED
             if kind == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 found, self.succeeded = None, True
             elif kind == zmq.EVENT_HANDSHAKE_FAILED_AUTH and value != 300:
@@ -197,3 +199,9 @@ class Handshakes:
             elif self._keys is not None and kind & (_FAILED | zmq.EVENT_HANDSHAKE_FAILED_AUTH):
                 found = "the handshake failed: is it the one whose key is listed here?", False
         return found
+
+    def broken(self) -> bool:
+        """Whether a connection has broken since the last time."""
+        self.failed()
+        broken, self._broken = self._broken, False
+        return broken

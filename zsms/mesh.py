@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("zsms.mesh")
 
+_STANDBY = "-standby"
 ASK_S = 0.1
 """Seconds between two looks at the mesh."""
 _OWN_DESCRIPTORS = 16
@@ -169,7 +170,9 @@ class MeshConfig:
     journal: str | None = None
     """A folder for the broker's journal; one without a journal, because a run accounts for its own messages only."""
     durability: str | None = None
-    """"fsync" or "os" with a journal, "memory" without."""
+    """"fsync" or "os" with a journal, "majority" with one on NATS servers, "memory" without."""
+    standby: bool = False
+    """With a second process for each broker, which takes its place; for a journal on NATS servers."""
 
     @property
     def total(self) -> int | None:
@@ -209,6 +212,8 @@ class MeshConfig:
         if not 0 <= self.drain_timeout <= 86_400:
             raise UsageError(f"drain timeout {self.drain_timeout}: give seconds from 0 to 86400")
         check_durability(self.journal, self.durability)
+        if self.standby and not is_on_servers(self.journal):
+            raise UsageError("standby: a broker stands by for a journal on NATS servers (nats://HOST,HOST,HOST/NAME)")
         for folder in filter(None, map(self.journal_of, self.broker_names)):
             if not is_on_servers(folder) and os.path.exists(os.path.join(folder, FILE)):
                 raise UsageError(
@@ -574,7 +579,11 @@ class Mesh:
     def _wanted(self) -> list[Wanted]:
         """What is to be started."""
         config = self.config
-        servers = [Wanted("stats", "stats"), *(Wanted("broker", name) for name in config.broker_names)]
+        servers = [Wanted("broker", name) for name in config.broker_names]
+        standing = config.broker_names if config.standby else []
+        servers += [Wanted("broker", f"{name}{_STANDBY}", apart_from=(name,)) for name in standing]
+        # A broker that is lost may have another in its place, the collector has none.
+        servers.append(Wanted("stats", "stats", apart_from=tuple(each.name for each in servers if standing)))
         slots = [group.concurrency for group in config.groups for _ in range(group.senders)]
         senders = [Wanted("sender", name, size) for name, size in zip(config.sender_names, slots, strict=True)]
         return [*servers, *(Wanted("producer", name) for name in config.producer_names), *senders]
@@ -590,12 +599,20 @@ class Mesh:
         limits = [
             part for name, value in asdict(config.limits).items() for part in (f"--{name.replace('_', '-')}", value)
         ]
-        brokers = []
+        brokers: list[Child] = []
+        others: list[tuple[str, list[Any]]] = []
         for number, name in enumerate(config.broker_names, 1):
             keeps = _given(journal=config.journal_of(name), durability=config.durability)
-            options = ["--bind", place.bind(name), *limits, "--seed", config.seed, "--stream", number, *keeps, *common]
-            brokers.append(self._start(place, "broker", name, options))
+            options = [*limits, "--seed", config.seed, "--stream", number, *keeps, *common]
+            options += ["--standby"] if config.standby else []
+            brokers.append(self._start(place, "broker", name, ["--bind", place.bind(name), *options]))
+            others.append((name, options))
         addresses = [place.address(broker) for broker in brokers]
+        if config.standby:
+            for index, (name, options) in enumerate(others):
+                where = place.bind(f"{name}{_STANDBY}", known=True)
+                self._start(place, "broker", f"{name}{_STANDBY}", ["--bind", where, *options])
+                addresses[index] += f",{where}"
         peer = [*common, *(part for address in addresses for part in ("--broker", address))]
         groups = [group for group in config.groups for _ in range(group.senders)]
         for number, (group, name) in enumerate(zip(groups, config.sender_names, strict=True), 1):
@@ -794,7 +811,8 @@ class Mesh:
 
     def _held(self, view: View) -> int:
         """Messages that brokers which live hold."""
-        return sum(view.held_by(process.name) for process in self._of("broker") if process.poll() is None)
+        living = {_place_of(process) for process in self._of("broker") if process.poll() is None}
+        return sum(map(view.held_by, living))
 
     def _look_at_processes(self) -> None:
         for process in self._processes:
@@ -807,7 +825,12 @@ class Mesh:
                 continue
             ending = process.ending()
             if process.role == "broker":
-                self._brokers_lost.add(process.name)
+                twins = [twin for twin in self._of("broker") if _place_of(twin) == _place_of(process)]
+                if living := [twin.name for twin in twins if twin.poll() is None]:
+                    self._problems.append(f"{ending}; {living[0]} is in its place")
+                    self._tell(self._problems[-1])
+                    continue
+                self._brokers_lost.add(_place_of(process))
             self._collector_lost |= process.role == "stats"
             if process.role in ("broker", "sender") and self._left(process.role):
                 what = "go to the others" if process.role == "sender" else "are lost; the others go on"
@@ -908,6 +931,11 @@ class Mesh:
             )
         )
         return rows
+
+
+def _place_of(process: Child) -> str:
+    """The name of the broker in whose place this process is, or may come."""
+    return process.name.removesuffix(_STANDBY)
 
 
 def _have_descriptors(count: int) -> None:

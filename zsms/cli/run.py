@@ -61,6 +61,9 @@ Examples:
     help="Run the processes on the workers of a Dask cluster: tcp://HOST:PORT of its scheduler, or local:N for N "
     "workers of this machine. Always with keys.  [default: this machine, without Dask]",
 )
+@click.option(
+    "--standby", is_flag=True, help="A second process for each broker, to take its place; with --journal nats://..."
+)
 @click.option("--secure", is_flag=True, help="Encrypt everything, with keys that are thrown away at the end.")
 @click.option("--insecure", is_flag=True, help="Let --metrics listen where other hosts can reach it, without keys.")
 @common.ui_option

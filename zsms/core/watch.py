@@ -127,6 +127,8 @@ class SenderRow:
     """starting, running, draining, left, or silent."""
     pace: float | None
     """Of a slow one: what it does, as a share of what it should."""
+    host: str = ""
+    """The machine that it runs on."""
 
 
 class Happening(NamedTuple):
@@ -286,6 +288,7 @@ class Watch:
                 heard=row["age"],
                 state=state_of(row),
                 pace=paces.get(row["name"]),
+                host=row.get("host", ""),
             )
             for row in rows
         ]

@@ -23,7 +23,7 @@ import zmq
 
 from zsms.errors import UsageError, ZsmsError
 from zsms.launch.place import Child, Tell, Wanted
-from zsms.launch.worker import BEAT_S, SILENCE_S, about, listen_a_while, probe, run_role
+from zsms.launch.worker import BEAT_S, SILENCE_S, about, free_port, listen_a_while, probe, run_role
 
 CONNECT_S = 5.0
 START_S = 30.0
@@ -204,7 +204,12 @@ class Cluster:
             for role in roles
         }
         for role in sorted(roles, key=lambda role: -weight[role.name]):
-            worker = min(load, key=lambda worker: (load[worker] + weight[role.name]) / threads[worker])
+            apart = {self._spread.get(name, "") for name in role.apart_from}
+            apart |= {self._spread.get(other.name, "") for other in roles if role.name in other.apart_from}
+            worker = min(
+                [worker for worker in load if worker not in apart] or load,
+                key=lambda worker: (load[worker] + weight[role.name]) / threads[worker],
+            )
             load[worker] += weight[role.name]
             self._spread[role.name] = worker
 
@@ -234,8 +239,11 @@ class Cluster:
 
     # -- starting ---------------------------------------------------------------------------------------------------
 
-    def bind(self, name: str) -> str:
-        """As of :class:`zsms.launch.place.Place`: any port of its worker's host."""
+    def bind(self, name: str, *, known: bool = False) -> str:
+        """As of :class:`zsms.launch.place.Place`: any port of its worker's host, or one that is free there now."""
+        worker = self._spread[name]
+        if known:
+            return f"tcp://{_host_of(worker)}:{self._client.run(free_port, workers=[worker])[worker]}"
         return f"tcp://{_host_of(self._spread[name])}:0"
 
     def start(self, role: str, name: str, options: Sequence[str], tell: Tell, keep: Sequence[int] = ()) -> ClusterChild:

@@ -108,7 +108,7 @@ class Local:
         """As of :class:`zsms.launch.place.Place`."""
         self._keys = keys
 
-    def bind(self, name: str) -> str:
+    def bind(self, name: str, *, known: bool = False) -> str:
         """As of :class:`zsms.launch.place.Place`."""
         return f"ipc://{self._directory}/{name}"
 

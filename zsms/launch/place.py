@@ -26,6 +26,8 @@ class Wanted:
     role: str
     name: str
     slots: int = 0
+    apart_from: tuple[str, ...] = ()
+    """Names of those that should not end with the same machine."""
 
 
 class Child:
@@ -103,8 +105,8 @@ class Place(Protocol):
         they would not reach one another.
         """
 
-    def bind(self, name: str) -> str:
-        """Where the broker or collector of that name is to listen."""
+    def bind(self, name: str, *, known: bool = False) -> str:
+        """Where the broker or collector of that name is to listen; with `known`, no port that it chooses itself."""
 
     def start(self, role: str, name: str, options: Sequence[str], tell: Tell, keep: Sequence[int] = ()) -> Child:
         """Start ``zsms ROLE --name NAME OPTIONS``, which is given the descriptors `keep` of this process. Raises

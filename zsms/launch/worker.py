@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -218,6 +219,20 @@ def listen_a_while(dask_worker: Any) -> int:
 
     threading.Thread(target=accept, daemon=True).start()
     return port
+
+
+def free_port(dask_worker: Any) -> int:
+    """A port of this worker's host that is free, as is the one above it."""
+    host = dask_worker.address.rpartition("://")[2].rpartition(":")[0].strip("[]")
+    for _ in range(100):
+        port = random.randrange(10_000, 32_000)  # below those that systems give to clients
+        try:
+            for number in (port, port + 1):
+                socket.create_server((host, number), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+        except OSError:
+            continue
+        return port
+    raise OSError("no free port")
 
 
 def probe(addresses: list[str], timeout: float) -> dict[str, str]:

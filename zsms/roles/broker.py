@@ -493,8 +493,7 @@ class Broker(Role):
         if keeping is not None:
             # Its totals go on from those of the broker before it: the same books, and a newer page of them.
             snapshot.start = keeping.store.birth
-            if self._keys is None:  # a key is for one name
-                snapshot.name = keeping.store.owner or self.name
+            snapshot.name = keeping.store.owner or self.name
             snapshot.seq += keeping.store.opened << 32
             snapshot.gauges |= {"journal_groups": float(keeping.groups), "journal_full": float(bool(keeping.no_room))}
         snapshot.events = [[now - e.at, e.kind, e.subject, e.messages] for e in list(core.events)[-50:]]

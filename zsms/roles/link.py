@@ -128,6 +128,7 @@ class Link:
         self.joined = not self.refused
         self._failure = ""
         if self.endpoint.others and self._turn_at is not None:
+            self._handshakes.broken()  # what was before is over
             self.log.info("the broker is at %s", self._sockets.place(self.endpoint))
         self._turn_at = None
         self.interval = min(max(frame.interval, 0.05), 60.0)
@@ -179,6 +180,8 @@ class Link:
 
     def tick(self, now: float, subject: int) -> bool:
         """Join or ping when it is time; whether it was a ping."""
+        if self.joined and self.endpoint.others and self._handshakes.broken():
+            self.lost()  # and perhaps it is found again at once, at its other place
         if (not self._alone or self.endpoint.others) and self._silent(now):
             self.lost()
         pings = self.joined and now >= self._next_ping

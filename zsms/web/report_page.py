@@ -254,6 +254,7 @@ def _processes(report: dict[str, Any]) -> str:
         (
             escape(row["name"]),
             escape(row["role"]),
+            escape(row.get("host", "")),
             f"{row['pid']}",
             f"{row['cpu_s']:,.2f} s",
             _bytes(row["rss_max_bytes"]),
@@ -261,8 +262,8 @@ def _processes(report: dict[str, Any]) -> str:
         )
         for row in report["processes"]
     ]
-    head = ("name", "role", "pid", "processor", "most memory", "exit code")
-    return "<h2>Processes</h2>" + table(head, rows, range(2, 6), "processes")
+    head = ("name", "role", "host", "pid", "processor", "most memory", "exit code")
+    return "<h2>Processes</h2>" + table(head, rows, range(3, 7), "processes")
 
 
 def _plain(value: Any) -> str:

@@ -18,6 +18,7 @@ From the top: what must be seen is there at any height; the senders and then the
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from rich.cells import set_cell_size
@@ -282,7 +283,9 @@ class Panel:
             return []
         shown = columns(self._width)
         room = self._width - sum(COLUMNS[index].width for index in shown) - 13
-        name_width = max(8, min(room, 24, max(len(row.name) for row in rows)))
+        if len({row.host for row in rows}) > 1:
+            rows = [replace(row, name=f"{row.name} @{row.host.partition('.')[0]}") for row in rows]
+        name_width = max(8, min(room, 32, max(len(row.name) for row in rows)))
         there = sort_rows([row for row in rows if row.state != "left"], self._sort)
         there.sort(key=lambda row: row.state == "silent")  # who is there comes first
         left = len(rows) - len(there)
