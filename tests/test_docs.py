@@ -315,7 +315,7 @@ LAYERS = (
     ("zsms.transports", "zsms.journal"),
     ("zsms.roles", "zsms.smsc"),
     ("zsms.launch",),
-    ("zsms.mesh", "zsms.health"),
+    ("zsms.mesh", "zsms.health", "zsms.resume"),
     ("zsms.web",),
     ("zsms.study", "zsms.web"),
     ("zsms.cli", "zsms.__main__"),

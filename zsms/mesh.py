@@ -45,6 +45,7 @@ from zsms.launch.local import Local
 from zsms.launch.place import Child, Place, Wanted
 from zsms.private_folder import PrivateFolder
 from zsms.report import ProcessRow, Report, histogram_of, make_report
+from zsms.resume import Before, may_go_on, note
 from zsms.roles.monitor import Asker
 from zsms.roles.sender import MAX_RAMP_S
 from zsms.sockets import STATS_PORT, Endpoint, Sockets
@@ -184,8 +185,8 @@ class MeshConfig:
         """MODULE:FUNCTION of `transport`. Raises UsageError."""
         return self.transport if self.transport is None else _importable(self.transport)[0]
 
-    def check(self) -> None:
-        """Raises UsageError for what can't be, before any process is started."""
+    def check(self, goes_on: bool = False) -> None:
+        """Raises UsageError for what can't be, before any process is started. `goes_on`: with a run that was there."""
         check_types(self)
         if self.transport is not None:
             from zsms.transports.checking import load_function
@@ -215,10 +216,10 @@ class MeshConfig:
         if self.standby and not is_on_servers(self.journal):
             raise UsageError("standby: a broker stands by for a journal on NATS servers (nats://HOST,HOST,HOST/NAME)")
         for folder in filter(None, map(self.journal_of, self.broker_names)):
-            if not is_on_servers(folder) and os.path.exists(os.path.join(folder, FILE)):
+            if not (goes_on or is_on_servers(folder)) and os.path.exists(os.path.join(folder, FILE)):
                 raise UsageError(
                     f"{folder} has a journal already, and a run begins with a new one: give another folder, or go on "
-                    f"with what is in it: zsms broker --journal {folder}"
+                    f"with that run: zsms run --resume {self.journal}"
                 )
         self._check_source()
 
@@ -349,6 +350,7 @@ class Mesh:
         place: Place | None = None,
         title: str = "",
         tags: Mapping[str, str] | None = None,
+        before: Before | None = None,
         **options: Any,
     ) -> None:
         """Give a `MeshConfig`, or its fields and those of one `SenderGroup` as keywords.
@@ -360,6 +362,8 @@ class Mesh:
 
         `title` and `tags` (values by name) are what the report says of itself.
 
+        `before`: go on with a run that was interrupted, as :func:`zsms.resume.load` found it.
+
         `forks`: this program is `zsms run` and nothing else, so that its processes may be forks of it
         (:mod:`zsms.forked`) where that is safe. `place` is where they run, by default this machine.
 
@@ -369,7 +373,8 @@ class Mesh:
         details too. Raises UsageError.
         """
         self.config = config_from(**options) if config is None else replace(config, **options)
-        self.config.check()
+        self._before = before
+        self.config.check(goes_on=before is not None)
         if self.config.seed is None:
             self.config = replace(self.config, seed=secrets.randbits(32))
         self._place = place
@@ -475,6 +480,10 @@ class Mesh:
             if folder.remark is not None:
                 self._tell(folder.remark)
             self._warnings = self.config.warnings()
+            if self._before is not None:
+                self._warnings.append(self._before.remark)
+            elif self._place is None:
+                note(self.config, self._started)
             for warning in self._warnings:
                 self._tell(warning)
             self._start_all(place)
@@ -490,6 +499,8 @@ class Mesh:
             report.thresholds = [threshold.judge(body) for threshold in self.thresholds]
             if not self._allow_failures:
                 report.ask_for_success()
+            if not report.completed and self._place is None and may_go_on(self.config):
+                self._tell(f"zsms run --resume {self.config.journal} goes on with this run")
             return report
         finally:
             for process in self._processes:
@@ -622,7 +633,8 @@ class Mesh:
         keep = () if self._input_fd is None else (self._input_fd,)
         for index, name in enumerate(config.producer_names):
             share = ["--share", f"{index}/{config.producers}"]
-            self._start(place, "producer", name, [*peer, *self._producer_options(), *share], keep)
+            before = [] if self._before is None else ["--before", self._before.taken[name]]
+            self._start(place, "producer", name, [*peer, *self._producer_options(), *share, *before], keep)
         if self._input_fd is not None:
             os.close(self._input_fd)  # so that its writer hears when the producer ends
 

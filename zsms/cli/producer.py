@@ -40,6 +40,7 @@ Examples:
     show_default=True,
     help="Seconds to wait for the first answer of a broker.",
 )
+@click.option("--before", type=click.IntRange(min=0), default=0, hidden=True, help="Messages that were confirmed.")
 @common.broker_option
 @common.stats_option
 @common.role_options
@@ -50,6 +51,7 @@ def command(
     window: int | None,
     resend_after: float,
     timeout: float,
+    before: int,
     broker: tuple[str, ...],
     stats: str,
     name: str | None,
@@ -80,6 +82,7 @@ def command(
             window=WINDOW_MESSAGES if window is None else window,
             resend_after=resend_after,
             timeout=timeout,
+            before=before,
             name=name,
             stats=stats,
             stats_interval=stats_interval,

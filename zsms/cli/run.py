@@ -30,7 +30,8 @@ Examples:
   zsms run --rate 20000 --messages 400000 --json report.json
   zsms run --html report.html --csv report --threshold 'send_time_s.p99<1.5' --threshold 'messages.lost==0'
   zsms run --config examples/scenarios/three-gateways.toml --json -
-  zsms run --cluster tcp://scheduler.example.org:8786 --senders 8 --concurrency 500000""",
+  zsms run --cluster tcp://scheduler.example.org:8786 --senders 8 --concurrency 500000
+  zsms run --journal alert-1 --messages 1000000   and after a crash or Ctrl-C:   zsms run --resume alert-1""",
 )
 @click.option(
     "--messages",
@@ -45,6 +46,12 @@ Examples:
 @common.message_options
 @common.broker_limits
 @common.journal_options
+@click.option(
+    "--resume",
+    metavar="DIR",
+    type=click.Path(),
+    help="Go on with the interrupted run whose --journal is this folder, as it began, to a report of all of it.",
+)
 @outputs.options
 @common.metrics_option
 @dashboard_option
@@ -73,6 +80,7 @@ Examples:
 def command(
     ctx: click.Context,
     /,
+    resume: str | None,
     messages: int | None,
     brokers: int,
     producers: int,
@@ -135,6 +143,12 @@ def command(
         drain_timeout=drain_timeout,
         **options,
     )
+    before = None
+    if resume is not None:
+        from zsms.resume import load
+
+        _check_alone(ctx)
+        settings, before = load(resume)
     total = settings.total
     watch = progress.make("none" if quiet and ui == "auto" else ui, "zsms run", "drain and leave", total=total)
     page = RunPage(dashboard)
@@ -160,6 +174,7 @@ def command(
         insecure=insecure,
         title=title,
         tags=tags,
+        before=before,
         forks=True,
         place=place,
     )
@@ -189,6 +204,20 @@ def _try(mesh: Mesh, output: outputs.Outputs, page: RunPage) -> int:
         for line in dry_run.lines(mesh, output.names):
             click.echo(line)
     return 0
+
+
+_BESIDE_RESUME = {
+    *("resume", "json", "html", "csv", "threshold", "abort_on_fail", "allow_failures", "metrics", "insecure"),
+    *("dashboard", "ui", "quiet", "verbose", "log_format", "title", "tag", "junit"),
+}
+
+
+def _check_alone(ctx: click.Context) -> None:
+    """Raise UsageError for an option that says what a run is to do: one that goes on does what it began with."""
+    given = (click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.ENVIRONMENT)
+    for option in ctx.command.params:
+        if option.name not in _BESIDE_RESUME and ctx.get_parameter_source(option.name or "") in given:
+            raise UsageError(f"{max(option.opts, key=len)} beside --resume: the run goes on as it began; leave it out")
 
 
 def _groups(tables: Any, default: SenderGroup, where: str) -> tuple[SenderGroup, ...]:

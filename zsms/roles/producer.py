@@ -53,6 +53,14 @@ def check_arrivals(arrivals: str) -> None:
         raise UsageError(f"arrivals {arrivals!r}: give one of {', '.join(ARRIVALS)}")
 
 
+def _pass_over(source: Source, count: int) -> int:
+    """Take the first so many messages of a source for nothing; how many there were."""
+    passed = 0
+    while passed < count and (taken := len(source.take(min(count - passed, BATCH_MESSAGES)))):
+        passed += taken
+    return passed
+
+
 class Producer(Role):
     """Makes messages and hands them to a broker."""
 
@@ -72,6 +80,7 @@ class Producer(Role):
         window: int = WINDOW_MESSAGES,
         resend_after: float = 5.0,
         timeout: float | None = None,
+        before: int = 0,
         **common: Unpack[RoleOptions],
     ) -> None:
         """`source` says which messages, by default `messages` random ones that `seed` makes repeatable.
@@ -81,8 +90,9 @@ class Producer(Role):
         `arrivals` are "even" or "poisson", as `arrivals_seed` (None: of `seed`) draws them.
         `batch` is the most messages in a frame, `window` the most that may be unconfirmed (at each broker),
         `resend_after` the seconds without a confirm after which they are pushed again. `timeout` is how long (seconds)
-        to wait for the first answer of any broker before `run` raises ZsmsError; None: for ever. `common` are the
-        options of :class:`Role`. Raises UsageError.
+        to wait for the first answer of any broker before `run` raises ZsmsError; None: for ever. `before` messages of
+        the source were confirmed to an earlier start, so they are passed over and counted. `common` are the options of
+        :class:`Role`. Raises UsageError.
         """
         super().__init__(**common)
         check_pushing(rate, batch, window)
@@ -95,6 +105,7 @@ class Producer(Role):
         self._met = False
         """A broker has answered."""
         self.source: Source = RandomSource(messages, seed=seed) if source is None else source
+        self._before = _pass_over(self.source, before)
         self._endpoints = brokers_at(broker)
         self.windows = [Window(window, resend_after, moved_batch) for _ in self._endpoints]
         """What is unconfirmed, by broker."""
@@ -244,7 +255,7 @@ class Producer(Role):
         self.produced += len(columns)
         if self._pace is not None and self._pace.time_of(self.produced) <= now:
             self._next_batch = now  # there are more of the past, of another stretch
-        if self.source.total is not None and self.produced >= self.source.total:
+        if self.source.total is not None and self.produced + self._before >= self.source.total:
             self._exhausted = True
 
     def _take(self, size: int, now: float) -> Columns | None:
@@ -314,8 +325,8 @@ class Producer(Role):
         return self._make_snapshot(
             "done" if done else "draining" if self._stopping else "running" if joined else "starting",
             {
-                "produced": self.produced,
-                "confirmed": sum(window.confirmed_messages for window in self.windows),
+                "produced": self.produced + self._before,
+                "confirmed": sum(window.confirmed_messages for window in self.windows) + self._before,
                 "resent_batches": sum(window.resent for window in self.windows),
                 "repeated": sum(window.repeated_messages for window in self.windows),
                 "skipped_rows": self.source.skipped,

@@ -1,0 +1,116 @@
+"""`zsms run --resume`: an interrupted run with a journal is gone on with, to a report of all of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+from signal import SIGINT, SIGKILL
+
+import pytest
+
+from tests.mesh.processes import Command, until, zsms
+from zsms.errors import UsageError
+from zsms.mesh import MeshConfig
+from zsms.resume import load, note
+from zsms.roles.producer import Producer
+from zsms.source import RandomSource
+
+RECORDING = """
+import asyncio
+
+
+async def send(message):
+    await asyncio.sleep(0.02)
+    with open("sent.txt", "a") as file:
+        file.write(f"{message.recipient} {message.text}\\n")
+    return True
+"""
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
+
+
+@pytest.mark.parametrize("how", [SIGINT, SIGKILL])
+def test_every_row_of_a_list_is_sent_over_an_interruption(tmp_path: Path, how: int) -> None:
+    (tmp_path / "recording.py").write_text(RECORDING)
+    rows = [f"+1370555{number:04},note {number}" for number in range(400)]
+    (tmp_path / "people.csv").write_text("recipient,text\n" + "\n".join(rows) + "\n")
+    run = ("--journal", "j", "--input", "people.csv", "--producers", 2, "--rate", 200, "--batch", 20, "--senders", 1)
+    slots = ("--concurrency", 20, "--transport", "recording:send", "--drain-timeout", 5)
+    sent = tmp_path / "sent.txt"
+    with Command("run", *run, *slots, cwd=tmp_path) as first:
+        until(lambda: len(lines(sent)) > 20, "some that are sent")
+        first.signal(how)
+        assert first.end() == (130 if how == SIGINT else -SIGKILL)
+        if how == SIGINT:
+            assert "zsms run --resume j goes on with this run" in first.err
+    before = len(lines(sent))
+    assert before < 400
+
+    done = zsms("run", "--resume", "j", "--json", "-", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["balanced"] and report["completed"]
+    assert report["messages"]["produced"] == report["messages"]["sent"] == 400
+    assert any("goes on with the run of" in warning for warning in report["warnings"])
+    counts = Counter(lines(sent))
+    assert counts.keys() == {row.replace(",", " ") for row in rows}
+    again = sum(counts.values()) - 400
+    assert again <= report["messages"]["redelivered"] + (20 if how == SIGKILL else 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("--resume nowhere", "no interrupted run in nowhere"),
+        ("--resume j --senders 3", "--senders beside --resume"),
+        ("--resume j --messages 3", "--messages beside --resume"),
+        ("--journal j", "zsms run --resume j"),
+    ],
+)
+def test_what_cannot_be_gone_on_with_is_told(tmp_path: Path, arguments: str, told: str) -> None:
+    (tmp_path / "j").mkdir()
+    (tmp_path / "j" / "journal.sqlite").touch()
+    done = zsms("run", *arguments.split(), cwd=tmp_path)
+    assert done.returncode == 2 and told in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_configuration_comes_back_as_it_was(tmp_path: Path) -> None:
+    from zsms.journal import open_journal
+
+    people = tmp_path / "people.csv"
+    people.write_text("recipient,text\n+13705550100,a\n")
+    with open_journal(tmp_path / "j"):
+        pass
+    config = MeshConfig(input=str(people), seed=7, producers=3, journal=str(tmp_path / "j"), unique=True)
+    note(config, "2026-11-28T00:00:00+00:00")
+    found, before = load(str(tmp_path / "j"))
+    assert found == config
+    assert before.taken == {"producer-1": 0, "producer-2": 0, "producer-3": 0} and before.settled == 0
+    people.write_text("recipient,text\n+13705550100,b\n+13705550101,c\n")
+    with pytest.raises(UsageError, match=r"people.csv is not what it was"):
+        load(str(tmp_path / "j"))
+    for changed, told in (({"brokers": 2}, "several brokers"), ({"input": "/dev/fd/0"}, "from a stream")):
+        fields = {"seed": 7, "journal": str(tmp_path / "j"), "input_format": "csv", **changed}
+        note(MeshConfig(**fields), "x")
+        with pytest.raises(UsageError, match=told):
+            load(str(tmp_path / "j"))
+    (tmp_path / "j" / "run.json").write_text("{}")
+    with pytest.raises(UsageError, match="is not of a run that this program knows"):
+        load(str(tmp_path / "j"))
+    shutil.rmtree(tmp_path / "j")
+    note(config, "x")  # made again
+    assert (tmp_path / "j" / "run.json").exists()
+
+
+@pytest.mark.parametrize("before", [0, 1, 5, 100, 200])
+def test_a_producer_goes_on_where_an_earlier_start_was(before: int) -> None:
+    source, whole = RandomSource(100, seed=3), RandomSource(100, seed=3)
+    producer = Producer("ipc:///nowhere", source=source, before=before)
+    everything = whole.take(100)
+    rest = source.take(100)
+    assert rest.recipients.tolist() == everything.recipients[before:].tolist()
+    assert producer._before == min(before, 100)
