@@ -11,18 +11,21 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zsms.core.broker import BrokerLimits
 from zsms.errors import UsageError
-from zsms.journal import is_on_servers, read
+from zsms.journal import is_on_servers, open_journal, read
+from zsms.journal.lock import InUse
 
 if TYPE_CHECKING:
     from zsms.mesh import MeshConfig
 
 _FILE = "run.json"
+_LEAVE_S = 10.0
 _SCHEMA = "zsms-interrupted-run/1"
 
 
@@ -129,7 +132,21 @@ def _check(config: MeshConfig, like: list[int] | None, directory: str) -> None:
         )
 
 
+def _await_end(directory: str) -> None:
+    """Until the journal is free: the processes of a run that was killed take a moment to leave. Raises JournalError."""
+    until = time.monotonic() + _LEAVE_S
+    while True:
+        try:
+            with open_journal(directory, create=False):
+                return
+        except InUse:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
+
+
 def _before(directory: str, config: MeshConfig, started: str) -> Before:
+    _await_end(directory)
     taken = dict.fromkeys(config.producer_names, 0)
     with read(directory) as core:
         totals = core.totals()

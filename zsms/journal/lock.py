@@ -13,6 +13,10 @@ import psutil
 from zsms.errors import JournalError
 
 
+class InUse(JournalError):
+    """Another process has the journal."""
+
+
 class Lock:
     """The lock of a folder, from when it is made until `release`."""
 
@@ -30,7 +34,7 @@ class Lock:
                 ) from None
             holder = os.pread(self._file, 1_000, 0).decode("utf-8", "replace").strip()
             os.close(self._file)
-            raise JournalError(
+            raise InUse(
                 f"the journal in {directory} is in use by {holder or 'another process'}; stop that first, or give "
                 "another folder"
             ) from None
