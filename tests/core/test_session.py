@@ -101,8 +101,7 @@ def test_a_number_is_settled_once_and_the_rest_can_be_taken_back(data):
         assert session.in_flight == len(held) == sum(piece.open for piece in session.pieces()) + len(thinned)
         assert thinned == sorted(number for number in held if number < session.low)
         assert session.granted - session.low <= 2 * session.in_flight + 4 or act != "c"
-    part = session.take_old()
-    rest = [] if part is None else [mixed_lot(gather([part], SOURCES))]
+    rest = [mixed_lot(gather([part], SOURCES)) for part in session.take_old()]
     rest += [lot for lot in map(session.take_back, session.pieces()) if lot is not None]
     assert [message for lot in rest for message in ids(lot)] == list(held.values())
 

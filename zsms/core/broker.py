@@ -47,7 +47,7 @@ from zsms.core.lot import OVERHEAD, Lot, Part, gather, mixed_lot, mixed_lots
 from zsms.core.queue import ReadyQueue
 from zsms.core.reach import Reach
 from zsms.core.seeds import Seed
-from zsms.core.session import Piece, Session, Settled
+from zsms.core.session import Late, Piece, Session, Settled
 from zsms.errors import UsageError, check_types
 from zsms.message import MAX_REASON, Batch, Delivery, Mixed, Outcome
 
@@ -571,7 +571,7 @@ class BrokerCore:
                 self._try_again(lot, positions, now, spent=False)
         elif self._is_final(outcome):
             dead = [part for part in settled.positions() if len(part[1])]
-        elif session.account is not None and self.journal is None and most > 1 and settled.old is None:
+        elif session.account is not None and self.journal is None and most > 1 and not settled.old:
             self._try_most_again(session.account, settled, dead, now)
         else:
             for lot, positions in settled.positions():
@@ -826,7 +826,7 @@ class BrokerCore:
 
     def _expire_leases(self, session: Session, now: float) -> None:
         pieces, late = session.expired(now)
-        if pieces or len(late):
+        if pieces or late:
             count = self._take_back(session, pieces, late, now)
             self._note(now, "lease expired", session.name, count)
 
@@ -845,13 +845,12 @@ class BrokerCore:
             self.counters.sessions_ended += 1
         self._note(now, why, session.name, held)
 
-    def _take_back(self, session: Session, pieces: list[Piece], late: I64 | None, now: float) -> int:
+    def _take_back(self, session: Session, pieces: list[Piece], late: Late | None, now: float) -> int:
         """Take these pieces, oldest first, and messages that have outlasted the window; how many messages that was.
 
         They come to the front of the queue in their order. Long ranges stay what they are, the rest is copied out.
         """
-        old = session.take_old(late)
-        parts = [] if old is None else [old]
+        parts = session.take_old(late)
         lots: list[Lot] = []
         for piece in pieces:
             part = session.take_part(piece)

@@ -74,9 +74,8 @@ def _oldest(lots: list[Lot], now: float) -> float:
 
 def _held(session: Session, now: float) -> float:
     """Seconds since the oldest grant that is still open."""
-    old = session.old()
-    times = [piece.granted_at for piece in session.pieces() if piece.open][:1]
-    return now - min(times if old is None else [float(old[2][0]), *times], default=now)
+    at = session.oldest_grant
+    return 0.0 if at is None else now - at
 
 
 def _sender(session: Session, now: float) -> dict[str, Any]:

@@ -20,9 +20,10 @@ the window moves up.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, takewhile
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,18 +66,17 @@ class Settled:
     """The numbers closed in them, ascending: those of the first piece, those of the second, ..."""
     repeated: int
     """Numbers that were closed before."""
-    old: Part | None = None
+    old: Sequence[Part] = ()
     """What was closed of those that have outlasted the window."""
 
     @property
     def fresh(self) -> int:
         """How many numbers were closed."""
-        return len(self.numbers) + (0 if self.old is None else len(self.old[1]))
+        return len(self.numbers) + sum(len(positions) for _, positions in self.old)
 
     def positions(self) -> Iterator[Part]:
         """Each lot touched, with the positions in it that were closed."""
-        if self.old is not None:
-            yield self.old
+        yield from self.old
         begin = 0
         for lot, base, count in zip(self.lots, self.bases, self.counts, strict=True):
             yield lot, self.numbers[begin : begin + count] - base
@@ -96,8 +96,6 @@ class _Old:
 
     def find(self, numbers: I64) -> I64:
         """Where those of `numbers` stand that are open."""
-        if not self.open:
-            return _NOWHERE
         at = np.searchsorted(self.numbers, numbers)
         at[at == len(self.numbers)] = 0
         found: I64 = at[(self.numbers[at] == numbers) & self.is_open[at]]
@@ -115,6 +113,19 @@ class _Old:
         assert isinstance(whole, Mixed)
         return _Old(mixed_lot(whole.take(left)), self.numbers[left], self.bases[left], self.granted_at[left])
 
+    def joined(self, other: _Old) -> _Old:
+        """Both; the other's numbers are greater."""
+        parts = [old.remaining() if old.open < len(old.numbers) else old for old in (self, other)]
+        whole: Any = Mixed.join([part.lot.whole for part in parts])  # type: ignore[misc]
+        return _Old(
+            mixed_lot(whole),
+            *(np.concatenate([getattr(part, name) for part in parts]) for name in ("numbers", "bases", "granted_at")),
+        )
+
+
+Late = list[tuple[_Old, I64]]
+"""Messages that have outlasted the window, by their positions."""
+
 
 class Session:
     """One sender's window and credit."""
@@ -124,7 +135,8 @@ class Session:
     ) -> None:
         """`sources` are the broker's accounts by their index."""
         self._sources: Sources = [] if sources is None else sources
-        self._old: _Old | None = None
+        self._olds: list[_Old] = []
+        """By number; each has more than twice as many open as the next, so that they are few."""
         self.token = token
         self.name = name
         self.slots = slots
@@ -171,11 +183,19 @@ class Session:
 
     def old(self) -> tuple[Lot, I64, npt.NDArray[np.float64]] | None:
         """What has outlasted the window and is open: a lot, the numbers of its messages, and when each was granted."""
-        if self._old is None or not self._old.open:
+        if not self._olds:
             return None
-        if self._old.open < len(self._old.numbers):
-            self._old = self._old.remaining()
-        return self._old.lot, self._old.numbers, self._old.granted_at
+        whole = self._olds[0].remaining()
+        for old in self._olds[1:]:
+            whole = whole.joined(old)
+        return whole.lot, whole.numbers, whole.granted_at
+
+    @property
+    def oldest_grant(self) -> float | None:
+        """When the oldest message that is open was granted; None when there is none."""
+        times = [float(old.granted_at[old.is_open].min()) for old in self._olds[:1]]
+        times += [piece.granted_at for piece in self._pieces[self._first :] if piece.open][:1]
+        return min(times, default=None)
 
     def pieces(self) -> list[Piece]:
         """The window's pieces, oldest first."""
@@ -215,11 +235,11 @@ class Session:
 
     def settle(self, numbers: I64) -> Settled:
         """Close `numbers`, int64 strictly ascending, all below `granted` (the caller has checked that)."""
-        if len(numbers) <= _FEW and self._old is None:
+        if len(numbers) <= _FEW and not self._olds:
             return self._settle_few(numbers)
         below = int(np.searchsorted(numbers, self._low))
-        old = self._settle_old(numbers[:below]) if below else None
-        repeated = below - (0 if old is None else len(old[1]))
+        old = self._settle_old(numbers[:below]) if below else []
+        repeated = below - sum(len(positions) for _, positions in old)
         numbers = numbers[below:]
         places = numbers + (self._head - self._low)
         flags = self._open[places]
@@ -236,21 +256,30 @@ class Session:
             self._move_up()
         return settled
 
-    def _settle_old(self, numbers: I64) -> Part | None:
+    def _settle_old(self, numbers: I64) -> list[Part]:
         """Close those of these that have outlasted the window."""
-        old = self._old
-        if old is None:
-            return None
-        positions = old.find(numbers)
-        if not len(positions):
-            return None
+        parts: list[Part] = []
+        for old in self._olds:
+            begin, end = np.searchsorted(numbers, (old.numbers[0], old.numbers[-1] + 1))
+            if begin == end:
+                continue
+            positions = old.find(numbers[begin:end])
+            if len(positions):
+                parts.append((old.lot, positions))
+                self._close_old(old, positions)
+        if parts:
+            self._tidy()
+        return parts
+
+    def _close_old(self, old: _Old, positions: I64) -> None:
         old.close(positions)
         self.in_flight -= len(positions)
-        if not old.open:
-            self._old = None
-        elif old.open < len(old.numbers) // 2:
-            self._old = old.remaining()
-        return old.lot, positions
+
+    def _tidy(self) -> None:
+        """Let go of what is settled of those that have outlasted the window."""
+        self._olds = [
+            old if old.open >= len(old.numbers) // 2 else old.remaining() for old in self._olds if old.open
+        ]
 
     def thin(self) -> None:
         """Cut the window when few of its messages are open: what is open of the oldest pieces is copied out.
@@ -260,7 +289,7 @@ class Session:
         window = self.granted - self._low
         if window <= _SPARSE * self.in_flight + _SPARSE_FROM:
             return
-        enough = window - (3 * _SPARSE * self.in_flight + 2 * _SPARSE_FROM) // 4
+        enough = window - int(3 * _SPARSE * self.in_flight + 2 * _SPARSE_FROM) // 4
         pieces, last = self._pieces, self._first
         parts: list[Part] = []
         numbers, bases, times = [], [], []
@@ -277,14 +306,12 @@ class Session:
             times.append(np.full(len(positions), piece.granted_at))
             piece.open, piece.lot = 0, _NO_LOT
         if parts:
-            mixed = gather(parts, self._sources)
-            if self.old() is not None:
-                assert self._old is not None and isinstance(self._old.lot.whole, Mixed)
-                mixed = Mixed.join([self._old.lot.whole, mixed])
-                numbers, bases = [self._old.numbers, *numbers], [self._old.bases, *bases]
-                times = [self._old.granted_at, *times]
-            lot = mixed_lot(mixed)
-            self._old = _Old(lot, np.concatenate(numbers), np.concatenate(bases), np.concatenate(times))
+            lot = mixed_lot(gather(parts, self._sources))
+            olds = self._olds
+            olds.append(_Old(lot, np.concatenate(numbers), np.concatenate(bases), np.concatenate(times)))
+            while len(olds) > 1 and olds[-2].open <= 2 * olds[-1].open:
+                last = olds.pop()
+                olds[-1] = olds[-1].joined(last)
         self._move_up()
 
     def _close_open(self, piece: Piece) -> I64:
@@ -329,7 +356,7 @@ class Session:
         """Close one number below `granted`; its lot and place in that, or None when it was closed before."""
         if number < self._low:
             old = self._settle_old(np.array([number]))
-            return None if old is None else (old[0], int(old[1][0]))
+            return (old[0][0], int(old[0][1][0])) if old else None
         place = number + self._head - self._low
         flags = self._flags
         if not flags[place]:
@@ -398,28 +425,24 @@ class Session:
         piece.open, piece.lot = 0, _NO_LOT
         return part
 
-    def take_old(self, positions: I64 | None = None) -> Part | None:
-        """Close these (None: all) of what has outlasted the window: their lot and the positions in it, if any."""
-        old = self._old
-        if old is None:
-            return None
-        positions = np.flatnonzero(old.is_open) if positions is None else positions
-        old.close(positions)
-        self.in_flight -= len(positions)
-        if not old.open:
-            self._old = None
-        return (old.lot, positions) if len(positions) else None
+    def take_old(self, late: Late | None = None) -> list[Part]:
+        """Close these (None: all) of what has outlasted the window: their lots and the positions in them."""
+        if late is None:
+            late = [(old, np.flatnonzero(old.is_open)) for old in self._olds]
+        for old, positions in late:
+            self._close_old(old, positions)
+        self._tidy()
+        return [(old.lot, positions) for old, positions in late]
 
-    def expired(self, now: float) -> tuple[list[Piece], I64]:
+    def expired(self, now: float) -> tuple[list[Piece], Late]:
         """What was granted longer ago than the lease and is not settled: pieces, oldest first, and older messages.
 
-        The latter by their positions, for `take_old`.
+        The latter for `take_old`.
         """
         self._move_up()
         pieces = takewhile(lambda piece: piece.granted_at + self.lease <= now, islice(self._pieces, self._first, None))
-        old = self._old
-        late = _NOWHERE if old is None else np.flatnonzero((old.granted_at + self.lease <= now) & old.is_open)
-        return [piece for piece in pieces if piece.open], late
+        each = [(old, np.flatnonzero((old.granted_at + self.lease <= now) & old.is_open)) for old in self._olds]
+        return [piece for piece in pieces if piece.open], [late for late in each if len(late[1])]
 
     def undo(self) -> Lot | None:
         """Forget the newest grant as if it had never been made, and return what was open of it."""
@@ -436,21 +459,19 @@ class Session:
         Raises ValueError unless `received` is where a piece of the window begins, or an older one with anything open,
         or `granted`.
         """
-        old = self._old
         known = received == self.granted or received in [piece.base for piece in self.pieces()]
-        if not known and (old is None or received not in old.bases[old.is_open]):
+        if not known and not any(received in old.bases[old.is_open] for old in self._olds):
             raise ValueError(f"received {received}, but no grant ended there")
         lots = []
         while self.granted > max(received, self._low):
             lot = self.undo()
             if lot is not None:
                 lots.append(lot)
-        if old is not None and received < self._low:
-            part = self.take_old(np.flatnonzero((old.numbers >= received) & old.is_open))
-            if part is not None:
-                lots.append(mixed_lot(gather([part], self._sources)))
-            if self._old is not None:
-                self._old = self._old.remaining()  # the numbers from `received` on will be others
+        if self._olds and received < self._low:
+            late = [(old, np.flatnonzero((old.numbers >= received) & old.is_open)) for old in self._olds]
+            parts = self.take_old([each for each in late if len(each[1])])
+            lots += [mixed_lot(gather([part], self._sources)) for part in reversed(parts)]
+            self._olds = [old.remaining() for old in self._olds]  # the numbers from `received` on will be others
             self.granted = self._low = received
             self._first = 0
             self._pieces.clear()
@@ -458,5 +479,4 @@ class Session:
         return lots
 
 
-_NOWHERE = np.zeros(0, dtype=np.int64)
 _NO_LOT: Lot = None  # type: ignore[assignment]  # of a piece that is settled: nobody looks
