@@ -509,7 +509,7 @@ class BrokerCore:
 
     def _settle_sent(self, session: Session, numbers: I64, now: float) -> None:
         numbers = self._known(session, numbers)
-        settled = session.settle(numbers)
+        settled = session.settle(numbers, counted=session.account is not None and self.journal is None)
         self.counters.duplicates += settled.repeated
         fresh = settled.fresh
         if session.account is not None:

@@ -19,6 +19,7 @@ the window moves up.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -40,16 +41,25 @@ _FEW = 8
 """Up to this many acknowledgements plain ints beat arrays."""
 
 
-@dataclass(slots=True)
 class Piece:
     """A granted lot: numbers base..end-1 of its session."""
 
-    lot: Lot
-    """Let go of when the last message is settled: what is left then is only its place in the window."""
-    base: int
-    end: int
-    open: int
-    granted_at: float
+    __slots__ = ("_of", "base", "end", "granted_at", "lot", "serial")
+
+    def __init__(self, of: Session, serial: int, lot: Lot, base: int, now: float) -> None:
+        self.lot = lot
+        """Let go of when the last message is settled: what is left then is only its place in the window."""
+        self.base = base
+        self.end = base + lot.size
+        self.granted_at = now
+        self.serial = serial
+        """Counts the pieces of its session."""
+        self._of = of
+
+    @property
+    def open(self) -> int:
+        """How many of its messages are not settled, taken back or copied out."""
+        return self._of.left_in(self.serial)
 
 
 @dataclass(slots=True)
@@ -160,7 +170,9 @@ class Session:
         self._head = 0
         """Where `_low` stands in `_open`."""
         self._pieces: list[Piece] = []
-        self._ends: list[int] = []
+        self._cut = 0
+        """Pieces that were cut off before the first of these."""
+        self._make_columns(64)
         self.account: ProducerAccount | None = None
         """The producer of every piece in the window, None when there are several."""
         self._first = 0
@@ -201,6 +213,38 @@ class Session:
         """The window's pieces, oldest first."""
         return self._pieces[self._first :]
 
+    def left_in(self, serial: int) -> int:
+        """How many messages are open in that piece."""
+        index = serial - self._cut
+        return self._left[index] if 0 <= index < len(self._pieces) else 0
+
+    def _make_columns(self, room: int) -> None:
+        """Where each piece ends and how many are open in it: for one at a time, and the same for many at once."""
+        self._ends, self._left = array("q", bytes(8 * room)), array("q", bytes(8 * room))
+        self._end_column = np.frombuffer(self._ends, dtype=np.int64)
+        self._left_column = np.frombuffer(self._left, dtype=np.int64)
+
+    def _append(self, lot: Lot, now: float) -> Piece:
+        index = len(self._pieces)
+        if index == len(self._ends):
+            ends, left = self._end_column, self._left_column
+            self._make_columns(2 * index)
+            self._end_column[:index], self._left_column[:index] = ends, left
+        piece = Piece(self, self._cut + index, lot, self.granted, now)
+        self._pieces.append(piece)
+        self._ends[index] = piece.end
+        self._left[index] = lot.size
+        return piece
+
+    def _cut_off(self, count: int) -> None:
+        """Forget the oldest pieces."""
+        left = len(self._pieces) - count
+        del self._pieces[:count]
+        for column in (self._end_column, self._left_column):
+            column[:left] = column[count : count + left]
+        self._cut += count
+        self._first = 0
+
     def grant(self, lot: Lot, now: float) -> Piece:
         """Append the lot to the window."""
         size = lot.size
@@ -215,9 +259,7 @@ class Session:
             self._flags[tail] = 1
         else:
             self._open[tail : tail + size] = 1
-        piece = Piece(lot, self.granted, self.granted + size, size, now)
-        self._pieces.append(piece)
-        self._ends.append(piece.end)
+        piece = self._append(lot, now)
         self.granted += size
         self.in_flight += size
         return piece
@@ -233,8 +275,11 @@ class Session:
         self._head = 0
         return window
 
-    def settle(self, numbers: I64) -> Settled:
-        """Close `numbers`, int64 strictly ascending, all below `granted` (the caller has checked that)."""
+    def settle(self, numbers: I64, counted: bool = False) -> Settled:
+        """Close `numbers`, int64 strictly ascending, all below `granted` (the caller has checked that).
+
+        `counted`: of the window's it is enough to be told how many they were, and not what was granted in their pieces.
+        """
         if len(numbers) <= _FEW and not self._olds:
             return self._settle_few(numbers)
         below = int(np.searchsorted(numbers, self._low))
@@ -251,8 +296,7 @@ class Session:
         self.in_flight -= len(numbers)
         settled = Settled([], [], [], numbers, repeated, old)
         if len(numbers):
-            for index, count in self._touched(numbers):
-                self._close(self._pieces[index], count, settled)
+            self._close_in_pieces(numbers, settled, counted)
             self._move_up()
         return settled
 
@@ -277,9 +321,7 @@ class Session:
 
     def _tidy(self) -> None:
         """Let go of what is settled of those that have outlasted the window."""
-        self._olds = [
-            old if old.open >= len(old.numbers) // 2 else old.remaining() for old in self._olds if old.open
-        ]
+        self._olds = [old if old.open >= len(old.numbers) // 2 else old.remaining() for old in self._olds if old.open]
 
     def thin(self) -> None:
         """Cut the window when few of its messages are open: what is open of the oldest pieces is copied out.
@@ -297,60 +339,69 @@ class Session:
         while last < len(pieces) and pieces[last].base - begin < enough:
             piece = pieces[last]
             last += 1
-            if not piece.open:
+            if not self._left[last - 1]:
                 continue
-            positions = self._close_open(piece)
-            parts.append((piece.lot, positions))
+            part = self._close_piece(last - 1)
+            positions = part[1]
+            parts.append(part)
             numbers.append(positions + piece.base)
             bases.append(np.full(len(positions), piece.base, dtype=np.int64))
             times.append(np.full(len(positions), piece.granted_at))
-            piece.open, piece.lot = 0, _NO_LOT
         if parts:
             lot = mixed_lot(gather(parts, self._sources))
             olds = self._olds
             olds.append(_Old(lot, np.concatenate(numbers), np.concatenate(bases), np.concatenate(times)))
             while len(olds) > 1 and olds[-2].open <= 2 * olds[-1].open:
-                last = olds.pop()
-                olds[-1] = olds[-1].joined(last)
+                newest = olds.pop()
+                olds[-1] = olds[-1].joined(newest)
         self._move_up()
 
-    def _close_open(self, piece: Piece) -> I64:
-        """Close what is open in a piece, but for its count; the positions."""
+    def _close_piece(self, index: int) -> Part:
+        """Close what is open in a piece, but for `in_flight`; its lot and the positions there."""
+        piece = self._pieces[index]
         begin = self._head + piece.base - self._low
         flags = self._open[begin : begin + piece.end - piece.base]
         positions = np.flatnonzero(flags)
         flags[:] = 0
-        return positions
+        part = piece.lot, positions
+        self._left[index], piece.lot = 0, _NO_LOT
+        return part
 
-    def _touched(self, numbers: I64) -> list[tuple[int, int]]:
-        """The pieces that these numbers of the window are in, as indices: how many are in each.
+    def _close_in_pieces(self, numbers: I64, settled: Settled, counted: bool) -> None:
+        """Count these numbers of the window as closed in their pieces, and let go of what was granted in settled ones.
 
         The cost is that of the pieces between the first and the last number, or of the numbers, whichever is less.
         """
-        begin = bisect_right(self._ends, int(numbers[0]), self._first)
-        end = bisect_left(self._ends, int(numbers[-1]) + 1, begin) + 1
+        pieces, count = self._pieces, len(self._pieces)
+        begin = bisect_right(self._ends, int(numbers[0]), self._first, count)
+        end = bisect_left(self._ends, int(numbers[-1]) + 1, begin, count) + 1
         if end - begin <= 4 * len(numbers) + 16:
-            cuts = np.searchsorted(numbers, np.array(self._ends[begin:end], dtype=np.int64))
-            closed = np.diff(cuts, prepend=0)
+            cuts = np.searchsorted(numbers, self._end_column[begin:end])
+            closed = cuts.copy()
+            closed[1:] -= cuts[:-1]
+            left = self._left_column[begin:end]
+            left -= closed
             touched = np.flatnonzero(closed)
-            return list(zip((touched + begin).tolist(), closed[touched].tolist(), strict=True))
-        found: list[tuple[int, int]] = []
+            if not counted:
+                lots = [pieces[index].lot for index in (touched + begin).tolist()]
+                self._touch(settled, lots, (touched + begin).tolist(), closed[touched].tolist())
+            for index in touched[left[touched] == 0].tolist():
+                pieces[begin + index].lot = _NO_LOT
+            return
         plain, place = numbers.tolist(), 0
         while place < len(plain):
-            begin = bisect_right(self._ends, plain[place], begin)
+            begin = bisect_right(self._ends, plain[place], begin, count)
             after = bisect_left(plain, self._ends[begin], place)
-            found.append((begin, after - place))
+            self._touch(settled, [pieces[begin].lot], [begin], [after - place])
+            self._left[begin] -= after - place
+            if not self._left[begin]:
+                pieces[begin].lot = _NO_LOT
             place = after
-        return found
 
-    def _close(self, piece: Piece, count: int, settled: Settled) -> None:
-        """Close `count` messages of a piece, and let go of what was granted in it with the last one."""
-        settled.lots.append(piece.lot)
-        settled.bases.append(piece.base)
-        settled.counts.append(count)
-        piece.open -= count
-        if not piece.open:
-            piece.lot = _NO_LOT
+    def _touch(self, settled: Settled, lots: list[Lot], indices: list[int], counts: list[int]) -> None:
+        settled.lots += lots
+        settled.bases += [self._pieces[index].base for index in indices]
+        settled.counts += counts
 
     def settle_one(self, number: int) -> tuple[Lot, int] | None:
         """Close one number below `granted`; its lot and place in that, or None when it was closed before."""
@@ -362,15 +413,15 @@ class Session:
         if not flags[place]:
             return None
         flags[place] = 0
-        first = self._first
+        index = self._first
         pieces = self._pieces
-        piece = pieces[first]
-        if number >= piece.end:
-            piece = pieces[bisect_right(self._ends, number, first)]
+        if number >= pieces[index].end:
+            index = bisect_right(self._ends, number, index, len(pieces))
+        piece = pieces[index]
         self.in_flight -= 1
-        piece.open -= 1
+        left = self._left[index] = self._left[index] - 1
         lot = piece.lot
-        if not piece.open:
+        if not left:
             piece.lot = _NO_LOT
             self._move_up()
         return lot, number - piece.base
@@ -384,7 +435,11 @@ class Session:
             if number < low or not flags[number + shift]:
                 continue
             flags[number + shift] = 0
-            self._close(self._pieces[bisect_right(self._ends, number, self._first)], 1, settled)
+            index = bisect_right(self._ends, number, self._first, len(self._pieces))
+            self._touch(settled, [self._pieces[index].lot], [index], [1])
+            self._left[index] -= 1
+            if not self._left[index]:
+                self._pieces[index].lot = _NO_LOT
             closed.append(number)
         settled.repeated = len(numbers) - len(closed)
         self.in_flight -= len(closed)
@@ -396,7 +451,8 @@ class Session:
     def _move_up(self) -> None:
         """Let go of the oldest pieces that are wholly settled."""
         pieces, first = self._pieces, self._first
-        while first < len(pieces) and not pieces[first].open:
+        left = self._left
+        while first < len(pieces) and not left[first]:
             first += 1
         if first == self._first:
             return
@@ -404,10 +460,9 @@ class Session:
         self._head += low - self._low
         self._low = low
         if (first > 64 and first > len(pieces) // 2) or first == len(pieces):
-            del pieces[:first]
-            del self._ends[:first]
-            first = 0
-        self._first = first
+            self._cut_off(first)
+        else:
+            self._first = first
 
     def take_back(self, piece: Piece) -> Lot | None:
         """Close what is open in the piece and return it, or None when nothing is. The history is unchanged."""
@@ -420,9 +475,8 @@ class Session:
         """Close what is open in the piece: its lot and the positions there, or None when nothing is."""
         if not piece.open:
             return None
-        part = piece.lot, self._close_open(piece)
-        self.in_flight -= piece.open
-        piece.open, piece.lot = 0, _NO_LOT
+        part = self._close_piece(piece.serial - self._cut)
+        self.in_flight -= len(part[1])
         return part
 
     def take_old(self, late: Late | None = None) -> list[Part]:
@@ -449,7 +503,6 @@ class Session:
         piece = self._pieces[-1]
         lot = self.take_back(piece)
         self._pieces.pop()
-        self._ends.pop()
         self.granted = piece.base
         return lot
 
@@ -473,9 +526,7 @@ class Session:
             lots += [mixed_lot(gather([part], self._sources)) for part in reversed(parts)]
             self._olds = [old.remaining() for old in self._olds]  # the numbers from `received` on will be others
             self.granted = self._low = received
-            self._first = 0
-            self._pieces.clear()
-            self._ends.clear()
+            self._cut_off(len(self._pieces))
         return lots
 
 
