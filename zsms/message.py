@@ -333,7 +333,7 @@ class Mixed:
     words; `sources` says what producer a row's `source` stands for; `kept`, KEPT[n], is there under a journal.
     """
 
-    __slots__ = ("_ends", "kept", "origin", "rows", "sources", "text")
+    __slots__ = ("_attempt", "_ends", "kept", "origin", "rows", "sources", "text")
 
     def __init__(
         self, rows: npt.NDArray[Any], text: U64, sources: Sources, kept: npt.NDArray[Any] | None = None
@@ -345,6 +345,7 @@ class Mixed:
         self.origin: Any = None
         """The :class:`zsms.core.journal.Entry` that these are, as for a batch."""
         self._ends: npt.NDArray[np.int64] | None = None
+        self._attempt = 0
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -362,6 +363,13 @@ class Mixed:
         """The messages' numbers, each of its own producer."""
         seqs: U64 = self.rows["seq"]
         return seqs
+
+    @property
+    def latest_attempt(self) -> int:
+        """The greatest attempt of any of them."""
+        if not self._attempt:
+            self._attempt = int(self.rows["attempt"].max())
+        return self._attempt
 
     @property
     def words(self) -> npt.NDArray[np.int64]:
@@ -404,10 +412,10 @@ class Mixed:
             return parts[0]
         kept = [part.kept for part in parts if part.kept is not None]
         return cls(
-            np.concatenate([part.rows for part in parts]),
+            _joined_rows([part.rows for part in parts], ROW),
             np.concatenate([part.text for part in parts]),
             parts[0].sources,
-            np.concatenate(kept) if kept else None,
+            _joined_rows(kept, KEPT) if kept else None,
         )
 
     def pieces(self, messages: int, nbytes: int) -> Iterator[Mixed]:
@@ -436,6 +444,12 @@ class Mixed:
                 attempt,
                 delivery,
             )
+
+
+def _joined_rows(parts: list[npt.NDArray[Any]], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """All of these, as words: numpy looks at each field of what it joins, again and again."""
+    words: npt.NDArray[Any] = np.concatenate([np.ascontiguousarray(part).view(WORD) for part in parts])
+    return words.view(dtype)
 
 
 def words_of(lengths: npt.NDArray[Any]) -> npt.NDArray[np.int64]:

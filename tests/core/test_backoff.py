@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.making import histories, make_account, make_lot, seqs
-from zsms.core.backoff import DEFER, TICK, Retries
+from zsms.core.backoff import DEFER, Retries
 
 SOURCES = [make_account(0), make_account(1)]
 
@@ -30,21 +30,21 @@ def test_each_message_comes_back_once_at_a_time_of_its_own_with_its_history():
     assert retries.messages == 2_500 and retries.nbytes > 0
     waits: dict[int, float] = {}
     while (at := retries.next_time()) is not None:
-        assert retries.due(np.nextafter(at - TICK, 0)) == []
+        assert retries.due(np.nextafter(at - retries.tick, 0)) == []
         lots = retries.due(at)
         assert lots
         for again in lots:
             assert histories(again) == {(4, 2)} and again.oldest == lot.batch.due
-            assert (np.abs(again.rows["queued"] - at) < TICK).all()  # it waits for a slot from then on
+            assert (np.abs(again.rows["queued"] - at) < retries.tick).all()  # it waits for a slot from then on
             assert again.account is SOURCES[1]
             for seq in seqs(again.batch):
                 assert waits.setdefault(seq, at - 10.0) == at - 10.0
     assert sorted(waits) == chosen.tolist() and retries.messages == retries.nbytes == 0
     times = np.array(list(waits.values()))
-    assert times.min() >= 0 and times.max() <= 4.0 + TICK
+    assert times.min() >= 0 and times.max() <= 4.0 + retries.tick
     # Full jitter is uniform from 0: not around the ceiling, not all at once.
     assert np.quantile(times, [0.1, 0.5, 0.9]) == pytest.approx([0.4, 2.0, 3.6], abs=0.1)
-    assert np.diff(np.unique(times)).min() >= TICK * 0.999
+    assert np.diff(np.unique(times)).min() >= retries.tick * 0.999
 
 
 def test_without_a_base_a_retry_is_due_at_once():

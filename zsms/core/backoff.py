@@ -29,8 +29,9 @@ from zsms.message import MAX_BATCH_MESSAGES, Mixed
 
 F64 = npt.NDArray[np.float64]
 
-TICK = 0.005
-"""Seconds, at least, between two times at which messages become due, once any have."""
+TICK_S = 0.005, 0.025
+"""Seconds, at least, between two times at which messages become due, once any have: a fortieth of `base` between these.
+What falls due between is one lot: small ones cost the broker, and each sender, most of what a retry costs."""
 THROTTLED_S = 1.0
 """Seconds that a throttled message may wait at least, below the cap: what gateways count by."""
 DEFER = 0.1
@@ -94,6 +95,7 @@ class Retries:
         """Places that begin until then are in runs."""
         self._runs: list[_Run] = []
         self._fell_due = -inf
+        self.tick = min(max(base / 40, TICK_S[0]), TICK_S[1])
 
     def ceiling(self, attempt: int) -> float:
         """The longest wait, in seconds, after attempt number `attempt` failed."""
@@ -221,7 +223,7 @@ class Retries:
 
     @property
     def _sort_at(self) -> float:
-        return self._inbox[0][3] + min(DEFER, self.base / 20)
+        return self._inbox[0][3] + min(DEFER, self.base / 10)
 
     # -- out ----------------------------------------------------------------------------------------------------
 
@@ -229,6 +231,8 @@ class Retries:
         """Remove and return the messages whose time has come."""
         self._sort(now)
         self._begin(now)
+        if self.base and now < self._fell_due + self.tick:
+            return []
         parts = []
         for run in self._runs:
             end = int(np.searchsorted(run.at, now, "right"))
@@ -270,4 +274,4 @@ class Retries:
             begins, level, index = self._order[0]
             earliest = min(float(at.min()) for at, _ in self._places[level, index])
             times.append(begins if level else earliest)
-        return max(min(times), self._fell_due + TICK) if times else None
+        return max(min(times), self._fell_due + self.tick) if times else None

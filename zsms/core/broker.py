@@ -209,6 +209,12 @@ class DeadLetter(NamedTuple):
     number: int
 
 
+def _latest(lot: Lot) -> int:
+    """The greatest attempt of what a mixed lot is part of."""
+    assert isinstance(lot.whole, Mixed)
+    return lot.whole.latest_attempt
+
+
 def _said(what: str, why: str) -> str:
     """What happened, and why where anybody has said so."""
     return f"{what}: {why}"[:MAX_REASON] if why else what
@@ -610,22 +616,20 @@ class BrokerCore:
         shifts = [lot.begin - base for lot, base in zip(lots, settled.bases, strict=True)]
         places = settled.numbers + np.repeat(np.array(shifts, dtype=np.int64), counts)
         kept = None
-        begin = 0
         most = self.limits.max_attempts
         left = list(counts)
-        for index, (lot, count) in enumerate(zip(lots, counts, strict=True)):
-            if lot.attempt < most and (lot.attempt or not count):
-                begin += count
-                continue
-            own = places[begin : begin + count]
+        ending = [i for i, lot in enumerate(lots) if (lot.attempt or _latest(lot)) >= most]
+        begins = np.cumsum([0, *counts]).tolist() if ending else []
+        for index in ending:
+            lot, begin, end = lots[index], begins[index], begins[index + 1]
+            own = places[begin:end]
             spent = lot.whole.rows["attempt"][own] >= most if isinstance(lot.whole, Mixed) else own >= 0
             gone = int(np.count_nonzero(spent))
             if gone:
                 kept = np.ones(len(places), dtype=bool) if kept is None else kept
-                kept[begin : begin + count] = ~spent
+                kept[begin:end] = ~spent
                 left[index] -= gone
                 dead.append((lot, own[spent] - lot.begin))
-            begin += count
         if kept is not None:
             places = places[kept]
         again = len(places)
