@@ -20,6 +20,7 @@ import math
 import os
 import platform
 import secrets
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -33,10 +34,13 @@ import psutil
 from zsms import keys, logs
 from zsms.core.arrivals import rate_warnings
 from zsms.core.broker import BrokerLimits
+from zsms.core.cap import Cap
 from zsms.core.delay import DelayModel
 from zsms.core.ending import Ending
+from zsms.core.recovery import Struck
 from zsms.core.series import Series
 from zsms.core.shares import MAX_BROKERS
+from zsms.core.strikes import Fault, Strike, Strikes
 from zsms.core.view import View
 from zsms.errors import UsageError, ZsmsError, check_types
 from zsms.journal import FILE, check_durability, hidden, is_on_servers
@@ -74,6 +78,8 @@ START_S = 20.0
 """How long the collector may take to answer for the first time."""
 _CANCELLED_S = 0.3
 """How long each step of the end may take when `run_async` was cancelled."""
+_RESTART_S = 0.5
+"""How late a process may be started again."""
 END_S = 10.0
 """How long a process may take to end before it is killed."""
 
@@ -93,6 +99,10 @@ class SenderGroup:
     tick: float | None = None
     prefetch: int | None = None
     ramp: float | None = None
+    cap: float | None = None
+    """Segments a second that its senders may begin, all together; None: as many as they can."""
+    burst: float = 0.0
+    """Segments that may begin at once after a rest."""
     gateway: str | None = None
     """Address of a gateway that these send to, instead of sleeping: smpp://HOST:PORT. Its windows are the slots."""
 
@@ -127,6 +137,8 @@ class SenderGroup:
 
         Slots(self.concurrency, self.model, failure_rate=self.failure_rate, tick=self.tick)
         check_asking(self.prefetch, self.ramp)
+        if self.cap is not None:
+            Cap(self.cap, self.burst)
         prefetch = auto_prefetch(self.concurrency, self.mean) if self.prefetch is None else self.prefetch
         check_brokers(brokers, self.concurrency, prefetch)
 
@@ -141,6 +153,8 @@ class MeshConfig:
     """Broker processes; every producer and every sender uses all of them."""
     producers: int = 1
     groups: tuple[SenderGroup, ...] = (SenderGroup(),)
+    faults: tuple[Fault, ...] = ()
+    """What goes wrong on purpose, and when."""
     rate: float | None = None
     """Open-loop arrival rate of all producers together, messages a second."""
     arrivals: str = "even"
@@ -210,6 +224,7 @@ class MeshConfig:
             group.check(self.brokers)
             if group.gateway is not None:
                 self._check_gateway(group.gateway)
+        self.strikes()
         if not 0 <= self.drain_timeout <= 86_400:
             raise UsageError(f"drain timeout {self.drain_timeout}: give seconds from 0 to 86400")
         check_durability(self.journal, self.durability)
@@ -222,6 +237,12 @@ class MeshConfig:
                     f"with that run: zsms run --resume {self.journal}"
                 )
         self._check_source()
+
+    def strikes(self) -> Strikes:
+        """When which fault strikes which process. Raises UsageError for a fault that can't be."""
+        names = iter(self.sender_names)
+        groups = {group.name: [next(names) for _ in range(group.senders)] for group in self.groups}
+        return Strikes(self.faults, groups, [*self.broker_names, *self.producer_names, "stats"])
 
     def _check_gateway(self, url: str) -> None:
         from zsms.transports.gateways import check_live
@@ -383,7 +404,7 @@ class Mesh:
         self.thresholds = parse_all(thresholds, self._blank_report)
         self.view: View | None = None
         """The last view."""
-        self.series = Series()
+        self.series = Series(also=("redelivered",))
         """How the run goes, for the report."""
         self._progress = progress
         self._say = say
@@ -403,6 +424,12 @@ class Mesh:
         self._title, self._tags = title, dict(tags or {})
         self._aborted = False
         self._processes: list[Child] = []
+        self._options: dict[str, list[Any]] = {}
+        """Of each process's command, for another start."""
+        self._strikes = self.config.strikes()
+        self._struck: list[Struck] = []
+        self._meant: list[Child] = []
+        """Those that were killed on purpose."""
         self._problems: list[str] = []
         self._warnings: list[str] = []
         self._fatal = False
@@ -472,7 +499,7 @@ class Mesh:
         self._started_at = time.monotonic()
         self._endpoint = Endpoint("ipc", f"{self._directory}/stats")
         sockets = None
-        place: Place = self._place or Local(self._directory, self._forks)
+        place = self._where = self._place or Local(self._directory, self._forks)
         try:
             own = self._make_keys() if self.config.secure else None
             sockets = Sockets(keys=own)
@@ -525,6 +552,7 @@ class Mesh:
             problems=list(self._problems),
             series=self.series,
             warnings=self._warnings,
+            struck=self._struck,
         )
 
     def _blank_report(self) -> dict[str, Any]:
@@ -684,8 +712,20 @@ class Mesh:
             number,
             *_given(sd=group.sd, tick=group.tick, prefetch=group.prefetch, ramp=ramp, gateway=group.gateway),
             *(["--yes-really-send"] if self.config.yes_really_send and group.gateway is not None else []),
+            *_given(cap=None if group.cap is None else group.cap / group.senders),
+            *_given(burst=group.burst / group.senders or None, lease=self._lease_of(group)),
             *self._transport_options(),
         ]
+
+    def _lease_of(self, group: SenderGroup) -> float | None:
+        """What sends of the group may need when a fault makes them slow; None: what they need as they are."""
+        own = [fault for fault in self.config.faults if fault.what == "slow" and fault.factor is not None]
+        factor = max((fault.factor or 1.0 for fault in own), default=1.0)
+        if factor <= 1:
+            return None
+        from zsms.roles.sender import MAX_LEASE_S, auto_lease
+
+        return min(factor * auto_lease(group.model, 1.0), MAX_LEASE_S)
 
     def _transport_options(self) -> list[Any]:
         if self.config.transport is None:
@@ -697,6 +737,7 @@ class Mesh:
         said = ["--log-format", "json", *(["-v"] * (self._verbose - 1) if self._verbose else ["--quiet"])]
         child = place.start(role, name, [*said, *map(str, options)], self._listen, keep)
         self._processes.append(child)
+        self._options[name] = options
         return child
 
     def _listen(self, line: bytes) -> str:
@@ -743,6 +784,7 @@ class Mesh:
                     process.sample()
             self._look_at_processes()
             self._tell_rate()
+            pause = self._strike()
             if self._fatal or self._asked_to_end > 1:
                 return
             if self.view is not None and (self._all_settled(self.view) or self._is_stuck(self.view)):
@@ -761,7 +803,10 @@ class Mesh:
                 self._problems.append(f"not drained after {self.config.drain_timeout:g} s")
                 self._tell(f"{self._problems[-1]}; ending all the same")
                 return
-            time.sleep(min(ASK_S, _ASK_FIRST_S + (time.monotonic() - self._started_at) / 50))  # a short run ends soon
+            pause = min(
+                pause, ASK_S, _ASK_FIRST_S + (time.monotonic() - self._started_at) / 50
+            )  # a short run ends soon
+            time.sleep(pause)
 
     def _tell_rate(self) -> None:
         rate = self._rate
@@ -770,6 +815,41 @@ class Mesh:
         self._rate_told = rate
         for process in self._of("producer"):
             process.order("rate %.9g" % (rate / self.config.producers))
+
+    def _strike(self) -> float:
+        """Carry out what is due of the faults; seconds until there is more."""
+        if self.view is None or not self.config.faults or (began := self.view.first_accepted_at) is None:
+            return math.inf
+        since = time.monotonic() - began
+        for strike in self._strikes.due(since):
+            process = next(each for each in reversed(self._processes) if each.name == strike.whom)
+            self._carry_out(strike, process)
+            fault = self.config.faults[strike.number]
+            done = f"{strike.what} {strike.whom}" + (" is over" if strike.over else "")
+            self._tell(f"{since:.1f} s: {done}", logging.INFO)
+            if not strike.over:
+                until = None if fault.lasts is None else strike.at + fault.lasts
+                self._struck.append(Struck(since, strike.what, strike.whom, until))
+        return max(0.0, self._strikes.next_time() - since)
+
+    def _carry_out(self, strike: Strike, process: Child) -> None:
+        if strike.what in ("kill", "restart") and not strike.over:
+            self._meant.append(process)
+            process.kill()
+        elif strike.what == "restart":
+            self._start(self._where, process.role, process.name, self._options[process.name]).listen()
+        elif strike.what == "stop":
+            process.signal(signal.SIGCONT if strike.over else signal.SIGSTOP)
+        else:
+            group = self._group_of(strike.whom)
+            usual = {"slow": 1.0, "fail": group.failure_rate, "throttle": (group.cap or 0.0) / group.senders}
+            word = "cap" if strike.what == "throttle" else strike.what
+            value = usual[strike.what] if strike.value is None else strike.value
+            process.order(f"{word} {value:.9g}")
+
+    def _group_of(self, sender: str) -> SenderGroup:
+        groups = [group for group in self.config.groups for _ in range(group.senders)]
+        return groups[self.config.sender_names.index(sender)]
 
     def _record(self, answer: dict[str, Any] | None, last: bool = False) -> None:
         """Take a point of the series, from an answer with histograms."""
@@ -836,6 +916,8 @@ class Mesh:
             if process.role == "producer" and (code == 0 or self._asked_to_end):
                 continue
             ending = process.ending()
+            if process in self._meant and self._strikes_back(process.name):
+                continue
             if process.role == "broker":
                 twins = [twin for twin in self._of("broker") if _place_of(twin) == _place_of(process)]
                 if living := [twin.name for twin in twins if twin.poll() is None]:
@@ -846,16 +928,22 @@ class Mesh:
             self._collector_lost |= process.role == "stats"
             if process.role in ("broker", "sender") and self._left(process.role):
                 what = "go to the others" if process.role == "sender" else "are lost; the others go on"
-                self._problems.append(f"{ending}; its messages {what}")
-                self._tell(self._problems[-1])
+                said = f"{ending}; its messages {what}"
+                self._problems += [] if process in self._meant and process.role == "sender" else [said]  # it was meant
+                self._tell(said)
             elif process.role == "sender":
                 self._fail(f"{ending}; it was the last sender")
             else:
                 self._fail(f"{ending}; the run can't go on without it")
 
     def _left(self, role: str) -> bool:
-        """Whether a process of this role still runs."""
-        return any(process.poll() is None for process in self._of(role))
+        """Whether a process of this role still runs, or will again."""
+        return any(process.poll() is None or self._strikes_back(process.name) for process in self._of(role))
+
+    def _strikes_back(self, name: str) -> bool:
+        """Whether a fault has killed that process and starts it again."""
+        began = None if self.view is None else self.view.first_accepted_at
+        return began is not None and self._strikes.comes_back(name, time.monotonic() - began - _RESTART_S)
 
     def _tell(self, text: str, level: int = logging.WARNING) -> None:
         if self._say is None:

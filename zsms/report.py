@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from zsms.core.failures import SIMULATED, Failure
 from zsms.core.histogram import QUANTILES, Histogram
 from zsms.core.ledger import OUTCOMES, RECEIPTS
 from zsms.core.reach import SHARES, SPOKEN, Part, merged_times
+from zsms.core.recovery import Struck, recoveries
 from zsms.core.series import Series
 from zsms.core.view import View
 from zsms.machine import machine, versions
@@ -159,6 +160,8 @@ class Report:
     """What makes figures mean something else than one would think."""
     problems: list[str] = field(default_factory=list)
     """What went wrong, in the order in which it was noticed."""
+    faults: list[dict[str, Any]] = field(default_factory=list)
+    """What went wrong on purpose, and how the run got over it (:func:`zsms.core.recovery.recoveries`)."""
     series: dict[str, list[Any]] = field(default_factory=lambda: Series().columns())
     """How it went over time: the columns of :mod:`zsms.core.series`, t_s from the first message."""
     title: str = ""
@@ -224,6 +227,7 @@ def make_report(
     problems: list[str],
     series: Series,
     warnings: Collection[str] = (),
+    struck: Sequence[Struck] = (),
 ) -> Report:
     """Reckon a report from the collector's last answer ("all") and the points that were taken on the way.
 
@@ -299,7 +303,8 @@ def make_report(
         aborted=aborted,
         warnings=[*warnings, *([] if rate is None else rate.warnings())],
         problems=problems,
-        series=series.columns(first_accepted or started_at),
+        series=(columns := series.columns(first_accepted or started_at)),
+        faults=recoveries(struck, columns),
     )
 
 

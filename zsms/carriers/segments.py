@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zsms.errors import UsageError
+from zsms.message import Batch, Mixed, ragged
 
 GSM7, UCS2 = 0, 1
 """Codes of the encodings in `Segments.encoding`."""
@@ -114,6 +115,17 @@ def count(text: bytes | memoryview, lengths: npt.ArrayLike, reference_bits: int 
         points, stops = _points(text, octets, ends, unclear)
         segments[unclear] = _parts(points, stops, encoding[unclear], most[unclear])
     return Segments(encoding, units, segments)
+
+
+def segments_of(batch: Batch | Mixed) -> int:
+    """The segments of all messages of a batch together."""
+    if isinstance(batch, Mixed):
+        lengths = batch.rows["length"].astype(np.int64)
+        begins = (batch.ends - batch.words) * 8
+        text = batch.text.view(np.uint8)[ragged(begins, lengths, 1)]
+    else:
+        lengths, text = batch.lengths.astype(np.int64), batch.text
+    return int(count(text.tobytes(), lengths).segments.sum())
 
 
 def _points(

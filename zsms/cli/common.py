@@ -279,6 +279,12 @@ slot_options = together(
         help="Seconds over which a sender opens its slots.  [default: the mean in a run of 100,000 slots, else 0]",
     ),
     click.option(
+        "--cap", type=float, help="Segments a second that may begin, a group's senders together.  [default: none]"
+    ),
+    click.option(
+        "--burst", type=float, default=0.0, show_default=True, help="Segments that may begin at once after a rest."
+    ),
+    click.option(
         "--transport", metavar="MODULE:FUNCTION", help="Call `async def FUNCTION(message)` instead of sleeping."
     ),
     click.option(
@@ -367,7 +373,8 @@ def allow_many_descriptors() -> None:
 class _Parent:
     """Whoever started this role, and gives it orders on standard input, a line each, until that ends.
 
-    ``rate 1234.5`` is for a producer; ``stop`` is to drain; ``stay`` is not to mind the signals that come. When the
+    ``rate 1234.5`` is for a producer; ``slow 2``, ``fail 0.1`` and ``cap 100``
+    for a sender; ``stop`` is to drain; ``stay`` is not to mind the signals that come. When the
     parent is gone, however it went, nobody needs this process: it leaves at once.
     """
 
@@ -406,6 +413,8 @@ class _Parent:
                 self._role.stop()
             elif word == "rate" and hasattr(self._role, "set_rate"):
                 self._role.set_rate(float(value))
+            elif word in ("slow", "fail", "cap") and hasattr(self._role, "change"):
+                self._role.change(**{word: float(value)})
             else:
                 raise ValueError("there is no such order")
         except (ValueError, UsageError) as error:

@@ -22,7 +22,7 @@ from math import isfinite
 import numpy as np
 import numpy.typing as npt
 
-from zsms.core.delay import DelayModel
+from zsms.core.delay import MAX_SECONDS, DelayModel
 from zsms.core.histogram import Histogram
 from zsms.core.outcomes import Finished
 from zsms.core.seeds import Seed
@@ -64,6 +64,12 @@ def coarse(tick: float | None, delay: DelayModel) -> bool:
     return delay.mean > 0 and (auto_tick(delay.mean) if tick is None else tick) > delay.mean / 10 * (1 + 1e-9)
 
 
+def check_failure_rate(rate: float) -> None:
+    """Raise UsageError for what is no share."""
+    if not isfinite(rate) or not 0 <= rate <= 1:
+        raise UsageError(f"failure rate {rate}: give a share from 0 to 1")
+
+
 class Slots:
     """`concurrency` simulated slots."""
 
@@ -79,13 +85,15 @@ class Slots:
         """Raises UsageError for a concurrency, failure rate or tick that can't be."""
         if not 1 <= concurrency <= MAX_CONCURRENCY:
             raise UsageError(f"concurrency {concurrency}: give 1 to {MAX_CONCURRENCY} slots")
-        if not isfinite(failure_rate) or not 0 <= failure_rate <= 1:
-            raise UsageError(f"failure rate {failure_rate}: give a share from 0 to 1")
+        check_failure_rate(failure_rate)
         tick = auto_tick(delay.mean) if tick is None else tick
         if not isfinite(tick) or not 0.0001 <= tick <= 10:
             raise UsageError(f"tick {tick}: give seconds from 0.0001 to 10")
         self.concurrency = concurrency
         self.failure_rate = failure_rate
+        self.slower = 1.0
+        """Sends that begin from now on take so many times as long as the delay says."""
+        self._may_fail = failure_rate > 0
         self.times = SendTimes.empty()
         self.mean = delay.mean
         self.delay = delay
@@ -113,6 +121,12 @@ class Slots:
         """Seconds between two looks at the slots."""
         return self._wheel.tick
 
+    def fail(self, rate: float) -> None:
+        """Another share of the sends that begin from now on fails. Raises UsageError."""
+        check_failure_rate(rate)
+        self.failure_rate = rate
+        self._may_fail |= rate > 0  # those that were drawn to fail still do
+
     def start(self, handles: U64, ages: F32 | float, now: float, last: npt.NDArray[np.bool_] | bool = True) -> None:
         """Begin to send handles[i], which was due ages[i] seconds ago (float32[n] or one for all).
 
@@ -123,6 +137,8 @@ class Slots:
         if count > self.free:
             raise ValueError(f"{count} messages for {self.free} free slots")
         asked = self._draw(self._rng, count)
+        if self.slower != 1.0:
+            asked = np.minimum(asked * np.float32(self.slower), np.float32(MAX_SECONDS))
         if not self.busy:
             self._origin, self._due = now, 0.0  # small numbers add up exactly
         whole = float(asked.sum(dtype=np.float64))
@@ -134,7 +150,7 @@ class Slots:
         times[:, 2] = ages
         times[:, 3] = asked
         records.view(np.float64)[:, 2] = now
-        if self.failure_rate:
+        if self._may_fail:
             fails = self._rng.random(count, dtype=np.float32) < self.failure_rate
             np.negative(times[:, 3], out=times[:, 3], where=fails)
             np.maximum(times[:, 2], np.float32(0), out=times[:, 2])
@@ -151,7 +167,7 @@ class Slots:
         began = records.view(np.float64)[:, 2]
         took = (now - began).astype(np.float32)
         asked, total = floats[:, 3], took + np.abs(floats[:, 2])
-        if self.failure_rate:
+        if self._may_fail:
             fails = np.signbit(asked)
             asked = np.abs(asked)
             finished = Finished(handles[~fails], handles[fails])

@@ -67,6 +67,12 @@ class View:
     """By role and name, as they came (`Histogram.from_wire` reads them); None when they were not asked for."""
 
     @property
+    def first_accepted_at(self) -> float | None:
+        """When a broker of this machine accepted the first message, by the machine's clock; None: none has yet."""
+        times = (row["gauges"].get("first_accepted_at", 0.0) for row in self.processes if row["role"] == "broker")
+        return min((float(at) for at in times if at), default=None)
+
+    @property
     def settled(self) -> int:
         """Messages whose fate is final."""
         return self.sent + self.failed + self.dead

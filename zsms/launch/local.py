@@ -87,6 +87,10 @@ class LocalChild(Child):
         """As of :class:`Child`."""
         self._popen.terminate()
 
+    def signal(self, number: int) -> None:
+        """As of :class:`Child`."""
+        self._popen.send_signal(number)
+
     def kill(self) -> None:
         """As of :class:`Child`."""
         self._popen.kill()

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from zsms.errors import UsageError
+
 Tell = Callable[[bytes], str]
 """Takes a line of a process's stderr; returns what it says, for people."""
 
@@ -79,6 +81,10 @@ class Child:
     def kill(self) -> None:
         """SIGKILL, and wait."""
         raise NotImplementedError
+
+    def signal(self, number: int) -> None:
+        """Send it a signal. Raises UsageError where that can't be done."""
+        raise UsageError(f"{self.name} runs where no signal can be sent to it: only kill, slow, fail and throttle work")
 
     def ending(self) -> str:
         """How it ended, in words."""

@@ -6,12 +6,15 @@ waits in the slots that are free; share them out; say the credit if nothing else
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Unpack
 
 import zmq
 
+from zsms.carriers.segments import segments_of
+from zsms.core.cap import Cap
 from zsms.core.delay import MODELS, DelayModel
 from zsms.core.histogram import Histogram
 from zsms.core.outcomes import ReceiptQueue
@@ -110,6 +113,8 @@ class Sender(Role):
         prefetch: int | None = None,
         lease: float | None = None,
         ramp: float = 0.0,
+        cap: float | None = None,
+        burst: float = 0.0,
         seed: int | None = None,
         stream: int = 0,
         **common: Unpack[RoleOptions],
@@ -122,7 +127,8 @@ class Sender(Role):
         `prefetch` is how many messages may wait beside those in slots, by default what the slots need in 20 ms.
         `lease` (seconds) is how long a message may take here, 0 for the broker's own, which holds when it is longer;
         by default what `delay` may need. `tick` (seconds) is the slots' clock. `ramp` is over how long (seconds) the
-        slots are opened, 0: at once. `transport` replaces all that. `common` are the options of
+        slots are opened, 0: at once. `cap` is how many segments a second may begin here, with so many at once after a
+        rest (`burst`). `transport` replaces all that. `common` are the options of
         :class:`zsms.RoleOptions`.
 
         Raises UsageError.
@@ -151,6 +157,8 @@ class Sender(Role):
         if lease is None:
             lease = auto_lease(delay, prefetch / slots) if simulated else 0.0
         self._lease = float(lease)
+        self._cap = None if cap is None else Cap(cap, burst)
+        self._changes: deque[Callable[[], None]] = deque()
         # A sender that starts again must not draw the tokens of its earlier sessions, whose grants may still be coming.
         tokens = sequence(seed, Stream.SENDER, stream, "tokens", self._start_id)
         self.shares = Shares(len(self._endpoints), slots, prefetch, tokens, ramp)
@@ -175,6 +183,30 @@ class Sender(Role):
     def core(self) -> SenderCore:
         """The session with the broker; with the first of several."""
         return self.shares.cores[0]
+
+    def change(self, *, slow: float | None = None, fail: float | None = None, cap: float | None = None) -> None:
+        """From now on: sends `slow` times as long as the delay says, another share that fails, another cap (segments a
+        second; 0: none). From any thread; slots of your own function know only a cap. Raises UsageError.
+        """
+        slots = self.transport
+        for value, method in ((slow, "slow"), (fail, "fail")):
+            if value is not None:
+                if not isinstance(slots, SimulatedTransport):
+                    raise UsageError(f"only simulated slots can be told to {method}")
+                getattr(slots, method)(value)
+        if cap is not None:
+            if cap:
+                Cap(cap)
+            self._changes.append(partial(self._change_cap, cap))
+        self.wake()
+
+    def _change_cap(self, cap: float) -> None:
+        if not cap:
+            self._cap = None
+        elif self._cap is None:
+            self._cap = Cap(cap)
+        else:
+            self._cap.change(cap, self._clock())
 
     def _adopt_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         if use_loop := getattr(self.transport, "use_loop", None):
@@ -202,6 +234,8 @@ class Sender(Role):
         now = self._clock()
         events = self._wait(self._wake_at(), now)
         now = self._clock()
+        while self._changes:
+            self._changes.popleft()()
         for supply in self._supplies:
             if supply.link.socket in events:
                 supply.read(now)
@@ -221,6 +255,8 @@ class Sender(Role):
         times = [supply.link.next_time() for supply in self._supplies]
         others = (self._feed.due(), self.transport.next_time(), self._drain_until, self._next_open, self._linger_until)
         times += [at for at in (*others, self.shares.next_time()) if at is not None]
+        if self._cap is not None and self.shares.waiting_messages and self.transport.busy < self.transport.concurrency:
+            times.append(self._cap.next_time(self._clock()))
         return min(times)
 
     def _collect(self, now: float) -> None:
@@ -247,8 +283,13 @@ class Sender(Role):
     def _begin(self, now: float) -> None:
         if self._said_bye is not None:
             return  # a grant that crossed our goodbye: the broker has given it to another
-        for waiting in self.shares.take(self.transport.concurrency - self.transport.busy):
+        free = self.transport.concurrency - self.transport.busy
+        if self._cap is not None:
+            free = min(free, self._cap.room(now))
+        for waiting in self.shares.take(free) if free else ():
             count = len(waiting.batch)
+            if self._cap is not None:
+                self._cap.spend(segments_of(waiting.batch), now)
             self._started += count
             for times, measured in ((self.queue_times, waiting.waited(now)), (self.late, waiting.late(now))):
                 if isinstance(measured, float):
@@ -283,7 +324,9 @@ class Sender(Role):
 
     def _ask(self, now: float) -> None:
         self._next_open = self.shares.open(now)
-        self.shares.bound(self.transport.room(self.shares.waiting_messages))
+        waiting = self.shares.waiting_messages
+        rooms = [self.transport.room(waiting), None if self._cap is None else self._cap.ahead(waiting)]
+        self.shares.bound(min((room for room in rooms if room is not None), default=None))
         hurry = self.shares.look(now)
         for supply in self._supplies:
             supply.ask(now)

@@ -8,6 +8,7 @@ from zsms.core.failures import SIMULATED, Failure
 from zsms.core.outcomes import Finished, Receipts
 from zsms.core.sender import Waiting
 from zsms.core.slots import SendTimes, Slots
+from zsms.errors import UsageError
 
 
 class SimulatedTransport:
@@ -19,6 +20,16 @@ class SimulatedTransport:
         self._failed = 0
         self.mean = slots.mean
         self.delay = slots.delay
+
+    def slow(self, factor: float) -> None:
+        """Let the sends that begin from now on take so many times as long. Raises UsageError."""
+        if not 0 < factor <= 1e6:
+            raise UsageError(f"a factor of {factor}: give one above 0, up to a million")
+        self._slots.slower = factor
+
+    def fail(self, rate: float) -> None:
+        """Let another share of the sends that begin from now on fail. Raises UsageError."""
+        self._slots.fail(rate)
 
     @property
     def times(self) -> SendTimes:
