@@ -154,3 +154,20 @@ def test_total_times_are_of_messages_whose_outcome_is_final():
     slots.start(np.arange(10, dtype=np.uint64), 3.0, 4.0, False)
     slots.advance(5.01)
     assert slots.times.total.count == 15
+
+
+def test_sends_that_begin_can_be_made_slow_and_to_fail_and_back():
+    slots = Slots(2_000, SECOND, tick=0.001, seed=1)
+    slots.fail(1.0)
+    slots.slower = 3.0
+    slots.start(np.arange(1_000, dtype=np.uint64), 0.0, 0.0)
+    slots.fail(0.0)
+    slots.slower = 1.0
+    slots.start(np.arange(1_000, 2_000, dtype=np.uint64), 0.0, 0.0)
+    done = slots.advance(1.01)
+    assert done is not None and len(done.sent) == 1_000 and not len(done.failed)
+    assert slots.advance(2.9) is None
+    late = slots.advance(3.01)
+    assert late is not None and len(late.failed) == 1_000 and not len(late.sent)
+    with pytest.raises(UsageError, match="failure rate 2"):
+        slots.fail(2.0)

@@ -35,7 +35,7 @@ def recoveries(struck: Sequence[Struck], columns: dict[str, list[Any]]) -> list[
     """
     times, sent = np.array(columns["t_s"], np.float64), np.array(columns["sent"], np.float64)
     again = np.array(columns.get("redelivered", []), np.float64)
-    ends = [each.at for each in struck[1:]] + [float("inf")]
+    ends = [*(each.at for each in struck[1:]), float("inf")][: len(struck)]
     return [_row(each, times, sent, again, end) for each, end in zip(struck, ends, strict=True)]
 
 
@@ -58,7 +58,7 @@ def _row(
         row["redelivered"] = int(
             np.interp(min(end, times[-1]), times, again) - np.interp(struck.at, times, again) + 0.5
         )
-    begin = max(struck.at - _BEFORE_S, times[0])
+    begin = max(struck.at - _BEFORE_S, float(times[0]))
     if struck.at - begin < _LEAST_S:
         return row
     at = np.interp([begin, struck.at], times, sent)
