@@ -404,7 +404,7 @@ class Mesh:
         self.thresholds = parse_all(thresholds, self._blank_report)
         self.view: View | None = None
         """The last view."""
-        self.series = Series(also=("redelivered",))
+        self.series = Series()
         """How the run goes, for the report."""
         self._progress = progress
         self._say = say

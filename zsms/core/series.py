@@ -27,7 +27,7 @@ MOST_POINTS = 1_000
 """Points of a series, unless one asks for another bound."""
 EVERY_S = 0.25
 """Seconds between two points at first."""
-COUNTS = ("produced", "accepted", "sent", "failed", "dead", "queued", "in_flight", "senders", "slots")
+COUNTS = ("produced", "accepted", "sent", "failed", "dead", "queued", "in_flight", "senders", "slots", "redelivered")
 """The columns that are taken as they are from a view."""
 QUANTILES = {f"send_time_{name}_s": q for name, q in _QUANTILES.items()}
 COLUMNS = ("t_s", *COUNTS, "rate_per_s", *QUANTILES)
@@ -103,7 +103,7 @@ class Series:
             self._points.pop()
         counts = (
             *(view.produced, view.accepted, view.sent, view.failed, view.dead),
-            *(view.queued, view.in_flight, view.senders_alive, view.slots),
+            *(view.queued, view.in_flight, view.senders_alive, view.slots, view.redelivered),
             *(getattr(view, name) for name in self._also),
         )
         if send_time is not None:
