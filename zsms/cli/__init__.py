@@ -20,6 +20,7 @@ from zsms.errors import UsageError, ZsmsError
 SECTIONS = {
     "Run and measure": {
         "run": "Run a whole mesh on this machine, and report.",
+        "plan": "Compute a run in virtual time: when, what limits it, at what price.",
         "compare": "Say how the reports of runs differ, and whether that is chance.",
         "study": "Repeat the scalability study, and draw its charts.",
     },
@@ -38,6 +39,8 @@ SECTIONS = {
     },
     "Prepare": {
         "recipients": "Check a list of recipients without sending anything.",
+        "carriers": "Show what carriers are known to allow, and since when.",
+        "segments": "Count the segments of texts: what is sent and paid.",
         "keys": "Make and list the keys with which processes prove who they are.",
     },
     "Settings and help": {

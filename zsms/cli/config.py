@@ -1,4 +1,4 @@
-"""`zsms config show`."""
+"""`zsms config show` and `zsms config check`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from zsms.cli import COMMANDS, load_command, settings
+from zsms.scenario import nearest
 
 HIDDEN = frozenset({"help", "version"})
 
@@ -47,13 +48,33 @@ def show(ctx: click.Context, as_json: bool, name: str | None, words: tuple[str, 
         names = [name]
     else:
         known = [each for each in COMMANDS if settings.has_settings(each)]
-        raise click.UsageError(f"no command with settings is called {name!r}{settings.nearest(name, known)}", ctx)
+        raise click.UsageError(f"no command with settings is called {name!r}{nearest(name, known)}", ctx)
     shown = {each: effective(ctx, each, list(words)) for each in names}
     if as_json:
         click.echo(json.dumps(shown, indent=2))
         return
     for each in names:
         click.echo("\n".join(table(each, shown[each])))
+
+
+@command.command("check", epilog="\b\nExamples:\n  zsms config check gateways.toml")
+@click.argument("path", metavar="FILE")
+@click.pass_context
+def check(ctx: click.Context, path: str) -> None:
+    """Say whether a file of settings, or a scenario, is right: without running it.
+
+    Exits with 2, and a line that says what is wrong and where, when it is not.
+    """
+    target = load_command("plan")
+    found = target.make_context("plan", [path], parent=ctx.find_root())
+    options = {name: value for name, value in found.params.items() if name != "scenario"}
+    scenario = settings.scenario_of(found, path, options)
+    run = load_command("run").make_context("run", ["--config", path], parent=ctx.find_root())
+    del run
+    faults = f", {len(scenario.faults)} faults" if scenario.faults else ""
+    click.echo(
+        f"{path}: {scenario.messages:,} messages, {len(scenario.groups)} groups, {scenario.slots:,} slots{faults}"
+    )
 
 
 def effective(ctx: click.Context, name: str, words: list[str]) -> dict[str, dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,8 +12,9 @@ import click
 from zsms import logs
 from zsms.cli import common, outputs
 from zsms.cli.dashboard import RunPage, dashboard_option
-from zsms.cli.settings import GROUPS, check_keys, check_type
+from zsms.cli.settings import GROUPS, SCENARIO, check_keys, check_type
 from zsms.errors import UsageError
+from zsms.scenario import OF_RUN, Group
 
 if TYPE_CHECKING:
     from zsms.core.view import View
@@ -114,8 +116,6 @@ def command(
     Keys of the live panel: q drains and leaves, s sorts the senders by the next column, n shows the next of them, + and
     - change the arrival rate of a run with --rate by 10 %.
     """
-    from dataclasses import fields
-
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: its threads would keep us from forking
 
     from zsms import forked
@@ -131,7 +131,7 @@ def command(
     transport = options.pop("transport")
     limits = BrokerLimits(**{f.name: options.pop(f.name) for f in fields(BrokerLimits)})
     group = SenderGroup(**{f.name: options.pop(f.name) for f in fields(SenderGroup) if f.name in options})
-    groups = _groups(ctx.meta.get(GROUPS), group, f"{config}: [[run.groups]]")
+    groups = _groups(_tables(ctx, config), group, f"{config}: [[run.groups]]")
     settings = MeshConfig(
         messages=messages,
         brokers=brokers,
@@ -220,10 +220,36 @@ def _check_alone(ctx: click.Context) -> None:
             raise UsageError(f"{max(option.opts, key=len)} beside --resume: the run goes on as it began; leave it out")
 
 
+def _tables(ctx: click.Context, config: str | None) -> Any:
+    """The file's groups. Raises UsageError for what a plan knows and a run can't do yet."""
+    tables = ctx.meta.get(GROUPS)
+    scenario = ctx.meta.get(SCENARIO) or {}
+    for name in scenario:
+        if name != "group":
+            raise UsageError(f"{config}: [{name}]: a run can't carry that out yet; `zsms plan {config}` can")
+    if "group" not in scenario:
+        return tables
+    if tables is not None:
+        raise UsageError(f"{config}: [[group]] and [[run.groups]] are the same: write all of them as one or the other")
+    if not isinstance(scenario["group"], list):
+        return scenario["group"]
+    return [_renamed(group, f"{config}: [[group]] {place}") for place, group in enumerate(scenario["group"], 1)]
+
+
+def _renamed(group: Any, where: str) -> Any:
+    """The table with the names that options have. Raises UsageError for what a run can't do yet."""
+    if not isinstance(group, dict):
+        return group
+    known = {each.name for each in fields(Group)}
+    for key in group:
+        name = str(key).replace("-", "_")
+        if (name in known or name in ("from", "until")) and name not in OF_RUN:
+            raise UsageError(f"{where}: {key}: a run can't carry that out yet; `zsms plan` can")
+    return {{"processes": "senders", "slots": "concurrency"}.get(key, key): value for key, value in group.items()}
+
+
 def _groups(tables: Any, default: SenderGroup, where: str) -> tuple[SenderGroup, ...]:
     """The file's groups of senders, the command's options filling in what one leaves out; or one of the options."""
-    from dataclasses import fields, replace
-
     if tables is None:
         return (default,)
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):

@@ -16,32 +16,29 @@ the nearest one that there is; so is a value of another type than the option's.
 from __future__ import annotations
 
 import json
-import tomllib
-from difflib import get_close_matches
 from typing import Any
 
 import click
 
 from zsms.cli import COMMANDS, load_command
 from zsms.errors import UsageError
+from zsms.scenario import TABLES, Scenario, nearest, read, tables_of
 
 GROUPS = "groups"
 """Of `run` alone: not an option, a list of tables."""
+SCENARIO = "scenario"
+"""In a context's `meta`: the tables of the file that make a scenario, see :mod:`zsms.scenario`."""
 
 
 def load(path: str) -> dict[str, Any]:
     """The file's tables. Raises UsageError for a file that can't be read or parsed."""
-    try:
-        with open(path, "rb") as file:
-            tables = tomllib.load(file)
-    except OSError as error:
-        raise UsageError(f"can't read the settings file {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not TOML: {error}") from None
+    tables = tables_of(path)
     for name, table in tables.items():
+        if name in TABLES:
+            continue
         if name not in COMMANDS or not has_settings(name):
             known = [each for each in COMMANDS if has_settings(each)]
-            raise UsageError(f"{path}: unknown table [{name}]{nearest(name, known)}")
+            raise UsageError(f"{path}: unknown table [{name}]{nearest(name, [*known, *TABLES])}")
         if not isinstance(table, dict):
             raise UsageError(f"{path}: {name} is a value; settings belong in a table [{name}]")
     return tables
@@ -50,12 +47,6 @@ def load(path: str) -> dict[str, Any]:
 def has_settings(name: str) -> bool:
     """Whether the command `name` takes `--config`."""
     return any(param.name == "config" for param in load_command(name).params)
-
-
-def nearest(name: str, known: Any) -> str:
-    """A hint at the nearest known name, or at all of them."""
-    near = get_close_matches(name, list(known), 1)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
 
 
 def check_keys(where: str, table: dict[str, Any], known: set[str]) -> dict[str, Any]:
@@ -99,11 +90,21 @@ def _use(ctx: click.Context, parameter: click.Parameter, path: str | None) -> st
     if path is None:
         return None
     # The other commands' tables are checked too: a slip in one is better told now than when it is used.
-    tables = {name: _settings(path, name, table) for name, table in load(path).items()}
-    settings = tables.get(ctx.info_name or "", {})
+    found = load(path)
+    tables = {name: _settings(path, name, table) for name, table in found.items() if name not in TABLES}
+    # A plan is of what `run` would do.
+    settings = tables.get("run" if ctx.info_name == "plan" else ctx.info_name or "", {})
     ctx.meta[GROUPS] = settings.pop(GROUPS, None)
+    ctx.meta[SCENARIO] = {name: table for name, table in found.items() if name in TABLES}
     ctx.default_map = {**(ctx.default_map or {}), **settings}
     return path
+
+
+def scenario_argument(function: Any) -> Any:
+    """The argument SCENARIO.toml, whose tables become the command's defaults as those of `--config` do."""
+    return click.argument(
+        "scenario", metavar="[SCENARIO.toml]", required=False, is_eager=True, type=click.Path(), callback=_use
+    )(function)
 
 
 def _settings(path: str, name: str, table: dict[str, Any]) -> dict[str, Any]:
@@ -133,3 +134,13 @@ config_option = click.option(
     callback=_use,
     help="TOML file of settings; a table for each command, a key for each option.",
 )
+
+
+def scenario_of(ctx: click.Context, path: str | None, options: dict[str, Any]) -> Scenario:
+    """The scenario of a command's file and its options, in that order of rank. Raises UsageError."""
+    run = {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
+    sources = click.core.ParameterSource
+    run["defaults"] = [name for name in options if ctx.get_parameter_source(name) is sources.DEFAULT]
+    if ctx.meta.get(GROUPS) is not None:
+        run[GROUPS] = ctx.meta[GROUPS]
+    return read({**ctx.meta.get(SCENARIO, {}), "run": run}, path or "the options")

@@ -1,0 +1,56 @@
+"""Carrier profiles: each figure says where it is from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from zsms.carriers import profiles
+from zsms.cli import load_command
+from zsms.errors import UsageError
+
+GOOD = 'title = "x"\ndate = 2026-11-28\n[[figure]]\nfield = "cap"\nvalue = 5\nsource = "a page"\ndate = "2026"\n'
+
+
+def test_there_are_the_profiles_that_people_ask_for() -> None:
+    wanted = {"us-short-code", "us-toll-free", "us-10dlc-high", "us-10dlc-mid", "us-10dlc-low", "ca-short-code",
+              "uk-aggregator", "in-dlt"}  # fmt: skip
+    assert wanted <= set(profiles.names())
+
+
+@pytest.mark.parametrize("name", profiles.names())
+def test_each_is_right_and_each_of_its_figures_has_a_source_and_a_date(name: str) -> None:
+    found = profiles.find(name)
+    assert "cap" in found.fields and name in found.sources and "not checked since" in found.sources
+    assert all(figure.source and figure.date for figure in found.figures)
+
+
+def test_one_s_own_is_read_by_its_path(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(GOOD)
+    assert profiles.find(str(file)).fields == {"cap": 5}
+    done = CliRunner().invoke(load_command("carriers"), ["check", str(file)])
+    assert done.exit_code == 0 and "1 figures" in done.output
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("value = 5", "value = 0", "cap = 0"),
+        ("value = 5\n", "", "'value' is missing"),
+        ('source = "a page"\n', "", "'source' is missing"),
+        ('field = "cap"', 'field = "capp"', "unknown key 'capp'"),
+        ('field = "cap"', 'field = "name"', "is no figure"),
+        ("date = 2026-11-28", 'date = "soon"', "date"),
+        ('title = "x"\n', "", "title"),
+        ('title = "x"', 'titel = "x"', "did you mean 'title'"),
+    ],
+)
+def test_what_is_wrong_with_one_is_told(tmp_path: Path, old: str, new: str, says: str) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(GOOD.replace(old, new, 1))
+    with pytest.raises(UsageError, match=says) as caught:
+        profiles.find(str(file))
+    assert "mine.toml" in str(caught.value)

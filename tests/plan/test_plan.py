@@ -1,0 +1,121 @@
+"""`plan` and `zsms plan`: what a planner reads."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from zsms.errors import UsageError
+from zsms.plan import plan
+from zsms.scenario import Expectation, Fault, Group, Retries, Scenario
+
+ROOT = Path(__file__).parents[2]
+SMALL = Scenario(
+    messages=2_000,
+    groups=(Group(name="a", concurrency=50, failure_rate=0.1), Group(name="b", concurrency=50, cap=20.0, price=0.01)),
+    retries=Retries(3),
+    faults=(Fault(3.0, "kill", "a-1"),),
+    expectations=(Expectation(40.0, 0.9), Expectation(10.0, 0.9)),
+)
+
+
+def zsms(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "zsms", *map(str, words)], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_a_plan_fits_its_schema_and_its_figures_agree() -> None:
+    found = plan(SMALL, replications=12)
+    body = json.loads(found.dumps())
+    schema = json.loads((ROOT / "docs/plan.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(body, schema)
+    assert set(body) == set(schema["properties"])
+    assert body["counts"]["accepted"] + body["counts"]["failed"] == pytest.approx(2_000)
+    assert sum(route["delivered"] for route in body["routes"]) == pytest.approx(body["counts"]["delivered"])
+    a, b = found.routes
+    assert (a.binds, b.binds, b.next) == ("slots", "cap", "slots")
+    assert b.cost == pytest.approx(b.segments * 0.01) and a.cost == 0
+    (fault,) = found.faults
+    assert fault.later_s is not None and fault.later_s > 1
+    early, late = found.deadlines[1].probability, found.deadlines[0].probability
+    assert (early, late) == (0.0, 1.0) and found.makes_it is False
+    assert found.curve["p50"] == sorted(found.curve["p50"]) and len(found.curve["routes"]) == 2
+
+
+def test_the_same_seed_gives_the_same_plan_whatever_computes_it() -> None:
+    one, other = (
+        plan(SMALL, replications=25, seed=3, variants=False),
+        plan(
+            SMALL, replications=25, seed=3, variants=False, mapped=lambda of, tasks: [of(task) for task in list(tasks)]
+        ),
+    )
+    assert one == other
+    assert plan(SMALL, replications=25, seed=4, variants=False).reach_s != one.reach_s
+
+
+def test_progress_goes_from_0_to_1() -> None:
+    told: list[float] = []
+    plan(SMALL, replications=30, variants=False, progress=told.append)
+    assert told == sorted(told) and told[-1] == 1 and len(told) == 3
+
+
+@pytest.mark.parametrize(
+    "scenario", [Scenario(messages=0), Scenario(groups=(Group(failure_rate=0.6, permanent_rate=0.6),))]
+)
+def test_what_can_t_be_planned_is_refused(scenario: Scenario) -> None:
+    with pytest.raises(UsageError):
+        plan(scenario)
+    with pytest.raises(UsageError, match="replications"):
+        plan(SMALL, replications=0)
+
+
+def test_importing_plans_loads_no_zmq() -> None:
+    program = "import sys, zsms.plan; print(sorted({'zmq', 'asyncio', 'threading', 'msgpack'} & set(sys.modules)))"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert "zmq" not in loaded and "asyncio" not in loaded and "msgpack" not in loaded
+
+
+def test_the_command_prints_a_plan_and_writes_it(tmp_path: Path) -> None:
+    words = ("plan", "--messages", 1_000, "--concurrency", 100, "--replications", 5, "--no-variants", "--jobs", 1)
+    done = zsms(*words, "--json", tmp_path / "plan.json", "--csv", tmp_path / "curve.csv")
+    assert done.returncode == 0 and done.stderr == ""
+    assert "1,000 messages, 200 slots, 5 replications" in done.stdout and "slots of sender" in done.stdout
+    assert json.loads((tmp_path / "plan.json").read_text())["messages"] == 1_000
+    rows = list(csv.reader(io.StringIO((tmp_path / "curve.csv").read_text())))
+    assert rows[0] == ["at_s", "p10", "p50", "p90", "sender"] and float(rows[-1][2]) == 1.0
+    assert json.loads(zsms(*words, "--json", "-").stdout)["replications"] == 5
+
+
+def test_options_come_before_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "x.toml"
+    file.write_text("[run]\nmessages = 500\nconcurrency = 10\n")
+    body = json.loads(zsms("plan", file, "--messages", 700, "--replications", 1, "--no-variants", "--json", "-").stdout)
+    assert (body["messages"], body["slots"]) == (700, 20)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("plan", "--mean", "-1"), "mean"),
+        (("plan", "nowhere.toml"), "can't read"),
+        (("plan", "--duration", "5"), "a duration needs a rate"),
+        (("plan", "--json", "-", "--csv", "-"), "only one"),
+        (("plan", "--json", "/nowhere/x.json", "--messages", "10", "--no-variants"), "can't write"),
+        (("config", "check", "nowhere.toml"), "can't read"),
+        (("carriers", "show", "us-short"), "did you mean 'us-short-code'?"),
+        (("segments",), "give a text or --input"),
+        (("segments", "--input", "nowhere.csv"), "nowhere.csv"),
+    ],
+)
+def test_a_slip_is_told_in_a_line(words: tuple[str, ...], says: str) -> None:
+    done = zsms(*words)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and says in done.stderr

@@ -1,0 +1,173 @@
+"""Scenario files: what they say, and one line for what can't be."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from zsms.errors import UsageError
+from zsms.scenario import Fault, Group, Scenario, Stage, first_send, read, seconds
+
+GROUP = '[[group]]\nname = "a"\n'
+BAD = {
+    "cap of 0": (GROUP + "cap = 0", "[[group]] 1: cap = 0"),
+    "cap of nan": (GROUP + "cap = nan", "[[group]] 1: cap = nan"),
+    "negative price": (GROUP + "price = -1", "[[group]] 1: price = -1"),
+    "a share of 2": (GROUP + "failure-rate = 2", "failure-rate = 2"),
+    "failures above 1": (GROUP + "failure-rate = 0.7\npermanent-rate = 0.4", "add up to 1.1"),
+    "burst without a cap": (GROUP + "burst = 5", "a burst needs a cap"),
+    "queue without a cap": (GROUP + 'queue = "10h"', "needs a cap"),
+    "unknown key": (GROUP + "capp = 5", "unknown key 'capp'; did you mean 'cap'?"),
+    "twice by two names": (GROUP + "slots = 5\nconcurrency = 6", "given twice"),
+    "unknown profile": (GROUP + 'profile = "us-shrt-code"', "there is no such carrier profile"),
+    "unknown account": (GROUP + 'account = "x"', "there is no [[account]] 'x'"),
+    "unused account": (GROUP + '[[account]]\nname = "x"\ncap = 5', "no group has it"),
+    "account without a cap": (GROUP + 'account = "x"\n[[account]]\nname = "x"', "give it a cap"),
+    "account without a name": ("[[account]]\ncap = 5", "'name' is missing"),
+    "unknown zone": (GROUP + 'zone = "Mars/North"', "give a time zone"),
+    "a zone that is a folder": (GROUP + 'zone = "America"', "give a time zone"),
+    "a zone with a path": (GROUP + 'zone = "../etc/passwd"', "give a time zone"),
+    "daily cap without a start": (GROUP + "daily-cap = 5", "needs the [scenario]'s start"),
+    "daily cap below a message": (
+        '[scenario]\nsegments = 9\nstart = 2026-11-28T00:00:00Z\n' + GROUP + "daily-cap = 5", "less than one message"),
+    "start without an offset": ("[scenario]\nstart = 2026-11-28T00:00:00", "with its offset"),
+    "closes before it opens": (GROUP + 'from = "5m"\nuntil = "1m"', "it closes"),
+    "hours of nothing": (GROUP + 'quiet = "08:00-08:00"', "the hours begin when they end"),
+    "hour 25": (GROUP + 'quiet = "08:00-25:00"', "give a time of day"),
+    "two groups of a name": (GROUP + GROUP, "two [[group]] are called 'a'"),
+    "both lists of groups": (GROUP + '[[run.groups]]\nname = "b"', "are the same"),
+    "a group that is a table": ("[group]\ncap = 5", "write each group as a table [[group]]"),
+    "no such delay": (GROUP + 'delay = "cauchy"', "choose one of"),
+    "slots of 0": (GROUP + "slots = 0", "whole number from 1 on"),
+    "audience shares": ('[[audience]]\nname = "x"\nshare = 0.6\n[[audience]]\nname = "y"\nshare = 0.6',
+                        "the shares add up to 1.2, not to 1"),
+    "audience of both": ('[[audience]]\nname = "x"\nshare = 1\nmessages = 5', "all of them a share"),
+    "audience messages": ('[run]\nmessages = 9\n[[audience]]\nname = "x"\nmessages = 5', "they have 5 messages"),
+    "route shares": (GROUP + '[[audience]]\nname = "x"\nshare = 1\nroutes = {a = 0.5}', "add up to 0.5"),
+    "unknown route": (GROUP + '[[audience]]\nname = "x"\nshare = 1\nroutes = ["b"]', "there is no group 'b'"),
+    "text and segments": ('[scenario]\ntext = "x"\nsegments = 2', "give one or the other"),
+    "fault on nobody": (GROUP + '[[faults]]\nat = 5\nwhat = "kill"\nwhom = "a-3"', "[[faults]] 1: whom = 'a-3'"),
+    "fault on broker-2": ('[[faults]]\nat = 5\nwhat = "stop"\nfor = 5\nwhom = "broker-2"', "there is no 'broker-2'"),
+    "fault of no kind": ('[[faults]]\nat = 5\nwhat = "explode"\nwhom = "broker"', "choose one of kill"),
+    "stop without an end": ('[[faults]]\nat = 5\nwhat = "stop"\nwhom = "sender"', "a stop needs 'for'"),
+    "slow without a factor": ('[[faults]]\nat = 5\nwhat = "slow"\nwhom = "sender"', "a slow needs 'factor'"),
+    "slow broker": ('[[faults]]\nat = 5\nwhat = "slow"\nfactor = 2\nwhom = "broker"', "only senders can be struck"),
+    "factor of a kill": ('[[faults]]\nat = 5\nwhat = "kill"\nfactor = 2\nwhom = "sender"', "says nothing of a kill"),
+    "throttle without a cap": ('[[faults]]\nat = 5\nwhat = "throttle"\nfactor = 0.5\nwhom = "sender"', "has no cap"),
+    "a third of two": ('[[faults]]\nat = 5\nwhat = "kill"\nshare = 0.3\nwhom = "sender"', "no whole number"),
+    "share of a process": ('[[faults]]\nat = 5\nwhat = "kill"\nshare = 0.5\nwhom = "sender-1"', "is of a group"),
+    "fault without a time": ('[[faults]]\nwhat = "kill"\nwhom = "sender"', "'at' is missing"),
+    "a deadline before the first send": ('[scenario]\nlead = "20m"\n[[expect]]\ndeadline = "10m"', "before the first"),
+    "a deadline before a route opens": (GROUP + 'from = "20m"\n[[expect]]\ndeadline = "10m"', "before the first send"),
+    "a deadline before arrivals": (
+        '[[arrival]]\nfor = "20m"\nrate = 0\n[[arrival]]\nfor = 9\nrate = 5\n[[expect]]\ndeadline = "10m"',
+        "before the first send"),
+    "a deadline of 0": ("[[expect]]\ndeadline = 0", "give a time above 0"),
+    "a share of 0": ("[[expect]]\ndeadline = 5\nshare = 0", "give a share above 0"),
+    "stages of nothing": ("[[arrival]]\nfor = 5\nrate = 0", "nothing ever arrives"),
+    "stages and a rate": ("[run]\nrate = 5\n[[arrival]]\nfor = 5\nrate = 1", "give one or the other"),
+    "more messages than arrive": ("[run]\nmessages = 50\n[[arrival]]\nfor = 5\nrate = 1", "[[arrival]] bring 5"),
+    "a time of nonsense": ('[[arrival]]\nfor = "soon"\nrate = 1', "give a time"),
+    "a number that is true": ("[[arrival]]\nfor = 5\nrate = true", "give a number"),
+    "attempts of 0": ("[retries]\nattempts = 0", "whole number from 1 on"),
+    "a profile that is a number": (GROUP + "profile = 5", "profile = 5: give a text"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_can_t_be_is_told_in_one_line_with_its_place(name: str) -> None:
+    text, words = BAD[name]
+    with pytest.raises(UsageError) as caught:
+        read(tomllib.loads(text), "x.toml")
+    assert words in str(caught.value) and str(caught.value).startswith("x.toml: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_command_says_it_too_and_exits_with_2(tmp_path: Path) -> None:
+    file = tmp_path / "bad.toml"
+    file.write_text(GROUP + "cap = 0")
+    for words in (["config", "check"], ["plan"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "zsms", *words, str(file)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 2 and done.stdout == ""
+        assert done.stderr == f"zsms: {file}: [[group]] 1: cap = 0: give a number above 0\n"
+
+
+def test_a_run_refuses_what_only_a_plan_can_carry_out(tmp_path: Path) -> None:
+    file = tmp_path / "caps.toml"
+    for text in (GROUP + "cap = 5", '[[faults]]\nat = 5\nwhat = "kill"\nwhom = "sender-1"'):
+        file.write_text(text)
+        done = subprocess.run(
+            [sys.executable, "-m", "zsms", "run", "--config", str(file)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+
+
+def test_all_of_a_scenario_is_read() -> None:
+    text = """
+[scenario]
+name = "flood"
+start = "2026-11-28T09:00:00-05:00"
+lead = "4m"
+text = "Überflutung"
+[run]
+max-attempts = 3
+mean = 0.5
+seed = 7
+[[arrival]]
+for = "1m"
+rate = 10
+to = 20
+[[group]]
+name = "a"
+processes = 3
+slots = 10
+profile = "us-short-code"
+price = 1
+[[group]]
+name = "b"
+mean = 2
+[[faults]]
+at = "1m30s"
+what = "stop"
+for = "500ms"
+whom = "a-2"
+[[expect]]
+deadline = "1h"
+"""
+    found = read(tomllib.loads(text))
+    assert (found.messages, found.retries.attempts, found.seed, found.segments) == (900, 3, 7, 1.0)
+    a, b = found.groups
+    assert (a.senders, a.concurrency, a.cap, a.price, a.mean) == (3, 10, 100.0, 1.0, 0.5)
+    assert (b.senders, b.mean, b.cap) == (2, 2.0, None)
+    assert found.faults == (Fault(90.0, "stop", "a-2", lasts=0.5),)
+    assert found.stages == (Stage(60.0, 10.0, 20.0),) and first_send(found) == 240.0
+    assert found.relied_on[0].startswith("us-short-code: as of 2026-11-27")
+
+
+def test_the_files_of_today_say_what_they_said() -> None:
+    root = Path(__file__).parents[2]
+    found = read(tomllib.loads((root / "examples/scenarios/three-gateways.toml").read_text()))
+    assert [group.name for group in found.groups] == ["aggregator", "carrier", "modems"]
+    assert found.messages == 60_000 and found.retries.attempts == 3
+
+
+@pytest.mark.parametrize(("text", "value"), [("90s", 90), ("1h30m", 5400), ("200ms", 0.2), ("2d", 172_800), (5, 5)])
+def test_times_are_numbers_or_texts(text: str | int, value: float) -> None:
+    assert seconds(text) == pytest.approx(value)
+
+
+@pytest.mark.parametrize("text", ["", "5", "5 weeks", "-5s", "5s!", True, None, float("inf"), -1, "400d"])
+def test_what_is_no_time_is_refused(text: object) -> None:
+    with pytest.raises(ValueError, match="give"):
+        seconds(text)
+
+
+def test_a_scenario_of_values_is_one_too() -> None:
+    scenario = Scenario(messages=5, groups=(Group(name="a"),))
+    assert scenario.group("a").slots == 10_000 and scenario.slots == 10_000

@@ -1,0 +1,57 @@
+"""`zsms carriers`."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from zsms.carriers import profiles
+
+
+@click.group("carriers", epilog="\b\nExamples:\n  zsms carriers list\n  zsms carriers show us-short-code")
+def command() -> None:
+    """Look at carrier profiles: what routes of a kind are known to allow, as of a date. None claims to be current."""
+
+
+@command.command("list", epilog="\b\nExamples:\n  zsms carriers list\n  zsms carriers list --json")
+@click.option("--json", "as_json", is_flag=True, help="A list of objects.")
+def show_all(as_json: bool) -> None:
+    """List the profiles of the package, with the day on which somebody looked."""
+    found = [profiles.find(name) for name in profiles.names()]
+    if as_json:
+        rows = [{"name": each.name, "title": each.title, "date": each.date.isoformat()} for each in found]
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for each in found:
+        click.echo(f"{each.name:<15}  {each.date.isoformat()}  {each.title}")
+
+
+@command.command("show", epilog="\b\nExamples:\n  zsms carriers show us-10dlc-high\n  zsms carriers show --json in-dlt")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.argument("name", metavar="NAME|FILE")
+def show(as_json: bool, name: str) -> None:
+    """Show a profile: each figure with its source, its date, and what others say."""
+    found = profiles.find(name)
+    if as_json:
+        rows = [
+            {"field": f.field, "value": f.value, "source": f.source, "date": f.date, "contested": f.contested}
+            for f in found.figures
+        ]
+        body = {"name": found.name, "title": found.title, "date": found.date.isoformat(), "figures": rows}
+        click.echo(json.dumps(body, indent=2))
+        return
+    click.echo(f"{found.title} (looked up on {found.date.isoformat()}; check what you rely on)")
+    for figure in found.figures:
+        click.echo(f"  {figure.field} = {json.dumps(figure.value)}")
+        click.echo(f"      {figure.source}, {figure.date}")
+        if figure.contested is not None:
+            click.echo(f"      contested: {figure.contested}")
+
+
+@command.command("check", epilog="\b\nExamples:\n  zsms carriers check my-route.toml")
+@click.argument("path", metavar="FILE")
+def check(path: str) -> None:
+    """Say whether a profile of your own is right."""
+    found = profiles.find(path if "/" in path or path.endswith(".toml") else f"./{path}")
+    click.echo(f"{path}: {len(found.figures)} figures, as of {found.date.isoformat()}")

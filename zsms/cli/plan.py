@@ -1,0 +1,196 @@
+"""`zsms plan`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from zsms import saving
+from zsms.cli import common, settings
+from zsms.errors import UsageError
+
+_NOT_OURS = frozenset({"transport", "input", "skip_bad_rows", "prefix", "alphabet", "batch", "window"})
+"""Options of `run` that change nothing in virtual time."""
+
+
+@click.command(
+    "plan",
+    epilog="""\b
+Examples:
+  zsms plan
+  zsms plan examples/scenarios/three-gateways.toml
+  zsms plan --messages 340000000 --senders 10 --concurrency 500000
+  zsms plan --messages 1000000 --failure-rate 0.05 --max-attempts 3 --json -""",
+)
+@settings.scenario_argument
+@click.option("--messages", type=int, default=100_000, show_default=True, help="Messages to send.")
+@click.option("--brokers", type=int, default=1, show_default=True, help="Broker processes.")
+@click.option("--senders", type=int, default=2, show_default=True, help="Sender processes.")
+@click.option("--concurrency", type=int, default=5_000, show_default=True, help="Slots of each sender.")
+@click.option("--duration", type=float, help="Seconds that messages arrive for at --rate, instead of a count.")
+@common.slot_options
+@common.message_options
+@common.broker_limits
+@click.option(
+    "--replications", type=click.IntRange(1, 100_000), default=20, show_default=True, help="Runs in virtual time."
+)
+@click.option(
+    "--no-variants", is_flag=True, help="Leave out what faults cost and what changes would do: it is quicker."
+)
+@click.option("--jobs", type=click.IntRange(1, 1_024), help="Processes that compute.  [default: one for each core]")
+@click.option("--json", metavar="PATH", help="Write the plan there; - for standard output.")
+@click.option("--csv", metavar="PATH", help="Write the curve of reach there, a row a time; - for standard output.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    scenario: str | None,
+    replications: int,
+    no_variants: bool,
+    jobs: int | None,
+    json: str | None,
+    csv: str | None,
+    quiet: bool,
+    **options: Any,
+) -> int:
+    """Compute a run in virtual time: when it reaches whom, what limits it, and what it costs.
+
+    SCENARIO.toml is a file of `zsms run --config`, or one with caps, faults and a deadline too (docs/scenarios.md). No
+    process is started and no message made, so 340 million messages take seconds. Exits with 0, whatever the plan says.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: each of our processes has a core
+    from zsms.plan import plan
+
+    if json == "-" and csv == "-":
+        raise UsageError("--json - and --csv -: only one of them can have standard output")
+    wanted = {name: value for name, value in options.items() if name not in _NOT_OURS}
+    found = settings.scenario_of(ctx, scenario, wanted)
+    with _workers(jobs) as mapped, _progress(quiet) as progress:
+        made = plan(
+            found, replications=replications, variants=not no_variants, mapped=mapped, progress=progress
+        )  # fmt: skip
+    for path, text in ((json, made.dumps), (csv, lambda: curve_csv(made))):
+        if path is not None:
+            _write(path, text())
+    if "-" not in (json, csv):
+        click.echo("\n".join(lines(made)))
+    return 0
+
+
+def _write(path: str, text: str) -> None:
+    if path == "-":
+        click.echo(text, nl=False)
+        return
+    try:
+        saving.save(path, text.encode())
+    except OSError as error:
+        raise UsageError(f"can't write the plan to {path}: {error.strerror}") from None
+
+
+@contextmanager
+def _workers(jobs: int | None) -> Iterator[Callable[..., Iterable[Any]]]:
+    """A map that uses so many processes."""
+    if jobs is None:
+        jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if jobs == 1:
+        yield map
+        return
+    import multiprocessing
+
+    with multiprocessing.get_context("spawn" if sys.platform == "darwin" else "fork").Pool(jobs) as pool:
+        yield lambda function, tasks: pool.imap(function, tasks)
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[float], None] | None]:
+    """A bar on a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    with click.progressbar(length=1_000, label="planning", file=sys.stderr) as bar:
+        yield lambda share: bar.update(round(share * 1_000) - bar.pos)
+
+
+# -- the text ----------------------------------------------------------------------------------------------------------
+
+
+def lines(made: Any) -> list[str]:
+    """A plan for people."""
+    head = f"{made.scenario}: {made.messages:,} messages, {made.slots:,} slots, {made.replications} replications"
+    text = [head, "", f"{'reached':<14}{'10 %':>12}{'median':>12}{'90 %':>12}   of the replications, by then"]
+    for name, words in (("p50", "50 %"), ("p90", "90 %"), ("p99", "99 %"), ("p100", "all")):
+        cells = "".join(f"{span(value):>12}" for value in made.reach_s[name])
+        text.append(f"  {words:<12}{cells}")
+    if made.lead_s:
+        text.append(f"  and before: {span(made.lead_s)} until people let it begin")
+    for each in made.deadlines:
+        low, middle, high = (f"{(value or 0) * 100:.2f} %" for value in each.reached)
+        text.append(f"in {span(each.deadline_s)}: {middle} ({low} to {high}); "
+                    f"{each.share * 100:g} % with a probability of {each.probability * 100:.0f} %")  # fmt: skip
+    counts = made.counts
+    named = ("accepted", "delivered", "failed", "expired", "undelivered", "unsent", "retried", "redelivered")
+    told = [f"{counts[name]:,.0f} {name}" for name in named if round(counts[name]) or name == "delivered"]
+    text += ["", ", ".join(told), "", *_route_lines(made), ""]
+    text.append(f"limit         {made.binds}" + (f"; next: {made.next}" if made.next else ""))
+    for title, rows in (("fault", made.faults), ("if", made.sensitivity)):
+        for row in rows:
+            text.append(f"{title:<14}{row.change:<34} {_effect(row, title)}")
+    if made.relied_on:
+        text += ["", *(f"relied on     {each}" for each in made.relied_on)]
+    return text
+
+
+def _effect(row: Any, title: str) -> str:
+    if row.later_s is None:
+        return "99 % are never reached" if row.p99_s is None else "99 % are reached only so"
+    if abs(row.later_s) < 1e-9:
+        return "99 % at the same time"
+    if title == "fault":
+        return f"makes 99 % {span(abs(row.later_s))} {'later' if row.later_s > 0 else 'earlier'}"
+    return f"99 % {span(abs(row.later_s))} {'later' if row.later_s > 0 else 'earlier'}, at {span(row.p99_s)}"
+
+
+def _route_lines(made: Any) -> list[str]:
+    wide = max(7, *(len(route.name) for route in made.routes)) + 2
+    rows = [f"{'route':<{wide}}{'slots':>11}{'delivered':>14}{'segments':>14}{'use':>8}{'cost':>14}  limit (next)"]
+    for each in made.routes:
+        use = "-" if each.use is None else f"{each.use * 100:.1f} %"
+        cost = f"{each.cost:,.2f}" if each.cost else "-"
+        limit = (each.binds or "none") + (f" ({each.next})" if each.next else "")
+        rows.append(f"{each.name:<{wide}}{each.slots:>11,}{each.delivered:>14,.0f}{each.segments:>14,.0f}{use:>8}"
+                    f"{cost:>14}  {limit}")  # fmt: skip
+    return rows
+
+
+def span(value: float | None) -> str:
+    """Seconds as people say them."""
+    if value is None:
+        return "never"
+    if value < 120:
+        return f"{value:.2f} s"
+    if value < 7_200:
+        return f"{int(value // 60)} min {value % 60:04.1f} s"
+    if value < 2 * 86_400:
+        return f"{int(value // 3600)} h {value % 3600 / 60:04.1f} min"
+    return f"{value / 86_400:.2f} days"
+
+
+def curve_csv(made: Any) -> str:
+    """The curve: at_s, p10, p50, p90 and a column a route, as shares of all messages."""
+    import csv
+    import io
+
+    curve = made.curve
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(["at_s", "p10", "p50", "p90", *curve["routes"]])
+    table.writerows(
+        zip(curve["at_s"], curve["p10"], curve["p50"], curve["p90"], *curve["routes"].values(), strict=True)
+    )
+    return out.getvalue()

@@ -1,0 +1,79 @@
+"""`zsms segments`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from zsms.errors import UsageError
+
+
+@click.command(
+    "segments",
+    epilog="""\b
+Examples:
+  zsms segments 'The river rises: leave the lower town now.'
+  zsms segments --json 'The bridge is closed.'
+  zsms segments --input people.csv""",
+)
+@click.option("--input", metavar="FILE", help="Real messages: a .csv (columns recipient, text) or .jsonl file.")
+@click.option("--skip-bad-rows", is_flag=True, help="Count and leave out rows that are no messages.")
+@click.option(
+    "--reference-bits",
+    type=click.Choice(["8", "16"]),
+    default="8",
+    show_default=True,
+    help="Bits of the reference in the header of each part of a long text.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.argument("text", required=False)
+def command(input: str | None, skip_bad_rows: bool, reference_bits: str, as_json: bool, text: str | None) -> None:  # noqa: A002
+    """Say how many segments a text is, or those of a file: what is sent and paid."""
+    if (input is None) == (text is None):
+        raise UsageError("give a text or --input FILE, one of the two")
+    if text is not None:
+        body = _of_text(text, int(reference_bits))
+        lines = [
+            f"{body['encoding']}, {body['units']} units, {body['segments']} segments",
+            *(f"  {number}: {part}" for number, part in enumerate(body["parts"], 1) if body["segments"] > 1),
+        ]
+    else:
+        body = _of_file(input or "", skip_bad_rows, int(reference_bits))
+        lines = [
+            f"{body['messages']:,} messages, {body['segments']:,} segments, {body['mean']:.4f} a message",
+            f"  {body['ucs2']:,} in UCS-2, {body['several']:,} of several segments, at most {body['most']}",
+        ]
+    click.echo(json.dumps(body, indent=2, ensure_ascii=False) if as_json else "\n".join(lines))
+
+
+def _of_text(text: str, bits: int) -> dict[str, Any]:
+    from zsms.carriers import segments
+
+    parts = segments.split(text, bits)
+    raw = text.encode()
+    found = segments.count(raw, [len(raw)], bits)
+    return {
+        "encoding": segments.NAMES[int(found.encoding[0])],
+        "units": int(found.units[0]),
+        "segments": int(found.segments[0]),
+        "parts": parts,
+    }
+
+
+def _of_file(path: str, skip: bool, bits: int) -> dict[str, Any]:
+    from zsms.carriers import segments
+    from zsms.sources.files import FileSource
+
+    source = FileSource(path, skip_bad_rows=skip)
+    messages = whole = wide = several = most = 0
+    while len(columns := source.take(16_384)):
+        found = segments.count(columns.text.tobytes(), columns.lengths, bits)
+        messages += len(found.segments)
+        whole += int(found.segments.sum())
+        wide += int((found.encoding == segments.UCS2).sum())
+        several += int((found.segments > 1).sum())
+        most = max(most, int(found.segments.max()))
+    mean = whole / messages if messages else 0.0
+    return {"messages": messages, "segments": whole, "mean": mean, "ucs2": wide, "several": several, "most": most}
