@@ -28,7 +28,7 @@ def main() -> None:
     print(f"{report.messages.sent:,} sent, {report.messages.failed:,} failed, {report.messages.lost} lost")
     print(f"p99 from due to done: {report.total_time_s['p99']:.2f} s; balanced: {report.balanced}")
     for sender in report.senders:
-        print(f"  {sender['name']}: {sender['sent']:,} in {sender['slots']:,} slots")
+        print(f"  {sender['name']}: {sender['sends']:,} sends in {sender['slots']:,} slots")
 
 
 if __name__ == "__main__":

@@ -130,7 +130,7 @@ def lines_of(held: dict[str, Any]) -> list[str]:
         + (f", the longest for {_age(flight['oldest_s'])}" if flight["messages"] else ""),
     ]
     lines += [
-        f"  {row['name']}: holds {row['messages']:,} (slots {row['slots']:,}), sent {row['sent']:,}, failed "
+        f"  {row['name']}: holds {row['messages']:,} (slots {row['slots']:,}), sent {row['sent']:,}, failed sends "
         f"{row['failed']:,}, last heard {_age(row['silent_s'])} ago"
         for row in flight["senders"]
     ]

@@ -97,7 +97,7 @@ class TimeLeft:
         self._told: tuple[float, float] | None = None
         """When the last forecast was made, and what it was."""
         self.knows = False
-        """Some sender has told how long its sends take."""
+        """Some sender has told how long its sends take, even if it is gone."""
         self.efficiencies: dict[str, float] = {}
         """Of each sender that is asked to take its time, while there is a backlog: the share of it that it works."""
 
@@ -109,7 +109,7 @@ class TimeLeft:
         elif self._backlog_since is None:
             self._backlog_since = view.at
         rows = [(row, law) for row in view.processes if (law := self._watch(view, row)) is not None]
-        self.knows = bool(rows)
+        self.knows = self.knows or bool(rows)
         there = {row["name"] for row, _ in rows}
         self._senders = {name: history for name, history in self._senders.items() if name in there}
         efficiency = self._efficiency(rows)
