@@ -372,6 +372,7 @@ class Mesh:
         title: str = "",
         tags: Mapping[str, str] | None = None,
         before: Before | None = None,
+        log_messages: str | None = None,
         **options: Any,
     ) -> None:
         """Give a `MeshConfig`, or its fields and those of one `SenderGroup` as keywords.
@@ -381,7 +382,8 @@ class Mesh:
         `metrics` is the address where the collector serves Prometheus; one that other hosts can reach is refused unless
         the mesh is `secure`, or `insecure` says that this is meant.
 
-        `title` and `tags` (values by name) are what the report says of itself.
+        `title` and `tags` (values by name) are what the report says of itself. `log_messages` is a file to which a row
+        is appended for each message that is settled, on the machine of its sender.
 
         `before`: go on with a run that was interrupted, as :func:`zsms.resume.load` found it.
 
@@ -422,6 +424,11 @@ class Mesh:
         self._metrics = None if metrics is None else _check_metrics(metrics, insecure or self.config.secure)
         self._insecure = insecure
         self._title, self._tags = title, dict(tags or {})
+        self._log_messages = log_messages
+        if log_messages is not None:
+            from zsms.roles.message_log import check
+
+            check(log_messages)
         self._aborted = False
         self._processes: list[Child] = []
         self._options: dict[str, list[Any]] = {}
@@ -714,6 +721,7 @@ class Mesh:
             *(["--yes-really-send"] if self.config.yes_really_send and group.gateway is not None else []),
             *_given(cap=None if group.cap is None else group.cap / group.senders),
             *_given(burst=group.burst / group.senders or None, lease=self._lease_of(group)),
+            *([] if self._log_messages is None else ["--log-messages", self._log_messages]),
             *self._transport_options(),
         ]
 

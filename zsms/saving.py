@@ -80,7 +80,7 @@ def save(path: str, data: bytes) -> None:
     if descriptor is not None:
         _write_and_close(os.dup(descriptor), data)
     elif found is not None and not stat.S_ISREG(found.st_mode):
-        _write_and_close(_open_special(path), data)
+        _write_and_close(open_special(path), data)
     else:
         try:
             _replace(os.path.realpath(path), data, found)
@@ -174,7 +174,7 @@ def _fill(file: int, data: bytes) -> None:
     _sync(file)
 
 
-def _open_special(path: str) -> int:
+def open_special(path: str) -> int:
     """A pipe, or a device. Nobody may ever read a pipe, and opening it would wait for that."""
     deadline = time.monotonic() + _READER_S
     while True:

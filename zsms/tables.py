@@ -29,7 +29,7 @@ def csv_text(table: str, report: dict[str, Any]) -> str:
 
 def csv_of(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     """Rows of texts, numbers, truth values and None (an empty cell), comma-separated."""
-    return "".join(",".join(map(_cell, row)) + "\n" for row in (head, *rows))
+    return "".join(",".join(map(cell, row)) + "\n" for row in (head, *rows))
 
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", *"\uff1d\uff0b\uff0d\uff20")
@@ -37,7 +37,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", *"\uff1d\uff0b\uff0d
 _QUOTED = frozenset(',;"\t\r\n')
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
     """One cell. No text is a formula, whichever of comma, semicolon and tab a spreadsheet divides cells by."""
     if value is None:
         return ""

@@ -194,6 +194,26 @@ def test_standard_output_by_another_name(place: Path) -> None:
     assert done.returncode == 0 and sent(place / "r.json") == 40 and "40 sent" in done.stderr
 
 
+def test_every_message_has_a_row_in_the_log_of_messages(place: Path) -> None:
+    options = "--failure-rate 0.3 --max-attempts 3 --retry-base 0.05 --brokers 2 --senders 2 --log-messages m.csv"
+    done = shell(f"{SMALL} --ui none --messages 3000 --json r.json {options}", place)
+    assert done.returncode == 0, done
+    messages = json.loads((place / "r.json").read_text())["messages"]
+    lines = (place / "m.csv").read_text().splitlines()
+    assert len(lines) == 3_001 and lines[0].startswith("time,recipient,attempts,")
+    cells = [line.split(",") for line in lines[1:]]
+    assert sum(cell[4] == "sent" for cell in cells) == messages["sent"]
+    assert {cell[2] for cell in cells if cell[4] == "failed"} == {"3"} and {cell[8] for cell in cells} == {
+        "sender-1",
+        "sender-2",
+    }
+    again = shell(f"{SMALL} --ui none --log-messages m.csv", place)
+    assert again.returncode == 0 and (place / "m.csv").read_text().splitlines()[:3_001] == lines
+    full = shell(f"{SMALL} --ui none --log-messages /dev/full", place)
+    assert full.returncode == 0 and "40 sent" in full.stdout and full.stderr.count("No space left") == 1
+    assert shell(f"{SMALL} --log-messages /no/such/folder", place).returncode == 2
+
+
 # -- names -----------------------------------------------------------------------------------------------------------
 
 

@@ -300,6 +300,14 @@ slot_options = together(
 )
 
 
+log_messages_option = click.option(
+    "--log-messages",
+    metavar="FILE",
+    type=places.FILE,
+    help="Append a row of CSV there for each message that is settled: time, recipient, attempts, outcome, times.",
+)
+
+
 def set_up_logging(quiet: bool, verbose: int) -> None:
     """Log to stderr, as the command's `verbosity` options say."""
     ctx = click.get_current_context(silent=True)

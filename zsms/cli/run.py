@@ -55,6 +55,7 @@ Examples:
     help="Go on with the interrupted run whose --journal is this folder, as it began, to a report of all of it.",
 )
 @outputs.options
+@common.log_messages_option
 @common.metrics_option
 @dashboard_option
 @click.option(
@@ -93,6 +94,7 @@ def command(
     title: str,
     tag: tuple[tuple[str, str], ...],
     dry_run: bool,
+    log_messages: str | None,
     threshold: tuple[str, ...],
     abort_on_fail: bool,
     allow_failures: bool,
@@ -175,6 +177,7 @@ def command(
         title=title,
         tags=tags,
         before=before,
+        log_messages=log_messages,
         forks=True,
         place=place,
     )

@@ -23,6 +23,7 @@ Examples:
     "--concurrency", type=int, default=1_000, show_default=True, help="Slots; each sends one message at a time."
 )
 @common.slot_options
+@common.log_messages_option
 @click.option(
     "--lease",
     type=float,
@@ -50,6 +51,7 @@ def command(
     yes_really_send: bool,
     transport_folder: str | None,
     lease: float | None,
+    log_messages: str | None,
     seed: int | None,
     stream: int,
     broker: tuple[str, ...],
@@ -102,6 +104,7 @@ def command(
             lease=lease,
             seed=seed,
             stream=stream,
+            log_messages=log_messages,
             name=name,
             stats=stats,
             stats_interval=stats_interval,

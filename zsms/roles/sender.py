@@ -27,6 +27,7 @@ from zsms.core.steady import State, Steady
 from zsms.errors import UsageError
 from zsms.roles.base import Role, RoleOptions
 from zsms.roles.link import Link, end_if_refused
+from zsms.roles.message_log import MessageLog
 from zsms.roles.supply import Supply
 from zsms.sockets import DEFAULT_BROKER, brokers_at
 from zsms.transports import Transport
@@ -117,6 +118,7 @@ class Sender(Role):
         burst: float = 0.0,
         seed: int | None = None,
         stream: int = 0,
+        log_messages: str | None = None,
         **common: Unpack[RoleOptions],
     ) -> None:
         """`concurrency` slots that sleep for a time drawn from `delay`, or call ``await send(message)``.
@@ -128,7 +130,8 @@ class Sender(Role):
         `lease` (seconds) is how long a message may take here, 0 for the broker's own, which holds when it is longer;
         by default what `delay` may need. `tick` (seconds) is the slots' clock. `ramp` is over how long (seconds) the
         slots are opened, 0: at once. `cap` is how many segments a second may begin here, with so many at once after a
-        rest (`burst`). `transport` replaces all that. `common` are the options of
+        rest (`burst`). `transport` replaces all that. `log_messages` is a file to which a row is appended for each
+        message that is settled here (:mod:`zsms.core.message_log`). `common` are the options of
         :class:`zsms.RoleOptions`.
 
         Raises UsageError.
@@ -162,6 +165,9 @@ class Sender(Role):
         # A sender that starts again must not draw the tokens of its earlier sessions, whose grants may still be coming.
         tokens = sequence(seed, Stream.SENDER, stream, "tokens", self._start_id)
         self.shares = Shares(len(self._endpoints), slots, prefetch, tokens, ramp)
+        self.message_log = (
+            None if log_messages is None else MessageLog(log_messages, self.name, len(self._endpoints), self.log)
+        )
         self._supplies: list[Supply] = []
         self._next_open: float | None = None
         self.queue_times = Histogram()
@@ -223,12 +229,16 @@ class Sender(Role):
             )
             self._supplies.append(supply)
             self._poller.register(supply.link.socket, zmq.POLLIN)
+        if self.message_log is not None:
+            self.message_log.open(self._clock())
         self.transport.open(self.wake)
         if fileno := getattr(self.transport, "fileno", None):  # one that does all its work in our turns
             self._poller.register(fileno(), zmq.POLLIN)
 
     def _close(self) -> None:
         self.transport.close()
+        if self.message_log is not None:
+            self.message_log.close()
 
     def _step(self) -> bool:
         now = self._clock()
@@ -267,6 +277,8 @@ class Sender(Role):
             return
         self._sent += len(finished.sent)
         self._failed += len(finished.failed)
+        if self.message_log is not None:
+            self.message_log.end(finished, now)
         frames_of = self.shares.finished(finished)
         for supply, frames in zip(self._supplies, frames_of, strict=True):
             supply.say(frames)
@@ -296,6 +308,8 @@ class Sender(Role):
                     times.record_one(measured, count)
                 elif len(measured):
                     times.record(measured)
+            if self.message_log is not None:
+                self.message_log.begin(waiting, now)
             self.transport.start(waiting, now)
 
     @property

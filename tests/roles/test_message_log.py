@@ -1,0 +1,118 @@
+"""The file of the log of messages: whole rows from several senders, and disks that are full."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import logging
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.core.test_message_log import NONE, handles, waiting
+from zsms.core.outcomes import Finished
+from zsms.errors import UsageError
+from zsms.roles import message_log
+from zsms.roles.message_log import HEADER, MessageLog, check
+
+LOG = logging.getLogger("zsms.test")
+
+
+def logged(path: Path, *, turns: int = 3, n: int = 10, name: str = "s") -> MessageLog:
+    log = MessageLog(str(path), name, 1, LOG)
+    log.open(0.0)
+    for turn in range(turns):
+        log.begin(waiting(turn * n, n), 100.0)
+        log.end(Finished(np.arange(turn * n, (turn + 1) * n, dtype=np.uint64), NONE), 101.0)
+    log.close()
+    return log
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def test_rows_of_several_senders_under_one_header_behind_what_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    logged(path)
+    threads = [threading.Thread(target=logged, args=(path,), kwargs={"name": f"s,{i}", "turns": 50}) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    rows = read(path)
+    assert len(rows) == 30 + 4 * 500 and path.read_bytes().count(HEADER) == 1
+    assert {row["sender"] for row in rows} == {"s", "s,0", "s,1", "s,2", "s,3"}
+    assert all(len(row) == 9 and None not in row.values() for row in rows)
+
+
+def test_a_name_that_is_a_formula_is_none(tmp_path: Path) -> None:
+    logged(tmp_path / "m.csv", name="=1+1")
+    assert {row["sender"] for row in read(tmp_path / "m.csv")} == {"'=1+1"}
+
+
+@pytest.mark.parametrize("path", ["-", "/dev/stdout", "/no/such/folder", "", "/"])
+def test_what_can_not_be_one_is_refused_before(path: str) -> None:
+    with pytest.raises(UsageError, match="log of messages"):
+        check(path)
+
+
+def test_a_full_disk_costs_rows_and_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    log = logged(Path("/dev/full"))
+    assert log.lost == 30
+    assert [record.getMessage() for record in caplog.records] == [
+        "the log of messages /dev/full: No space left on device; rows are lost",
+        "the log of messages /dev/full lacks 30 rows",
+    ]
+
+
+def test_the_log_goes_on_when_there_is_room_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = os.write, iter(range(1_000))
+
+    def write(file: int, data: Any) -> int:
+        match next(calls):
+            case 1:
+                return real(file, data[:100])  # in the middle of a row
+            case 2 | 3:
+                raise OSError(errno.ENOSPC, "full")
+        return real(file, data)
+
+    path = tmp_path / "m.csv"
+    monkeypatch.setattr(message_log.os, "write", write)
+    log = logged(path, turns=4)
+    monkeypatch.undo()
+    lines = path.read_bytes().splitlines(keepends=True)
+    whole = [line for line in lines[1:] if line.count(b",") == 8 and line.endswith(b"s\n")]
+    assert len(whole) + log.lost == 40 and 20 <= len(whole) < 40
+    assert len(lines) - 1 - len(whole) == 1, "one row that was cut off"
+
+
+def test_a_pipe_takes_whole_rows(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    got: list[bytes] = []
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
+    reader.start()
+    log = logged(pipe, turns=20, n=100)
+    reader.join(10)
+    assert log.lost == 0 and got[0].count(b"\n") == 2_000
+
+
+def test_a_disk_that_is_too_slow_costs_rows_and_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+    real = os.write
+    monkeypatch.setattr(message_log, "MOST_ROWS", 25)
+    log = MessageLog(str(tmp_path / "m.csv"), "s", 1, LOG)
+    log.open(0.0)
+    monkeypatch.setattr(message_log.os, "write", lambda file, data: go.wait(10) and real(file, data))
+    for turn in range(6):
+        log.begin(waiting(turn * 10, 10), 100.0)
+        log.end(Finished(np.arange(turn * 10, turn * 10 + 10, dtype=np.uint64), NONE), 101.0)
+    go.set()
+    log.close()
+    assert log.lost == 30 and len(read(tmp_path / "m.csv")) == 30
+    assert handles(1)[0] == 1
