@@ -922,6 +922,7 @@ class Mesh:
             process.noticed = True
             process.heard_out(1)
             if process.role == "producer" and (code == 0 or self._asked_to_end):
+                self._problems += [line for line in process.said if line.endswith("were not read")][-1:]
                 continue
             ending = process.ending()
             if process in self._meant and self._strikes_back(process.name):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.mesh.processes import ZSMS, ByHand, environment, zsms
+from tests.mesh.processes import SOME, ZSMS, ByHand, Command, environment, line_with, zsms
 
 QUICK = ("--mean", 0.01, "--senders", 1, "--concurrency", 100, "--json", "-")
 
@@ -70,6 +70,17 @@ def test_a_producer_that_is_stopped_in_the_middle_of_a_list_exits_with_3(
     producer.signal(signal)
     assert producer.end() == 3
     assert "lines from" in producer.err and "on were not read" in producer.err
+
+
+def test_a_run_that_is_stopped_in_the_middle_of_a_list_says_so_in_its_report(tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text(people(1000))
+    with Command("run", *QUICK, "--input", "people.csv", "--rate", 20, cwd=tmp_path) as running:
+        running.wait_for(line_with(produced=SOME))
+        running.signal(SIGINT)
+        assert running.end() == 130
+        report = json.loads(running.out)
+    (problem,) = report["problems"]
+    assert "producer-1: stopped after" in problem and problem.endswith("on were not read")
 
 
 @pytest.mark.parametrize(

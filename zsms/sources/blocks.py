@@ -132,7 +132,9 @@ def read_text(value: object) -> bytes:
     try:
         text = value.encode()
     except UnicodeEncodeError as error:
-        raise BadFieldError(f"the text is not UTF-8 from character {error.start + 1} on") from None
+        raise BadFieldError(
+            f"the text is not UTF-8 from character {error.start + 1} on: save the list as UTF-8"
+        ) from None
     if len(text) > MAX_TEXT_BYTES:
         raise BadFieldError(f"the text has {len(text)} bytes, over {MAX_TEXT_BYTES}")
     return text

@@ -218,6 +218,8 @@ def _why_not(text: str) -> str:
         return "is what a spreadsheet made of a number: its last digits are lost"
     if _DECIMAL.fullmatch(text):
         return "has a decimal tail"
+    if re.fullmatch(r"\+?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?", text):
+        return "has commas in it, as an amount has"
     if _TRUNK.search(text):
         return "has a 0 in parentheses, which is dialled inside the country only: leave out the (0)"
     if re.search(r"\(\s*0", text):
@@ -230,7 +232,11 @@ def _why_not(text: str) -> str:
         return f"has {what} (U+{ord(strange):04X})"
     if re.search(r"[\t\r\n\v\f]", text):
         return "has a line break or a tab in it"
-    if _EXTENSION.search(text) or re.search(r"[0-9]\s*\([0-9]+\)\s*$", text):
+    if (
+        _EXTENSION.search(text)
+        or re.search(r"(?i)[0-9) ]\s*[(,;]?\s*(?:ex|ext|extn|extension)\b", text)
+        or re.search(r"[0-9]\s*\([0-9]+\)\s*$", text)
+    ):
         return "has an extension, and no message can be sent to one"
     if _SEVERAL.search(text):
         return "seems to be several numbers: give each a row of its own"

@@ -162,7 +162,7 @@ class Lines:
         if not data:
             self.ended = True
             block, self._rest = self._rest, b""
-            return block
+            return block.rstrip(b"\x1a")  # how DOS programs end a file
         if self._dropping:
             data = self._behind_the_cut(data)
         data = self._rest + data

@@ -28,6 +28,8 @@ MAX_LINES = 500
 _MARKS = "\ufeff\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069"
 _NOTHING = re.compile(rf"[\s\x1a{_MARKS}]*")
 """Of a blank line: U+001A is the end of a file as DOS programs write it."""
+_NO_HEADER = re.compile(rf'[\s\x1a,;|"{_MARKS}]*')
+"""Of a line before the header that holds nothing."""
 _TOO_LONG = f"over {MAX_LINE} bytes in a line"
 
 
@@ -156,7 +158,7 @@ class Csv:
     def __init__(self, lines: Sequence[bytes]) -> None:
         """Read the header; `used` lines were needed. Raises NotATableError."""
         texts = [decode(line[:MAX_LINE]) for line in lines]
-        filled = [place for place, text in enumerate(texts) if not _is_blank(text)]
+        filled = [place for place, text in enumerate(texts) if _NO_HEADER.fullmatch(text) is None]
         delimiters: tuple[str, ...] = DELIMITERS
         # A line for Excel, which takes it away again; it may be saved as a field in quotes, or with more of them.
         said = re.fullmatch(rf'[\s{_MARKS}"]*sep=(.)"?[,;\s]*', texts[filled[0]], re.IGNORECASE) if filled else None
@@ -169,7 +171,7 @@ class Csv:
         self._recipient, self._text = self._header.index("recipient"), self._header.index("text")
         named = [place for place, name in enumerate(self._header) if name]
         self._least = named[-1] + 1
-        """Columns without a name are left out of a row where they are empty, as spreadsheets do."""
+        """Columns without a name behind these are empty, or left out of a row as spreadsheets do."""
         self.used = filled[0] + 1
         self.quick = self._quick()
 
@@ -179,7 +181,7 @@ class Csv:
         # A quote that is not a field's first character is itself. What begins with another blank needs a look.
         bare = rf'(?!\xc2\xa0)[^"\s{d}][^\r\n{d}]*'
         other = f"(?:{quoted.replace('(', '(?:', 1)}|(?:{bare})?)"
-        fields = [other] * len(self._header)
+        fields = [other] * self._least + ['(?:"" *)?'] * (len(self._header) - self._least)
         fields[self._recipient] = f'(?:"({_NUMBER})"|({_NUMBER}))'
         fields[self._text] = f"(?:{quoted}|({bare}))"
         recipient, text = ((0, 1), (2, 3)) if self._recipient < self._text else ((2, 3), (0, 1))
@@ -204,7 +206,7 @@ class Csv:
     def _over_lines(self, lines: Sequence[bytes], at: int, first: int, ended: bool) -> tuple[Row | None, int] | None:
         """The same for a row whose first line ends within quotes."""
         line = first + at
-        text, size, inner = decode(lines[at]), len(lines[at]), 0
+        text, size, inner, like_rows = decode(lines[at]), len(lines[at]), 0, 0
         for end in range(at + 1, len(lines)):
             size += len(lines[end])
             if size > MAX_TEXT_BYTES or end - at > MAX_LINES:
@@ -213,6 +215,7 @@ class Csv:
             more = decode(lines[end])
             inside, closes = _inside(more)
             inner += self._looks_like_row(inside)
+            like_rows += self._has_a_row_s_form(inside, closes)
             text += more
             if not closes:
                 continue
@@ -223,6 +226,8 @@ class Csv:
             except _StrayQuoteError:
                 why = f"not CSV: a quote opens, and the next one, in line {first + end}, is before something else"
                 return _bad(line, line, why), at + 1
+            if not inner and like_rows == end - at and (like_rows > 1 or _like_junk(inside, self._delimiter)):
+                inner = like_rows
             if inner:
                 why = f"not CSV: quotes that open here and close in line {first + end} hold what looks like other rows"
                 return _bad(line, first + end, why, inner + 1), end + 1
@@ -234,6 +239,8 @@ class Csv:
             if all(map(_is_blank, fields)):
                 return None
             return _bad(line, last, f"{len(fields)} fields where the header has {len(self._header)}")
+        if not all(map(_is_blank, fields[self._least :])):
+            return _bad(line, last, "a value behind the last column that has a name")
         recipient = fields[self._recipient]
         if _is_blank(recipient) and all(map(_is_blank, fields)):
             return None
@@ -244,6 +251,15 @@ class Csv:
     def _looks_like_row(self, text: str) -> bool:
         fields = text.rstrip("\r\n").split(self._delimiter)
         return len(fields) > max(1, self._recipient) and _like_number(fields[self._recipient])
+
+    def _has_a_row_s_form(self, text: str, last: bool) -> bool:
+        """Whether a line has as many fields as a row, set as no sentence is: nothing blank beside what divides them."""
+        line = text.rstrip("\r\n")
+        wanted = self._text if last else len(self._header) - 1
+        d = self._delimiter
+        if line.count(d) != wanted or not wanted:
+            return False
+        return not any(not field or field[0].isspace() or field[-1].isspace() for field in line.split(d))
 
     def _looks_like_rest(self, text: str, before: int) -> bool:
         """Whether what is behind a quote in field `before` holds the recipient's column."""
@@ -275,14 +291,14 @@ def _read_header(header: str, delimiters: tuple[str, ...], line: int) -> tuple[s
 
 
 _OTHER_NAMES = {
-    "recipient": "recipients phone number mobile msisdn to tel telephone cell phonenumber phone_number",
-    "text": "texts message sms body content msg",
+    "recipient": "recipients phone number mobile msisdn to tel telephone cell phonenumber mobilenumber mobilephone",
+    "text": "texts message sms body content msg messagetext smstext",
 }
 
 
 def _renamed(header: str) -> str:
     """Which columns are perhaps meant."""
-    found = {name for name in map(_name, re.split(r"[,;\t|]", header)) if name}
+    found = {name for name in (re.sub("[ _-]", "", _name(field)) for field in re.split(r"[,;\t|]", header)) if name}
     hints = [
         f"{other!r} perhaps {name}"
         for name, others in _OTHER_NAMES.items()
@@ -294,6 +310,15 @@ def _renamed(header: str) -> str:
 
 def _bad(line: int, last: int, wrong: str, rows: int = 1) -> Row:
     return Row(line, last, None, None, wrong, rows)
+
+
+_JUNK = re.compile(r"(?i)(?:n/?a|nan|none|null|nil|unknown|no|[-#?.]+|[0-9]{3,6})")
+
+
+def _like_junk(line: str, delimiter: str) -> bool:
+    """Whether a line begins with what stands in place of a number, or with too short a one."""
+    first, _, rest = line.partition(delimiter)
+    return _JUNK.fullmatch(first.strip()) is not None and not rest[:1].isdigit()
 
 
 def _inside(line: str) -> tuple[str, bool]:
@@ -355,7 +380,18 @@ def _json_string(text: bytes) -> bytes:
         return b""
 
 
-_raw_decode = json.JSONDecoder().raw_decode
+class _TwiceError(ValueError):
+    pass
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _TwiceError("a key comes twice")
+    return found
+
+
+_raw_decode = json.JSONDecoder(object_pairs_hook=_object).raw_decode
 
 
 class JsonLines:
@@ -381,10 +417,14 @@ def _of_json(line: int, text: str) -> Row:
             raise json.JSONDecodeError("Extra data", text, end)
     except json.JSONDecodeError as error:
         return _bad(line, line, f"not JSON: {error.msg} at column {error.colno}{_instead(line, text)}")
+    except _TwiceError as error:
+        return _bad(line, line, str(error))
     except (ValueError, RecursionError) as error:  # an integer of thousands of digits, lists in lists in lists
         return _bad(line, line, f"not JSON: {error}")
     if not isinstance(value, dict):
         return _bad(line, line, f"{shown(value)} is no JSON object")
+    if "recipient" not in value or "text" not in value:
+        value = {_name(key): field for key, field in value.items()}
     for key in ("recipient", "text"):
         if key not in value:
             return _bad(line, line, f"no key {key!r}")
