@@ -76,7 +76,7 @@ def deliveries(rows: npt.NDArray[np.void], form: str, ids: str, wall: float) -> 
     if form != "tlv":
         text = _texts(rows, named, wall, strict=form != "text")
     if form in ("tlv", "both"):
-        ended = Strings.packed(join(len(rows), [block(named, b"\0")]), named.lengths + 1)
+        ended = Strings.packed(join(len(rows), [block(named), constant(b"\0")]), named.lengths + 1)
         tlvs = [Tlv(Tag.RECEIPTED_MESSAGE_ID, ended), Tlv(Tag.MESSAGE_STATE, integers(rows["state"], 1))]
     return Messages(
         sequence=np.zeros(len(rows), np.uint32),

@@ -431,7 +431,7 @@ _LIMITS = {
 
 def _check(name: str, text: Text) -> None:
     """Raise UsageError for a field that no PDU can have."""
-    longest = len(text) if isinstance(text, bytes) else int(text.lengths.max(initial=0))
+    longest = len(text) if isinstance(text, bytes) else text.longest
     if longest > _LIMITS[name]:
         raise UsageError(f"a {name} of {longest} octets: SMPP has room for {_LIMITS[name]}")
     if name != "short_message" and isinstance(text, bytes) and 0 in text:
@@ -488,14 +488,16 @@ def _message_blocks(command: int, messages: Messages) -> list[Block]:
     short = m.short_message
     length: Number = len(short) if isinstance(short, bytes) else short.lengths.astype(np.uint8)
     body = [
-        block(m.service_type, b"\0"),
-        _octets(rows, m.source_ton, m.source_npi),
-        block(m.source, b"\0"),
-        _octets(rows, m.destination_ton, m.destination_npi),
-        block(m.destination, b"\0"),
-        _octets(rows, m.esm_class, m.protocol_id, m.priority),
-        block(m.schedule, b"\0"),
-        block(m.validity, b"\0"),
+        block(m.service_type),
+        _octets(rows, 0, m.source_ton, m.source_npi),
+        block(m.source),
+        _octets(rows, 0, m.destination_ton, m.destination_npi),
+        block(m.destination),
+        _octets(rows, 0, m.esm_class, m.protocol_id, m.priority),
+        block(m.schedule),
+        constant(b"\0"),
+        block(m.validity),
+        constant(b"\0"),
         _octets(rows, m.registered_delivery, m.replace_if_present, m.data_coding, m.default_message_id, length),
         block(short),
     ]
@@ -524,49 +526,47 @@ def _merged(blocks: list[Block]) -> list[Block]:
 
 
 class _Reader:
-    """Reads the fields of n bodies one after the other; `at` int64[n] is where the next one begins."""
+    """Reads the fields of n bodies one after the other; `at` int64[n] is where the next one begins.
+
+    What is read may be beyond the end of a body, and even of the last one: there are more zeros behind than all fields
+    but the text can have. `ended` sees to it.
+    """
 
     def __init__(self, frames: Frames) -> None:
         self.buffer = frames.buffer
         self.ends = frames.ends
         self.at = frames.begins + HEADER
         self.problem = np.zeros(len(frames), np.uint32)
-        self.bad = np.zeros(len(frames), np.bool_)
-
-    def fail(self, rows: Bools, status: int) -> None:
-        """Those of `rows` that are not wrong already are."""
-        if rows.any():
-            self.problem[rows & (self.problem == 0)] = status
-            self.at = np.minimum(self.at, self.ends)
 
     def octets(self, count: int) -> U8:
         """That many fields of one octet, uint8[count, n]."""
-        view = windows(self.buffer, count)
-        found: U8 = view[self.at].T
+        found: U8 = windows(self.buffer, count)[self.at].T
         self.at = self.at + count
-        self.fail(self.at > self.ends, Status.INVMSGLEN)
         return found
 
     def string(self, most: int) -> Strings:
         """A C-octet string of at most `most` octets before its NUL."""
-        at, rows = self.at, len(self.at)
-        first = self.buffer[at]
-        if not first.any():
-            lengths = np.zeros(rows, np.int64)
+        at = self.at
+        if not self.buffer[at].any():
+            lengths = np.zeros(len(at), np.int64)
         else:
             nul = windows(self.buffer, most + 1)[at] == 0
             lengths = nul.argmax(axis=1)
-            self.fail(~nul[np.arange(rows), lengths], Status.INVPARLEN)
+            if not lengths.all():  # empty, or without a NUL
+                self.problem[(lengths == 0) & (self.buffer[at] != 0)] = Status.INVPARLEN
         self.at = at + lengths + 1
-        self.fail(self.at > self.ends, Status.INVMSGLEN)
         return Strings(self.buffer, at, lengths)
 
-    def counted(self, lengths: I64) -> Strings:
-        """Octets of these lengths."""
-        at = self.at
-        self.at = at + lengths
-        self.fail(self.at > self.ends, Status.INVMSGLEN)
-        return Strings(self.buffer, at, np.minimum(lengths, self.ends - at))
+    def ended(self, lengths: I64) -> Strings:
+        """Octets of these lengths, the last field: a body that ends before is a problem."""
+        begins = self.at
+        beyond = begins + lengths > self.ends
+        if beyond.any():
+            self.problem[beyond & (self.problem == 0)] = Status.INVMSGLEN
+            begins = np.minimum(begins, self.ends)
+            lengths = np.minimum(lengths, self.ends - begins)
+        self.at = begins + lengths
+        return Strings(self.buffer, begins, lengths)
 
 
 def messages(frames: Frames) -> Messages:
@@ -584,7 +584,7 @@ def messages(frames: Frames) -> Messages:
     schedule = reader.string(MAX_TIME)
     validity = reader.string(MAX_TIME)
     registered, replace_if_present, data_coding, default_message_id, length = reader.octets(5)
-    short = reader.counted(length.astype(np.int64))
+    short = reader.ended(length.astype(np.int64))
     table = _tlvs(frames, reader.at, reader.problem)
     return Messages(
         sequence=frames.sequence,
@@ -661,16 +661,21 @@ def encode_answers(
     `always_body`. Raises UsageError for an id of more than 64 octets.
     """
     rows = len(sequence)
-    longest = 0 if ids is None else int(ids.lengths.max(initial=0))
+    longest = 0 if ids is None else ids.longest
     if longest > MAX_MESSAGE_ID:
         raise UsageError(f"a message_id of {longest} octets: SMPP has room for {MAX_MESSAGE_ID}")
     named = command in (Command.SUBMIT_SM_RESP, Command.DELIVER_SM_RESP, Command.DATA_SM_RESP)
     if ids is None and not named:
         return join(rows, header_blocks(rows, command, status, sequence, []))
-    body = constant(b"\0") if ids is None else block(ids, b"\0")
-    failed = status != 0
-    if not always_body and np.any(failed):
-        full = np.int64(body.matrix.shape[1]) if body.lengths is None else body.lengths
-        matrix = body.matrix if len(body.matrix) == rows else np.repeat(body.matrix, rows, axis=0)
-        body = Block(matrix, np.where(failed, 0, full) * np.ones(rows, np.int64))
-    return join(rows, header_blocks(rows, command, status, sequence, [body]))
+    body = [constant(b"\0")] if ids is None else [block(ids), constant(b"\0")]
+    failed = None if isinstance(status, int) and not status else np.asarray(status != 0)
+    if not always_body and failed is not None and failed.any():
+        body = [_emptied(each, rows, failed) for each in body]
+    return join(rows, header_blocks(rows, command, status, sequence, body))
+
+
+def _emptied(each: Block, rows: int, empty: npt.NDArray[np.bool_]) -> Block:
+    """The same field, of no octets where `empty` (bool[rows], or one for all)."""
+    full = np.full(rows, each.matrix.shape[1]) if each.lengths is None else each.lengths
+    matrix = each.matrix if len(each.matrix) == rows else np.repeat(each.matrix, rows, axis=0)
+    return Block(matrix, np.where(empty, 0, full))

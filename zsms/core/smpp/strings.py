@@ -30,18 +30,42 @@ def windows(buffer: U8, width: int) -> U8:
     return np.ndarray((max(0, len(buffer) - width + 1), width), np.uint8, buffer.data, 0, (1, 1))
 
 
+_ROWS = np.arange(1 << 16, dtype=np.int64)
+_ROWS.flags.writeable = False
+_ONES = np.ones(1 << 16, np.int64)
+_ONES.flags.writeable = False
+
+
+def rows_of(count: int) -> I64:
+    """0, 1, ... count - 1, int64; not to be written to."""
+    return _ROWS[:count] if count <= len(_ROWS) else np.arange(count, dtype=np.int64)
+
+
+def ones_of(count: int) -> I64:
+    """`count` times 1, int64; not to be written to."""
+    return _ONES[:count] if count <= len(_ONES) else np.ones(count, np.int64)
+
+
 class Strings:
     """n octet strings in one buffer, uint8[...]; string i is the `lengths[i]` octets from `begins[i]` on."""
 
-    __slots__ = ("begins", "buffer", "lengths")
+    __slots__ = ("_longest", "begins", "buffer", "lengths")
 
     def __init__(self, buffer: U8, begins: I64, lengths: I64) -> None:
         self.buffer = buffer
         self.begins = begins
         self.lengths = lengths
+        self._longest: int | None = None
 
     def __len__(self) -> int:
         return len(self.begins)
+
+    @property
+    def longest(self) -> int:
+        """Octets of the longest; 0 of none."""
+        if self._longest is None:
+            self._longest = int(self.lengths.max()) if len(self.lengths) else 0
+        return self._longest
 
     def __repr__(self) -> str:
         return f"<Strings: {len(self)}>"
@@ -91,7 +115,7 @@ class Strings:
     def matrix(self, width: int | None = None) -> U8:
         """uint8[n, width], by default as wide as the longest: row i begins with string i, what is behind it is void."""
         if width is None:
-            width = int(self.lengths.max()) if len(self) else 0
+            width = self.longest
         if not width or not len(self):
             return np.zeros((len(self), width), np.uint8)
         buffer = self.buffer
@@ -138,24 +162,13 @@ def constant(octets: bytes) -> Block:
     return Block(np.frombuffer(octets, np.uint8).reshape(1, -1))
 
 
-def block(text: Text, tail: bytes = b"") -> Block:
-    """A string each, or one for all, with `tail` behind it."""
+def block(text: Text) -> Block:
+    """A string each, or one for all."""
     if isinstance(text, bytes):
-        return constant(text + tail)
-    lengths = text.lengths
-    width = int(lengths.max()) if len(lengths) else 0
+        return constant(text)
+    lengths, width = text.lengths, text.longest
     even = not len(lengths) or int(lengths.min()) == width
-    if not tail:
-        return Block(text.matrix(width), None if even else lengths)
-    matrix = np.zeros((len(text), width + len(tail)), np.uint8)
-    matrix[:, :width] = text.matrix(width)
-    if even:
-        matrix[:, width:] = np.frombuffer(tail, np.uint8)
-        return Block(matrix)
-    rows = np.arange(len(text))
-    for place, octet in enumerate(tail):
-        matrix[rows, lengths + place] = octet
-    return Block(matrix, lengths + len(tail))
+    return Block(text.matrix(width), None if even else lengths)
 
 
 def sizes(rows: int, blocks: Sequence[Block]) -> int | I64:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from zsms.carriers.segments import BASIC, EXTENSION, UCS2
 from zsms.carriers.segments import count as count_segments
-from zsms.core.smpp.strings import I64, U8, Block, Bools, Strings, big_endian, join
+from zsms.core.smpp.strings import I64, U8, Block, Bools, Strings, big_endian, join, ones_of, rows_of
 
 CODING_GSM7, CODING_LATIN1, CODING_UCS2 = 0x00, 0x03, 0x08
 """data_coding (5.2.19)."""
@@ -54,6 +54,7 @@ class Long(Enum):
 _UDH = {Long.UDH8: 6, Long.UDH16: 7, Long.SAR: 0, Long.PAYLOAD: 0}
 _SINGLE = {CODING_GSM7: 160, CODING_LATIN1: 140, CODING_UCS2: 140}
 """Octets of a text in one segment, as they stand in SMPP, by data_coding."""
+_ALWAYS_WHOLE = min(_SINGLE.values())
 _PART = {
     Long.UDH8: {CODING_GSM7: 153, CODING_LATIN1: 134, CODING_UCS2: 134},
     Long.UDH16: {CODING_GSM7: 152, CODING_LATIN1: 133, CODING_UCS2: 132},
@@ -91,14 +92,15 @@ def encode(text: U8, lengths: npt.NDArray[np.integer], alphabet: Alphabet = Alph
 
     Raises UsageError for what is no UTF-8.
     """
-    sizes = lengths.astype(np.int64)
+    sizes = lengths.astype(np.int64, copy=False)
     ends = np.cumsum(sizes)
     coding = np.zeros(len(sizes), np.uint8)
     if alphabet is Alphabet.AUTO:
         octets = np.frombuffer(text.tobytes().translate(_TRANSLATE), np.uint8)
-        odd = np.flatnonzero(octets == 0xFF)
-        if not len(odd):
+        other = octets == 0xFF
+        if not other.any():
             return Encoded(Strings(octets, ends - sizes, sizes), coding)
+        odd = np.flatnonzero(other)
         rows = np.unique(np.searchsorted(ends, odd, side="right"))
     else:
         octets, rows = text, np.arange(len(sizes))
@@ -200,9 +202,8 @@ def split(encoded: Encoded, long: Long, references: I64) -> Parts:
     at `total`.
     """
     octets, coding = encoded.octets, encoded.coding
-    rows = np.arange(len(octets), dtype=np.int64)
-    ones = np.ones(len(octets), np.int64)
-    if long is Long.PAYLOAD or not len(octets):
+    rows, ones = rows_of(len(octets)), ones_of(len(octets))
+    if long is Long.PAYLOAD or octets.longest <= _ALWAYS_WHOLE:
         return Parts(rows, ones, ones, octets, coding)
     several = np.flatnonzero(octets.lengths > limits(coding, True, long))
     if not len(several):

@@ -67,27 +67,42 @@ class Load:
         self.handle = waiting.handle
         self.count = len(batch)
         self.sources = sources
-        self.seqs: U64 = batch.seqs
         self.at = now
-        self._last = waiting.last
         self.ages = waiting.ages(now)
         """How old the messages were then: seconds, one or float32[n]."""
         text, lengths, recipients = _columns(batch)
         self.parts = _parts(text, lengths, settings, reference)
         self.several = len(self.parts) != self.count
-        rows = len(self.parts)
-        self.open_segments = rows
+        self.open_segments = len(self.parts)
+        self._last = waiting.last
+        self._batch = batch
+        self._seqs: U64 | None = None
+        self._destinations = digits(recipients)
+        self._settings = settings
+        self._long = Long(settings.long_texts)
+        self.unsendable: Bools | None = None
+        """Segments of texts that have too many."""
+        if self.several:
+            self._keep_parts(reference)
+
+    def _keep_parts(self, reference: int) -> None:
+        """What there is to know of messages in several parts."""
+        self.references = (np.arange(self.count, dtype=np.int64) + reference) & 0xFFFF
+        if (self.parts.total > MAX_PARTS).any():
+            self.unsendable = self.parts.total > MAX_PARTS
         self.left = np.bincount(self.parts.owner, minlength=self.count)
         """Segments of each message that are not settled, int64[n]."""
         self._code = np.full(self.count, SENT, np.uint8)
         self._status = np.full(self.count, NO_STATUS, np.uint32)
-        self._began = np.full(self.count if self.several else 0, np.nan)
-        self.tries = np.zeros(rows if self.several else 0, np.uint8)
-        self._destinations = digits(recipients)
-        self._settings = settings
-        self._long = Long(settings.long_texts)
-        self.references = (np.arange(self.count, dtype=np.int64) + reference) & 0xFFFF
-        self.unsendable = self.parts.total > MAX_PARTS
+        self._began = np.full(self.count, np.nan)
+        self.tries = np.zeros(len(self.parts), np.uint8)
+
+    @property
+    def seqs(self) -> U64:
+        """The messages' numbers, each of its own producer."""
+        if self._seqs is None:
+            self._seqs = self._batch.seqs
+        return self._seqs
 
     def __len__(self) -> int:
         return len(self.parts)
@@ -102,8 +117,8 @@ class Load:
         owner = parts.owner[rows]
         octets, coding, total = parts.octets.take(rows), parts.coding[rows], parts.total[rows]
         ton, npi, source = settings.sender
-        alike = bool((coding == coding[0]).all()) if len(coding) else True
-        destinations = self._destinations.take(owner)
+        alike = not coding.any() or bool((coding == coding[0]).all())
+        destinations = self._destinations.take(owner if self.several else rows)
         found = Messages(
             sequence=np.zeros(len(rows), np.uint32),
             service_type=settings.service_type.encode(),
@@ -171,16 +186,13 @@ class Load:
         """These segments are done; the messages that are done with them."""
         self.open_segments -= len(rows)
         if not self.several:
-            self.left[rows] = 0
             return Settled(rows, code, status, took)
         owner = self.parts.owner[rows]
         self.left -= np.bincount(owner, minlength=self.count)
-        worse = np.argsort(_SEVERITY[code], kind="stable")  # of several the last is kept
-        for each in (worse,):
-            harder = _SEVERITY[code[each]] > _SEVERITY[self._code[owner[each]]]
-            chosen = each[harder]
-            self._code[owner[chosen]] = code[chosen]
-            self._status[owner[chosen]] = status[chosen]
+        order = np.argsort(_SEVERITY[code], kind="stable")  # of several that are assigned the last is kept
+        chosen = order[_SEVERITY[code[order]] > _SEVERITY[self._code[owner[order]]]]
+        self._code[owner[chosen]] = code[chosen]
+        self._status[owner[chosen]] = status[chosen]
         done = np.unique(owner[self.left[owner] == 0])
         began = self._began[done]
         seconds = np.where(np.isnan(began), 0.0, now - began).astype(np.float32)
@@ -194,8 +206,9 @@ class Load:
 
     def total_times(self, messages: I64, now: float) -> F32:
         """Seconds since each of these messages was due."""
-        ages = self.ages if isinstance(self.ages, float) else self.ages[messages]
-        found: F32 = (np.zeros(len(messages)) + ages + (now - self.at)).astype(np.float32)
+        if isinstance(self.ages, float):
+            return np.full(len(messages), self.ages + (now - self.at), np.float32)
+        found: F32 = self.ages[messages] + np.float32(now - self.at)
         return found
 
 

@@ -36,7 +36,7 @@ from zsms.core.smpp.pdu import RESPONSE, Command, encode_in_parts
 from zsms.core.smpp.record import Pdu
 from zsms.core.smpp.session import Answered, Asked, Event, Received, Unanswered
 from zsms.core.smpp.statuses import Consequences, name_of
-from zsms.core.smpp.strings import I64, U8, U32, Strings
+from zsms.core.smpp.strings import I64, U8, U32, Strings, rows_of
 from zsms.errors import UsageError, ZsmsError
 from zsms.message import Batch, Mixed, Outcome
 from zsms.transports.smpp.bind import Bind
@@ -56,6 +56,7 @@ CAP_TICK_S = 0.004
 SWEEP_S = 5.0
 GOODBYE_S = 1.0
 _TELL_S = 10.0
+_MOST_KEPT = 4_096
 
 
 class SmppTransport:
@@ -71,7 +72,11 @@ class SmppTransport:
             raise UsageError(f"concurrency {concurrency}: give at least 1 message")
         self.settings = settings
         self.concurrency = concurrency or settings.binds * settings.window
-        self.times = SendTimes.empty()
+        self._times = SendTimes.empty()
+        self._took: list[F32] = []
+        self._totals: list[F32] = []
+        """What is to be recorded yet: many small arrays cost less together."""
+        self._kept = 0
         self.busy = 0
         self.blocked_s = None
         self.outstanding = Outstanding(settings.receipt_timeout_s)
@@ -127,6 +132,22 @@ class SmppTransport:
         return self._failures.rows()
 
     @property
+    def times(self) -> SendTimes:
+        """What was measured of the messages that were given back."""
+        self._record()
+        return self._times
+
+    def _record(self) -> None:
+        if not self._took:
+            return
+        took = np.concatenate(self._took)
+        self._times.send.record(took)
+        self._times.asked += float(took.sum(dtype=np.float64))
+        if self._totals:
+            self._times.total.record(np.concatenate(self._totals))
+        self._took, self._totals, self._kept = [], [], 0
+
+    @property
     def binds(self) -> Sequence[Bind]:
         """The connections."""
         return self._binds
@@ -150,8 +171,8 @@ class SmppTransport:
         self._reference = (self._reference + load.count) & 0xFFFF
         self._loads[load.number] = load
         self.busy += load.count
-        rows = np.arange(len(load), dtype=np.int64)
-        if load.unsendable.any():
+        rows = rows_of(len(load))
+        if load.unsendable is not None:
             self._refuse_long(load, rows[load.unsendable], now)
             rows = rows[~load.unsendable]
         if len(rows):
@@ -447,19 +468,20 @@ class SmppTransport:
             return
         self.busy -= count
         sent = settled.code == SENT
-        if not np.isnan(settled.took).any():
-            self.times.send.record(settled.took)
-            self.times.asked += float(settled.took.sum(dtype=np.float64))
+        self._took.append(settled.took)
+        self._kept += count
+        if self._kept > _MOST_KEPT:
+            self._record()
         handles = settled.messages.astype(np.uint64) + np.uint64(load.handle)
         if sent.all():
-            self.times.total.record(load.total_times(settled.messages, now))
+            self._totals.append(load.total_times(settled.messages, now))
             self._done.append(Finished(handles, handles[:0]))
             return
         bad = ~sent
         outcomes = settled.code[bad]
         over = np.ones(count, np.bool_)
         over[bad] = final(load.last_of(settled.messages[bad]), outcomes)
-        self.times.total.record(load.total_times(settled.messages[over], now))
+        self._totals.append(load.total_times(settled.messages[over], now))
         reasons, names = self._reasons(settled.status[bad], why)
         self._done.append(Finished(handles[sent], handles[bad], outcomes, reasons, names))
 
