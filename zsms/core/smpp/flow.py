@@ -1,6 +1,6 @@
 """How many segments may go out now: caps to the segment, and a link that is slowed where the gateway throttles.
 
-    Cap       a rate that a second never exceeds, and that is spread over it
+    Cap       a rate that no second exceeds by 1 %, and that is spread over it
     Flow      the rate that a gateway bears, found as TCP finds it: down at once, up again bit by bit
 
 Both take `now` in seconds and know no clock.
@@ -11,8 +11,12 @@ from __future__ import annotations
 from collections import deque
 from math import ceil, inf
 
+SECOND = 0.99
+"""So long a time has its cap's number of segments at most: a second is within 1 % of it where turns come late."""
 SPREAD_S = 0.02
 """A turn that comes late may make up for this much time at once."""
+IDLE_S = 0.1
+"""After so long there was nothing to be sent, and nothing is made up for."""
 DECREASE = 0.8
 """A throttled link goes on at this part of what was accepted."""
 HOLD_S = 1.0
@@ -26,7 +30,7 @@ SLOWEST = 0.5
 
 
 class Cap:
-    """At most `rate` segments in any second, evenly. (The generic cell rate algorithm, ITU-T I.371, with a count.)"""
+    """`rate` segments a second, evenly. (The generic cell rate algorithm, ITU-T I.371, with a count.)"""
 
     def __init__(self, rate: float = inf) -> None:
         """`rate` in segments a second; inf: no cap."""
@@ -40,11 +44,12 @@ class Cap:
         """Segments that may go out now."""
         if self.rate == inf:
             return 1 << 30
-        while self._sent and self._sent[0][0] <= now - 1.0:
+        while self._sent and self._sent[0][0] <= now - SECOND:
             self._in_second -= self._sent.popleft()[1]
-        late = min(now - self._next, max(SPREAD_S, 0.0))
+        late = now - self._next
         if late < -1e-9:
             return 0
+        late = 0.0 if late > IDLE_S else min(late, SPREAD_S)
         spread = 1 + int(late * self.rate + 1e-9)
         return max(0, min(spread, ceil(self.rate) - self._in_second))
 
@@ -52,7 +57,8 @@ class Cap:
         """So many go out now."""
         if self.rate == inf or not segments:
             return
-        self._next = max(self._next, now - SPREAD_S) + segments / self.rate
+        begin = now if now - self._next > IDLE_S else max(self._next, now - SPREAD_S)
+        self._next = begin + segments / self.rate
         self._sent.append((now, segments))
         self._in_second += segments
 
@@ -62,7 +68,7 @@ class Cap:
             return None
         at = self._next
         if self._in_second >= ceil(self.rate):
-            at = max(at, self._sent[0][0] + 1.0)
+            at = max(at, self._sent[0][0] + SECOND)
         return max(at, now + 1e-4)
 
 

@@ -53,6 +53,8 @@ AHEAD_S = 0.5
 """Where a rate is capped, messages for so many seconds are asked for."""
 CAP_TICK_S = 0.004
 """Seconds between two turns that only let capped connections go on."""
+TIMERS_S = 0.1
+"""Seconds after which connections' timers are looked at, at the latest."""
 SWEEP_S = 5.0
 GOODBYE_S = 1.0
 _TELL_S = 10.0
@@ -105,7 +107,13 @@ class SmppTransport:
         self._told: list[tuple[U64, U64, U8, F32]] = []
         self._alone_since: float | None = None
         self._ever_bound = False
-        self._turn_at = 0
+        self._roomy: dict[Bind, None] = {}
+        """Connections that may have room, in the order in which they had it; others have been found without."""
+        self._timers_at = 0.0
+        self._more: list[Bind] = []
+        """Connections that had more to be read than was."""
+        self._woken = False
+        """When a connection's own time has come, at the earliest."""
         self._sweep_at = 0.0
         self._spoken = (-inf, 0)
 
@@ -114,8 +122,13 @@ class SmppTransport:
     def open(self, wake: Callable[[], None]) -> None:
         """Begin to connect."""
         self._selector = selectors.DefaultSelector()
+
+        def woken() -> None:
+            self._woken = True
+            wake()
+
         self._binds = [
-            Bind(self.settings, command, self._selector, wake, self._rng) for command in self.settings.commands
+            Bind(self.settings, command, self._selector, woken, self._rng) for command in self.settings.commands
         ]
         now = monotonic()
         for bind in self._binds:
@@ -220,8 +233,8 @@ class SmppTransport:
 
     def next_time(self) -> float | None:
         """When to look, unless `fileno` is readable before."""
-        at = min((bind.next_time() for bind in self._binds), default=inf)
-        if any(bind.more for bind in self._binds):
+        at = self._timers_at
+        if self._more:
             return 0.0
         now = monotonic()
         if self._queue and (self._cap.rate < inf or any(bind.flow.cap.rate < inf for bind in self._binds)):
@@ -265,15 +278,17 @@ class SmppTransport:
         if self._selector is None:
             return
         answered: list[tuple[Bind, Answered]] = []
-        for key, mask in self._selector.select(0):
-            self._act(key.data, key.data.ready(mask, now), answered, now)
-        for bind in self._binds:
+        more, self._more = self._more, []
+        ready = [(key.data, mask) for key, mask in self._selector.select(0)]
+        ready += [(bind, selectors.EVENT_READ) for bind in more if bind not in dict(ready)]
+        for bind, mask in ready:
+            self._act(bind, bind.ready(mask, now), answered, now)
             if bind.more:
-                self._act(bind, bind.read(now), answered, now)
-            if bind.next_time() <= now or bind.trouble:
-                self._act(bind, bind.look(now), answered, now)
-                self._look_at_trouble(bind, now)
-            bind.flow.look(now)
+                self._more.append(bind)
+            if not bind.bound or bind.trouble:
+                self._timers_at = now
+        if now >= self._timers_at or self._woken:
+            self._look_at_timers(answered, now)
         if answered:
             self._take_answers(answered, now)
         self._look_alone(now)
@@ -286,6 +301,19 @@ class SmppTransport:
             self._queued += len(rows)
         self._pump(now)
 
+    def _look_at_timers(self, answered: list[tuple[Bind, Answered]], now: float) -> None:
+        """What has become due on any connection; the next time is soon enough for requests that are sent until then."""
+        self._woken = False
+        at = now + TIMERS_S
+        for bind in self._binds:
+            if bind.next_time() <= now or bind.trouble or not bind.bound:
+                self._act(bind, bind.look(now), answered, now)
+                self._look_at_trouble(bind, now)
+            bind.flow.look(now)
+            at = min(at, max(bind.next_time(), now + 1e-3))
+            self._roomy[bind] = None
+        self._timers_at = at
+
     def _look_at_trouble(self, bind: Bind, now: float) -> None:
         if bind.bound:
             self._ever_bound = True
@@ -296,6 +324,7 @@ class SmppTransport:
     def _act(self, bind: Bind, events: list[Event], answered: list[tuple[Bind, Answered]], now: float) -> None:
         if bind.bound:
             self._ever_bound = True
+            self._roomy[bind] = None
         for event in events:
             match event:
                 case Answered():
@@ -361,12 +390,15 @@ class SmppTransport:
             self._submit(load, rows, _shares(rooms, total), now)
 
     def _rooms(self, now: float) -> list[tuple[Bind, int]]:
-        """The connections that can take more, and how much; another one first each time."""
-        count = len(self._binds)
-        self._turn_at = (self._turn_at + 1) % count
-        order = self._binds[self._turn_at :] + self._binds[: self._turn_at]
-        rooms = [(bind, bind.room(now)) for bind in order]
-        return [(bind, room) for bind, room in rooms if room]
+        """The connections that can take more, and how much."""
+        rooms = []
+        for bind in list(self._roomy):
+            room = bind.room(now)
+            if room:
+                rooms.append((bind, room))
+            elif not bind.bound or bind.flow.cap.rate == inf:
+                del self._roomy[bind]  # until something comes, or the next look at the timers
+        return rooms
 
     def _submit(self, load: Load, rows: I64, shares: list[tuple[Bind, int]], now: float) -> None:
         handles = load.handles(rows)
