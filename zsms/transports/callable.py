@@ -183,9 +183,9 @@ class CallableTransport:
         self._tell_failures(monotonic(), last=True)
         watch.close()
         if self._thread is None:
-            asyncio.run_coroutine_threadsafe(calls.cancel(), loop)
+            asyncio.run_coroutine_threadsafe(self._cancel(), loop)
             return
-        cancelled = asyncio.run_coroutine_threadsafe(calls.cancel(), loop)
+        cancelled = asyncio.run_coroutine_threadsafe(self._cancel(), loop)
         try:
             cancelled.result(timeout=_CLOSE_S)
         except TimeoutError:
@@ -195,6 +195,11 @@ class CallableTransport:
         self._thread.join(timeout=_CLOSE_S)
         if not self._thread.is_alive():
             loop.close()
+
+    async def _cancel(self) -> None:
+        """End all calls, in the loop's thread."""
+        assert self._calls is not None
+        await self._calls.cancel()
 
 
 def _rows(waiting: Waiting, messages: Iterator[Message], now: float) -> Iterator[tuple[int, Message, float]]:

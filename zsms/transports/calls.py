@@ -46,6 +46,15 @@ PLAIN = ("returned False", *(f"returned {outcome.name}" for outcome in Outcome))
 SENT = -1
 """How a call that has sent ended; any other is an outcome's code, and 256 times the place of its reason."""
 
+
+class Said(NamedTuple):
+    """What a function of ours says of a send that did not work: its outcome, why, and an example of that."""
+
+    outcome: Outcome
+    reason: str
+    example: str | None
+
+
 Send = Callable[[Message], Awaitable[bool | Outcome]]
 
 
@@ -234,6 +243,11 @@ class Calls:
 
     def _judge(self, value: Any) -> int:
         """How a call ended of which came back what is not plainly True."""
+        if isinstance(value, Said):
+            code, first = self._count(value.reason, lambda: value.example)
+            if first:
+                self._log.warning("%s%s", value.reason, f": {value.example}" if value.example else "")
+            return code + value.outcome.code
         if isinstance(value, bool | np.bool_ | Outcome):
             if value in (True, Outcome.SENT):
                 return SENT

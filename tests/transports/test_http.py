@@ -1,0 +1,249 @@
+"""Messages over HTTP: what goes out, what answers mean, and that a request leaves once."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from zsms.errors import UsageError
+from zsms.message import Message, MessageId, Outcome
+from zsms.transports.calls import Said
+from zsms.transports.http import HttpSettings, HttpTransport
+from zsms.transports.http.answers import outcome, retry_after
+
+MESSAGE = Message(MessageId(1, 2, 3), "+12025550123", "1 + 1 = 2 & more {text} ü€")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@asynccontextmanager
+async def gateway(handler: Handler) -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_route("*", "/{any:.*}", handler)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+def say(url_of: str, handler: Handler, *messages: Message, password: str = "") -> list[Outcome | Said]:
+    """What becomes of messages; `url_of` is behind the gateway's address."""
+
+    async def main() -> list[Outcome | Said]:
+        async with gateway(handler) as base:
+            settings = HttpSettings.from_url(base + url_of)
+            object.__setattr__(settings, "password", password)
+            transport = HttpTransport(settings)
+            try:
+                return [await transport.deliver(message) for message in messages or (MESSAGE,)]
+            finally:
+                if transport._session is not None:
+                    await transport._session.close()
+
+    return asyncio.run(main())
+
+
+def test_kannel_gets_what_it_asks_for_and_a_plus_stays_a_plus() -> None:
+    seen: list[Any] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append((request.path, request.rel_url.raw_query_string, dict(request.query)))
+        return web.Response(status=202, text="0: Accepted for delivery")
+
+    assert say("#kannel&username=zsms&sender=Alerts&query.dlr-mask=31", answer, password="p&w") == [Outcome.SENT]
+    path, raw, query = seen[0]
+    assert path == "/cgi-bin/sendsms" and "to=%2B12025550123" in raw
+    assert query == {
+        "username": "zsms",
+        "password": "p&w",
+        "from": "Alerts",
+        "to": "+12025550123",
+        "text": MESSAGE.text,
+        "charset": "UTF-8",
+        "coding": "0",
+        "dlr-mask": "31",
+    }
+
+
+def test_a_text_beyond_gsm_7_is_ucs_2_for_kannel() -> None:
+    settings = HttpSettings.from_url("http://localhost#kannel")
+    url, _, _ = HttpTransport(settings).request_of(Message(MessageId(1, 2, 3), "+1", "Ωμέγα 🌊"))
+    assert "coding=2" in url
+
+
+def test_a_form_with_basic_authentication() -> None:
+    seen: list[Any] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append((request.headers["Authorization"], dict(await request.post())))
+        return web.json_response({"sid": "SM1", "status": "queued"}, status=201)
+
+    url = "/2010-04-01/Accounts/AC1/Messages.json#twilio&username=AC1&sender=%2B12025550100"
+    assert say(url, answer, password="t") == [Outcome.SENT]
+    assert seen == [
+        ("Basic QUMxOnQ=", {"To": "+12025550123", "From": "+12025550100", "Body": MESSAGE.text}),
+    ]
+
+
+def test_json_from_a_file_and_success_by_a_path(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text(
+        'preset = "json"\nsuccess_path = "messages.0.status"\nsuccess_values = ["0"]\n'
+        '[content]\nto = "{digits}"\nmessages = [{ text = "{text}", id = "{id}", flash = false }]\n'
+    )
+    seen: list[Any] = []
+    statuses = iter(["0", "4"])
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append((request.headers["Authorization"], await request.json()))
+        return web.json_response({"messages": [{"status": next(statuses)}]})
+
+    found = say(f"/send#file={file}", answer, MESSAGE, MESSAGE, password="secret")
+    assert found[0] is Outcome.SENT
+    assert isinstance(found[1], Said) and found[1].outcome is Outcome.REJECTED and "messages.0.status" in found[1].reason
+    assert seen[0] == (
+        "Bearer secret",
+        {"to": "12025550123", "messages": [{"text": MESSAGE.text, "id": "1-2-3", "flash": False}]},
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "meant"),
+    [
+        (200, Outcome.SENT),
+        (429, Outcome.THROTTLED),
+        (400, Outcome.REJECTED),
+        (401, Outcome.REJECTED),
+        (302, Outcome.REJECTED),
+        (408, Outcome.TEMPORARY),
+        (500, Outcome.TEMPORARY),
+        (503, Outcome.TEMPORARY),
+    ],
+)
+def test_what_statuses_mean(status: int, meant: Outcome) -> None:
+    said = outcome(HttpSettings("http://localhost"), status, b"no\nroom\xff")
+    assert (said if isinstance(said, Outcome) else said.outcome) is meant
+    if isinstance(said, Said):
+        assert said.reason == f"HTTP {status}" and said.example is not None and said.example.startswith("no room")
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff", b"[" * 100_000, b'{"sid": null}', b'{"sid": ""}', b"[1]", b"{}"])
+def test_a_success_without_its_path_is_none(body: bytes) -> None:
+    said = outcome(HttpSettings("http://localhost", success_path="sid"), 200, body)
+    assert isinstance(said, Said) and said.outcome is Outcome.REJECTED
+
+
+def test_retry_after_in_both_forms() -> None:
+    now = datetime(2026, 11, 28, 12, 0, 0, tzinfo=UTC)
+    assert retry_after("7") == 7 and retry_after("Sat, 28 Nov 2026 12:00:30 GMT", now) == 30
+    assert retry_after("Sat, 28 Nov 2026 11:00:00 GMT", now) == 0
+    assert [retry_after(text) for text in (None, "soon", "-1", "1.5", "")] == [None] * 5
+    assert retry_after("9" * 5000) == 10**9
+
+
+def test_nothing_is_asked_of_a_gateway_that_wants_a_pause() -> None:
+    calls = 0
+
+    async def answer(request: web.Request) -> web.Response:
+        nonlocal calls
+        calls += 1
+        return web.Response(status=429, headers={"Retry-After": "30"})
+
+    found = say("/send", answer, MESSAGE, MESSAGE, MESSAGE)
+    assert calls == 1
+    assert [said.outcome for said in found if isinstance(said, Said)] == [Outcome.THROTTLED] * 3
+
+
+def test_after_a_short_pause_it_is_sent() -> None:
+    statuses = iter([429, 200])
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(status=next(statuses), headers={"Retry-After": "0"})
+
+    found = say("/send", answer, MESSAGE, MESSAGE)
+    assert isinstance(found[0], Said) and found[1] is Outcome.SENT
+
+
+def test_a_silent_gateway_is_uncertain_and_an_absent_one_temporary() -> None:
+    async def answer(request: web.Request) -> web.Response:
+        await asyncio.sleep(5)
+        return web.Response()
+
+    (said,) = say("/send#timeout_s=0.2", answer)
+    assert isinstance(said, Said) and said.outcome is Outcome.UNCERTAIN and "0.2 s" in said.reason
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+    async def refused() -> Outcome | Said:
+        transport = HttpTransport(HttpSettings.from_url(f"http://127.0.0.1:{port}/"))
+        try:
+            return await transport.deliver(MESSAGE)
+        finally:
+            assert transport._session is not None
+            await transport._session.close()
+
+    said = asyncio.run(refused())
+    assert isinstance(said, Said) and said.outcome is Outcome.TEMPORARY
+
+
+@pytest.mark.parametrize("url", ["/send#method=GET", "/send#method=PUT", "/send"])
+def test_a_request_whose_connection_ends_is_not_sent_again(url: str) -> None:
+    calls = 0
+
+    async def answer(request: web.Request) -> web.Response:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            assert request.transport is not None
+            request.transport.close()
+        return web.Response()
+
+    found = say(url, answer, MESSAGE, MESSAGE)
+    assert calls == 2 and found[0] is Outcome.SENT
+    assert isinstance(found[1], Said) and found[1].outcome is Outcome.UNCERTAIN
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://me:secret@localhost/", "#username=NAME"),
+        ("http://localhost/send?password=secret", "password_file"),
+        ("http://localhost/send?Token=secret", "password_file"),
+        ("http://localhost#password=secret", "password_file"),
+        ("http://localhost#canal", "kannel"),
+        ("http://localhost#colour=red", "timeout_s"),
+        ("http://localhost#connections=many", "number"),
+        ("http://localhost#connections=0", "1 to 10000"),
+        ("http://localhost#method=DELETE", "GET, POST"),
+        ("http://localhost#query.to={number}", "{number}; there are recipient"),
+        ("http://localhost#file=/no/such.toml", "/no/such.toml"),
+        ("http://localhost:99999/", "port"),
+        ("http:///send", "HOST"),
+    ],
+)
+def test_mistakes_are_told_without_what_is_secret(url: str, told: str) -> None:
+    with pytest.raises(UsageError) as error:
+        HttpSettings.from_url(url)
+    assert told in f"{error.value}" and "secret" not in f"{error.value}" and "\n" not in f"{error.value}"
+
+
+def test_the_password_comes_from_a_file_or_the_environment_and_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret").write_text("from the file\nsecond line")
+    monkeypatch.setenv("ZSMS_GATEWAY_PASSWORD", "from the environment")
+    from_file = HttpSettings.from_url(f"http://localhost#kannel&password_file={tmp_path}/secret")
+    assert from_file.password == "from the file" and "from the file" not in f"{from_file}"
+    assert HttpSettings.from_url("http://localhost#kannel").with_password().password == "from the environment"

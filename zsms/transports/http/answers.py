@@ -1,0 +1,70 @@
+"""What an HTTP answer means for the message that was sent with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from zsms.core.failures import MAX_EXAMPLE, printable
+from zsms.message import Outcome
+from zsms.transports.calls import Said
+from zsms.transports.http.settings import HttpSettings
+
+MAX_ANSWER = 65_536
+"""Octets of an answer that are read."""
+_TEMPORARY = (408, 425)
+
+
+def outcome(settings: HttpSettings, status: int, body: bytes) -> Outcome | Said:
+    """By status; of a success also by what its JSON says."""
+    if status in settings.success:
+        if not settings.success_path or _is_there(settings, body):
+            return Outcome.SENT
+        return Said(Outcome.REJECTED, f"HTTP {status} without its {settings.success_path}"[:64], _shown(body))
+    reason, example = f"HTTP {status}", _shown(body)
+    if status == 429:
+        return Said(Outcome.THROTTLED, reason, example)
+    if status >= 500 or status in _TEMPORARY:
+        return Said(Outcome.TEMPORARY, reason, example)
+    return Said(Outcome.REJECTED, reason, example)
+
+
+def _shown(body: bytes) -> str:
+    return printable(body[: 4 * MAX_EXAMPLE].decode("utf-8", "replace"), MAX_EXAMPLE)
+
+
+def _is_there(settings: HttpSettings, body: bytes) -> bool:
+    try:
+        value: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    for step in settings.success_path.split("."):
+        if isinstance(value, Mapping):
+            value = value.get(step)
+        elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            return False
+    if settings.success_values:
+        said = str(value).lower() if isinstance(value, bool) else str(value)
+        return said in settings.success_values
+    return value not in (None, False, "")
+
+
+def retry_after(value: str | None, now: datetime | None = None) -> float | None:
+    """Seconds that a Retry-After header asks for (RFC 9110, 10.2.3); None for one that can't be read."""
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isdecimal():
+        return float(min(int(text[:12]), 10**9))
+    try:
+        at = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    return max(0.0, (at - (now or datetime.now(UTC))).total_seconds())

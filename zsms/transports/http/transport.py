@@ -1,0 +1,190 @@
+"""The transport: as many requests at once as it has connections, over aiohttp.
+
+A request leaves once. aiohttp would send a GET again, unasked, when a kept connection ends instead of answering; a
+message may then be two SMS, so what ends so is told as uncertain, and the user's policy decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ssl
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+
+from zsms.carriers.segments import BASIC, EXTENSION
+from zsms.errors import UsageError
+from zsms.message import Message, Outcome
+from zsms.transports.callable import CallableTransport
+from zsms.transports.calls import Said
+from zsms.transports.http.answers import MAX_ANSWER, outcome, retry_after
+from zsms.transports.http.settings import HttpSettings, filled
+
+if TYPE_CHECKING:
+    import aiohttp
+
+WAIT_S = 5.0
+"""A message in hand waits so long at most for a gateway that has asked for a pause, then goes back to the broker."""
+FIRST_PAUSE_S = 0.5
+"""After a 429 that does not say how long to wait; twice as long after each that follows."""
+
+
+_GSM = frozenset(BASIC.replace("\x1b", "")) | frozenset(EXTENSION)
+
+
+class _EndedUnansweredError(Exception):
+    """The connection was lost after the request had left."""
+
+
+class HttpTransport(CallableTransport):
+    """`settings.connections` messages at a time."""
+
+    def __init__(self, settings: HttpSettings) -> None:
+        """Raises UsageError when aiohttp is missing."""
+        try:
+            import aiohttp
+        except ImportError:
+            raise UsageError("a gateway over HTTP needs aiohttp: pip install 'zsms[http]'") from None
+        super().__init__(self.deliver, settings.connections)  # type: ignore[arg-type]
+        self.settings = settings
+        self.pauses = 0
+        """How often the gateway has asked for one."""
+        self._http = aiohttp
+        self._session: aiohttp.ClientSession | None = None
+        self._paused_until = 0.0
+        self._pause_s = FIRST_PAUSE_S
+        self._fixed = {
+            "sender": settings.sender,
+            "username": settings.username,
+            "password": settings.password,
+            "basic": base64.b64encode(f"{settings.username}:{settings.password}".encode()).decode(),
+        }
+
+    def room(self, waiting: int) -> int | None:
+        """Nothing while the gateway has asked for a pause."""
+        return 0 if monotonic() < self._paused_until else super().room(waiting)
+
+    def next_time(self) -> float | None:
+        """The end of a pause is worth a look, too."""
+        at, pause = super().next_time(), self._paused_until
+        if pause <= monotonic():
+            return at
+        return pause if at is None else min(at, pause)
+
+    # -- in the loop's thread ----------------------------------------------------------------------------------------
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        http, settings = self._http, self.settings
+
+        async def once(request: Any, handler: Any) -> Any:
+            try:
+                return await handler(request)
+            except (http.ClientConnectorError, http.ServerTimeoutError):
+                raise
+            except (http.ClientOSError, http.ServerDisconnectedError) as error:
+                raise _EndedUnansweredError(f"{error}") from error
+
+        context: ssl.SSLContext | bool = True
+        if settings.ca is not None:
+            try:
+                context = ssl.create_default_context(cafile=settings.ca)
+            except (OSError, ssl.SSLError) as error:
+                raise UsageError(f"ca {settings.ca}: {getattr(error, 'strerror', None) or error}") from None
+        return http.ClientSession(
+            connector=http.TCPConnector(limit=settings.connections, ssl=context),
+            cookie_jar=http.DummyCookieJar(),
+            middlewares=(once,),
+            timeout=http.ClientTimeout(total=settings.timeout_s, sock_connect=settings.connect_s),
+        )
+
+    def request_of(self, message: Message) -> tuple[str, dict[str, str], dict[str, Any]]:
+        """The address, the headers and the body of a message's request; a plus in a query is %2B."""
+        settings = self.settings
+        values = {
+            **self._fixed,
+            "recipient": message.recipient,
+            "digits": message.recipient.removeprefix("+"),
+            "text": message.text,
+            "id": f"{message.id.producer:x}-{message.id.start:x}-{message.id.seq}",
+            "attempt": f"{message.attempt}",
+            "coding": "0" if _is_gsm(message.text) else "2",
+        }
+        parts = urlsplit(settings.url)
+        query = urlencode(filled(settings.query, values), quote_via=quote, safe="")
+        url = urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, query)))))
+        body: dict[str, Any] = {}
+        content = filled(settings.content, values)
+        headers = filled(settings.headers, values)
+        if settings.body == "json":
+            body["json"] = content
+        elif settings.body == "form":
+            body["data"] = urlencode(content, quote_via=quote, safe="").encode()
+            headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8", **headers}
+        return url, headers, body
+
+    async def deliver(self, message: Message) -> Outcome | Said:
+        """Send one message, and say what became of it."""
+        while (left := self._paused_until - monotonic()) > 0:
+            if left > WAIT_S:
+                return Said(Outcome.THROTTLED, "the gateway has asked for a pause", None)
+            await asyncio.sleep(left)
+        http = self._http
+        if self._session is None:
+            self._session = self._open_session()
+        from yarl import URL
+
+        url, headers, body = self.request_of(message)
+        try:
+            async with self._session.request(
+                self.settings.method.upper(),
+                URL(url, encoded=True),
+                headers=headers,
+                allow_redirects=False,
+                **body,
+            ) as response:
+                status, asked = response.status, response.headers.get("Retry-After")
+                said = await self._read(response)
+        except (http.ClientConnectorError, http.ConnectionTimeoutError) as error:
+            return Said(Outcome.TEMPORARY, f"not connected: {type(error).__name__}", f"{error}"[:200])
+        except TimeoutError:
+            return Said(Outcome.UNCERTAIN, f"no answer within {self.settings.timeout_s:g} s", None)
+        except (_EndedUnansweredError, http.ClientPayloadError) as error:
+            return Said(Outcome.UNCERTAIN, "the connection ended without an answer", f"{error}"[:200])
+        except http.ClientResponseError as error:
+            return Said(Outcome.UNCERTAIN, "an answer that is no HTTP", f"{error.message}"[:200])
+        if status == 429 or (status == 503 and asked is not None):
+            self._pause(asked)
+        else:
+            self._pause_s = FIRST_PAUSE_S
+        return outcome(self.settings, status, said)
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        """The answer's first octets; the rest of a longer one is left, and its connection with it."""
+        parts, count = [], 0
+        async for part in response.content.iter_chunked(MAX_ANSWER):
+            parts.append(part)
+            count += len(part)
+            if count >= MAX_ANSWER:
+                response.close()
+                break
+        return b"".join(parts)[:MAX_ANSWER]
+
+    def _pause(self, asked: str | None) -> None:
+        pause = retry_after(asked)
+        if pause is None:
+            pause, self._pause_s = self._pause_s, min(2 * self._pause_s, self.settings.retry_after_s)
+        until = monotonic() + min(pause, self.settings.retry_after_s)
+        if until > self._paused_until:
+            self.pauses += 1
+            self._paused_until = until
+
+    async def _cancel(self) -> None:
+        await super()._cancel()
+        if self._session is not None:
+            await self._session.close()
+
+
+def _is_gsm(text: str) -> bool:
+    """Whether GSM-7 has all of its characters."""
+    return _GSM.issuperset(text)
