@@ -104,7 +104,8 @@ class SenderGroup:
     burst: float = 0.0
     """Segments that may begin at once after a rest."""
     gateway: str | None = None
-    """Address of a gateway that these send to, instead of sleeping: smpp://HOST:PORT. Its windows are the slots."""
+    """Address of a gateway that these send to, instead of sleeping: smpp://HOST:PORT, or http://.... Its windows, or
+    connections, are the slots."""
 
     def __post_init__(self) -> None:
         """A gateway's windows are the slots. Raises UsageError."""
@@ -112,7 +113,7 @@ class SenderGroup:
             from zsms.transports.gateways import settings_of
 
             settings = settings_of(self.gateway)
-            object.__setattr__(self, "concurrency", settings.binds * settings.window)
+            object.__setattr__(self, "concurrency", settings.slots)
 
     @property
     def model(self) -> DelayModel:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -41,3 +43,38 @@ def test_a_refused_bind_ends_a_run_with_its_status() -> None:
     with MiniSmsc(answer, bind_status=0x0E) as smsc:
         ran = zsms("run", "--messages", "5", "--senders", "1", "--gateway", smsc.url)
     assert ran.returncode == 1 and "ESME_RINVPASWD (0x0E)" in ran.stderr and "Traceback" not in ran.stderr
+
+
+def test_a_run_over_http(tmp_path: Path) -> None:
+    statuses = iter([429, 503, *[200] * 60, 400])
+    asked: list[tuple[str, str]] = []
+
+    class Gateway(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            asked.append((self.headers["Authorization"], body["to"]))
+            self.send_response(next(statuses, 200))
+            self.send_header("Retry-After", "0")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Gateway) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/send#json&connections=5"
+        ran = zsms(
+            *("run", "--messages", 200, "--senders", 2, "--max-attempts", 3, "--retry-base", 0.1),
+            *("--gateway", url, "--json", tmp_path / "report"),
+            env={"ZSMS_GATEWAY_PASSWORD": "s3cret"},
+        )
+        server.shutdown()
+    assert ran.returncode == 0, ran.stderr
+    text = (tmp_path / "report").read_text()
+    report: dict[str, Any] = json.loads(text)
+    assert report["messages"]["sent"] == 199 and report["messages"]["failed"] + report["messages"]["dead"] == 1
+    assert len(asked) == 202 and {who for who, _ in asked} == {"Bearer s3cret"}
+    assert len({to for _, to in asked}) == 200
+    assert "s3cret" not in text + ran.stdout + ran.stderr and "HTTP 400" in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import random
+import signal
 import socket
 import ssl
 import subprocess
@@ -19,6 +20,7 @@ import smpplib.client
 import smpplib.consts
 import smpplib.gsm
 
+from tests.mesh.processes import Command
 from zsms import StatsCollector
 from zsms.core.delay import DelayModel
 from zsms.core.smpp.pdu import Command, Messages, Tag
@@ -342,3 +344,11 @@ def test_addresses_that_can_not_be_are_refused() -> None:
 def test_the_fixture_of_the_package_starts_and_ends_one(fake_smsc) -> None:  # type: ignore[no-untyped-def]
     smsc = fake_smsc(Rules((Account("mine"),)), seed=1)
     assert isinstance(Client(smsc, system_id=b"mine").events[0], Bound) and smsc.running
+
+
+def test_the_command_says_at_its_end_what_it_did(tmp_path: Path) -> None:
+    with Command("smsc", "--bind", "127.0.0.1:0") as smsc:
+        smsc.wait_for("listening on")
+        smsc.signal(signal.SIGTERM)
+        assert smsc.end() == 0
+        assert "duplicates  0" in smsc.out

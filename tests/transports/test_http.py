@@ -111,7 +111,9 @@ def test_json_from_a_file_and_success_by_a_path(tmp_path: Path) -> None:
 
     found = say(f"/send#file={file}", answer, MESSAGE, MESSAGE, password="secret")
     assert found[0] is Outcome.SENT
-    assert isinstance(found[1], Said) and found[1].outcome is Outcome.REJECTED and "messages.0.status" in found[1].reason
+    assert (
+        isinstance(found[1], Said) and found[1].outcome is Outcome.REJECTED and "messages.0.status" in found[1].reason
+    )
     assert seen[0] == (
         "Bearer secret",
         {"to": "12025550123", "messages": [{"text": MESSAGE.text, "id": "1-2-3", "flash": False}]},

@@ -290,7 +290,8 @@ slot_options = together(
     click.option(
         "--gateway",
         metavar="URL",
-        help="Send to this gateway instead of sleeping: smpp://[SYSTEM_ID@]HOST[:PORT][?binds=4&window=100&...].",
+        help="Send to this gateway instead of sleeping: smpp://[SYSTEM_ID@]HOST[:PORT][?binds=4&window=100&...], or "
+        "http://HOST:PORT/PATH#PRESET&username=NAME&... (docs/load-test-kannel.md).",
     ),
     click.option(
         "--yes-really-send",

@@ -69,12 +69,14 @@ def command(
     such as "#smsc status=0x58" or "#smsc receipt=UNDELIV wait=2 mo=hello".
     """
 
+    made: list[Any] = []
+
     def make() -> Any:
         from zsms.smsc.server import FakeSmsc, check_public
 
         for address in bind:
             check_public(address, insecure)
-        return FakeSmsc(
+        smsc = FakeSmsc(
             _rules(rules, changes),
             bind=bind,
             seed=seed,
@@ -87,8 +89,13 @@ def command(
             drain_timeout=drain_timeout,
             keys=keys,
         )
+        made.append(smsc)
+        return smsc
 
-    return common.run_role(make, quiet=quiet, verbose=verbose, exit_with_parent=exit_with_parent)
+    code = common.run_role(make, quiet=quiet, verbose=verbose, exit_with_parent=exit_with_parent)
+    for line in made[0].summary():
+        click.echo(line)
+    return code
 
 
 def _rules(path: str | None, changes: dict[str, Any]) -> Any:

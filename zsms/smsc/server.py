@@ -82,6 +82,19 @@ class FakeSmsc(Role):
         """Where it listens."""
         return [each.getsockname()[:2] for each in self._listeners.values()]
 
+    def summary(self) -> list[str]:
+        """What it has done, in lines for people."""
+        told, sent = self.desk.model.counts, self.desk.counts
+        return [
+            f"submits     {told.submitted:,}: {told.accepted:,} accepted, {told.throttled:,} throttled, "
+            f"{told.queue_full:,} for a full queue, {told.rejected:,} otherwise refused",
+            f"segments    {told.segments:,} accepted",
+            f"duplicates  {told.duplicates:,} (same source, destination and body as one before)",
+            f"receipts    {sent.receipts_sent:,} sent, {sent.receipts_answered:,} acknowledged, "
+            f"{sent.receipts_refused:,} refused, {sent.receipts_unanswered + sent.receipts_given_up:,} unanswered",
+            f"binds       {sent.binds:,}, {sent.binds_refused:,} refused",
+        ]
+
     def _open(self) -> None:
         self._epoll = select.epoll()
         self._recorder = None if self._record is None else _recorder(self._record)

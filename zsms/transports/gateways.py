@@ -10,32 +10,46 @@ from zsms.core.seeds import Seed
 from zsms.errors import UsageError
 
 if TYPE_CHECKING:
+    from zsms.transports import Transport
+    from zsms.transports.http.settings import HttpSettings
     from zsms.transports.smpp.settings import SmppSettings
-    from zsms.transports.smpp.transport import SmppTransport
 
-SCHEMES = ("smpp", "smpps")
+_SMPP, _HTTP = ("smpp", "smpps"), ("http", "https")
+SCHEMES = _SMPP + _HTTP
 
 
-def settings_of(url: str) -> SmppSettings:
+def settings_of(url: str) -> SmppSettings | HttpSettings:
     """How the gateway at this address is spoken to. Raises UsageError."""
     scheme = urlsplit(url).scheme
-    if scheme not in SCHEMES:
-        shown = f"at {scheme}://" if "://" in url else "without a scheme"
-        raise UsageError(f"a gateway {shown}: give {' or '.join(f'{each}://HOST:PORT' for each in SCHEMES)}")
-    from zsms.transports.smpp.settings import SmppSettings
+    if scheme in _SMPP:
+        from zsms.transports.smpp.settings import SmppSettings
 
-    return SmppSettings.from_url(url)
+        return SmppSettings.from_url(url)
+    if scheme in _HTTP:
+        from zsms.transports.http.settings import HttpSettings
+
+        return HttpSettings.from_url(url)
+    shown = f"at {scheme}://" if "://" in url else "without a scheme"
+    raise UsageError(f"a gateway {shown}: give {' or '.join(f'{each}://HOST:PORT' for each in SCHEMES)}")
 
 
-def transport_of(url: str, seed: Seed = None) -> SmppTransport:
+def transport_of(url: str, seed: Seed = None) -> Transport:
     """A transport that speaks to the gateway at this address. Raises UsageError.
 
     The password comes from the address's `password_file`, or from the environment's ZSMS_GATEWAY_PASSWORD.
     """
-    from zsms.transports.smpp.transport import SmppTransport
-
     settings = settings_of(url)
-    return SmppTransport(settings if settings.password else settings.with_password(), seed=seed)
+    if not settings.password:
+        settings = settings.with_password()
+    if urlsplit(url).scheme in _HTTP:
+        from zsms.transports.http import HttpSettings, HttpTransport
+
+        assert isinstance(settings, HttpSettings)
+        return HttpTransport(settings)
+    from zsms.transports.smpp import SmppSettings, SmppTransport
+
+    assert isinstance(settings, SmppSettings)
+    return SmppTransport(settings, seed=seed)
 
 
 def is_loopback(host: str) -> bool:

@@ -111,7 +111,8 @@ class HttpTransport(CallableTransport):
             "coding": "0" if _is_gsm(message.text) else "2",
         }
         parts = urlsplit(settings.url)
-        query = urlencode(filled(settings.query, values), quote_via=quote, safe="")
+        asked = {name: value for name, value in filled(settings.query, values).items() if value}
+        query = urlencode(asked, quote_via=quote, safe="")
         url = urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, query)))))
         body: dict[str, Any] = {}
         content = filled(settings.content, values)

@@ -84,6 +84,11 @@ class SmppSettings:
     statuses: Mapping[str, str] = field(default_factory=dict)
     """Changes to what statuses mean: {"0x58": "temporary"}; see `zsms.core.smpp.statuses.CHOICES`."""
 
+    @property
+    def slots(self) -> int:
+        """Messages that one sender has on their way at once."""
+        return self.binds * self.window
+
     @classmethod
     def from_url(cls, url: str, **options: Any) -> SmppSettings:
         """From smpp://[SYSTEM_ID@]HOST[:PORT][?FIELD=VALUE&...] (smpps:// with TLS) and fields by name.
