@@ -20,7 +20,7 @@ import smpplib.client
 import smpplib.consts
 import smpplib.gsm
 
-from tests.mesh.processes import Command
+from tests.mesh import processes
 from zsms import StatsCollector
 from zsms.core.delay import DelayModel
 from zsms.core.smpp.pdu import Command, Messages, Tag
@@ -347,7 +347,7 @@ def test_the_fixture_of_the_package_starts_and_ends_one(fake_smsc) -> None:  # t
 
 
 def test_the_command_says_at_its_end_what_it_did(tmp_path: Path) -> None:
-    with Command("smsc", "--bind", "127.0.0.1:0") as smsc:
+    with processes.Command("smsc", "--bind", "127.0.0.1:0") as smsc:
         smsc.wait_for("listening on")
         smsc.signal(signal.SIGTERM)
         assert smsc.end() == 0
