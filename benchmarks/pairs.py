@@ -31,7 +31,6 @@ RUNS: dict[str, tuple[str, ...]] = {
         *("--messages", "3000000", "--concurrency", "250000", "--delay", "exponential", "--sd", "1"),
         *("--failure-rate", "0.05", *RETRIES),
     ),
-    "one-slot": ("--messages", "300000", "--senders", "100", "--concurrency", "1", "--mean", "0", "--sd", "0"),
 }
 """The options of `zsms run`."""
 FIGURES = ("messages/s", "efficiency", "wall s", "broker us/send", "broker MiB")
