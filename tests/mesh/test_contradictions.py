@@ -47,3 +47,14 @@ def test_a_run_whose_broker_forgot_ends_and_says_so() -> None:
     assert mesh._problems == said
     assert said[0].startswith("40 messages were confirmed and are not settled")
     assert books.now - 100.0 < 10 and not mesh._fatal
+
+
+def test_a_coarse_tick_and_a_rate_near_the_capacity_are_told_before_the_start() -> None:
+    coarse = MeshConfig(groups=(SenderGroup(mean=0.05, tick=0.1),))
+    assert "coarse" in coarse.warnings()[0]
+    group = SenderGroup(senders=1, concurrency=100, mean=0.2, failure_rate=0.5)
+    assert MeshConfig(groups=(group,), rate=300.0).warnings() == []
+    (near,) = MeshConfig(groups=(group,), rate=480.0).warnings()
+    assert "96%" in near
+    (beyond,) = MeshConfig(groups=(group,), rate=480.0, limits=BrokerLimits(max_attempts=2)).warnings()
+    assert "333" in beyond and "waits grow" in beyond  # each failure takes a slot again
