@@ -8,7 +8,14 @@ Each role is a class that can be embedded, and `Mesh` runs a whole mesh of proce
 0
 """
 
-from __future__ import annotations
+import os
+import sys
+
+if sys.argv[:1] == ["-m"] and sys.orig_argv[-1:] != ["-m"] and not sys.flags.safe_path:
+    # `python -m zsms`: this comes before all else, for a typing.py in the current folder is not Python's typing.
+    _named = sys.orig_argv[sys.orig_argv.index("-m") + 1] if "-m" in sys.orig_argv else ""
+    if _named.partition(".")[0] == "zsms" and sys.path[:1] in ([""], [os.getcwd()]):
+        del sys.path[0]
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

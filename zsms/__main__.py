@@ -1,10 +1,4 @@
-"""``python -m zsms``."""
-
-import os
-import sys
-
-if not sys.flags.safe_path and sys.path[:1] in ([""], [os.getcwd()]):
-    del sys.path[0]  # a random.py in the current folder is not Python's random
+"""``python -m zsms``; :mod:`zsms` has seen to it that nothing of the current folder is imported."""
 
 from zsms.cli import main
 

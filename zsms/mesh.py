@@ -525,7 +525,7 @@ class Mesh:
             for process in self._processes:  # only now, for a process with threads can't be forked
                 process.listen()
             _have_descriptors(_OWN_DESCRIPTORS)  # libzmq aborts when it gets none
-            self._asker = Asker(sockets, self._endpoint)
+            self._asker = Asker(sockets, self._endpoint, own=True)
             self._watch()
             elapsed = self._finish()
             report = self._report(elapsed)

@@ -39,6 +39,16 @@ def test_nothing_of_the_current_folder_runs(tmp_path: Path) -> None:
     assert not mark.exists() and (tmp_path / "r.json").stat().st_size > 100
 
 
+@pytest.mark.parametrize("module", ["zsms", "zsms.cli.launched"])
+def test_nothing_of_the_current_folder_runs_by_hand_either(tmp_path: Path, module: str) -> None:
+    mark = tmp_path / "ran"
+    for name in (*NAMES, "typing", "re", "enum", "functools", "click", "zmq", "contextlib", "logging", "runpy"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(mark)!r}, 'a').write('{name} ')\nraise SystemExit('mine')\n")
+    done = run(sys.executable, "-m", module, "--version", cwd=tmp_path)
+    assert not mark.exists(), mark.read_text()
+    assert done.returncode == 0 or module != "zsms"
+
+
 def test_few_descriptors_are_raised_and_too_few_are_a_line(tmp_path: Path) -> None:
     small = " ".join((*SMALL, "--senders", "6", "--concurrency", "10"))
     soft = run("bash", "-c", f"ulimit -Sn 24; exec {ZSMS} {small}", cwd=tmp_path)

@@ -130,8 +130,13 @@ class View:
         seconds = self.busy_s if self.done else max(self.lasted_s, self.busy_s)
         return self.settled / seconds if seconds > 0 else 0.0
 
+    @property
+    def silent_brokers(self) -> bool:
+        """Whether a broker that has not said its last word is silent: what it does now is not known."""
+        return any(row["role"] == "broker" and not has_ended(row) and not is_alive(row) for row in self.processes)
+
     def to_json(self, before: View | None = None) -> dict[str, Any]:
-        """The figures as a JSON object."""
+        """The figures as a JSON object. The rate is null while a broker is silent: it may be anything."""
         return {
             "produced": self.made,
             "produced_at_least": bool(self.untold),
@@ -144,7 +149,7 @@ class View:
             "redelivered": self.redelivered,
             "duplicates": self.duplicates,
             "mean_s": round(self.mean_s, 6),
-            "rate_per_s": round(self.rate_since(before), 1),
+            "rate_per_s": None if self.silent_brokers else round(self.rate_since(before), 1),
             "overall_per_s": round(self.rate, 1),
             "asked_per_s": self.asked_per_s,
             "senders_alive": self.senders_alive,

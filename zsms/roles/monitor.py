@@ -8,6 +8,7 @@ from typing import Any, Unpack
 
 import zmq
 
+from zsms.core.answer import checked
 from zsms.core.ending import Ending
 from zsms.core.view import View
 from zsms.core.watch import Watch
@@ -29,8 +30,10 @@ REMIND_S = 30.0
 class Asker:
     """Questions to a collector, one at a time."""
 
-    def __init__(self, sockets: Sockets, endpoint: Endpoint) -> None:
+    def __init__(self, sockets: Sockets, endpoint: Endpoint, *, own: bool = False) -> None:
+        """`own`: the collector is one of ours, whose answers need no check."""
         self.endpoint = endpoint
+        self._own = own
         self.socket = sockets.connect(zmq.REQ, endpoint, "second")
         self.handshakes = sockets.handshakes(self.socket)
 
@@ -50,7 +53,10 @@ class Asker:
         frame = decode(parts[0])
         if not isinstance(frame, Answer):
             raise WireError(f"the collector answered with a {type(frame).__name__}")
-        return frame.body
+        try:
+            return frame.body if self._own else checked(frame.body)
+        except ValueError as error:
+            raise WireError(f"the collector's answer: {error}") from None
 
     def wait(self, what: str, timeout: float) -> dict[str, Any] | None:
         """Ask, and wait for the answer; None after `timeout` seconds."""
