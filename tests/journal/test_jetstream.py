@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.journal.making import LIMITS, Hand, content
-from tests.journal.servers import Servers
+from tests.journal.servers import PROGRAM, Servers
 from tests.journal.test_sqlite import fill
+from tests.mesh.processes import free_port, until
 from zsms.core.replay import rebuild
 from zsms.errors import JournalError, UsageError
 from zsms.journal import Fenced, check_durability, fence, hidden, open_journal, read
@@ -162,6 +165,44 @@ def test_no_server_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zsms.journal.nats._FIRST_S", 0.1)
     with pytest.raises(JournalError, match=r"none of nats://127.0.0.1:1 answers"):
         open_journal("nats://127.0.0.1:1/x")
+
+
+def test_one_server_keeps_one_copy_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level("INFO", "zsms.journal")
+    with Servers(tmp_path, 1) as server:
+        url = server.url("one")
+        with open_journal(url) as store:
+            assert isinstance(store, JetStreamStore)
+            hand = Hand(store)
+            for _ in range(3):
+                hand.put(10)
+                hand.commit()
+            # An answer that was lost: the record is there, and is found to be this one's own.
+            publish, lost = store._stream._publish, [True]
+
+            async def loses(last: int, record: Record) -> bool:
+                return await publish(last, record) and not (lost and lost.pop())
+
+            monkeypatch.setattr(store._stream, "_publish", loses)
+            hand.put(10)
+            hand.commit()
+            assert not lost
+        assert "one copy (fewer than 3" in caplog.text
+        found = held(url)["totals"]
+        assert found | {"accepted": 40, "queued": 40} == found
+
+
+def test_servers_without_jetstream_are_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zsms.journal.nats._FIRST_S", 0.1)
+    port = free_port()
+    log = (tmp_path / "log").open("wb")
+    with log, subprocess.Popen([str(PROGRAM), "-a", "127.0.0.1", "-p", str(port)], stdout=log, stderr=log) as server:
+        until(lambda: b"Server is ready" in (tmp_path / "log").read_bytes(), "a server")
+        with pytest.raises(JournalError, match="no JetStream"):
+            open_journal(f"nats://127.0.0.1:{port}/x")
+        server.kill()
 
 
 # -- servers that die or stand still --------------------------------------------------------------------------------

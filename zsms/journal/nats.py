@@ -22,6 +22,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
+from nats.errors import NoRespondersError
 from nats.js.api import Header
 
 from zsms.errors import UsageError
@@ -163,6 +164,8 @@ class JetStream:
             answer = await client.request(subject, payload, timeout=timeout, headers=headers)
         except (NatsError, OSError, TimeoutError) as error:
             self._silent += isinstance(error, TimeoutError)
+            if isinstance(error, NoRespondersError):
+                raise Unavailable("the NATS servers have no JetStream, or no leader at the moment") from None
             raise Unavailable(f"the NATS servers do not answer ({str(error) or type(error).__name__})") from None
         self._silent = 0
         return answer
