@@ -323,7 +323,7 @@ LAYERS = (
     ("zsms.transports", "zsms.journal"),
     ("zsms.roles", "zsms.smsc"),
     ("zsms.launch",),
-    ("zsms.mesh", "zsms.health", "zsms.resume"),
+    ("zsms.mesh", "zsms.sweep", "zsms.health", "zsms.resume"),
     ("zsms.web",),
     ("zsms.study", "zsms.web"),
     ("zsms.cli", "zsms.__main__"),

@@ -21,6 +21,7 @@ SECTIONS = {
     "Run and measure": {
         "run": "Run a whole mesh on this machine, and report.",
         "plan": "Compute a run in virtual time: when, what limits it, at what price.",
+        "sweep": "Plan or run a scenario at each combination of some settings.",
         "compare": "Say how the reports of runs differ, and whether that is chance.",
         "study": "Repeat the scalability study, and draw its charts.",
     },

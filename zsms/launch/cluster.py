@@ -15,7 +15,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import zmq
 
 from zsms.errors import UsageError, ZsmsError
 from zsms.launch.place import Child, Tell, Wanted
-from zsms.launch.worker import BEAT_S, SILENCE_S, about, free_port, listen_a_while, probe, run_role
+from zsms.launch.worker import BEAT_S, SILENCE_S, about, attempt, free_port, listen_a_while, probe, run_role
 
 CONNECT_S = 5.0
 START_S = 30.0
@@ -119,15 +119,7 @@ class Cluster:
 
     def __init__(self, address: str) -> None:
         """`address` is a scheduler's (tcp://HOST:PORT), or local:N for N workers of this machine. Raises UsageError."""
-        try:
-            import distributed  # noqa: F401
-        except ModuleNotFoundError as error:
-            raise UsageError(f"--cluster needs {error.name}: pip install zsms[cluster]") from None
-        scheme, colon, rest = address.partition(":")
-        if scheme == "local" and not (colon and rest.isdigit() and 1 <= int(rest) <= 256):
-            raise UsageError(f"cluster {address}: write local:N, N workers from 1 to 256")
-        if scheme != "local" and "://" not in address:
-            raise UsageError(f"cluster {address}: write tcp://HOST:PORT of a scheduler, or local:N")
+        _check(address)
         self._address = address
         self.hosts: dict[str, str] = {}
         """The host's name of each worker, by its address."""
@@ -151,24 +143,7 @@ class Cluster:
 
     def open(self, roles: Sequence[Wanted], keys: Path | None) -> None:
         """As of :class:`zsms.launch.place.Place`."""
-        from distributed import Client, LocalCluster
-
-        logging.getLogger("distributed").setLevel(logging.ERROR)
-        try:
-            if self._address.startswith("local:"):
-                count = int(self._address.partition(":")[2])
-                self._cluster = LocalCluster(
-                    n_workers=count,
-                    threads_per_worker=1,
-                    processes=True,
-                    dashboard_address=None,
-                    silence_logs=logging.ERROR,
-                )
-                self._client = Client(self._cluster)
-            else:
-                self._client = Client(self._address, timeout=CONNECT_S)
-        except (OSError, TimeoutError, ValueError) as error:
-            raise ZsmsError(f"no Dask scheduler at {self._address}: {error}") from None
+        self._client, self._cluster = _client_of(self._address)
         workers = self._client.scheduler_info(n_workers=-1)["workers"]
         if not workers:
             raise ZsmsError(f"the Dask scheduler at {self._address} has no workers: start some with `dask worker`")
@@ -390,3 +365,55 @@ def _keys_of(folder: Path) -> dict[str, dict[str, str]]:
     """What each role gets of the mesh's keys: its own, and the public ones."""
     public = {f"public/{path.name}": path.read_text() for path in (folder / "public").iterdir()}
     return {path.stem: {path.name: path.read_text(), **public} for path in folder.glob("*.key")}
+
+
+def _check(address: str) -> None:
+    """Raises UsageError for what can't be a cluster."""
+    try:
+        import distributed  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise UsageError(f"--cluster needs {error.name}: pip install zsms[cluster]") from None
+    scheme, colon, rest = address.partition(":")
+    if scheme == "local" and not (colon and rest.isdigit() and 1 <= int(rest) <= 256):
+        raise UsageError(f"cluster {address}: write local:N, N workers from 1 to 256")
+    if scheme != "local" and "://" not in address:
+        raise UsageError(f"cluster {address}: write tcp://HOST:PORT of a scheduler, or local:N")
+
+
+def _client_of(address: str) -> tuple[Any, Any]:
+    """A client of the cluster there, and the cluster if it was made for it. Raises ZsmsError."""
+    from distributed import Client, LocalCluster
+
+    logging.getLogger("distributed").setLevel(logging.ERROR)
+    try:
+        if not address.startswith("local:"):
+            return Client(address, timeout=CONNECT_S), None
+        cluster = LocalCluster(
+            n_workers=int(address.partition(":")[2]),
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            silence_logs=logging.ERROR,
+        )
+        return Client(cluster), cluster
+    except (OSError, TimeoutError, ValueError) as error:
+        raise ZsmsError(f"no Dask scheduler at {address}: {error}") from None
+
+
+def tasks_on(address: str, function: Callable[[Any], Any], given: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
+    """Call it on the workers with each of the values; each key and what came of it, or the error, as they are done.
+
+    It may run twice for one of them when a worker is lost. Raises UsageError and ZsmsError.
+    """
+    from distributed import as_completed
+
+    _check(address)
+    client, cluster = _client_of(address)
+    try:
+        futures = {client.submit(attempt, function, value, pure=False, retries=2): key for key, value in given.items()}
+        for future in as_completed(futures):
+            yield futures[future], future.exception() or future.result()
+    finally:
+        for what in (client, cluster):
+            if what is not None:
+                what.close(timeout=5)

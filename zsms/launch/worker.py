@@ -18,12 +18,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import psutil
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
+from zsms.errors import ZsmsError
 from zsms.launch.local import environment_of_roles
 
 BEAT_S = 1.0
@@ -254,3 +256,11 @@ def about() -> tuple[str, str, int]:
     import zsms
 
     return zsms.__version__, platform.node(), os.cpu_count() or 1
+
+
+def attempt(function: Callable[[Any], Any], value: Any) -> Any:
+    """What it returns, or the ZsmsError that it raises: that is no reason to try again."""
+    try:
+        return function(value)
+    except ZsmsError as error:
+        return error

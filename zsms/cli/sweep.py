@@ -1,0 +1,139 @@
+"""`zsms sweep`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zsms.errors import UsageError, ZsmsError
+
+
+@click.command(
+    "sweep",
+    context_settings={"ignore_unknown_options": True},
+    epilog="""\b
+Examples:
+  zsms sweep --live --vary concurrency=1e3,1e4 --messages 50000
+  zsms sweep --live --vary senders=1,2,4 --vary failure-rate=0,0.05 --replications 5 --csv sweep.csv
+  zsms sweep --live --vary concurrency=1e5,1e6 --record sweep.jsonl     again, to go on where it ended""",
+)
+@click.option(
+    "--vary",
+    metavar="NAME=VALUE,...",
+    multiple=True,
+    required=True,
+    help="An option of `zsms run` or `zsms plan`, and its values. Again for each of several: every combination is a "
+    "point.",
+)
+@click.option(
+    "--replications", type=click.IntRange(1, 100_000), default=1, show_default=True, help="How often, at each point."
+)
+@click.option("--live", is_flag=True, help="Run each point instead of planning it, one after the other.")
+@click.option(
+    "--jobs", type=click.IntRange(1, 1_024), help="Points planned at once here.  [default: one for each core]"
+)
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Plan the points on the workers of a Dask cluster, or run them there: tcp://HOST:PORT or local:N.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the first replication.")
+@click.option("--record", metavar="FILE", help="Keep what came of each point there, and go on with what is missing.")
+@click.option("--csv", metavar="PATH", help="Write a row a point there, each figure with its spread; - for stdout.")
+@click.argument("scenario", required=False, metavar="[SCENARIO.toml]")
+@click.argument("fixed", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF EVERY POINT]...")
+def command(
+    vary: tuple[str, ...],
+    replications: int,
+    live: bool,
+    jobs: int | None,
+    cluster: str | None,
+    seed: int,
+    record: str | None,
+    csv: str | None,
+    scenario: str | None,
+    fixed: tuple[str, ...],
+) -> int:
+    """Plan or run a scenario at each combination of some settings, and make a table of it.
+
+    What else is given goes to every point as it is; SCENARIO.toml comes first. A point is planned by `zsms plan`, or
+    run by `zsms run` with --live. A figure is the median of the replications; its spread is where a tenth and nine
+    tenths of them lie, or the least and the greatest of fewer than ten. Exits with 0 when every point was done, else 1.
+    """
+    from zsms import saving, sweep
+    from zsms.cli import COMMANDS
+
+    if scenario is not None and scenario.startswith("-"):
+        fixed, scenario = (scenario, *fixed), None
+    if not live and "plan" not in COMMANDS:
+        raise UsageError("this zsms has no plans: give --live")
+    points = sweep.points_of(sweep.parse_vary(vary))
+    always = [*_scenario_of(scenario, live), *(["--cluster", cluster] if live and cluster else []), *fixed]
+    settings = {"vary": list(vary), "replications": replications, "live": live, "seed": seed, "always": always}
+    settings["scenario"] = _digest(scenario)
+    kept = sweep.Record(record, settings)
+    todo = [point for point in points if point not in kept.done]
+    commands = {point: sweep.commands_of(point, always, replications, live, seed) for point in todo}
+    failed = 0
+    for number, (point, came) in enumerate(_all(commands, 1 if live else jobs, None if live else cluster), 1):
+        words = " ".join(f"{name}={value}" for name, value in point)
+        if isinstance(came, BaseException):
+            failed += 1
+            click.echo(f"{number} of {len(todo)}: {words}: {came}", err=True)
+            continue
+        kept.add(point, sweep.figures_of(came, live))
+        click.echo(f"{number} of {len(todo)}: {words}", err=True)
+    if csv is not None and csv != "-":
+        try:
+            saving.save(csv, sweep.to_csv(points, kept.done).encode())
+        except OSError as error:
+            raise UsageError(f"can't write the table to {csv}: {error.strerror}") from None
+    click.echo(sweep.to_csv(points, kept.done) if csv == "-" else "\n".join(sweep.to_lines(points, kept.done)))
+    return 1 if failed else 0
+
+
+def _scenario_of(scenario: str | None, live: bool) -> list[str]:
+    if scenario is None:
+        return []
+    return ["--config", scenario] if live else [scenario]
+
+
+def _digest(scenario: str | None) -> str | None:
+    """Names a scenario's content. Raises UsageError."""
+    if scenario is None:
+        return None
+    try:
+        return hashlib.sha256(Path(scenario).read_bytes()).hexdigest()
+    except OSError as error:
+        raise UsageError(f"{scenario}: {error.strerror}") from None
+
+
+def _all(commands: dict[Any, list[list[str]]], jobs: int | None, cluster: str | None) -> Iterator[tuple[Any, Any]]:
+    """Each point with its reports, or with the error that came instead, as they are done."""
+    from zsms.sweep import execute
+
+    if cluster is not None and commands:
+        from zsms.launch.cluster import tasks_on
+
+        yield from tasks_on(cluster, execute, commands)
+        return
+    if jobs is None:
+        jobs = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = {pool.submit(execute, each): point for point, each in commands.items()}
+        try:
+            for future in as_completed(futures):
+                error = future.exception()
+                if error is not None and not isinstance(error, ZsmsError):
+                    raise error
+                yield futures[future], error or future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
