@@ -117,7 +117,8 @@ def figures_of(reports: Sequence[Mapping[str, Any]], live: bool) -> dict[str, Sp
         (plan,) = reports
         bands = {f"reach_{name}_s": Spread(*list(band.values())[:3]) for name, band in plan["reach_s"].items()}
         counts = plan["counts"]
-        means = {name: Spread(None, counts.get(name), None) for name in ("delivered", "failed", "unsent")}
+        names = [name for name in ("delivered", "failed", "unsent") if name in counts]
+        means = {name: Spread(None, round(counts[name], 3) + 0.0, None) for name in names}
         return {**bands, **means}
     of: dict[str, Callable[[Mapping[str, Any]], float | None]] = {
         "throughput_per_s": lambda report: report["throughput_per_s"],

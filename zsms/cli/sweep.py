@@ -20,6 +20,7 @@ from zsms.errors import UsageError, ZsmsError
     context_settings={"ignore_unknown_options": True},
     epilog="""\b
 Examples:
+  zsms sweep --vary concurrency=1e3,1e4,1e5 --vary failure-rate=0,0.05 --replications 100
   zsms sweep --live --vary concurrency=1e3,1e4 --messages 50000
   zsms sweep --live --vary senders=1,2,4 --vary failure-rate=0,0.05 --replications 5 --csv sweep.csv
   zsms sweep --live --vary concurrency=1e5,1e6 --record sweep.jsonl     again, to go on where it ended""",
