@@ -154,7 +154,10 @@ def test_every_settings_file_is_accepted(reader_s_folder: Path) -> None:
             SenderGroup(**table).check()
 
 
-PLANS = {"flood.toml"}
+PLANS = {"flood.toml"} | {
+    f"examples/scenarios/{name}.toml"
+    for name in ("us-ten-minutes", "campus", "uk-2020", "be-alert-test-day", "best-route-dies")
+}
 """Files with tables that only a plan can carry out."""
 
 

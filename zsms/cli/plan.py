@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -13,6 +14,7 @@ import click
 from zsms import saving
 from zsms.cli import common, settings
 from zsms.errors import UsageError
+from zsms.scenario import Expectation, Scenario, check, table
 
 _NOT_OURS = frozenset({"transport", "input", "skip_bad_rows", "prefix", "alphabet", "batch", "window"})
 """Options of `run` that change nothing in virtual time."""
@@ -40,10 +42,26 @@ Examples:
     "--replications", type=click.IntRange(1, 100_000), default=20, show_default=True, help="Runs in virtual time."
 )
 @click.option(
+    "--deadline", metavar="TIME", help="Say what is reached by then: seconds, or a text such as 10m or 1h30m."
+)
+@click.option(
+    "--share", type=float, default=0.99, show_default=True, help="Share of all messages that is wanted by the deadline."
+)
+@click.option(
+    "--solve",
+    type=click.Choice(("slots", "processes", "routes")),
+    help="Find the least that makes the deadline, all groups in proportion; routes are copies with their caps.",
+)
+@click.option(
+    "--confidence", type=float, default=0.95, show_default=True, help="Probability of the deadline that --solve needs."
+)
+@click.option("--against", metavar="REPORT", help="Set the report of a run (its JSON) beside the plan.")
+@click.option(
     "--no-variants", is_flag=True, help="Leave out what faults cost and what changes would do: it is quicker."
 )
 @click.option("--jobs", type=click.IntRange(1, 1_024), help="Processes that compute.  [default: one for each core]")
 @click.option("--json", metavar="PATH", help="Write the plan there; - for standard output.")
+@click.option("--html", metavar="PATH", help="Write the plan as a page with charts, one file that needs no network.")
 @click.option("--csv", metavar="PATH", help="Write the curve of reach there, a row a time; - for standard output.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @click.pass_context
@@ -52,9 +70,15 @@ def command(
     /,
     scenario: str | None,
     replications: int,
+    deadline: str | None,
+    share: float,
+    solve: str | None,
+    confidence: float,
+    against: str | None,
     no_variants: bool,
     jobs: int | None,
     json: str | None,
+    html: str | None,
     csv: str | None,
     quiet: bool,
     **options: Any,
@@ -66,21 +90,56 @@ def command(
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: each of our processes has a core
     from zsms.plan import plan
+    from zsms.plan.against import compared, read_report
 
-    if json == "-" and csv == "-":
-        raise UsageError("--json - and --csv -: only one of them can have standard output")
+    if (json, csv, html).count("-") > 1:
+        raise UsageError("--json -, --html - and --csv -: only one of them can have standard output")
     wanted = {name: value for name, value in options.items() if name not in _NOT_OURS}
     found = settings.scenario_of(ctx, scenario, wanted)
+    found = _expecting(found, deadline, share, solve)
+    measured = None if against is None else read_report(against)
     with _workers(jobs) as mapped, _progress(quiet) as progress:
-        made = plan(
-            found, replications=replications, variants=not no_variants, mapped=mapped, progress=progress
-        )  # fmt: skip
-    for path, text in ((json, made.dumps), (csv, lambda: curve_csv(made))):
+        made = plan(found, replications=replications, variants=not no_variants, mapped=mapped, progress=progress)
+        if solve is not None:
+            from zsms.plan.search import solve as least
+
+            wish = found.expectations[0]
+            solution = least(
+                found,
+                solve,
+                deadline=wish.deadline,
+                share=wish.share,
+                confidence=confidence,
+                seed=made.seed,
+                mapped=mapped,
+            )
+            made = replace(made, solution=solution)
+    if measured is not None:
+        made = replace(made, against=compared(made, measured))
+    from zsms.web.plan_page import render
+
+    for path, text in ((json, made.dumps), (csv, lambda: curve_csv(made)), (html, lambda: render(made.to_json()))):
         if path is not None:
             _write(path, text())
-    if "-" not in (json, csv):
+    if "-" not in (json, csv, html):
         click.echo("\n".join(lines(made)))
     return 0
+
+
+def _expecting(found: Scenario, deadline: str | None, share: float, solve: str | None) -> Scenario:
+    """The scenario with the deadline of the options, which is its first then."""
+    if deadline is None:
+        if solve is not None and not found.expectations:
+            raise UsageError("--solve needs a --deadline, or an [[expect]] of the file")
+        return found
+    where = f"--deadline {deadline} --share {share:g}"
+    number: Any = deadline
+    with suppress(ValueError):
+        number = float(deadline)
+    wish = table(Expectation, {"deadline": number, "share": share}, where)
+    found = replace(found, expectations=(wish, *found.expectations))
+    check(found, where)
+    return found
 
 
 def _write(path: str, text: str) -> None:
@@ -123,9 +182,9 @@ def _progress(quiet: bool) -> Iterator[Callable[[float], None] | None]:
 def lines(made: Any) -> list[str]:
     """A plan for people."""
     head = f"{made.scenario}: {made.messages:,} messages, {made.slots:,} slots, {made.replications} replications"
-    text = [head, "", f"{'reached':<14}{'10 %':>12}{'median':>12}{'90 %':>12}   of the replications, by then"]
+    text = [head, "", f"{'reached':<14}{'10 %':>17}{'median':>17}{'90 %':>17}   of the replications, by then"]
     for name, words in (("p50", "50 %"), ("p90", "90 %"), ("p99", "99 %"), ("p100", "all")):
-        cells = "".join(f"{span(value):>12}" for value in made.reach_s[name])
+        cells = "".join(f"{span(value):>17}" for value in made.reach_s[name])
         text.append(f"  {words:<12}{cells}")
     if made.lead_s:
         text.append(f"  and before: {span(made.lead_s)} until people let it begin")
@@ -141,9 +200,28 @@ def lines(made: Any) -> list[str]:
     for title, rows in (("fault", made.faults), ("if", made.sensitivity)):
         for row in rows:
             text.append(f"{title:<14}{row.change:<34} {_effect(row, title)}")
+    if made.solution is not None:
+        text += ["", *_solution_lines(made.solution)]
+    if made.against:
+        text += ["", f"{'reached':<14}{'planned':>17}{'measured':>17}{'difference':>12}"]
+        for row in made.against:
+            off = "-" if row.difference is None else f"{row.difference * 100:+.1f} %"
+            text.append(f"  {row.what:<12}{span(row.planned_s):>17}{span(row.measured_s):>17}{off:>12}")
     if made.relied_on:
         text += ["", *(f"relied on     {each}" for each in made.relied_on)]
     return text
+
+
+def _solution_lines(found: Any) -> list[str]:
+    wish = f"{found.share * 100:g} % in {span(found.deadline_s)}"
+    if found.least is None:
+        return [f"no number of {found.what} makes {wish}: with {sum(found.groups.values()):,} its probability is "
+                f"{found.probability * 100:.0f} %"]  # fmt: skip
+    by = ", ".join(f"{name} {number:,}" for name, number in found.groups.items())
+    cost = f", for {found.cost:,.2f}" if found.cost else ""
+    return [
+        f"{found.least:,} {found.what} make {wish} with a probability of {found.probability * 100:.0f} %{cost}: {by}"
+    ]
 
 
 def _effect(row: Any, title: str) -> str:

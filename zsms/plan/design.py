@@ -20,9 +20,9 @@ F64 = npt.NDArray[np.float64]
 DAY_S = 86_400.0
 MAX_S = 60 * DAY_S
 """No plan looks further ahead."""
-_TICKS = 2_500
+_TICKS = 1_500
 """About so many ticks a run is cut into, if its sends allow that."""
-_FINE, _COARSE = 100, 40
+_FINE, _COARSE = 100, 20
 """Ticks of the shortest mean send: as few as `_COARSE` in a long run, as many as `_FINE` in a short one."""
 _LEAST_TICKS = 8
 """A send of fewer ticks than that is not followed slot by slot: its slots are a rate (Little's law)."""
@@ -57,9 +57,10 @@ def law(model: DelayModel, tick: float, factor: float) -> Spread:
 class Design:
     """A scenario made ready for ticks."""
 
-    def __init__(self, scenario: Scenario, coarseness: float = 1.0) -> None:
-        """`coarseness` above 1 makes longer ticks: quicker, and rougher."""
+    def __init__(self, scenario: Scenario, coarseness: float = 1.0, until: float = MAX_S) -> None:
+        """`coarseness` above 1 makes longer ticks: quicker, and rougher. Nothing after `until` seconds is looked at."""
         self.scenario = scenario
+        self.until = min(until, MAX_S)
         self.groups = scenario.groups
         self.units = _units(scenario)
         self.queues = _queues(scenario)
@@ -115,7 +116,7 @@ class Design:
             lasts += sum(scenario.retries.ceiling(a) for a in range(1, min(scenario.retries.attempts, 4)))
         lasts = max([lasts, *(fault.until for fault in scenario.faults if fault.until < inf)])
         lasts += max(group.begins for group in self.groups)
-        return float(min(max(lasts, 1e-3), MAX_S))
+        return float(min(max(lasts, 1e-3), self.until))
 
     def _tick(self, coarseness: float) -> float:
         mean = min([group.mean for group in self.groups if group.mean > 0], default=0.0)

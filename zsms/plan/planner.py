@@ -123,11 +123,17 @@ class Plan:
     curve: dict[str, Any]
     """at_s, and the share reached by then: p10, p50, p90, and by route the mean."""
     relied_on: tuple[str, ...]
+    struck: tuple[dict[str, Any], ...] = ()
+    """Each fault, in words, and when."""
+    solution: Any = None
+    """A :class:`zsms.plan.search.Solution`, if one was asked for."""
+    against: Any = ()
+    """Rows of :mod:`zsms.plan.against`, if a report was given."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: docs/plan.schema.json."""
         body = {"schema": SCHEMA, "version": __version__, **asdict(self)}
-        for key in ("deadlines", "routes", "faults", "sensitivity", "relied_on"):
+        for key in ("deadlines", "routes", "faults", "sensitivity", "relied_on", "struck", "against"):
             body[key] = list(body[key])
         body["reach_s"] = {name: band._asdict() for name, band in self.reach_s.items()}
         for found, own in zip(body["deadlines"], self.deadlines, strict=True):
@@ -327,6 +333,7 @@ def _made(
         sensitivity=tuple(row for row in rows if not row.change.startswith("fault: ")),
         curve=_curve(design, blocks),
         relied_on=scenario.relied_on,
+        struck=tuple({"fault": str(fault), "at_s": fault.at} for fault in scenario.faults),
     )  # fmt: skip
 
 

@@ -363,8 +363,8 @@ class Twin:
     # -- a tick -----------------------------------------------------------------------------------------------------
 
     def run(self) -> Outcome:
-        """To the end, or for `MAX_S`."""
-        last = min(self.design.ticks(MAX_S), self.design.most_ticks)
+        """To the end, or as far as the design looks."""
+        last = self.design.most_ticks
         steps, passed = 0, 0
         while steps < last:
             self._happen()
@@ -388,7 +388,7 @@ class Twin:
                 self.waiting.skip(jump - 1)
                 passed = jump
             self.tick += passed
-            if self.tick > self.design.ticks(MAX_S):
+            if self.tick > self.design.ticks(self.design.until):
                 break
         return self._outcome()
 

@@ -1,0 +1,63 @@
+"""A plan beside a run's report, point by point."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from zsms.errors import UsageError
+from zsms.plan.planner import Plan
+
+_WORDS = {"p50": "50 %", "p90": "90 %", "p99": "99 %", "p100": "all"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """When one share was reached."""
+
+    what: str
+    planned_s: float | None
+    measured_s: float | None
+    difference: float | None
+    """Of the measured time from the planned one, as a share of that."""
+    within: bool | None
+    """Whether the run lies between the plan's 10th and 90th percentile."""
+
+
+def read_report(path: str) -> dict[str, Any]:
+    """The report of a run. Raises UsageError for what is none."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            body = json.load(file)
+    except OSError as error:
+        raise UsageError(f"can't read the report {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise UsageError(f"{path} is no report of a run: {error}") from None
+    if not isinstance(body, dict) or not isinstance(body.get("reach_s"), dict) or not _counts(body):
+        raise UsageError(f"{path} is no report of a run: it has no reach_s and no messages")
+    return body
+
+
+def _counts(body: dict[str, Any]) -> bool:
+    messages = body.get("messages")
+    return isinstance(messages, dict) and isinstance(messages.get("produced"), int)
+
+
+def compared(plan: Plan, report: dict[str, Any]) -> tuple[Row, ...]:
+    """Each share's time as it was planned (the median) and measured. Raises UsageError for a run of other messages."""
+    produced = report["messages"]["produced"]
+    if produced != plan.messages:
+        raise UsageError(
+            f"the report is of {produced:,} messages, the plan of {plan.messages:,}: give it the same file"
+        )
+    rows = []
+    for name, words in _WORDS.items():
+        band, told = plan.reach_s[name], report["reach_s"].get(name)
+        measured = float(told) if isinstance(told, int | float) and not isinstance(told, bool) else None
+        off, within = None, None
+        if measured is not None and band.p50:
+            off = round(measured / band.p50 - 1, 6)
+            within = (band.p10 or 0.0) <= measured <= (band.p90 if band.p90 is not None else float("inf"))
+        rows.append(Row(words, band.p50, measured, off, within))
+    return tuple(rows)
