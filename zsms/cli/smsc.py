@@ -15,6 +15,7 @@ from zsms.errors import UsageError
     epilog="""\b
 Examples:
   zsms smsc                                      accept everything on 127.0.0.1:2775
+  zsms smsc --http 127.0.0.1:8080 --status 0=95 --status 0x58=5
   zsms smsc --bind 0.0.0.0:2775 --rules smsc.toml --record got.csv
   zsms smsc --answer 0.05 --status 0=95 --status 0x58=5
   zsms smsc --receipt 2 --state DELIVRD=80 --state UNDELIV=15 --state none=5 --ids mixed
@@ -28,6 +29,7 @@ Examples:
     show_default=True,
     help="Where to listen; port 0: a free one. Again for each of several.",
 )
+@click.option("--http", metavar="HOST:PORT", help="Take messages over HTTP there, too: Kannel's sendsms, JSON, forms.")
 @click.option("--rules", metavar="FILE", type=click.Path(), help="A TOML file of accounts, outcomes, faults and all.")
 @click.option("--answer", type=float, metavar="SECONDS", help="Time until submit_sm is answered.  [default: 0]")
 @click.option("--receipt", type=float, metavar="SECONDS", help="Time from answer to receipt.  [default: 0]")
@@ -46,6 +48,7 @@ Examples:
 @common.role_options
 def command(
     bind: tuple[str, ...],
+    http: str | None,
     rules: str | None,
     seed: int | None,
     record: str | None,
@@ -74,11 +77,12 @@ def command(
     def make() -> Any:
         from zsms.smsc.server import FakeSmsc, check_public
 
-        for address in bind:
+        for address in (*bind, *([] if http is None else [http])):
             check_public(address, insecure)
         smsc = FakeSmsc(
             _rules(rules, changes),
             bind=bind,
+            http=http,
             seed=seed,
             record=record,
             certificate=certificate,

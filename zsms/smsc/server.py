@@ -52,10 +52,12 @@ class FakeSmsc(Role):
         record: str | Path | None = None,
         certificate: str | Path | None = None,
         private_key: str | Path | None = None,
+        http: str | None = None,
         **common: Unpack[RoleOptions],
     ) -> None:
         """`bind`: HOST:PORT, or several (port 0: a free one). `record`: a CSV file of every submit_sm.
 
+        `http`: HOST:PORT where it takes messages over HTTP, too (`zsms.smsc.http`).
         With `certificate` (and `private_key`, where that is another file), PEM, all connections are TLS. Raises
         UsageError.
         """
@@ -70,12 +72,22 @@ class FakeSmsc(Role):
         self._number = 0
         self._timers_at = 0.0
         self._began = 0.0
+        self._http = None
+        if http is not None:
+            from zsms.smsc.http import HttpSide
+
+            self._http = HttpSide(_address(http), self.wake)
         self.desk: Desk
 
     @property
     def port(self) -> int:
         """The first port that it listens on. Known once it has started."""
         return self.addresses[0][1]
+
+    @property
+    def http_port(self) -> int:
+        """Where it takes messages over HTTP; 0: nowhere. Known once it has started."""
+        return 0 if self._http is None else self._http.port
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -107,6 +119,9 @@ class FakeSmsc(Role):
             self._epoll.register(listener.fileno(), select.EPOLLIN)
             self.log.info("%s: listening on %s:%d", self.name, *listener.getsockname()[:2])
         self._poller.register(self._epoll.fileno(), zmq.POLLIN)
+        if self._http is not None:
+            self._http.open()
+            self.log.info("%s: HTTP on port %d", self.name, self._http.port)
 
     def _step(self) -> bool:
         now = self._clock()
@@ -116,6 +131,8 @@ class FakeSmsc(Role):
         self._wait(min((at for at in times if at is not None), default=None), now)
         now, wall = self._clock(), time.time()
         self._wrong(now)
+        if self._http is not None:
+            self._http.answer(self.desk.model, self._recorder, now, wall)
         for fd, happened in self._epoll.poll(0):
             if fd in self._listeners:
                 self._accept(self._listeners[fd], now)
@@ -196,6 +213,8 @@ class FakeSmsc(Role):
                 self.desk.happened(connection, connection.session.look(now), now, wall)
 
     def _close(self) -> None:
+        if self._http is not None:
+            self._http.close()
         for fd, connection in list(self._by_fd.items()):
             connection.flush()
             self._drop(fd, connection)
