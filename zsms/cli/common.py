@@ -290,8 +290,8 @@ slot_options = together(
     click.option(
         "--gateway",
         metavar="URL",
-        help="Send to this gateway instead of sleeping: smpp://[SYSTEM_ID@]HOST[:PORT][?binds=4&window=100&...], or "
-        "http://HOST:PORT/PATH#PRESET&username=NAME&... (docs/load-test-kannel.md).",
+        help="Send to this gateway instead of sleeping: smpp://[SYSTEM_ID@]HOST[:PORT], or http://HOST:PORT/PATH, each "
+        "with its settings behind it, such as ?binds=4&window=100 or #kannel&username=NAME.",
     ),
     click.option(
         "--yes-really-send",
