@@ -95,6 +95,7 @@ def load(directory: str) -> tuple[MeshConfig, Before]:
         limits = BrokerLimits(**fields.pop("limits"))
         groups = tuple(SenderGroup(**group) for group in fields.pop("groups"))
         prefixes = tuple(fields.pop("prefixes"))
+        fields.pop("faults", None)  # of a time that is over
         config = MeshConfig(
             **{**fields, "limits": limits, "groups": groups, "prefixes": prefixes, "journal": directory}
         )

@@ -211,7 +211,7 @@ def _try(mesh: Mesh, output: outputs.Outputs, page: RunPage) -> int:
 
 _BESIDE_RESUME = {
     *("resume", "json", "html", "csv", "threshold", "abort_on_fail", "allow_failures", "metrics", "insecure"),
-    *("dashboard", "ui", "quiet", "verbose", "log_format", "title", "tag", "junit"),
+    *("dashboard", "ui", "quiet", "verbose", "log_format", "log_messages", "title", "tag", "junit"),
 }
 
 
