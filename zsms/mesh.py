@@ -48,6 +48,7 @@ from zsms.keys import Keys
 from zsms.launch.local import Local
 from zsms.launch.place import Child, Place, Wanted
 from zsms.private_folder import PrivateFolder
+from zsms.protocol import MAX_PEER_NAME
 from zsms.report import ProcessRow, Report, histogram_of, make_report
 from zsms.resume import Before, may_go_on, note
 from zsms.roles.monitor import Asker
@@ -130,6 +131,9 @@ class SenderGroup:
     def check(self, brokers: int = 1) -> None:
         """Raises UsageError for what can't be, before any process is started."""
         check_types(self)
+        room = MAX_PEER_NAME - len(f"-{self.senders}")
+        if not (0 < len(self.name) <= room and self.name.isprintable()):
+            raise UsageError(f"group name {self.name[:80]!r}: give 1 to {room} printable characters")
         if not 1 <= self.senders <= 1_000:
             raise UsageError(f"group {self.name!r}: senders {self.senders}: give 1 to 1000 processes")
         from zsms.core.shares import check_brokers

@@ -24,6 +24,25 @@ def test_a_snapshot_survives_the_wire():
     assert read.histograms["send_time"].summary() == snapshot.histograms["send_time"].summary()
 
 
+@pytest.mark.parametrize("name", ["x" * 65, "a\x1b[2J", "a\nb", "\u202e", "\ud800"])
+def test_a_name_is_short_and_printable_wherever_it_stands(name):
+    body = make().to_wire()
+    for field, value in (
+        ("name", name),
+        ("host", name),
+        ("state", name),
+        ("counters", {name: 1}),
+        ("gauges", {name: 1.0}),
+        ("histograms", {name: Histogram().to_wire()}),
+        ("events", [[0.5, name, "s-2", 1]]),
+        ("events", [[0.5, "sender lost", name * 4, 1]]),
+        ("failures", [[name, 1, None]]),
+        ("failures", [["why", 1, name * 4]]),
+    ):
+        with pytest.raises(ValueError, match="a name"):
+            Snapshot.from_wire({**body, field: value})
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.core.test_audit import Mesh as Books
 from zsms import Mesh, Sender
 from zsms.core.broker import BrokerLimits
 from zsms.core.delay import DelayModel
+from zsms.errors import UsageError
 from zsms.mesh import MeshConfig, SenderGroup
 
 
@@ -58,3 +61,10 @@ def test_a_coarse_tick_and_a_rate_near_the_capacity_are_told_before_the_start() 
     assert "96%" in near
     (beyond,) = MeshConfig(groups=(group,), rate=480.0, limits=BrokerLimits(max_attempts=2)).warnings()
     assert "333" in beyond and "waits grow" in beyond  # each failure takes a slot again
+
+
+@pytest.mark.parametrize("name", ["", "x" * 63, "a\nb", "\x1b[2J"])
+def test_a_group_s_name_leaves_room_for_its_senders_numbers(name: str) -> None:
+    with pytest.raises(UsageError, match="give 1 to 62 printable characters"):
+        SenderGroup(name=name).check()
+    SenderGroup(name="x" * 62).check()

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import threading
+
 import msgpack
 import zmq
 
 from tests.roles.peers import urls
 from tests.roles.waiting import until
-from zsms import Broker, DelayModel, Producer, Sender, ZsmsError
+from zsms import Broker, DelayModel, Monitor, Producer, Sender, StatsCollector, ZsmsError
 from zsms.message import Batch
-from zsms.protocol import Confirm, Grant, JoinProducer, JoinSender, Ping, Pong, Refused, Welcome, Who
+from zsms.protocol import (
+    Answer,
+    Ask,
+    Confirm,
+    Grant,
+    JoinProducer,
+    JoinSender,
+    Kick,
+    Ping,
+    Pong,
+    Refused,
+    Welcome,
+    Who,
+    decode,
+    encode,
+)
 from zsms.roles.operator import Operator
 
 NEWER = msgpack.packb([2, 99, 0])
@@ -86,3 +103,58 @@ def test_an_operator_s_late_answer_is_not_the_next_one_s(run, address):
         operator._timeout = 10.0
         assert operator.kick() == 0
         assert operator.purge(dead=True) == (0, 0)
+
+
+def test_a_collector_refuses_newer_words_and_answers_the_next_question(run, address, raw):
+    collector = run(StatsCollector(address()))
+    snapshots, questions = urls(collector.endpoint)
+    asker = raw(zmq.REQ, questions)
+    asker.send(NEWER)
+    refused = asker.hear(Refused)
+    assert not refused.final and "unknown kind 99" in refused.reason and collector.refused_frames == 1
+    asker.say(Ask("totals"))
+    assert asker.hear(Answer).body["processes"] == []
+    publisher = raw(zmq.PUB, snapshots)
+
+    def refused_another() -> bool:
+        publisher.send(NEWER)  # again and again: the first ones come before the subscription
+        return collector.refused_frames > 1
+
+    until(refused_another, "a newer word that was published")
+    asker.say(Ask("totals"))
+    asker.hear(Answer)
+
+
+def test_a_monitor_passes_over_newer_words_and_hears_the_next_answer(run, address):
+    endpoint = address()
+    context = zmq.Context()
+    router = context.socket(zmq.ROUTER)
+    router.linger, router.rcvtimeo = 0, 10_000
+    router.bind(urls(endpoint)[1])
+    try:
+        monitor = run(Monitor(endpoint, interval=0.05))
+        *envelope, question = router.recv_multipart()
+        assert decode(question).what == "totals"
+        router.send_multipart([*envelope, NEWER])
+        until(lambda: monitor.refused_frames == 1, "the newer word")
+        *envelope, _ = router.recv_multipart()  # it asks again
+        router.send_multipart([*envelope, encode(Answer(0, {"totals": {"broker": {"sent": 7}}, "processes": []}))])
+        until(lambda: monitor.view is not None and monitor.view.sent == 7, "the answer")
+        assert monitor.running
+    finally:
+        monitor.stop()
+        monitor.join(10)
+        context.destroy(linger=0)
+
+
+def test_an_operator_passes_over_newer_words(fake_broker):
+    def answer() -> None:
+        kick = fake_broker.hear(Kick)
+        fake_broker.router.send_multipart([fake_broker.peer, NEWER])
+        fake_broker.say(Answer(kick.request, {"broker": "b", "kicked": 3}))
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    with Operator(fake_broker.endpoint, timeout=10.0) as operator:
+        assert operator.kick() == 3
+    thread.join()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from zsms.core.failures import MAX_EXAMPLE, MAX_REASON, MOST_KINDS, Failure, printable
+from zsms.core.failures import MAX_EXAMPLE, MAX_REASON, MOST_KINDS, Failure
 from zsms.core.histogram import Histogram
 from zsms.core.reach import MAX_REACH_BYTES
 
@@ -17,8 +17,10 @@ MAX_FIGURES = 128
 """Most counters, gauges and events of one process."""
 MAX_HISTOGRAMS = 16
 """Most histograms of one process."""
-MAX_NAME = 1_024
-"""Longest name, of a process or of a figure, in characters."""
+MAX_NAME = 64
+"""Longest name, of a process, a host or a figure, in characters; all of them are printable, as names in logs are."""
+MAX_SUBJECT = 200
+"""Longest subject of an event, likewise."""
 MAX_COUNT = 2**62
 """Counters are below this, and their sums are cut here."""
 MAX_GAUGE = 10**15
@@ -150,14 +152,16 @@ def _figures(value: Any, kind: type, most: int = MAX_FIGURES) -> Any:
 
 
 def _name(value: Any) -> str:
-    name: str = _typed(value, str)
-    if len(name) > MAX_NAME:
-        raise ValueError(f"a name of {len(name)} characters, over {MAX_NAME}")
-    try:
-        name.encode()  # msgpack lets lone surrogates through, which nobody can write
-    except UnicodeEncodeError:
-        raise ValueError("a name where text belongs") from None
-    return name
+    return _text(value, MAX_NAME)
+
+
+def _text(value: Any, most: int) -> str:
+    text: str = _typed(value, str)
+    if len(text) > most:
+        raise ValueError(f"a name of {len(text)} characters where at most {most} belong")
+    if not text.isprintable():  # lone surrogates, too, which msgpack lets through and nobody can write
+        raise ValueError("a name where printable text belongs")
+    return text
 
 
 def _whole(value: Any) -> int:
@@ -187,9 +191,8 @@ def _gauge(value: Any) -> float:
 
 
 def _failure(reason: Any, sends: Any, example: Any) -> Failure:
-    if len(_name(reason)) > MAX_REASON or (example is not None and len(_name(example)) > MAX_EXAMPLE):
-        raise ValueError("a reason for failures that is too long")
-    return Failure(printable(reason, MAX_REASON), _counted(sends), example and printable(example, MAX_EXAMPLE))
+    said = None if example is None else _text(example, MAX_EXAMPLE)
+    return Failure(_text(reason, MAX_REASON), _counted(sends), said or None)
 
 
 def _reach(body: dict[str, Any]) -> dict[str, Any]:
@@ -200,4 +203,4 @@ def _reach(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _event(ago: Any, kind: Any, subject: Any, messages: Any) -> list[Any]:
-    return [max(0.0, _within(ago, -MAX_AGO_S, MAX_AGO_S)), _name(kind), _name(subject), _counted(messages)]
+    return [max(0.0, _within(ago, -MAX_AGO_S, MAX_AGO_S)), _name(kind), _text(subject, MAX_SUBJECT), _counted(messages)]

@@ -29,9 +29,9 @@ from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 import zmq
 
-from zsms.core.failures import Failure
+from zsms.core.failures import Failure, printable
 from zsms.core.histogram import Histogram
-from zsms.core.snapshot import Snapshot
+from zsms.core.snapshot import MAX_NAME, Snapshot
 from zsms.core.throttle import Throttle
 from zsms.errors import UsageError, ZsmsError
 from zsms.keys import Keys
@@ -369,7 +369,7 @@ class Role:
             name=self.name,
             start=self._start_id,
             seq=self._feed.count,
-            host=platform.node(),
+            host=printable(platform.node(), MAX_NAME),
             pid=os.getpid(),
             state=state,
             interval=self._stats_interval,
