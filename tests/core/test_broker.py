@@ -625,6 +625,25 @@ def test_a_session_of_an_earlier_start_of_the_broker_is_not_taken_up():
     assert Sender(core, 1).join(received=0) is not None
 
 
+def test_a_missing_acknowledgement_is_asked_for_once_and_with_each_sign_of_life_until_the_sender_has_joined():
+    core = broker()
+    put(core, 10)
+    peer = sender(core)
+    granted(core)
+    lost = peer.number
+    peer.number += 1
+    assert peer.ack([1]) is None
+    assert [peer.ack([number]) for number in (2, 3)] == [peer.session] * 2  # on their way before it could know
+    assert core.heard(peer.peer, 0.0) is None and core.heard(peer.peer, 0.0) is None
+    assert totals(core) == {"in_flight": 10}
+    assert peer.join(received=10) is peer.session and core.heard(peer.peer, 0.0) is peer.session
+    peer.number = lost
+    assert [peer.ack([number]) for number in range(4)] == [peer.session] * 4
+    assert totals(core) == {"in_flight": 6, "sent": 4}
+    peer.number += 1
+    assert peer.ack([9]) is None  # another one, in another join
+
+
 def test_sessions_that_ended_are_remembered_up_to_a_bound(monkeypatch):
     monkeypatch.setattr(module, "_REMEMBERED_SESSIONS", 2)
     core = broker()

@@ -486,6 +486,10 @@ class BrokerCore:
         if number != session.acked:
             if number > session.acked and session.granted:
                 # One before it was refused or lost on its way: the sender says all of them again when it has joined.
+                # Those that are on their way by then ask for nothing more; its next sign of life does.
+                if session.asked == session.join:
+                    return session
+                session.asked = session.join
                 self._complain(now, "acknowledgements missing", session.name, 0)
                 return None
             if number < session.acked:
@@ -693,11 +697,13 @@ class BrokerCore:
         return token in self._ended
 
     def heard(self, peer: bytes, now: float) -> Session | ProducerAccount | None:
-        """Any other word of a peer; None when the peer must join first."""
+        """Any other word of a peer; None when the peer must join (again) first."""
         known = self.peers.get(peer)
         if isinstance(known, Session):  # a producer may be silent for ever
             known.last_seen = now
             known.reachable = True
+            if known.asked == known.join:
+                return None
             self._stand_in_line(known)
         return known
 

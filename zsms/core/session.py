@@ -153,6 +153,8 @@ class Session:
         self.peer = peer
         self.last_seen = now
         self.join = 0
+        self.asked = 0
+        """The join in which it was asked to join again, because an acknowledgement is missing; 0: in none."""
         self.lease = 0.0
         self.limit = 0
         self.granted = 0
