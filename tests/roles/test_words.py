@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
+from typing import Any
 
 import msgpack
 import zmq
 
-from tests.roles.peers import urls
+from tests.roles.peers import totals, urls
 from tests.roles.waiting import until
-from zsms import Broker, DelayModel, Monitor, Producer, Sender, StatsCollector, ZsmsError
+from zsms import Broker, BrokerLimits, DelayModel, Message, Monitor, Producer, Sender, StatsCollector, ZsmsError
 from zsms.message import Batch
 from zsms.protocol import (
+    Ack,
     Answer,
     Ask,
     Confirm,
@@ -27,6 +30,7 @@ from zsms.protocol import (
     decode,
     encode,
 )
+from zsms.roles.link import Link
 from zsms.roles.operator import Operator
 
 NEWER = msgpack.packb([2, 99, 0])
@@ -158,3 +162,30 @@ def test_an_operator_passes_over_newer_words(fake_broker):
     with Operator(fake_broker.endpoint, timeout=10.0) as operator:
         assert operator.kick() == 3
     thread.join()
+
+
+def test_row_36_an_acknowledgement_that_is_lost_is_said_again_and_nothing_is_sent_twice(run, address, monkeypatch):
+    calls: Counter[int] = Counter()
+    lost: list[Ack] = []
+    say = Link.say
+
+    def lossy(link: Link, frame: Any) -> bool:
+        first = isinstance(frame, Ack) and frame.number not in [each.number for each in lost]
+        if first and len(frame.sent) and frame.number in (5, 6, 20):
+            lost.append(frame)
+            return True  # as if it had gone out
+        return say(link, frame)
+
+    async def send(message: Message) -> bool:
+        calls[message.id.seq] += 1
+        return True
+
+    monkeypatch.setattr(Link, "say", lossy)
+    broker = run(Broker(address(), limits=BrokerLimits(liveness=2.0)))
+    sender = run(Sender(broker.endpoint, concurrency=3, prefetch=1, send=send))
+    run(Producer(broker.endpoint, messages=300, batch=10))
+    until(lambda: totals(broker.core)["sent"] == 300, "all of them sent")
+    assert lost and set(calls.values()) == {1}
+    counters = broker.core.counters
+    assert (counters.duplicates, counters.redelivered, counters.sessions_ended) == (0, 0, 0)
+    assert 2 <= sender.core.join <= 2 + 2 * len(lost)

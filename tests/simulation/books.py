@@ -6,7 +6,9 @@ mesh as a whole is in `Books`.
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
+from types import FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from tests.core.places import held
@@ -331,6 +333,23 @@ class Book:
         assert len(dead) == totals["dead"]
         assert totals["sent"] <= len(settled & self.books.sent)
         assert totals["failed"] <= len(settled & self.books.failed)
+        self._look_at_memory(core, holding)
+
+    def _look_at_memory(self, core: BrokerCore, holding: set[Message]) -> None:
+        """Nothing that can be reached from the broker's core is there for the sake of what is settled.
+
+        Counted from outside: with a journal, what its next group has to say is reached too.
+        """
+        lines = [*core._idle, *core._topup]
+        assert len(lines) == len(set(lines)) and core.sessions.keys() >= set(lines), "a session stands in two lines"
+        assert core.sessions.keys() >= core._blocked.keys()
+        assert len(core.peers) <= len(core.sessions) + len(core.producers)
+        if core.journal is not None:
+            return
+        kept = holding | self._dead()
+        for batch in reached(core, Batch, Mixed):
+            messages = self.books.messages_of(batch)
+            assert kept.intersection(messages), f"{batch} is kept, and all of it is settled"
 
     def _dead(self) -> set[Message]:
         """The dead letters that are kept."""
@@ -353,3 +372,18 @@ class Book:
         """What is left on the disk is a broker of its own right, and nothing that is not needed."""
         self.check_disk(disk)
         assert self.held or not disk.rows, f"nothing is held, and {disk.rows} rows are kept"
+
+
+def reached(root: object, *kinds: type) -> list[Any]:
+    """The objects of these kinds that can be reached from there by any way but through modules and classes."""
+    seen: set[int] = set()
+    found, ways = [], [root]
+    while ways:
+        thing = ways.pop()
+        if id(thing) in seen or isinstance(thing, type | ModuleType | FunctionType | MethodType):
+            continue
+        seen.add(id(thing))
+        if isinstance(thing, kinds):
+            found.append(thing)
+        ways += gc.get_referents(thing)
+    return found

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -202,7 +203,7 @@ class SenderCore:
         self._reach = 0
         self._lowered_by: int | None = None
         self._since = 0
-        self._asked: tuple[int, int] | None = None
+        self._asked: tuple[int, int, float] | None = None
         self._in_force: int | None = None
         self.thirsty = True
         """Whether the broker has, as far as we know, made use of all the credit that it had."""
@@ -300,22 +301,25 @@ class SenderCore:
         self._lowered_by = session.number - 1 if self._told_limit < self._reach else None
         self._since = self._told_limit
 
-    def asked(self) -> None:
+    def asked(self, now: float = 0.0) -> None:
         """The broker is being asked for a sign of life (PING), after everything that was said before."""
         if self._asked is None:  # the answer may take longer than the next question
-            self._asked = self._now.number, self._told_limit
+            self._asked = self._now.number, self._told_limit, now
 
-    def answered(self, acked: int) -> None:
-        """Its answer (PONG).
+    def answered(self, acked: int, asked_at: float = -inf) -> bool:
+        """Its answer (PONG) to what was asked then; False when it lacks what was said before: that was lost on its way.
 
         What the broker could grant under a limit that it knew when it answered the time before has arrived by now, for
         it grants at once and in order. So it had nothing more for us unless that limit was reached.
         """
         self.acknowledged(acked)
-        if self._asked is None or acked < self._asked[0]:
-            return
+        if self._asked is None:
+            return True
+        if acked < self._asked[0]:
+            return asked_at < self._asked[2]
         self.thirsty = self._in_force is None or self._now.received >= self._in_force
         self._in_force, self._asked = self._asked[1], None
+        return True
 
     def look(self, now: float) -> float | None:
         """Open the slots that are due to open; returns when there will be more, None when all are open."""

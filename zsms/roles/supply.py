@@ -119,8 +119,9 @@ class Supply:
                     self._instance = frame.instance
                     self._look_at_lease(frame.lease)
             case Pong():
-                if link.knows(frame.instance) and frame.subject == core.token:
-                    core.answered(frame.next)
+                ours = link.knows(frame.instance) and frame.subject == core.token
+                if ours and not core.answered(frame.next, frame.echo):
+                    link.lost()  # an acknowledgement was lost, and none followed by which the broker could miss it
             case Ended():
                 if link.answers(frame.instance) and frame.session == core.token:
                     dropped = core.renew()
@@ -177,7 +178,7 @@ class Supply:
     def tick(self, now: float) -> None:
         """Join or ping when it is time."""
         if self.link.tick(now, self.core.token):
-            self.core.asked()
+            self.core.asked(now)
         elif self.link.refused and self.core.live:
             self.core.joining()  # never said, but what was granted and has not arrived is void, and others may have it
 
