@@ -326,7 +326,7 @@ LAYERS = (
     ("zsms.transports", "zsms.journal"),
     ("zsms.roles", "zsms.smsc"),
     ("zsms.launch",),
-    ("zsms.mesh", "zsms.sweep", "zsms.health", "zsms.resume"),
+    ("zsms.mesh", "zsms.carried", "zsms.sweep", "zsms.health", "zsms.resume"),
     ("zsms.web",),
     ("zsms.study", "zsms.web"),
     ("zsms.cli", "zsms.__main__"),

@@ -40,6 +40,7 @@ from zsms.core.ending import Ending
 from zsms.core.recovery import Struck
 from zsms.core.series import Series
 from zsms.core.shares import MAX_BROKERS
+from zsms.core.stages import Stage, rate_at
 from zsms.core.strikes import Fault, Strike, Strikes
 from zsms.core.view import View
 from zsms.errors import UsageError, ZsmsError, check_types
@@ -79,6 +80,8 @@ START_S = 20.0
 """How long the collector may take to answer for the first time."""
 _CANCELLED_S = 0.3
 """How long each step of the end may take when `run_async` was cancelled."""
+_LEAST_RATE = 0.001
+"""Messages a second where a stage says none: producers wait for their next one, and hear of a new rate."""
 _RESTART_S = 0.5
 """How late a process may be started again."""
 END_S = 10.0
@@ -162,6 +165,8 @@ class MeshConfig:
     """What goes wrong on purpose, and when."""
     rate: float | None = None
     """Open-loop arrival rate of all producers together, messages a second."""
+    stages: tuple[Stage, ...] = ()
+    """How that rate goes over time, instead of staying what it is; `rate` is then that of the beginning."""
     arrivals: str = "even"
     """How they lie in time: even, or poisson with exponential gaps."""
     input: str | None = None
@@ -822,6 +827,11 @@ class Mesh:
             time.sleep(pause)
 
     def _tell_rate(self) -> None:
+        began = None if self.view is None else self.view.first_accepted_at
+        if self.config.stages and began is not None:
+            now = rate_at(self.config.stages, time.monotonic() - began)
+            if now is not None:  # what is left after the last stage comes as it did at its end
+                self._rate = max(now, _LEAST_RATE)
         rate = self._rate
         if rate is None or rate == self._rate_told:
             return

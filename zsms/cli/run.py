@@ -12,11 +12,11 @@ import click
 from zsms import logs
 from zsms.cli import common, outputs
 from zsms.cli.dashboard import RunPage, dashboard_option
-from zsms.cli.settings import GROUPS, SCENARIO, check_keys, check_type
+from zsms.cli.settings import GROUPS, SCENARIO, check_keys, check_type, scenario_of
 from zsms.errors import UsageError
-from zsms.scenario import OF_RUN, Group
 
 if TYPE_CHECKING:
+    from zsms.core.broker import BrokerLimits
     from zsms.core.view import View
     from zsms.mesh import Mesh, SenderGroup
 
@@ -133,17 +133,17 @@ def command(
     transport = options.pop("transport")
     limits = BrokerLimits(**{f.name: options.pop(f.name) for f in fields(BrokerLimits)})
     group = SenderGroup(**{f.name: options.pop(f.name) for f in fields(SenderGroup) if f.name in options})
-    groups = _groups(_tables(ctx, config), group, f"{config}: [[run.groups]]")
+    chosen = _scenario(ctx, config, group, limits)
+    threshold += chosen.pop("thresholds", ())
+    groups = _groups(ctx.meta.get(GROUPS), group, f"{config}: [[run.groups]]") if not chosen else ()
+    plain = {"messages": messages, "groups": groups, "limits": limits, **options}
     settings = MeshConfig(
-        messages=messages,
         brokers=brokers,
         producers=producers,
-        groups=groups,
-        prefixes=options.pop("prefix"),
-        limits=limits,
+        prefixes=plain.pop("prefix"),
         transport=transport,
         drain_timeout=drain_timeout,
-        **options,
+        **{**plain, **chosen},
     )
     before = None
     if resume is not None:
@@ -223,32 +223,36 @@ def _check_alone(ctx: click.Context) -> None:
             raise UsageError(f"{max(option.opts, key=len)} beside --resume: the run goes on as it began; leave it out")
 
 
-def _tables(ctx: click.Context, config: str | None) -> Any:
-    """The file's groups. Raises UsageError for what a plan knows and a run can't do yet."""
-    tables = ctx.meta.get(GROUPS)
-    scenario = ctx.meta.get(SCENARIO) or {}
-    for name in scenario:
-        if name != "group":
-            raise UsageError(f"{config}: [{name}]: a run can't carry that out yet; `zsms plan {config}` can")
-    if "group" not in scenario:
-        return tables
-    if tables is not None:
-        raise UsageError(f"{config}: [[group]] and [[run.groups]] are the same: write all of them as one or the other")
-    if not isinstance(scenario["group"], list):
-        return scenario["group"]
-    return [_renamed(group, f"{config}: [[group]] {place}") for place, group in enumerate(scenario["group"], 1)]
+def _scenario(ctx: click.Context, config: str | None, base: SenderGroup, limits: BrokerLimits) -> dict[str, Any]:
+    """What the file's scenario makes of the run's settings, by their names. Raises UsageError for what can't be run."""
+    if not ctx.meta.get(SCENARIO):
+        return {}
+    from zsms.carried import carried
+
+    words = {name: ctx.params[name] for name in _OF_SCENARIO if name in ctx.params}
+    scenario = scenario_of(ctx, config, words)
+    found = carried(scenario, config or "the options", base)
+    retries = scenario.retries
+    settings: dict[str, Any] = {
+        "groups": found.groups,
+        "faults": found.faults,
+        "thresholds": found.thresholds,
+        "limits": replace(limits, max_attempts=retries.attempts, retry_base=retries.base, retry_cap=retries.cap),
+    }
+    if found.stages:
+        first = found.stages[0]
+        settings |= {"stages": found.stages, "rate": max(first.rate, first.to / 100, 0.001)}
+        settings["arrivals"] = "poisson" if scenario.poisson else "even"
+    if found.stages or scenario.audiences:
+        settings["messages"] = scenario.messages
+    return settings
 
 
-def _renamed(group: Any, where: str) -> Any:
-    """The table with the names that options have. Raises UsageError for what a run can't do yet."""
-    if not isinstance(group, dict):
-        return group
-    known = {each.name for each in fields(Group)}
-    for key in group:
-        name = str(key).replace("-", "_")
-        if (name in known or name in ("from", "until")) and name not in OF_RUN:
-            raise UsageError(f"{where}: {key}: a run can't carry that out yet; `zsms plan` can")
-    return {{"processes": "senders", "slots": "concurrency"}.get(key, key): value for key, value in group.items()}
+_OF_SCENARIO = (
+    *("messages", "brokers", "senders", "concurrency", "delay", "mean", "sd", "failure_rate", "tick", "prefetch"),
+    *("ramp", "cap", "burst", "rate", "arrivals", "seed", "max_messages", "liveness", "max_attempts", "retry_base"),
+    "retry_cap",
+)
 
 
 def _groups(tables: Any, default: SenderGroup, where: str) -> tuple[SenderGroup, ...]:
