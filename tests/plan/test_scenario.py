@@ -100,7 +100,7 @@ def test_a_command_says_it_too_and_exits_with_2(tmp_path: Path) -> None:
 
 def test_a_run_refuses_what_only_a_plan_can_carry_out(tmp_path: Path) -> None:
     file = tmp_path / "caps.toml"
-    for text in (GROUP + "queue = 5\ncap = 5", '[[expect]]\ndeadline = 60\nshare = 0.85'):
+    for text in (GROUP + "queue = 5\ncap = 5", "[[expect]]\ndeadline = 60\nshare = 0.85"):
         file.write_text(text)
         done = subprocess.run(
             [sys.executable, "-m", "zsms", "run", "--config", str(file)], capture_output=True, text=True, check=False
