@@ -95,7 +95,8 @@ def load(directory: str) -> tuple[MeshConfig, Before]:
         limits = BrokerLimits(**fields.pop("limits"))
         groups = tuple(SenderGroup(**group) for group in fields.pop("groups"))
         prefixes = tuple(fields.pop("prefixes"))
-        fields.pop("faults", None)  # of a time that is over
+        for name in ("faults", "stages"):  # of a time that is over
+            fields.pop(name, None)
         config = MeshConfig(
             **{**fields, "limits": limits, "groups": groups, "prefixes": prefixes, "journal": directory}
         )

@@ -44,7 +44,7 @@ def test_the_options_of_the_examples_exist(command: str) -> None:
     options, _, examples = text.partition("Examples:")
     # The examples of a group are of its subcommands, and `config show` takes the options of the command it shows.
     options += "".join(zsms(command, each, "--help").stdout for each in getattr(load_command(command), "commands", ()))
-    options += zsms("run", "--help").stdout if command == "config" else ""
+    options += zsms("run", "--help").stdout if command in ("config", "sweep") else ""
     for word in examples.replace("|", "\n|").split():
         if word.startswith("--"):
             assert word in options, f"`zsms {command}` has no {word}"

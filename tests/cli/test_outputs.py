@@ -289,7 +289,8 @@ def test_a_terminal_that_goes_away_does_not_end_a_run(place: Path, ui: str) -> N
         os.read(ours, 10)
         os.close(ours)
         assert run.wait(20) in (0, 130)  # its controlling terminal's end is a SIGHUP
-        assert sent(path) > 0 and json.loads(path.read_text())["balanced"]
+        told = json.loads(path.read_text())
+        assert told["balanced"] and told["messages"]["sent"] == told["messages"]["produced"]
     finally:
         run.kill()
         run.wait()

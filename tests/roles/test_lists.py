@@ -88,5 +88,5 @@ def test_repeats_are_told_once_all_is_read(
     broker = run(Broker(address()))
     producer = run(Producer(broker.endpoint, source=FileSource(path, unique=True)))
     assert producer.join(10) and producer.produced == 10
-    assert "4 rows have a recipient that came before; they were left out" in caplog.text
+    assert "4 rows have a recipient that came before (lines 12, 13, 14, 15); they were left out" in caplog.text
     assert producer._snapshot(0.0).counters["repeated_rows"] == 4

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from zsms import saving
-from zsms.cli import common, settings
+from zsms.cli import common, places, settings
 from zsms.errors import UsageError
 from zsms.scenario import Expectation, Scenario, check, table
 
@@ -60,9 +60,19 @@ Examples:
     "--no-variants", is_flag=True, help="Leave out what faults cost and what changes would do: it is quicker."
 )
 @click.option("--jobs", type=click.IntRange(1, 1_024), help="Processes that compute.  [default: one for each core]")
-@click.option("--json", metavar="PATH", help="Write the plan there; - for standard output.")
-@click.option("--html", metavar="PATH", help="Write the plan as a page with charts, one file that needs no network.")
-@click.option("--csv", metavar="PATH", help="Write the curve of reach there, a row a time; - for standard output.")
+@click.option("--json", metavar="PATH", type=places.FILE, help="Write the plan there; - for standard output.")
+@click.option(
+    "--html",
+    metavar="PATH",
+    type=places.FILE,
+    help="Write the plan as a page with charts, one file that needs no network.",
+)
+@click.option(
+    "--csv",
+    metavar="PATH",
+    type=places.FILE,
+    help="Write the curve of reach there, a row a time; - for standard output.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @click.pass_context
 def command(

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from zsms.cli import places
 from zsms.errors import UsageError, ZsmsError
 
 
@@ -46,8 +47,18 @@ Examples:
     help="Plan the points on the workers of a Dask cluster, or run them there: tcp://HOST:PORT or local:N.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the first replication.")
-@click.option("--record", metavar="FILE", help="Keep what came of each point there, and go on with what is missing.")
-@click.option("--csv", metavar="PATH", help="Write a row a point there, each figure with its spread; - for stdout.")
+@click.option(
+    "--record",
+    metavar="FILE",
+    type=places.FILE,
+    help="Keep what came of each point there, and go on with what is missing.",
+)
+@click.option(
+    "--csv",
+    metavar="PATH",
+    type=places.FILE,
+    help="Write a row a point there, each figure with its spread; - for stdout.",
+)
 @click.argument("scenario", required=False, metavar="[SCENARIO.toml]")
 @click.argument("fixed", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF EVERY POINT]...")
 def command(

@@ -53,7 +53,7 @@ def _count(value: Any) -> int:
 def _counts(value: Any) -> dict[str, int]:
     if not isinstance(value, dict):
         raise ValueError("totals that are no map")
-    return {name: count for name, count in value.items() if type(name) is str and type(count) is int and _count(count)}
+    return {name: n for name, n in value.items() if type(name) is str and type(n) is int and 0 <= n < MAX_TOTAL}
 
 
 def _valid(make: Callable[[], Any]) -> Any:
