@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from zsms.cli import places
 from zsms.errors import UsageError
 
 
@@ -18,7 +19,9 @@ Examples:
   zsms segments --json 'The bridge is closed.'
   zsms segments --input people.csv""",
 )
-@click.option("--input", metavar="FILE", help="Real messages: a .csv (columns recipient, text) or .jsonl file.")
+@click.option(
+    "--input", metavar="FILE", type=places.FILE, help="Real messages: a .csv (columns recipient, text) or .jsonl file."
+)
 @click.option("--skip-bad-rows", is_flag=True, help="Count and leave out rows that are no messages.")
 @click.option(
     "--reference-bits",
