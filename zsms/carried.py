@@ -13,6 +13,7 @@ from zsms.core.strikes import Fault
 from zsms.errors import UsageError
 from zsms.mesh import SenderGroup
 from zsms.scenario import Account, Group, Scenario
+from zsms.scenario import Fault as PlannedFault
 
 _ONLY_PLANNED = {
     "throttled_rate": "throttled-rate",
@@ -48,30 +49,21 @@ def carried(scenario: Scenario, where: str, base: SenderGroup) -> Carried:
             raise UsageError(f"{where}: [[account]] {account.name}: daily-cap: a run can't carry that out")
     if any(audience.routes for audience in scenario.audiences):
         raise UsageError(f"{where}: [[audience]]: routes: a run's groups share all messages; `zsms plan` knows routes")
-    faults = tuple(
-        Fault(f.at, f.what, f.whom, f.lasts, _factor(f.what, f.factor), f.rate, _cap(scenario, f), f.share)
-        for f in scenario.faults
-    )
     return Carried(
         tuple(_group(group, scenario, base) for group in scenario.groups),
-        faults,
+        tuple(_fault(fault, scenario) for fault in scenario.faults),
         tuple(Stage(s.lasts, s.rate, s.rate if s.to is None else s.to) for s in scenario.stages),
         tuple(_threshold(e.share, e.deadline, scenario.lead, where) for e in scenario.expectations),
     )
 
 
-def _factor(what: str, factor: float | None) -> float | None:
-    return factor if what == "slow" else None
-
-
-def _cap(scenario: Scenario, fault: object) -> float | None:
-    """Of a throttle: as given, or a part of the group's."""
-    cap, factor = getattr(fault, "cap", None), getattr(fault, "factor", None)
-    if cap is not None or factor is None or getattr(fault, "what", "") != "throttle":
-        return cap
-    struck = scenario.struck(fault)  # type: ignore[arg-type]
-    caps = [scenario.group(name).cap or 0.0 for name in struck]
-    return sum(caps) * factor or None
+def _fault(fault: PlannedFault, scenario: Scenario) -> Fault:
+    """A throttle by a factor is one to a part of the group's cap."""
+    cap = fault.cap
+    if fault.what == "throttle" and cap is None and fault.factor is not None:
+        cap = fault.factor * sum(scenario.group(name).cap or 0.0 for name in scenario.struck(fault)) or None
+    factor = fault.factor if fault.what == "slow" else None
+    return Fault(fault.at, fault.what, fault.whom, fault.lasts, factor, fault.rate, cap, fault.share)
 
 
 def _group(group: Group, scenario: Scenario, base: SenderGroup) -> SenderGroup:

@@ -125,7 +125,7 @@ class Desk:
         if self._recorder is not None:
             self._recorder.put(messages, connection.system_id, verdict.status, verdict.serials, wall)
         for row, text in verdict.wanted:
-            self._send_back(connection, messages, row, text)
+            self._send_back(connection, messages, row, text, now)
         if self.silent:
             return
         self._answer(connection, messages.sequence, verdict, now)
@@ -155,10 +155,8 @@ class Desk:
         answer.sequence, answer.command = request.sequence, request.command | RESPONSE
         connection.session.reply(answer)
 
-    def _send_back(self, connection: Connection, messages: Messages, row: int, text: bytes) -> None:
+    def _send_back(self, connection: Connection, messages: Messages, row: int, text: bytes, now: float) -> None:
         """A message from a message's destination to its source, as a person who answers."""
-        if not connection.receives or connection.room < 1:
-            return
         one = slice(row, row + 1)
         only = Messages(
             sequence=np.zeros(1, np.uint32),
@@ -170,13 +168,10 @@ class Desk:
             destination=messages.source.take(one) if not isinstance(messages.source, bytes) else b"",
             short_message=text[:254],
         )
-        self._deliver(connection, only, 0.0)
-        self.counts.mo_sent += 1
+        self._say_for_a_person(connection, only, now)
 
     def send(self, connection: Connection, source: bytes, destination: bytes, text: bytes, now: float) -> bool:
         """Deliver a message of a person's; False when that bind does not take it now."""
-        if not connection.receives or connection.room < 1:
-            return False
         only = Messages(
             sequence=np.zeros(1, np.uint32),
             source_ton=1,
@@ -185,7 +180,12 @@ class Desk:
             destination=destination,
             short_message=text,
         )
-        self._deliver(connection, only, now)
+        return self._say_for_a_person(connection, only, now)
+
+    def _say_for_a_person(self, connection: Connection, message: Messages, now: float) -> bool:
+        if not connection.receives or connection.room < 1:
+            return False
+        self._deliver(connection, message, now)
         self.counts.mo_sent += 1
         return True
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from zsms.carriers.segments import GSM7, PART, SINGLE, UCS2
 from zsms.core.smpp.pdu import Messages, Tag
 from zsms.core.smpp.strings import I64, Bools, Strings
 
 _PARTS = 0x40  # esm_class: the text has a user data header, so it is one part of a longer one
-_SEPTETS = (160, 153)
-_OCTETS = (140, 134)
+_SEPTETS = (SINGLE[GSM7], PART[8][GSM7])
+_OCTETS = (2 * SINGLE[UCS2], 2 * PART[8][UCS2])
 """Room of a text in one segment, and of a part of a longer one: of the default alphabet (one octet each), of others."""
 
 
