@@ -15,8 +15,8 @@ from collections.abc import Sequence
 import numpy as np
 import zmq
 
-from zsms.protocol import VERSION, Ack, JoinSender, Ping, Welcome, decode, encode
-from zsms.sockets import Endpoint
+from zsms.wire.protocol import VERSION, Ack, JoinSender, Ping, Welcome, decode, encode
+from zsms.wire.sockets import Endpoint
 
 TEXT_BYTES = 100
 _MESSAGE_BYTES = 8 + 2 + TEXT_BYTES

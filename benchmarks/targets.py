@@ -36,9 +36,9 @@ import psutil
 from journal_stores import disk_bandwidth
 from peers import TEXT_BYTES, Peers
 
-from zsms.core.view import View
 from zsms.roles.monitor import Asker
-from zsms.sockets import Endpoint, Sockets
+from zsms.stats.view import View
+from zsms.wire.sockets import Endpoint, Sockets
 
 ZSMS = [sys.executable, "-m", "zsms"]
 TIMEOUT_S = 110.0

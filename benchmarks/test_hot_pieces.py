@@ -15,15 +15,15 @@ import numpy.typing as npt
 import pytest
 
 from zsms.core.broker import BrokerCore, BrokerLimits, Put
-from zsms.core.delay import DelayModel
-from zsms.core.histogram import Histogram
 from zsms.core.sender import SenderCore
-from zsms.core.slots import Slots
+from zsms.core.sender.slots import Slots
 from zsms.message import Batch
-from zsms.protocol import Ack, decode, encode, encode_batch, encode_grant, encode_part
 from zsms.roles.sender import auto_prefetch
-from zsms.source import BLOCK, Columns, RandomSource
+from zsms.sources.random import BLOCK, Columns, RandomSource
+from zsms.stats.delay import DelayModel
+from zsms.stats.histogram import Histogram
 from zsms.transports.simulated import SimulatedTransport
+from zsms.wire.protocol import Ack, decode, encode, encode_batch, encode_grant, encode_part
 
 U32 = npt.NDArray[np.uint32]
 

@@ -60,7 +60,7 @@ class Tally:
 
     The window leaves out the beginning, until every sender sends (or for a mean send, if that takes longer), and the
     tail, from the last send's beginning on: between the two there is always more to send. The efficiency is the share
-    of the senders' time in it that lies within the asked time of a send, as in the mesh (zsms.core.steady): a send
+    of the senders' time in it that lies within the asked time of a send, as in the mesh (zsms.stats.steady): a send
     that ends late works no longer for it. That is exact for any delay, and needs no whole number of rounds.
     """
 

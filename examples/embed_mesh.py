@@ -4,8 +4,8 @@ python examples/embed_mesh.py
 """
 
 from zsms import Mesh
-from zsms.core.view import View
-from zsms.mesh import MeshConfig, SenderGroup
+from zsms.launch.mesh import MeshConfig, SenderGroup
+from zsms.stats.view import View
 
 
 def show(view: View, first: View | None) -> None:

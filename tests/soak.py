@@ -27,9 +27,9 @@ from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
 import psutil
 
 from tests.mesh.processes import ZSMS, ask, environment, until
-from zsms.core.view import View
 from zsms.errors import ZsmsError
 from zsms.roles.operator import Operator
+from zsms.stats.view import View
 
 LIVENESS_S = 1.5
 LOOK_S = 1.0

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from tests.mesh.processes import zsms
 from zsms import UsageError
-from zsms.comparison import (
+from zsms.launch.mesh import MeshConfig
+from zsms.report.comparison import (
     CERTAIN,
     FIGURES,
     SIGNIFICANT,
@@ -30,9 +31,8 @@ from zsms.comparison import (
     settings_apart,
     smallest_p,
 )
-from zsms.core.series import Series
-from zsms.mesh import MeshConfig
-from zsms.report import ProcessRow, make_report
+from zsms.report.report import ProcessRow, make_report
+from zsms.stats.series import Series
 
 
 @pytest.fixture(scope="module")

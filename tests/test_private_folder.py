@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from zsms import private_folder
 from zsms.errors import ZsmsError
-from zsms.private_folder import MOST, PREFIX, PrivateFolder, sweep
+from zsms.launch import private_folder
+from zsms.launch.private_folder import MOST, PREFIX, PrivateFolder, sweep
 
 NAME = "broker-16.2"
 HOLDER = (
-    "import sys\nfrom zsms.private_folder import PrivateFolder\n"
+    "import sys\nfrom zsms.launch.private_folder import PrivateFolder\n"
     f"folder = PrivateFolder('{NAME}')\nprint(folder.path, flush=True)\nsys.stdin.read()\n"
 )
 

@@ -13,10 +13,10 @@ from jsonschema import Draft202012Validator
 
 from zsms import Mesh
 from zsms.core.broker import BrokerLimits
-from zsms.core.series import COLUMNS, MOST_POINTS, Series
-from zsms.mesh import MeshConfig, SenderGroup
-from zsms.report import SCHEMA, Messages, ProcessRow, Report, Sends, make_report, summary_lines
-from zsms.thresholds import Verdict
+from zsms.launch.mesh import MeshConfig, SenderGroup
+from zsms.report.report import SCHEMA, Messages, ProcessRow, Report, Sends, make_report, summary_lines
+from zsms.report.thresholds import Verdict
+from zsms.stats.series import COLUMNS, MOST_POINTS, Series
 
 SCHEMA_FILE = Path(__file__).parent.parent / "docs" / "report.schema.json"
 

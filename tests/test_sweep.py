@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.mesh.processes import zsms
 from zsms.errors import UsageError
-from zsms.sweep import Record, Spread, commands_of, figures_of, parse_vary, points_of, to_csv, to_lines
+from zsms.launch.sweep import Record, Spread, commands_of, figures_of, parse_vary, points_of, to_csv, to_lines
 
 
 def test_points_are_every_combination_and_whole_numbers_are_digits() -> None:

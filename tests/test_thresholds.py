@@ -8,8 +8,8 @@ import pytest
 
 from zsms import Mesh, UsageError
 from zsms.core.broker import BrokerLimits
-from zsms.report import THRESHOLD_FAILED
-from zsms.thresholds import Threshold, fields_of, parse_all, split
+from zsms.report.report import THRESHOLD_FAILED
+from zsms.report.thresholds import Threshold, fields_of, parse_all, split
 
 
 def body(**messages: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zsms.tables import csv_of
+from zsms.report.csv import csv_of
 from zsms.words import writable, writable_in
 
 ANY = st.text(st.characters() | st.characters(categories=["Cs"]), max_size=20)

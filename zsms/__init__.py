@@ -24,16 +24,14 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from zsms.core.broker import BrokerLimits as BrokerLimits
-    from zsms.core.delay import DelayModel as DelayModel
-    from zsms.core.snapshot import Snapshot as Snapshot
     from zsms.errors import UsageError as UsageError
     from zsms.errors import ZsmsError as ZsmsError
-    from zsms.mesh import Mesh as Mesh
-    from zsms.mesh import MeshConfig as MeshConfig
-    from zsms.mesh import SenderGroup as SenderGroup
+    from zsms.launch.mesh import Mesh as Mesh
+    from zsms.launch.mesh import MeshConfig as MeshConfig
+    from zsms.launch.mesh import SenderGroup as SenderGroup
     from zsms.message import Message as Message
     from zsms.message import Outcome as Outcome
-    from zsms.report import Report as Report
+    from zsms.report.report import Report as Report
     from zsms.roles.base import CommonOptions as CommonOptions
     from zsms.roles.base import RoleOptions as RoleOptions
     from zsms.roles.broker import Broker as Broker
@@ -41,23 +39,25 @@ if TYPE_CHECKING:
     from zsms.roles.monitor import Monitor as Monitor
     from zsms.roles.producer import Producer as Producer
     from zsms.roles.sender import Sender as Sender
+    from zsms.stats.delay import DelayModel as DelayModel
+    from zsms.stats.snapshot import Snapshot as Snapshot
 
 _HOMES = {
     "Broker": "zsms.roles.broker",
     "BrokerLimits": "zsms.core.broker",
     "CommonOptions": "zsms.roles.base",
-    "DelayModel": "zsms.core.delay",
-    "Mesh": "zsms.mesh",
-    "MeshConfig": "zsms.mesh",
+    "DelayModel": "zsms.stats.delay",
+    "Mesh": "zsms.launch.mesh",
+    "MeshConfig": "zsms.launch.mesh",
     "Message": "zsms.message",
     "Monitor": "zsms.roles.monitor",
     "Outcome": "zsms.message",
     "Producer": "zsms.roles.producer",
-    "Report": "zsms.report",
+    "Report": "zsms.report.report",
     "RoleOptions": "zsms.roles.base",
     "Sender": "zsms.roles.sender",
-    "SenderGroup": "zsms.mesh",
-    "Snapshot": "zsms.core.snapshot",
+    "SenderGroup": "zsms.launch.mesh",
+    "Snapshot": "zsms.stats.snapshot",
     "StatsCollector": "zsms.roles.collector",
     "UsageError": "zsms.errors",
     "ZsmsError": "zsms.errors",

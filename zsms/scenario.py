@@ -25,8 +25,8 @@ from math import isfinite
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from zsms.core.delay import MODELS, DelayModel
 from zsms.errors import UsageError
+from zsms.stats.delay import MODELS, DelayModel
 
 T = TypeVar("T")
 MAX_COUNT = 10**12

@@ -19,7 +19,8 @@ import pytest
 from tests.mesh.processes import Command, environment, until
 from zsms.cli import outputs, streams
 from zsms.errors import UsageError
-from zsms.report import Report, make_report
+from zsms.report.report import Report, make_report
+from zsms.stats.series import Series
 
 ZSMS = f"{sys.executable} -m zsms"
 SMALL = f"{ZSMS} run --messages 40 --mean 0.01 --sd 0 --senders 1 --concurrency 40"
@@ -155,7 +156,7 @@ def test_a_folder_that_vanished_is_an_error_and_the_report_is_kept(place: Path) 
 def report_of(config: dict[str, Any]) -> Report:
     return make_report(
         {}, config=config, processes=[], elapsed_s=1.0, started="", started_at=0.0, brokers_lost=(), completed=True,
-        interrupted=False, aborted=False, problems=[], series=__import__("zsms.core.series").core.series.Series(),
+        interrupted=False, aborted=False, problems=[], series=Series(),
     )  # fmt: skip
 
 
@@ -172,7 +173,7 @@ def test_one_form_that_can_not_be_made_costs_no_other(place: Path, monkeypatch: 
     def broken(report: Any) -> str:
         raise KeyError("x")
 
-    monkeypatch.setattr("zsms.web.report_page.render", broken)
+    monkeypatch.setattr("zsms.dashboard.report_page.render", broken)
     output = outputs.Outputs(json=str(place / "r.json"), html=str(place / "r.html"), csv=None)
     assert not output.write(report_of({}))
     assert sorted(os.listdir(place)) == ["r.json"]

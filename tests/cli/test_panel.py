@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from zsms.cli.panel.look import COLUMNS, WIDEST, Panel, ago, clock, count, seconds, sort_rows, spark
-from zsms.core.histogram import Histogram
-from zsms.core.view import View
-from zsms.core.watch import Figures, Happening, SenderRow
+from zsms.stats.histogram import Histogram
+from zsms.stats.trends import Figures, Happening, SenderRow
+from zsms.stats.view import View
 
 
 def figures(number: int = 3, **changed: Any) -> Figures:

@@ -19,14 +19,14 @@ from tests.cli.test_outputs import SMALL, shell
 from tests.mesh.processes import ROOT, zsms
 from zsms import extras
 from zsms.cli import COMMANDS, EXIT_CODES, INTERRUPTED, UNREAD, cli, load_command, outputs
-from zsms.comparison import compare
-from zsms.core.series import Series
+from zsms.dashboard import compare_page, report_page
 from zsms.errors import UsageError, ZsmsError
-from zsms.mesh import MeshConfig
-from zsms.report import THRESHOLD_FAILED, WIDTH, Report, make_report, summary_lines, wrapped
-from zsms.thresholds import Verdict
-from zsms.verdicts import annotation, junit, workflow_commands
-from zsms.web import compare_page, report_page
+from zsms.launch.mesh import MeshConfig
+from zsms.report.comparison import compare
+from zsms.report.report import THRESHOLD_FAILED, WIDTH, Report, make_report, summary_lines, wrapped
+from zsms.report.thresholds import Verdict
+from zsms.report.verdicts import annotation, junit, workflow_commands
+from zsms.stats.series import Series
 
 CONFIG = MeshConfig().to_json()
 

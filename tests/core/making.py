@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from zsms.core.ledger import ProducerAccount
-from zsms.core.lot import Lot
+from zsms.core.broker.ledger import ProducerAccount
+from zsms.core.broker.lot import Lot
 from zsms.message import Batch, Mixed
 
 NOTHING = np.zeros(0, dtype=np.uint32)

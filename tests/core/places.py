@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from zsms.core.broker import BrokerCore
-from zsms.core.lot import Lot
+from zsms.core.broker.lot import Lot
 from zsms.message import Batch, MessageId, Mixed
 
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from tests.core.test_view import BROKER, PRODUCERS, SENDERS, book_of, view
 from tests.web.snapshots import times
-from zsms.core.answer import checked
-from zsms.core.histogram import Histogram
-from zsms.core.view import View
-from zsms.core.watch import Watch
+from zsms.stats.answer import checked
+from zsms.stats.histogram import Histogram
+from zsms.stats.trends import Watch
+from zsms.stats.view import View
 
 
 def good() -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zsms.core.arrivals import Asked, Rate, asked_of, rate_of, rate_warnings, reached_between
-from zsms.core.pace import Pace, PoissonPace
+from zsms.core.producer.pace import Pace, PoissonPace
+from zsms.stats.arrivals import Asked, Rate, asked_of, rate_of, rate_warnings, reached_between
 
 LATE = {"mean": 0.006}
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zsms.core.audit import Audit
-from zsms.core.snapshot import Snapshot
-from zsms.core.statsbook import StatsBook
-from zsms.core.view import View
+from zsms.stats.audit import Audit
+from zsms.stats.book import StatsBook
+from zsms.stats.snapshot import Snapshot
+from zsms.stats.view import View
 
 COUNT = st.integers(0, 10_000)
 
@@ -175,7 +175,7 @@ def test_a_broker_in_memory_that_stays_silent_is_given_up_and_one_with_a_journal
 
 
 def test_who_has_said_a_last_word_has_left_and_is_not_silent():
-    from zsms.core.view import state_of
+    from zsms.stats.view import state_of
 
     mesh = Mesh()
     mesh.say("sender", "a", state="left", last=True)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.making import histories, make_account, make_lot, seqs
-from zsms.core.backoff import DEFER, Retries
+from zsms.core.broker.retries import DEFER, Retries
 
 SOURCES = [make_account(0), make_account(1)]
 

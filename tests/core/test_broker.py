@@ -1,4 +1,4 @@
-"""Every arrow of the diagrams in zsms/core/broker.py, one at a time."""
+"""Every arrow of the diagrams in zsms/core/broker/core.py, one at a time."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 
 from tests.core.making import NOTHING, column, histories, make_batch, seqs
 from tests.core.making import row as row_of
-from zsms.core import broker as module
 from zsms.core.broker import BrokerCore, BrokerLimits, Granted, Put
-from zsms.core.holdings import MAX_LETTERS, holdings
-from zsms.core.journal import Journal
-from zsms.core.session import Session
+from zsms.core.broker import core as module
+from zsms.core.broker.holdings import MAX_LETTERS, holdings
+from zsms.core.broker.journal import Journal
+from zsms.core.broker.session import Session
 from zsms.errors import UsageError
 from zsms.message import Batch
-from zsms.protocol import Answer, decode, encode
+from zsms.wire.protocol import Answer, decode, encode
 
 PRODUCER = b"producer's peer"
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zsms.core.cap import Cap
+from zsms.core.sender.cap import Cap
 from zsms.errors import UsageError
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zsms.core.delay import MAX_SECONDS, MODELS, DelayModel, cut_normal, weibull_shape
 from zsms.errors import UsageError
+from zsms.stats.delay import MAX_SECONDS, MODELS, DelayModel, cut_normal, weibull_shape
 
 MOMENTS = [(1.0, 0.1), (0.2, 0.06), (5.0, 5.0)]
 CASES = [(name, *moments) for name in MODELS for moments in MOMENTS]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.core.test_audit import Mesh
-from zsms.core.ending import Ending, Verdict
+from zsms.stats.ending import Ending, Verdict
 
 
 def ended(mesh: Mesh, within: float, step: float = 0.5, **more: object) -> Verdict | None:

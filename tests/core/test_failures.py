@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zsms.core.failures import MAX_EXAMPLE, MOST_KINDS, OTHER, Failure, Failures, printable
+from zsms.stats.failures import MAX_EXAMPLE, MOST_KINDS, OTHER, Failure, Failures, printable
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 5))))

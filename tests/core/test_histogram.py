@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zsms.core.histogram import BUCKETS, QUANTILES, Histogram, bucket_bounds
+from zsms.stats.histogram import BUCKETS, QUANTILES, Histogram, bucket_bounds
 
 IN_RANGE = st.floats(bucket_bounds(1)[0], bucket_bounds(BUCKETS - 1)[0], width=32)
 DURATIONS = st.lists(st.floats(0.0, 1e9, width=32), max_size=50)

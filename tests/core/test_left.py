@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from zsms.core.delay import MODELS, DelayModel
-from zsms.core.forecast import Kind, Law, last_of, seconds_left
-from zsms.core.view import View
-from zsms.core.watch import Figures, Watch
+from zsms.stats.delay import MODELS, DelayModel
+from zsms.stats.forecast import Kind, Law, last_of, seconds_left
+from zsms.stats.trends import Figures, Watch
+from zsms.stats.view import View
 
 F64 = npt.NDArray[np.float64]
 SLOTS = 500

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zsms.core.message_log import CHUNK, COLUMNS, LONGEST_S, OPEN, SPARE, Ended, OpenSends, csv_of
 from zsms.core.outcomes import Finished
 from zsms.core.sender import Waiting
+from zsms.core.sender.message_log import CHUNK, COLUMNS, LONGEST_S, OPEN, SPARE, Ended, OpenSends, csv_of
 from zsms.message import Batch, Outcome
 
 STAMP = b"2026-01-02T03:04:05.678901Z"

@@ -9,9 +9,9 @@ import pytest
 
 from tests.core.making import column, histories, make_batch, seqs
 from tests.core.test_broker import Sender, broker, granted, put, sender, totals
-from zsms.core.backoff import THROTTLED_S, Retries
 from zsms.core.broker import BrokerCore, BrokerLimits, Failed
-from zsms.core.holdings import holdings
+from zsms.core.broker.holdings import holdings
+from zsms.core.broker.retries import THROTTLED_S, Retries
 from zsms.core.outcomes import MOST_RECEIPTS, Finished, ReceiptQueue, Receipts, final
 from zsms.core.sender import SenderCore
 from zsms.errors import UsageError

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zsms.core.pace import BUNDLE_S, Pace, PoissonPace
+from zsms.core.producer.pace import BUNDLE_S, Pace, PoissonPace
 
 
 def test_messages_are_due_from_the_start_on_at_the_rate():

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.making import make_lot, seqs
-from zsms.core.queue import ReadyQueue
+from zsms.core.broker.queue import ReadyQueue
 
 ACTS = st.lists(
     st.tuples(st.just("put"), st.integers(1, 9)) | st.tuples(st.sampled_from(["take", "put back"]), st.integers(1, 12)),

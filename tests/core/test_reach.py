@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zsms.core.journal import AccountRow, Kept
-from zsms.core.reach import MAX_REACH_BYTES, MOST_STEPS, SHARES, STEP_S, Part, Reach, merged_times
-from zsms.core.replay import rebuild
+from zsms.core.broker.journal import AccountRow, Kept
+from zsms.core.broker.replay import rebuild
+from zsms.stats.reach import MAX_REACH_BYTES, MOST_STEPS, SHARES, STEP_S, Part, Reach, merged_times
 
 
 def of(times: list[float]) -> Reach:

@@ -6,9 +6,9 @@ from itertools import combinations
 
 import numpy as np
 
-from zsms.core.delay import DelayModel
 from zsms.core.seeds import Stream, sequence, stream
-from zsms.core.slots import Slots
+from zsms.core.sender.slots import Slots
+from zsms.stats.delay import DelayModel
 
 
 def drawn(seed: int, *path: int | str) -> np.ndarray:

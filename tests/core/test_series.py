@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zsms.core.histogram import Histogram
-from zsms.core.series import COLUMNS, Series, moment
-from zsms.core.view import View
+from zsms.stats.histogram import Histogram
+from zsms.stats.series import COLUMNS, Series, moment
+from zsms.stats.view import View
 
 
 def view(at: float, sent: int = 0, *, age: float = 0.0, produced: int = 1_000_000) -> View:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.making import make_account, make_lot, seqs
-from zsms.core import session as session_module
-from zsms.core.lot import Lot, gather, mixed_lot
-from zsms.core.session import Session
+from zsms.core.broker import session as session_module
+from zsms.core.broker.lot import Lot, gather, mixed_lot
+from zsms.core.broker.session import Session
 
 ACCOUNTS = [make_account(1), make_account(2)]
 SOURCES = [make_account(0), *ACCOUNTS]

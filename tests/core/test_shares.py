@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.core.making import make_batch
 from zsms.core.outcomes import Finished
 from zsms.core.sender import AckFrame
-from zsms.core.shares import LOOK_S, Shares, fair
+from zsms.core.sender.shares import LOOK_S, Shares, fair
 from zsms.errors import UsageError
 
 NONE = np.zeros(0, dtype=np.uint64)

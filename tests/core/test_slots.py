@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zsms.core.delay import DelayModel
-from zsms.core.slots import Slots, auto_tick, coarse
+from zsms.core.sender.slots import Slots, auto_tick, coarse
 from zsms.errors import UsageError
+from zsms.stats.delay import DelayModel
 
 SECOND = DelayModel("constant", mean=1.0)
 

@@ -4,8 +4,8 @@ import msgpack
 import numpy as np
 import pytest
 
-from zsms.core.histogram import Histogram
-from zsms.core.snapshot import Snapshot
+from zsms.stats.histogram import Histogram
+from zsms.stats.snapshot import Snapshot
 
 
 def make() -> Snapshot:

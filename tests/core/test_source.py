@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zsms import source
 from zsms.errors import UsageError
 from zsms.message import MAX_TEXT_BYTES
-from zsms.source import BLOCK, DEFAULT_ALPHABET, MAX_BLOCK_BYTES, Columns, RandomSource, Source
+from zsms.sources import random as source
+from zsms.sources.random import BLOCK, DEFAULT_ALPHABET, MAX_BLOCK_BYTES, Columns, RandomSource, Source
 
 SMALL = 16
 """Messages in a block where a test needs many blocks."""

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zsms.core import statsbook
-from zsms.core.histogram import Histogram
-from zsms.core.snapshot import Snapshot
-from zsms.core.statsbook import StatsBook
+from zsms.stats import book as statsbook
+from zsms.stats.book import StatsBook
+from zsms.stats.histogram import Histogram
+from zsms.stats.snapshot import Snapshot
 
 
 def snapshot(name: str, start: int, seq: int, sent: int, role: str = "sender") -> Snapshot:

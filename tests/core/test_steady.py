@@ -7,8 +7,8 @@ import heapq
 import numpy as np
 import pytest
 
-from zsms.core.delay import DelayModel
-from zsms.core.steady import State, Steady
+from zsms.stats.delay import DelayModel
+from zsms.stats.steady import State, Steady
 
 SLOTS = 2_000
 

@@ -7,9 +7,9 @@ from math import inf
 import numpy as np
 import pytest
 
-from zsms.core.recovery import Struck, recoveries
 from zsms.core.strikes import Fault, Strike, Strikes
 from zsms.errors import UsageError
+from zsms.stats.recovery import Struck, recoveries
 
 GROUPS = {"fast": ["fast-1", "fast-2", "fast-3", "fast-4"], "slow": ["slow-1"]}
 OTHERS = ["broker", "producer-1", "stats"]

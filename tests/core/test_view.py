@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from zsms.core.snapshot import Snapshot
-from zsms.core.statsbook import StatsBook
-from zsms.core.view import View
+from zsms.stats.book import StatsBook
+from zsms.stats.snapshot import Snapshot
+from zsms.stats.view import View
 
 
 def book_of(*snapshots: Snapshot, now: float = 0.0) -> StatsBook:

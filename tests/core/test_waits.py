@@ -8,10 +8,10 @@ from math import exp, inf, lgamma, log, sqrt
 import numpy as np
 import pytest
 
-from zsms.core.delay import DelayModel
-from zsms.core.pace import Pace, PoissonPace
+from zsms.core.producer.pace import Pace, PoissonPace
 from zsms.core.seeds import sequence
-from zsms.core.slots import Slots
+from zsms.core.sender.slots import Slots
+from zsms.stats.delay import DelayModel
 
 MEAN_S = 0.2
 PRODUCERS = 3

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zsms.core.histogram import Histogram
-from zsms.core.view import View
-from zsms.core.watch import BARS, Bars, Figures, Track, Watch, natural
+from zsms.stats.histogram import Histogram
+from zsms.stats.trends import BARS, Bars, Figures, Track, Watch, natural
+from zsms.stats.view import View
 
 STEPS = st.lists(st.tuples(st.floats(0.01, 4), st.integers(0, 10**6)), min_size=1, max_size=30)
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zsms.core.wheel import TimingWheel
+from zsms.core.sender.wheel import TimingWheel
 
 
 def records(ids) -> np.ndarray:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zsms.core.window import Window
+from zsms.core.producer.window import Window
 
 
 def pushed(window: Window) -> list[str]:

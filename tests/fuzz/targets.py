@@ -17,17 +17,30 @@ import msgpack
 import numpy as np
 
 from tests.wire.frames import SEEDS
-from zsms import protocol
 from zsms.cli.settings import _settings, load
-from zsms.core.histogram import Histogram
-from zsms.core.snapshot import Snapshot
-from zsms.core.statsbook import StatsBook
-from zsms.core.view import View
 from zsms.errors import UsageError, WireError
-from zsms.keys import parse
 from zsms.message import Batch
-from zsms.protocol import Ack, Answer, Ask, Bye, Grant, JoinProducer, JoinSender, Ping, Report, decode, encode, expect
+from zsms.security.keys import parse
 from zsms.sources.files import FileSource
+from zsms.stats.book import StatsBook
+from zsms.stats.histogram import Histogram
+from zsms.stats.snapshot import Snapshot
+from zsms.stats.view import View
+from zsms.wire import protocol
+from zsms.wire.protocol import (
+    Ack,
+    Answer,
+    Ask,
+    Bye,
+    Grant,
+    JoinProducer,
+    JoinSender,
+    Ping,
+    Report,
+    decode,
+    encode,
+    expect,
+)
 
 
 class Target(NamedTuple):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tests.core.making import column, histories, make_batch, seqs
 from zsms.core.broker import BrokerCore, BrokerLimits, Put
-from zsms.core.journal import Group
-from zsms.core.replay import rebuild
+from zsms.core.broker.journal import Group
+from zsms.core.broker.replay import rebuild
 from zsms.journal import Store, open_journal
 
 LIMITS = BrokerLimits(max_attempts=2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zsms.core.journal import Group, Kept
+from zsms.core.broker.journal import Group, Kept
 from zsms.journal.records import (
     pack_account,
     pack_changes,

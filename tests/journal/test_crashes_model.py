@@ -15,9 +15,9 @@ from hypothesis.stateful import initialize, invariant, rule
 from tests.core.places import Fate
 from tests.core.test_ledger_model import Ledger
 from tests.journal.memory import MemoryStore
-from zsms.core.journal import Journal
-from zsms.core.lot import Lot
-from zsms.core.replay import rebuild
+from zsms.core.broker.journal import Journal
+from zsms.core.broker.lot import Lot
+from zsms.core.broker.replay import rebuild
 from zsms.message import MessageId, Mixed
 
 

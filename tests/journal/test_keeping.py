@@ -15,12 +15,12 @@ from tests.journal.making import LIMITS, held
 from tests.roles.peers import RawPeer
 from tests.roles.waiting import until
 from zsms import Broker, Producer
-from zsms.core.journal import Group
-from zsms.core.replay import rebuild
+from zsms.core.broker.journal import Group
+from zsms.core.broker.replay import rebuild
 from zsms.journal import open_journal, read
 from zsms.journal.sqlite import SqliteStore
-from zsms.protocol import Confirm, JoinProducer, Ping, Pong, Welcome, encode_batch
 from zsms.roles.keeping import GROUP_BYTES, Keeping
+from zsms.wire.protocol import Confirm, JoinProducer, Ping, Pong, Welcome, encode_batch
 
 
 @pytest.fixture

@@ -15,12 +15,12 @@ import pytest
 from tests.core.making import histories, make_batch, seqs
 from tests.journal.making import LIMITS, Hand, content, held
 from zsms import Broker, Producer, Sender
-from zsms.core.delay import DelayModel
-from zsms.core.replay import rebuild
+from zsms.core.broker.replay import rebuild
 from zsms.errors import JournalError, UsageError
 from zsms.journal import FILE, NoRoom, edit, open_journal, read
 from zsms.journal import sqlite as store_module
 from zsms.journal.wal import Log
+from zsms.stats.delay import DelayModel
 
 LOG = f"{FILE}-wal"
 MARK = "journal.mark"

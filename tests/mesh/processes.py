@@ -30,9 +30,9 @@ from typing import Any, Self, TypeVar
 
 import psutil
 
-from zsms.core.view import View
 from zsms.roles.monitor import Asker
-from zsms.sockets import STATS_PORT, Endpoint, Sockets
+from zsms.stats.view import View
+from zsms.wire.sockets import STATS_PORT, Endpoint, Sockets
 
 ROOT = Path(__file__).parents[2]
 ZSMS = (sys.executable, "-m", "zsms")

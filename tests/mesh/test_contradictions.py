@@ -7,9 +7,9 @@ import pytest
 from tests.core.test_audit import Mesh as Books
 from zsms import Mesh, Sender
 from zsms.core.broker import BrokerLimits
-from zsms.core.delay import DelayModel
 from zsms.errors import UsageError
-from zsms.mesh import MeshConfig, SenderGroup
+from zsms.launch.mesh import MeshConfig, SenderGroup
+from zsms.stats.delay import DelayModel
 
 
 def test_a_run_with_a_lease_shorter_than_its_sends_says_so_and_sends_each_once() -> None:

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from tests.mesh.processes import ByHand, Command, environment, kill, line_with, until, zsms
-from zsms.core.view import View
+from zsms.stats.view import View
 
 SMALL_QUEUE = ("--max-messages", 500, "--liveness", 1)
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tests.roles.waiting import until
-from zsms.forked import may_fork
+from zsms.launch.forked import may_fork
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks only where threads can be counted")
 
@@ -83,7 +83,7 @@ def test_one_that_is_killed_is_noticed_and_named(running):
 @linux
 def test_a_process_with_threads_is_not_forked():
     code = (
-        "import threading, zsms.forked as f; a = f.may_fork(); e = threading.Event(); "
+        "import threading, zsms.launch.forked as f; a = f.may_fork(); e = threading.Event(); "
         "t = threading.Thread(target=e.wait); t.start(); b = f.may_fork(); e.set(); t.join(); print(a, b)"
     )
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}

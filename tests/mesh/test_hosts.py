@@ -26,7 +26,7 @@ import psutil
 import pytest
 
 from tests.mesh.processes import Command, line_with, until, zsms
-from zsms.keys import make
+from zsms.security.keys import make
 
 
 def ip(*arguments: str) -> None:

@@ -23,10 +23,10 @@ import zmq
 from tests.core.making import make_batch
 from tests.mesh.processes import Command, until, view_when, zsms
 from tests.roles.peers import RawPeer
-from zsms.core.view import View
 from zsms.journal import read
-from zsms.protocol import Confirm, JoinProducer, Welcome, encode_batch
 from zsms.roles.keeping import FAIL_POINTS
+from zsms.stats.view import View
+from zsms.wire.protocol import Confirm, JoinProducer, Welcome, encode_batch
 
 SETTLED_S = 30.0
 pytestmark = [pytest.mark.timeout(90)]  # they take seconds, but of a busy machine's time

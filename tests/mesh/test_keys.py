@@ -9,7 +9,7 @@ from pathlib import Path
 from signal import SIGTERM
 
 from tests.mesh.processes import Command, free_port, line_with, report_of, until, zsms
-from zsms.keys import make
+from zsms.security.keys import make
 
 
 def test_keys_are_made_and_listed(tmp_path: Path) -> None:

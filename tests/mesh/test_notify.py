@@ -13,7 +13,7 @@ from signal import SIGCONT, SIGSTOP, SIGTERM
 import pytest
 
 from tests.mesh.processes import Command, free_port, until
-from zsms.notify import Notifier
+from zsms.roles.sd_notify import Notifier
 
 
 class Manager:

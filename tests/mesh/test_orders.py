@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from zsms.errors import UsageError
-from zsms.mesh import Mesh, MeshConfig
+from zsms.launch.mesh import Mesh, MeshConfig
 
 
 def test_a_new_rate_is_divided_among_the_producers() -> None:

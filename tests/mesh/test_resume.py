@@ -12,10 +12,10 @@ import pytest
 
 from tests.mesh.processes import Command, until, zsms
 from zsms.errors import UsageError
-from zsms.mesh import MeshConfig
-from zsms.resume import load, note
+from zsms.launch.mesh import MeshConfig
+from zsms.launch.resume import load, note
 from zsms.roles.producer import Producer
-from zsms.source import RandomSource
+from zsms.sources.random import RandomSource
 
 RECORDING = """
 import asyncio

@@ -10,7 +10,7 @@ from signal import SIGINT, SIGTERM
 import pytest
 
 from tests.mesh.processes import ByHand, Command, ask, line_with, zsms
-from zsms.core.view import View
+from zsms.stats.view import View
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

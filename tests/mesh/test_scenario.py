@@ -11,11 +11,11 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zsms.carried import carried
 from zsms.cli import cli
 from zsms.core.stages import Stage, rate_at
 from zsms.errors import UsageError
-from zsms.mesh import SenderGroup
+from zsms.launch.carried import carried
+from zsms.launch.mesh import SenderGroup
 from zsms.scenario import read
 
 FILE = """

@@ -11,7 +11,7 @@ import pytest
 
 from tests.journal.servers import Servers
 from tests.mesh.processes import Command, free_port, until, view_when, zsms
-from zsms.core.view import View
+from zsms.stats.view import View
 
 pytest.importorskip("nats", reason="needs zsms[jetstream]")
 

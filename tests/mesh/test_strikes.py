@@ -6,7 +6,7 @@ import numpy as np
 
 from zsms.core.broker import BrokerLimits
 from zsms.core.strikes import Fault
-from zsms.mesh import Mesh, MeshConfig, SenderGroup
+from zsms.launch.mesh import Mesh, MeshConfig, SenderGroup
 
 
 def test_faults_are_carried_out_and_told_and_nothing_is_lost() -> None:

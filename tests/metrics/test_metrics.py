@@ -21,11 +21,19 @@ from prometheus_client.openmetrics import parser
 
 from tests.mesh.processes import Command, ask, until, view_when, zsms
 from zsms import UsageError
-from zsms.core.histogram import Histogram
-from zsms.core.snapshot import Snapshot
-from zsms.core.statsbook import StatsBook
-from zsms.metrics import ERROR_BOUNDS, METRICS, TIME_BOUNDS, MetricsServer, families, parse_address, samples
+from zsms.dashboard.prometheus import (
+    ERROR_BOUNDS,
+    METRICS,
+    TIME_BOUNDS,
+    MetricsServer,
+    families,
+    parse_address,
+    samples,
+)
 from zsms.roles.collector import StatsCollector
+from zsms.stats.book import StatsBook
+from zsms.stats.histogram import Histogram
+from zsms.stats.snapshot import Snapshot
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples" / "metrics"

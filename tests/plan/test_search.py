@@ -11,12 +11,12 @@ import pytest
 from click.testing import CliRunner
 
 from zsms.cli import load_command
+from zsms.dashboard.plan_page import render
 from zsms.errors import UsageError
 from zsms.plan import plan
 from zsms.plan.against import compared, read_report
 from zsms.plan.search import solve
 from zsms.scenario import Expectation, Fault, Group, Scenario
-from zsms.web.plan_page import render
 
 ONE = Scenario(messages=10_000, groups=(Group(senders=1, concurrency=400, delay="constant"),))
 

@@ -7,13 +7,13 @@ from math import inf, log, sqrt
 import numpy as np
 import pytest
 
-from zsms.core.delay import DelayModel
 from zsms.plan.design import Design
 from zsms.plan.planner import times
 from zsms.plan.rings import Fifo
 from zsms.plan.spread import gamma_below, of_delay, of_jitter
 from zsms.plan.twin import Outcome, replicate
 from zsms.scenario import Account, Audience, Fault, Group, Retries, Scenario, Stage, read
+from zsms.stats.delay import DelayModel
 
 
 def run(scenario: Scenario, replications: int = 10, seed: int = 1) -> Outcome:

@@ -15,8 +15,8 @@ import pytest
 from tests.mesh.processes import zsms
 from zsms import Mesh
 from zsms.core.broker import BrokerLimits
-from zsms.mesh import MeshConfig, SenderGroup
-from zsms.web.report_page import render, seconds
+from zsms.dashboard.report_page import render, seconds
+from zsms.launch.mesh import MeshConfig, SenderGroup
 
 HOSTILE = '</script><script>document.title="taken"</script><b>&'
 

@@ -12,8 +12,8 @@ import zmq
 from tests.roles.waiting import DEADLINE_S
 from zsms.core.broker import BrokerCore
 from zsms.message import Batch
-from zsms.protocol import Ack, Grant, JoinProducer, JoinSender, Ping, Pong, Welcome, decode, encode
 from zsms.roles.broker import Broker
+from zsms.wire.protocol import Ack, Grant, JoinProducer, JoinSender, Ping, Pong, Welcome, decode, encode
 
 WAIT_MS = int(DEADLINE_S * 1_000)
 

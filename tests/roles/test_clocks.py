@@ -10,7 +10,7 @@ import pytest
 from tests.roles.waiting import until
 from zsms import Broker, Producer, Sender
 from zsms.core.broker import BrokerLimits
-from zsms.core.delay import DelayModel
+from zsms.stats.delay import DelayModel
 
 Clock = Callable[[], float]
 AHEAD_S = 100_000.0

@@ -15,7 +15,7 @@ from tests.wire.frames import garbage, snapshot_body
 from zsms import Broker, DelayModel, Monitor, Producer, Sender, StatsCollector, ZsmsError
 from zsms.core.broker import BrokerLimits
 from zsms.message import Batch
-from zsms.protocol import (
+from zsms.wire.protocol import (
     Answer,
     Ask,
     Bye,

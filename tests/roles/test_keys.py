@@ -16,10 +16,11 @@ from tests.roles.waiting import until
 from tests.wire.frames import snapshot_body
 from zsms import Broker, DelayModel, Monitor, Producer, Sender, StatsCollector, UsageError, ZsmsError
 from zsms.core.broker import BrokerLimits
-from zsms.gate import Gate
-from zsms.keys import Keys, make, read
 from zsms.message import Batch
-from zsms.protocol import (
+from zsms.roles import permissions as guard
+from zsms.security.keys import Keys, make, read
+from zsms.security.zap import Gate
+from zsms.wire.protocol import (
     Answer,
     Ask,
     Grant,
@@ -34,8 +35,7 @@ from zsms.protocol import (
     Who,
     encode,
 )
-from zsms.roles import guard
-from zsms.sockets import Sockets
+from zsms.wire.sockets import Sockets
 
 PATIENT = BrokerLimits(liveness=60.0)
 Raw = Callable[..., RawPeer]
@@ -372,7 +372,7 @@ def test_a_key_that_is_deleted_is_locked_out_there_and_then(broker, with_key, ke
 
 
 def test_the_connections_of_a_key_are_bounded(broker, with_key, monkeypatch):
-    monkeypatch.setattr("zsms.gate.NEW_CONNECTIONS", 3)
+    monkeypatch.setattr("zsms.security.zap.NEW_CONNECTIONS", 3)
     dispatch = urls(broker.endpoint)[1]
     for number in range(3):
         peer = with_key("s1", zmq.DEALER, dispatch)
@@ -385,7 +385,7 @@ def test_the_connections_of_a_key_are_bounded(broker, with_key, monkeypatch):
     other = with_key("s2", zmq.DEALER, dispatch)
     other.say(JoinSender(10, 1, "x", 1, 0, 0.0, 0.0))
     other.hear(Welcome)
-    monkeypatch.setattr("zsms.gate.WINDOW_S", 0.0)  # a minute later
+    monkeypatch.setattr("zsms.security.zap.WINDOW_S", 0.0)  # a minute later
     with_key("s1", zmq.DEALER, dispatch).say(JoinSender(11, 1, "x", 1, 0, 0.0, 0.0))
     until(lambda: len(broker.core.sessions) == 5, "a new window of the key")
 
@@ -421,7 +421,7 @@ def test_what_lets_a_stranger_in_does_not_run(keys, monkeypatch, role):
 
 
 def test_what_does_not_refuse_in_time_does_not_run(keys, monkeypatch):
-    monkeypatch.setattr("zsms.gate.PROOF_S", 0.3)
+    monkeypatch.setattr("zsms.security.zap.PROOF_S", 0.3)
     monkeypatch.setattr(Gate, "look", lambda *_: None)
     with pytest.raises(ZsmsError, match="was not refused in"):
         Broker("127.0.0.1:0", keys=keys).run()

@@ -17,8 +17,8 @@ from tests.roles.waiting import until
 from zsms import Broker, DelayModel, Message, Monitor, Producer, Sender, StatsCollector, UsageError, ZsmsError
 from zsms.core.broker import BrokerLimits
 from zsms.message import Batch
-from zsms.protocol import Bye, Grant, JoinSender, Welcome
-from zsms.source import RandomSource
+from zsms.sources.random import RandomSource
+from zsms.wire.protocol import Bye, Grant, JoinSender, Welcome
 
 QUICK = DelayModel("constant", 0.002)
 

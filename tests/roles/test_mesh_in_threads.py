@@ -11,7 +11,7 @@ from tests.roles.peers import totals
 from tests.roles.waiting import until
 from zsms import Broker, DelayModel, Message, Monitor, Producer, Sender, StatsCollector
 from zsms.core.broker import BrokerLimits
-from zsms.source import RandomSource
+from zsms.sources.random import RandomSource
 
 MESSAGES = 3_000
 QUICK = DelayModel("exponential", 0.002)

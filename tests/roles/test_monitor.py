@@ -12,10 +12,10 @@ import zmq
 from tests.roles.peers import urls
 from tests.roles.waiting import until
 from zsms import Monitor, StatsCollector
-from zsms.core.snapshot import Snapshot
-from zsms.core.view import View
 from zsms.errors import ZsmsError
-from zsms.protocol import Answer, Ask, Refused, decode, encode
+from zsms.stats.snapshot import Snapshot
+from zsms.stats.view import View
+from zsms.wire.protocol import Answer, Ask, Refused, decode, encode
 
 
 def snapshot(role: str, start: int = 1, seq: int = 0, **more: dict) -> Snapshot:

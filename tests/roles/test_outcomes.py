@@ -12,12 +12,12 @@ from tests.roles.peers import settled, totals, urls
 from tests.roles.waiting import until
 from zsms import Broker, Message, Outcome, Producer, Sender
 from zsms.core.broker import BrokerLimits
-from zsms.core.failures import Failure
 from zsms.core.outcomes import Finished, Receipts
 from zsms.core.sender import Waiting
-from zsms.core.slots import SendTimes
+from zsms.core.sender.slots import SendTimes
 from zsms.message import Delivery
-from zsms.protocol import Receipt, Who
+from zsms.stats.failures import Failure
+from zsms.wire.protocol import Receipt, Who
 
 
 class Gateway:

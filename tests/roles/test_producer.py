@@ -10,9 +10,9 @@ from tests.roles.peers import totals
 from tests.roles.waiting import until
 from zsms import Broker, DelayModel, Producer, Sender, UsageError, ZsmsError
 from zsms.core.broker import BrokerLimits
-from zsms.protocol import Bye, Confirm, JoinProducer, Pong, Refused, Who
 from zsms.roles.link import Link
-from zsms.source import RandomSource
+from zsms.sources.random import RandomSource
+from zsms.wire.protocol import Bye, Confirm, JoinProducer, Pong, Refused, Who
 
 
 def test_what_is_not_confirmed_is_pushed_again_from_the_oldest_on(run, fake_broker):

@@ -11,8 +11,8 @@ from tests.roles.peers import settled, totals
 from tests.roles.waiting import until
 from zsms import Broker, DelayModel, Monitor, Producer, Sender, StatsCollector, ZsmsError
 from zsms.core.broker import BrokerLimits
-from zsms.protocol import JoinSender, Welcome, Who
 from zsms.roles.base import Role
+from zsms.wire.protocol import JoinSender, Welcome, Who
 
 PROMPT = BrokerLimits(liveness=0.5)
 """Who says nothing for half a second is given up."""

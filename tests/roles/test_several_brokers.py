@@ -11,8 +11,8 @@ from tests.roles.peers import FakeBroker, settled, totals
 from tests.roles.waiting import until
 from zsms import Broker, DelayModel, Monitor, Producer, Sender, StatsCollector, UsageError
 from zsms.core.broker import BrokerLimits
-from zsms.protocol import Confirm, JoinSender, Welcome
 from zsms.roles.base import Role
+from zsms.wire.protocol import Confirm, JoinSender, Welcome
 
 PROMPT = BrokerLimits(liveness=0.5)
 

@@ -13,7 +13,9 @@ from tests.roles.peers import totals, urls
 from tests.roles.waiting import until
 from zsms import Broker, BrokerLimits, DelayModel, Message, Monitor, Producer, Sender, StatsCollector, ZsmsError
 from zsms.message import Batch
-from zsms.protocol import (
+from zsms.roles.link import Link
+from zsms.roles.operator import Operator
+from zsms.wire.protocol import (
     Ack,
     Answer,
     Ask,
@@ -30,8 +32,6 @@ from zsms.protocol import (
     decode,
     encode,
 )
-from zsms.roles.link import Link
-from zsms.roles.operator import Operator
 
 NEWER = msgpack.packb([2, 99, 0])
 """A kind that this program does not know."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation.frozen import Frozen
-from zsms.core.journal import Group, Kept
+from zsms.core.broker.journal import Group, Kept
 from zsms.errors import JournalError
 from zsms.journal import NoRoom
 from zsms.journal.records import (

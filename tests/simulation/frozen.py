@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from zsms.core.broker import BrokerCore, DeadLetter
-from zsms.core.lot import Lot
+from zsms.core.broker.lot import Lot
 from zsms.message import Batch, Mixed
 
 Message = tuple[int, int]

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
-from zsms.protocol import Ack, decode
-from zsms.sockets import Endpoint
+from zsms.wire.protocol import Ack, decode
+from zsms.wire.sockets import Endpoint
 
 if TYPE_CHECKING:
     from tests.simulation.processes import Process
@@ -254,7 +254,7 @@ class Bound(Socket):
 
 
 class Sockets:
-    """In place of :class:`zsms.sockets.Sockets`, for one process."""
+    """In place of :class:`zsms.wire.sockets.Sockets`, for one process."""
 
     def __init__(self, world: World, owner: Process) -> None:
         self._world = world

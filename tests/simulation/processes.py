@@ -18,14 +18,14 @@ from tests.simulation.plan import Size
 from tests.simulation.transport import DrawnTransport
 from zsms.core.sender import SenderCore
 from zsms.errors import ZsmsError
-from zsms.protocol import Answer, Inspect, Kick, Purge, decode, encode
 from zsms.roles.base import Role
 from zsms.roles.broker import Broker
 from zsms.roles.feed import Feed
 from zsms.roles.producer import Producer
 from zsms.roles.sender import Sender
-from zsms.sockets import Endpoint
-from zsms.source import Columns
+from zsms.sources.random import Columns
+from zsms.wire.protocol import Answer, Inspect, Kick, Purge, decode, encode
+from zsms.wire.sockets import Endpoint
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -15,7 +15,7 @@ from tests.simulation.__main__ import explanation, failure
 from tests.simulation.plan import LONG_S, ROOMY, Plan, Size
 from tests.simulation.world import World
 from zsms.core.broker import BrokerCore
-from zsms.core.ledger import Counters
+from zsms.core.broker.ledger import Counters
 
 CUTS = tuple((0.2 * moment, kind) for moment in range(20) for kind in ("cut", "stall"))
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from zsms.core.outcomes import NO_CODES, Finished, Receipts
 from zsms.core.sender import Waiting
-from zsms.core.slots import SendTimes
+from zsms.core.sender.slots import SendTimes
 from zsms.message import Delivery, Outcome
 
 if TYPE_CHECKING:

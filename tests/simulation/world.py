@@ -24,12 +24,12 @@ from tests.simulation.disk import Disk, DrawnWriter
 from tests.simulation.network import Network, Parts, Peer, Socket
 from tests.simulation.plan import Plan, Size
 from tests.simulation.processes import BrokerProcess, Operator, Process, ProducerProcess, SenderProcess
-from zsms.core.replay import rebuild
+from zsms.core.broker.replay import rebuild
 from zsms.errors import WireError
 from zsms.journal import NoRoom
-from zsms.protocol import Inspect, Kick, Purge, decode
 from zsms.roles import base, keeping
-from zsms.sockets import Endpoint
+from zsms.wire.protocol import Inspect, Kick, Purge, decode
+from zsms.wire.sockets import Endpoint
 
 LOST_S = 30.0
 """So long a broker is away that is lost."""

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.smsc.making import decided, submits
-from zsms.core.delay import DelayModel
 from zsms.core.smpp.pdu import Tag
 from zsms.core.smpp.strings import Strings
 from zsms.errors import UsageError
@@ -22,6 +21,7 @@ from zsms.smsc.model import Model, matching
 from zsms.smsc.receipts import deliveries
 from zsms.smsc.rules import IDS, STATES, Account, Fault, Outcome, Rules
 from zsms.smsc.store import KEPT, Pending, Seen, States
+from zsms.stats.delay import DelayModel
 
 
 def test_everything_is_accepted_and_numbered_by_default() -> None:

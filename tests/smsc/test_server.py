@@ -22,7 +22,6 @@ import smpplib.gsm
 
 from tests.mesh import processes
 from zsms import StatsCollector
-from zsms.core.delay import DelayModel
 from zsms.core.smpp.pdu import Command, Messages, Tag
 from zsms.core.smpp.record import Pdu, Target
 from zsms.core.smpp.session import Answered, Bound, Ended, Event, Received, Replied, Session, Side
@@ -30,6 +29,7 @@ from zsms.core.smpp.strings import Strings
 from zsms.errors import UsageError
 from zsms.smsc import Account, FakeSmsc, Rules
 from zsms.smsc.rules import Fault
+from zsms.stats.delay import DelayModel
 
 PATIENCE_S = 15.0
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from zsms.errors import UsageError
 from zsms.message import MAX_TEXT_BYTES
-from zsms.source import Columns, Source
 from zsms.sources.files import CHUNK, CHUNK_BYTES, FileSource
+from zsms.sources.random import Columns, Source
 from zsms.sources.repeats import Repeats
 from zsms.sources.stream import MAX_LINE, Stream
 

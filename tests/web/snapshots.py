@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from zsms.core.histogram import Histogram
-from zsms.core.snapshot import Snapshot
-from zsms.core.statsbook import StatsBook
+from zsms.stats.book import StatsBook
+from zsms.stats.histogram import Histogram
+from zsms.stats.snapshot import Snapshot
 
 
 def snapshot(role: str, name: str, seq: int, start: int = 1, **figures: Any) -> Snapshot:

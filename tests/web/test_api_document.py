@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.web.snapshots import mesh
-from zsms.core.statsbook import StatsBook
-from zsms.web import app, picture
+from zsms.dashboard import app, picture
+from zsms.stats.book import StatsBook
 
 TEXT = (Path(__file__).parents[2] / "docs" / "API.md").read_text(encoding="utf-8")
 

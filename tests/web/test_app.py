@@ -18,12 +18,12 @@ import pytest
 
 from tests.roles.waiting import until
 from tests.web.snapshots import mesh
-from zsms.core.statsbook import StatsBook
-from zsms.core.view import View
+from zsms.dashboard.app import Stream
+from zsms.dashboard.server import Dashboard
 from zsms.errors import UsageError
 from zsms.roles.collector import StatsCollector
-from zsms.web.app import Stream
-from zsms.web.server import Dashboard
+from zsms.stats.book import StatsBook
+from zsms.stats.view import View
 
 TOKEN = "0123456789abcdef"
 
@@ -218,7 +218,7 @@ def test_scripts_and_styles_come_from_here_only(page: Dashboard) -> None:
     assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
     html = body.decode()
     assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", html)
-    static = files("zsms.web").joinpath("static")
+    static = files("zsms.dashboard").joinpath("static")
     for text in (html, *(static.joinpath(f"dashboard.{kind}").read_text("utf-8") for kind in ("js", "css"))):
         assert not re.search(r"https?://|url\(|@import", text)
     for path in re.findall(r'(?:src|href)="(static/[^"]+)"', html):

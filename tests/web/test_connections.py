@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from zsms import UsageError, metrics
-from zsms.metrics import MetricsServer
-from zsms.web import connections
-from zsms.web.server import Dashboard
+from zsms import UsageError
+from zsms.dashboard import connections
+from zsms.dashboard import prometheus as metrics
+from zsms.dashboard.prometheus import MetricsServer
+from zsms.dashboard.server import Dashboard
 
 SHORT_S = 0.3
 FEW = 6

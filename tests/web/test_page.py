@@ -13,9 +13,9 @@ import pytest
 from tests.roles.waiting import until
 from tests.web.browser import MISSING, Browser, find_chromium
 from tests.web.snapshots import mesh
-from zsms.core.view import View
+from zsms.dashboard.server import Dashboard
 from zsms.roles.collector import StatsCollector
-from zsms.web.server import Dashboard
+from zsms.stats.view import View
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason=MISSING)
 

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.web.snapshots import broker, mesh, sender, snapshot, times
-from zsms.core.series import MOST_POINTS
-from zsms.core.statsbook import StatsBook
-from zsms.core.view import View
-from zsms.web.picture import Watch
+from zsms.dashboard.picture import Watch
+from zsms.stats.book import StatsBook
+from zsms.stats.series import MOST_POINTS
+from zsms.stats.view import View
 
 DAY = 1_000_000.0
 

@@ -12,10 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from zsms.cli.panel.look import Panel
-from zsms.core import statsbook
-from zsms.core.histogram import BUCKETS, Histogram
-from zsms.core.series import Series
-from zsms.core.snapshot import (
+from zsms.dashboard.app import Pages
+from zsms.dashboard.picture import Watch
+from zsms.dashboard.prometheus import families
+from zsms.report.report import make_report, summary_lines
+from zsms.roles.monitor import line_of
+from zsms.stats import book as statsbook
+from zsms.stats.book import StatsBook
+from zsms.stats.histogram import BUCKETS, Histogram
+from zsms.stats.series import Series
+from zsms.stats.snapshot import (
     MAX_COUNT,
     MAX_FIGURES,
     MAX_GAUGE,
@@ -25,15 +31,9 @@ from zsms.core.snapshot import (
     MIN_INTERVAL_S,
     Snapshot,
 )
-from zsms.core.statsbook import StatsBook
-from zsms.core.view import View
-from zsms.core.watch import Watch as PanelWatch
-from zsms.metrics import families
-from zsms.protocol import MAX_FRAME_BYTES, MAX_MAP_ITEMS, Answer, decode, encode
-from zsms.report import make_report, summary_lines
-from zsms.roles.monitor import line_of
-from zsms.web.app import Pages
-from zsms.web.picture import Watch
+from zsms.stats.trends import Watch as PanelWatch
+from zsms.stats.view import View
+from zsms.wire.protocol import MAX_FRAME_BYTES, MAX_MAP_ITEMS, Answer, decode, encode
 
 EDGES = [0.0, 1e-300, 0.5, 1e15, -1e15, 1e16, 1e300, 1e308, -1e308, float("inf"), float("nan"), 2**53, 2**62]
 NUMBER = st.sampled_from(EDGES) | st.floats(-2 * MAX_GAUGE, 2 * MAX_GAUGE)

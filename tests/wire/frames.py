@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from zsms.message import ROW, WORD, Batch, Mixed, words_of
-from zsms.protocol import (
+from zsms.wire.protocol import (
     MAX_COUNT,
     MAX_SECONDS,
     Ack,

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from zsms import keys as keys_module
 from zsms.core.broker import BrokerCore
-from zsms.core.snapshot import Snapshot
-from zsms.core.statsbook import StatsBook
 from zsms.errors import UsageError
-from zsms.keys import Keys, make, read
-from zsms.protocol import JoinProducer, JoinSender
-from zsms.roles import guard
-from zsms.roles.guard import BrokerGuard, Denial, StatsGuard
+from zsms.roles import permissions as guard
+from zsms.roles.permissions import BrokerGuard, Denial, StatsGuard
+from zsms.security import keys as keys_module
+from zsms.security.keys import Keys, make, read
+from zsms.stats.book import StatsBook
+from zsms.stats.snapshot import Snapshot
+from zsms.wire.protocol import JoinProducer, JoinSender
 
 
 @pytest.fixture

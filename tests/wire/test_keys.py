@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zsms import UsageError
-from zsms.keys import ROLES, Key, Keys, listing, make, parse, read
+from zsms.security.keys import ROLES, Key, Keys, listing, make, parse, read
 
 
 @pytest.fixture

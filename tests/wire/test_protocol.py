@@ -32,11 +32,11 @@ from tests.wire.frames import (
     mutated,
     plain,
 )
-from zsms import protocol
-from zsms.core.statsbook import MAX_PROCESSES
 from zsms.errors import WireError
 from zsms.message import MAX_BATCH_MESSAGES, Batch
-from zsms.protocol import (
+from zsms.stats.book import MAX_PROCESSES
+from zsms.wire import protocol
+from zsms.wire.protocol import (
     MAX_FRAME_BYTES,
     SMALL_FRAME,
     Ack,

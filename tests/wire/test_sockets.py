@@ -13,8 +13,8 @@ import zmq
 
 from tests.roles.waiting import until
 from zsms.errors import UsageError, ZsmsError
-from zsms.protocol import MAX_FRAME_BYTES
-from zsms.sockets import Endpoint, Sockets
+from zsms.wire.protocol import MAX_FRAME_BYTES
+from zsms.wire.sockets import Endpoint, Sockets
 
 
 @pytest.fixture
@@ -274,7 +274,7 @@ def test_a_peer_that_dies_while_nobody_reads_it_takes_nobody_along(text, tmp_pat
     """As a producer does whose broker is full. With heartbeats on the reading side, libzmq aborts the process."""
     reader = """if True:
         import sys, time, zmq
-        from zsms.sockets import Endpoint, Sockets
+        from zsms.wire.sockets import Endpoint, Sockets
         pull, _, bound = Sockets().bind_pair(
             (zmq.PULL, zmq.ROUTER), Endpoint.parse(sys.argv[1], 1), "--bind", hwm=(2, 2)
         )
@@ -285,7 +285,7 @@ def test_a_peer_that_dies_while_nobody_reads_it_takes_nobody_along(text, tmp_pat
     """
     writer = """if True:
         import sys, zmq
-        from zsms.sockets import Endpoint, Sockets
+        from zsms.wire.sockets import Endpoint, Sockets
         push = Sockets().connect(zmq.PUSH, Endpoint.parse(sys.argv[1], 1), "first", hwm=2)
         push.sndtimeo = 500
         try:

@@ -17,7 +17,7 @@ from zsms import logs
 from zsms.cli import INTERRUPTED, UNREAD, places
 from zsms.cli.settings import config_option as config_option
 from zsms.errors import UsageError
-from zsms.notify import Notifier
+from zsms.roles.sd_notify import Notifier
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -495,7 +495,7 @@ def make_source(
             share=share,
             on_bad=_BadRows(name_of(input)).tell,
         )
-    from zsms.source import MESSAGES, random_source
+    from zsms.sources.random import MESSAGES, random_source
 
     return random_source(
         MESSAGES if messages is None else messages,

@@ -18,7 +18,7 @@ from zsms.errors import UsageError
 from zsms.words import writable
 
 if TYPE_CHECKING:
-    from zsms.comparison import Difference
+    from zsms.report.comparison import Difference
 
 TOO_FEW = 2
 """The exit code when there is too little to judge."""
@@ -57,7 +57,7 @@ def command(base: str, new: str, figure: tuple[str, ...], fail_if_worse: float |
     figures), and up to 0.05 a figure counts as better or worse. It takes 4 and 4 runs to say so. What is lost needs no
     such test. Times are in seconds.
     """
-    from zsms.comparison import compare, not_in_all, settings_apart
+    from zsms.report.comparison import compare, not_in_all, settings_apart
 
     if fail_if_worse is not None and not isfinite(fail_if_worse):
         raise UsageError(f"--fail-if-worse {fail_if_worse}: give a percentage")
@@ -85,7 +85,7 @@ _Sets = tuple[tuple[str, list[dict[str, Any]]], tuple[str, list[dict[str, Any]]]
 
 def _remarks(differences: list[Difference], sets: _Sets, not_measured: list[str]) -> list[str]:
     """What is said below the table."""
-    from zsms.comparison import SIGNIFICANT, smallest_p
+    from zsms.report.comparison import SIGNIFICANT, smallest_p
 
     lines = []
     equal = [each.figure.name for each in differences if each.equal]
@@ -105,7 +105,7 @@ def _remarks(differences: list[Difference], sets: _Sets, not_measured: list[str]
 
 def _write(output: Output, differences: list[Difference], sets: _Sets, remarks: list[str]) -> bool:
     """Write the page; whether it arrived."""
-    from zsms.web.compare_page import render
+    from zsms.dashboard.compare_page import render
 
     (base, before), (new, after) = sets
     rows = _rows(differences, len(before), len(after))
@@ -118,7 +118,7 @@ def _write(output: Output, differences: list[Difference], sets: _Sets, remarks: 
 
 def _judge(differences: list[Difference], percent: float, runs: tuple[int, int], missing: list[str]) -> int:
     """The exit code: 1 worse, 2 can't be judged, 0 neither; and why, on stderr."""
-    from zsms.comparison import SIGNIFICANT, smallest_p
+    from zsms.report.comparison import SIGNIFICANT, smallest_p
 
     worse = [each for each in differences if each.worse_than(percent / 100)]
     for each in worse:
@@ -159,8 +159,8 @@ def _reports(where: str) -> list[dict[str, Any]]:
 
 def _read(path: Path) -> dict[str, Any] | str:
     """A report without its series, of which a hundred would fill the memory; or why there is none in this file."""
-    from zsms.comparison import figures_of
-    from zsms.report import SCHEMA
+    from zsms.report.comparison import figures_of
+    from zsms.report.report import SCHEMA
 
     try:
         body = json.loads(path.read_text(encoding="utf-8"))

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Self
 import click
 
 from zsms.cli import INTERRUPTED, common, places
+from zsms.dashboard import DEFAULT_BIND
 from zsms.errors import UsageError
-from zsms.web import DEFAULT_BIND
 
 if TYPE_CHECKING:
-    from zsms.mesh import Mesh
-    from zsms.web.server import Dashboard
+    from zsms.dashboard.server import Dashboard
+    from zsms.launch.mesh import Mesh
 
 _log = logging.getLogger("zsms.dashboard")
 
@@ -81,7 +81,7 @@ def command(
     It asks the collector once an interval, however many browsers look, and goes on when the collector or a browser
     comes and goes. docs/API.md describes the JSON. It needs the extra `web`: pip install 'zsms[web]'.
     """
-    from zsms.web.server import Dashboard
+    from zsms.dashboard.server import Dashboard
 
     common.set_up_logging(quiet, verbose)
     common.allow_many_descriptors()
@@ -131,7 +131,7 @@ class RunPage:
 
     def __enter__(self) -> Self:
         if self._bind is not None:
-            from zsms.web.server import Dashboard
+            from zsms.dashboard.server import Dashboard
 
             self._page = Dashboard(bind=self._bind, interval=RUN_INTERVAL_S, token=_read_token(None))
             self._page.start()

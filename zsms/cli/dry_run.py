@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zsms.errors import UsageError
-from zsms.private_folder import PrivateFolder
-from zsms.report import wrapped
+from zsms.launch.private_folder import PrivateFolder
+from zsms.report.report import wrapped
 
 if TYPE_CHECKING:
-    from zsms.mesh import Mesh, MeshConfig
+    from zsms.launch.mesh import Mesh, MeshConfig
 
 
 def lines(mesh: Mesh, outputs: list[str]) -> list[str]:

@@ -30,7 +30,7 @@ def command(role: str, endpoint: str, name: str | None, timeout: float, keys: st
     of the collector, which must have heard from them lately. Where keys are on, ask a broker with an operator's key and
     the collector with a monitor's.
     """
-    from zsms.health import check
+    from zsms.roles.health import check
 
     if (name is None) == (role in ("producer", "sender")):
         what = "give the --name that it reports under" if name is None else "it has no --name here"

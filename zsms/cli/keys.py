@@ -51,7 +51,7 @@ def new(name: str, roles: tuple[str, ...], directory: str) -> None:
     """Make the key NAME: DIR/NAME.key, and its public part DIR/public/NAME.pub."""
     from pathlib import Path
 
-    from zsms import keys
+    from zsms.security import keys
 
     keys.make(Path(directory), name, roles or ((name,) if name in keys.ROLES else ()))
     click.echo(f"{directory}/{name}.key")
@@ -70,7 +70,7 @@ def list_keys(directory: str) -> None:
     """A line a key: name, roles, the beginning of the public key, and whether the secret is here."""
     from pathlib import Path
 
-    from zsms import keys
+    from zsms.security import keys
 
     found = keys.listing(Path(directory))
     width = max((len(key.name) for key, _ in found), default=0)

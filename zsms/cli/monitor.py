@@ -13,7 +13,7 @@ import click
 from zsms.cli import common, streams
 
 if TYPE_CHECKING:
-    from zsms.core.view import View
+    from zsms.stats.view import View
 
 
 ONCE_S = 10.0
@@ -66,8 +66,8 @@ def command(
 
         def make() -> Any:
             from zsms.cli import progress
-            from zsms.core.watch import Watch
             from zsms.roles.monitor import Monitor
+            from zsms.stats.trends import Watch
 
             watch = progress.make(ui, f"zsms monitor  {stats}", "leave", interval=interval)
             stack.enter_context(watch)

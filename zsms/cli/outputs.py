@@ -18,7 +18,7 @@ from zsms.errors import UsageError
 from zsms.words import writable
 
 if TYPE_CHECKING:
-    from zsms.report import Report
+    from zsms.report.report import Report
 
 _log = logging.getLogger("zsms.report")
 
@@ -28,7 +28,7 @@ class _Expectation(click.types.StringParamType):
 
     def split_envvar_value(self, rv: str) -> list[str]:
         """Each of them; text that is none stays whole, to be complained of."""
-        from zsms.thresholds import split
+        from zsms.report.thresholds import split
 
         return split(rv)
 
@@ -226,9 +226,9 @@ class Outputs:
 
 def _texts(report: Report) -> dict[str, Callable[[], str]]:
     """How each form is made."""
-    from zsms import verdicts
-    from zsms.tables import TABLES, csv_text
-    from zsms.web.report_page import render
+    from zsms.dashboard.report_page import render
+    from zsms.report import verdicts
+    from zsms.report.csv import TABLES, csv_text
 
     def table(what: str) -> Callable[[], str]:
         return lambda: csv_text(what, report.to_json())
@@ -250,7 +250,7 @@ def _can_be_interrupted() -> None:
 def annotate(report: Report, *, on_stderr: bool) -> None:
     """Tell GitHub, whose runners look at what their steps write, of what is not as it should be."""
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        from zsms.verdicts import workflow_commands
+        from zsms.report.verdicts import workflow_commands
 
         for line in workflow_commands(report.to_json()):
             click.echo(line, err=on_stderr)
@@ -259,7 +259,7 @@ def annotate(report: Report, *, on_stderr: bool) -> None:
 def annotate_error(text: str) -> None:
     """The same of one error, for another command."""
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        from zsms.verdicts import annotation
+        from zsms.report.verdicts import annotation
 
         click.echo(annotation("zsms compare", text), err=True)
 

@@ -126,7 +126,7 @@ def command(
             made = replace(made, solution=solution)
     if measured is not None:
         made = replace(made, against=compared(made, measured))
-    from zsms.web.plan_page import render
+    from zsms.dashboard.plan_page import render
 
     for path, text in ((json, made.dumps), (csv, lambda: curve_csv(made)), (html, lambda: render(made.to_json()))):
         if path is not None:

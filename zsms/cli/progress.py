@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 
 from zsms import logs
-from zsms.core.watch import staleness
 from zsms.errors import UsageError
 from zsms.roles.monitor import line_of, made_of
+from zsms.stats.trends import staleness
 
 if TYPE_CHECKING:
     from zsms.cli.panel.live import LivePanel
-    from zsms.core.view import View
-    from zsms.core.watch import Watch
+    from zsms.stats.trends import Watch
+    from zsms.stats.view import View
 
 PLAIN_S = 1.0
 """Seconds between two plain lines."""
@@ -76,7 +76,7 @@ class Plain(Silent):
             return
         self._before = view
         if self._log is not None:
-            from zsms.core.watch import Watch
+            from zsms.stats.trends import Watch
 
             self._watch = self._watch or Watch()
             self._log.info("%s", line_of(view, before, self._watch.take(view).left_s))

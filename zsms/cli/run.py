@@ -17,8 +17,8 @@ from zsms.errors import UsageError
 
 if TYPE_CHECKING:
     from zsms.core.broker import BrokerLimits
-    from zsms.core.view import View
-    from zsms.mesh import Mesh, SenderGroup
+    from zsms.launch.mesh import Mesh, SenderGroup
+    from zsms.stats.view import View
 
 
 @click.command(
@@ -120,11 +120,11 @@ def command(
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: its threads would keep us from forking
 
-    from zsms import forked
     from zsms.cli import progress
     from zsms.core.broker import BrokerLimits
-    from zsms.mesh import Mesh, MeshConfig, SenderGroup
-    from zsms.report import summary_lines
+    from zsms.launch import forked
+    from zsms.launch.mesh import Mesh, MeshConfig, SenderGroup
+    from zsms.report.report import summary_lines
 
     common.set_up_logging(quiet, verbose)
     common.allow_many_descriptors()
@@ -147,7 +147,7 @@ def command(
     )
     before = None
     if resume is not None:
-        from zsms.resume import load
+        from zsms.launch.resume import load
 
         _check_alone(ctx)
         settings, before = load(resume)
@@ -227,7 +227,7 @@ def _scenario(ctx: click.Context, config: str | None, base: SenderGroup, limits:
     """What the file's scenario makes of the run's settings, by their names. Raises UsageError for what can't be run."""
     if not ctx.meta.get(SCENARIO):
         return {}
-    from zsms.carried import carried
+    from zsms.launch.carried import carried
 
     words = {name: ctx.params[name] for name in _OF_SCENARIO if name in ctx.params}
     scenario = scenario_of(ctx, config, words)

@@ -71,8 +71,8 @@ def command(
     """
 
     def make() -> Any:
-        from zsms.core.delay import DelayModel
         from zsms.roles.sender import Sender
+        from zsms.stats.delay import DelayModel
 
         send = speaks = None
         if gateway is not None:

@@ -4,7 +4,7 @@
     messages = 1_000_000
     seed = 7
 
-    [[run.groups]]              # senders that differ: a table a group, the fields of `zsms.mesh.SenderGroup`
+    [[run.groups]]              # senders that differ: a table a group, the fields of `zsms.launch.mesh.SenderGroup`
     name = "fast"
     senders = 2
     mean = 0.2

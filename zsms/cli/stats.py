@@ -49,7 +49,7 @@ def command(
 
         collector = StatsCollector(bind, insecure=insecure, keys=keys, name=name)
         if metrics is not None:
-            from zsms.metrics import MetricsServer
+            from zsms.dashboard.prometheus import MetricsServer
 
             page = MetricsServer(metrics, collector.ask, open_to_others=insecure or keys is not None)
             collector.log.info("%s: metrics at %s", collector.name, page.url)

@@ -79,8 +79,9 @@ def command(
     run by `zsms run` with --live. A figure is the median of the replications; its spread is where a tenth and nine
     tenths of them lie, or the least and the greatest of fewer than ten. Exits with 0 when every point was done, else 1.
     """
-    from zsms import saving, sweep
+    from zsms import saving
     from zsms.cli import COMMANDS
+    from zsms.launch import sweep
 
     if scenario is not None and scenario.startswith("-"):
         fixed, scenario = (scenario, *fixed), None
@@ -129,7 +130,7 @@ def _digest(scenario: str | None) -> str | None:
 
 def _all(commands: dict[Any, list[list[str]]], jobs: int | None, cluster: str | None) -> Iterator[tuple[Any, Any]]:
     """Each point with its reports, or with the error that came instead, as they are done."""
-    from zsms.sweep import execute
+    from zsms.launch.sweep import execute
 
     if cluster is not None and commands:
         from zsms.launch.cluster import tasks_on

@@ -6,8 +6,8 @@
         store.commit(core.journal.close(core))   # one transaction
 
 `read` and `edit` are that in one line, for looking into or changing the journal of a broker that has ended. What is
-collected for a group and how a broker is rebuilt is in `zsms.core.journal` and `zsms.core.replay`; here are the store,
-its records, the lock on the folder and the thread that writes.
+collected for a group and how a broker is rebuilt is in `zsms.core.broker.journal` and `zsms.core.broker.replay`; here
+are the store, its records, the lock on the folder and the thread that writes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from zsms.errors import JournalError, UsageError
 
 if TYPE_CHECKING:
     from zsms.core.broker import BrokerCore, BrokerLimits
-    from zsms.core.journal import Group, Kept
+    from zsms.core.broker.journal import Group, Kept
 
 FILE = "journal.sqlite"
 """The journal's own file in its folder; beside it are its log and the lock."""
@@ -172,7 +172,7 @@ def read(directory: str | Path, limits: BrokerLimits | None = None, now: float =
 
     Raises JournalError.
     """
-    from zsms.core.replay import rebuild
+    from zsms.core.broker.replay import rebuild
 
     with open_journal(directory, create=False) as store:
         _tell(store)
@@ -182,7 +182,7 @@ def read(directory: str | Path, limits: BrokerLimits | None = None, now: float =
 @contextmanager
 def edit(directory: str | Path, limits: BrokerLimits | None = None) -> Iterator[BrokerCore]:
     """The same, and what the block changed is kept in one transaction when it ends without an error."""
-    from zsms.core.replay import rebuild
+    from zsms.core.broker.replay import rebuild
 
     with open_journal(directory, create=False) as store:
         _tell(store)

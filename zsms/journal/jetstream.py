@@ -19,7 +19,7 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from zsms.core.journal import Group, Kept
+from zsms.core.broker.journal import Group, Kept
 from zsms.errors import JournalError
 from zsms.journal import NeverTaken, hidden
 from zsms.journal.fence import DATA, HOLD_S, Holder, Record, Unavailable, take_over

@@ -18,7 +18,7 @@ from zlib import crc32
 
 import msgpack
 
-from zsms.core.journal import Group, Kept
+from zsms.core.broker.journal import Group, Kept
 from zsms.errors import JournalError
 from zsms.journal.records import (
     pack_account,

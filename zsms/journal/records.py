@@ -13,11 +13,11 @@ import msgpack
 import numpy as np
 
 from zsms.core.broker import DeadLetter
-from zsms.core.journal import PLACE, AccountRow, Change, KeptChange, KeptEntry, KeptLetter
-from zsms.core.lot import Lot
+from zsms.core.broker.journal import PLACE, AccountRow, Change, KeptChange, KeptEntry, KeptLetter
+from zsms.core.broker.lot import Lot
 from zsms.errors import JournalError, WireError
 from zsms.message import Batch, Mixed
-from zsms.protocol import encode_batch, encode_mixed, expect
+from zsms.wire.protocol import encode_batch, encode_mixed, expect
 
 _CRC = struct.Struct("<I")
 _HEAD = np.dtype([("kind", "<u4"), ("entry", "<u8"), ("value", "<u4"), ("count", "<u4")])

@@ -27,7 +27,7 @@ from typing import Any, Self
 
 import msgpack
 
-from zsms.core.journal import Group, Kept
+from zsms.core.broker.journal import Group, Kept
 from zsms.errors import JournalError, UsageError
 from zsms.journal import FILE, NoRoom
 from zsms.journal.lock import Lock, boot_id

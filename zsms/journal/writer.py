@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from zsms.core.journal import Group
+from zsms.core.broker.journal import Group
 from zsms.journal import NoRoom, Store
 
 

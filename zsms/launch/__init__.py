@@ -1,1 +1,1 @@
-"""Where the processes of a mesh are started: this machine, or workers of a Dask cluster."""
+"""A whole mesh: its processes, started on this machine or by workers of a Dask cluster, and what becomes of it."""

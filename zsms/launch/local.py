@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 
-from zsms import children
-from zsms.forked import Forked, may_fork
+from zsms.launch import children
+from zsms.launch.forked import Forked, may_fork
 from zsms.launch.place import Child, Tell, Wanted
 
 GATEWAY_PASSWORD = "ZSMS_GATEWAY_PASSWORD"

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
-from zsms.core.delay import DelayModel
 from zsms.plan.spread import Spread, of_delay
 from zsms.scenario import Fault, Group, Scenario, Stage
+from zsms.stats.delay import DelayModel
 
 F64 = npt.NDArray[np.float64]
 

@@ -1,7 +1,7 @@
 """Where a time falls, in ticks: the law of a delay or of a jitter, cut into ticks so that its mean stays exact.
 
 A time between two ticks belongs to the later one with the probability of the part that has gone by, as in
-:class:`zsms.core.wheel.TimingWheel`. So the share of tick k is the second difference of the integral of the
+:class:`zsms.core.sender.wheel.TimingWheel`. So the share of tick k is the second difference of the integral of the
 distribution F, which has a closed form for every delay model:
 
     share[k] = (S((k + 1) t) - 2 S(k t) + S((k - 1) t)) / t,      S(x) = integral of F from 0 to x = x F(x) - M(x)
@@ -18,7 +18,7 @@ from math import ceil, erfc, exp, lgamma, log, pi, sqrt
 import numpy as np
 import numpy.typing as npt
 
-from zsms.core.delay import DelayModel, cut_normal, weibull_shape
+from zsms.stats.delay import DelayModel, cut_normal, weibull_shape
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]

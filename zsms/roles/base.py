@@ -29,20 +29,20 @@ from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 import zmq
 
-from zsms.core.failures import Failure, printable
-from zsms.core.histogram import Histogram
-from zsms.core.snapshot import MAX_NAME, Snapshot
 from zsms.core.throttle import Throttle
 from zsms.errors import UsageError, ZsmsError
-from zsms.keys import Keys
-from zsms.protocol import MAX_PEER_NAME
 from zsms.roles.feed import FINAL_S, FINAL_STOPPED_S, Feed
-from zsms.sockets import STATS_PORT, Endpoint, Sockets
+from zsms.security.keys import Keys
+from zsms.stats.failures import Failure, printable
+from zsms.stats.histogram import Histogram
+from zsms.stats.snapshot import MAX_NAME, Snapshot
+from zsms.wire.protocol import MAX_PEER_NAME
+from zsms.wire.sockets import STATS_PORT, Endpoint, Sockets
 
 if TYPE_CHECKING:
     import asyncio
 
-    from zsms.notify import Notifier
+    from zsms.roles.sd_notify import Notifier
 
 Clock = Callable[[], float]
 
@@ -98,7 +98,7 @@ class Role:
 
         `drain_timeout` is how long (seconds) a stop may take before the role leaves all the same; without one, as long
         as something is settled every `PATIENCE_S` seconds. `keys` is a .key file
-        or a directory of keys (:mod:`zsms.keys`): every socket then uses CURVE. Raises UsageError.
+        or a directory of keys (:mod:`zsms.security.keys`): every socket then uses CURVE. Raises UsageError.
         """
         if not 0.01 <= stats_interval <= 3_600:
             raise UsageError(f"stats interval {stats_interval}: give seconds from 0.01 to 3600")

@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any, Unpack
 import zmq
 
 from zsms.core.broker import BrokerCore, BrokerLimits, Failed, Put
-from zsms.core.holdings import holdings
+from zsms.core.broker.holdings import holdings
+from zsms.core.broker.session import Session
 from zsms.core.seeds import Stream, sequence
-from zsms.core.session import Session
-from zsms.core.snapshot import Snapshot
 from zsms.errors import UsageError, WireError
 from zsms.journal import DURABILITIES, NeverTaken, check_durability, hidden, is_on_servers
 from zsms.message import Batch, Mixed
-from zsms.protocol import (
+from zsms.roles.base import Role, RoleOptions
+from zsms.roles.permissions import BrokerGuard, user_of
+from zsms.stats.snapshot import Snapshot
+from zsms.wire.protocol import (
     Ack,
     Answer,
     Bye,
@@ -50,9 +52,7 @@ from zsms.protocol import (
     reason_names,
     refusal,
 )
-from zsms.roles.base import Role, RoleOptions
-from zsms.roles.guard import BrokerGuard, user_of
-from zsms.sockets import BROKER_PORT, DEFAULT_BROKER, Endpoint
+from zsms.wire.sockets import BROKER_PORT, DEFAULT_BROKER, Endpoint
 
 if TYPE_CHECKING:
     from zsms.roles.keeping import Keeping

@@ -1,4 +1,4 @@
-"""The stats collector: SUB in, ROUTER out, around :class:`zsms.core.statsbook.StatsBook`.
+"""The stats collector: SUB in, ROUTER out, around :class:`zsms.stats.book.StatsBook`.
 
 Who asks has a REQ. Its partner here is a ROUTER and not a REP: after bytes on a connection that are no ZeroMQ, a REP
 loses the next answer, whoever asked.
@@ -13,14 +13,14 @@ from typing import Any, Unpack
 
 import zmq
 
-from zsms import protocol
-from zsms.core.snapshot import Snapshot
-from zsms.core.statsbook import StatsBook
 from zsms.errors import UsageError, WireError
-from zsms.protocol import Answer, Ask, Report, decode, encode, expect, refusal
 from zsms.roles.base import CommonOptions, Role
-from zsms.roles.guard import StatsGuard, user_of
-from zsms.sockets import DEFAULT_STATS, STATS_PORT, Endpoint
+from zsms.roles.permissions import StatsGuard, user_of
+from zsms.stats.book import StatsBook
+from zsms.stats.snapshot import Snapshot
+from zsms.wire import protocol
+from zsms.wire.protocol import Answer, Ask, Report, decode, encode, expect, refusal
+from zsms.wire.sockets import DEFAULT_STATS, STATS_PORT, Endpoint
 
 _READ_AT_ONCE = 256
 _ON_THEIR_WAY = 3

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import zmq
 
-from zsms.core.snapshot import Snapshot
 from zsms.errors import UsageError
-from zsms.protocol import Report, encode
-from zsms.protocol import Snapshot as SnapshotFrame
-from zsms.sockets import Endpoint, Sockets
+from zsms.stats.snapshot import Snapshot
+from zsms.wire.protocol import Report, encode
+from zsms.wire.protocol import Snapshot as SnapshotFrame
+from zsms.wire.sockets import Endpoint, Sockets
 
 FINAL_S = 5.0
 """How long the last snapshot may wait for its answer before the process ends without it: a collector that was started

@@ -24,8 +24,8 @@ import zmq
 
 from zsms.core.clock import ClockOffset
 from zsms.errors import WireError, ZsmsError
-from zsms.protocol import Frame, Ping, Pong, Refused, Welcome, Who, decode, encode
-from zsms.sockets import Endpoint, Sockets
+from zsms.wire.protocol import Frame, Ping, Pong, Refused, Welcome, Who, decode, encode
+from zsms.wire.sockets import Endpoint, Sockets
 
 GIVE_UP_PINGS = 5
 """A broker that is silent for so many of its intervals, which is its liveness time, is taken for lost."""

@@ -19,11 +19,11 @@ from logging import Logger
 from queue import SimpleQueue
 
 from zsms import saving
-from zsms.core.message_log import COLUMNS, Ended, OpenSends, csv_of
 from zsms.core.outcomes import Finished
 from zsms.core.sender import Waiting
+from zsms.core.sender.message_log import COLUMNS, Ended, OpenSends, csv_of
 from zsms.errors import UsageError
-from zsms.tables import cell
+from zsms.report.csv import cell
 
 MOST_ROWS = 2_000_000
 """Rows that wait to be written, at most: 64 MB."""

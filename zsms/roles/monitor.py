@@ -8,14 +8,14 @@ from typing import Any, Unpack
 
 import zmq
 
-from zsms.core.answer import checked
-from zsms.core.ending import Ending
-from zsms.core.view import View
-from zsms.core.watch import Watch
 from zsms.errors import UsageError, WireError, ZsmsError
-from zsms.protocol import Answer, Ask, decode, encode
 from zsms.roles.base import CommonOptions, Role, check_timeout
-from zsms.sockets import DEFAULT_STATS, STATS_PORT, Endpoint, Sockets
+from zsms.stats.answer import checked
+from zsms.stats.ending import Ending
+from zsms.stats.trends import Watch
+from zsms.stats.view import View
+from zsms.wire.protocol import Answer, Ask, decode, encode
+from zsms.wire.sockets import DEFAULT_STATS, STATS_PORT, Endpoint, Sockets
 
 ANSWER_S = 2.0
 """How long a question waits for its answer before it is asked again."""
@@ -203,7 +203,7 @@ def log_view(log: logging.Logger) -> Callable[[View, View | None], None]:
 
 
 def line_of(view: View, before: View | None, left_s: float | None = None) -> str:
-    """One line of figures for people; `left_s` as :class:`zsms.core.watch.Figures` has it."""
+    """One line of figures for people; `left_s` as :class:`zsms.stats.trends.Figures` has it."""
     return (
         f"produced {made_of(view)}  sent {view.sent:,}  failed {view.failed + view.dead:,}  "
         f"mean {view.mean_s:.3f} s  rate {view.rate_since(before):,.0f}/s  overall {view.rate:,.0f}/s  "

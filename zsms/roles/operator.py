@@ -9,12 +9,12 @@ from typing import Any, Protocol, Self
 
 import zmq
 
-from zsms.core.holdings import holdings
+from zsms.core.broker.holdings import holdings
 from zsms.errors import WireError, ZsmsError
 from zsms.journal import edit, read
-from zsms.keys import Keys
-from zsms.protocol import Answer, Inspect, Kick, Purge, Refused, UnknownKind, decode, encode
-from zsms.sockets import BROKER_PORT, Endpoint, Sockets
+from zsms.security.keys import Keys
+from zsms.wire.protocol import Answer, Inspect, Kick, Purge, Refused, UnknownKind, decode, encode
+from zsms.wire.sockets import BROKER_PORT, Endpoint, Sockets
 
 
 class Holder(Protocol):
@@ -25,7 +25,7 @@ class Holder(Protocol):
     def __exit__(self, *exception: object) -> None: ...
 
     def inspect(self, messages: int = 0) -> dict[str, Any]:
-        """The map of :mod:`zsms.core.holdings`, with the first `messages` ready and dead ones. Raises ZsmsError."""
+        """The map of `zsms.core.broker.holdings`, with the first `messages` ready and dead ones. Raises ZsmsError."""
 
     def kick(self, reason: str = "", limit: int = 0) -> int:
         """Queue dead letters (of this reason, at most `limit`) again; how many messages. Raises ZsmsError."""
@@ -78,7 +78,7 @@ class Operator:
         context: zmq.Context[Any] | None = None,
     ) -> None:
         """`broker` is its endpoint, `timeout` (seconds) how long an answer may take; `keys` is an operator's .key file,
-        or a directory with one (:mod:`zsms.keys`). Raises UsageError.
+        or a directory with one (:mod:`zsms.security.keys`). Raises UsageError.
         """
         self.endpoint = Endpoint.parse(broker, BROKER_PORT, several=True)
         self._timeout = timeout
@@ -107,7 +107,7 @@ class Operator:
         self._sockets.close_all()
 
     def inspect(self, messages: int = 0) -> dict[str, Any]:
-        """The map of :mod:`zsms.core.holdings`, with the first `messages` ready and dead ones. Raises ZsmsError."""
+        """The map of `zsms.core.broker.holdings`, with the first `messages` ready and dead ones. Raises ZsmsError."""
         return self._ask(Inspect(self._number(), messages))
 
     def kick(self, reason: str = "", limit: int = 0) -> int:

@@ -14,18 +14,18 @@ from typing import Unpack
 
 import zmq
 
-from zsms.core.pace import ARRIVALS, Pace, PoissonPace
+from zsms.core.producer.pace import ARRIVALS, Pace, PoissonPace
+from zsms.core.producer.window import Window
 from zsms.core.seeds import Seed, Stream, sequence
-from zsms.core.snapshot import Snapshot
-from zsms.core.window import Window
 from zsms.errors import UsageError, ZsmsError
 from zsms.message import MAX_BATCH_MESSAGES, Batch
-from zsms.protocol import encode_batch, moved_batch
 from zsms.roles.base import Role, RoleOptions, check_timeout
 from zsms.roles.link import Link, end_if_refused
 from zsms.roles.outlet import Outlet
-from zsms.sockets import DEFAULT_BROKER, brokers_at
-from zsms.source import Columns, RandomSource, Source
+from zsms.sources.random import Columns, RandomSource, Source
+from zsms.stats.snapshot import Snapshot
+from zsms.wire.protocol import encode_batch, moved_batch
+from zsms.wire.sockets import DEFAULT_BROKER, brokers_at
 
 BATCH_MESSAGES = 16_384
 """Messages in a batch, at most: one block of the random source."""

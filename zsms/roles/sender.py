@@ -14,24 +14,24 @@ from typing import TYPE_CHECKING, Unpack
 import zmq
 
 from zsms.carriers.segments import segments_of
-from zsms.core.cap import Cap
-from zsms.core.delay import MODELS, DelayModel
-from zsms.core.histogram import Histogram
 from zsms.core.outcomes import ReceiptQueue
 from zsms.core.seeds import Stream, sequence
 from zsms.core.sender import SenderCore
-from zsms.core.shares import Shares
-from zsms.core.slots import Slots, auto_tick, coarse
-from zsms.core.snapshot import Snapshot
-from zsms.core.steady import State, Steady
+from zsms.core.sender.cap import Cap
+from zsms.core.sender.shares import Shares
+from zsms.core.sender.slots import Slots, auto_tick, coarse
 from zsms.errors import UsageError
 from zsms.roles.base import Role, RoleOptions
 from zsms.roles.link import Link, end_if_refused
 from zsms.roles.message_log import MessageLog
 from zsms.roles.supply import Supply
-from zsms.sockets import DEFAULT_BROKER, brokers_at
+from zsms.stats.delay import MODELS, DelayModel
+from zsms.stats.histogram import Histogram
+from zsms.stats.snapshot import Snapshot
+from zsms.stats.steady import State, Steady
 from zsms.transports import Transport
 from zsms.transports.simulated import SimulatedTransport
+from zsms.wire.sockets import DEFAULT_BROKER, brokers_at
 
 if TYPE_CHECKING:
     import asyncio
@@ -131,7 +131,7 @@ class Sender(Role):
         by default what `delay` may need. `tick` (seconds) is the slots' clock. `ramp` is over how long (seconds) the
         slots are opened, 0: at once. `cap` is how many segments a second may begin here, with so many at once after a
         rest (`burst`). `transport` replaces all that. `log_messages` is a file to which a row is appended for each
-        message that is settled here (:mod:`zsms.core.message_log`). `common` are the options of
+        message that is settled here (:mod:`zsms.core.sender.message_log`). `common` are the options of
         :class:`zsms.RoleOptions`.
 
         Raises UsageError.

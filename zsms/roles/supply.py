@@ -15,7 +15,8 @@ from zsms.core.outcomes import Receipts
 from zsms.core.sender import AckFrame, SenderCore
 from zsms.errors import WireError
 from zsms.message import Batch, Mixed
-from zsms.protocol import (
+from zsms.roles.link import Link, refuse_parts
+from zsms.wire.protocol import (
     Ack,
     Bye,
     Ended,
@@ -30,7 +31,6 @@ from zsms.protocol import (
     decode,
     reason_column,
 )
-from zsms.roles.link import Link, refuse_parts
 
 _READ_AT_ONCE = 64
 

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zsms.core.histogram import Histogram
 from zsms.core.seeds import Seed, stream
+from zsms.core.sender.wheel import TimingWheel
 from zsms.core.smpp.pdu import RESPONSE, Command, Messages, Status
 from zsms.core.smpp.record import Pdu
 from zsms.core.smpp.session import Answered, Asked, BindAsked, Ended, Event, Received, Unanswered
 from zsms.core.smpp.strings import U8, U32
-from zsms.core.wheel import TimingWheel
 from zsms.smsc.connection import Connection, Rows
 from zsms.smsc.ids import U64, ids_of
 from zsms.smsc.limits import Bucket
@@ -23,6 +22,7 @@ from zsms.smsc.receipts import deliveries
 from zsms.smsc.record import Recorder
 from zsms.smsc.requests import answer_to
 from zsms.smsc.rules import Rules
+from zsms.stats.histogram import Histogram
 
 _TICK_S = 0.002
 KEPT = 1_000_000

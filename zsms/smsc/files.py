@@ -9,9 +9,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from zsms.core.delay import DelayModel
 from zsms.errors import UsageError
 from zsms.smsc.rules import Account, Fault, Outcome, Rules
+from zsms.stats.delay import DelayModel
 
 _TABLES: dict[str, tuple[str, type[Account | Outcome | Fault]]] = {
     "account": ("accounts", Account),

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from zsms.core.seeds import Seed, stream
+from zsms.core.sender.wheel import TimingWheel
 from zsms.core.smpp.pdu import Messages, Status
 from zsms.core.smpp.strings import I64, U8, U32, Bools, Strings
-from zsms.core.wheel import TimingWheel
 from zsms.smsc.ids import ids_of
 from zsms.smsc.limits import Bucket, passing, segments_of
 from zsms.smsc.rules import MARK, STATES, Account, Outcome, Rules

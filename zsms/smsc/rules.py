@@ -14,8 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import isfinite
 
-from zsms.core.delay import DelayModel
 from zsms.errors import UsageError
+from zsms.stats.delay import DelayModel
 
 STATES = {
     "ENROUTE": 1,

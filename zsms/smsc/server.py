@@ -21,7 +21,6 @@ import zmq
 
 from zsms.core.seeds import Seed
 from zsms.core.smpp.session import Timers
-from zsms.core.snapshot import Snapshot
 from zsms.errors import UsageError
 from zsms.roles.base import Role, RoleOptions
 from zsms.smsc.connection import Connection
@@ -29,6 +28,7 @@ from zsms.smsc.desk import Desk
 from zsms.smsc.faults import Schedule
 from zsms.smsc.record import Recorder
 from zsms.smsc.rules import Rules
+from zsms.stats.snapshot import Snapshot
 
 PORT = 2775
 """The port that IANA lists for SMPP."""

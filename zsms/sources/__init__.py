@@ -1,1 +1,1 @@
-"""Where real messages come from: lists of recipients and texts, read strictly."""
+"""Where messages come from: random ones as columns, and lists of recipients and texts, read strictly."""

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from zsms.carriers import segments
-from zsms.source import Columns
 from zsms.sources.files import CHUNK, EXAMPLES, FileSource
 from zsms.sources.numbers import is_valid, plans
+from zsms.sources.random import Columns
 
 JUDGED = 100_000
 """Good rows whose numbers are looked up in the plans: that takes some 10 us each."""

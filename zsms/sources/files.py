@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 
 from zsms.errors import UsageError
-from zsms.source import Columns, check_share
 from zsms.sources.blocks import I64, Bad, Block, read_block
+from zsms.sources.random import Columns, check_share
 from zsms.sources.repeats import MOST, Repeats
 from zsms.sources.stream import Lines, Stream, descriptor_of, is_stream, name_of
 from zsms.sources.tables import Csv, JsonLines, NotATableError, Table

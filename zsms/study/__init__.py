@@ -14,7 +14,7 @@ about what the system can do. So a run counts with its *steady* throughput where
 - from when all slots send (or a mean send after the first, if that takes longer) until the last time that a message was
   begun while others waited;
 - the share of slot time in it that lies within the asked time of a send, and the throughput that goes with it. That is
-  exact for any delay and any number of rounds (:mod:`zsms.core.steady`; the baseline keeps to the same rule).
+  exact for any delay and any number of rounds (:mod:`zsms.stats.steady`; the baseline keeps to the same rule).
 
 Where the mesh's producer is the limit, slots empty the queue as fast as it fills, and there is no such window. It is
 not used below `record.STEADY_S` seconds or `record.STEADY_SHARE` of the run, nor when one of a step's repeats has none.

@@ -20,8 +20,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from zsms import __version__, children
+from zsms import __version__
 from zsms.errors import UsageError, ZsmsError
+from zsms.launch import children
 from zsms.study import record
 from zsms.study.ladder import BASELINE, MESH, Plan, Step
 from zsms.study.record import Run

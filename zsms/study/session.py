@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from zsms.errors import UsageError
-from zsms.machine import machine, versions
+from zsms.report.machine import machine, versions
 
 SCHEMA = "zsms-study/1"
 

@@ -47,10 +47,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from zsms.core.failures import Failure
 from zsms.core.outcomes import Finished, Receipts
 from zsms.core.sender import Waiting
-from zsms.core.slots import SendTimes
+from zsms.core.sender.slots import SendTimes
+from zsms.stats.failures import Failure
 
 
 class Transport(Protocol):

@@ -21,12 +21,12 @@ from time import monotonic
 
 import numpy as np
 
-from zsms.core.failures import Failure
 from zsms.core.outcomes import NO_CODES, Finished, Receipts, final
 from zsms.core.sender import Waiting
-from zsms.core.slots import SendTimes
+from zsms.core.sender.slots import SendTimes
 from zsms.errors import UsageError
 from zsms.message import Message
+from zsms.stats.failures import Failure
 from zsms.transports.calls import PLAIN, Calls, Results, Send
 from zsms.transports.checking import check_send
 from zsms.transports.watch import LoopWatch

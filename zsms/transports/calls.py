@@ -29,8 +29,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from zsms.core.failures import MAX_EXAMPLE, MAX_REASON, Failures, printable
 from zsms.message import Message, Outcome
+from zsms.stats.failures import MAX_EXAMPLE, MAX_REASON, Failures, printable
 from zsms.transports.checking import name_of
 
 if TYPE_CHECKING:

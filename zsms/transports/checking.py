@@ -17,8 +17,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from zsms.core.failures import printable
 from zsms.errors import UsageError
+from zsms.stats.failures import printable
 
 _WANTED = "write it as `async def send(message)`"
 

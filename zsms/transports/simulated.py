@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from zsms.core.failures import SIMULATED, Failure
 from zsms.core.outcomes import Finished, Receipts
 from zsms.core.sender import Waiting
-from zsms.core.slots import SendTimes, Slots
+from zsms.core.sender.slots import SendTimes, Slots
 from zsms.errors import UsageError
+from zsms.stats.failures import SIMULATED, Failure
 
 
 class SimulatedTransport:
-    """:class:`zsms.core.slots.Slots` as a transport."""
+    """:class:`zsms.core.sender.slots.Slots` as a transport."""
 
     def __init__(self, slots: Slots) -> None:
         self._slots = slots

@@ -26,11 +26,11 @@ from rich.live import Live
 from zsms import logs
 from zsms.cli.panel.keys import Keys, in_foreground, terminal_input
 from zsms.cli.panel.look import EVENTS, Panel, columns
-from zsms.core.watch import Figures, Happening, Watch
 from zsms.errors import UsageError
+from zsms.stats.trends import Figures, Happening, Watch
 
 if TYPE_CHECKING:
-    from zsms.core.view import View
+    from zsms.stats.view import View
 
 REFRESH_S = 0.25
 """Seconds between two looks."""
@@ -47,7 +47,7 @@ class LivePanel:
     """How often the views should have histograms."""
 
     def __init__(self, title: str, leave: str, *, total: int | None = None, bar_s: float = 1.0) -> None:
-        """`leave` says what the key q does; `total` and `bar_s` are those of :class:`zsms.core.watch.Watch`."""
+        """`leave` says what the key q does; `total` and `bar_s` are those of :class:`zsms.stats.trends.Watch`."""
         self.control: Any = None
         """What the keys stop, and whose rate they change: a mesh, or a monitor."""
         self._title, self._leave = title, leave

@@ -24,8 +24,8 @@ from typing import NamedTuple
 from rich.cells import set_cell_size
 from rich.text import Text
 
-from zsms.core.histogram import Histogram
-from zsms.core.watch import Figures, Happening, SenderRow, natural
+from zsms.stats.histogram import Histogram
+from zsms.stats.trends import Figures, Happening, SenderRow, natural
 
 WIDEST = 120
 """Columns that are used at most: further apart, a label and its figure no longer belong together."""

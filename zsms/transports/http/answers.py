@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from zsms.core.failures import MAX_EXAMPLE, printable
 from zsms.message import Outcome
+from zsms.stats.failures import MAX_EXAMPLE, printable
 from zsms.transports.calls import Said
 from zsms.transports.http.settings import HttpSettings
 

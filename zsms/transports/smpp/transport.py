@@ -24,11 +24,10 @@ from time import monotonic
 
 import numpy as np
 
-from zsms.core.failures import Failure, Failures, printable
 from zsms.core.outcomes import Finished, Receipts, final
 from zsms.core.seeds import Seed
 from zsms.core.sender import Waiting
-from zsms.core.slots import SendTimes
+from zsms.core.sender.slots import SendTimes
 from zsms.core.smpp import receipts as receipts_of
 from zsms.core.smpp.flow import Cap
 from zsms.core.smpp.outstanding import Found, Outstanding
@@ -39,6 +38,7 @@ from zsms.core.smpp.statuses import Consequences, name_of
 from zsms.core.smpp.strings import I64, U8, U32, Strings, rows_of
 from zsms.errors import UsageError, ZsmsError
 from zsms.message import Batch, Mixed, Outcome
+from zsms.stats.failures import Failure, Failures, printable
 from zsms.transports.smpp.bind import Bind
 from zsms.transports.smpp.load import F32, NO_STATUS, ROW, SENT, U64, Load
 from zsms.transports.smpp.settings import SmppSettings

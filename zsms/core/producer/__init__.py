@@ -1,0 +1,1 @@
+"""A producer's decisions: its window of unconfirmed batches, and when its messages are due."""

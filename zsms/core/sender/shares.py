@@ -1,0 +1,177 @@
+"""One sender's slots and prefetch, shared between the brokers that it takes from.
+
+    slots + prefetch  |  broker a  |  broker b                 |  free  |
+                         share_a      share_b, promised_b
+
+The rule: what the brokers may give us, all together, is never more than the slots and the prefetch. A share is what
+one broker may give; `promised` (:class:`zsms.core.sender.SenderCore`) is what it may still give by what it was told
+before. So a share that is made smaller is free for others only when the promise has come down: messages that it gave
+have been sent, or its answer says that it knows the new limit. And
+
+    a broker that is not there            has no share: joining it again makes void what it was promised
+    one that used all of its credit       gets as much as any other such, and what the others leave
+    one that had nothing more to give     has what it uses, and a reserve by which it shows when it has more again
+
+which is max-min fairness (D. Bertsekas, R. Gallager, "Data Networks", 1992, 6.5.2) with demands that are found out by
+asking. One broker alone has everything, and nothing here runs for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from zsms.core.outcomes import Finished
+from zsms.core.seeds import Seed, sequence
+from zsms.core.sender.core import UNBOUNDED, AckFrame, SenderCore, Waiting
+from zsms.errors import UsageError
+
+LOOK_S = 0.05
+"""Seconds between two looks at who uses what, while anything is held."""
+_QUICK_S, _QUICK_LOOKS = 0.005, 40
+"""The same just after a broker came or went, and how often: until it is known who has work, slots may idle."""
+MAX_BROKERS = 64
+_RESERVE = 50
+"""Of so many messages one is the reserve of a broker that has nothing to give."""
+_EPOCH = np.uint64(48)
+
+
+def fair(total: int, demands: Sequence[int]) -> list[int]:
+    """Max-min fair parts of `total`: none above its demand, and those below it differ by 1 at most."""
+    parts = [0] * len(demands)
+    left = total
+    for rank, index in enumerate(sorted(range(len(demands)), key=demands.__getitem__)):
+        parts[index] = min(demands[index], left // (len(demands) - rank))
+        left -= parts[index]
+    return parts
+
+
+def check_brokers(brokers: int, slots: int, prefetch: int) -> None:
+    """Raises UsageError for more brokers than can be, or than there are messages to hold."""
+    if not 1 <= brokers <= min(MAX_BROKERS, slots + prefetch):
+        raise UsageError(
+            f"{slots} slots and a prefetch of {prefetch} for {brokers} brokers: give at least one of either for "
+            f"each, and at most {MAX_BROKERS} brokers"
+        )
+
+
+class Shares:
+    """The cores of one sender, one for each broker."""
+
+    def __init__(self, brokers: int, slots: int, prefetch: int, seed: Seed = None, ramp: float = 0.0) -> None:
+        """As for :class:`SenderCore`. Raises UsageError when there is not a message to hold for each broker."""
+        check_brokers(brokers, slots, prefetch)
+        self.cores = [
+            SenderCore(slots, prefetch, sequence(seed, place), ramp, place=place, places=brokers)
+            for place in range(brokers)
+        ]
+        self._alone = brokers == 1
+        self._turn = 0
+        self._live: list[bool] = []
+        self._next = 0.0
+        self._quick = 0
+        """So many looks more come soon after each other."""
+        self._owed = False
+        """Somebody has less than its part, because another was promised it before."""
+        for core in self.cores if brokers > 1 else ():
+            core.share = 0
+
+    @property
+    def held(self) -> int:
+        """Messages held, from any broker: in slots and waiting."""
+        return sum(core.held for core in self.cores)
+
+    @property
+    def waiting_messages(self) -> int:
+        """Messages that wait for a slot."""
+        return sum(core.waiting_messages for core in self.cores)
+
+    @property
+    def refused_grants(self) -> int:
+        """Grants that were not ours to send."""
+        return sum(core.refused_grants for core in self.cores)
+
+    def bound(self, room: int | None) -> None:
+        """Ask for at most `room` messages beyond those received, all brokers together; None for no such bound."""
+        each = UNBOUNDED if room is None else -(-room // len(self.cores))
+        for core in self.cores:
+            core.room = each
+
+    def drain(self) -> None:
+        """Ask nobody for anything more."""
+        for core in self.cores:
+            core.draining = True
+
+    def open(self, now: float) -> float | None:
+        """Open the slots that are due to open at each broker that is there; when there will be more, or None."""
+        if self._alone:
+            core = self.cores[0]
+            return core.look(now) if core.live else None
+        times = [at for core in self.cores if core.live and (at := core.look(now)) is not None]
+        return min(times, default=None)
+
+    def take(self, most: int) -> list[Waiting]:
+        """Remove up to `most` waiting messages for slots that are free; each broker's are first in turn."""
+        if self._alone:
+            return self.cores[0].take(most)
+        taken: list[Waiting] = []
+        for step in range(len(self.cores)):
+            part = self.cores[(self._turn + step) % len(self.cores)].take(most)
+            most -= sum(len(waiting.batch) for waiting in part)
+            taken += part
+        if taken:
+            self._turn += 1  # with each look it could pass over one broker's messages for ever
+        return taken
+
+    def finished(self, done: Finished) -> list[list[AckFrame]]:
+        """Slots are done with these: by broker, the frames that say so."""
+        if self._alone:
+            return [self.cores[0].finished(done)]
+        sent, failed = ((column >> _EPOCH) % np.uint64(len(self.cores)) for column in (done.sent, done.failed))
+        return [core.finished(done.select(sent == place, failed == place)) for place, core in enumerate(self.cores)]
+
+    # -- who may give how much --------------------------------------------------------------------------------
+
+    def next_time(self) -> float | None:
+        """When `look` must be called at the latest, None when there is nothing to look at."""
+        return None if self._alone or not (self.held or self._owed) else self._next
+
+    def look(self, now: float) -> bool:
+        """Share out anew when it is time, or when a broker came or went.
+
+        True when it was time: every broker is then to be asked for a sign of life, after it was told its new limit.
+        """
+        if self._alone:
+            return False
+        live = [core.live for core in self.cores]
+        if now < self._next and live == self._live:
+            return False
+        self._quick = _QUICK_LOOKS if live != self._live else max(0, self._quick - 1)
+        self._live, self._next = live, now + (_QUICK_S if self._quick else LOOK_S)
+        total = max(core.open_slots + core.prefetch for core in self.cores)
+        held = [core.held for core in self.cores]
+        reserve = max(1, total // _RESERVE)
+        demands = []
+        for core, uses in zip(self.cores, held, strict=True):
+            enough = total if core.thirsty or not any(held) else min(uses + reserve, total)
+            demands.append(enough if core.live else 0)
+        targets = fair(total, demands)
+        self._set(total, targets)
+        # Whoever came first was promised everything: the next one has nothing until that one knows its new limit.
+        self._owed = any(core.live and core.share < target for core, target in zip(self.cores, targets, strict=True))
+        return any(held) or self._owed
+
+    def _set(self, total: int, targets: list[int]) -> None:
+        """Make shares smaller at once, and greater by what is free."""
+        aims = list(zip(self.cores, targets, strict=True))
+        if not any(core.thirsty and core.live for core, _ in aims) and any(core.held for core, _ in aims):
+            return  # nobody wants what the others leave
+        for core, target in aims:
+            core.share = min(core.share, target)
+        free = total - sum(max(core.share, core.promised) for core, _ in aims)
+        for core, target in aims:
+            taken = max(core.share, core.promised)
+            if target > core.share:
+                core.share = min(target, max(taken + free, core.share))
+                free -= max(core.share - taken, 0)

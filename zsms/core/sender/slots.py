@@ -1,0 +1,193 @@
+"""The slots of one sender, simulated: each sends one message at a time by sleeping for a drawn time.
+
+    start(handles, ages, now)     that many free slots begin to send
+    advance(now) -> Finished      those whose time is up, sent or failed; their slots are free again
+
+A handle is whatever uint64 the caller knows a message by. No slot has a number: free slots are alike, so a
+count is all there is to keep of them, and a busy slot is one entry of the timing wheel:
+
+    word 0   the handle
+    word 1   two float32, never negative, so that their sign bits are free: the age of the message when its slot began
+             (signed: a failure would be final), and how long it was asked to sleep (signed: drawn to fail)
+    word 2   when its slot began, float64
+
+24 bytes a busy slot. The slots measure their own honesty: `error` is how far the real sleep was from the asked one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
+import numpy.typing as npt
+
+from zsms.core.outcomes import Finished
+from zsms.core.seeds import Seed
+from zsms.core.sender.wheel import TimingWheel
+from zsms.errors import UsageError
+from zsms.stats.delay import MAX_SECONDS, DelayModel
+from zsms.stats.histogram import Histogram
+
+F32 = npt.NDArray[np.float32]
+U64 = npt.NDArray[np.uint64]
+
+MAX_CONCURRENCY = 100_000_000
+"""Most slots of one sender."""
+
+_NONE = np.zeros(0, dtype=np.uint64)
+
+
+@dataclass(slots=True)
+class SendTimes:
+    """What a sender measures of its sends, all in seconds; see docs/report.schema.json for the meanings."""
+
+    send: Histogram
+    total: Histogram
+    error: Histogram
+    asked: float = 0.0
+    """Sum of the asked times of finished sends."""
+
+    @classmethod
+    def empty(cls) -> SendTimes:
+        """Nothing measured yet."""
+        return cls(Histogram(), Histogram(), Histogram())
+
+
+def auto_tick(mean: float) -> float:
+    """A tick for sends of this mean: a hundredth of it, from 1 to 10 milliseconds."""
+    return min(max(mean / 100, 0.001), 0.010)
+
+
+def coarse(tick: float | None, delay: DelayModel) -> bool:
+    """Whether a tick (None: the automatic one) is more than a tenth of the mean: too coarse to tell sends apart."""
+    return delay.mean > 0 and (auto_tick(delay.mean) if tick is None else tick) > delay.mean / 10 * (1 + 1e-9)
+
+
+def check_failure_rate(rate: float) -> None:
+    """Raise UsageError for what is no share."""
+    if not isfinite(rate) or not 0 <= rate <= 1:
+        raise UsageError(f"failure rate {rate}: give a share from 0 to 1")
+
+
+class Slots:
+    """`concurrency` simulated slots."""
+
+    def __init__(
+        self,
+        concurrency: int,
+        delay: DelayModel,
+        *,
+        failure_rate: float = 0.0,
+        tick: float | None = None,
+        seed: Seed = None,
+    ) -> None:
+        """Raises UsageError for a concurrency, failure rate or tick that can't be."""
+        if not 1 <= concurrency <= MAX_CONCURRENCY:
+            raise UsageError(f"concurrency {concurrency}: give 1 to {MAX_CONCURRENCY} slots")
+        check_failure_rate(failure_rate)
+        tick = auto_tick(delay.mean) if tick is None else tick
+        if not isfinite(tick) or not 0.0001 <= tick <= 10:
+            raise UsageError(f"tick {tick}: give seconds from 0.0001 to 10")
+        self.concurrency = concurrency
+        self.failure_rate = failure_rate
+        self.slower = 1.0
+        """Sends that begin from now on take so many times as long as the delay says."""
+        self._may_fail = failure_rate > 0
+        self.times = SendTimes.empty()
+        self.mean = delay.mean
+        self.delay = delay
+        self._draw = delay.sampler()
+        self._asked = 0.0
+        """Sum of the times asked for, of all sends that began, and"""
+        self._due = 0.0
+        """of the moments until which those that have not ended were asked to take, from `_origin`."""
+        self._origin = 0.0
+        self._rng = np.random.Generator(np.random.SFC64(seed))
+        self._wheel = TimingWheel(tick, width=3, rng=self._rng)
+
+    @property
+    def busy(self) -> int:
+        """Slots that are sending."""
+        return len(self._wheel)
+
+    @property
+    def free(self) -> int:
+        """Slots that could begin now."""
+        return self.concurrency - len(self._wheel)
+
+    @property
+    def tick(self) -> float:
+        """Seconds between two looks at the slots."""
+        return self._wheel.tick
+
+    def fail(self, rate: float) -> None:
+        """Another share of the sends that begin from now on fails. Raises UsageError."""
+        check_failure_rate(rate)
+        self.failure_rate = rate
+        self._may_fail |= rate > 0  # those that were drawn to fail still do
+
+    def start(self, handles: U64, ages: F32 | float, now: float, last: npt.NDArray[np.bool_] | bool = True) -> None:
+        """Begin to send handles[i], which was due ages[i] seconds ago (float32[n] or one for all).
+
+        `last`: whether a failure would be final, bool[n] or one for all; then its total time counts, too. The caller
+        starts no more than are `free`.
+        """
+        count = len(handles)
+        if count > self.free:
+            raise ValueError(f"{count} messages for {self.free} free slots")
+        asked = self._draw(self._rng, count)
+        if self.slower != 1.0:
+            asked = np.minimum(asked * np.float32(self.slower), np.float32(MAX_SECONDS))
+        if not self.busy:
+            self._origin, self._due = now, 0.0  # small numbers add up exactly
+        whole = float(asked.sum(dtype=np.float64))
+        self._asked += whole
+        self._due += whole + count * (now - self._origin)
+        records = np.empty((count, 3), dtype=np.uint64)
+        records[:, 0] = handles
+        times = records.view(np.float32)
+        times[:, 2] = ages
+        times[:, 3] = asked
+        records.view(np.float64)[:, 2] = now
+        if self._may_fail:
+            fails = self._rng.random(count, dtype=np.float32) < self.failure_rate
+            np.negative(times[:, 3], out=times[:, 3], where=fails)
+            np.maximum(times[:, 2], np.float32(0), out=times[:, 2])
+            np.negative(times[:, 2], out=times[:, 2], where=last)
+        self._wheel.add(now, asked, records)
+
+    def advance(self, now: float) -> Finished | None:
+        """Free the slots whose time is up and measure their sends; None when there are none."""
+        records = self._wheel.advance(now)
+        if records is None:
+            return None
+        handles = records[:, 0]
+        floats = records.view(np.float32)
+        began = records.view(np.float64)[:, 2]
+        took = (now - began).astype(np.float32)
+        asked, total = floats[:, 3], took + np.abs(floats[:, 2])
+        if self._may_fail:
+            fails = np.signbit(asked)
+            asked = np.abs(asked)
+            finished = Finished(handles[~fails], handles[fails])
+            total = total[~fails | np.signbit(floats[:, 2])]  # the others are sent again: their time goes on
+        else:
+            finished = Finished(handles, _NONE)
+            total = took + floats[:, 2]
+        times = self.times
+        whole = float(asked.sum(dtype=np.float64))
+        times.asked += whole
+        self._due -= whole + float((began - self._origin).sum())
+        times.send.record(took)
+        times.total.record(total)
+        times.error.record(np.abs(took - asked))
+        return finished
+
+    def worked(self, now: float) -> float:
+        """Slot seconds within the asked time of a send, up to now; call after `advance(now)`, when none is overdue."""
+        return self._asked - (self._due - self.busy * (now - self._origin))
+
+    def next_time(self) -> float | None:
+        """When `advance` has something to do next, in the caller's clock."""
+        return self._wheel.next_time()

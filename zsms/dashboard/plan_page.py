@@ -1,0 +1,211 @@
+"""A plan as one page, whole in itself: its curve, its routes and what changes would do, drawn as SVG, and its tables.
+
+    render(plan JSON) -> HTML     needs no network, no server and no JavaScript
+
+What a user can name is escaped, and the page's own policy forbids it to load anything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+from zsms.dashboard.report_page import asset, seconds, table
+
+_WIDE, _HIGH, _LEFT, _BELOW = 900, 260, 52, 24
+_COLOURS = ("#2f6fb2", "#d08a2e", "#4c9a5a", "#a24f8f", "#7a7a7a", "#b5483a", "#3f9c9c", "#8b6f3d")
+_STYLES = """
+svg { width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: currentColor; }
+svg .grid { stroke: currentColor; opacity: .15; } svg .line { fill: none; stroke: #2f6fb2; stroke-width: 2; }
+svg .band { fill: #2f6fb2; opacity: .25; } svg .deadline { stroke: #b5483a; stroke-dasharray: 5 4; }
+svg .fault { stroke: #7a7a7a; stroke-dasharray: 2 3; } svg .later { fill: #b5483a; } svg .earlier { fill: #4c9a5a; }
+"""
+_HEAD = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<link rel="icon" href="data:,">
+"""
+
+
+def render(plan: dict[str, Any]) -> str:
+    """The page of a plan's JSON (docs/plan.schema.json)."""
+    title = f"{plan['scenario']}: {plan['messages']:,} messages"
+    limit = f"The limit that binds: {plan['binds']}" + (f"; the next: {plan['next']}" if plan["next"] else "")
+    aside = f"{plan['replications']} replications, seed {plan['seed']}, zsms {plan['version']}"
+    parts = [
+        f"{_HEAD}<title>{escape(title)}</title>\n<style>{asset('static/report.css')}{_STYLES}</style>\n</head>\n<body>\n<main>",
+        f'<header><h1>{escape(title)}</h1><span class="aside">{escape(aside)}</span></header>',
+        f'<p class="panel">{escape(limit)}</p>',
+        _section("Reach", _reach(plan), _reach_table(plan)),
+        _section("Routes", _stacked(plan), _route_table(plan)),
+    ]
+    for title, rows in (("What faults cost", plan["faults"]), ("What changes would do", plan["sensitivity"])):
+        if rows:
+            parts.append(_section(title, _tornado(rows), ""))
+    if plan["against"]:
+        parts.append(_section("Beside the run", "", _against_table(plan["against"])))
+    if plan["relied_on"]:
+        listed = "".join(f"<li>{escape(each)}</li>" for each in plan["relied_on"])
+        parts.append(_section("Relied on", f'<ul class="panel">{listed}</ul>', ""))
+    body = json.dumps(plan, separators=(",", ":")).replace("<", "\\u003c")
+    parts.append(f'<script type="application/json" id="plan">{body}</script>\n</main>\n</body>\n</html>\n')
+    return "\n".join(parts)
+
+
+def _section(title: str, chart: str, rows: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>\n{chart}\n{rows}</section>"
+
+
+# -- charts ------------------------------------------------------------------------------------------------------------
+
+
+class _Axes:
+    """Seconds to the right, shares upwards."""
+
+    def __init__(self, plan: dict[str, Any]) -> None:
+        at = plan["curve"]["at_s"]
+        latest = max([at[-1], *(each["deadline_s"] - plan["lead_s"] for each in plan["deadlines"])])
+        self.last = max(at[-1], min(latest, 4 * at[-1])) or 1.0
+        self.at = at
+
+    def x(self, at: float) -> float:
+        return _LEFT + (_WIDE - _LEFT - 10) * at / self.last
+
+    def y(self, share: float) -> float:
+        return 10 + (_HIGH - _BELOW - 10) * (1 - share)
+
+    def points(self, shares: Sequence[float]) -> str:
+        return " ".join(f"{self.x(at):.1f},{self.y(share):.1f}" for at, share in zip(self.at, shares, strict=True))
+
+    def area(self, low: Sequence[float], high: Sequence[float]) -> str:
+        back = " ".join(reversed(self.points(low).split()))
+        return f"{self.points(high)} {back}"
+
+    def frame(self) -> str:
+        lines = []
+        for share in (0, 0.25, 0.5, 0.75, 1):
+            y = self.y(share)
+            lines.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDE - 10}" y1="{y:.1f}" y2="{y:.1f}"/>')
+            lines.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{share:.0%}</text>')
+        for step in range(5):
+            at = self.last * step / 4
+            anchor = "end" if step == 4 else "middle"
+            lines.append(f'<text x="{self.x(at):.1f}" y="{_HIGH - 6}" text-anchor="{anchor}">{seconds(at)}</text>')
+        return "".join(lines)
+
+    def mark(self, kind: str, at: float, words: str, row: int) -> str:
+        if at > self.last:
+            return ""
+        x, side = self.x(at), "end" if at > self.last / 2 else "start"
+        shift = -4 if side == "end" else 4
+        return (
+            f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="10" y2="{_HIGH - _BELOW}"/>'
+            f'<text x="{x + shift:.1f}" y="{24 + 14 * row}" text-anchor="{side}">{escape(words)}</text>'
+        )
+
+
+def _svg(title: str, inside: str, high: float = _HIGH) -> str:
+    return (
+        f'<div class="panel"><svg viewBox="0 0 {_WIDE} {high:.0f}" role="img" aria-label="{escape(title)}">'
+        f"{inside}</svg></div>"
+    )
+
+
+def _reach(plan: dict[str, Any]) -> str:
+    axes, curve = _Axes(plan), plan["curve"]
+    marks = [
+        axes.mark("deadline", each["deadline_s"] - plan["lead_s"], f"deadline, {each['share']:.4g}", row)
+        for row, each in enumerate(plan["deadlines"])
+    ]
+    begin = len(marks)
+    marks += [axes.mark("fault", each["at_s"], each["fault"], begin + row) for row, each in enumerate(plan["struck"])]
+    inside = (
+        f'{axes.frame()}<polygon class="band" points="{axes.area(curve["p10"], curve["p90"])}"/>'
+        f'<polyline class="line" points="{axes.points(curve["p50"])}"/>{"".join(marks)}'
+    )
+    return _svg("Share delivered by the time: median, and 10th to 90th percentile", inside)
+
+
+def _stacked(plan: dict[str, Any]) -> str:
+    axes = _Axes(plan)
+    below = [0.0] * len(axes.at)
+    areas = []
+    for number, (name, shares) in enumerate(plan["curve"]["routes"].items()):
+        above = [min(1.0, low + own) for low, own in zip(below, shares, strict=True)]
+        colour = _COLOURS[number % len(_COLOURS)]
+        words = f"<title>{escape(name)}</title>"
+        areas.append(f'<polygon fill="{colour}" points="{axes.area(below, above)}">{words}</polygon>')
+        y = 15 + 14 * number
+        areas.append(f'<rect fill="{colour}" x="{_LEFT + 4}" y="{y}" width="10" height="10"/>')
+        areas.append(f'<text x="{_LEFT + 18}" y="{y + 9}">{escape(name)}</text>')
+        below = above
+    return _svg("Share delivered by the time, by route", axes.frame() + "".join(areas))
+
+
+def _tornado(rows: list[dict[str, Any]]) -> str:
+    order = sorted(rows, key=lambda row: -abs(row["later_s"] or 0))
+    most = max([abs(row["later_s"]) for row in rows if row["later_s"] is not None], default=0) or 1.0
+    middle, half, bars = 560.0, 220.0, []
+    for number, row in enumerate(order):
+        y = 8 + 24 * number
+        bars.append(f'<text x="300" y="{y + 13}" text-anchor="end">{escape(row["change"])}</text>')
+        if row["later_s"] is None:
+            bars.append(f'<text x="{middle}" y="{y + 13}">99 % are never reached</text>')
+            continue
+        wide = half * abs(row["later_s"]) / most
+        kind, x = ("later", middle) if row["later_s"] > 0 else ("earlier", middle - wide)
+        words = f"{'+' if row['later_s'] > 0 else '-'}{seconds(abs(row['later_s']))}" if row["later_s"] else "the same"
+        bars.append(f'<rect class="{kind}" x="{x:.1f}" y="{y}" width="{wide:.1f}" height="16"/>')
+        bars.append(f'<text x="{middle + half + 8}" y="{y + 13}">{words}</text>')
+    return _svg("How much later or earlier 99 % are reached", "".join(bars), 16 + 24 * len(rows))
+
+
+# -- tables ------------------------------------------------------------------------------------------------------------
+
+
+def _reach_table(plan: dict[str, Any]) -> str:
+    names = (("p50", "50 %"), ("p90", "90 %"), ("p99", "99 %"), ("p100", "all"))
+    rows = [[words, *(seconds(plan["reach_s"][name][part]) for part in ("p10", "p50", "p90"))] for name, words in names]
+    for each in plan["deadlines"]:
+        reached = [f"{(each['reached'][part] or 0) * 100:.2f} %" for part in ("p10", "p50", "p90")]
+        rows.append([f"by {seconds(each['deadline_s'])}, {each['probability'] * 100:.0f} % make it", *reached])
+    if plan["lead_s"]:
+        rows.append(["before, until people let it begin", "", seconds(plan["lead_s"]), ""])
+    return table(("delivered", "10 %", "median", "90 % of the replications"), rows, (1, 2, 3), "reach")
+
+
+def _route_table(plan: dict[str, Any]) -> str:
+    rows = [
+        [
+            escape(each["name"]),
+            f"{each['slots']:,}",
+            f"{each['delivered']:,.0f}",
+            f"{each['segments']:,.0f}",
+            "-" if each["use"] is None else f"{each['use'] * 100:.1f} %",
+            f"{each['cost']:,.2f}" if each["cost"] else "-",
+            escape(each["binds"] or "none"),
+            escape(each["next"] or "-"),
+        ]
+        for each in plan["routes"]
+    ]
+    head = ("route", "slots", "delivered", "segments", "use of slots", "cost", "limit", "next")
+    return table(head, rows, (1, 2, 3, 4, 5), "routes")
+
+
+def _against_table(rows: list[dict[str, Any]]) -> str:
+    cells = [
+        [
+            escape(row["what"]),
+            seconds(row["planned_s"]),
+            seconds(row["measured_s"]),
+            "-" if row["difference"] is None else f"{row['difference'] * 100:+.1f} %",
+        ]
+        for row in rows
+    ]
+    return table(("reached", "planned", "measured", "difference"), cells, (1, 2, 3), "against")

@@ -1,0 +1,160 @@
+"""Going on with an interrupted run: what it was to do stands beside its journal, how far it was is in it.
+
+    DIR/run.json         the run's configuration, and what its list was like
+    DIR/journal.sqlite   how many messages of each producer the broker took over, and what became of them
+
+A producer makes its messages again in the same order, so that the first so many of them are those that the broker has.
+With several brokers they are not, and what a pipe had said is gone: such runs can't be gone on with.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zsms.core.broker import BrokerLimits
+from zsms.errors import UsageError
+from zsms.journal import is_on_servers, open_journal, read
+from zsms.journal.lock import InUse
+
+if TYPE_CHECKING:
+    from zsms.launch.mesh import MeshConfig
+
+_FILE = "run.json"
+_LEAVE_S = 10.0
+_SCHEMA = "zsms-interrupted-run/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What an interrupted run had come to."""
+
+    started: str
+    """ISO 8601, UTC."""
+    taken: dict[str, int]
+    """Messages that the broker took over, by producer."""
+    settled: int
+
+    @property
+    def remark(self) -> str:
+        """What makes the figures of the rest mean something else than one would think."""
+        return (
+            f"goes on with the run of {self.started}, of which {sum(self.taken.values()):,} messages were taken over "
+            f"and {self.settled:,} settled: counts are of all of it, wall and throughput include the time between, and "
+            "sends and their times are of what came after"
+        )
+
+
+def note(config: MeshConfig, started: str) -> None:
+    """Write down what a run with a journal in a folder is to do. Raises UsageError."""
+    if config.journal is None or is_on_servers(config.journal):
+        return
+    said = {"schema": _SCHEMA, "started": started, "config": _plain(config), "list": _like(config.input)}
+    try:
+        os.makedirs(config.journal, exist_ok=True)
+        Path(config.journal, _FILE).write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"no journal can be kept in {config.journal}: {error.strerror}") from None
+
+
+def _plain(config: MeshConfig) -> dict[str, Any]:
+    path = None if config.input is None else _absolute(config.input)
+    return asdict(replace(config, transport=config.transport_name, input=path, journal=None))
+
+
+def _absolute(path: str) -> str:
+    from zsms.sources.stream import is_stream
+
+    return path if is_stream(path) else os.path.abspath(path)
+
+
+def _like(path: str | None) -> list[int] | None:
+    """By what a list is known again."""
+    if path is None:
+        return None
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return [found.st_size, found.st_mtime_ns]
+
+
+def load(directory: str) -> tuple[MeshConfig, Before]:
+    """The configuration of the run whose journal is in this folder, and how far it was. Raises UsageError for one that
+    can't be gone on with, JournalError for a journal that can't be read."""
+    from zsms.launch.mesh import MeshConfig, SenderGroup
+
+    path = Path(directory, _FILE)
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        fields = said["config"]
+        limits = BrokerLimits(**fields.pop("limits"))
+        groups = tuple(SenderGroup(**group) for group in fields.pop("groups"))
+        prefixes = tuple(fields.pop("prefixes"))
+        for name in ("faults", "stages"):  # of a time that is over
+            fields.pop(name, None)
+        config = MeshConfig(
+            **{**fields, "limits": limits, "groups": groups, "prefixes": prefixes, "journal": directory}
+        )
+        like, started = said["list"], str(said["started"])
+    except OSError as error:
+        raise UsageError(f"no interrupted run in {directory}: {path}: {error.strerror}") from None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UsageError(f"{path} is not of a run that this program knows: {error}") from None
+    _check(config, like, directory)
+    return config, _before(directory, config, started)
+
+
+def may_go_on(config: MeshConfig) -> bool:
+    """Whether a run of this configuration can be gone on with, once it was interrupted."""
+    from zsms.sources.stream import is_stream
+
+    kept = config.journal is not None and not is_on_servers(config.journal) and config.brokers == 1
+    return kept and (config.input is None or not is_stream(config.input))
+
+
+def _check(config: MeshConfig, like: list[int] | None, directory: str) -> None:
+    from zsms.sources.stream import is_stream
+
+    by_hand = f"go on with what the brokers hold: zsms broker --journal {directory}"
+    if config.brokers > 1:
+        raise UsageError(
+            f"the run in {directory} had several brokers, so nobody knows what is still to make; {by_hand}"
+        )
+    if config.input is not None and is_stream(config.input):
+        raise UsageError(f"the run in {directory} read its list from a stream, whose rest is gone; {by_hand}")
+    if config.input is not None and _like(config.input) != like:
+        raise UsageError(
+            f"{config.input} is not what it was when the run in {directory} began, so nobody knows which of its rows "
+            f"were taken over; {by_hand}"
+        )
+
+
+def _await_end(directory: str) -> None:
+    """Until the journal is free: the processes of a run that was killed take a moment to leave. Raises JournalError."""
+    until = time.monotonic() + _LEAVE_S
+    while True:
+        try:
+            with open_journal(directory, create=False):
+                return
+        except InUse:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
+
+
+def _before(directory: str, config: MeshConfig, started: str) -> Before:
+    _await_end(directory)
+    taken = dict.fromkeys(config.producer_names, 0)
+    with read(directory) as core:
+        totals = core.totals()
+        for account in core.accounts():
+            if account.name in taken:
+                taken[account.name] += account.accepted
+    if sum(taken.values()) != totals["accepted"]:
+        raise UsageError(f"the journal in {directory} has messages of other producers than its run's")
+    return Before(started, taken, sum(totals[name] for name in ("sent", "failed", "dead")))

@@ -1,0 +1,1 @@
+"""Who gets in: key files, and the ZAP handler that asks them."""

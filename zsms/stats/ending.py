@@ -1,0 +1,121 @@
+"""Whether anything more can come: what `zsms monitor --until-done` and `zsms run` end by.
+
+    view, view, view, ...  --look-->  None          something is going on, or is waited for (`waits` says for whom)
+                                      Verdict       0: all that was made is settled; 1: the rest never will be
+
+Words of different processes are of different moments. What looks over is believed when it has looked so for as long as
+any process takes to speak, and who is silent may be starting again:
+a broker gets `GONE_S`, a producer `PRODUCER_GONE_S`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from zsms.stats.view import GONE_S, STALE_INTERVALS, View, has_ended, is_alive, names_of
+
+PRODUCER_GONE_S = 10.0
+"""Seconds of silence after which nothing more is expected of a producer."""
+
+
+class Verdict(NamedTuple):
+    """How it ended."""
+
+    code: int
+    """0, or 1 when not all is settled or nobody can know."""
+    why: str
+    """What there is to say; may be empty."""
+
+
+class Ending:
+    """Takes views in the order in which they came."""
+
+    def __init__(self) -> None:
+        self.waits = ""
+        """Whom or what it waits for that may never come; empty while the mesh works."""
+        self._state: tuple[Any, ...] = ()
+        self._since = 0.0
+
+    def look(self, view: View) -> Verdict | None:
+        """The verdict, once there is one."""
+        if view.done:
+            return Verdict(0, self._left(view) or view.untold)
+        self.waits = self._whom(view)
+        state = (view.made, view.accepted, view.settled, view.missing, view.held, view.brokers_alive)
+        if state != self._state or self._going_on(view):
+            self._state, self._since = state, view.at
+            return None
+        if view.at - self._since <= self._patience(view):
+            return None
+        return self._verdict(view)
+
+    def _going_on(self, view: View) -> bool:
+        producers = _rows(view, "producer")
+        coming = any(not has_ended(row) and not _is_given_up(row) for row in producers)
+        begun = bool(producers or view.accepted or view.producers_done)
+        return coming or bool(view.held) or not begun
+
+    def _patience(self, view: View) -> float:
+        intervals = [row["interval"] for row in view.processes if row["role"] == "broker"]
+        patience = float(STALE_INTERVALS * max(intervals, default=1.0) + 0.5)
+        if not view.brokers_alive and not view.audit.held and not view.missing and view.made <= view.settled:
+            return patience
+        if not view.brokers_alive or view.audit.held:
+            return patience + GONE_S
+        known = view.producers_done or _rows(view, "producer")
+        return patience if known else max(patience, PRODUCER_GONE_S)
+
+    def _whom(self, view: View) -> str:
+        silent = [row for row in view.processes if not has_ended(row) and not is_alive(row) and row["role"] != "sender"]
+        if silent:
+            age = min(row["age"] for row in silent)
+            return f"{names_of(silent)}, silent for {age:.0f} s"
+        if not view.brokers_alive:
+            return "a broker: none is known to be alive"
+        if view.held and not view.senders_alive:
+            return f"a sender: none is alive, and {view.held:,} messages wait"
+        if not _rows(view, "producer") and not view.producers_done:
+            return "a producer: none has been heard of"
+        if view.producers_done and view.missing and not view.held:
+            return f"{view.missing:,} messages that were confirmed, and that no broker answers for"
+        return ""
+
+    def _verdict(self, view: View) -> Verdict:
+        audit, parts = view.audit, []
+        if audit.missing:
+            where = "has started again without them" if view.brokers_alive else "is gone"
+            parts.append(
+                f"{audit.missing:,} messages were confirmed and are not settled, and the broker that held them {where}"
+            )
+        if audit.held:
+            parts.append(
+                f"{audit.held:,} messages were confirmed and are not settled, and the broker that holds them is gone"
+            )
+        if audit.unconfirmed:
+            parts.append(f"{audit.unconfirmed:,} messages were made and {_with(view, audit.unconfirmed)}")
+        given_up = [row for row in _rows(view, "producer") if not has_ended(row)]
+        if given_up:
+            parts.append(f"{names_of(given_up)} fell silent before the end: nobody knows what there was still to make")
+        if not parts:
+            return Verdict(0, self._left(view) or view.untold)
+        return Verdict(1, "; ".join(parts))
+
+    def _left(self, view: View) -> str:
+        left = [row for row in _rows(view, "producer") if row["state"] != "done"]
+        return f"{names_of(left)} left before the end of the work" if left else ""
+
+
+def _with(view: View, messages: int) -> str:
+    """Where so many messages are that nobody answers for."""
+    keep = [row for row in _rows(view, "producer") if row["gauges"].get("unconfirmed", 0)]
+    if messages > sum(row["gauges"]["unconfirmed"] for row in keep):
+        return "no broker that is known of answers for them"
+    return f"no broker has confirmed them; they were with {names_of(keep)}"
+
+
+def _is_given_up(row: dict[str, Any]) -> bool:
+    return bool(row["age"] > max(PRODUCER_GONE_S, STALE_INTERVALS * row["interval"] + 0.5))
+
+
+def _rows(view: View, role: str) -> list[dict[str, Any]]:
+    return [row for row in view.processes if row["role"] == role]

@@ -1,0 +1,197 @@
+"""Time left: what the senders say of their slots, what is still to be sent, and the forecast of both.
+
+    left = max(arrivals that are still to come + one send more,   the forecast of all that is there) / efficiency
+
+Efficiency is the share of the slots' time that was within the asked time of a send, over two means or more with a
+backlog: a machine that is too slow makes the rest as slow. A sender with a function of the user's is taken for one
+whose times are lognormal, of the mean and deviation that were measured.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from zsms.stats.delay import MODELS
+from zsms.stats.forecast import F64, OLDEST, Kind, Law, last_of, seconds_left
+from zsms.stats.view import View, has_ended, is_alive
+
+_POINTS = 128
+"""Points that are kept of a sender's starts; of more, every other of the older half goes."""
+_AGAIN_S = 0.45
+"""Seconds between two forecasts, in between it is the last one that has got shorter."""
+SHORTEST_S = 2.0
+"""Efficiency is of so many seconds at least, and of `_MEANS` sends."""
+_MEANS = 2.0
+_STALLED = 0.01
+"""Slots that use less of their time than this stand still: nobody knows for how long."""
+
+Row = dict[str, Any]
+
+
+def law_of(row: Row) -> Law | None:
+    """How long a sender's sends take, by its gauges: as asked, or as measured; None when nobody knows."""
+    gauges = row["gauges"]
+    mean = gauges.get("mean_s", 0.0)
+    if not mean:
+        return None
+    model = int(gauges.get("delay_model", 0))
+    name = MODELS[model - 1] if 0 < model <= len(MODELS) else "lognormal"
+    return Law.of(name, mean, gauges.get("sd_s", mean / 2))
+
+
+class _History:
+    """One sender, as it was told."""
+
+    def __init__(self) -> None:
+        self.points: deque[tuple[float, float]] = deque()
+        """Times and counts of sends begun."""
+        self.worked: deque[tuple[float, float]] = deque()
+        """Times and slot seconds worked."""
+
+    def take(self, at: float, row: Row, mean: float) -> None:
+        counters, gauges = row["counters"], row["gauges"]
+        begun = float(counters.get("started", counters.get("sent", 0) + counters.get("failed", 0)))
+        if self.points and (begun < self.points[-1][1] or at < self.points[-1][0] - mean):
+            self.points.clear()
+            self.worked.clear()
+        if self.points and at <= self.points[-1][0]:
+            return
+        if not self.points:
+            busy, ended = gauges.get("busy", 0.0), counters.get("sent", 0) + counters.get("failed", 0)
+            # Seen from the middle on: as if it had always gone on so; else they have begun since its last word.
+            before = (OLDEST * mean, OLDEST * busy) if ended else (row["interval"], begun)
+            self.points.append((at - before[0], begun - before[1]))
+        self.points.append((at, begun))
+        if len(self.points) > _POINTS:
+            points = list(self.points)
+            half = len(points) // 2
+            self.points = deque(points[:half:2] + points[half:])
+        self.worked.append((at, gauges.get("worked_s", 0.0)))
+        keep = max(SHORTEST_S, _MEANS * mean)
+        while len(self.worked) > 2 and self.worked[1][0] <= at - keep:
+            self.worked.popleft()
+
+    def efficiency(self, slots: float, since: float, mean: float) -> float | None:
+        """Share of its slots' time that was within a send, all of it after `since`; None while that is too short."""
+        if len(self.worked) < 2:
+            return None
+        (begin, less), (end, more) = self.worked[0], self.worked[-1]
+        if begin < since or end - begin < 0.9 * max(SHORTEST_S, _MEANS * mean) or not slots:
+            return None
+        return (more - less) / (slots * (end - begin))
+
+    def starts(self, now: float) -> tuple[F64, F64]:
+        times, counts = np.array(self.points).T
+        return np.minimum(times - now, 0.0), counts
+
+
+class TimeLeft:
+    """Takes views in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._senders: dict[str, _History] = {}
+        self._backlog_since: float | None = None
+        self._told: tuple[float, float] | None = None
+        """When the last forecast was made, and what it was."""
+        self.knows = False
+        """Some sender has told how long its sends take, even if it is gone."""
+        self.efficiencies: dict[str, float] = {}
+        """Of each sender that is asked to take its time, while there is a backlog: the share of it that it works."""
+
+    def take(self, view: View, total: int | None, told: float) -> float | None:
+        """Seconds from `view.at` until `total` messages are settled; None when that is not known. `told`: when the
+        brokers said what is settled."""
+        if not view.queued:
+            self._backlog_since = None
+        elif self._backlog_since is None:
+            self._backlog_since = view.at
+        rows = [(row, law) for row in view.processes if (law := self._watch(view, row)) is not None]
+        self.knows = self.knows or bool(rows)
+        there = {row["name"] for row, _ in rows}
+        self._senders = {name: history for name, history in self._senders.items() if name in there}
+        efficiency = self._efficiency(rows)
+        if total is None:
+            return None
+        if total <= view.settled:
+            return 0.0
+        if not rows or efficiency is None:
+            self._told = None
+            return None
+        if self._told is None or not 0 <= view.at - self._told[0] < _AGAIN_S:
+            left = self._forecast(view, rows, total, efficiency)
+            self._told = None if left is None else (view.at, max(0.0, left - (view.at - told)))
+        return None if self._told is None else max(0.0, self._told[1] - (view.at - self._told[0]))
+
+    def _watch(self, view: View, row: Row) -> Law | None:
+        """Take a sender's row in; its law, when it works."""
+        if row["role"] != "sender" or has_ended(row) or not is_alive(row) or not row["gauges"].get("slots", 0):
+            return None
+        law = law_of(row)
+        if law is not None:
+            self._senders.setdefault(row["name"], _History()).take(view.at - row["age"], row, law.mean)
+        return law
+
+    def _efficiency(self, rows: list[tuple[Row, Law]]) -> float | None:
+        """Of all slots, 1 where it is not known yet; None when they stand still."""
+        slots = worked = 0.0
+        self.efficiencies = {}
+        for row, law in rows:
+            own = row["gauges"]["slots"]
+            share = None
+            if self._backlog_since is not None:
+                share = self._senders[row["name"]].efficiency(own, self._backlog_since, law.mean)
+            if share is not None and row["gauges"].get("delay_model", 0):
+                self.efficiencies[row["name"]] = share
+            slots += own / law.mean
+            worked += own / law.mean * (1.0 if share is None else share)
+        if not slots or worked < _STALLED * slots:
+            return None
+        return min(1.0, worked / slots)
+
+    def _forecast(self, view: View, rows: list[tuple[Row, Law]], total: int, efficiency: float) -> float | None:
+        of: dict[Law, list[Row]] = {}
+        for row, law in rows:
+            of.setdefault(law, []).append(row)
+        kinds = [
+            Kind(
+                law,
+                sum(row["gauges"]["slots"] for row in alike),
+                sum(row["gauges"].get("busy", 0.0) for row in alike),
+                [self._senders[row["name"]].starts(view.at) for row in alike],
+            )
+            for law, alike in of.items()
+        ]
+        busy = sum(kind.busy for kind in kinds)
+        each, wait = _attempts(view, max(total - view.settled, 1))
+        there = max(0.0, total - view.settled - busy)
+        left = seconds_left(kinds, there * each + busy * (each - 1))
+        if left is None:
+            return None
+        left = left / efficiency + wait
+        if view.asked_per_s and total > view.made:
+            slots = sum(kind.slots for kind in kinds)
+            use = [(kind.law, kind.slots * max(busy, 1.0) / slots) for kind in kinds]
+            left = max(left, (total - view.made) / view.asked_per_s + last_of(use) / efficiency)
+        return left
+
+
+def _attempts(view: View, left: int) -> tuple[float, float]:
+    """How many sends a message takes, by the sends that failed; and how long the unluckiest of those left waits between
+    its attempts, by the broker's backoff."""
+    gauges = [row["gauges"] for row in view.processes if row["role"] == "broker"]
+    most = int(max((each.get("attempts", 1.0) for each in gauges), default=1.0))
+    senders = [row["counters"] for row in view.processes if row["role"] == "sender"]
+    failed = sum(counters.get("failed", 0) for counters in senders)
+    ended = failed + sum(counters.get("sent", 0) for counters in senders)
+    share = failed / ended if ended else 0.0
+    if most <= 1 or not share:
+        return 1.0, 0.0
+    most = min(most, 1_000)
+    each = float(sum(share**attempt for attempt in range(most)))
+    base, cap = (max((g.get(name, 0.0) for g in gauges), default=0.0) for name in ("retry_base_s", "retry_cap_s"))
+    # So many attempts that fewer than one message is expected to need more; each wait is even up to its ceiling.
+    longest = min(most, 1 + int(np.log(left) / -np.log(share))) if share < 1 else most
+    return each, sum(0.5 * min(cap, base * 2.0 ** min(attempt, 60)) for attempt in range(longest - 1))

@@ -1,0 +1,1 @@
+"""What goes over sockets, and every option of a socket."""

@@ -1,0 +1,824 @@
+"""The wire: kinds, fields, limits, encode and decode. docs/PROTOCOL.md says the same in prose.
+
+Every frame is one msgpack array ``[VERSION, kind, field, ..., column, ...]``. Fields are scalars; columns are
+numpy arrays carried as bin values, always last. A kind is a NamedTuple below, with its code, its fields'
+types and its columns' dtypes in one table at the end: adding a kind is adding a row.
+
+A large frame is decoded without copying its columns. msgpack's own unpacker reads the scalars, and since the
+columns of a frame over `SMALL_FRAME` bytes must be bin32, each of their headers is five bytes at a known place.
+
+Whatever arrives, `decode` returns a checked frame or raises :class:`WireError` with the reason. It refuses a frame,
+never a role: the caller counts it, logs it and goes on.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import msgpack
+import numpy as np
+import numpy.typing as npt
+
+from zsms.errors import WireError
+from zsms.message import (
+    LENGTH,
+    MAX_BATCH_MESSAGES,
+    MAX_REASON,
+    MAX_REASONS,
+    MAX_TEXT_BYTES,
+    OFFSET,
+    RECIPIENT,
+    ROW,
+    SOURCE,
+    TEXT,
+    U8,
+    U32,
+    U64,
+    WORD,
+    Batch,
+    Mixed,
+    Source,
+    words_of,
+)
+
+F32: TypeAlias = npt.NDArray[np.float32]
+
+VERSION = 2
+"""The first element of every frame. A peer of another version is refused by name."""
+
+MAX_FRAME_BYTES = 16 * 2**20
+"""The longest frame that any socket accepts (ZMQ_MAXMSGSIZE)."""
+MAX_SNAPSHOT_BYTES = 2**20
+"""The longest frame without columns but an answer: a byte of msgpack can become 72 of Python objects."""
+MAX_STRING = 1_024
+"""Longest string field, in characters."""
+MAX_PEER_NAME = 64
+"""Longest name, in characters; all of them are printable, because names go into logs and terminals as they are."""
+MAX_MAP_ITEMS = 4_096
+"""Most items in any one map or array inside a snapshot or an answer."""
+MAX_COUNT = 2**62
+"""Every number that counts something is below this, so that no sum of two of them leaves an int64."""
+MAX_SECONDS = 1e10
+"""Times are nearer to zero than this (3 centuries), so that no arithmetic on them overflows a float32."""
+SMALL_FRAME = 2_048
+"""Up to this many bytes a frame is unpacked whole: cheaper than finding its columns."""
+
+OUTCOME = np.dtype("u1")
+DURATION = np.dtype("<f4")
+
+_EMPTY = {
+    dtype: np.frombuffer(b"", dtype=dtype) for dtype in (OFFSET, RECIPIENT, LENGTH, TEXT, ROW, SOURCE, WORD, DURATION)
+}
+_NO_CODES: U8 = np.frombuffer(b"", dtype=OUTCOME)
+_HEAD = 1_024  # the scalars of any frame with columns fit in this many bytes
+_BIN32 = struct.Struct(">BI")
+_BIN32_TAG = 0xC6
+
+
+class UnknownKind(WireError):
+    """A frame of this version, and of a kind that is younger than this program: refused, and nothing else."""
+
+
+class OtherVersion(WireError):
+    """A frame of another version."""
+
+    def __init__(self, why: str, version: object) -> None:
+        super().__init__(why)
+        self.version = version
+
+
+# -- the kinds ---------------------------------------------------------------------------------------------
+
+
+class JoinProducer(NamedTuple):
+    """producer -> broker: I am `producer`, started at `start`; `sent_at` is my clock, for WELCOME to echo.
+
+    `oldest` is the oldest batch that I still have: a broker that does not know this start expects that one first.
+    """
+
+    producer: int
+    start: int
+    name: str
+    oldest: int
+    sent_at: float
+
+
+class JoinSender(NamedTuple):
+    """sender -> broker: my `session`, my slots, and how many messages of it I have received.
+
+    `join` counts the joins of this session, so that a grant from before this one is known by its number.
+    `lease` is how long (seconds) I may need for one message; 0 leaves it to the broker.
+    """
+
+    session: int
+    join: int
+    name: str
+    slots: int
+    received: int
+    lease: float
+    sent_at: float
+
+
+class Welcome(NamedTuple):
+    """broker -> peer: you are known. `next` is the batch (producer) or acknowledgement frame (sender) I expect.
+
+    `instance` names this start of the broker, as in every word of it: what another start said is void. `echo` is the
+    join's `sent_at` and `now` the broker's clock, for :class:`zsms.core.clock.ClockOffset`. Speak at least every
+    `interval` seconds. `lease` is how long (seconds) a sender may hold a message; 0 for a producer. `attempts` is how
+    often a message is sent before a failure is final.
+    """
+
+    instance: int
+    next: int
+    echo: float
+    now: float
+    interval: float
+    lease: float
+    durability: str
+    attempts: int = 1
+
+
+class Confirm(NamedTuple):
+    """broker -> producer: every batch below `next` of your start `start` is held. `full`: I have stopped reading."""
+
+    instance: int
+    start: int
+    next: int
+    full: bool
+    durability: str
+
+
+class Ack(NamedTuple):
+    """sender -> broker: frame `number` of my session: what was settled, and my credit.
+
+    Message `base + sent[i]` of the session was sent and `base + failed[i]` failed; both columns are uint32,
+    strictly ascending. `outcomes[i]` (uint8) says how that one failed, by :class:`zsms.message.Outcome`; no outcomes at
+    all: plain failures. `reasons[i]` (uint8) says why, a place in `names` (UTF-8 as uint8, a line each, empty where
+    nothing is to be said; see `reason_names`); no reasons at all: nothing to be said of any. `limit` is cumulative: the
+    broker may have granted this session that many in all.
+    """
+
+    session: int
+    number: int
+    limit: int
+    base: int
+    sent: U32
+    failed: U32
+    outcomes: U8
+    reasons: U8 = _NO_CODES
+    names: U8 = _NO_CODES
+
+
+class Receipt(NamedTuple):
+    """sender -> broker: what became of messages after a gateway had accepted them. Counted, and nothing else.
+
+    Message `seqs[i]` (uint64) of producer `producers[i]` (uint64) ended as `outcomes[i]` (uint8, by
+    :class:`zsms.message.Delivery`), `took[i]` seconds (float32) after the gateway had accepted it; below 0: not known.
+    """
+
+    session: int
+    producers: U64
+    seqs: U64
+    outcomes: U8
+    took: F32
+
+
+class Grant(NamedTuple):
+    """broker -> sender: the messages in the next part of this one are yours, from number `base` of the session on.
+
+    The next part is a :class:`Batch`, or a :class:`Mixed` of messages that have each an `attempt`, `delivery` and
+    `queued` of their own; those here are 0 then. `queued` (seconds, the broker's clock) is since when they waited in
+    the queue: when they were accepted, were due again after a failure, or were taken back. `acked` is the next
+    acknowledgement frame that the broker expects, so the sender can let go of those before. `more`: others wait in the
+    queue still.
+    """
+
+    session: int
+    join: int
+    base: int
+    attempt: int
+    delivery: int
+    queued: float
+    acked: int
+    more: bool
+
+
+class Ping(NamedTuple):
+    """peer -> broker: I live. `subject` is the sender's session or the producer's start."""
+
+    subject: int
+    sent_at: float
+
+
+class Pong(NamedTuple):
+    """broker -> peer: the answer to PING. `next` as in WELCOME, `full` as in CONFIRM."""
+
+    instance: int
+    subject: int
+    next: int
+    full: bool
+    echo: float
+    now: float
+
+
+class Who(NamedTuple):
+    """broker -> peer: I don't know you (I restarted, or gave you up). Join again."""
+
+    instance: int
+
+
+class Ended(NamedTuple):
+    """broker -> sender: this session was given up and its messages went to others. Begin a new one."""
+
+    instance: int
+    session: int
+
+
+class Refused(NamedTuple):
+    """broker -> peer, collector -> asker: what you asked can't be, and why. For people and logs.
+
+    `final`: nor will it ever be, so there is no use in trying on. Anything else ends nobody.
+    """
+
+    instance: int
+    final: bool
+    reason: str
+
+
+class Hold(NamedTuple):
+    """broker -> producer: I take and confirm nothing at the moment, and why. Keep what you have, and try on."""
+
+    instance: int
+    start: int
+    reason: str
+
+
+class Bye(NamedTuple):
+    """peer -> broker: I leave; broker -> peer: everything that you sent before it is done."""
+
+    instance: int
+    subject: int
+
+
+class Fenced(NamedTuple):
+    """broker -> producer: `start` of this producer has joined, which is later than yours; I take nothing of yours."""
+
+    instance: int
+    start: int
+
+
+class Inspect(NamedTuple):
+    """operator -> broker: what do you hold? With the first `messages` that are ready, and as many that are dead.
+
+    The answer has the number `request`, so that it is not taken for that to another question.
+    """
+
+    request: int
+    messages: int
+
+
+class Kick(NamedTuple):
+    """operator -> broker: queue dead letters again, of this `reason` ("": any), `limit` messages at most (0: all)."""
+
+    request: int
+    reason: str
+    limit: int
+
+
+class Purge(NamedTuple):
+    """operator -> broker: give up what is `ready` (it is dead then), let go of what is `dead` (of this `reason`)."""
+
+    request: int
+    ready: bool
+    dead: bool
+    reason: str
+
+
+class Snapshot(NamedTuple):
+    """process -> collector (PUB): a cumulative snapshot, the map of :mod:`zsms.stats.snapshot`."""
+
+    body: dict[str, Any]
+
+
+class Ask(NamedTuple):
+    """monitor -> collector (REQ): `what` is "totals" or "all"."""
+
+    what: str
+
+
+class Report(NamedTuple):
+    """process -> collector (REQ): the last snapshot of a process, on the path that is acknowledged."""
+
+    body: dict[str, Any]
+
+
+class Answer(NamedTuple):
+    """collector -> monitor: the map of :mod:`zsms.stats.book`; {} acknowledges a REPORT.
+
+    broker -> operator: the map of `zsms.core.broker.holdings`, or how many messages were kicked or purged.
+    `request` is the number of the question, 0 where a REQ keeps them apart.
+    """
+
+    request: int
+    body: dict[str, Any]
+
+
+Frame: TypeAlias = (
+    JoinProducer
+    | JoinSender
+    | Welcome
+    | Confirm
+    | Ack
+    | Receipt
+    | Grant
+    | Ping
+    | Pong
+    | Who
+    | Ended
+    | Refused
+    | Hold
+    | Bye
+    | Fenced
+    | Inspect
+    | Kick
+    | Purge
+    | Snapshot
+    | Ask
+    | Report
+    | Answer
+    | Batch
+    | Mixed
+)
+
+
+# -- field types -------------------------------------------------------------------------------------------
+
+
+def _u64(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**64
+
+
+def _u32(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**32
+
+
+def _count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < MAX_COUNT
+
+
+def _seconds(value: Any) -> bool:
+    return type(value) is float and -MAX_SECONDS < value < MAX_SECONDS
+
+
+def _duration(value: Any) -> bool:
+    return type(value) is float and 0 <= value < MAX_SECONDS
+
+
+def _string(value: Any) -> bool:
+    return type(value) is str and len(value) <= MAX_STRING
+
+
+def _name(value: Any) -> bool:
+    return type(value) is str and 0 < len(value) <= MAX_PEER_NAME and value.isprintable()
+
+
+def _reason(value: Any) -> bool:
+    return type(value) is str and len(value) <= MAX_PEER_NAME and value.isprintable()
+
+
+def _bool(value: Any) -> bool:
+    return type(value) is bool
+
+
+def _map(value: Any) -> bool:
+    return type(value) is dict
+
+
+def _ascending(name: str, column: U32) -> None:
+    # A repeat inside one frame can't be, then, so the broker's flags need no second look.
+    if len(column) > MAX_BATCH_MESSAGES:
+        raise WireError(f"{name}: {len(column)} acknowledgements in a frame, over {MAX_BATCH_MESSAGES}")
+    if len(column) > 1 and not (column[1:] > column[:-1]).all():
+        raise WireError(f"{name}: not strictly ascending")
+
+
+def _check_ack(ack: Ack) -> Ack:
+    if len(ack.sent) > 1:
+        _ascending("sent", ack.sent)
+    if len(ack.failed) > 1:
+        _ascending("failed", ack.failed)
+    if len(ack.outcomes) not in (0, len(ack.failed)):
+        raise WireError(f"{len(ack.outcomes)} outcomes for {len(ack.failed)} failures")
+    if len(ack.reasons) or len(ack.names):
+        _check_reasons(ack)
+    return ack
+
+
+def _check_reasons(ack: Ack) -> None:
+    if len(ack.reasons) != len(ack.failed):
+        raise WireError(f"{len(ack.reasons)} reasons for {len(ack.failed)} failures")
+    if len(ack.names) > 4 * MAX_REASONS * (MAX_REASON + 1):
+        raise WireError(f"names of reasons of {len(ack.names)} bytes")
+    try:
+        names = reason_names(ack.names)
+    except UnicodeDecodeError:
+        raise WireError("names of reasons that are not UTF-8") from None
+    if len(names) > MAX_REASONS or not all(map(_reason, names)):
+        raise WireError(f"names of reasons: at most {MAX_REASONS}, of {MAX_REASON} printable characters each, can be")
+    if int(ack.reasons.max(initial=0)) >= len(names):
+        raise WireError(f"reason {int(ack.reasons.max())} of {len(names)}")
+
+
+def reason_names(column: U8) -> list[str]:
+    """The names in an ACK's column. Raises UnicodeDecodeError."""
+    return column.tobytes().decode().split("\n")
+
+
+def reason_column(names: Sequence[str]) -> U8:
+    """The column of these names, which have no line ends."""
+    return np.frombuffer("\n".join(names).encode(), dtype=TEXT)
+
+
+def _check_receipt(receipt: Receipt) -> Receipt:
+    count = len(receipt.producers)
+    if not 0 < count <= MAX_BATCH_MESSAGES:
+        raise WireError(f"{count} receipts in a frame; 1 to {MAX_BATCH_MESSAGES} can be")
+    for name in ("seqs", "outcomes", "took"):
+        if len(getattr(receipt, name)) != count:
+            raise WireError(f"{len(getattr(receipt, name))} {name} for {count} receipts")
+    if not (np.abs(receipt.took) < MAX_SECONDS).all():  # a NaN is not below anything
+        raise WireError("times of receipts: out of range")
+    return receipt
+
+
+def _make_batch(*parts: Any) -> Batch:
+    producer, start, number, first, due, step, offsets, recipients, lengths, text = parts
+    count = len(lengths)
+    if not 0 < count <= MAX_BATCH_MESSAGES:
+        raise WireError(f"a batch of {count} messages; 1 to {MAX_BATCH_MESSAGES} can be")
+    if len(recipients) != count:
+        raise WireError(f"{len(recipients)} recipients for {count} texts")
+    if len(offsets) not in (0, count):
+        raise WireError(f"{len(offsets)} offsets for {count} messages")
+    if len(offsets) > 1 and not (offsets[1:] > offsets[:-1]).all():
+        raise WireError("offsets: not strictly ascending")
+    if int(lengths.sum()) != len(text):
+        raise WireError(f"texts of {int(lengths.sum())} bytes in all, but {len(text)} bytes of text")
+    # Its parts, which begin later, must be frames as well.
+    if first + count > MAX_COUNT or abs(due + count * step) >= MAX_SECONDS:
+        raise WireError(f"a batch of {count} messages from {first}, due at {due} and every {step} s: out of range")
+    return Batch(
+        producer=producer,
+        start=start,
+        number=number,
+        first=first,
+        due=due,
+        step=step,
+        recipients=recipients,
+        lengths=lengths,
+        text=text,
+        offsets=offsets if len(offsets) else None,
+    )
+
+
+class ProducerStart(NamedTuple):
+    """What a :class:`Mixed` off the wire has as a :class:`zsms.message.Source`."""
+
+    producer: int
+    start: int
+
+
+def _make_mixed(sources: npt.NDArray[Any], rows: npt.NDArray[Any], text: npt.NDArray[np.uint64]) -> Mixed:
+    count = len(rows)
+    if not 0 < count <= MAX_BATCH_MESSAGES:
+        raise WireError(f"{count} mixed messages; 1 to {MAX_BATCH_MESSAGES} can be")
+    if int(rows["length"].max()) > MAX_TEXT_BYTES:
+        raise WireError(f"a text of {int(rows['length'].max())} bytes, over {MAX_TEXT_BYTES}")
+    words = int(words_of(rows["length"]).sum())
+    if words != len(text):
+        raise WireError(f"texts of {words} words in all, but {len(text)} words of text")
+    if int(rows["seq"].max()) >= MAX_COUNT:
+        raise WireError(f"message {int(rows['seq'].max())}: out of range")
+    for name in ("due", "queued"):
+        if not (np.abs(rows[name]) < MAX_SECONDS).all():
+            raise WireError(f"{name}: a time that is out of range")
+    named = sources["source"]
+    if len(named) > 1 and not (named[1:] > named[:-1]).all():
+        raise WireError("sources: not strictly ascending")
+    place = np.searchsorted(named, rows["source"])
+    if not len(named) or int(place.max()) >= len(named) or not (named[place] == rows["source"]).all():
+        raise WireError("a message of a source that is not named")
+    table: dict[int, Source] = {source: ProducerStart(*of) for source, *of in sources.tolist()}
+    return Mixed(rows, text, table)
+
+
+class _Kind(NamedTuple):
+    """How one kind stands on the wire."""
+
+    code: int
+    fields: Sequence[Callable[[Any], bool]]
+    columns: Sequence[np.dtype[Any]]
+    make: Callable[..., Any]
+
+
+_KINDS: dict[type, _Kind] = {
+    Batch: _Kind(
+        1,
+        (_u64, _u64, _count, _count, _seconds, _seconds),
+        (OFFSET, RECIPIENT, LENGTH, TEXT),
+        _make_batch,
+    ),
+    JoinProducer: _Kind(2, (_u64, _u64, _name, _count, _seconds), (), JoinProducer),
+    JoinSender: _Kind(3, (_u64, _u32, _name, _u32, _count, _duration, _seconds), (), JoinSender),
+    Welcome: _Kind(4, (_u64, _count, _seconds, _seconds, _duration, _duration, _name, _u32), (), Welcome),
+    Confirm: _Kind(5, (_u64, _u64, _count, _bool, _name), (), Confirm),
+    Ack: _Kind(
+        6,
+        (_u64, _count, _count, _count),
+        (OFFSET, OFFSET, OUTCOME, OUTCOME, TEXT),
+        lambda *parts: _check_ack(Ack(*parts)),
+    ),
+    Grant: _Kind(7, (_u64, _u32, _count, _u32, _u32, _seconds, _count, _bool), (), Grant),
+    Ping: _Kind(8, (_u64, _seconds), (), Ping),
+    Pong: _Kind(9, (_u64, _u64, _count, _bool, _seconds, _seconds), (), Pong),
+    Who: _Kind(10, (_u64,), (), Who),
+    Ended: _Kind(11, (_u64, _u64), (), Ended),
+    Refused: _Kind(12, (_u64, _bool, _string), (), Refused),
+    Bye: _Kind(13, (_u64, _u64), (), Bye),
+    Fenced: _Kind(14, (_u64, _u64), (), Fenced),
+    Inspect: _Kind(15, (_u64, _count), (), Inspect),
+    Kick: _Kind(16, (_u64, _reason, _count), (), Kick),
+    Purge: _Kind(17, (_u64, _bool, _bool, _reason), (), Purge),
+    Hold: _Kind(18, (_u64, _u64, _string), (), Hold),
+    Receipt: _Kind(
+        19,
+        (_u64,),
+        (RECIPIENT, RECIPIENT, OUTCOME, DURATION),
+        lambda *parts: _check_receipt(Receipt(*parts)),
+    ),
+    Snapshot: _Kind(20, (_map,), (), Snapshot),
+    Ask: _Kind(21, (_string,), (), Ask),
+    Report: _Kind(22, (_map,), (), Report),
+    Answer: _Kind(23, (_u64, _map), (), Answer),
+    Mixed: _Kind(24, (), (SOURCE, ROW, WORD), _make_mixed),
+}
+_BY_CODE: dict[int, tuple[type, _Kind]] = {kind.code: (cls, kind) for cls, kind in _KINDS.items()}
+
+
+# -- encode ------------------------------------------------------------------------------------------------
+
+_FEW_BYTES = SMALL_FRAME // 2
+"""Columns of no more bytes in all are packed with the rest of the frame: for a message or two that is twice as fast."""
+
+_packer = msgpack.Packer(autoreset=True)
+
+# The acknowledgement of one sent message, written out: array16, two small integers, four uint64, a bin32 and four empty
+# bin8. Small senders say little else, and in one piece it costs a quarter.
+_ONE_SENT = struct.Struct(">BHBBBQBQBQBQBIIHHHH")
+_ONE_SENT_MARKS = (0xDC, 11, VERSION, 6, 0xCF, 0xCF, 0xCF, 0xCF, 0xC6, 4, 0, 0xC400, 0xC400, 0xC400, 0xC400)
+_FIRST = np.frombuffer(bytes(4), dtype=OFFSET)
+_NONE = np.frombuffer(b"", dtype=OFFSET)
+_ARRAY16 = struct.Struct(">BH")
+
+
+def encode(frame: Frame) -> bytes:
+    """The frame's bytes. A batch is encoded by :func:`encode_batch`, mixed messages by :func:`encode_mixed`."""
+    if isinstance(frame, Batch):
+        return encode_batch(frame)
+    if isinstance(frame, Mixed):
+        return encode_mixed(frame)
+    if isinstance(frame, Ack) and len(frame.sent) == 1 and not len(frame.failed) and not frame.sent[0]:
+        return _encode_one_sent(frame)
+    kind = _KINDS[type(frame)]
+    if kind.columns:
+        parts: list[Any] = list(frame)
+        scalars = len(kind.fields)
+        return _join([VERSION, kind.code, *parts[:scalars]], parts[scalars:])
+    packed: bytes = _packer.pack([VERSION, kind.code, *frame])
+    return packed
+
+
+def _encode_one_sent(ack: Ack) -> bytes:
+    array, elements, version, kind, a, b, c, d, e, size, offset, *empty = _ONE_SENT_MARKS
+    session, number, limit, base = ack[:4]
+    return _ONE_SENT.pack(
+        *(array, elements, version, kind, a, session, b, number, c, limit, d, base),
+        *(e, size, offset, *empty),
+    )
+
+
+def encode_batch(batch: Batch) -> bytes:
+    """The batch's bytes: one copy of its columns, whatever they are views of."""
+    offsets = _NO_OFFSETS if batch.offsets is None else batch.offsets
+    head = [VERSION, 1, batch.producer, batch.start, batch.number, batch.first, batch.due, batch.step]
+    return _join(head, (offsets, batch.recipients, batch.lengths, batch.text))
+
+
+def moved_batch(frame: bytes, seconds: float) -> bytes:
+    """The bytes of the same batch, due so many seconds later: by another clock."""
+    batch: Batch = expect(frame, Batch)
+    batch.due += seconds
+    return encode_batch(batch)
+
+
+def encode_mixed(mixed: Mixed) -> bytes:
+    """The bytes of mixed messages, with the sources that they name."""
+    named = np.unique(mixed.rows["source"]).tolist()
+    table = [(source, mixed.sources[source].producer, mixed.sources[source].start) for source in named]
+    return _join([VERSION, 24], (np.array(table, dtype=SOURCE), mixed.rows, mixed.text))
+
+
+def encode_grant(*fields: Any) -> bytes:
+    """The bytes of a :class:`Grant` of these fields."""
+    packed: bytes = _packer.pack((VERSION, 7, *fields))
+    return packed
+
+
+def encode_part(batch: Batch, begin: int, end: int) -> bytes:
+    """The bytes of ``batch.slice(begin, end)``, without making it when it is small."""
+    ends = batch.ends
+    text_begin = ends.item(begin - 1) if begin else 0
+    text_end = ends.item(end - 1)
+    if text_end - text_begin > _SMALL_TEXT or end - begin > _SMALL_MESSAGES or batch.offsets is not None:
+        return encode_batch(batch.slice(begin, end))
+    packed: bytes = _packer.pack(
+        (
+            VERSION,
+            1,
+            batch.producer,
+            batch.start,
+            batch.number,
+            batch.first + begin,
+            batch.due + begin * batch.step,
+            batch.step,
+            b"",
+            batch.recipients[begin:end].tobytes(),
+            batch.lengths[begin:end].tobytes(),
+            batch.text[text_begin:text_end].tobytes(),
+        )
+    )
+    return packed
+
+
+_SMALL_TEXT = 1_000
+_SMALL_MESSAGES = 64
+"""With these a batch stays below `SMALL_FRAME`, so that msgpack may choose how it writes the columns."""
+
+_NO_OFFSETS = np.zeros(0, dtype=OFFSET)
+
+
+def _join(head: list[Any], columns: Sequence[npt.NDArray[Any]]) -> bytes:
+    """One array of the head's scalars and the columns."""
+    if sum(column.nbytes for column in columns) <= _FEW_BYTES:
+        small: bytes = _packer.pack([*head, *(column.tobytes() for column in columns)])
+        return small
+    # The packer's own array header counts the scalars only, so it is replaced.
+    parts: list[Any] = [_ARRAY16.pack(0xDC, len(head) + len(columns)), memoryview(_packer.pack(head))[1:]]
+    for column in columns:
+        data = column.data
+        parts.append(_BIN32.pack(_BIN32_TAG, data.nbytes))
+        parts.append(data)
+    return b"".join(parts)
+
+
+# -- decode ------------------------------------------------------------------------------------------------
+
+
+def _no_ext(code: int, data: bytes) -> None:
+    raise ValueError(f"extension type {code}")
+
+
+_LIMITS: dict[str, Any] = {
+    "strict_map_key": True,
+    "max_str_len": MAX_STRING * 4,
+    "max_bin_len": MAX_FRAME_BYTES,
+    "max_array_len": MAX_MAP_ITEMS,
+    "max_map_len": MAX_MAP_ITEMS,
+    "max_ext_len": 0,
+    "ext_hook": _no_ext,  # the limit lets empty ones through
+}
+
+
+def decode(frame: Any) -> Any:
+    """The frame in `frame` (bytes or any contiguous buffer), checked, its columns read-only views where it is large.
+
+    Raises WireError, and nothing else, for anything that is not a frame of this version.
+    """
+    size = len(frame)
+    if size > MAX_FRAME_BYTES:
+        raise WireError(f"a frame of {size} bytes, over {MAX_FRAME_BYTES}")
+    if size == _ONE_SENT.size:
+        ack = _decode_one_sent(frame)
+        if ack is not None:
+            return ack
+    try:
+        if size <= SMALL_FRAME:
+            parts = msgpack.unpackb(frame, **_LIMITS)
+            if type(parts) is not list or len(parts) < 3:
+                raise WireError("not a frame: no array of version, kind and fields")
+            cls, kind = _kind_of(parts[0], parts[1])
+            expected = 2 + len(kind.fields) + len(kind.columns)
+            if len(parts) != expected:
+                raise WireError(f"{cls.__name__}: {len(parts)} elements instead of {expected}")
+        else:
+            cls, kind, parts = _open_large(frame, size)
+    except WireError:
+        raise
+    except Exception as error:  # msgpack raises several unrelated classes, and ValueError for its limits
+        raise WireError(f"not msgpack: {str(error) or type(error).__name__}") from None
+    values = parts[2:]
+    for index, check in enumerate(kind.fields):
+        if not check(values[index]):
+            raise WireError(f"{cls.__name__}: field {index} is {_shown(values[index])}")
+    for index, dtype in enumerate(kind.columns, len(kind.fields)):
+        column = values[index]
+        if type(column) is not bytes and type(column) is not memoryview:
+            raise WireError(f"{cls.__name__}: column {index} is {_shown(column)}, not bin")
+        if len(column) % dtype.itemsize:
+            raise WireError(f"{cls.__name__}: column {index} of {len(column)} bytes is no {dtype}")
+        values[index] = np.frombuffer(column, dtype) if len(column) else _EMPTY[dtype]
+    return kind.make(*values)
+
+
+def _decode_one_sent(frame: Any) -> Ack | None:
+    """The acknowledgement of one sent message, None for any other frame of that size."""
+    array, elements, version, kind, a, session, b, number, c, limit, d, base, *column = _ONE_SENT.unpack(frame)
+    if (
+        (array, elements, version, kind, a, b, c, d, *column) == _ONE_SENT_MARKS
+        and number < MAX_COUNT
+        and limit < MAX_COUNT
+        and base < MAX_COUNT
+    ):
+        return Ack(session, number, limit, base, _FIRST, _NONE, _NO_CODES)
+    return None
+
+
+def _kind_of(version: Any, code: Any) -> tuple[type, _Kind]:
+    if type(version) is not int or version != VERSION:
+        raise OtherVersion(f"version {_shown(version)}; this program speaks {VERSION}", version)
+    if type(code) is not int or code not in _BY_CODE:
+        raise UnknownKind(f"unknown kind {_shown(code)}")
+    return _BY_CODE[code]
+
+
+def _open_large(frame: Any, size: int) -> tuple[type, _Kind, list[Any]]:
+    """The parts of a frame over `SMALL_FRAME` bytes, its columns as memoryviews of it."""
+    view = memoryview(frame).cast("B")
+    unpacker = msgpack.Unpacker(None, read_size=0, max_buffer_size=_HEAD, **_LIMITS)
+    unpacker.feed(view[:_HEAD])
+    count = unpacker.read_array_header()
+    parts: list[Any] = [unpacker.unpack(), unpacker.unpack()]
+    cls, kind = _kind_of(*parts)
+    expected = 2 + len(kind.fields) + len(kind.columns)
+    if count != expected:
+        raise WireError(f"{cls.__name__}: {count} elements instead of {expected}")
+    if not kind.columns:
+        if size > MAX_SNAPSHOT_BYTES and cls is not Answer:
+            raise WireError(f"{cls.__name__}: a frame of {size} bytes, over {MAX_SNAPSHOT_BYTES}")
+        whole: list[Any] = msgpack.unpackb(view, **_LIMITS)
+        return cls, kind, whole
+    parts.extend(unpacker.unpack() for _ in kind.fields)
+    position = unpacker.tell()
+    for _ in kind.columns:
+        if position + _BIN32.size > size:
+            raise WireError(f"{cls.__name__}: cut off before a column")
+        tag, length = _BIN32.unpack_from(view, position)
+        position += _BIN32.size
+        if tag != _BIN32_TAG or position + length > size:
+            raise WireError(f"{cls.__name__}: a column is no bin32 within the frame")
+        parts.append(view[position : position + length])
+        position += length
+    if position != size:
+        raise WireError(f"{cls.__name__}: {size - position} bytes after the last column")
+    return cls, kind, parts
+
+
+def _shown(value: Any) -> str:
+    """A peer's value, short enough for a log line: no deeper than its outermost container, and no longer."""
+    if isinstance(value, list | dict | tuple):
+        return f"a {type(value).__name__} of {len(value)}"
+    text = repr(value[:40]) if isinstance(value, bytes | str) else repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def refusal(error: WireError, instance: int) -> bytes:
+    """The REFUSED that answers a frame which could not be read, in the peer's own version where that is known.
+
+    Only a peer of another version need not try again.
+    """
+    why = str(error)[:200]
+    if isinstance(error, OtherVersion):
+        if type(error.version) is int and error.version == 1:
+            return bytes(_packer.pack([1, 12, why]))
+        return encode(Refused(instance, True, why))
+    return encode(Refused(instance, False, why))
+
+
+def expect(frame: Any, *kinds: type) -> Any:
+    """`decode`, and raise WireError unless it is one of `kinds`: what this socket takes from this peer."""
+    decoded = decode(frame)
+    if type(decoded) not in kinds:
+        raise WireError(f"{type(decoded).__name__} has no business here")
+    return decoded

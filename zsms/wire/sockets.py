@@ -1,0 +1,492 @@
+"""Every socket: its options, its address, its errors. Nothing else in zsms sets a socket option.
+
+ZeroMQ's defaults lose messages in silence and hang at the end, so each of these is set on purpose:
+
+    LINGER         0: what must arrive is confirmed by the protocol, and a process must be able to end
+    SNDHWM/RCVHWM  finite: they count frames for each peer, and 0 would be unbounded memory
+    MAXMSGSIZE     bound sockets refuse an oversized frame before it is read
+    ROUTER_MANDATORY, or a ROUTER drops to unknown and to full peers without a word
+    TCP_KEEPALIVE_*, TCP_MAXRT  a half-open connection is found, whether something is sent on it or not; but a PUSH
+                   whose peer reads nothing for long is only pressed back, and has no MAXRT
+    HEARTBEAT_*    off: a reader with a full pipe answers none, so that its peers would break off when they are only
+                   pressed back; and libzmq (4.3.5) aborts a process when one is due on a connection that broke while
+                   what came on it waited to be read
+    HANDSHAKE_IVL  a connection that never speaks is closed
+    RECONNECT_IVL_MAX  back-off, so that a thousand senders do not hammer a broker that restarts
+    REQ_RELAXED, REQ_CORRELATE  a lost answer does not lock the asker
+    CURVE_*, ZAP_DOMAIN  with keys, both sides prove who they are, and :mod:`zsms.security.zap` says who gets in
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import itertools
+import re
+import socket
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import zmq
+
+from zsms.errors import UsageError, ZsmsError
+from zsms.security.keys import Keys
+from zsms.security.zap import DOMAINS, EVENTS, Gate, Handshakes
+from zsms.wire.protocol import MAX_FRAME_BYTES
+
+BROKER_PORT = 5555
+"""Ingest (PULL); dispatch and confirms (ROUTER) are one port above."""
+STATS_PORT = 5557
+"""Stats in (SUB); stats out (ROUTER) is one port above."""
+DEFAULT_BROKER = f"tcp://127.0.0.1:{BROKER_PORT}"
+DEFAULT_STATS = f"tcp://127.0.0.1:{STATS_PORT}"
+
+_BIND_TRIES = 64
+_MONITORS = itertools.count(1)
+_COUNTERPART = {zmq.PULL: zmq.PUSH, zmq.ROUTER: zmq.DEALER, zmq.SUB: zmq.PUB}
+_SERVER_OF = {zmq.PUSH: "broker", zmq.DEALER: "broker", zmq.PUB: "stats", zmq.REQ: "stats"}
+"""Whose key the other side of a connecting socket has to have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """The address of a broker or collector: two sockets beside each other.
+
+    ``tcp://HOST:PORT`` is PORT and PORT + 1; ``ipc://PATH`` is PATH.1 and PATH.2; ``inproc://NAME`` likewise.
+    """
+
+    scheme: str
+    host: str
+    port: int = 0
+    others: tuple[Endpoint, ...] = ()
+    """Where else the same broker may be: one that stands by for it."""
+
+    @classmethod
+    def parse(cls, text: str, default_port: int, *, several: bool = False) -> Endpoint:
+        """From HOST, HOST:PORT, [IPV6]:PORT, tcp://..., ipc://PATH or inproc://NAME; if `several` may be given, with
+        commas between, they are places of the same one. Raises UsageError.
+        """
+        if several:
+            comma = r",(?=\w+://)" if text.strip().startswith(("ipc:", "inproc:")) else ","
+            one, *more = (cls.parse(place, default_port) for place in re.split(comma, text))
+            return replace(one, others=tuple(more))
+        scheme, separator, rest = text.strip().partition("://")
+        if not separator:
+            scheme, rest = "tcp", scheme
+        if scheme in ("ipc", "inproc"):
+            if not rest:
+                raise UsageError(f"endpoint {text!r}: {scheme}:// needs a {'path' if scheme == 'ipc' else 'name'}")
+            if scheme == "ipc" and len(rest) > 100:
+                raise UsageError(f"endpoint {text!r}: the path is {len(rest)} characters long; sockets take 100")
+            return cls(scheme, rest)
+        if scheme != "tcp":
+            raise UsageError(f"endpoint {text!r}: use tcp://HOST:PORT, ipc://PATH or just HOST:PORT")
+        if rest.startswith("["):
+            host, bracket, tail = rest[1:].partition("]")
+            if not bracket or (tail and not tail.startswith(":")):
+                raise UsageError(f"endpoint {text!r}: an IPv6 address is written [ADDRESS]:PORT")
+            port = tail[1:]
+        elif rest.count(":") > 1:
+            raise UsageError(f"endpoint {text!r}: write an IPv6 address in brackets, as [{rest}]")
+        else:
+            host, _, port = rest.partition(":")
+        if not host:
+            raise UsageError(f"endpoint {text!r}: the host is missing")
+        if port and port != "*" and not (port.isascii() and port.isdigit() and len(port) < 6 and int(port) < 65_535):
+            raise UsageError(f"endpoint {text!r}: the port must be a number from 0 (any) to 65534")
+        number = 0 if port in ("*", "0") else int(port or default_port)
+        return cls("tcp", host, number)
+
+    def __str__(self) -> str:
+        return ",".join((self._url(self.port, ""), *map(str, self.others)))
+
+    @property
+    def places(self) -> tuple[Endpoint, ...]:
+        """This one and the others, each alone."""
+        return (replace(self, others=()), *self.others)
+
+    @property
+    def first(self) -> str:
+        """Ingest, or stats in."""
+        return self._url(self.port, ".1")
+
+    @property
+    def second(self) -> str:
+        """Dispatch, or stats out."""
+        return self._url(self.port + 1, ".2")
+
+    def _url(self, port: int, suffix: str) -> str:
+        if self.scheme != "tcp":
+            return f"{self.scheme}://{self.host}{suffix}"
+        return f"tcp://{f'[{self.host}]' if ':' in self.host else self.host}:{port}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach it. Raises UsageError when nobody knows the host."""
+        if self.scheme != "tcp":
+            return True
+        if self.host == "*":
+            return False
+        try:
+            found = socket.getaddrinfo(self.host, None, type=socket.SOCK_STREAM)
+        except (socket.gaierror, UnicodeError) as error:
+            raise _unknown(self.host, error) from None
+        return all(ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)
+
+    @property
+    def needs_ipv6(self) -> bool:
+        """Whether the host is reached over IPv6 only. Raises UsageError when nobody knows the host."""
+        if self.scheme != "tcp" or self.host == "*":
+            return False
+        if ":" in self.host:
+            return True
+        try:
+            found = socket.getaddrinfo(self.host, None, type=socket.SOCK_STREAM)
+        except (socket.gaierror, UnicodeError) as error:
+            raise _unknown(self.host, error) from None
+        return all(family != socket.AF_INET for family, *_ in found)
+
+
+def _unknown(host: str, error: Exception) -> UsageError:
+    return UsageError(f"host {host!r} can't be resolved ({error}): check the name, or give an address")
+
+
+_PROBE_S = 0.2
+"""How long one address of several may take to accept a connection."""
+_LOOK_S = 0.3
+"""How long a role waits for the resolver when it looks for a silent host again; the next look has what comes later."""
+
+
+class _Look:
+    """A look for a host's addresses, in a thread of its own: a resolver may take very long to say no."""
+
+    def __init__(self, endpoint: Endpoint, which: str) -> None:
+        self.ipv6: bool | None = None
+        """Over which family to go; None when nobody knows the host."""
+        self.host = endpoint.host
+        """What to connect to: the name, which libzmq looks up again itself, or of two families the address that answers
+        where libzmq would take the other."""
+        self.why = ""
+        """Why nothing may have come of it, for people."""
+        self.is_no_name = False
+        """It could not be a host's."""
+        self._endpoint = endpoint
+        self._port = endpoint.port + (which == "second")
+        self.thread = threading.Thread(target=self.run, name="resolver", daemon=True)
+
+    def run(self) -> None:
+        """Find them."""
+        host = self._endpoint.host
+        try:
+            found = socket.getaddrinfo(host, self._port, type=socket.SOCK_STREAM)
+        except (socket.gaierror, UnicodeError) as error:
+            self.why = f"host {host!r} can't be resolved: {getattr(error, 'strerror', None) or error}"
+            self.is_no_name = isinstance(error, UnicodeError)
+            return
+        self.ipv6 = all(family != socket.AF_INET for family, *_ in found)
+        names = list(dict.fromkeys(str(address[0]) for *_, address in found))
+        if names != [host]:
+            self.why = f"tried {' and '.join(names)}"
+        if len({family for family, *_ in found}) > 1:
+            # libzmq takes one family only: the one that answers, and IPv4 if neither does yet.
+            accepting = {family: str(address[0]) for family, *_, address in found if _accepts(family, address)}
+            self.ipv6 = bool(accepting) and socket.AF_INET not in accepting
+            if self.ipv6:
+                self.host = accepting[socket.AF_INET6]
+
+
+def _accepts(family: int, address: Any) -> bool:
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.settimeout(_PROBE_S)
+            probe.connect(address)
+            return True
+    except OSError:
+        return False
+
+
+def _listens(place: Endpoint) -> bool:
+    try:
+        with socket.create_connection((place.host, place.port + 1), _PROBE_S):
+            return True
+    except OSError:
+        return False
+
+
+def brokers_at(brokers: str | Sequence[str]) -> list[Endpoint]:
+    """The addresses of one broker or several. Raises UsageError, also for none, and for one that is named twice."""
+    texts = [brokers] if isinstance(brokers, str) else brokers
+    endpoints = [Endpoint.parse(text, BROKER_PORT, several=True) for text in texts]
+    if not endpoints:
+        raise UsageError("no broker: give the address of at least one")
+    places = [place for endpoint in endpoints for place in endpoint.places]
+    for place in places:
+        if places.count(place) > 1:
+            raise UsageError(f"the broker at {place} is named twice")
+    return endpoints
+
+
+class Sockets:
+    """Makes the sockets of one role, and closes them."""
+
+    def __init__(self, context: zmq.Context[Any] | None = None, io_threads: int = 1, keys: Keys | None = None) -> None:
+        """With a context of the caller's, only the sockets are closed at the end. With `keys`, all of them use them."""
+        self.keys = keys
+        self.gate: Gate | None = None
+        """Who lets others in, once a pair is bound with keys."""
+        self._own_context = context is None
+        self.context = zmq.Context(io_threads) if context is None else context
+        self._open: list[zmq.Socket[bytes]] = []
+        self._monitors: dict[zmq.Socket[bytes], zmq.Socket[bytes]] = {}
+        self._connected: dict[zmq.Socket[bytes], tuple[Endpoint, str, Endpoint]] = {}
+        self._looks: dict[Endpoint, _Look] = {}
+        self._turns: dict[Endpoint, int] = {}
+        """Which of its places an endpoint with several is looked for at."""
+
+    def make(self, kind: int, *, hwm: int = 1_000, ipv6: bool = False) -> zmq.Socket[bytes]:
+        """A socket of this kind with the options above; `hwm` frames each way for each peer."""
+        made: zmq.Socket[bytes] = self.context.socket(kind)
+        self._open.append(made)
+        made.linger = 0
+        made.sndhwm = made.rcvhwm = hwm
+        made.maxmsgsize = MAX_FRAME_BYTES
+        made.ipv6 = ipv6
+        made.handshake_ivl = 3_000
+        made.reconnect_ivl = 50
+        made.reconnect_ivl_max = 2_000
+        made.tcp_keepalive = 1
+        made.tcp_keepalive_idle = made.tcp_keepalive_intvl = 2
+        made.tcp_keepalive_cnt = 2
+        if kind != zmq.PUSH:
+            made.tcp_maxrt = 6_000
+        if kind == zmq.ROUTER:
+            made.router_mandatory = True
+        if kind == zmq.REQ:
+            made.req_relaxed = True
+            made.req_correlate = True
+        if kind == zmq.SUB:
+            made.subscribe(b"")
+        return made
+
+    def connect(
+        self, kind: int, endpoint: Endpoint, which: str, *, hwm: int = 1_000, strict: bool = False
+    ) -> zmq.Socket[bytes]:
+        """A socket connected to the `which` ("first" or "second") socket of `endpoint`.
+
+        A host that nobody knows yet may come: libzmq asks again with each attempt. Raises UsageError for it if
+        `strict`, and for what is no address at all.
+        """
+        ipv6, to = False, self.place(endpoint)
+        if to.scheme == "tcp" and to.host != "*":
+            look = _Look(to, which)
+            look.run()
+            if (strict and look.ipv6 is None) or look.is_no_name:
+                raise UsageError(f"{look.why}: check the name, or give an address")
+            ipv6, to = bool(look.ipv6), replace(to, host=look.host)
+        made = self.make(kind, hwm=hwm, ipv6=ipv6)
+        self._connected[made] = endpoint, which, to
+        if self.keys is not None:
+            own = self.keys.own
+            made.curve_serverkey = self.keys.server(_SERVER_OF[zmq.SocketType(kind)])
+            made.curve_publickey, made.curve_secretkey = own.public, own.secret
+        try:
+            made.connect(getattr(to, which))
+        except zmq.ZMQError as error:
+            raise UsageError(f"can't connect to {endpoint}: {error}") from None
+        return made
+
+    def look_again(self, endpoint: Endpoint) -> str:
+        """Nobody answers there: look for its addresses again, and go over the family that answers. Why nothing has come
+        of it so far, as far as that is known, for people.
+        """
+        place = self.place(endpoint)
+        if place.scheme != "tcp":
+            return ""
+        look = self._looks.get(endpoint)
+        if look is None:
+            look = self._looks[endpoint] = _Look(place, "second")
+            look.thread.start()
+            look.thread.join(_LOOK_S)
+        if look.thread.is_alive():
+            return f"host {place.host!r} is being looked for"
+        del self._looks[endpoint]
+        if look.ipv6 is not None:
+            to = replace(place, host=look.host)
+            for made, (whom, which, before) in list(self._connected.items()):
+                if whom == endpoint and (made.ipv6 != look.ipv6 or before != to):
+                    made.disconnect(getattr(before, which))
+                    made.ipv6 = look.ipv6
+                    made.connect(getattr(to, which))
+                    self._connected[made] = whom, which, to
+        return look.why
+
+    def place(self, endpoint: Endpoint) -> Endpoint:
+        """Where an endpoint is looked for at the moment."""
+        return endpoint.places[self._turns.get(endpoint, 0)]
+
+    def turn(self, endpoint: Endpoint) -> None:
+        """Look for an endpoint at the next of its places. What its sockets had not sent, or got, is dropped."""
+        self._turns[endpoint] = (self._turns.get(endpoint, 0) + 1) % len(endpoint.places)
+        self._looks.pop(endpoint, None)
+        to = self.place(endpoint)
+        for made, (whom, which, before) in list(self._connected.items()):
+            if whom == endpoint:
+                made.disconnect(getattr(before, which))
+                made.ipv6 = ":" in to.host
+                made.connect(getattr(to, which))
+                self._connected[made] = whom, which, to
+        self.look_again(endpoint)
+
+    def find(self, endpoint: Endpoint) -> None:
+        """Begin with the place of an endpoint at which somebody listens, if there is one; before it is connected to."""
+        for number, place in enumerate(endpoint.places):
+            if endpoint.others and place.scheme == "tcp" and _listens(place):
+                self._turns[endpoint] = number
+                return
+
+    def handshakes(self, socket: zmq.Socket[bytes]) -> Handshakes:
+        """Tells why a socket that was just connected does not get through."""
+        return Handshakes(self._monitor(socket), self.keys)
+
+    def _monitor(self, socket: zmq.Socket[bytes]) -> zmq.Socket[bytes]:
+        address = f"inproc://zsms-monitor-{next(_MONITORS)}"
+        socket.monitor(address, EVENTS)
+        monitor: zmq.Socket[bytes] = self.context.socket(zmq.PAIR)
+        monitor.linger = 0
+        monitor.rcvhwm = (
+            0  # at a mark libzmq's own thread would wait for us; what it reports is small, and read each turn
+        )
+        monitor.connect(address)
+        self._monitors[socket] = monitor
+        return monitor
+
+    def bind_pair(
+        self,
+        kinds: tuple[int, int],
+        endpoint: Endpoint,
+        option: str,
+        *,
+        hwm: tuple[int, int],
+        insecure: bool = False,
+    ) -> tuple[zmq.Socket[bytes], zmq.Socket[bytes], Endpoint]:
+        """Two sockets bound beside each other, and where: port 0 takes any two free neighbours.
+
+        With keys, the gate is up before anything is bound, and is seen to refuse strangers after. Without them, an
+        address that other machines can reach is refused unless `insecure` says that this is meant.
+
+        Raises UsageError that names `option` when the address can't be had, ZsmsError when a stranger gets in.
+        """
+        if self.keys is None and not insecure and not endpoint.is_local:
+            raise UsageError(
+                f"{option} {endpoint}: others could reach it, and anybody may take and make messages where there are "
+                f"no keys: give --keys (`zsms keys new` makes them), or --insecure if you trust that whole network"
+            )
+        if self.keys is None:
+            return self._bind_pair(kinds, endpoint, option, hwm)
+        if not self._own_context:
+            raise UsageError(
+                "with keys, whoever listens needs a ZeroMQ context of its own, because there is one authenticator for "
+                "all of a context's sockets: leave out `context`"
+            )
+        self.gate = Gate(self.make(zmq.REP), self.keys)
+        first, second, bound = self._bind_pair(kinds, endpoint, option, hwm)
+        self.gate.watch(self._monitor(first))
+        self.gate.watch(self._monitor(second))
+        self._prove(self.gate, self.keys, kinds, bound)
+        return first, second, bound
+
+    def _prove(self, gate: Gate, keys: Keys, kinds: tuple[int, int], bound: Endpoint) -> None:
+        """Be a stranger to each of the two sockets, once with a fresh key and once with none."""
+        reached = replace(
+            bound, host={"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(bound.host, bound.host)
+        )
+        strangers = Sockets()
+        try:
+            monitors = []
+            for kind, which in zip(kinds, (reached.first, reached.second), strict=True):
+                for what in ("a fresh key", "a client without a key"):
+                    stranger = strangers.make(_COUNTERPART[zmq.SocketType(kind)], ipv6=reached.needs_ipv6)
+                    stranger.reconnect_ivl = -1  # one connection each, so that its refusals can be waited for
+                    if what == "a fresh key":
+                        stranger.curve_serverkey = keys.own.public
+                        stranger.curve_publickey, stranger.curve_secretkey = zmq.curve_keypair()
+                    monitors.append((f"{what} on {which}", strangers._monitor(stranger)))
+                    stranger.connect(which)
+            gate.prove(monitors)
+        finally:
+            strangers.close_all()
+
+    def _bind_pair(
+        self, kinds: tuple[int, int], endpoint: Endpoint, option: str, hwm: tuple[int, int]
+    ) -> tuple[zmq.Socket[bytes], zmq.Socket[bytes], Endpoint]:
+        ipv6 = endpoint.needs_ipv6
+        for _ in range(_BIND_TRIES):
+            first = self.make(kinds[0], hwm=hwm[0], ipv6=ipv6)
+            second = self.make(kinds[1], hwm=hwm[1], ipv6=ipv6)
+            if self.keys is not None:
+                for made, domain in zip((first, second), DOMAINS[kinds[0]], strict=True):
+                    self._guard(made, domain, self.keys)
+            try:
+                if endpoint.scheme == "tcp" and not endpoint.port:
+                    first.bind(endpoint.first.removesuffix("0") + "*")
+                    last = first.getsockopt_string(zmq.LAST_ENDPOINT)
+                    bound = replace(endpoint, port=int(last.rpartition(":")[2]))
+                else:
+                    bound = endpoint
+                    _refuse_if_served(bound)
+                    first.bind(bound.first)
+                second.bind(bound.second)
+                return first, second, bound
+            except zmq.ZMQError as error:
+                self.close(first, second)
+                if endpoint.scheme == "tcp" and not endpoint.port and error.errno == errno.EADDRINUSE:
+                    continue  # the neighbour of the port that we were given is taken: ask for another
+                raise UsageError(_why_not_bound(endpoint, option, error)) from None
+        raise ZsmsError(f"no two free ports beside each other on {endpoint.host} in {_BIND_TRIES} tries")
+
+    def _guard(self, socket: zmq.Socket[bytes], domain: str, keys: Keys) -> None:
+        """Before it is bound: whoever connects has to have a key."""
+        socket.curve_server = True
+        socket.curve_secretkey = keys.own.secret
+        socket.zap_domain = domain.encode()
+
+    def close(self, *sockets: zmq.Socket[bytes]) -> None:
+        """Close these sockets."""
+        for each in sockets:
+            if each in self._monitors:
+                each.disable_monitor()
+                self._monitors.pop(each).close()
+            self._connected.pop(each, None)
+            each.close(linger=0)
+            self._open.remove(each)
+
+    def close_all(self) -> None:
+        """Close every socket, and the context unless it is the caller's."""
+        self.close(*list(self._open))
+        if self._own_context:
+            self.context.term()
+
+
+def _refuse_if_served(endpoint: Endpoint) -> None:
+    """Raise ZMQError (EADDRINUSE) when someone listens on this ipc path: binding would take it from them in silence."""
+    if endpoint.scheme != "ipc" or endpoint.host.startswith("@"):
+        return
+    for url in (endpoint.first, endpoint.second):
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(url.removeprefix("ipc://"))
+            except OSError:
+                continue  # nobody there: a file at most, left behind by one that was killed
+        raise zmq.ZMQError(errno.EADDRINUSE)
+
+
+def _why_not_bound(endpoint: Endpoint, option: str, error: zmq.ZMQError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"{endpoint} is in use, or the port above it: stop what listens there, or choose another with {option}"
+    if error.errno in (errno.EADDRNOTAVAIL, errno.ENODEV):
+        return f"{endpoint} is no address of this machine: give one of its own with {option}"
+    if error.errno == errno.EACCES:
+        return f"{endpoint}: permission denied; ports below 1024 need privileges, choose another with {option}"
+    return f"can't listen on {endpoint}: {error}; choose another with {option}"
