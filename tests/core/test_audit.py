@@ -34,7 +34,7 @@ def test_no_count_is_below_what_somebody_knows(produced, confirmed, accepted, se
     assert audit.beyond == 0
 
 
-GAUGES = ("queued", "in_flight", "durability", "unconfirmed", "brokers")
+GAUGES = ("queued", "in_flight", "durability", "unconfirmed", "unreachable", "exhausted", "brokers")
 
 
 class Mesh:

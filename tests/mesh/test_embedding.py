@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import Any, get_type_hints
 
+import psutil
 import pytest
 
 import zsms
@@ -70,7 +71,7 @@ def test_a_mesh_that_is_cancelled_is_gone_at_once() -> None:
         return time.monotonic() - began
 
     assert asyncio.run(main()) < 4  # 2 s, on a machine that is not busy
-    assert all(process.poll() is not None for process in mesh._processes)
+    assert not any(map(psutil.pid_exists, mesh.pids.values()))
 
 
 def test_a_stop_drains_as_long_as_something_is_settled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,23 +112,14 @@ def test_what_a_killed_sender_held_goes_to_the_others() -> None:
     assert codes["sender-1"] == codes["sender-3"] == 0
 
 
-@pytest.mark.parametrize(
-    ("victims", "said"),
-    [
-        (["broker"], "can't go on without it"),
-        (["stats"], "can't go on without it"),
-        (["producer-1"], "can't go on without it"),
-        (["sender-1", "sender-2"], "it was the last sender"),
-    ],
-    ids=lambda value: value[-1] if isinstance(value, list) else "",
-)
-def test_the_run_fails_and_says_what_it_knows_without(victims: list[str], said: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("victim", ["broker", "stats"])
+def test_the_run_fails_and_says_what_it_knows_without(victim: str, tmp_path: Path) -> None:
+    """The others: tests/launch/test_judge.py."""
     path = tmp_path / "report.json"
     with Command("run", *ENDLESS, "--mean", 0.2, "--concurrency", 200, "--json", path) as run:
         run.wait_for(TWO_SENDING)
-        for name in victims:
-            run.child(name).kill()
-        run.wait_for(rf"\(pid \d+\) was killed by SIGKILL; .*{said}")
+        run.child(victim).kill()
+        run.wait_for(r"\(pid \d+\) was killed by SIGKILL; .*can't go on without it")
         assert run.end() == 1
         assert "produced" in run.out and "problem" in run.out
         children = run.children()
@@ -136,15 +127,7 @@ def test_the_run_fails_and_says_what_it_knows_without(victims: list[str], said: 
     report = json.loads(path.read_text())
     assert report["completed"] is False and report["interrupted"] is False
     assert report["messages"]["produced"] > 0 and report["messages"]["sent"] > 0
-    assert any(victims[-1] in problem or victims[0] in problem for problem in report["problems"])
-
-
-def test_a_run_that_idles_when_its_collector_dies_has_failed_too() -> None:
-    # Nothing is in flight at that moment, so the figures alone look as if all were well.
-    with Command("run", "--messages", 1000, "--rate", 0.2, "--mean", 0.01) as run:
-        run.wait_for(line_with(sent="1", in_flight="0"))
-        run.child("stats").kill()
-        assert run.end() == 1
+    assert any(victim in problem for problem in report["problems"])
 
 
 def test_no_process_outlives_a_run_that_was_killed() -> None:
@@ -167,16 +150,6 @@ def test_no_process_outlives_a_run_that_was_killed_as_it_began() -> None:
 # -- Ctrl-C and SIGTERM ----------------------------------------------------------------------------------------
 
 
-def test_an_interrupt_drains_and_prints_the_summary() -> None:
-    with Command("run", *ENDLESS, "--mean", 0.2, "--concurrency", 200) as run:
-        run.wait_for(TWO_SENDING)
-        run.signal(SIGINT)
-        run.wait_for("stopping: ")
-        assert run.end() == 130
-        assert "balanced: 0 lost, 0 unsettled" in run.out, run.out
-        assert "Traceback" not in run.err
-
-
 def test_a_second_interrupt_ends_at_once() -> None:
     # A send takes a minute, and a drain as long as it takes.
     with Command("run", "--messages", 1000, "--mean", 60, "--drain-timeout", 600, "--json", "-") as run:
@@ -193,17 +166,6 @@ def test_a_second_interrupt_ends_at_once() -> None:
     assert all(process["exit_code"] == 0 for process in report["processes"] if process["role"] != "run")
     assert report["messages"]["unsettled"] == 1000
     assert report["messages"]["lost"] == 0
-
-
-def test_a_drain_takes_no_longer_than_it_may() -> None:
-    with Command("run", "--messages", 1000, "--mean", 60, "--drain-timeout", 0.5) as run:
-        run.wait_for(TWO_BUSY)
-        began = time.monotonic()
-        run.signal(SIGINT)
-        assert run.end() == 130
-        assert time.monotonic() - began < 10
-        assert "not drained after 0.5 s" in run.err
-        assert "1,000 unsettled" in run.out
 
 
 def test_an_interrupt_as_it_begins_leaves_nothing_behind() -> None:

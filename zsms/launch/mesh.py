@@ -4,23 +4,15 @@ Each process is the command that one would type by hand (``zsms broker ...``), s
 hosts too. They talk over sockets in a private directory, and end when this process does, however it ends: their
 standard input is a pipe from it, which also carries the orders of `set_rate`. The places are in :mod:`zsms.launch`.
 
-    starting --> running --everything settled--> finishing --> report
-                    |--stop()------------------> draining ---> report (interrupted)
-                    |--last broker, collector, producer or last sender lost--> report of what is known
-
-When one of several brokers is lost the run goes on with the others and ends when they have settled what is theirs;
-what the lost one held, and what producers keep for it, counts as lost.
+    MeshConfig --> Commands --> Processes --> Watching --> the phases of :mod:`zsms.launch.judge` --> Report
 """
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import math
 import os
-import platform
 import secrets
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -29,21 +21,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
-from zsms import logs
 from zsms.core.broker import BrokerLimits
 from zsms.core.sender.cap import Cap
 from zsms.core.sender.shares import MAX_BROKERS
-from zsms.core.stages import Stage, rate_at
-from zsms.core.strikes import Fault, Strike, Strikes
+from zsms.core.stages import Stage
+from zsms.core.strikes import Fault, Strikes
 from zsms.errors import UsageError, ZsmsError, check_types
 from zsms.journal import FILE, check_durability, hidden, is_on_servers
+from zsms.launch.commands import Commands
+from zsms.launch.judge import Judge, Phase
 from zsms.launch.local import Local
-from zsms.launch.place import Child, Place, Wanted
+from zsms.launch.orders import Arrivals, Faults
+from zsms.launch.place import Place
 from zsms.launch.private_folder import PrivateFolder
+from zsms.launch.processes import Processes, have_descriptors
 from zsms.launch.resume import Before, may_go_on, note
-from zsms.report.report import ProcessRow, Report, histogram_of, make_report
+from zsms.launch.watching import Progress, Seen, Watching
+from zsms.report.report import ProcessRow, Report, make_report
 from zsms.report.thresholds import parse_all
 from zsms.roles.monitor import Asker
 from zsms.roles.sender import MAX_RAMP_S
@@ -52,41 +46,26 @@ from zsms.security.keys import Keys
 from zsms.sources.random import MESSAGES
 from zsms.stats.arrivals import rate_warnings
 from zsms.stats.delay import DelayModel
-from zsms.stats.ending import Ending
-from zsms.stats.recovery import Struck
 from zsms.stats.series import Series
 from zsms.stats.view import View
 from zsms.wire.protocol import MAX_PEER_NAME
-from zsms.wire.sockets import STATS_PORT, Endpoint, Sockets
+from zsms.wire.sockets import Endpoint, Sockets
 
 if TYPE_CHECKING:
     from zsms.transports.calls import Send
 
 _log = logging.getLogger("zsms.mesh")
 
-_STANDBY = "-standby"
-ASK_S = 0.1
-"""Seconds between two looks at the mesh."""
 _OWN_DESCRIPTORS = 16
 """What watching a mesh takes, about."""
-_ASK_FIRST_S = 0.02
-"""The same in the beginning."""
-STATS_S = 0.25
-"""Seconds between two snapshots of a process of a mesh."""
-REST_S = 4 * STATS_S
-"""How long what is left of a mesh that lost a broker must look settled."""
 RAMP_FROM = 100_000
 """Slots of a mesh from which on they are not all opened at once, unless asked for."""
-START_S = 20.0
-"""How long the collector may take to answer for the first time."""
 _CANCELLED_S = 0.3
 """How long each step of the end may take when `run_async` was cancelled."""
-_LEAST_RATE = 0.001
-"""Messages a second where a stage says none: producers wait for their next one, and hear of a new rate."""
-_RESTART_S = 0.5
-"""How late a process may be started again."""
 END_S = 10.0
 """How long a process may take to end before it is killed."""
+_AT_ONCE_S = 2.0
+"""The same of a run that is broken off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +187,7 @@ class MeshConfig:
     @property
     def transport_name(self) -> str | None:
         """MODULE:FUNCTION of `transport`. Raises UsageError."""
-        return self.transport if self.transport is None else _importable(self.transport)[0]
+        return self.transport if self.transport is None else importable(self.transport)[0]
 
     def check(self, goes_on: bool = False) -> None:
         """Raises UsageError for what can't be, before any process is started. `goes_on`: with a run that was there."""
@@ -219,7 +198,7 @@ class MeshConfig:
             if isinstance(self.transport, str):
                 load_function(self.transport)
             else:
-                _importable(self.transport)
+                importable(self.transport)
         if self.messages is not None and self.messages < 0:
             raise UsageError(f"messages {self.messages}: give 0 or more")
         if not 1 <= self.brokers <= MAX_BROKERS:
@@ -359,11 +338,25 @@ class MeshConfig:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
-Progress = Callable[[View, View | None], None]
-
-
 class Mesh:
-    """A mesh on this machine, once."""
+    """A mesh at one place, by default this machine, once.
+
+    `progress(view, first view or None)` is called about every `ASK_S` seconds, `say(text)` for each event worth a line
+    (by default it is logged); both are called from threads of the mesh. A view has histograms every `detail_s` seconds,
+    by default never. `verbose`: 0 tells what its processes warn of, 1 what they log, 2 their details too.
+
+    `thresholds` are expectations of the report (:mod:`zsms.report.thresholds`); with `abort_on_fail` the run drains and
+    ends as soon as one of them is broken. With `allow_failures` a run that sends nothing ends well all the same.
+    `title` and `tags` (values by name) are what the report says of itself.
+
+    `metrics` is the address where the collector serves Prometheus; one that other hosts can reach is refused unless the
+    mesh is `secure`, or `insecure` says that this is meant. `log_messages` is a file to which a row is appended for
+    each message that is settled, on the machine of its sender.
+
+    `before`: go on with a run that was interrupted, as :func:`zsms.launch.resume.load` found it. `place` is where its
+    processes run. `forks`: this program is `zsms run` and nothing else, so that they may be forks of it
+    (:mod:`zsms.launch.forked`) where that is safe.
+    """
 
     def __init__(
         self,
@@ -376,106 +369,77 @@ class Mesh:
         thresholds: Iterable[str] = (),
         abort_on_fail: bool = False,
         allow_failures: bool = False,
-        metrics: str | None = None,
-        forks: bool = False,
-        insecure: bool = False,
-        place: Place | None = None,
         title: str = "",
         tags: Mapping[str, str] | None = None,
-        before: Before | None = None,
+        metrics: str | None = None,
+        insecure: bool = False,
         log_messages: str | None = None,
+        before: Before | None = None,
+        place: Place | None = None,
+        forks: bool = False,
         **options: Any,
     ) -> None:
-        """Give a `MeshConfig`, or its fields and those of one `SenderGroup` as keywords.
-
-        `thresholds` are expectations of the report (`zsms.report.thresholds`); with `abort_on_fail` the run drains and
-        ends as soon as one of them is broken. With `allow_failures` a run that sends nothing ends well all the same.
-        `metrics` is the address where the collector serves Prometheus; one that other hosts can reach is refused unless
-        the mesh is `secure`, or `insecure` says that this is meant.
-
-        `title` and `tags` (values by name) are what the report says of itself. `log_messages` is a file to which a row
-        is appended for each message that is settled, on the machine of its sender.
-
-        `before`: go on with a run that was interrupted, as :func:`zsms.launch.resume.load` found it.
-
-        `forks`: this program is `zsms run` and nothing else, so that its processes may be forks of it
-        (:mod:`zsms.launch.forked`) where that is safe. `place` is where they run, by default this machine.
-
-        `progress(view, first view or None)` is called about every `ASK_S` seconds, `say(text)` for each event
-        worth a line (by default it is logged). Both are called from threads of the mesh. A view has histograms every
-        `detail_s` seconds, by default never. `verbose`: 0 tells what its processes warn of, 1 what they log, 2 their
-        details too. Raises UsageError.
-        """
-        self.config = config_from(**options) if config is None else replace(config, **options)
-        self._before = before
-        self.config.check(goes_on=before is not None)
-        if self.config.seed is None:
-            self.config = replace(self.config, seed=secrets.randbits(32))
-        self._place = place
-        if place is not None and place.secure:
-            self.config = replace(self.config, secure=True)
-        self.thresholds = parse_all(thresholds, self._blank_report)
-        self.view: View | None = None
-        """The last view."""
-        self.series = Series()
-        """How the run goes, for the report."""
-        self._progress = progress
-        self._say = say
-        self._verbose = verbose
-        self._detail_s = detail_s
-        self._stops = 0
-        self._once = threading.Lock()
-        self._began = False
-        self._forks = forks and self.config.transport is None
-        self._patience = math.inf
-        """How long its processes may take to end, at most: short for one that was cancelled."""
-        self._rate = self._rate_told = self.config.rate
-        self._abort_on_fail = abort_on_fail
-        self._allow_failures = allow_failures
-        self._metrics = None if metrics is None else _check_metrics(metrics, insecure or self.config.secure)
-        self._insecure = insecure
+        """Give a `MeshConfig`, or its fields and those of one `SenderGroup` as keywords. Raises UsageError."""
+        self.config = _settled(config_from(**options) if config is None else replace(config, **options), before, place)
+        self.thresholds = parse_all(thresholds, lambda: _blank_report(self.config))
+        self._say, self._progress, self._detail_s = say, progress, detail_s
+        self._abort_on_fail, self._allow_failures = abort_on_fail, allow_failures
         self._title, self._tags = title, dict(tags or {})
-        self._log_messages = log_messages
+        self._before, self._place, self._verbose = before, place, verbose
+        self._forks = forks and self.config.transport is None
+        self._metrics = None if metrics is None else _check_metrics(metrics, insecure or self.config.secure)
         if log_messages is not None:
             from zsms.roles.message_log import check
 
             check(log_messages)
-        self._aborted = False
-        self._processes: list[Child] = []
-        self._options: dict[str, list[Any]] = {}
-        """Of each process's command, for another start."""
-        self._strikes = self.config.strikes()
-        self._struck: list[Struck] = []
-        self._meant: list[Child] = []
-        """Those that were killed on purpose."""
-        self._problems: list[str] = []
+        taken = None if before is None else before.taken
+        self._commands = Commands(
+            self.config, insecure=insecure, metrics=self._metrics, log_messages=log_messages, taken=taken
+        )
+        self._judge = Judge(self._tell, self.config.drain_timeout, journal=self.config.journal is not None)
+        self._arrivals = Arrivals(self.config)
+        self._seen = Seen()
+        self._processes: Processes | None = None
+        self._faults: Faults | None = None
         self._warnings: list[str] = []
-        self._fatal = False
-        self._out_of_time = False
-        self._brokers_lost: set[str] = set()
-        self._rest_since: float | None = None
-        self._ending = Ending()
-        self._stuck = False
-        self._collector_lost = False
-        self._answer: dict[str, Any] = {}
-        self._input_fd: int | None = None
+        self._patience = math.inf
+        """How long its processes may take to end, at most: short for one that was cancelled."""
+        self._once = threading.Lock()
+        self._began = False
+
+    # -- what others see, and may ask for -------------------------------------------------------------------------
+
+    @property
+    def view(self) -> View | None:
+        """The last view."""
+        return self._seen.view
+
+    @property
+    def series(self) -> Series:
+        """How the run goes, for the report."""
+        return self._seen.series
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """The collector's last answer."""
+        return self._seen.answer
 
     def stop(self) -> None:
         """Drain and end; a second call ends at once. From any thread, and from a signal handler."""
-        self._stops += 1
+        self._judge.stops += 1
         # Whoever signalled us may have signalled everybody, as systemd does: we say who ends, and in which order.
-        for process in list(self._processes):
+        for process in [] if self._processes is None else list(self._processes.all):
             process.order("stay")
 
     @property
     def stops(self) -> int:
         """How often it was asked to stop."""
-        return self._stops
+        return self._judge.stops
 
     @property
     def rate(self) -> float | None:
         """The arrival rate of all producers together, messages a second; None when they make all that they can."""
-        return self._rate
+        return self._arrivals.rate
 
     def set_rate(self, rate: float) -> None:
         """Change the arrival rate of all producers together, messages a second. From any thread.
@@ -486,9 +450,31 @@ class Mesh:
         from zsms.roles.producer import check_pushing
 
         check_pushing(rate, None, None)
-        if self._rate is None:
+        if self._arrivals.rate is None:
             raise UsageError("this mesh has no arrival rate that could change: it was made without `rate`")
-        self._rate = rate
+        self._arrivals.rate = rate
+
+    @property
+    def keys(self) -> str | None:
+        """The directory of throw-away keys, for whoever watches; None without `secure`."""
+        return f"{self._directory}/keys" if self.config.secure else None
+
+    @property
+    def stats(self) -> str:
+        """The collector's endpoint, for a `zsms monitor --stats` beside a mesh that runs."""
+        return str(self._endpoint)
+
+    @property
+    def metrics(self) -> str | None:
+        """Where Prometheus is to look."""
+        return None if self._metrics is None else f"http://{self._metrics}/metrics"
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process ids by name."""
+        return {process.name: process.pid for process in ([] if self._processes is None else self._processes.all)}
+
+    # -- the run --------------------------------------------------------------------------------------------------
 
     async def run_async(self) -> Report:
         """`run` beside the caller's event loop; cancelling it ends the mesh within 2 s or so."""
@@ -517,87 +503,37 @@ class Mesh:
         self._started_at = time.monotonic()
         self._endpoint = Endpoint("ipc", f"{self._directory}/stats")
         sockets = None
-        place = self._where = self._place or Local(self._directory, self._forks)
+        place = self._place or Local(self._directory, self._forks)
+        processes = self._processes = Processes(place, self._tell, self._verbose)
+        self._faults = Faults(self.config, processes, lambda text: self._tell(text, logging.INFO))
         try:
             own = self._make_keys() if self.config.secure else None
             sockets = Sockets(keys=own)
-            place.open(self._wanted(), None if own is None else Path(self._directory, "keys"))
-            if folder.remark is not None:
-                self._tell(folder.remark)
-            self._warnings = self.config.warnings()
-            if self._before is not None:
-                self._warnings.append(self._before.remark)
-            elif self._place is None:
-                note(self.config, self._started)
-            for warning in self._warnings:
-                self._tell(warning)
-            self._start_all(place)
-            for process in self._processes:  # only now, for a process with threads can't be forked
-                process.listen()
-            _have_descriptors(_OWN_DESCRIPTORS)  # libzmq aborts when it gets none
-            self._asker = Asker(sockets, self._endpoint, own=True)
-            self._watch()
-            elapsed = self._finish()
-            report = self._report(elapsed)
-            report.title, report.tags = self._title, self._tags
-            body = report.to_json()
-            report.thresholds = [threshold.judge(body) for threshold in self.thresholds]
-            if not self._allow_failures:
-                report.ask_for_success()
-            if not report.completed and self._place is None and may_go_on(self.config):
-                self._tell(f"zsms run --resume {self.config.journal} goes on with this run")
-            return report
+            place.open(self._commands.wanted(), None if own is None else Path(self._directory, "keys"))
+            self._say_before(folder.remark)
+            self._endpoint = processes.start_all(self._commands, self.config)
+            processes.listen()  # only now, for a process with threads can't be forked
+            have_descriptors(_OWN_DESCRIPTORS)  # libzmq aborts when it gets none
+            asker = Asker(sockets, self._endpoint, own=True)
+            return self._judged(self._watch(asker, processes, self._faults))
         finally:
-            for process in self._processes:
-                self._kill(process)
+            processes.kill()
             place.close()
             if sockets is not None:
                 sockets.close_all()
             folder.remove()
 
-    def _report(self, elapsed: float) -> Report:
-        return make_report(
-            self._answer,
-            config=self.config.to_json(),
-            processes=self._process_rows(),
-            elapsed_s=elapsed,
-            started=self._started,
-            started_at=self._started_at,
-            brokers_lost=() if self.config.journal is not None else self._brokers_lost,
-            completed=not (self._fatal or self._stuck or self._asked_to_end),
-            interrupted=self._stops > 0,
-            aborted=self._aborted and not self._fatal,
-            problems=list(self._problems),
-            series=self.series,
-            warnings=self._warnings,
-            struck=self._struck,
-        )
-
-    def _blank_report(self) -> dict[str, Any]:
-        """What a report of this mesh will look like, without its figures."""
-        senders, config = self.config.sender_names, self.config
-        names = {"stats": ["stats"], "broker": config.broker_names, "producer": config.producer_names}
-        names |= {"sender": senders, "run": ["run"]}
-        row = {"role": "sender", "state": "", "age": 0.0, "interval": 1.0, "counters": {}, "gauges": {}}
-        return make_report(
-            {"processes": [{**row, "name": name} for name in senders]},
-            config=config.to_json(),
-            processes=[ProcessRow(role, name, 0, 0.0, 0, 0) for role, of in names.items() for name in of],
-            elapsed_s=0.0,
-            started="",
-            started_at=0.0,
-            brokers_lost=(),
-            completed=False,
-            interrupted=False,
-            aborted=False,
-            problems=[],
-            series=Series(),
-        ).to_json()
-
-    @property
-    def _asked_to_end(self) -> int:
-        """How often somebody, or a threshold, has asked for it."""
-        return self._stops + self._aborted
+    def _say_before(self, remark: str | None) -> None:
+        """What there is to say before anything starts."""
+        if remark is not None:
+            self._tell(remark)
+        self._warnings = self.config.warnings()
+        if self._before is not None:
+            self._warnings.append(self._before.remark)
+        elif self._place is None:
+            note(self.config, self._started)
+        for warning in self._warnings:
+            self._tell(warning)
 
     def _make_keys(self) -> Keys:
         """A key for each role in the private directory; this process watches with the monitor's."""
@@ -606,407 +542,35 @@ class Mesh:
             keys.make(directory, role, [role])
         return Keys.load(directory, "monitor")
 
-    @property
-    def keys(self) -> str | None:
-        """The directory of throw-away keys, for whoever watches; None without `secure`."""
-        return f"{self._directory}/keys" if self.config.secure else None
-
-    @property
-    def stats(self) -> str:
-        """The collector's endpoint, for a `zsms monitor --stats` beside a mesh that runs."""
-        return str(self._endpoint)
-
-    @property
-    def metrics(self) -> str | None:
-        """Where Prometheus is to look."""
-        return None if self._metrics is None else f"http://{self._metrics}/metrics"
-
-    @property
-    def answer(self) -> dict[str, Any]:
-        """The collector's last answer."""
-        return self._answer
-
-    @property
-    def pids(self) -> dict[str, int]:
-        """Process ids by name."""
-        return {process.name: process.pid for process in self._processes}
-
-    # -- starting -----------------------------------------------------------------------------------------------
-
-    def _wanted(self) -> list[Wanted]:
-        """What is to be started."""
-        config = self.config
-        servers = [Wanted("broker", name) for name in config.broker_names]
-        standing = config.broker_names if config.standby else []
-        servers += [Wanted("broker", f"{name}{_STANDBY}", apart_from=(name,)) for name in standing]
-        # A broker that is lost may have another in its place, the collector has none.
-        servers.append(Wanted("stats", "stats", apart_from=tuple(each.name for each in servers if standing)))
-        slots = [group.concurrency for group in config.groups for _ in range(group.senders)]
-        senders = [Wanted("sender", name, size) for name, size in zip(config.sender_names, slots, strict=True)]
-        return [*servers, *(Wanted("producer", name) for name in config.producer_names), *senders]
-
-    def _start_all(self, place: Place) -> None:
-        config = self.config
-        insecure = ["--insecure"] if self._insecure else []
-        stats = self._start(
-            place, "stats", "stats", ["--bind", place.bind("stats"), *insecure, *_given(metrics=self._metrics)]
+    def _watch(self, asker: Asker, processes: Processes, faults: Faults) -> float:
+        """Until it is over; seconds since the start."""
+        watching = Watching(asker, self._seen, self._judge, processes, faults=faults, arrivals=self._arrivals)
+        watching.watch(
+            self._started_at, progress=self._progress, detail_s=self._detail_s, look_at_point=self._look_at_thresholds
         )
-        self._endpoint = Endpoint.parse(place.address(stats), STATS_PORT)
-        common = ["--stats", self._endpoint, "--stats-interval", STATS_S, "--drain-timeout", config.drain_timeout]
-        limits = [
-            part for name, value in asdict(config.limits).items() for part in (f"--{name.replace('_', '-')}", value)
-        ]
-        brokers: list[Child] = []
-        others: list[tuple[str, list[Any]]] = []
-        for number, name in enumerate(config.broker_names, 1):
-            keeps = _given(journal=config.journal_of(name), durability=config.durability)
-            options = [*limits, "--seed", config.seed, "--stream", number, *keeps, *common]
-            options += ["--standby"] if config.standby else []
-            brokers.append(self._start(place, "broker", name, ["--bind", place.bind(name), *options]))
-            others.append((name, options))
-        addresses = [place.address(broker) for broker in brokers]
-        if config.standby:
-            for index, (name, options) in enumerate(others):
-                where = place.bind(f"{name}{_STANDBY}", known=True)
-                self._start(place, "broker", f"{name}{_STANDBY}", ["--bind", where, *options])
-                addresses[index] += f",{where}"
-        peer = [*common, *(part for address in addresses for part in ("--broker", address))]
-        groups = [group for group in config.groups for _ in range(group.senders)]
-        for number, (group, name) in enumerate(zip(groups, config.sender_names, strict=True), 1):
-            self._start(place, "sender", name, [*peer, *self._sender_options(group, number)])
-        # The first message is the zero of all times: slots that are not there by then would count as late.
-        self._input_fd = self._open_input()
-        keep = () if self._input_fd is None else (self._input_fd,)
-        for index, name in enumerate(config.producer_names):
-            share = ["--share", f"{index}/{config.producers}"]
-            before = [] if self._before is None else ["--before", self._before.taken[name]]
-            self._start(place, "producer", name, [*peer, *self._producer_options(), *share, *before], keep)
-        if self._input_fd is not None:
-            os.close(self._input_fd)  # so that its writer hears when the producer ends
-
-    def _open_input(self) -> int | None:
-        """For a list that is a descriptor of this process, one for a producer: its standard input is its orders."""
-        from zsms.sources.stream import descriptor_of
-
-        number = None if self.config.input is None else descriptor_of(self.config.input)
-        # Beyond those that a producer's own standard streams may be.
-        return None if number is None else fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 10)
-
-    @property
-    def _input_name(self) -> str:
-        from zsms.sources.stream import name_of
-
-        return name_of(self.config.input or "")
-
-    def _producer_options(self) -> list[Any]:
-        config = self.config
-        options: list[Any] = ["--seed", config.seed, *_given(messages=config.total)]
-        if config.input is not None:
-            path = config.input if self._input_fd is None else f"/dev/fd/{self._input_fd}"
-            options += ["--input", path, *(["--input-format", config.input_format] if config.input_format else [])]
-            options += ["--skip-bad-rows"] if config.skip_bad_rows else []
-            options += ["--unique"] if config.unique else []
-        options += ["--min-length", config.min_length, "--max-length", config.max_length]
-        for prefix in config.prefixes:
-            options += ["--prefix", prefix]
-        rate = None if config.rate is None else config.rate / config.producers
-        options += ["--arrivals", config.arrivals]
-        return options + _given(alphabet=config.alphabet, rate=rate, batch=config.batch, window=config.window)
-
-    def _sender_options(self, group: SenderGroup, number: int) -> list[Any]:
-        ramp = self.config.ramp_of(group)
-        return [
-            "--concurrency",
-            group.concurrency,
-            "--delay",
-            group.delay,
-            "--mean",
-            group.mean,
-            "--failure-rate",
-            group.failure_rate,
-            "--seed",
-            self.config.seed,
-            "--stream",
-            number,
-            *_given(sd=group.sd, tick=group.tick, prefetch=group.prefetch, ramp=ramp, gateway=group.gateway),
-            *(["--yes-really-send"] if self.config.yes_really_send and group.gateway is not None else []),
-            *_given(cap=None if group.cap is None else group.cap / group.senders),
-            *_given(burst=group.burst / group.senders or None, lease=self._lease_of(group)),
-            *([] if self._log_messages is None else ["--log-messages", self._log_messages]),
-            *self._transport_options(),
-        ]
-
-    def _lease_of(self, group: SenderGroup) -> float | None:
-        """What sends of the group may need when a fault makes them slow; None: what they need as they are."""
-        own = [fault for fault in self.config.faults if fault.what == "slow" and fault.factor is not None]
-        factor = max((fault.factor or 1.0 for fault in own), default=1.0)
-        if factor <= 1:
-            return None
-        from zsms.roles.sender import MAX_LEASE_S, auto_lease
-
-        return min(factor * auto_lease(group.model, 1.0), MAX_LEASE_S)
-
-    def _transport_options(self) -> list[Any]:
-        if self.config.transport is None:
-            return []
-        name, folder = _importable(self.config.transport)
-        return ["--transport", name, *([] if folder is None else ["--transport-folder", folder])]
-
-    def _start(self, place: Place, role: str, name: str, options: list[Any], keep: tuple[int, ...] = ()) -> Child:
-        said = ["--log-format", "json", *(["-v"] * (self._verbose - 1) if self._verbose else ["--quiet"])]
-        child = place.start(role, name, [*said, *map(str, options)], self._listen, keep)
-        self._processes.append(child)
-        self._options[name] = options
-        return child
-
-    def _listen(self, line: bytes) -> str:
-        level, text = logs.read(line.decode("utf-8", "replace").rstrip())
-        if self._input_fd is not None:
-            text = text.replace(f"/dev/fd/{self._input_fd}", self._input_name)
-        if text:
-            self._tell(text, level)
-        return text
-
-    # -- watching -----------------------------------------------------------------------------------------------
-
-    def _of(self, role: str) -> list[Child]:
-        return [process for process in self._processes if process.role == role]
-
-    def _watch(self) -> None:
-        """Until everything is settled, a stop has drained, or nothing can come of it any more."""
-        first: View | None = None
-        draining = False
-        drain_until = 0.0
-        answered = False
-        sample_at = detailed_at = 0.0
-        while True:
-            now = time.monotonic()
-            detailed = now - detailed_at >= self._detail_s
-            if detailed:
-                detailed_at = now
-            answer = self._asker.wait("all" if detailed else "totals", 1.0)
-            if answer is not None:
-                answered = True
-                self._answer = {"histograms": self._answer.get("histograms", {}), **answer}
-                self.view = View.of(answer, time.monotonic())
-                if self.series.due(self.view):
-                    self._record(answer if detailed else self._asker.wait("all", 1.0))
-                if self._progress is not None:
-                    self._progress(self.view, first)
-                if first is None and self.view.settled:
-                    first = self.view
-            elif not answered and now - self._started_at > START_S and not self._fatal:
-                self._fail(f"the collector has not answered for {START_S:.0f} s")
-            if now >= sample_at:
-                sample_at = now + 0.5
-                for process in self._processes:
-                    process.sample()
-            self._look_at_processes()
-            self._tell_rate()
-            pause = self._strike()
-            if self._fatal or self._asked_to_end > 1:
-                return
-            if self.view is not None and (self._all_settled(self.view) or self._is_stuck(self.view)):
-                return
-            if self._asked_to_end and not draining:
-                draining, drain_until = True, now + self.config.drain_timeout
-                self._tell(
-                    "stopping: producers first, then what is queued and in flight is drained; again to stop at once"
-                )
-                for process in self._of("producer"):
-                    self._terminate(process)
-            if draining and self.view is not None and self._drained(self.view):
-                return
-            if draining and now > drain_until:
-                self._out_of_time = True
-                self._problems.append(f"not drained after {self.config.drain_timeout:g} s")
-                self._tell(f"{self._problems[-1]}; ending all the same")
-                return
-            pause = min(
-                pause, ASK_S, _ASK_FIRST_S + (time.monotonic() - self._started_at) / 50
-            )  # a short run ends soon
-            time.sleep(pause)
-
-    def _tell_rate(self) -> None:
-        began = None if self.view is None else self.view.first_accepted_at
-        if self.config.stages and began is not None:
-            now = rate_at(self.config.stages, time.monotonic() - began)
-            if now is not None:  # what is left after the last stage comes as it did at its end
-                self._rate = max(now, _LEAST_RATE)
-        rate = self._rate
-        if rate is None or rate == self._rate_told:
-            return
-        self._rate_told = rate
-        for process in self._of("producer"):
-            process.order("rate %.9g" % (rate / self.config.producers))
-
-    def _strike(self) -> float:
-        """Carry out what is due of the faults; seconds until there is more."""
-        if self.view is None or not self.config.faults or (began := self.view.first_accepted_at) is None:
-            return math.inf
-        since = time.monotonic() - began
-        for strike in self._strikes.due(since):
-            process = next(each for each in reversed(self._processes) if each.name == strike.whom)
-            self._carry_out(strike, process)
-            fault = self.config.faults[strike.number]
-            done = f"{strike.what} {strike.whom}" + (" is over" if strike.over else "")
-            self._tell(f"{since:.1f} s: {done}", logging.INFO)
-            if not strike.over:
-                until = None if fault.lasts is None else strike.at + fault.lasts
-                self._struck.append(Struck(since, strike.what, strike.whom, until))
-        return max(0.0, self._strikes.next_time() - since)
-
-    def _carry_out(self, strike: Strike, process: Child) -> None:
-        if strike.what in ("kill", "restart") and not strike.over:
-            self._meant.append(process)
-            process.kill()
-        elif strike.what == "restart":
-            self._start(self._where, process.role, process.name, self._options[process.name]).listen()
-        elif strike.what == "stop":
-            process.signal(signal.SIGCONT if strike.over else signal.SIGSTOP)
-        else:
-            group = self._group_of(strike.whom)
-            usual = {"slow": 1.0, "fail": group.failure_rate, "throttle": (group.cap or 0.0) / group.senders}
-            word = "cap" if strike.what == "throttle" else strike.what
-            value = usual[strike.what] if strike.value is None else strike.value
-            process.order(f"{word} {value:.9g}")
-
-    def _group_of(self, sender: str) -> SenderGroup:
-        groups = [group for group in self.config.groups for _ in range(group.senders)]
-        return groups[self.config.sender_names.index(sender)]
-
-    def _record(self, answer: dict[str, Any] | None, last: bool = False) -> None:
-        """Take a point of the series, from an answer with histograms."""
-        if answer is not None:
-            self._answer = answer
-            self.view = View.of(answer, time.monotonic())
-            self.series.add(self.view, histogram_of(answer, "send_time"), last=last)
-            if self._abort_on_fail and not self._asked_to_end:
-                self._look_at_thresholds()
-
-    def _look_at_thresholds(self) -> None:
-        body = self._report(time.monotonic() - self._started_at).to_json()
-        broken = [threshold for threshold in self.thresholds if threshold.broken(body)]
-        if broken:
-            self._aborted = True
-            self._problems.append(f"ended early: {broken[0]} can't be kept")
-            self._tell(self._problems[-1])
-
-    def _all_settled(self, view: View) -> bool:
-        if self._brokers_lost:
-            return self._rest_settled(view)
-        finished = all(process.poll() == 0 for process in self._of("producer"))
-        if not finished or not view.producers_done:
-            return False
-        return view.done or view.made == 0
-
-    def _is_stuck(self, view: View) -> bool:
-        """Whether all of it runs, and yet the rest will never be settled: messages are missing."""
-        if self._asked_to_end or self._brokers_lost or not view.producers_done:
-            return False
-        verdict = self._ending.look(view)
-        if verdict is not None and verdict.code:
-            self._stuck = True
-            self._problems.append(verdict.why)
-            self._tell(verdict.why)
-        return self._stuck
-
-    def _rest_settled(self, view: View) -> bool:
-        """Whether the brokers that live have settled all that was for them, and have said so for a while: what a
-        producer knows to be held may not be in its broker's figures yet."""
-        if not view.all_reached or self._held(view):
-            self._rest_since = None
-            return False
-        if self._rest_since is None:
-            self._rest_since = view.at
-        return view.at - self._rest_since > REST_S
-
-    def _drained(self, view: View) -> bool:
-        gone = all(process.poll() is not None for process in self._of("producer"))
-        return gone and not self._held(view)
-
-    def _held(self, view: View) -> int:
-        """Messages that brokers which live hold."""
-        living = {_place_of(process) for process in self._of("broker") if process.poll() is None}
-        return sum(map(view.held_by, living))
-
-    def _look_at_processes(self) -> None:
-        for process in self._processes:
-            code = process.poll()
-            if code is None or process.noticed:
-                continue
-            process.noticed = True
-            process.heard_out(1)
-            if process.role == "producer" and (code == 0 or self._asked_to_end):
-                self._problems += [line for line in process.said if line.endswith("were not read")][-1:]
-                continue
-            ending = process.ending()
-            if process in self._meant and self._strikes_back(process.name):
-                continue
-            if process.role == "broker":
-                twins = [twin for twin in self._of("broker") if _place_of(twin) == _place_of(process)]
-                if living := [twin.name for twin in twins if twin.poll() is None]:
-                    self._problems.append(f"{ending}; {living[0]} is in its place")
-                    self._tell(self._problems[-1])
-                    continue
-                self._brokers_lost.add(_place_of(process))
-            self._collector_lost |= process.role == "stats"
-            if process.role in ("broker", "sender") and self._left(process.role):
-                what = "go to the others" if process.role == "sender" else "are lost; the others go on"
-                said = f"{ending}; its messages {what}"
-                self._problems += [] if process in self._meant and process.role == "sender" else [said]  # it was meant
-                self._tell(said)
-            elif process.role == "sender":
-                self._fail(f"{ending}; it was the last sender")
-            else:
-                self._fail(f"{ending}; the run can't go on without it")
-
-    def _left(self, role: str) -> bool:
-        """Whether a process of this role still runs, or will again."""
-        return any(process.poll() is None or self._strikes_back(process.name) for process in self._of(role))
-
-    def _strikes_back(self, name: str) -> bool:
-        """Whether a fault has killed that process and starts it again."""
-        began = None if self.view is None else self.view.first_accepted_at
-        return began is not None and self._strikes.comes_back(name, time.monotonic() - began - _RESTART_S)
-
-    def _tell(self, text: str, level: int = logging.WARNING) -> None:
-        if self._say is None:
-            _log.log(level, "%s", text)
-        else:
-            self._say(text)
-
-    def _fail(self, why: str) -> None:
-        self._fatal = True
-        self._problems.append(why)
-        self._tell(why)
-
-    # -- ending -------------------------------------------------------------------------------------------------
-
-    def _finish(self) -> float:
-        """End the processes in order, each handing over its last snapshot; returns the seconds since the start."""
-        at_once = self._fatal or self._out_of_time or self._asked_to_end > 1
-        for role in ("producer", "sender", "broker"):
-            for process in self._of(role):
-                self._terminate(process)
-                if at_once or (role == "producer" and self._brokers_lost):
-                    process.leave()
-            patience = END_S + (self.config.drain_timeout if self._asked_to_end else 0)
-            if role == "sender":
-                patience += self._receipt_wait
-            self._await(self._of(role), min(2.0, self._patience) if at_once else patience)
+        self._end(processes)
         elapsed = time.monotonic() - self._started_at
-        if not self._collector_lost:
-            self._record(self._asker.wait("all", min(5.0, self._patience)), last=True)
-        for process in self._of("stats"):
+        last = None if self._judge.collector_lost else asker.wait("all", min(5.0, self._patience))
+        if last is not None:
+            self._seen.record(last, last=True)
+        for process in processes.of("stats"):
             process.sample()
-            self._terminate(process)
-        self._await(self._of("stats"), min(END_S, self._patience))
+        processes.terminate("stats")
+        self._judge.problems += processes.await_end("stats", min(END_S, self._patience))
         return elapsed
 
-    def _terminate(self, process: Child) -> None:
-        if process.poll() is None and not process.order("stop"):
-            process.terminate()
+    def _end(self, processes: Processes) -> None:
+        """End all but the collector in order, each handing over its last snapshot."""
+        at_once = self._judge.phase is Phase.BREAKING_OFF
+        for role in ("producer", "sender", "broker"):
+            processes.terminate(role)
+            if at_once or (role == "producer" and self._judge.brokers_lost):
+                processes.leave(role)
+            patience = END_S + (self.config.drain_timeout if self._judge.asked_to_end else 0)
+            if role == "sender":
+                patience += self._receipt_wait
+            late = processes.await_end(role, min(_AT_ONCE_S, self._patience) if at_once else patience)
+            self._judge.problems += late
 
     @property
     def _receipt_wait(self) -> float:
@@ -1016,65 +580,87 @@ class Mesh:
         waits = [settings_of(group.gateway).receipt_wait_s for group in self.config.groups if group.gateway is not None]
         return max(waits, default=0.0)
 
-    def _await(self, processes: list[Child], timeout: float) -> None:
-        deadline = time.monotonic() + timeout
-        for process in processes:
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except TimeoutError:
-                self._problems.append(f"{process.name} did not end within {timeout:.0f} s and was killed")
-                self._kill(process)
+    def _tell(self, text: str, level: int = logging.WARNING) -> None:
+        if self._say is None:
+            _log.log(level, "%s", text)
+        else:
+            self._say(text)
 
-    def _kill(self, process: Child) -> None:
-        if process.poll() is None:
-            process.kill()
-        process.leave()
-        process.heard_out(1)
+    # -- the report -----------------------------------------------------------------------------------------------
 
-    def _process_rows(self) -> list[ProcessRow]:
-        gauges = {(row["role"], row["name"]): row["gauges"] for row in self._answer.get("processes", [])}
-        gauges["stats", "stats"] = self._answer.get("collector", {})
-        rows = []
-        for process in self._processes:
-            own = gauges.get((process.role, process.name), {})
-            rows.append(
-                ProcessRow(
-                    process.role,
-                    process.name,
-                    process.pid,
-                    max(process.cpu_s, own.get("cpu_s", 0.0)),
-                    int(max(process.rss_max, own.get("rss_max_bytes", 0))),
-                    process.returncode,
-                    process.host,
-                )
-            )
-        this = psutil.Process()
-        times = this.cpu_times()
-        rows.append(
-            ProcessRow(
-                "run", "run", os.getpid(), times.user + times.system, this.memory_info().rss, host=platform.node()
-            )
+    def _look_at_thresholds(self) -> None:
+        if not self._abort_on_fail or self._judge.asked_to_end:
+            return
+        body = self._report(time.monotonic() - self._started_at).to_json()
+        broken = [threshold for threshold in self.thresholds if threshold.broken(body)]
+        if broken:
+            self._judge.abort(f"{broken[0]} can't be kept")
+
+    def _judged(self, elapsed: float) -> Report:
+        """The report, with what became of the thresholds."""
+        report = self._report(elapsed)
+        report.title, report.tags = self._title, self._tags
+        body = report.to_json()
+        report.thresholds = [threshold.judge(body) for threshold in self.thresholds]
+        if not self._allow_failures:
+            report.ask_for_success()
+        if not report.completed and self._place is None and may_go_on(self.config):
+            self._tell(f"zsms run --resume {self.config.journal} goes on with this run")
+        return report
+
+    def _report(self, elapsed: float) -> Report:
+        judge, answer = self._judge, self._seen.answer
+        gauges = {(row["role"], row["name"]): row["gauges"] for row in answer.get("processes", [])}
+        gauges["stats", "stats"] = answer.get("collector", {})
+        return make_report(
+            answer,
+            config=self.config.to_json(),
+            processes=[] if self._processes is None else self._processes.rows(gauges),
+            elapsed_s=elapsed,
+            started=self._started,
+            started_at=self._started_at,
+            brokers_lost=judge.forgotten,
+            completed=judge.completed,
+            interrupted=judge.stops > 0,
+            aborted=judge.aborted and not judge.fatal,
+            problems=list(judge.problems),
+            series=self.series,
+            warnings=self._warnings,
+            struck=[] if self._faults is None else self._faults.struck,
         )
-        return rows
 
 
-def _place_of(process: Child) -> str:
-    """The name of the broker in whose place this process is, or may come."""
-    return process.name.removesuffix(_STANDBY)
+def _blank_report(config: MeshConfig) -> dict[str, Any]:
+    """What a report of this mesh will look like, without its figures."""
+    senders = config.sender_names
+    names = {"stats": ["stats"], "broker": config.broker_names, "producer": config.producer_names}
+    names |= {"sender": senders, "run": ["run"]}
+    row = {"role": "sender", "state": "", "age": 0.0, "interval": 1.0, "counters": {}, "gauges": {}}
+    return make_report(
+        {"processes": [{**row, "name": name} for name in senders]},
+        config=config.to_json(),
+        processes=[ProcessRow(role, name, 0, cpu_s=0.0, rss_max_bytes=0) for role in names for name in names[role]],
+        elapsed_s=0.0,
+        started="",
+        started_at=0.0,
+        brokers_lost=(),
+        completed=False,
+        interrupted=False,
+        aborted=False,
+        problems=[],
+        series=Series(),
+    ).to_json()
 
 
-def _have_descriptors(count: int) -> None:
-    """Raises OSError when this process can't open so many more."""
-    opened: list[int] = []
-    try:
-        for _ in range(count):
-            opened.append(os.open(os.devnull, os.O_RDONLY))
-    finally:
-        for descriptor in opened:
-            os.close(descriptor)
+def _settled(config: MeshConfig, before: Before | None, place: Place | None) -> MeshConfig:
+    """The configuration as it is run, with a seed. Raises UsageError for one that can't be."""
+    config.check(goes_on=before is not None)
+    if config.seed is None:
+        config = replace(config, seed=secrets.randbits(32))
+    return replace(config, secure=True) if place is not None and place.secure else config
 
 
-def _importable(transport: str | Send) -> tuple[str, str | None]:
+def importable(transport: str | Send) -> tuple[str, str | None]:
     """MODULE:FUNCTION, and the folder it is found in where that need not be the current one. Raises UsageError."""
     from zsms.transports.checking import spec_of
 
@@ -1086,11 +672,6 @@ def _check_metrics(address: str, open_to_others: bool) -> str:
     from zsms.dashboard.prometheus import check
 
     return check(address, open_to_others=open_to_others)
-
-
-def _given(**options: Any) -> list[Any]:
-    """Command line options of those that are not None."""
-    return [part for name, value in options.items() if value is not None for part in (f"--{name}", value)]
 
 
 _GROUP_FIELDS = frozenset(SenderGroup.__dataclass_fields__) - {"name"}

@@ -1,0 +1,208 @@
+"""The processes of one mesh at one place: started in order, heard, counted, and ended in order.
+
+Commands --start_all--> Place --> [Child, ...] --members--> the judge
+                                               --rows-----> the report
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import psutil
+
+from zsms import logs
+from zsms.launch.commands import Commands, Options
+from zsms.launch.judge import STANDBY, Member
+from zsms.launch.place import Child, Place
+from zsms.report.report import ProcessRow
+from zsms.wire.sockets import STATS_PORT, Endpoint
+
+if TYPE_CHECKING:
+    from zsms.launch.mesh import MeshConfig
+
+HEAR_S = 1.0
+"""How long the last words of a process that has ended are waited for."""
+
+
+class Processes:
+    """Those of a mesh that were ever started, the first one first."""
+
+    def __init__(self, place: Place, tell: Callable[[str, int], None], verbose: int = 0) -> None:
+        """`tell` takes what they log, and its level; `verbose`: 0 what they warn of, 1 what they log, 2 details too."""
+        self.all: list[Child] = []
+        self.meant: list[Child] = []
+        """Those that were killed on purpose."""
+        self._place = place
+        self._tell = tell
+        self._verbose = verbose
+        self._options: dict[str, Options] = {}
+        """Of each process's command, for another start."""
+        self._names: tuple[str, str] | None = None
+        """How a producer and people call a list that is a descriptor of this process."""
+
+    def of(self, role: str) -> list[Child]:
+        """Those of this role."""
+        return [process for process in self.all if process.role == role]
+
+    # -- starting -----------------------------------------------------------------------------------------------
+
+    def start_all(self, commands: Commands, config: MeshConfig) -> Endpoint:
+        """Start what there is to be; where the collector listens. Raises ZsmsError."""
+        place = self._place
+        collector = self._start("stats", "stats", commands.collector(place.bind("stats")))
+        stats = Endpoint.parse(place.address(collector), STATS_PORT)
+        own = {name: commands.broker(number, name, stats) for number, name in enumerate(config.broker_names, 1)}
+        brokers = [self._start("broker", name, ["--bind", place.bind(name), *options]) for name, options in own.items()]
+        addresses = [place.address(broker) for broker in brokers]
+        if config.standby:
+            for index, (name, options) in enumerate(own.items()):
+                where = place.bind(f"{name}{STANDBY}", known=True)
+                self._start("broker", f"{name}{STANDBY}", ["--bind", where, *options])
+                addresses[index] += f",{where}"
+        for number, name in enumerate(config.sender_names, 1):
+            self._start("sender", name, commands.sender(number, stats, addresses))
+        # The first message is the zero of all times: slots that are not there by then would count as late.
+        self._start_producers(commands, config, stats, addresses)
+        return stats
+
+    def _start_producers(self, commands: Commands, config: MeshConfig, stats: Endpoint, addresses: list[str]) -> None:
+        path, keep = config.input, tuple[int, ...]()
+        descriptor = None if path is None else _open_input(path)
+        if path is not None and descriptor is not None:
+            from zsms.sources.stream import name_of
+
+            self._names = f"/dev/fd/{descriptor}", name_of(path)
+            path, keep = self._names[0], (descriptor,)
+        for index, name in enumerate(config.producer_names):
+            self._start("producer", name, commands.producer(index, stats, addresses, path), keep)
+        if descriptor is not None:
+            os.close(descriptor)  # so that its writer hears when the producer ends
+
+    def _start(self, role: str, name: str, options: Options, keep: tuple[int, ...] = ()) -> Child:
+        said = ["--log-format", "json", *(["-v"] * (self._verbose - 1) if self._verbose else ["--quiet"])]
+        child = self._place.start(role, name, [*said, *map(str, options)], self._hear, keep)
+        self.all.append(child)
+        self._options[name] = options
+        return child
+
+    def start_again(self, process: Child) -> None:
+        """Another process of the same command."""
+        self._start(process.role, process.name, self._options[process.name]).listen()
+
+    def listen(self) -> None:
+        """Hear what they say from now on; none can be forked any more."""
+        for process in self.all:
+            process.listen()
+
+    def _hear(self, line: bytes) -> str:
+        level, text = logs.read(line.decode("utf-8", "replace").rstrip())
+        if self._names is not None:
+            text = text.replace(*self._names)
+        if text:
+            self._tell(text, level)
+        return text
+
+    # -- looking ------------------------------------------------------------------------------------------------
+
+    def members(self, comes_back: Callable[[str], bool]) -> list[Member]:
+        """How each is now; `comes_back` says whether a process of this name is to be started again."""
+        return [self._member(process, comes_back) for process in self.all]
+
+    def _member(self, process: Child, comes_back: Callable[[str], bool]) -> Member:
+        back = comes_back(process.name)
+        code = process.poll()
+        if code is None:
+            return Member(process.role, process.name, comes_back=back)
+        if not process.noticed:
+            process.noticed = True
+            process.heard_out(HEAR_S)
+        said = tuple(process.said)
+        meant = process in self.meant
+        ending = process.ending()
+        return Member(process.role, process.name, code, ending=ending, said=said, meant=meant, comes_back=back)
+
+    def rows(self, gauges: Mapping[tuple[str, str], Mapping[str, float]]) -> list[ProcessRow]:
+        """What each has cost, this process last; `gauges` is what they say of themselves, by role and name."""
+        rows = []
+        for process in self.all:
+            own = gauges.get((process.role, process.name), {})
+            row = ProcessRow(
+                process.role,
+                process.name,
+                process.pid,
+                cpu_s=max(process.cpu_s, own.get("cpu_s", 0.0)),
+                rss_max_bytes=int(max(process.rss_max, own.get("rss_max_bytes", 0))),
+                exit_code=process.returncode,
+                host=process.host,
+            )
+            rows.append(row)
+        this = psutil.Process()
+        times, memory = this.cpu_times(), this.memory_info().rss
+        cpu_s = times.user + times.system
+        return [*rows, ProcessRow("run", "run", os.getpid(), cpu_s, memory, host=platform.node())]
+
+    # -- ending -------------------------------------------------------------------------------------------------
+
+    def order(self, role: str, what: str) -> None:
+        """Give those of a role an order."""
+        for process in self.of(role):
+            process.order(what)
+
+    def terminate(self, role: str) -> None:
+        """Ask those of a role to end."""
+        for process in self.of(role):
+            if process.poll() is None and not process.order("stop"):
+                process.terminate()
+
+    def leave(self, role: str) -> None:
+        """Make those of a role end without draining."""
+        for process in self.of(role):
+            process.leave()
+
+    def await_end(self, role: str, timeout: float) -> list[str]:
+        """Wait for those of a role for so many seconds, and kill who is late; what there is to say of these."""
+        deadline = time.monotonic() + timeout
+        late = []
+        for process in self.of(role):
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except TimeoutError:
+                late.append(f"{process.name} did not end within {timeout:.0f} s and was killed")
+                self._kill(process)
+        return late
+
+    def kill(self) -> None:
+        """Whatever still runs."""
+        for process in self.all:
+            self._kill(process)
+
+    def _kill(self, process: Child) -> None:
+        if process.poll() is None:
+            process.kill()
+        process.leave()
+        process.heard_out(HEAR_S)
+
+
+def _open_input(path: str) -> int | None:
+    """For a list that is a descriptor of this process, one for a producer: its standard input is its orders."""
+    from zsms.sources.stream import descriptor_of
+
+    number = descriptor_of(path)
+    # Beyond those that a producer's own standard streams may be.
+    return None if number is None else fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 10)
+
+
+def have_descriptors(count: int) -> None:
+    """Raises OSError when this process can't open so many more."""
+    opened: list[int] = []
+    try:
+        for _ in range(count):
+            opened.append(os.open(os.devnull, os.O_RDONLY))
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
