@@ -10,8 +10,8 @@ import pytest
 
 from tests.core.making import NOTHING, column, histories, make_batch, seqs
 from tests.core.making import row as row_of
-from zsms.core.broker import BrokerCore, BrokerLimits, Granted, Put
-from zsms.core.broker import core as module
+from zsms.core.broker import BrokerCore, BrokerLimits, Granted, Put, letters, sessions
+from zsms.core.broker import accounts as accounts_module
 from zsms.core.broker.holdings import MAX_LETTERS, holdings
 from zsms.core.broker.journal import Journal
 from zsms.core.broker.session import Session
@@ -110,7 +110,7 @@ def test_batches_are_taken_in_order_and_each_is_confirmed_once():
     core = broker()
     put(core, 3, now=7.0)
     put(core, 2, now=8.0)
-    assert totals(core) == {"queued": 5} and core.first_accepted == 7.0
+    assert totals(core) == {"queued": 5} and core.progress.first_accepted == 7.0
     assert [(a.producer, a.next) for a in core.confirms()] == [(1, 2)]
     assert core.confirms() == []
 
@@ -302,10 +302,10 @@ def test_a_sender_that_fills_its_slots_beside_idle_ones_stands_in_line_once():
             peer = {1: big, 2: one}[grant.session.token]
             done[peer.token] += 1
             peer.ack([grant.piece.base], settled=done[peer.token])
-        assert len(core._idle) + len(core._topup) <= 2
+        assert sum(map(len, core.lines().values())) <= 2
     core.left(big.peer, 0.0)
     core.left(one.peer, 0.0)
-    assert not core._idle and not core._topup and not core._blocked
+    assert not any(core.lines().values())
 
 
 def test_at_the_tail_nothing_waits_behind_busy_slots_that_others_could_send():
@@ -360,7 +360,7 @@ def test_sent_and_failed_are_final_and_no_one_else_gets_them():
     granted(core)
     assert peer.ack([0, 1, 4], [2, 9], now=3.0) is peer.session
     assert totals(core) == {"sent": 3, "failed": 2, "in_flight": 5}
-    assert core.last_settled == 3.0 and core.sends == 5
+    assert core.progress.last_settled == 3.0 and core.progress.sends == 5
     assert not core.dead_letters  # a failure is a result, not an accident
     core.left(peer.peer, 4.0)
     sender(core, 2)
@@ -374,10 +374,10 @@ def test_a_second_acknowledgement_is_a_duplicate_and_changes_nothing(column_of):
     peer = sender(core, slots=30)
     granted(core)
     peer.ack(range(0, 30, 3), now=1.0)
-    before, settled = totals(core), core.last_settled
+    before, settled = totals(core), core.progress.last_settled
     peer.ack(**{column_of: range(0, 30, 3)}, now=2.0)
     assert totals(core) == before and core.counters.duplicates == 10
-    assert core.last_settled == settled and core.sends == 10
+    assert core.progress.last_settled == settled and core.progress.sends == 10
     peer.ack([0], [0, 1])  # and in one frame
     assert totals(core) == before | {"failed": 1, "in_flight": 19} and core.counters.duplicates == 12
 
@@ -645,7 +645,7 @@ def test_a_missing_acknowledgement_is_asked_for_once_and_with_each_sign_of_life_
 
 
 def test_sessions_that_ended_are_remembered_up_to_a_bound(monkeypatch):
-    monkeypatch.setattr(module, "_REMEMBERED_SESSIONS", 2)
+    monkeypatch.setattr(sessions, "_REMEMBERED", 2)
     core = broker()
     for token in (1, 2, 3):
         core.left(sender(core, token).peer, 0.0)
@@ -676,7 +676,7 @@ def test_a_failed_send_is_tried_again_later_and_dead_after_the_last_attempt():
     assert totals(core) == {"sent": 3, "dead": 1} and core.counters.retried == 5
     [letter] = core.dead_letters
     assert letter.reason == "failed 3 times" and histories(letter.lot) == {(3, 1)} and len(seqs(letter.lot.batch)) == 1
-    assert core.sends == 4 + 3 + 2
+    assert core.progress.sends == 4 + 3 + 2
 
 
 def test_a_message_that_kills_its_senders_is_dead_after_so_many_deliveries():
@@ -687,13 +687,13 @@ def test_a_message_that_kills_its_senders_is_dead_after_so_many_deliveries():
         granted(core)
         assert {h for piece in peer.session.pieces() for h in histories(piece.lot)} == {(1, token)}
         core.left(peer.peer, 1.0)
-    assert totals(core) == {"dead": 2} and core.counters.redelivered == 6 and core.last_settled == 1.0
+    assert totals(core) == {"dead": 2} and core.counters.redelivered == 6 and core.progress.last_settled == 1.0
     assert [(seqs(d.lot.batch), d.reason) for d in core.dead_letters] == [([0, 1], "taken back from 3 senders")]
 
 
 def test_dead_letters_are_kept_up_to_a_bound_the_newest_at_least(monkeypatch):
-    monkeypatch.setattr(module, "_DEAD_LETTERS", 5)
-    monkeypatch.setattr(module, "_JOINED_LETTERS", 0)
+    monkeypatch.setattr(letters, "_MOST_MESSAGES", 5)
+    monkeypatch.setattr(letters, "_JOINED_MESSAGES", 0)
     core = broker(max_deliveries=1)
     for size in (3, 2, 2, 9):
         put(core, size)
@@ -729,7 +729,7 @@ def test_a_dead_letter_keeps_its_message_and_not_its_batch():
 
 
 def test_dead_letters_are_bounded_in_bytes_and_in_objects(monkeypatch):
-    monkeypatch.setattr(module, "_DEAD_BYTES", 500_000)
+    monkeypatch.setattr(letters, "_MOST_BYTES", 500_000)
     core = broker(max_attempts=2, retry_base=0.0)
     peer = sender(core, slots=1)
     for number in range(300):
@@ -743,7 +743,7 @@ def test_dead_letters_are_bounded_in_bytes_and_in_objects(monkeypatch):
     peer.slots = 20
     core.left(peer.peer, 0.0)
     core.purge_ready(0.0)
-    assert core._dead_bytes < 1_600_000
+    assert core.dead_bytes < 1_600_000
 
 
 def test_the_failures_of_an_acknowledgement_are_a_handful_of_lots_whatever_pieces_they_are_of():
@@ -805,7 +805,7 @@ def test_the_broker_must_look_at_least_five_times_within_the_liveness():
 
 
 def test_accounts_of_producers_that_are_over_are_added_up(monkeypatch):
-    monkeypatch.setattr(module, "_FOLD_FROM", 4)
+    monkeypatch.setattr(accounts_module, "_FOLD_FROM", 4)
     core = BrokerCore(BrokerLimits(max_deliveries=1), seed=1)
     peer = sender(core, slots=1_000)
     for producer in range(1, 101):
@@ -828,7 +828,7 @@ def test_accounts_of_producers_that_are_over_are_added_up(monkeypatch):
 
 
 def test_an_account_whose_dead_letters_are_kept_is_not_added_up(monkeypatch):
-    monkeypatch.setattr(module, "_FOLD_FROM", 2)
+    monkeypatch.setattr(accounts_module, "_FOLD_FROM", 2)
     core = broker(max_deliveries=1)
     peer = sender(core)
     put(core, 3)
@@ -939,14 +939,14 @@ def test_what_was_confirmed_and_is_missing_is_told_and_not_waited_for():
     core = BrokerCore(journal=journal)
     account = core.producer_joined(b"p", 1, 1, "P", 0, 0.0)
     assert core.put(make_batch(5), 0.0) is Put.ACCEPTED
-    group = journal.close(core)  # on its way to the disk
+    group = journal.close(core.books)  # on its way to the disk
     assert core.producer_joined(b"p2", 1, 1, "P", 4, 0.0) is account and account.held == 4
     core.committed(group)
     assert account.held == 4
     (event,) = core.new_events()
     assert (event.kind, event.subject) == ("confirmed batches missing", "P, 3 of them")
     assert core.put(make_batch(5, number=4, first=20), 0.0) is Put.ACCEPTED
-    assert journal.close(core).accounts[0].next == account.next == 5 and account.balanced
+    assert journal.close(core.books).accounts[0].next == account.next == 5 and account.balanced
 
 
 def test_a_sender_that_speaks_on_a_new_connection_before_it_joins_is_no_thief():

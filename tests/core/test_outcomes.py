@@ -61,7 +61,7 @@ def test_rejected_and_uncertain_are_final_at_once(outcome: Outcome) -> None:
     fail(peer, [0, 2], [outcome] * 2)
     assert totals(core) == {"in_flight": 1, "dead": 2} and core.counters.retried == 0
     assert letters(core) == {outcome.value: [0, 2]}
-    assert getattr(core.counters, outcome.value) == 2 and core.sends == 2
+    assert getattr(core.counters, outcome.value) == 2 and core.progress.sends == 2
 
 
 @pytest.mark.parametrize("outcome", FINAL)

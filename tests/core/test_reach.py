@@ -80,7 +80,7 @@ def test_days_of_a_message_now_and_then_stay_small_and_nearly_exact(gap: float) 
 def test_a_broker_that_goes_on_from_its_journal_does_not_tell_when_earlier_messages_were_sent() -> None:
     accounts = [AccountRow(1, 1, "p", 10, accepted=1_000, sent=900, failed=0, dead=100)]
     core = rebuild(Kept(accounts=accounts, entries=[], changes=[], letters=[], books={}))
-    assert core.reach.sent == 900 and set(core.reach.times(1_000).values()) == {None}
+    assert core.progress.reach.sent == 900 and set(core.progress.reach.times(1_000).values()) == {None}
 
 
 @given(

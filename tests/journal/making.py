@@ -37,7 +37,7 @@ class Hand:
 
     def close(self) -> Group:
         assert self.core.journal is not None
-        return self.core.journal.close(self.core)
+        return self.core.journal.close(self.core.books)
 
     def commit(self) -> None:
         group = self.close()

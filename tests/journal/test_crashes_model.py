@@ -36,7 +36,7 @@ class Crashes(Ledger):
         """A group, and what the model says at that moment."""
         journal = self.core.journal
         assert journal is not None
-        group = journal.close(self.core)
+        group = journal.close(self.core.books)
         self.store.commit(group)
         self.core.committed(group)
         self.note_given()
@@ -81,7 +81,7 @@ class Crashes(Ledger):
         journal = self.core.journal
         assert journal is not None
         before = [account.held for account in self.core.accounts()]
-        journal.refused(journal.close(self.core))
+        journal.refused(journal.close(self.core.books))
         assert [account.held for account in self.core.accounts()] == before
 
     @rule()

@@ -116,15 +116,15 @@ def test_after_the_machine_s_restart_no_time_is_in_the_future(tmp_path: Path, mo
         list(core.grants(5_000.0))
         core.acknowledged(b"s", 7, 1, 4, 0, column(range(4)), column(()), 5_003.0)
         assert core.journal is not None
-        store.commit(core.journal.close(core))
+        store.commit(core.journal.close(core.books))
     monkeypatch.setattr("zsms.journal.sqlite.boot_id", lambda: "another")
     options = {"limits": LIMITS, "seed": 1, "log": logging.getLogger("test"), "name": "b", "wake": lambda: None}
     keeping = Keeping(tmp_path, "fsync", now=10.0, **options)
     keeping.close()
-    assert (keeping.core.first_accepted, keeping.core.last_settled) == (7.0, 10.0)
+    assert (keeping.core.progress.first_accepted, keeping.core.progress.last_settled) == (7.0, 10.0)
     again = Keeping(tmp_path, "fsync", now=8.0, **options)  # a clock that says less although the machine is the same
     again.close()
-    assert again.core.last_settled == 8.0
+    assert again.core.progress.last_settled == 8.0
 
 
 def test_a_batch_of_a_clock_that_is_gone_is_no_older_than_the_broker(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_batch_of_a_clock_that_is_gone_is_no_older_than_the_broker(tmp_path: P
         core.producer_joined(b"p", 1, 1, "P", 0, 5_000.0)
         core.put(make_batch(4), 5_000.0)
         assert core.journal is not None
-        store.commit(core.journal.close(core))
+        store.commit(core.journal.close(core.books))
         (lot,) = rebuild(store.load(), LIMITS, now=100.0).queue.lots()
         (written,) = rebuild(store.load(), LIMITS).queue.lots()
     assert (lot.queued, written.queued) == (100.0, 5_000.0)

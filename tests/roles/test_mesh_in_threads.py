@@ -49,7 +49,7 @@ def test_a_mesh_settles_everything(run, address, where):
         assert sender.join(5) and not sender.core.held
     sends = [(sender._sent, sender._failed) for sender in senders]
     assert all(sent for sent, _ in sends)
-    assert sum(map(sum, sends)) == broker.core.sends == MESSAGES + counters.retried
+    assert sum(map(sum, sends)) == broker.core.progress.sends == MESSAGES + counters.retried
     # And so does the collector.
     seen = monitor.view
     assert seen.done and seen.balanced and seen.produced == MESSAGES

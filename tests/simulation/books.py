@@ -340,9 +340,10 @@ class Book:
 
         Counted from outside: with a journal, what its next group has to say is reached too.
         """
-        lines = [*core._idle, *core._topup]
-        assert len(lines) == len(set(lines)) and core.sessions.keys() >= set(lines), "a session stands in two lines"
-        assert core.sessions.keys() >= core._blocked.keys()
+        lines = core.lines()
+        waiting = lines["idle"] + lines["prefetch"]
+        assert len(waiting) == len(set(waiting)), "a session stands in two lines"
+        assert core.sessions.keys() >= {*waiting, *lines["blocked"]}
         assert len(core.peers) <= len(core.sessions) + len(core.producers)
         if core.journal is not None:
             return

@@ -290,7 +290,7 @@ class World:
             if frame.ready:
                 core.purge_ready(self.now)
         assert core.journal is not None
-        group = core.journal.close(core)
+        group = core.journal.close(core.books)
         try:
             disk.commit(group, book.frozen())
         except NoRoom:

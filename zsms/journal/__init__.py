@@ -3,7 +3,7 @@
     with open_journal(directory) as store:      # raises JournalError when a broker has it
         core = rebuild(store.load(), limits)     # a BrokerCore, its queue and dead letters filled
         ...                                      # change it as a broker would
-        store.commit(core.journal.close(core))   # one transaction
+        store.commit(core.journal.close(core.books))   # one transaction
 
 `read` and `edit` are that in one line, for looking into or changing the journal of a broker that has ended. What is
 collected for a group and how a broker is rebuilt is in `zsms.core.broker.journal` and `zsms.core.broker.replay`; here
@@ -190,6 +190,6 @@ def edit(directory: str | Path, limits: BrokerLimits | None = None) -> Iterator[
         yield core
         assert core.journal is not None
         try:
-            store.commit(core.journal.close(core))
+            store.commit(core.journal.close(core.books))
         except NoRoom as error:
             raise JournalError(f"the journal in {directory} was not changed: {error}") from None

@@ -448,25 +448,25 @@ class Broker(Role):
 
     def _reach(self, messages: int) -> dict[str, float]:
         """The gauges of reach: of how many messages, and when each share of them had been sent."""
-        times = self.core.reach.times(messages)
+        times = self.core.progress.reach.times(messages)
         told = {f"reach_{name}_s": at for name, at in times.items() if at is not None}
         return {"reach_of": float(messages), **told}
 
     def _complete(self, snapshot: Snapshot) -> None:
-        snapshot.reach = self.core.reach.to_wire()
+        snapshot.reach = self.core.progress.reach.to_wire()
 
     def _snapshot(self, now: float) -> Snapshot | None:
         if self._never_taken:
             return None
         core = self.core
         totals = core.totals()
-        first, last = core.first_accepted, core.last_settled
+        first, last = core.progress.first_accepted, core.progress.last_settled
         snapshot = self._make_snapshot(
             "draining" if self._stopping else "running",
             {
                 **{name: totals[name] for name in ("accepted", "sent", "failed", "dead")},
                 **asdict(core.counters),
-                "sends": core.sends,
+                "sends": core.progress.sends,
                 "refused_connections": self.refused_connections,
             },
             {

@@ -137,7 +137,7 @@ class Keeping:
             self._due = None
             if self._journal.nbytes:
                 self.reached("before-commit")
-            self._writer.begin(self._journal.close(self.core))
+            self._writer.begin(self._journal.close(self.core.books))
 
     def _press(self, why: str) -> None:
         if why and not self.no_room:
@@ -176,7 +176,7 @@ class Keeping:
                     break
                 self.core.committed(outcome.group)
             if not self._journal.empty:
-                self._writer.begin(self._journal.close(self.core))
+                self._writer.begin(self._journal.close(self.core.books))
         if not self.done:
             self._log.warning(
                 "%s: what came last is not in the journal in %s, and was not confirmed", self._name, self._directory

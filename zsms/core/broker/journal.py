@@ -22,8 +22,8 @@ nothing is kept but the accounts. Per message there are two bytes and no Python.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -35,7 +35,7 @@ from zsms.core.broker.session import Settled
 from zsms.message import KEPT, Batch, Mixed
 
 if TYPE_CHECKING:
-    from zsms.core.broker.core import BrokerCore, DeadLetter
+    from zsms.core.broker.letters import DeadLetter
 
 I64 = npt.NDArray[np.int64]
 PLACE = np.dtype("<u2")
@@ -285,8 +285,11 @@ class Journal:
 
     # -- groups -------------------------------------------------------------------------------------------------
 
-    def close(self, core: BrokerCore) -> Group:
-        """What the next transaction is to make durable: everything since the last one. Begins a new group."""
+    def close(self, books: Mapping[str, Any]) -> Group:
+        """What the next transaction is to make durable: everything since the last one. Begins a new group.
+
+        `books` are the figures of the broker as a whole.
+        """
         touched = self._accounts
         done: list[Entry] = []
         changes: list[Change] = []
@@ -333,11 +336,7 @@ class Journal:
             books={
                 "next_entry": self._next_entry,
                 "next_row": self._next_row + 1,
-                "next_letter": core.next_letter,
-                "first_accepted": core.first_accepted,
-                "last_settled": core.last_settled,
-                "sends": core.sends,
-                "counters": asdict(core.counters),
+                **books,
             },
             marks=[(account, account.next) for account in touched.values()],
             nbytes=sum(lot.whole.nbytes for _, lot in self._accepted.values()),

@@ -16,7 +16,7 @@ from math import inf, isfinite
 
 import numpy as np
 
-from zsms.core.broker.core import BrokerCore, BrokerLimits, DeadLetter
+from zsms.core.broker.core import BrokerCore
 from zsms.core.broker.journal import (
     GRANTED,
     RETRIED,
@@ -29,12 +29,13 @@ from zsms.core.broker.journal import (
     KeptEntry,
     KeptLetter,
 )
-from zsms.core.broker.ledger import Counters, ProducerAccount
+from zsms.core.broker.ledger import ProducerAccount
+from zsms.core.broker.letters import DeadLetter
+from zsms.core.broker.limits import BrokerLimits
 from zsms.core.broker.lot import Lot, gather, mixed_lot, mixed_lots
 from zsms.core.seeds import Seed
 from zsms.errors import JournalError
 from zsms.message import Batch, Mixed, Source
-from zsms.stats.reach import Reach
 
 
 def rebuild(
@@ -49,15 +50,9 @@ def rebuild(
     books = kept.books
     journal = Journal(books.get("next_entry", 0), books.get("next_row", 0))
     core = BrokerCore(limits, seed, journal)
-    accounts = _open_accounts(core, kept.accounts)
-    core.next_letter = books.get("next_letter", 0)
-    core.counters = Counters(**books.get("counters", {}))
-    core.sends = books.get("sends", 0)
-    core.reach = Reach(sum(row.sent for row in kept.accounts))
-    core.first_accepted, core.last_settled = (
-        None if books.get(name) is None else min(books[name] + shift, now)
-        for name in ("first_accepted", "last_settled")
-    )
+    accounts = {(row.producer, row.start): _account(row) for row in sorted(kept.accounts, key=lambda row: row.start)}
+    moved = {name: min(books[name] + shift, now) for name in _TIMES if books.get(name) is not None}
+    core.restore({**books, **moved}, accounts.values())
     changes: dict[int, list[KeptChange]] = {}
     for change in kept.changes:
         changes.setdefault(change.entry, []).append(change)
@@ -65,14 +60,12 @@ def rebuild(
         whole = _whole(core, accounts, entry, f"batch {entry.number}")
         lot = _moved(whole, shift, now)
         for rest in _lots(core, entry, changes.get(entry.number, []), lot, now):
-            for account, count in rest.accounts():
-                account.queued += count
-            core.queue.put(rest)
+            core.restore_ready(rest)
     for letter in kept.letters:
         lot = _moved(_whole(core, accounts, letter, f"dead letter {letter.number}"), shift, now)
         dead = gather([(lot, np.arange(lot.size))], core.sources)
         dead.kept = None
-        core.remember(DeadLetter(mixed_lot(dead), letter.reason, letter.number))
+        core.restore_dead(DeadLetter(mixed_lot(dead), letter.reason, letter.number))
     for account in accounts.values():
         if not account.balanced:
             raise JournalError(
@@ -82,17 +75,14 @@ def rebuild(
     return core
 
 
-def _open_accounts(core: BrokerCore, rows: list[AccountRow]) -> dict[tuple[int, int], ProducerAccount]:
-    accounts = {}
-    for row in sorted(rows, key=lambda row: row.start):
-        account = core.opened(ProducerAccount(row.producer, row.start, row.name, b"", next=row.next, held=row.next))
-        account.accepted, account.sent, account.failed, account.dead = row.accepted, row.sent, row.failed, row.dead
-        accounts[row.producer, row.start] = account
-        earlier = core.producers.get(row.producer)
-        if earlier is not None:
-            core.closed_accounts.append(earlier)
-        core.producers[row.producer] = account
-    return accounts
+_TIMES = ("first_accepted", "last_settled")
+"""The books' times of the broker's clock."""
+
+
+def _account(row: AccountRow) -> ProducerAccount:
+    account = ProducerAccount(row.producer, row.start, row.name, b"", next=row.next, held=row.next)
+    account.accepted, account.sent, account.failed, account.dead = row.accepted, row.sent, row.failed, row.dead
+    return account
 
 
 def _account_of(accounts: dict[tuple[int, int], ProducerAccount], source: Source, what: str) -> ProducerAccount:

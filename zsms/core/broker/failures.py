@@ -1,0 +1,199 @@
+"""What becomes of sends that have failed.
+
+throttled                      waits, for the same attempt
+failed, attempts left          waits, for the next attempt
+failed, none left              failed where one attempt is all that is allowed, otherwise a dead letter
+rejected, uncertain            the same at once (uncertain only where it is not to be sent again)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from zsms.core.broker.books import Books
+from zsms.core.broker.ledger import ProducerAccount
+from zsms.core.broker.letters import Letters, why_dead
+from zsms.core.broker.limits import BrokerLimits
+from zsms.core.broker.lot import I64, Lot, Part, gather
+from zsms.core.broker.retries import Retries
+from zsms.core.broker.session import Session, Settled
+from zsms.message import Mixed, Outcome
+
+U8 = npt.NDArray[np.uint8]
+
+FAILED = Outcome.FAILED.code
+_THROTTLED, _REJECTED, _UNCERTAIN = (
+    outcome.code for outcome in (Outcome.THROTTLED, Outcome.REJECTED, Outcome.UNCERTAIN)
+)
+_COUNTED = {
+    FAILED: "failed_sends",
+    Outcome.TEMPORARY.code: "temporary",
+    _THROTTLED: "throttled",
+    _REJECTED: "rejected",
+    _UNCERTAIN: "uncertain",
+    Outcome.UNANSWERED.code: "uncertain",
+}
+"""The counters of outcomes, by their codes."""
+
+
+class Failed(NamedTuple):
+    """How the failures of an acknowledgement failed: columns of one entry each, or of none.
+
+    `outcomes` are codes of :class:`zsms.message.Outcome` (none: plain failures), `reasons` places in `names` (none:
+    nothing is to be said of any).
+    """
+
+    outcomes: U8
+    reasons: U8
+    names: Sequence[str]
+
+    def groups(self, count: int) -> Iterator[tuple[int, str, Any]]:
+        """Of the first `count`: outcome, reason, and which of them have both, as an index of columns."""
+        outcomes = np.where(self.outcomes < len(Outcome) - 1, self.outcomes, FAILED)[:count]
+        if not len(self.reasons):
+            keys = outcomes.astype(np.int64) << 8
+        else:
+            keys = self.reasons[:count].astype(np.int64)
+            if len(outcomes):
+                keys += outcomes.astype(np.int64) << 8
+        for key in np.unique(keys).tolist():
+            yield key >> 8, self.names[key & 255] if len(self.reasons) else "", keys == key
+
+
+class Failures:
+    """Decides on failed sends: another attempt, or none."""
+
+    def __init__(self, limits: BrokerLimits, retries: Retries, letters: Letters, books: Books) -> None:
+        self._limits = limits
+        self._retries = retries
+        self._letters = letters
+        self._sources, self._counters, self._progress, self._journal = books
+
+    def settle(self, session: Session, numbers: I64, how: Failed | None, now: float) -> None:
+        """These messages have failed, as `how` says: by outcome and reason, of which a frame has few."""
+        groups = [(FAILED, "", slice(None))] if how is None else how.groups(len(numbers))
+        for outcome, reason, own in groups:
+            fresh = self._settle_alike(session, numbers[own], outcome, reason, now)
+            counter = _COUNTED[outcome]
+            setattr(self._counters, counter, getattr(self._counters, counter) + fresh)
+
+    def _settle_alike(self, session: Session, numbers: I64, outcome: int, reason: str, now: float) -> int:
+        """Close these, all of which have failed in the same way; how many were open."""
+        settled = session.settle(numbers)
+        self._counters.duplicates += settled.repeated
+        if outcome == _THROTTLED:
+            for lot, positions in settled.positions():
+                self._try_again(lot, positions, now, spent=False)
+        elif self._is_final(outcome):
+            self._give_up([part for part in settled.positions() if len(part[1])], _COUNTED[outcome], reason)
+        else:
+            alone = session.account if self._journal is None and self._limits.max_attempts > 1 else None
+            if alone is not None and not settled.old:
+                dead = self._try_most_again(alone, settled, now)
+            else:
+                dead = self._try_some_again(settled, now)
+            self._give_up(dead, "", reason)
+        fresh = settled.fresh
+        session.failed += fresh
+        session.thin()
+        self._progress.failed(fresh, now)
+        return fresh
+
+    def _is_final(self, outcome: int) -> bool:
+        return outcome == _REJECTED or (outcome == _UNCERTAIN and self._limits.uncertain == "fail")
+
+    # -- another attempt --------------------------------------------------------------------------------------
+
+    def _try_some_again(self, settled: Settled, now: float) -> list[Part]:
+        """Another attempt for whatever has one left; the rest."""
+        dead: list[Part] = []
+        most = self._limits.max_attempts
+        for lot, positions in settled.positions():
+            spent = positions >= 0 if lot.attempt else lot.rows["attempt"][positions] >= most
+            if lot.attempt and lot.attempt < most:
+                self._try_again(lot, positions, now)
+                continue
+            dead.append((lot, positions[spent]))
+            if not spent.all():
+                self._try_again(lot, positions[~spent], now)
+        return [part for part in dead if len(part[1])]
+
+    def _try_most_again(self, account: ProducerAccount, settled: Settled, now: float) -> list[Part]:
+        """`_try_some_again` where all is of one producer: nothing but the dead is looked at by lot."""
+        lots, counts = settled.lots, settled.counts
+        shifts = [lot.begin - base for lot, base in zip(lots, settled.bases, strict=True)]
+        places = settled.numbers + np.repeat(np.array(shifts, dtype=np.int64), counts)
+        dead: list[Part] = []
+        kept = None
+        most = self._limits.max_attempts
+        left = list(counts)
+        ending = [i for i, lot in enumerate(lots) if (lot.attempt or _latest(lot)) >= most]
+        begins = np.cumsum([0, *counts]).tolist() if ending else []
+        for index in ending:
+            lot, begin, end = lots[index], begins[index], begins[index + 1]
+            own = places[begin:end]
+            spent = lot.whole.rows["attempt"][own] >= most if isinstance(lot.whole, Mixed) else own >= 0
+            gone = int(np.count_nonzero(spent))
+            if gone:
+                kept = np.ones(len(places), dtype=bool) if kept is None else kept
+                kept[begin:end] = ~spent
+                left[index] -= gone
+                dead.append((lot, own[spent] - lot.begin))
+        if kept is not None:
+            places = places[kept]
+        again = len(places)
+        account.in_flight -= again
+        account.queued += again
+        self._counters.retried += again
+        if again:
+            self._retries.add_all(lots, left, places, now)
+        return dead
+
+    def _try_again(self, lot: Lot, positions: I64, now: float, spent: bool = True) -> None:
+        """`spent`: the send that failed was an attempt."""
+        for account, count in lot.accounts(positions):
+            account.in_flight -= count
+            account.queued += count
+        self._counters.retried += len(positions)
+        self._retries.add(lot, positions, now, spent)
+        if self._journal is not None and spent:  # else nothing has changed that a restart must know
+            self._journal.retried(lot, positions)
+
+    # -- no other ---------------------------------------------------------------------------------------------
+
+    def _give_up(self, parts: list[Part], outcome: str, reason: str) -> None:
+        """These are failed, or dead where several attempts are allowed: for `outcome`, or ("") as often as they were
+        tried."""
+        if not parts:
+            return
+        if self._limits.max_attempts == 1:
+            self._fail(parts)
+            return
+        for lot, positions in parts:
+            for account, count in lot.accounts(positions):
+                account.in_flight -= count
+                account.dead += count
+        dead = gather(parts, self._sources)
+        if outcome:
+            self._letters.bury(dead, why_dead(outcome, reason))
+        else:
+            self._letters.bury_by("attempt", "failed {} times", dead, reason)
+
+    def _fail(self, parts: list[Part]) -> None:
+        """A failed send is final."""
+        for lot, positions in parts:
+            for account, count in lot.accounts(positions):
+                account.in_flight -= count
+                account.failed += count
+            if self._journal is not None:
+                self._journal.settled(lot, positions)
+
+
+def _latest(lot: Lot) -> int:
+    """The greatest attempt of what a mixed lot is part of."""
+    assert isinstance(lot.whole, Mixed)
+    return lot.whole.latest_attempt

@@ -1,0 +1,168 @@
+"""Dead letters: messages that were given up, kept so that people can look at them and have them sent after all.
+
+    ready, in flight --bury--> dead letter --kick--> to be queued again as if new: dead - n, queued + n
+                                     |
+                                     +------purge--> let go; it stays counted as dead
+
+They are bounded in messages and in bytes: past that the oldest ones are let go, and stay counted as dead.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from zsms.core.broker.journal import Journal
+from zsms.core.broker.ledger import ProducerAccount
+from zsms.core.broker.lot import OVERHEAD, Lot, mixed_lot, mixed_lots
+from zsms.message import MAX_REASON, Mixed
+
+_MOST_MESSAGES = 100_000
+"""Messages kept as dead letters at most."""
+_MOST_BYTES = 64 * 2**20
+"""And their bytes."""
+_JOINED_MESSAGES = 1_024
+"""Dead letters of one reason that follow each other are made one, up to so many messages."""
+PURGED = "purged"
+"""The reason of dead letters that somebody purged from the queue."""
+
+
+class DeadLetter(NamedTuple):
+    """Messages given up, and why: a mixed lot that keeps nothing else. `number` tells it from every other one."""
+
+    lot: Lot
+    reason: str
+    number: int
+
+
+def why_dead(what: str, why: str) -> str:
+    """The reason of a letter: what happened, and why where anybody has said so."""
+    return f"{what}: {why}"[:MAX_REASON] if why else what
+
+
+class Letters:
+    """The dead letters that are kept, the oldest first."""
+
+    def __init__(self, sources: list[ProducerAccount], journal: Journal | None) -> None:
+        """`sources` are the broker's accounts by their index."""
+        self.kept: deque[DeadLetter] = deque()
+        self.next_number = 0
+        """The number of the next letter."""
+        self.messages = 0
+        """Messages that are kept."""
+        self.nbytes = 0
+        """And their bytes."""
+        self._sources = sources
+        self._journal = journal
+
+    def sources(self) -> set[int]:
+        """The accounts whose messages are kept, by their index."""
+        return {index for letter in self.kept for index in np.unique(letter.lot.rows["source"]).tolist()}
+
+    # -- burying ----------------------------------------------------------------------------------------------
+
+    def bury_by(self, name: str, reason: str, dead: Mixed, why: str = "") -> None:
+        """Bury these; the value of that field of each is part of its reason, and so is `why`."""
+        values = dead.rows[name]
+        first = int(values[0])
+        if (values == first).all():
+            self.bury(dead, why_dead(reason.format(first), why))
+            return
+        for value in np.unique(values).tolist():
+            self.bury(dead.take(np.flatnonzero(values == value)), why_dead(reason.format(value), why))
+
+    def bury(self, dead: Mixed, reason: str) -> None:
+        """These are given up; whoever says so has counted them."""
+        for lot in mixed_lots(dead):
+            if self._journal is not None:
+                self._journal.settled(lot)
+            assert isinstance(lot.whole, Mixed)
+            whole = lot.whole if len(lot.whole) == len(dead) else lot.whole.copy()
+            # A letter a message would cost more than the message: each is copied a few times at most.
+            while self.kept and self.kept[-1].reason == reason:
+                last = self.kept[-1].lot
+                if last.size + len(whole) > _JOINED_MESSAGES or 2 * len(whole) <= last.size:
+                    break
+                self._drop(self.kept.pop())
+                assert isinstance(last.whole, Mixed)
+                whole = Mixed.join([last.whole, Mixed(whole.rows, whole.text, self._sources)])
+            letter = self._letter(mixed_lot(Mixed(whole.rows, whole.text, self._sources)), reason)
+            if self._journal is not None:
+                self._journal.buried(letter)
+            self.remember(letter)
+
+    def remember(self, letter: DeadLetter) -> None:
+        """Keep a letter; past the bound, the oldest ones go."""
+        self._keep(letter)
+        while len(self.kept) > 1 and (self.messages > _MOST_MESSAGES or self.nbytes > _MOST_BYTES):
+            self._drop(self.kept.popleft())
+
+    def _letter(self, lot: Lot, reason: str) -> DeadLetter:
+        letter = DeadLetter(lot, reason, self.next_number)
+        self.next_number += 1
+        return letter
+
+    def _keep(self, letter: DeadLetter) -> None:
+        self.kept.append(letter)
+        self.messages += letter.lot.size
+        self.nbytes += letter.lot.whole.nbytes + OVERHEAD
+
+    def _drop(self, letter: DeadLetter) -> None:
+        """A letter that was kept is kept no longer."""
+        self.messages -= letter.lot.size
+        self.nbytes -= letter.lot.whole.nbytes + OVERHEAD
+        if self._journal is not None:
+            self._journal.letter_gone(letter.number)
+
+    # -- what people do with them -----------------------------------------------------------------------------
+
+    def kicked(self, reason: str, limit: int, now: float) -> Iterator[Lot]:
+        """Take letters out, to be queued as if they were new: those with this reason ("": any), `limit` messages at
+        most (0: all).
+        """
+        for lot in self._taken(reason, limit):
+            rows = lot.rows.copy()
+            rows["attempt"] = rows["delivery"] = 1
+            rows["queued"] = now
+            part = lot.batch
+            assert isinstance(part, Mixed)
+            again = mixed_lot(Mixed(rows, part.text, part.sources))
+            for account, count in again.accounts():
+                account.dead -= count
+                account.queued += count
+            if self._journal is not None:
+                self._journal.accepted(again)
+            yield again
+
+    def purged(self, reason: str) -> int:
+        """Let go of those with this reason ("": any); how many messages. They stay counted as dead."""
+        return sum(lot.size for lot in self._taken(reason, 0))
+
+    def _taken(self, reason: str, limit: int) -> list[Lot]:
+        """Take letters with this reason ("": any) out, `limit` messages at most (0: all)."""
+        taken: list[Lot] = []
+        letters = list(self.kept)
+        self.kept.clear()
+        room = limit or self.messages
+        self.messages = self.nbytes = 0
+        for letter in letters:
+            lot = letter.lot
+            if not room or (reason and letter.reason != reason):
+                self._keep(letter)
+                continue
+            if self._journal is not None:
+                self._journal.letter_gone(letter.number)
+            if lot.size > room:
+                left = lot.part(room, lot.size).batch
+                assert isinstance(left, Mixed)
+                rest = self._letter(mixed_lot(left.copy()), letter.reason)
+                self._keep(rest)
+                if self._journal is not None:
+                    self._journal.buried(rest)
+                lot = lot.part(0, room)
+            room -= lot.size
+            taken.append(lot)
+        return taken
