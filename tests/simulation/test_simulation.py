@@ -14,7 +14,7 @@ import pytest
 from tests.simulation.__main__ import explanation, failure
 from tests.simulation.plan import LONG_S, ROOMY, Plan, Size
 from tests.simulation.world import World
-from zsms.core.broker import BrokerCore
+from zsms.core.broker.dispatch import Dispatch
 from zsms.core.broker.ledger import Counters
 
 CUTS = tuple((0.2 * moment, kind) for moment in range(20) for kind in ("cut", "stall"))
@@ -174,10 +174,10 @@ def test_a_seed_replays_exactly_in_another_process():
 
 
 def test_a_broken_core_is_found_and_its_seed_replays(monkeypatch):
-    def forget(self: BrokerCore, granted: Any) -> None:
+    def forget(self: Dispatch, granted: Any) -> None:
         """In place of undoing a grant that the wire did not take."""
 
-    monkeypatch.setattr(BrokerCore, "_undo", forget)
+    monkeypatch.setattr(Dispatch, "_undo", forget)
     failing = next(seed for seed in range(200) if failure(seed) is not None)
     text = explanation(failing)
     assert f"--seed {failing}" in text and "AssertionError" in text
