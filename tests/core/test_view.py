@@ -107,6 +107,13 @@ def test_several_brokers_share_the_time_and_the_slots_and_add_up_the_rest():
     assert seen.held_by("a") == 3 and seen.held_by("nobody") == 0
 
 
+def test_what_a_broker_said_counts_from_an_interval_after_a_moment():
+    book = book_of(make("broker", "b"), now=10.0)  # an interval of 1 s
+    assert not View.of(book.answer("totals", 10.0), 10.0).told_after("b", 9.5)
+    assert View.of(book.answer("totals", 10.4), 10.4).told_after("b", 8.9)
+    assert not View.of(book.answer("totals", 10.4), 10.4).told_after("c", 0.0)
+
+
 def test_all_is_reached_when_only_brokers_that_are_gone_have_not_confirmed():
     def producer(**gauges: float) -> Snapshot:
         return make("producer", "p", gauges=gauges)

@@ -188,6 +188,21 @@ def test_a_stop_drains_first() -> None:
     assert not run.judge.completed
 
 
+def test_a_stop_at_the_start_waits_for_what_brokers_say_once_the_producers_have_left() -> None:
+    """A word from before the first batch says that nothing is held."""
+    run = Run()
+    for name in run.brokers:
+        run.books.say("broker", name, accepted=0, sent=0, queued=0, in_flight=0)
+    run.look()
+    run.judge.stops += 1
+    run.ends("producer-1", 0)
+    assert run.look(5.0) is Phase.DRAINING
+    run.say(settled=40, done=True)
+    assert run.look() is Phase.DRAINING, "60 messages are held"
+    run.say(settled=100, done=True)
+    assert run.look() is Phase.FINISHING
+
+
 def test_a_drain_takes_no_longer_than_it_may() -> None:
     run = Run(drain_timeout=0.5)
     run.say()

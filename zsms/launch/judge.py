@@ -102,6 +102,7 @@ class Judge:
         self._noticed: set[int] = set()
         """Processes whose end has been dealt with, by their place in the list."""
         self._rest_since: float | None = None
+        self._producers_gone_at: float | None = None
         self._ending = Ending()
 
     @property
@@ -145,7 +146,7 @@ class Judge:
         if view is not None and (self._all_settled(view, members) or self._is_stuck(view)):
             return Phase.FINISHING
         if self.phase is Phase.DRAINING:
-            if view is not None and self._drained(view, members):
+            if view is not None and self._drained(now, view, members):
                 return Phase.FINISHING
             if now > self._drain_until:
                 self._note(f"not drained after {self._drain_timeout:g} s", "; ending all the same")
@@ -192,9 +193,14 @@ class Judge:
             self._rest_since = view.at
         return view.at - self._rest_since > REST_S
 
-    def _drained(self, view: View, members: Sequence[Member]) -> bool:
-        gone = all(member.code is not None for member in members if member.role == "producer")
-        return gone and not _held(view, members)
+    def _drained(self, now: float, view: View, members: Sequence[Member]) -> bool:
+        """Whether brokers that live hold nothing: said after the producers had gone, for what came last counts too."""
+        if any(member.code is None for member in members if member.role == "producer"):
+            return False
+        if self._producers_gone_at is None:
+            self._producers_gone_at = now
+        told = all(view.told_after(broker, self._producers_gone_at) for broker in _living_brokers(members))
+        return told and not _held(view, members)
 
     # -- what an end means ----------------------------------------------------------------------------------------
 
@@ -234,5 +240,8 @@ class Judge:
 
 def _held(view: View, members: Sequence[Member]) -> int:
     """Messages that brokers which live hold."""
-    living = {member.place for member in members if member.role == "broker" and member.code is None}
-    return sum(map(view.held_by, living))
+    return sum(map(view.held_by, _living_brokers(members)))
+
+
+def _living_brokers(members: Sequence[Member]) -> set[str]:
+    return {member.place for member in members if member.role == "broker" and member.code is None}

@@ -82,6 +82,14 @@ class View:
         rows = (row["gauges"] for row in self.processes if (row["role"], row["name"]) == ("broker", broker))
         return int(sum(gauges.get("queued", 0) + gauges.get("in_flight", 0) for gauges in rows))
 
+    def told_after(self, broker: str, moment: float) -> bool:
+        """Whether the broker of this name has spoken for itself since `moment` (monotonic seconds, as `at`).
+
+        What it said may be as old as its interval when it comes: so long is waited for besides.
+        """
+        rows = (row for row in self.processes if (row["role"], row["name"]) == ("broker", broker))
+        return any(self.at - row["age"] - row["interval"] > moment for row in rows)
+
     @property
     def audit(self) -> Audit:
         """What producers know against what brokers answer for."""
