@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
 from zsms.core.broker import BrokerCore
 from zsms.core.broker.lot import Lot
 from zsms.message import Batch, MessageId, Mixed
@@ -38,14 +36,11 @@ def held(core: BrokerCore) -> Iterator[Held]:
     def queued(lot: Lot) -> Held:
         return Held(lot.batch, lot.attempt, lot.delivery, ["queued"] * lot.size)
 
-    for index, lot in enumerate(core.queue._lots):
-        yield queued(lot.part(core.queue._begin, lot.size) if index == 0 else lot)
-    for lot in core.retries.lots():
+    for lot in (*core.queue.lots(), *core.retries.lots()):
         yield queued(lot)
     for session in core.sessions.values():
         for piece in filter(lambda piece: piece.open, session.pieces()):
-            begin = session._head + piece.base - session._low
-            positions = np.flatnonzero(session._open[begin : begin + piece.end - piece.base])
+            positions = session.open_in(piece)
             numbers = [(session.token, number) for number in (piece.base + positions).tolist()]
             yield Held(piece.lot.batch.take(positions), piece.lot.attempt, piece.lot.delivery, numbers)
         old = session.old()

@@ -772,7 +772,7 @@ def test_the_window_follows_what_is_open_and_not_the_oldest_of_it():
         peer.ack(done, settled=settled)
     session = peer.session
     assert session.in_flight == 200 and session.granted - session.low <= 2 * 200 + 1_024
-    assert len(session._open) < 8_192 and len(session._pieces) < 10
+    assert session.room < 8_192 and len(session.pieces()) < 10
     old = session.old()
     assert old is not None and old[0].whole.nbytes < 200 * 100
     peer.ack(range(0, 50_000, 500), [50_000], settled=settled + 101)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.making import make_account, make_lot, seqs
-from zsms.core.broker import session as session_module
+from zsms.core.broker import window as window_module
 from zsms.core.broker.lot import Lot, gather, mixed_lot
 from zsms.core.broker.session import Session
 
@@ -45,7 +45,7 @@ def test_a_number_is_settled_once_and_the_rest_can_be_taken_back(data):
     bases: list[int] = []
     made = 0
     few_or_many = st.sampled_from([1, 3, 12, 700])
-    session_module._SPARSE_FROM = 4
+    window_module._SPARSE_FROM = 4
     for act in data.draw(st.lists(st.sampled_from("ggggsssssssctuurl"), max_size=60)):
         if act == "g":
             size = data.draw(few_or_many)
@@ -147,7 +147,7 @@ def test_a_long_session_needs_no_more_memory_than_its_window():
         session.grant(make_lot(100, first=turn * 100), 0.0)
         session.settle(np.arange(turn * 100, turn * 100 + 100))
     assert session.granted == session.low == 50_000
-    assert len(session._open) <= 2_048
+    assert session.room <= 2_048
 
 
 def test_credit_is_what_the_limit_leaves_and_idle_is_what_slots_are_free():

@@ -16,8 +16,9 @@ from tests.simulation.disk import Disk
 from tests.simulation.frozen import Frozen, Message, freeze
 from tests.simulation.processes import same
 from zsms.core.broker import BrokerCore, Put
+from zsms.core.broker.pieces import Piece
 from zsms.core.broker.replay import rebuild
-from zsms.core.broker.session import Piece, Session
+from zsms.core.broker.session import Session
 from zsms.core.sender import Waiting
 from zsms.message import Batch, Mixed, Outcome
 

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from zsms.core.broker import BrokerCore, DeadLetter
 from zsms.core.broker.lot import Lot
+from zsms.core.broker.pieces import Piece
+from zsms.core.broker.session import Session
 from zsms.message import Batch, Mixed
 
 Message = tuple[int, int]
@@ -67,17 +69,20 @@ class Frozen(NamedTuple):
         }
 
 
+def _flags(session: Session, piece: Piece) -> bytes:
+    """Of each message of a piece whether it is open."""
+    flags = bytearray(piece.lot.size)
+    for position in session.open_in(piece).tolist():
+        flags[position] = 1
+    return bytes(flags)
+
+
 def freeze(core: BrokerCore, purged: frozenset[Message]) -> Frozen:
     """The state of this broker now; `purged` are the dead letters that it has let go."""
     pieces = []
     for session in core.sessions.values():
         if session.in_flight:
-            shift = session._head - session._low
-            pieces += [
-                (piece.lot, bytes(session._flags[piece.base + shift : piece.end + shift]))
-                for piece in session.pieces()
-                if piece.open
-            ]
+            pieces += [(piece.lot, _flags(session, piece)) for piece in session.pieces() if piece.open]
             old = session.old()
             if old is not None:
                 pieces.append((old[0], bytes([1]) * old[0].size))

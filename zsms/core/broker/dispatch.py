@@ -18,8 +18,9 @@ from typing import NamedTuple
 
 from zsms.core.broker.journal import Journal
 from zsms.core.broker.lot import Lot
+from zsms.core.broker.pieces import Piece
 from zsms.core.broker.queue import ReadyQueue
-from zsms.core.broker.session import Piece, Session
+from zsms.core.broker.session import Session
 
 _STREAM_S = 0.1
 """Batches that have come for so long, with no gap of that length and none since, are taken for a stream."""

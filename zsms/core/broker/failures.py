@@ -20,7 +20,8 @@ from zsms.core.broker.letters import Letters, why_dead
 from zsms.core.broker.limits import BrokerLimits
 from zsms.core.broker.lot import I64, Lot, Part, gather
 from zsms.core.broker.retries import Retries
-from zsms.core.broker.session import Session, Settled
+from zsms.core.broker.session import Session
+from zsms.core.broker.window import Settled
 from zsms.message import Mixed, Outcome
 
 U8 = npt.NDArray[np.uint8]

@@ -31,7 +31,7 @@ import numpy.typing as npt
 
 from zsms.core.broker.ledger import ProducerAccount
 from zsms.core.broker.lot import Lot
-from zsms.core.broker.session import Settled
+from zsms.core.broker.window import Settled
 from zsms.message import KEPT, Batch, Mixed
 
 if TYPE_CHECKING:

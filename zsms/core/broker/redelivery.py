@@ -8,7 +8,9 @@ from zsms.core.broker.books import Books
 from zsms.core.broker.dispatch import Dispatch
 from zsms.core.broker.letters import Letters
 from zsms.core.broker.lot import Lot, gather, mixed_lot, mixed_lots
-from zsms.core.broker.session import Late, Piece, Session
+from zsms.core.broker.outlasted import Late
+from zsms.core.broker.pieces import Piece
+from zsms.core.broker.session import Session
 
 _KEEP_RANGE = 256
 """A range of a batch of which nothing is settled is taken back as it is from that size on, others are copied out."""

@@ -134,7 +134,7 @@ class Sessions:
                 self._expire_leases(session, now)
 
     def _expire_leases(self, session: Session, now: float) -> None:
-        pieces, late = session.expired(now)
+        pieces, late = session.expired(session.lease, now)
         if pieces or late:
             count = self._redelivery.take_back(session, pieces, late, now)
             self._events.note(now, "lease expired", session.name, count)
