@@ -16,9 +16,9 @@ import pytest
 
 from zsms.core.broker import BrokerCore, BrokerLimits, Put
 from zsms.core.sender import SenderCore
+from zsms.core.sender.asking import auto_prefetch
 from zsms.core.sender.slots import Slots
 from zsms.message import Batch
-from zsms.roles.sender import auto_prefetch
 from zsms.sources.random import BLOCK, Columns, RandomSource
 from zsms.stats.delay import DelayModel
 from zsms.stats.histogram import Histogram

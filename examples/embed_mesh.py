@@ -4,7 +4,7 @@ python examples/embed_mesh.py
 """
 
 from zsms import Mesh
-from zsms.launch.mesh import MeshConfig, SenderGroup
+from zsms.scenario import MeshConfig, SenderGroup
 from zsms.stats.view import View
 
 

@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 
 from tests.mesh.processes import zsms
 from zsms import UsageError
-from zsms.launch.mesh import MeshConfig
 from zsms.report.comparison import (
     CERTAIN,
     FIGURES,
@@ -32,6 +31,7 @@ from zsms.report.comparison import (
     smallest_p,
 )
 from zsms.report.report import ProcessRow, make_report
+from zsms.scenario import MeshConfig
 from zsms.stats.series import Series
 
 

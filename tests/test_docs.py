@@ -21,8 +21,8 @@ import zsms
 from tests import module_map
 from zsms import message, scenario
 from zsms.cli import COMMANDS, cli, load_command, settings
-from zsms.launch.mesh import SenderGroup
 from zsms.message import Batch, Mixed
+from zsms.scenario import SenderGroup
 from zsms.smsc.files import read_rules
 from zsms.stats import book as statsbook
 from zsms.stats import snapshot
@@ -153,8 +153,7 @@ def test_every_settings_file_is_accepted(reader_s_folder: Path) -> None:
             continue
         ctx = parse(["run", "--config", name])
         for number, group in enumerate(ctx.meta[settings.GROUPS] or ()):
-            table = settings.check_keys(f"{name} {number}", group, {field.name for field in fields(SenderGroup)})
-            SenderGroup(**table).check()
+            scenario.table(SenderGroup, group, f"{name} {number}", SenderGroup()).check()
 
 
 PLANS = {"flood.toml"} | {
@@ -318,11 +317,11 @@ MODULES = {
     for path in (ROOT / "zsms").rglob("*.py")
 }
 LAYERS = (
-    ("zsms.errors", "zsms", "zsms.words", "zsms.saving", "zsms.extras", "zsms.message"),
+    ("zsms.errors", "zsms", "zsms.fields", "zsms.kinds", "zsms.words", "zsms.saving", "zsms.extras", "zsms.message"),
     ("zsms.launch.children", "zsms.launch.forked", "zsms.launch.private_folder", "zsms.roles.sd_notify"),
     ("zsms.stats",),
-    ("zsms.core", "zsms.carriers", "zsms.scenario"),
-    ("zsms.plan", "zsms.sources"),
+    ("zsms.core", "zsms.carriers", "zsms.sources", "zsms.scenario"),
+    ("zsms.plan",),
     ("zsms.security.keys", "zsms.wire.protocol", "zsms.report.machine", "zsms.report.thresholds", "zsms.logs"),
     ("zsms.security", "zsms.wire"),
     ("zsms.report", "zsms.dashboard.prometheus"),

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from zsms.errors import UsageError as UsageError
     from zsms.errors import ZsmsError as ZsmsError
     from zsms.launch.mesh import Mesh as Mesh
-    from zsms.launch.mesh import MeshConfig as MeshConfig
-    from zsms.launch.mesh import SenderGroup as SenderGroup
     from zsms.message import Message as Message
     from zsms.message import Outcome as Outcome
     from zsms.report.report import Report as Report
@@ -39,6 +37,8 @@ if TYPE_CHECKING:
     from zsms.roles.monitor import Monitor as Monitor
     from zsms.roles.producer import Producer as Producer
     from zsms.roles.sender import Sender as Sender
+    from zsms.scenario import MeshConfig as MeshConfig
+    from zsms.scenario import SenderGroup as SenderGroup
     from zsms.stats.delay import DelayModel as DelayModel
     from zsms.stats.snapshot import Snapshot as Snapshot
 
@@ -48,7 +48,7 @@ _HOMES = {
     "CommonOptions": "zsms.roles.base",
     "DelayModel": "zsms.stats.delay",
     "Mesh": "zsms.launch.mesh",
-    "MeshConfig": "zsms.launch.mesh",
+    "MeshConfig": "zsms.scenario",
     "Message": "zsms.message",
     "Monitor": "zsms.roles.monitor",
     "Outcome": "zsms.message",
@@ -56,7 +56,7 @@ _HOMES = {
     "Report": "zsms.report.report",
     "RoleOptions": "zsms.roles.base",
     "Sender": "zsms.roles.sender",
-    "SenderGroup": "zsms.launch.mesh",
+    "SenderGroup": "zsms.scenario",
     "Snapshot": "zsms.stats.snapshot",
     "StatsCollector": "zsms.roles.collector",
     "UsageError": "zsms.errors",

@@ -54,6 +54,9 @@ KEPT = np.dtype([("entry", "<i8"), ("place", "<i8")])
 """Where a broker's journal keeps a message: the number of the entry, and the place in it."""
 WORD = np.dtype("<u8")
 
+MAX_PEER_NAME = 64
+"""Longest name of a process, in characters; all of them are printable, because names go into logs and terminals as
+they are."""
 MAX_TEXT_BYTES = 0xFFFF
 """The longest text in bytes: a length is a uint16."""
 

@@ -52,7 +52,7 @@ def test_the_options_of_the_examples_exist(command: str) -> None:
 
 def test_help_shows_defaults() -> None:
     text = " ".join(zsms("run", "--help").stdout.split())
-    assert "[default: 100000]" in text and "[default: 5000]" in text
+    assert "[default: 100000, or all of --input]" in text and "[default: 5000]" in text
 
 
 def test_help_waits_for_neither_numpy_nor_zmq() -> None:
@@ -341,7 +341,7 @@ def test_a_wrong_run_leaves_an_older_report_alone(mistake: Mistake, tmp_path: Pa
         ("[run]\ngroups = [1]\n", ["[[run.groups]]"]),
         ("[[run.groups]]\nmaen = 1\n", ["[[run.groups]] 1", "'maen'", "'mean'"]),
         ("[[run.groups]]\n[[run.groups]]\nsenders = 1.0\n", ["[[run.groups]] 2", "senders", "whole number"]),
-        ('[[run.groups]]\ntick = "x"\n', ["[[run.groups]] 1", "tick", "a number"]),
+        ('[[run.groups]]\ntick = "x"\n', ["[[run.groups]] 1", "tick", "a time"]),
         ("[[run.groups]]\nmean = -1\n", ["mean", "-1"]),
         ('[[run.groups]]\nname = "a"\n[[run.groups]]\nname = "a"\n', ["same name", "a"]),
     ],

@@ -21,11 +21,11 @@ from zsms import extras
 from zsms.cli import COMMANDS, EXIT_CODES, INTERRUPTED, UNREAD, cli, load_command, outputs
 from zsms.dashboard import compare_page, report_page
 from zsms.errors import UsageError, ZsmsError
-from zsms.launch.mesh import MeshConfig
 from zsms.report.comparison import compare
 from zsms.report.report import THRESHOLD_FAILED, WIDTH, Report, make_report, summary_lines, wrapped
 from zsms.report.thresholds import Verdict
 from zsms.report.verdicts import annotation, junit, workflow_commands
+from zsms.scenario import MeshConfig
 from zsms.stats.series import Series
 
 CONFIG = MeshConfig().to_json()

@@ -14,9 +14,10 @@ from tests.journal.making import LIMITS, Hand, content
 from tests.journal.servers import PROGRAM, Servers
 from tests.journal.test_sqlite import fill
 from tests.mesh.processes import free_port, until
+from zsms.core.broker.durability import check_durability, hidden
 from zsms.core.broker.replay import rebuild
 from zsms.errors import JournalError, UsageError
-from zsms.journal import Fenced, check_durability, fence, hidden, open_journal, read
+from zsms.journal import Fenced, fence, open_journal, read
 
 pytest.importorskip("nats", reason="needs zsms[jetstream]")
 

@@ -7,7 +7,7 @@ import pytest
 from zsms import Mesh, Sender
 from zsms.core.broker import BrokerLimits
 from zsms.errors import UsageError
-from zsms.launch.mesh import MeshConfig, SenderGroup
+from zsms.scenario import MeshConfig, SenderGroup
 from zsms.stats.delay import DelayModel
 
 

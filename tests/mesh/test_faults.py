@@ -20,7 +20,7 @@ import pytest
 from tests.mesh.processes import SOME, Command, free_port, gone, kill, line_with, until, view_when
 from zsms import Mesh, Report
 from zsms.core.broker import BrokerLimits
-from zsms.launch.mesh import MeshConfig, SenderGroup
+from zsms.scenario import MeshConfig, SenderGroup
 from zsms.stats.view import View
 
 ENDLESS = ("--messages", 1_000_000_000, "--max-messages", 2000, "--window", 2000, "--batch", 500)

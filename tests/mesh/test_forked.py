@@ -90,3 +90,15 @@ def test_a_process_with_threads_is_not_forked():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.split() == ["True", "False"]
     assert may_fork() in (True, False)
+
+
+@linux
+def test_a_run_has_no_thread_that_would_keep_it_from_forking():
+    code = (
+        "import sys, zsms.cli\nfrom zsms.launch.forked import may_fork\n"
+        "sys.argv = ['zsms', 'config', 'show', 'run']\n"
+        "try:\n    zsms.cli.main()\nfinally:\n    print(may_fork(), 'numpy' in sys.modules, file=sys.stderr)"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stderr.split() == ["True", "True"]

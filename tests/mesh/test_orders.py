@@ -7,8 +7,9 @@ import pytest
 from zsms.core.stages import Stage
 from zsms.errors import UsageError
 from zsms.launch.commands import Commands
-from zsms.launch.mesh import Mesh, MeshConfig, SenderGroup
+from zsms.launch.mesh import Mesh
 from zsms.launch.orders import Arrivals
+from zsms.scenario import MeshConfig, SenderGroup
 
 
 def test_a_new_rate_is_divided_among_the_producers_and_told_once() -> None:
@@ -48,11 +49,11 @@ def test_each_process_gets_its_part_of_what_is_asked_of_all() -> None:
         return dict(zip(words[::2], words[1::2], strict=True))
 
     second = options(commands.sender(2, "S", ["B"]))
-    assert (second["--cap"], second["--burst"], second["--stream"], second["--concurrency"]) == (50.0, 3.0, 2, 10)
+    assert (second["--cap"], second["--burst"], second["--stream"], second["--concurrency"]) == ("50.0", "3.0", 2, "10")
     assert (second["--stats"], second["--broker"]) == ("S", "B")
     assert "--cap" not in options(commands.sender(3, "S", ["B"]))
     producer = options(commands.producer(1, "S", ["B"], None))
-    assert (producer["--rate"], producer["--share"], producer["--seed"]) == (15.0, "1/2", 7)
+    assert (producer["--rate"], producer["--share"], producer["--seed"]) == ("15.0", "1/2", "7")
 
 
 def test_a_broker_that_stands_by_is_apart_from_its_broker_and_the_collector_from_both() -> None:

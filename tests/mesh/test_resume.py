@@ -12,9 +12,9 @@ import pytest
 
 from tests.mesh.processes import Command, until, zsms
 from zsms.errors import UsageError
-from zsms.launch.mesh import MeshConfig
 from zsms.launch.resume import load, note
 from zsms.roles.producer import Producer
+from zsms.scenario import MeshConfig
 from zsms.sources.random import RandomSource
 
 RECORDING = """

@@ -15,7 +15,6 @@ from zsms.cli import cli
 from zsms.core.stages import Stage, rate_at
 from zsms.errors import UsageError
 from zsms.launch.carried import carried
-from zsms.launch.mesh import SenderGroup
 from zsms.scenario import read
 
 FILE = """
@@ -87,7 +86,7 @@ def test_caps_of_accounts_are_divided_by_slots_and_a_throttle_knows_its_part() -
     ]
     faults = [{"at": 1, "what": "throttle", "whom": "c", "factor": 0.5, "for": 2}]
     scenario = read(tables(group=groups, account=[{"name": "acme", "cap": 400}], faults=faults))
-    found = carried(scenario, "x.toml", SenderGroup())
+    found = carried(scenario, "x.toml")
     assert [group.cap for group in found.groups] == [300.0, 10.0, 60.0]
     assert [fault.cap for fault in found.faults] == [30.0]
 
@@ -104,7 +103,7 @@ def test_caps_of_accounts_are_divided_by_slots_and_a_throttle_knows_its_part() -
 )
 def test_what_a_run_can_not_do_is_refused_by_name(more: dict[str, object], why: str) -> None:
     with pytest.raises(UsageError, match=re.escape(why)):
-        carried(read(tables(**more)), "x.toml", SenderGroup())
+        carried(read(tables(**more)), "x.toml")
 
 
 @given(st.lists(st.tuples(st.floats(0.1, 10), st.floats(0, 100), st.floats(0, 100)), min_size=1, max_size=5))

@@ -6,7 +6,8 @@ import numpy as np
 
 from zsms.core.broker import BrokerLimits
 from zsms.core.strikes import Fault
-from zsms.launch.mesh import Mesh, MeshConfig, SenderGroup
+from zsms.launch.mesh import Mesh
+from zsms.scenario import MeshConfig, SenderGroup
 
 
 def test_faults_are_carried_out_and_told_and_nothing_is_lost() -> None:

@@ -16,7 +16,7 @@ from tests.mesh.processes import zsms
 from zsms import Mesh
 from zsms.core.broker import BrokerLimits
 from zsms.dashboard.report_page import render, seconds
-from zsms.launch.mesh import MeshConfig, SenderGroup
+from zsms.scenario import MeshConfig, SenderGroup
 
 HOSTILE = '</script><script>document.title="taken"</script><b>&'
 

@@ -158,6 +158,9 @@ def main() -> None:
     """`zsms`: exits with 0, 1 (failure), 2 (bad usage), 3 (a list was not read to its end), 130 (interrupted)."""
     from zsms.cli import streams
 
+    # Before numpy, whichever command imports it: no command multiplies matrices, each plans on a core of its own, and
+    # a process with the threads of a library can't be forked.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     streams.set_up()
     code = _call()
     if (error := streams.take_error()) is not None:

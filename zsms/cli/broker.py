@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
 
-from zsms.cli.common import (
-    broker_limits,
-    insecure_option,
-    journal_options,
-    role_options,
-    run_role,
-    stats_option,
-    stream_option,
-)
+from zsms.cli import common, options
+from zsms.fields import chosen
+from zsms.scenario import MeshConfig
 
 
 @click.command(
@@ -36,38 +31,12 @@ Examples:
     show_default=True,
     help="Where to listen; PORT is for batches, PORT + 1 for the rest.",
 )
-@insecure_option
-@stats_option
-@broker_limits
-@journal_options
-@click.option(
-    "--standby",
-    is_flag=True,
-    help="Wait, without listening, until the broker that has this journal (NATS) is gone, then take its place.",
-)
-@click.option("--seed", type=click.IntRange(min=0), help="Makes the jitter of retries repeatable.")
-@stream_option
-@role_options
-def command(
-    action: str,
-    bind: str,
-    insecure: bool,
-    stats: str,
-    journal: str | None,
-    durability: str | None,
-    standby: bool,
-    seed: int | None,
-    stream: int,
-    name: str | None,
-    stats_interval: float,
-    drain_timeout: float,
-    keys: str | None,
-    config: str | None,
-    quiet: bool,
-    verbose: int,
-    exit_with_parent: bool,
-    **limits: Any,
-) -> int:
+@common.insecure_option
+@common.stats_option
+@options.of("broker", MeshConfig)
+@common.stream_option
+@common.role_options
+def command(action: str, **given: Any) -> int:
     """Queue messages and balance them over senders by credit.
 
     \b
@@ -77,31 +46,18 @@ def command(
     SIGTERM or Ctrl-C: take no more, see what is held to its end, and leave; again: leave at once. What is left
     then stays in the journal, if there is one, and the next broker with it goes on from there.
     """
-
     if action == "take-over":
-        return _take_over(journal)
+        return _take_over(given["journal"])
+    how = common.how_to_run(given)
+    return common.run_role(partial(_make, **given), **how)
 
-    def make() -> Any:
-        from zsms.core.broker import BrokerLimits
-        from zsms.roles.broker import Broker
 
-        return Broker(
-            bind,
-            limits=BrokerLimits(**limits),
-            seed=seed,
-            stream=stream,
-            insecure=insecure,
-            keys=keys,
-            journal=journal,
-            durability=durability,
-            standby=standby,
-            name=name,
-            stats=stats,
-            stats_interval=stats_interval,
-            drain_timeout=drain_timeout,
-        )
+def _make(*, bind: str, **given: Any) -> Any:
+    """The broker of these options. Raises UsageError."""
+    from zsms.core.broker import BrokerLimits
+    from zsms.roles.broker import Broker
 
-    return run_role(make, quiet=quiet, verbose=verbose, exit_with_parent=exit_with_parent)
+    return Broker(bind, limits=chosen(BrokerLimits, "broker", given), **given)
 
 
 def _take_over(journal: str | None) -> int:
@@ -109,8 +65,8 @@ def _take_over(journal: str | None) -> int:
     import getpass
     import platform
 
+    from zsms.core.broker.durability import hidden, is_on_servers
     from zsms.errors import UsageError
-    from zsms.journal import hidden, is_on_servers
 
     if journal is None or not is_on_servers(journal):
         raise UsageError("take-over: give the journal on NATS servers: --journal nats://HOST,HOST,HOST/NAME")

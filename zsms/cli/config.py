@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from zsms.cli import COMMANDS, load_command, settings
-from zsms.scenario import nearest
+from zsms.fields import nearest
 
 HIDDEN = frozenset({"help", "version"})
 

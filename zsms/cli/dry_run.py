@@ -9,7 +9,8 @@ from zsms.launch.private_folder import PrivateFolder
 from zsms.report.report import wrapped
 
 if TYPE_CHECKING:
-    from zsms.launch.mesh import Mesh, MeshConfig
+    from zsms.launch.mesh import Mesh
+    from zsms.scenario import MeshConfig
 
 
 def lines(mesh: Mesh, outputs: list[str]) -> list[str]:
@@ -25,10 +26,10 @@ def lines(mesh: Mesh, outputs: list[str]) -> list[str]:
     groups = [
         f"{group.senders} x {group.concurrency:,} ({group.delay}, mean {group.mean:g} s)"
         if config.transport is None
-        else f"{group.senders} x {group.concurrency:,} ({config.transport_name})"
+        else f"{group.senders} x {group.concurrency:,} ({config.transport})"
         for group in config.groups
     ]
-    slots = sum(group.senders * group.concurrency for group in config.groups)
+    slots = config.slots
     count = _messages(config)
     rows = [
         ("messages", f"{_count(count)} {'of ' + config.input if config.input else 'random'}"),
@@ -38,7 +39,7 @@ def lines(mesh: Mesh, outputs: list[str]) -> list[str]:
     if config.rate is not None:
         rows.append(("rate", f"{config.rate:,g} messages/s, {config.arrivals}"))
     if config.transport is None and count is not None:
-        capacity = sum(group.senders * group.concurrency / group.mean for group in config.groups if group.mean)
+        capacity = sum(group.slots / group.mean for group in config.groups if group.mean)
         reached = min(capacity or float("inf"), config.rate or float("inf"))
         rows.append(("time", f"about {count / reached:,.3g} s, of the sends alone"))
     if config.journal is not None:
@@ -58,18 +59,14 @@ def _messages(config: MeshConfig) -> int | None:
     """How many there will be; a list is read to its end, a pipe is not. Raises UsageError for a bad row."""
     if config.input is None:
         return config.total
+    from zsms.sources.choice import source_of
     from zsms.sources.files import FileSource
     from zsms.sources.stream import is_stream
 
     if is_stream(config.input):
         return config.messages
-    source = FileSource(
-        config.input,
-        format=config.input_format,
-        skip_bad_rows=config.skip_bad_rows,
-        unique=config.unique,
-        limit=config.messages,
-    )
+    source = source_of(config)
+    assert isinstance(source, FileSource)
     count = 0
     try:
         while found := len(source.take(16_384)):

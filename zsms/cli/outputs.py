@@ -107,6 +107,8 @@ options = together(
 )
 
 STDOUT = "-"
+FORMS = ("json", "html", "csv", "junit")
+"""What a report is written as, each by an option."""
 
 
 class Output:

@@ -12,12 +12,9 @@ from typing import Any
 import click
 
 from zsms import saving
-from zsms.cli import common, places, settings
+from zsms.cli import options, places, settings
 from zsms.errors import UsageError
-from zsms.scenario import Expectation, Scenario, check, table
-
-_NOT_OURS = frozenset({"transport", "input", "skip_bad_rows", "prefix", "alphabet", "batch", "window"})
-"""Options of `run` that change nothing in virtual time."""
+from zsms.scenario import Expectation, MeshConfig, Scenario, check, table
 
 
 @click.command(
@@ -30,14 +27,8 @@ Examples:
   zsms plan --messages 1000000 --failure-rate 0.05 --max-attempts 3 --json -""",
 )
 @settings.scenario_argument
-@click.option("--messages", type=int, default=100_000, show_default=True, help="Messages to send.")
-@click.option("--brokers", type=int, default=1, show_default=True, help="Broker processes.")
-@click.option("--senders", type=int, default=2, show_default=True, help="Sender processes.")
-@click.option("--concurrency", type=int, default=5_000, show_default=True, help="Slots of each sender.")
+@options.of("plan", MeshConfig)
 @click.option("--duration", type=float, help="Seconds that messages arrive for at --rate, instead of a count.")
-@common.slot_options
-@common.message_options
-@common.broker_limits
 @click.option(
     "--replications", type=click.IntRange(1, 100_000), default=20, show_default=True, help="Runs in virtual time."
 )
@@ -91,21 +82,19 @@ def command(
     html: str | None,
     csv: str | None,
     quiet: bool,
-    **options: Any,
+    **given: Any,
 ) -> int:
     """Compute a run in virtual time: when it reaches whom, what limits it, and what it costs.
 
     SCENARIO.toml is a file of `zsms run --config`, or one with caps, faults and a deadline too (docs/scenarios.md). No
     process is started and no message made, so 340 million messages take seconds. Exits with 0, whatever the plan says.
     """
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: each of our processes has a core
     from zsms.plan import plan
     from zsms.plan.against import compared, read_report
 
     if (json, csv, html).count("-") > 1:
         raise UsageError("--json -, --html - and --csv -: only one of them can have standard output")
-    wanted = {name: value for name, value in options.items() if name not in _NOT_OURS}
-    found = settings.scenario_of(ctx, scenario, wanted)
+    found = settings.scenario_of(ctx, scenario, given)
     found = _expecting(found, deadline, share, solve)
     measured = None if against is None else read_report(against)
     with _workers(jobs) as mapped, _progress(quiet) as progress:

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+from functools import partial
 from typing import Any
 
 import click
 
-from zsms.cli import common
+from zsms.cli import common, options
+from zsms.fields import chosen
+from zsms.scenario import MeshConfig, MessageSettings
+
+
+def share(ctx: click.Context, option: click.Parameter, text: str) -> tuple[int, int]:
+    """Read I/K."""
+    index, _, parts = text.partition("/")
+    if not (index.isdigit() and parts.isdigit() and int(index) < int(parts)):
+        raise click.BadParameter(f"{text!r}: write I/K, with I from 0 to K - 1")
+    return int(index), int(parts)
 
 
 @click.command(
@@ -19,13 +31,8 @@ Examples:
   zsms producer --input people.csv --skip-bad-rows
   zsms producer --messages 1000000 --seed 7 --share 1/3     the second third""",
 )
-@click.option(
-    "--messages",
-    type=int,
-    help="Random messages to make; of --input the first so many, all unless given.  [default: 100000]",
-)
-@click.option("--share", default="0/1", metavar="I/K", callback=common.share, help="Make only part I (from 0) of K.")
-@common.message_options
+@options.of("producer", MeshConfig)
+@click.option("--share", default="0/1", metavar="I/K", callback=share, help="Make only part I (from 0) of K.")
 @click.option(
     "--resend-after",
     type=float,
@@ -44,50 +51,49 @@ Examples:
 @common.broker_option
 @common.stats_option
 @common.role_options
-def command(
-    rate: float | None,
-    arrivals: str,
-    batch: int | None,
-    window: int | None,
-    resend_after: float,
-    timeout: float,
-    before: int,
-    broker: tuple[str, ...],
-    stats: str,
-    name: str | None,
-    stats_interval: float,
-    drain_timeout: float,
-    keys: str | None,
-    config: str | None,
-    quiet: bool,
-    verbose: int,
-    exit_with_parent: bool,
-    **source: Any,
-) -> int:
+def command(**given: Any) -> int:
     """Make random messages, or read real ones, and hand them to a broker.
 
     Every batch is kept until the broker confirms it. The command ends when all are confirmed.
     """
+    how = common.how_to_run(given)
+    return common.run_role(partial(_make, **given), **how)
 
-    def make() -> Any:
-        from zsms.roles.producer import BATCH_MESSAGES, WINDOW_MESSAGES, Producer
 
-        return Producer(
-            broker,
-            source=common.make_source(**source),
-            rate=rate,
-            arrivals=arrivals,
-            arrivals_seed=common.arrivals_seed(**source),
-            batch=BATCH_MESSAGES if batch is None else batch,
-            window=WINDOW_MESSAGES if window is None else window,
-            resend_after=resend_after,
-            timeout=timeout,
-            before=before,
-            name=name,
-            stats=stats,
-            stats_interval=stats_interval,
-            drain_timeout=drain_timeout,
-            keys=keys,
-        )
+def _make(*, broker: tuple[str, ...], share: tuple[int, int], **given: Any) -> Any:
+    """The producer of these options. Raises UsageError."""
+    from zsms.core.seeds import Stream, sequence
+    from zsms.roles.producer import BATCH_MESSAGES, WINDOW_MESSAGES, Producer
+    from zsms.sources.choice import source_of
 
-    return common.run_role(make, quiet=quiet, verbose=verbose, exit_with_parent=exit_with_parent)
+    wanted = chosen(MessageSettings, "producer", given)
+    for name, default in (("batch", BATCH_MESSAGES), ("window", WINDOW_MESSAGES)):
+        given[name] = default if given[name] is None else given[name]
+    return Producer(
+        broker,
+        source=source_of(wanted, share=share, on_bad=None if wanted.input is None else _BadRows(wanted.input).tell),
+        arrivals_seed=sequence(wanted.seed, Stream.PRODUCER, share[0], "arrivals"),
+        **given,
+    )
+
+
+class _BadRows:
+    """Logs the first rows of a file that were left out, and then that there are more."""
+
+    MOST = 20
+
+    def __init__(self, path: str) -> None:
+        from zsms.sources.stream import name_of
+
+        self._path = name_of(path)
+        self._count = 0
+
+    def tell(self, line: int, reason: str) -> None:
+        """A row was left out."""
+        self._count += 1
+        if self._count <= self.MOST:
+            logging.getLogger("zsms.producer").warning("%s:%d: left out: %s", self._path, line, reason)
+        elif self._count == self.MOST + 1:
+            logging.getLogger("zsms.producer").warning(
+                "%s: more rows were left out; the report counts them", self._path
+            )

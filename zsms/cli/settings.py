@@ -16,13 +16,16 @@ the nearest one that there is; so is a value of another type than the option's.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from zsms.cli import COMMANDS, load_command
 from zsms.errors import UsageError
-from zsms.scenario import TABLES, Scenario, nearest, read, tables_of
+from zsms.fields import nearest
+
+if TYPE_CHECKING:
+    from zsms.scenario import Scenario
 
 GROUPS = "groups"
 """Of `run` alone: not an option, a list of tables."""
@@ -32,6 +35,8 @@ SCENARIO = "scenario"
 
 def load(path: str) -> dict[str, Any]:
     """The file's tables. Raises UsageError for a file that can't be read or parsed."""
+    from zsms.scenario import TABLES, tables_of
+
     tables = tables_of(path)
     for name, table in tables.items():
         if name in TABLES:
@@ -89,6 +94,8 @@ def _use(ctx: click.Context, parameter: click.Parameter, path: str | None) -> st
     """Make the command's table the defaults of its options."""
     if path is None:
         return None
+    from zsms.scenario import TABLES
+
     # The other commands' tables are checked too: a slip in one is better told now than when it is used.
     found = load(path)
     tables = {name: _settings(path, name, table) for name, table in found.items() if name not in TABLES}
@@ -138,6 +145,8 @@ config_option = click.option(
 
 def scenario_of(ctx: click.Context, path: str | None, options: dict[str, Any]) -> Scenario:
     """The scenario of a command's file and its options, in that order of rank. Raises UsageError."""
+    from zsms.scenario import read
+
     run = {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
     sources = click.core.ParameterSource
     run["defaults"] = [name for name in options if ctx.get_parameter_source(name) is sources.DEFAULT]

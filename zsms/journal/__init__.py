@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from zsms import extras
+from zsms.core.broker.durability import is_on_servers
 from zsms.errors import JournalError, UsageError
 
 if TYPE_CHECKING:
@@ -29,11 +30,6 @@ if TYPE_CHECKING:
 
 FILE = "journal.sqlite"
 """The journal's own file in its folder; beside it are its log and the lock."""
-DURABILITIES = ("majority", "fsync", "os", "memory")
-"""What a confirm says: with most of the journal's servers; on the disk; with the operating system, so that the broker
-may crash but not its machine; in the broker's memory."""
-
-
 WHAT_IS_DROPPED = (
     "after a crash of the broker or its machine nothing of that was confirmed; if the file was cut, or copied while in "
     "use, some of it may have been"
@@ -102,29 +98,6 @@ class Store(Protocol):
     ) -> None: ...
 
 
-def check_durability(journal: object | None, durability: str | None) -> str:
-    """What `durability` (None: the default) comes to, with or without a journal. Raises UsageError."""
-    on_servers = is_on_servers(journal)
-    if durability is None:
-        return "memory" if journal is None else "majority" if on_servers else "fsync"
-    if durability not in DURABILITIES:
-        raise UsageError(f"durability {durability!r}: give {', '.join(DURABILITIES[:-1])} or {DURABILITIES[-1]}")
-    if (durability == "majority") != on_servers and journal is not None:
-        if on_servers:
-            raise UsageError(f"durability {durability} is for a folder; with NATS servers it is always majority")
-        raise UsageError("durability majority is of NATS servers: --journal nats://HOST,HOST,HOST/NAME")
-    if journal is None and durability != "memory":
-        raise UsageError(f"durability {durability}: give a folder for the journal (--journal DIR), too")
-    if journal is not None and durability == "memory":
-        raise UsageError("durability memory keeps nothing on disk: leave out the journal, or give fsync or os")
-    return durability
-
-
-def is_on_servers(journal: object | None) -> bool:
-    """Whether a journal is a stream of NATS servers, and no folder."""
-    return isinstance(journal, str) and journal.startswith(("nats://", "tls://"))
-
-
 def open_journal(
     directory: str | Path,
     durability: str = "fsync",
@@ -152,13 +125,6 @@ def open_journal(
     from zsms.journal.sqlite import SqliteStore
 
     return SqliteStore(Path(directory), durability, create)
-
-
-def hidden(text: str) -> str:
-    """An address without its password, for people."""
-    head, scheme, rest = text.partition("://")
-    user, at, places = rest.rpartition("@")
-    return f"{head}{scheme}{user.partition(':')[0]}{at}{places}" if at else text
 
 
 def _tell(store: Store) -> None:

@@ -19,9 +19,10 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from zsms.core.broker.durability import hidden
 from zsms.core.broker.journal import Group, Kept
 from zsms.errors import JournalError
-from zsms.journal import NeverTaken, hidden
+from zsms.journal import NeverTaken
 from zsms.journal.fence import DATA, HOLD_S, Holder, Record, Unavailable, take_over
 from zsms.journal.lock import boot_id
 from zsms.journal.log import SLACK_BYTES, Content, Log, pack_record, rows_of, unpack_record

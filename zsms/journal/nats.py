@@ -25,8 +25,8 @@ from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
 from nats.js.api import Header
 
+from zsms.core.broker.durability import hidden
 from zsms.errors import UsageError
-from zsms.journal import hidden
 from zsms.journal.fence import Ends, Record, Unavailable
 
 COPIES = 3

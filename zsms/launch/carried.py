@@ -6,24 +6,15 @@ What a plan knows and a run can't do is refused by name, never left out in silen
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from zsms.core.stages import Stage
 from zsms.core.strikes import Fault
 from zsms.errors import UsageError
-from zsms.launch.mesh import SenderGroup
-from zsms.scenario import Account, Group, Scenario
+from zsms.fields import settings_of
+from zsms.scenario import Account, Group, Scenario, SenderGroup
 from zsms.scenario import Fault as PlannedFault
 
-_ONLY_PLANNED = {
-    "throttled_rate": "throttled-rate",
-    "permanent_rate": "permanent-rate",
-    "daily_cap": "daily-cap",
-    "quiet": "quiet",
-    "queue": "queue",
-    "begins": "from",
-    "ends": "until",
-}
 _SHARES = {0.5: "p50", 0.9: "p90", 0.99: "p99", 0.999: "p999", 1.0: "p100"}
 
 
@@ -37,12 +28,12 @@ class Carried:
     thresholds: tuple[str, ...]
 
 
-def carried(scenario: Scenario, where: str, base: SenderGroup) -> Carried:
-    """Raises UsageError for what a run can't carry out; `base` is the group that the options describe."""
+def carried(scenario: Scenario, where: str) -> Carried:
+    """Raises UsageError for what a run can't carry out."""
     for number, group in enumerate(scenario.groups, 1):
-        plain = Group()
-        for name, key in _ONLY_PLANNED.items():
-            if getattr(group, name) != getattr(plain, name):
+        for each in settings_of(Group):
+            if each.entry.planned and getattr(group, each.field.name) != each.field.default:
+                key = (each.entry.key or each.field.name).replace("_", "-")
                 raise UsageError(f"{where}: [[group]] {number}: {key}: a run can't carry that out; `zsms plan` can")
     for account in scenario.accounts:
         if account.daily_cap is not None:
@@ -50,7 +41,7 @@ def carried(scenario: Scenario, where: str, base: SenderGroup) -> Carried:
     if any(audience.routes for audience in scenario.audiences):
         raise UsageError(f"{where}: [[audience]]: routes: a run's groups share all messages; `zsms plan` knows routes")
     return Carried(
-        tuple(_group(group, scenario, base) for group in scenario.groups),
+        tuple(_group(group, scenario) for group in scenario.groups),
         tuple(_fault(fault, scenario) for fault in scenario.faults),
         tuple(Stage(s.lasts, s.rate, s.rate if s.to is None else s.to) for s in scenario.stages),
         tuple(_threshold(e.share, e.deadline, scenario.lead, where) for e in scenario.expectations),
@@ -66,26 +57,12 @@ def _fault(fault: PlannedFault, scenario: Scenario) -> Fault:
     return Fault(fault.at, fault.what, fault.whom, fault.lasts, factor, fault.rate, cap, fault.share)
 
 
-def _group(group: Group, scenario: Scenario, base: SenderGroup) -> SenderGroup:
-    cap, burst = group.cap, group.burst
+def _group(group: Group, scenario: Scenario) -> SenderGroup:
+    values = {each.field.name: getattr(group, each.field.name) for each in settings_of(SenderGroup)}
     if group.account is not None:
         account = next(each for each in scenario.accounts if each.name == group.account)
-        cap, burst = _shared(group, account, scenario.groups)
-    return replace(
-        base,
-        name=group.name,
-        senders=group.senders,
-        concurrency=group.concurrency,
-        delay=group.delay,
-        mean=group.mean,
-        sd=group.sd,
-        failure_rate=group.failure_rate,
-        tick=group.tick,
-        prefetch=group.prefetch,
-        ramp=group.ramp,
-        cap=cap,
-        burst=burst,
-    )
+        values["cap"], values["burst"] = _shared(group, account, scenario.groups)
+    return SenderGroup(**values)
 
 
 def _shared(group: Group, account: Account, groups: Sequence[Group]) -> tuple[float | None, float]:

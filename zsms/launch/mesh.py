@@ -11,23 +11,16 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zsms.core.broker import BrokerLimits
-from zsms.core.sender.cap import Cap
-from zsms.core.sender.shares import MAX_BROKERS
-from zsms.core.stages import Stage
-from zsms.core.strikes import Fault, Strikes
-from zsms.errors import UsageError, ZsmsError, check_types
-from zsms.journal import FILE, check_durability, hidden, is_on_servers
+from zsms.errors import UsageError, ZsmsError
 from zsms.launch.commands import Commands
 from zsms.launch.judge import Judge, Phase
 from zsms.launch.local import Local
@@ -35,307 +28,32 @@ from zsms.launch.orders import Arrivals, Faults
 from zsms.launch.place import Place
 from zsms.launch.private_folder import PrivateFolder
 from zsms.launch.processes import Processes, have_descriptors
+from zsms.launch.ready import ready
 from zsms.launch.resume import Before, may_go_on, note
 from zsms.launch.watching import Progress, Seen, Watching
 from zsms.report.report import ProcessRow, Report, make_report
 from zsms.report.thresholds import parse_all
 from zsms.roles.monitor import Asker
-from zsms.roles.sender import MAX_RAMP_S
+from zsms.scenario import MeshConfig, SenderGroup, config_from
 from zsms.security import keys
 from zsms.security.keys import Keys
-from zsms.sources.random import MESSAGES
-from zsms.stats.arrivals import rate_warnings
-from zsms.stats.delay import DelayModel
 from zsms.stats.series import Series
 from zsms.stats.view import View
-from zsms.wire.protocol import MAX_PEER_NAME
 from zsms.wire.sockets import Endpoint, Sockets
 
 if TYPE_CHECKING:
-    from zsms.transports.calls import Send
+    pass
 
 _log = logging.getLogger("zsms.mesh")
 
 _OWN_DESCRIPTORS = 16
 """What watching a mesh takes, about."""
-RAMP_FROM = 100_000
-"""Slots of a mesh from which on they are not all opened at once, unless asked for."""
 _CANCELLED_S = 0.3
 """How long each step of the end may take when `run_async` was cancelled."""
 END_S = 10.0
 """How long a process may take to end before it is killed."""
 _AT_ONCE_S = 2.0
 """The same of a run that is broken off."""
-
-
-@dataclass(frozen=True, slots=True)
-class SenderGroup:
-    """Senders that are alike: `senders` processes of `concurrency` slots each."""
-
-    name: str = "sender"
-    senders: int = 2
-    concurrency: int = 5_000
-    delay: str = "normal"
-    mean: float = 1.0
-    sd: float | None = None
-    """None: a tenth of the mean."""
-    failure_rate: float = 0.0
-    tick: float | None = None
-    prefetch: int | None = None
-    ramp: float | None = None
-    cap: float | None = None
-    """Segments a second that its senders may begin, all together; None: as many as they can."""
-    burst: float = 0.0
-    """Segments that may begin at once after a rest."""
-    gateway: str | None = None
-    """Address of a gateway that these send to, instead of sleeping: smpp://HOST:PORT, or http://.... Its windows, or
-    connections, are the slots."""
-
-    def __post_init__(self) -> None:
-        """A gateway's windows are the slots. Raises UsageError."""
-        if self.gateway is not None:
-            from zsms.transports.gateways import settings_of
-
-            settings = settings_of(self.gateway)
-            object.__setattr__(self, "concurrency", settings.slots)
-
-    @property
-    def model(self) -> DelayModel:
-        """How the time of a send is drawn. Raises UsageError."""
-        return DelayModel(self.delay, self.mean, self.sd)
-
-    def warnings(self) -> list[str]:
-        """What can be done, but hardly as it was meant."""
-        from zsms.roles.sender import delay_warnings
-
-        found = delay_warnings(self.model, self.tick)
-        return [f"group {self.name!r}: {warning}" for warning in found]
-
-    def check(self, brokers: int = 1) -> None:
-        """Raises UsageError for what can't be, before any process is started."""
-        check_types(self)
-        room = MAX_PEER_NAME - len(f"-{self.senders}")
-        if not (0 < len(self.name) <= room and self.name.isprintable()):
-            raise UsageError(f"group name {self.name[:80]!r}: give 1 to {room} printable characters")
-        if not 1 <= self.senders <= 1_000:
-            raise UsageError(f"group {self.name!r}: senders {self.senders}: give 1 to 1000 processes")
-        from zsms.core.sender.shares import check_brokers
-        from zsms.core.sender.slots import Slots
-        from zsms.roles.sender import auto_prefetch, check_asking
-
-        Slots(self.concurrency, self.model, failure_rate=self.failure_rate, tick=self.tick)
-        check_asking(self.prefetch, self.ramp)
-        if self.cap is not None:
-            Cap(self.cap, self.burst)
-        prefetch = auto_prefetch(self.concurrency, self.mean) if self.prefetch is None else self.prefetch
-        check_brokers(brokers, self.concurrency, prefetch)
-
-
-@dataclass(frozen=True, slots=True)
-class MeshConfig:
-    """What a mesh is to do. Times in seconds; None leaves a figure to the role."""
-
-    messages: int | None = None
-    """None: `MESSAGES` random ones, or all of `input`; else the first so many of it."""
-    brokers: int = 1
-    """Broker processes; every producer and every sender uses all of them."""
-    producers: int = 1
-    groups: tuple[SenderGroup, ...] = (SenderGroup(),)
-    faults: tuple[Fault, ...] = ()
-    """What goes wrong on purpose, and when."""
-    rate: float | None = None
-    """Open-loop arrival rate of all producers together, messages a second."""
-    stages: tuple[Stage, ...] = ()
-    """How that rate goes over time, instead of staying what it is; `rate` is then that of the beginning."""
-    arrivals: str = "even"
-    """How they lie in time: even, or poisson with exponential gaps."""
-    input: str | None = None
-    """A list of real messages, instead of random ones: a file, a named pipe, or - for standard input."""
-    input_format: str | None = None
-    """csv or jsonl; None: what its name says."""
-    skip_bad_rows: bool = False
-    unique: bool = False
-    """Each recipient of `input` once."""
-    seed: int | None = None
-    min_length: int = 1
-    max_length: int = 100
-    alphabet: str | None = None
-    prefixes: tuple[str, ...] = ()
-    batch: int | None = None
-    window: int | None = None
-    limits: BrokerLimits = field(default_factory=BrokerLimits)
-    transport: str | Send | None = None
-    """An ``async def send(message)`` for the senders to call: MODULE:FUNCTION, or the function, which must be one that
-    other processes can import."""
-    yes_really_send: bool = False
-    """Gateways that are not this machine are meant."""
-    drain_timeout: float = 30.0
-    secure: bool = False
-    """With keys for every role, made for this run and thrown away at its end."""
-    journal: str | None = None
-    """A folder for the broker's journal; one without a journal, because a run accounts for its own messages only."""
-    durability: str | None = None
-    """"fsync" or "os" with a journal, "majority" with one on NATS servers, "memory" without."""
-    standby: bool = False
-    """With a second process for each broker, which takes its place; for a journal on NATS servers."""
-
-    @property
-    def total(self) -> int | None:
-        """How many messages there are to be; None when only their list knows."""
-        return MESSAGES if self.messages is None and self.input is None else self.messages
-
-    @property
-    def transport_name(self) -> str | None:
-        """MODULE:FUNCTION of `transport`. Raises UsageError."""
-        return self.transport if self.transport is None else importable(self.transport)[0]
-
-    def check(self, goes_on: bool = False) -> None:
-        """Raises UsageError for what can't be, before any process is started. `goes_on`: with a run that was there."""
-        check_types(self)
-        if self.transport is not None:
-            from zsms.transports.checking import load_function
-
-            if isinstance(self.transport, str):
-                load_function(self.transport)
-            else:
-                importable(self.transport)
-        if self.messages is not None and self.messages < 0:
-            raise UsageError(f"messages {self.messages}: give 0 or more")
-        if not 1 <= self.brokers <= MAX_BROKERS:
-            raise UsageError(f"brokers {self.brokers}: give 1 to {MAX_BROKERS} processes")
-        if not 1 <= self.producers <= 1_000:
-            raise UsageError(f"producers {self.producers}: give 1 to 1000 processes")
-        if not self.groups:
-            raise UsageError("a mesh needs at least one group of senders")
-        names = [group.name for group in self.groups]
-        if len(set(names)) < len(names):
-            raise UsageError(f"two groups of senders have the same name: {', '.join(names)}")
-        for group in self.groups:
-            group.check(self.brokers)
-            if group.gateway is not None:
-                self._check_gateway(group.gateway)
-        self.strikes()
-        if not 0 <= self.drain_timeout <= 86_400:
-            raise UsageError(f"drain timeout {self.drain_timeout}: give seconds from 0 to 86400")
-        check_durability(self.journal, self.durability)
-        if self.standby and not is_on_servers(self.journal):
-            raise UsageError("standby: a broker stands by for a journal on NATS servers (nats://HOST,HOST,HOST/NAME)")
-        for folder in filter(None, map(self.journal_of, self.broker_names)):
-            if not (goes_on or is_on_servers(folder)) and os.path.exists(os.path.join(folder, FILE)):
-                raise UsageError(
-                    f"{folder} has a journal already, and a run begins with a new one: give another folder, or go on "
-                    f"with that run: zsms run --resume {self.journal}"
-                )
-        self._check_source()
-
-    def strikes(self) -> Strikes:
-        """When which fault strikes which process. Raises UsageError for a fault that can't be."""
-        names = iter(self.sender_names)
-        groups = {group.name: [next(names) for _ in range(group.senders)] for group in self.groups}
-        return Strikes(self.faults, groups, [*self.broker_names, *self.producer_names, "stats"])
-
-    def _check_gateway(self, url: str) -> None:
-        from zsms.transports.gateways import check_live
-
-        if self.transport is not None:
-            raise UsageError("give either a function (--transport) or a gateway, not both")
-        check_live(url, self.yes_really_send, random=self.input is None)
-
-    def warnings(self) -> list[str]:
-        """What contradicts itself and yet can be run."""
-        from zsms.roles.sender import lease_warning
-
-        found = self.limits.warnings()
-        if self.transport is not None:
-            return found
-        if any(group.gateway is not None for group in self.groups):
-            return found
-        found += [warning for group in self.groups for warning in group.warnings()]
-        if self.limits.lease != BrokerLimits().lease:
-            said = {group.name: lease_warning(self.limits.lease, group.model) for group in self.groups}
-            found += [f"group {name!r}: {why}; its senders ask for a longer one" for name, why in said.items() if why]
-        return found + self._rate_warnings()
-
-    def _rate_warnings(self) -> list[str]:
-        """What an arrival rate near the capacity of the slots means; failures take slots again."""
-        if self.rate is None or not all(group.mean for group in self.groups):
-            return []
-        slots = [group.senders * group.concurrency for group in self.groups]
-        sends = [each / group.mean for each, group in zip(slots, self.groups, strict=True)]
-        failing = sum(each * group.failure_rate for each, group in zip(sends, self.groups, strict=True)) / sum(sends)
-        attempts = sum(failing**attempt for attempt in range(min(self.limits.max_attempts, 1_000)))
-        return rate_warnings(self.rate, sum(sends) / attempts, sum(slots) / sum(sends))
-
-    def ramp_of(self, group: SenderGroup) -> float:
-        """Seconds over which a sender of the group opens its slots: what was asked for, else the mean from `RAMP_FROM`
-        slots of the whole mesh on, however they are divided."""
-        if group.ramp is not None:
-            return group.ramp
-        slots = sum(each.senders * each.concurrency for each in self.groups)
-        return min(group.mean, MAX_RAMP_S) if slots >= RAMP_FROM and self.transport is None else 0.0
-
-    def journal_of(self, broker: str) -> str | None:
-        """That broker's journal: the folder that was given, or one in it where there are several brokers; of a stream,
-        that one, or one beside it.
-        """
-        if self.journal is None or self.brokers == 1:
-            return self.journal
-        if is_on_servers(self.journal):
-            place, question, how = self.journal.partition("?")
-            return f"{place}-{broker}{question}{how}"
-        return os.path.join(self.journal, broker)
-
-    def _check_source(self) -> None:
-        """What a producer would only find out once everything has started."""
-        from zsms.roles.producer import check_arrivals, check_pushing
-        from zsms.sources.random import random_source
-
-        check_pushing(self.rate, self.batch, self.window)
-        check_arrivals(self.arrivals)
-        if self.input is not None:
-            from zsms.sources.files import check_beside_input, check_input
-
-            check_beside_input(self.min_length, self.max_length, self.alphabet, self.prefixes)
-            check_input(
-                self.input,
-                self.input_format,
-                skip_bad_rows=self.skip_bad_rows,
-                unique=self.unique,
-                limit=self.messages,
-                producers=self.producers,
-            )
-            return
-        random_source(
-            self.total or 0,
-            self.seed,
-            min_length=self.min_length,
-            max_length=self.max_length,
-            alphabet=self.alphabet,
-            prefixes=self.prefixes,
-        )
-
-    @property
-    def broker_names(self) -> list[str]:
-        """Of the brokers' processes."""
-        return ["broker"] if self.brokers == 1 else [f"broker-{index + 1}" for index in range(self.brokers)]
-
-    @property
-    def producer_names(self) -> list[str]:
-        """Of the producers' processes."""
-        return [f"producer-{index + 1}" for index in range(self.producers)]
-
-    @property
-    def sender_names(self) -> list[str]:
-        """Of the senders' processes, group by group."""
-        return [f"{group.name}-{index + 1}" for group in self.groups for index in range(group.senders)]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, for the report."""
-        plain = replace(self, transport=self.transport_name, messages=self.total)
-        groups = [{**asdict(group), "sd": group.model.deviation} for group in self.groups]
-        values = {**asdict(plain), "groups": groups, "durability": check_durability(self.journal, self.durability)}
-        values["journal"] = None if self.journal is None else hidden(self.journal)
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 class Mesh:
@@ -447,7 +165,7 @@ class Mesh:
         The producers hear of it at the next look at the mesh. Raises UsageError for a rate that can't be, and for a
         mesh that was made without one.
         """
-        from zsms.roles.producer import check_pushing
+        from zsms.core.producer.pace import check_pushing
 
         check_pushing(rate, None, None)
         if self._arrivals.rate is None:
@@ -654,17 +372,10 @@ def _blank_report(config: MeshConfig) -> dict[str, Any]:
 
 def _settled(config: MeshConfig, before: Before | None, place: Place | None) -> MeshConfig:
     """The configuration as it is run, with a seed. Raises UsageError for one that can't be."""
-    config.check(goes_on=before is not None)
+    config = ready(config, goes_on=before is not None)
     if config.seed is None:
         config = replace(config, seed=secrets.randbits(32))
     return replace(config, secure=True) if place is not None and place.secure else config
-
-
-def importable(transport: str | Send) -> tuple[str, str | None]:
-    """MODULE:FUNCTION, and the folder it is found in where that need not be the current one. Raises UsageError."""
-    from zsms.transports.checking import spec_of
-
-    return (transport, None) if isinstance(transport, str) else spec_of(transport)
 
 
 def _check_metrics(address: str, open_to_others: bool) -> str:
@@ -672,22 +383,6 @@ def _check_metrics(address: str, open_to_others: bool) -> str:
     from zsms.dashboard.prometheus import check
 
     return check(address, open_to_others=open_to_others)
-
-
-_GROUP_FIELDS = frozenset(SenderGroup.__dataclass_fields__) - {"name"}
-
-
-def config_from(**options: Any) -> MeshConfig:
-    """A `MeshConfig` of its own fields and those of a single `SenderGroup`. Raises UsageError for any other."""
-    group = {name: options.pop(name) for name in list(options) if name in _GROUP_FIELDS}
-    unknown = [name for name in options if name not in MeshConfig.__dataclass_fields__]
-    if unknown:
-        raise UsageError(f"a mesh has no option {unknown[0]!r}")
-    if group and "groups" in options:
-        raise UsageError(f"give either groups of senders or {', '.join(sorted(group))}")
-    if "groups" not in options:
-        options["groups"] = (SenderGroup(**group),)
-    return MeshConfig(**options)
 
 
 __all__ = ["Mesh", "MeshConfig", "SenderGroup", "ZsmsError", "config_from"]

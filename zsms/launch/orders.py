@@ -14,7 +14,7 @@ from zsms.launch.processes import Processes
 from zsms.stats.recovery import Struck
 
 if TYPE_CHECKING:
-    from zsms.launch.mesh import MeshConfig
+    from zsms.scenario import MeshConfig
 
 _LEAST_RATE = 0.001
 """Messages a second where a stage says none: producers wait for their next one, and hear of a new rate."""

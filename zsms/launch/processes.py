@@ -23,7 +23,7 @@ from zsms.report.report import ProcessRow
 from zsms.wire.sockets import STATS_PORT, Endpoint
 
 if TYPE_CHECKING:
-    from zsms.launch.mesh import MeshConfig
+    from zsms.scenario import MeshConfig
 
 HEAR_S = 1.0
 """How long the last words of a process that has ended are waited for."""

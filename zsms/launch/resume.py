@@ -14,15 +14,14 @@ import os
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zsms.core.broker import BrokerLimits
+from zsms.core.broker.durability import is_on_servers
 from zsms.errors import UsageError
-from zsms.journal import is_on_servers, open_journal, read
+from zsms.journal import open_journal, read
 from zsms.journal.lock import InUse
-
-if TYPE_CHECKING:
-    from zsms.launch.mesh import MeshConfig
+from zsms.scenario import MeshConfig, SenderGroup
 
 _FILE = "run.json"
 _LEAVE_S = 10.0
@@ -63,7 +62,7 @@ def note(config: MeshConfig, started: str) -> None:
 
 def _plain(config: MeshConfig) -> dict[str, Any]:
     path = None if config.input is None else _absolute(config.input)
-    return asdict(replace(config, transport=config.transport_name, input=path, journal=None))
+    return asdict(replace(config, input=path, journal=None))
 
 
 def _absolute(path: str) -> str:
@@ -86,8 +85,6 @@ def _like(path: str | None) -> list[int] | None:
 def load(directory: str) -> tuple[MeshConfig, Before]:
     """The configuration of the run whose journal is in this folder, and how far it was. Raises UsageError for one that
     can't be gone on with, JournalError for a journal that can't be read."""
-    from zsms.launch.mesh import MeshConfig, SenderGroup
-
     path = Path(directory, _FILE)
     try:
         said = json.loads(path.read_text(encoding="utf-8"))

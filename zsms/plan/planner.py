@@ -177,6 +177,12 @@ def plan(
     """
     scenario = load(scenario) if isinstance(scenario, str) else scenario
     check(scenario)
+    for group in scenario.groups:
+        if group.gateway is not None:
+            raise UsageError(
+                f"group {group.name!r}: a plan can't know the gateway {group.gateway}: leave it out, and say how many "
+                "messages it takes at a time and for how long (concurrency, mean, sd)"
+            )
     if not 1 <= replications <= 100_000:
         raise UsageError(f"replications {replications}: give 1 to 100,000")
     if scenario.messages < 1:

@@ -31,12 +31,12 @@ import zmq
 
 from zsms.core.throttle import Throttle
 from zsms.errors import UsageError, ZsmsError
+from zsms.message import MAX_PEER_NAME
 from zsms.roles.feed import FINAL_S, FINAL_STOPPED_S, Feed
 from zsms.security.keys import Keys
 from zsms.stats.failures import Failure, printable
 from zsms.stats.histogram import Histogram
 from zsms.stats.snapshot import MAX_NAME, Snapshot
-from zsms.wire.protocol import MAX_PEER_NAME
 from zsms.wire.sockets import STATS_PORT, Endpoint, Sockets
 
 if TYPE_CHECKING:

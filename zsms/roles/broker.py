@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Unpack
 import zmq
 
 from zsms.core.broker import BrokerCore, BrokerLimits, Failed, Put
+from zsms.core.broker.durability import DURABILITIES, check_durability, hidden, is_on_servers
 from zsms.core.broker.holdings import holdings
 from zsms.core.broker.session import Session
 from zsms.core.seeds import Stream, sequence
 from zsms.errors import UsageError, WireError
-from zsms.journal import DURABILITIES, NeverTaken, check_durability, hidden, is_on_servers
+from zsms.journal import NeverTaken
 from zsms.message import Batch, Mixed
 from zsms.roles.base import Role, RoleOptions
 from zsms.roles.permissions import BrokerGuard, user_of

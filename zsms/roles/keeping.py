@@ -16,11 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from zsms.core.broker import BrokerCore, BrokerLimits
+from zsms.core.broker.durability import hidden
 from zsms.core.broker.journal import Journal
 from zsms.core.broker.replay import rebuild
 from zsms.core.seeds import Seed
 from zsms.errors import JournalError, UsageError
-from zsms.journal import Fenced, Store, about_dropped, hidden, open_journal
+from zsms.journal import Fenced, Store, about_dropped, open_journal
 from zsms.journal.writer import Writer
 
 GROUP_S = 0.005

@@ -9,16 +9,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import partial
-from math import inf, isfinite
+from math import inf
 from typing import Unpack
 
 import zmq
 
-from zsms.core.producer.pace import ARRIVALS, Pace, PoissonPace
+from zsms.core.producer.pace import Pace, PoissonPace, check_arrivals, check_pushing
 from zsms.core.producer.window import Window
 from zsms.core.seeds import Seed, Stream, sequence
 from zsms.errors import UsageError, ZsmsError
-from zsms.message import MAX_BATCH_MESSAGES, Batch
+from zsms.message import Batch
 from zsms.roles.base import Role, RoleOptions, check_timeout
 from zsms.roles.link import Link, end_if_refused
 from zsms.roles.outlet import Outlet
@@ -35,22 +35,6 @@ _STARVED_S = 5.0
 """After how long a producer says that nothing has come from its source."""
 _PACE_S = 0.001
 """An open-loop producer gathers what is due within this time into one batch."""
-
-
-def check_pushing(rate: float | None, batch: int | None, window: int | None) -> None:
-    """Raises UsageError for a rate, batch or window (None: the default) that can't be."""
-    if rate is not None and not (isfinite(rate) and rate > 0):
-        raise UsageError(f"rate {rate}: give messages a second, above 0")
-    if batch is not None and not 1 <= batch <= MAX_BATCH_MESSAGES:
-        raise UsageError(f"batch {batch}: give 1 to {MAX_BATCH_MESSAGES} messages")
-    if window is not None and window < 1:
-        raise UsageError(f"window {window}: give at least 1 message")
-
-
-def check_arrivals(arrivals: str) -> None:
-    """Raises UsageError unless it is one of `ARRIVALS`."""
-    if arrivals not in ARRIVALS:
-        raise UsageError(f"arrivals {arrivals!r}: give one of {', '.join(ARRIVALS)}")
 
 
 def _pass_over(source: Source, count: int) -> int:

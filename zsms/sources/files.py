@@ -18,7 +18,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -306,18 +306,6 @@ def check_input(
         raise UsageError(f"{name_of(path)}: can't be read: {error.strerror or error}") from None
     except UsageError as error:
         raise UsageError(f"{name_of(path)}: {error}") from None
-
-
-def check_beside_input(min_length: int, max_length: int, alphabet: str | None, prefixes: Sequence[str]) -> None:
-    """Raise UsageError for an option of random messages that was given beside a list."""
-    given = {
-        "--min-length": min_length != 1,
-        "--max-length": max_length != 100,
-        "--alphabet": alphabet is not None,
-        "--prefix": bool(prefixes),
-    }
-    for option in (name for name, there in given.items() if there):
-        raise UsageError(f"{option} is about random messages and means nothing beside --input: leave one of them out")
 
 
 def check_format(path: str, given: str | None) -> str:

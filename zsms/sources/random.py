@@ -162,28 +162,6 @@ class RandomSource:
         return Columns(block.recipients[begin:end], block.lengths[begin:end], text)
 
 
-def random_source(
-    messages: int,
-    seed: int | None,
-    *,
-    min_length: int,
-    max_length: int,
-    alphabet: str | None,
-    prefixes: Sequence[str],
-    share: tuple[int, int] = (0, 1),
-) -> RandomSource:
-    """A source of random messages where no alphabet and no prefixes mean the default ones. Raises UsageError."""
-    return RandomSource(
-        messages,
-        seed,
-        share=share,
-        min_length=min_length,
-        max_length=max_length,
-        alphabet=DEFAULT_ALPHABET if alphabet is None else alphabet,
-        prefixes=prefixes or DEFAULT_PREFIXES,
-    )
-
-
 def check_share(share: tuple[int, int]) -> None:
     """Raise UsageError unless `share` is (i, k) with i from 0 to k - 1."""
     index, parts = share

@@ -25,6 +25,7 @@ from zsms.errors import WireError
 from zsms.message import (
     LENGTH,
     MAX_BATCH_MESSAGES,
+    MAX_PEER_NAME,
     MAX_REASON,
     MAX_REASONS,
     MAX_TEXT_BYTES,
@@ -54,8 +55,6 @@ MAX_SNAPSHOT_BYTES = 2**20
 """The longest frame without columns but an answer: a byte of msgpack can become 72 of Python objects."""
 MAX_STRING = 1_024
 """Longest string field, in characters."""
-MAX_PEER_NAME = 64
-"""Longest name, in characters; all of them are printable, because names go into logs and terminals as they are."""
 MAX_MAP_ITEMS = 4_096
 """Most items in any one map or array inside a snapshot or an answer."""
 MAX_COUNT = 2**62

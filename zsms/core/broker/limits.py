@@ -5,37 +5,51 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import isfinite
 
+from zsms import kinds
 from zsms.errors import UsageError, check_types
+from zsms.fields import entry
 
 LEAST_LIVENESS_S = 0.25
 """Five pings, which come every 0.05 s at most."""
 UNCERTAIN = ("fail", "resend")
 """What may become of a send without an answer."""
+_LIMITED = ("run", "plan", "broker")
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerLimits:
     """What bounds a broker. Times in seconds. Raises UsageError for what can't be."""
 
-    max_messages: int = 500_000
-    """High-water mark of the queue, in messages."""
-    max_bytes: int = 256 * 2**20
-    """High-water mark of the queue, in bytes of columns."""
-    max_attempts: int = 1
-    """Sends of a message before it is given up; 1: a failed send is final."""
-    max_deliveries: int = 20
-    """Senders that a message may be taken back from before it counts as poison."""
-    retry_base: float = 0.5
-    retry_cap: float = 60.0
-    lease: float = 60.0
-    """How long a sender may hold a message, unless it asked for longer."""
-    max_lease: float = 43_200.0
-    """The longest that a sender may ask for."""
-    liveness: float = 5.0
-    """How long a sender may be silent."""
-    uncertain: str = "fail"
-    """What becomes of a send without an answer: "fail", it is final, or "resend", it is tried again as one that failed,
-    so that the message may arrive twice."""
+    max_messages: int = entry(500_000, "High-water mark of the queue, messages.", kinds.COUNT, on=_LIMITED)
+    max_bytes: int = entry(256 * 2**20, "High-water mark of the queue, bytes.", kinds.COUNT, on=_LIMITED)
+    max_attempts: int = entry(
+        1, "Sends of a message before it is given up; 1: a failed send is final.", kinds.COUNT, on=_LIMITED
+    )
+    max_deliveries: int = entry(
+        20, "Senders that a message may be taken back from before it is dead.", kinds.COUNT, on=_LIMITED
+    )
+    retry_base: float = entry(
+        0.5, "Longest wait before the second attempt, seconds; doubles with each.", kinds.SECONDS, on=_LIMITED
+    )
+    retry_cap: float = entry(60.0, "Longest wait before any attempt, seconds.", kinds.SECONDS, on=_LIMITED)
+    lease: float = entry(
+        60.0, "Seconds that a sender may hold a message, unless it asks for longer.", kinds.SOME_SECONDS, on=_LIMITED
+    )
+    max_lease: float = entry(
+        43_200.0, "The longest, in seconds, that a sender may ask for (12 hours).", kinds.SOME_SECONDS, on=_LIMITED
+    )
+    liveness: float = entry(
+        5.0,
+        "Seconds that a sender may be silent before its messages go to others.",
+        kinds.SOME_SECONDS,
+        on=_LIMITED,
+    )
+    uncertain: str = entry(
+        "fail",
+        "What becomes of a send without an answer: it is final, or tried again, perhaps as a second SMS.",
+        kinds.one_of(*UNCERTAIN),
+        on=_LIMITED,
+    )
 
     def __post_init__(self) -> None:
         check_types(self)

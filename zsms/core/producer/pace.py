@@ -14,17 +14,35 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from math import floor
+from math import floor, isfinite
 
 import numpy as np
 
 from zsms.core.seeds import Seed
+from zsms.errors import UsageError
+from zsms.message import MAX_BATCH_MESSAGES
 
 ARRIVALS = ("even", "poisson")
 """How arrivals of one rate lie in time."""
 
 BUNDLE_S = 0.001
 """Poisson arrivals within this time are made as one batch, their due times spread evenly from the first to the last."""
+
+
+def check_pushing(rate: float | None, batch: int | None, window: int | None) -> None:
+    """Raises UsageError for a rate, batch or window (None: the default) that can't be."""
+    if rate is not None and not (isfinite(rate) and rate > 0):
+        raise UsageError(f"rate {rate}: give messages a second, above 0")
+    if batch is not None and not 1 <= batch <= MAX_BATCH_MESSAGES:
+        raise UsageError(f"batch {batch}: give 1 to {MAX_BATCH_MESSAGES} messages")
+    if window is not None and window < 1:
+        raise UsageError(f"window {window}: give at least 1 message")
+
+
+def check_arrivals(arrivals: str) -> None:
+    """Raises UsageError unless it is one of `ARRIVALS`."""
+    if arrivals not in ARRIVALS:
+        raise UsageError(f"arrivals {arrivals!r}: give one of {', '.join(ARRIVALS)}")
 
 
 @dataclass(slots=True)

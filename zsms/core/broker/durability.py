@@ -1,0 +1,39 @@
+"""What a confirm of a broker promises, by where its journal is kept: a folder, NATS servers, or nowhere."""
+
+from __future__ import annotations
+
+from zsms.errors import UsageError
+
+DURABILITIES = ("majority", "fsync", "os", "memory")
+"""What a confirm says: with most of the journal's servers; on the disk; with the operating system, so that the broker
+may crash but not its machine; in the broker's memory."""
+
+
+def check_durability(journal: object | None, durability: str | None) -> str:
+    """What `durability` (None: the default) comes to, with or without a journal. Raises UsageError."""
+    on_servers = is_on_servers(journal)
+    if durability is None:
+        return "memory" if journal is None else "majority" if on_servers else "fsync"
+    if durability not in DURABILITIES:
+        raise UsageError(f"durability {durability!r}: give {', '.join(DURABILITIES[:-1])} or {DURABILITIES[-1]}")
+    if (durability == "majority") != on_servers and journal is not None:
+        if on_servers:
+            raise UsageError(f"durability {durability} is for a folder; with NATS servers it is always majority")
+        raise UsageError("durability majority is of NATS servers: --journal nats://HOST,HOST,HOST/NAME")
+    if journal is None and durability != "memory":
+        raise UsageError(f"durability {durability}: give a folder for the journal (--journal DIR), too")
+    if journal is not None and durability == "memory":
+        raise UsageError("durability memory keeps nothing on disk: leave out the journal, or give fsync or os")
+    return durability
+
+
+def is_on_servers(journal: object | None) -> bool:
+    """Whether a journal is a stream of NATS servers, and no folder."""
+    return isinstance(journal, str) and journal.startswith(("nats://", "tls://"))
+
+
+def hidden(text: str) -> str:
+    """An address without its password, for people."""
+    head, scheme, rest = text.partition("://")
+    user, at, places = rest.rpartition("@")
+    return f"{head}{scheme}{user.partition(':')[0]}{at}{places}" if at else text
