@@ -33,8 +33,9 @@ import numpy as np
 
 from zsms.core.sender import Waiting
 from zsms.core.smpp import receipts as receipts_of
+from zsms.core.smpp.events import BindAsked, Ended, Received, Side
 from zsms.core.smpp.pdu import Command, Messages
-from zsms.core.smpp.session import BindAsked, Ended, Received, Session, Side
+from zsms.core.smpp.session import Session
 from zsms.core.smpp.strings import Strings, digits
 from zsms.message import Batch
 from zsms.transports.smpp import SmppSettings, SmppTransport

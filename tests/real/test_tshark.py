@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from zsms.core.smpp.events import Event, Received, Side, Timers
 from zsms.core.smpp.pdu import Command, Messages
-from zsms.core.smpp.session import Event, Received, Session, Side, Timers
+from zsms.core.smpp.session import Session
 from zsms.core.smpp.strings import Strings
 from zsms.smsc.connection import Connection
 from zsms.smsc.desk import Desk

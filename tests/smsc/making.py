@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from zsms.core.smpp.pdu import Command, Messages, Stream, encode_messages, messages
+from zsms.core.smpp.frames import Stream
+from zsms.core.smpp.pdu import Command, Messages, encode_messages, messages
 from zsms.core.smpp.strings import Strings
 from zsms.smsc.model import Model, Verdict
 from zsms.smsc.rules import Rules

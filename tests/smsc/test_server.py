@@ -22,9 +22,10 @@ import smpplib.gsm
 
 from tests.mesh import processes
 from zsms import StatsCollector
+from zsms.core.smpp.events import Answered, Bound, Ended, Event, Received, Replied, Side
 from zsms.core.smpp.pdu import Command, Messages, Tag
 from zsms.core.smpp.record import Pdu, Target
-from zsms.core.smpp.session import Answered, Bound, Ended, Event, Received, Replied, Session, Side
+from zsms.core.smpp.session import Session
 from zsms.core.smpp.strings import Strings
 from zsms.errors import UsageError
 from zsms.smsc import Account, FakeSmsc, Rules

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from zsms.core.smpp.events import BindAsked, Ended, Event, Received, Side
 from zsms.core.smpp.pdu import Command, Messages
-from zsms.core.smpp.session import BindAsked, Ended, Event, Received, Session, Side
+from zsms.core.smpp.session import Session
 from zsms.core.smpp.strings import Strings, digits
 
 Answer = Callable[["Peer", Messages], None]

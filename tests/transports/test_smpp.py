@@ -16,9 +16,9 @@ import pytest
 
 from tests.transports.smsc import MiniSmsc, Peer, accept
 from zsms.core.sender import Waiting
+from zsms.core.smpp.events import Asked
 from zsms.core.smpp.pdu import Command, Messages
 from zsms.core.smpp.record import Pdu
-from zsms.core.smpp.session import Asked
 from zsms.core.smpp.strings import Strings
 from zsms.core.smpp.texts import Long
 from zsms.errors import UsageError, ZsmsError
@@ -99,7 +99,7 @@ class Driver:
 
     def settle(self, seconds: float = 10.0) -> Counter[Outcome]:
         self.until(lambda: len(self.outcomes) == self.next_handle, seconds)
-        assert self.transport.busy == 0 and not self.transport._loads
+        assert self.transport.busy == 0 and not len(self.transport._settling)
         return Counter(self.outcomes.values())
 
 

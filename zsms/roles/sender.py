@@ -103,7 +103,8 @@ class Sender(Role):
         self._endpoints = brokers_at(broker)
         slots = self.transport.concurrency
         if prefetch is None:
-            prefetch = auto_prefetch(slots, delay.mean) if transport is None else max(1, slots // 10)
+            of_transport = getattr(transport, "prefetch", max(1, slots // 10))
+            prefetch = auto_prefetch(slots, delay.mean) if transport is None else of_transport
         if lease is None:
             lease = auto_lease(delay, prefetch / slots) if simulated else 0.0
         self._lease = float(lease)

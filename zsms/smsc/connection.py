@@ -9,7 +9,8 @@ from collections import deque
 import numpy as np
 import numpy.typing as npt
 
-from zsms.core.smpp.session import RECEIVES, Event, Session, Side, Timers
+from zsms.core.smpp.events import Event, Side, Timers
+from zsms.core.smpp.session import Session
 from zsms.smsc.limits import Bucket
 from zsms.smsc.model import Party
 
@@ -41,7 +42,7 @@ class Connection:
     @property
     def receives(self) -> bool:
         """Whether receipts can go here."""
-        return self.session.state in RECEIVES and not self.ending
+        return self.session.state.receives and not self.ending
 
     @property
     def room(self) -> int:

@@ -10,9 +10,9 @@ import numpy as np
 
 from zsms.core.seeds import Seed, stream
 from zsms.core.sender.wheel import TimingWheel
+from zsms.core.smpp.events import Answered, Asked, BindAsked, Ended, Event, Received, Unanswered
 from zsms.core.smpp.pdu import RESPONSE, Command, Messages, Status
 from zsms.core.smpp.record import Pdu
-from zsms.core.smpp.session import Answered, Asked, BindAsked, Ended, Event, Received, Unanswered
 from zsms.core.smpp.strings import U8, U32
 from zsms.smsc.connection import Connection, Rows
 from zsms.smsc.ids import U64, ids_of

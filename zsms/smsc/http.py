@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from zsms.core.smpp.pdu import Command, Messages, Status, Stream, Tag, Tlv, encode_messages, messages
+from zsms.core.smpp.frames import Stream
+from zsms.core.smpp.pdu import Command, Messages, Status, Tag, Tlv, encode_messages, messages
 from zsms.errors import UsageError
 from zsms.smsc.ids import ids_of
 from zsms.smsc.limits import Bucket

@@ -20,7 +20,7 @@ from typing import Unpack
 import zmq
 
 from zsms.core.seeds import Seed
-from zsms.core.smpp.session import Timers
+from zsms.core.smpp.events import Timers
 from zsms.errors import UsageError
 from zsms.roles.base import Role, RoleOptions
 from zsms.smsc.connection import Connection

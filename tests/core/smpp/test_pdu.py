@@ -11,15 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zsms.core.smpp import record
+from zsms.core.smpp.frames import MAX_PDU, Frames, Stream
 from zsms.core.smpp.pdu import (
-    MAX_PDU,
     MAX_SEQUENCE,
     Answers,
     Command,
-    Frames,
     Messages,
     Status,
-    Stream,
     Tag,
     Tlv,
     answers,

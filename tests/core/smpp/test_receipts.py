@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zsms.core.smpp import receipts
+from zsms.core.smpp.frames import Stream
 from zsms.core.smpp.outstanding import EARLY_S, Outstanding, hashes
-from zsms.core.smpp.pdu import Messages, Stream, messages
+from zsms.core.smpp.pdu import Messages, messages
 from zsms.core.smpp.record import Command, Pdu, encode
 from zsms.core.smpp.strings import Strings
 from zsms.message import Delivery

@@ -10,9 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zsms.core.smpp.pdu import MAX_SEQUENCE, Command, Messages, Status, Stream, encode_answers
-from zsms.core.smpp.record import Pdu, decode, encode
-from zsms.core.smpp.session import (
+from zsms.core.smpp.events import (
     Answered,
     Asked,
     BindAsked,
@@ -20,14 +18,17 @@ from zsms.core.smpp.session import (
     Ended,
     Received,
     Replied,
-    Session,
     Side,
     State,
     Timers,
     Unanswered,
 )
+from zsms.core.smpp.frames import Stream
+from zsms.core.smpp.pdu import MAX_SEQUENCE, Command, Messages, Status, encode_answers
+from zsms.core.smpp.record import Pdu, decode, encode
+from zsms.core.smpp.session import Session
 from zsms.core.smpp.strings import Strings
-from zsms.core.smpp.window import Window, sequence_of
+from zsms.core.smpp.window import Window, Windows, sequence_of
 
 
 def handles(*numbers: int) -> Any:
@@ -310,13 +311,13 @@ def test_binds_and_inactivity_have_an_end() -> None:
 
 def test_sequence_numbers_wrap() -> None:
     esme, smsc = bound_pair()
-    esme._serial = MAX_SEQUENCE - 2
+    esme._window.start_at(MAX_SEQUENCE - 2)
     received = submitted(esme, smsc, 5)
     assert received.messages.sequence.tolist() == [MAX_SEQUENCE - 1, MAX_SEQUENCE, 1, 2, 3]
     smsc.answer(Command.SUBMIT_SM, received.messages.sequence[::-1])
     (answered,) = esme.receive(output(smsc), 1.0)
-    assert isinstance(answered, Answered) and answered.handles.tolist() == [0, 1, 2, 3, 4]
-    assert answered.answers.sequence.tolist() == [MAX_SEQUENCE - 1, MAX_SEQUENCE, 1, 2, 3]
+    assert isinstance(answered, Answered) and answered.handles.tolist() == [4, 3, 2, 1, 0]
+    assert answered.answers.sequence.tolist() == [3, 2, 1, MAX_SEQUENCE, MAX_SEQUENCE - 1]
 
 
 def test_an_answer_that_never_comes_holds_up_no_other() -> None:
@@ -335,47 +336,67 @@ def test_an_answer_that_never_comes_holds_up_no_other() -> None:
     assert esme.lost().tolist() in ([0], [])
 
 
-class Model:
-    """A window as a dictionary."""
-
-    def __init__(self) -> None:
-        self.serial = MAX_SEQUENCE - 20
-        self.sent: dict[int, tuple[int, float]] = {}
-
-
-@settings(max_examples=60)
+@settings(max_examples=80)
 @given(st.data())
-def test_the_window_is_a_dictionary(data: st.DataObject) -> None:
-    window, model, now = Window(), Model(), 0.0
-    for _ in range(data.draw(st.integers(1, 30))):
+def test_windows_are_dictionaries(data: st.DataObject) -> None:
+    sessions, now = data.draw(st.integers(1, 4)), 0.0
+    windows = Windows(sessions)
+    each = [Window(windows, row) for row in range(sessions)]
+    serials = [MAX_SEQUENCE - 20] * sessions
+    for window in each:
+        window.start_at(MAX_SEQUENCE - 20)
+    models: list[dict[int, tuple[int, float]]] = [{} for _ in each]  # by sequence number: handle, when
+    handle = 0
+    for _ in range(data.draw(st.integers(1, 40))):
         now += data.draw(st.sampled_from([0.0, 1.0]))
-        match data.draw(st.sampled_from(["add", "match", "expire"])):
+        row = data.draw(st.integers(0, sessions - 1))
+        match data.draw(st.sampled_from(["add", "skip", "match", "expire"])):
             case "add":
-                count = data.draw(st.integers(1, 40))
-                serials = np.arange(model.serial, model.serial + count)
-                model.serial += count + data.draw(st.integers(0, 2))
-                window.add(serials, serials.astype(np.uint64), now)
-                model.sent |= {int(s): (int(sequence_of(serials[[i]])[0]), now) for i, s in enumerate(serials)}
+                rows = sorted(data.draw(st.sets(st.integers(0, sessions - 1), min_size=1)))
+                counts = [data.draw(st.integers(1, 40)) for _ in rows]
+                handles = np.arange(handle, handle + sum(counts), dtype=np.uint64)
+                said = windows.add(np.array(rows), np.array(counts), handles, now).tolist()
+                for which, count in zip(rows, counts, strict=True):
+                    expected = sequence_of(np.arange(serials[which], serials[which] + count)).tolist()
+                    assert [said.pop(0) for _ in range(count)] == expected
+                    models[which] |= {number: (handle + place, now) for place, number in enumerate(expected)}
+                    serials[which] += count
+                    handle += count
+            case "skip":
+                each[row].skip()
+                serials[row] += 1
             case "match":
-                known = {sequence: serial for serial, (sequence, _) in model.sent.items()}
-                pool = [*known, 0, 5, MAX_SEQUENCE, 2**32 - 1]
+                pool = [(w, n) for w in range(sessions) for n in [*models[w], 0, 5, MAX_SEQUENCE, 2**32 - 1]]
                 asked = data.draw(st.lists(st.sampled_from(pool), max_size=30))
-                found = window.match(np.array(asked, np.uint32))
-                expected = {known[each] for each in asked if each in known}
-                assert sorted(found.handles.tolist()) == sorted(expected)
-                assert [asked[row] for row in found.rows] == [
-                    int(sequence_of(np.array([h], np.int64))[0]) for h in found.handles
-                ]
-                assert [model.sent[int(h)][1] for h in found.handles] == found.sent.tolist()
-                for each in expected:
-                    del model.sent[each]
+                owner = np.array([w for w, _ in asked], np.int64)
+                found = windows.match(owner, np.array([n for _, n in asked], np.uint32))
+                assert found.rows.tolist() == sorted(found.rows.tolist())
+                told = [asked[at] for at in found.rows.tolist()]
+                assert len(set(told)) == len(told) and set(told) == {(w, n) for w, n in asked if n in models[w]}
+                expected = [models[w].pop(n) for w, n in told]
+                assert list(zip(found.handles.tolist(), found.sent.tolist(), strict=True)) == expected
             case _:
-                gone = {serial for serial, (_, sent) in model.sent.items() if sent < now}
-                assert set(window.expired(now).tolist()) == gone
-                for each in gone:
-                    del model.sent[each]
-        assert window.open == len(model.sent)
-        assert window.oldest() == min((sent for _, sent in model.sent.values()), default=None)
+                gone = {number: pair for number, pair in models[row].items() if pair[1] < now}
+                assert sorted(each[row].expired(now).tolist()) == sorted(pair[0] for pair in gone.values())
+                for number in gone:
+                    del models[row][number]
+        assert [window.open for window in each] == [len(model) for model in models]
+        for window, model in zip(each, models, strict=True):
+            assert window.oldest() == min((sent for _, sent in model.values()), default=None)
+
+
+def test_requests_that_are_never_answered_cost_the_others_nothing() -> None:
+    window, kept = Window(), []
+    for turn in range(3_000):
+        sequence = window.add(handles(2 * turn, 2 * turn + 1), float(turn))
+        if turn % 100:
+            window.match(sequence)
+        else:
+            window.match(sequence[1:])
+            kept.append(sequence[0])
+    assert window.open == 30 and window._windows._size <= 128 and window.oldest() == 0.0
+    found = window.match(np.array(kept[::-1], np.uint32))
+    assert found.handles.tolist() == [200 * place for place in range(29, -1, -1)] and not window.open
 
 
 @given(st.lists(st.binary(max_size=60), max_size=10), st.sampled_from(list(Side)), st.booleans())

@@ -18,7 +18,6 @@ Source: SMPP Protocol Specification v3.4, issue 1.2; sections 3.2 (header), 4.4 
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -27,6 +26,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from zsms.core.smpp.frames import HEADER, Frames
 from zsms.core.smpp.strings import (
     I64,
     U8,
@@ -44,10 +44,6 @@ from zsms.core.smpp.strings import (
 )
 from zsms.errors import UsageError
 
-HEADER = 16
-"""Octets of a header, and so the shortest PDU."""
-MAX_PDU = 131_072
-"""Longest PDU that is read: the longest message_payload, and as much again."""
 MAX_SEQUENCE = 0x7FFFFFFF
 """Sequence numbers go from 1 to this one, then from 1 on."""
 MAX_SHORT_MESSAGE = 254
@@ -61,8 +57,6 @@ MAX_TLVS = 256
 """Most optional parameters of a PDU that are read."""
 RESPONSE = 0x80000000
 """A response has its request's command with this bit."""
-_PAD = 512
-"""Zeros behind a received buffer, so that fixed widths can be copied from anywhere in it."""
 
 
 class Command(IntEnum):
@@ -129,140 +123,6 @@ class Tag(IntEnum):
     NETWORK_ERROR_CODE = 0x0423
     MESSAGE_PAYLOAD = 0x0424
     MESSAGE_STATE = 0x0427
-
-
-# -- what came ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class Frames:
-    """Whole PDUs in one buffer, a row each: `begins` and `ends` int64[n], and the header's uint32[n] columns."""
-
-    buffer: U8
-    """What came, and zeros behind it."""
-    begins: I64
-    ends: I64
-    command: U32
-    status: U32
-    sequence: U32
-
-    def __len__(self) -> int:
-        return len(self.begins)
-
-    def take(self, rows: npt.NDArray[np.int64] | Bools | slice) -> Frames:
-        """Some of them."""
-        return Frames(
-            self.buffer, self.begins[rows], self.ends[rows], self.command[rows], self.status[rows], self.sequence[rows]
-        )
-
-    def octets(self, row: int) -> bytes:
-        """One PDU, header and body."""
-        return self.buffer[int(self.begins[row]) : int(self.ends[row])].tobytes()
-
-    @property
-    def pdus(self) -> Strings:
-        """All of them as strings."""
-        return Strings(self.buffer, self.begins, self.ends - self.begins)
-
-
-_UNSIGNED = struct.Struct(">I")
-
-
-def _walk(data: bytes | bytearray, most: int) -> tuple[I64, int, int | None]:
-    """Where whole PDUs begin, where the last one ends, and the length that can't be, if one is next."""
-    parts: list[I64] = []
-    at, end, look = 0, len(data), _LOOK
-    while True:
-        run, length = _run(data, at, end, look)
-        if run >= _LOOK and HEADER <= length <= most:
-            parts.append(np.arange(at, at + run * length, length, dtype=np.int64))
-            at += run * length
-            look *= 4
-            continue
-        look = _LOOK
-        starts, at, wrong = _steps(data, at, end, most)
-        parts.append(np.array(starts, dtype=np.int64))
-        if wrong is not None or len(starts) < _STEPS:
-            return parts[0] if len(parts) == 1 else np.concatenate(parts), at, wrong
-
-
-_LOOK = 16
-_STEPS = 256
-
-
-def _run(data: bytes | bytearray, at: int, end: int, most: int) -> tuple[int, int]:
-    """How many whole PDUs, of at most so many, are as long as the first one, and how long that is.
-
-    Answers often all are: a look at every `length` octets finds them together.
-    """
-    if at + 4 > end:
-        return 0, 0
-    (length,) = _UNSIGNED.unpack_from(data, at)
-    count = min((end - at) // length, most) if length >= HEADER else 0
-    if count < _LOOK:
-        return 0, length
-    other = np.ndarray((count,), ">u4", data, at, (length,)) != length
-    return (int(other.argmax()) if other.any() else count), length
-
-
-def _steps(data: bytes | bytearray, at: int, end: int, most: int) -> tuple[list[int], int, int | None]:
-    """The same by adding lengths up, for `_STEPS` PDUs at most."""
-    starts: list[int] = []
-    add, unpack, last = starts.append, _UNSIGNED.unpack_from, end - 4
-    for _ in range(_STEPS):
-        if at > last:
-            break
-        (length,) = unpack(data, at)
-        following = at + length
-        if following > end or not HEADER <= length <= most:
-            return starts, at, None if HEADER <= length <= most else length
-        add(at)
-        at = following
-    return starts, at, None
-
-
-class Stream:
-    """Cuts what comes on a connection into PDUs."""
-
-    def __init__(self, most: int = MAX_PDU) -> None:
-        """`most` is the longest PDU that is read, in octets."""
-        self.most = most
-        self.broken: int | None = None
-        """The command_length that ended the stream; None while it is whole."""
-        self.header = b""
-        """What there is of the header of the PDU that ended it."""
-        self._rest = bytearray()
-        self._wanted = 4
-
-    @property
-    def waiting(self) -> int:
-        """Octets of a PDU that is not whole yet."""
-        return len(self._rest)
-
-    def feed(self, data: bytes | bytearray | memoryview) -> Frames | None:
-        """The PDUs that are whole with these octets, None if none is. Whatever follows a broken one is dropped."""
-        if self.broken is not None:
-            return None
-        rest = self._rest
-        rest += data
-        if len(rest) < self._wanted:
-            return None
-        begins, end, wrong = _walk(rest, self.most)
-        if wrong is not None:
-            self.broken, self.header = wrong, bytes(rest[end : end + HEADER])
-        left = len(rest) - end
-        self._wanted = 4
-        if left >= 4 and wrong is None:
-            (self._wanted,) = _UNSIGNED.unpack_from(rest, end)
-        if not len(begins):
-            return None
-        buffer = np.empty(end + _PAD, np.uint8)
-        buffer[:end] = np.frombuffer(rest, np.uint8, end)
-        buffer[end:] = 0
-        self._rest = rest[end:]
-        heads = windows(buffer, HEADER)[begins].view(">u4").reshape(-1, 4).astype(np.uint32)
-        ends = begins + heads[:, 0]
-        return Frames(buffer, begins, ends, heads[:, 1], heads[:, 2], heads[:, 3])
 
 
 # -- optional parameters --------------------------------------------------------------------------------------------
@@ -470,11 +330,14 @@ def encode_messages(command: int, messages: Messages) -> U8:
 
 def encode_in_parts(command: int, messages: Messages, counts: Sequence[int]) -> list[U8]:
     """The same in parts of so many messages each, which all together are all of them: one for each connection."""
-    blocks = _message_blocks(command, messages)
-    octets = join(len(messages), blocks)
+    return _in_parts(len(messages), _message_blocks(command, messages), counts)
+
+
+def _in_parts(rows: int, blocks: list[Block], counts: Sequence[int]) -> list[U8]:
+    octets = join(rows, blocks)
     if len(counts) == 1:
         return [octets]
-    lengths = sizes(len(messages), blocks)
+    lengths = sizes(rows, blocks)
     ends = np.cumsum(counts)
     stops = ends * lengths if isinstance(lengths, int) else np.cumsum(lengths)[ends - 1]
     return [octets[a:b] for a, b in zip([0, *stops[:-1].tolist()], stops.tolist(), strict=True)]
@@ -660,18 +523,31 @@ def encode_answers(
     empty one and other commands no body. An answer with a `status` other than 0 has no body (4.4.2) unless
     `always_body`. Raises UsageError for an id of more than 64 octets.
     """
+    return join(len(sequence), _answer_blocks(command, sequence, status, ids, always_body=always_body))
+
+
+def encode_answers_in_parts(
+    command: int, sequence: U32, status: int | U32, ids: Strings | None, counts: Sequence[int]
+) -> list[U8]:
+    """The same in parts of so many answers each (at least one), which all together are all of them."""
+    return _in_parts(len(sequence), _answer_blocks(command, sequence, status, ids), counts)
+
+
+def _answer_blocks(
+    command: int, sequence: U32, status: int | U32, ids: Strings | None, *, always_body: bool = False
+) -> list[Block]:
     rows = len(sequence)
     longest = 0 if ids is None else ids.longest
     if longest > MAX_MESSAGE_ID:
         raise UsageError(f"a message_id of {longest} octets: SMPP has room for {MAX_MESSAGE_ID}")
     named = command in (Command.SUBMIT_SM_RESP, Command.DELIVER_SM_RESP, Command.DATA_SM_RESP)
     if ids is None and not named:
-        return join(rows, header_blocks(rows, command, status, sequence, []))
+        return header_blocks(rows, command, status, sequence, [])
     body = [constant(b"\0")] if ids is None else [block(ids), constant(b"\0")]
     failed = None if isinstance(status, int) and not status else np.asarray(status != 0)
     if not always_body and failed is not None and failed.any():
         body = [_emptied(each, rows, failed) for each in body]
-    return join(rows, header_blocks(rows, command, status, sequence, body))
+    return header_blocks(rows, command, status, sequence, body)
 
 
 def _emptied(each: Block, rows: int, empty: npt.NDArray[np.bool_]) -> Block:

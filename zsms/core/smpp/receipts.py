@@ -85,6 +85,11 @@ def is_receipt(esm_class: U8) -> Bools:
     return found
 
 
+def outcome_of(state: int, esm_class: int) -> U8:
+    """What a message_state means, uint8[1]."""
+    return np.array([NOT_YET if esm_class & 0x3C == 0x20 else _BY_STATE[state]], np.uint8)
+
+
 def read(messages: Messages) -> Told:
     """The receipts among decoded deliver_sm."""
     assert isinstance(messages.esm_class, np.ndarray)

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from zsms.core.smpp.frames import HEADER
 from zsms.core.smpp.pdu import (
-    HEADER,
     MAX_ADDRESS,
     MAX_MESSAGE_ID,
     MAX_SEQUENCE,

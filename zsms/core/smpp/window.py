@@ -1,11 +1,14 @@
-"""Requests that wait for their answers, in columns.
+"""Requests that wait for their answers, of any number of sessions, in columns.
 
-    add(serials, handles, now)     requests were sent; serials grow
-    match(sequence) -> Matched     answers came: whose they are, in any order, and which are nobody's
-    expired(before) -> handles     requests sent before then, which no answer will be waited for
+    Windows(n)                                   n sessions, a ring of places each
+      add(rows, counts, handles, now)            requests were sent by these sessions; their sequence numbers
+      match(owner, sequence) -> Matched          answers came: whose they are, in any order, and which are nobody's
+      expired(row, before) -> handles            requests sent before then, which no answer will be waited for
+    Window(windows, row)                         the same of one session
 
-A serial counts the requests of a session from 0 and never wraps; its sequence number is ``serial % 0x7FFFFFFF + 1``. An
-answer is looked up among the serials that are open, so one request that is never answered holds up no other.
+A serial counts the requests of a session from 0 and never wraps; its sequence number is ``serial % 0x7FFFFFFF + 1``. A
+request stands at the place of its serial in its session's ring. One that is still open when the ring comes round to it
+moves aside to the stragglers, so one that is never answered holds up no other.
 """
 
 from __future__ import annotations
@@ -16,12 +19,14 @@ import numpy as np
 import numpy.typing as npt
 
 from zsms.core.smpp.pdu import MAX_SEQUENCE
-from zsms.core.smpp.strings import I64, U32
+from zsms.core.smpp.strings import I64, U32, Bools, rows_of
 
 U64 = npt.NDArray[np.uint64]
 F64 = npt.NDArray[np.float64]
 
 _ROOM = 64
+_SERIALS = 44
+"""Bits of a straggler's key that are its serial."""
 
 
 def sequence_of(serials: I64) -> U32:
@@ -30,99 +35,231 @@ def sequence_of(serials: I64) -> U32:
 
 
 class Matched(NamedTuple):
-    """Answers that are of requests in the window."""
+    """Answers that are of requests in a window."""
 
     rows: I64
-    """Which of the answers, int64[m]."""
+    """Which of the answers, int64[m], ascending."""
     handles: U64
     """Of their requests, uint64[m]."""
     sent: F64
     """When those were sent, in seconds, float64[m]."""
 
 
+class Windows:
+    """The open requests of n sessions."""
+
+    def __init__(self, sessions: int = 1) -> None:
+        self.open = np.zeros(sessions, np.int64)
+        """Requests without an answer, by session."""
+        self.serial = np.zeros(sessions, np.int64)
+        """The next request's serial, by session."""
+        self._size = 0
+        self._held = np.zeros(0, np.int64)
+        """By session and place: the serial and 1 of the request that stands there, 0: none."""
+        self._handle = np.zeros(0, np.uint64)
+        self._sent = np.zeros(0)
+        self._claim = np.zeros(0, np.int64)
+        self._make_rings(_ROOM)
+        self._late = _Stragglers(_NONE_I, _NONE_U, np.zeros(0))
+
+    def _make_rings(self, size: int) -> None:
+        """Rings of so many places (a power of two) each, with what is open in them."""
+        old, at = self._size, np.flatnonzero(self._held)
+        held, handle, sent = self._held[at], self._handle[at], self._sent[at]
+        total = size * len(self.open)
+        self._size, self._claim = size, np.zeros(total, np.int64)
+        self._held, self._handle, self._sent = np.zeros(total, np.int64), np.zeros(total, np.uint64), np.zeros(total)
+        if len(at):
+            place = at // old * size + ((held - 1) & (size - 1))
+            self._held[place], self._handle[place], self._sent[place] = held, handle, sent
+
+    def add(self, rows: I64, counts: I64, handles: U64, now: float) -> U32:
+        """Requests sent at `now`: `counts[i]` of the session `rows[i]` (each named once), whose handles follow each
+        other. Their sequence numbers, uint32[n]."""
+        if len(rows) == 1:
+            row, count = int(rows[0]), int(counts[0])
+            first = int(self.serial[row])
+            serials = rows_of(count) + first
+            flat = (serials & (self._size - 1)) + row * self._size
+        else:
+            starts = self.serial[rows] - (np.cumsum(counts) - counts)
+            serials = np.repeat(starts, counts) + rows_of(len(handles))
+            flat = (serials & (self._size - 1)) + np.repeat(rows * self._size, counts)
+        if 2 * int((self.open[rows] + counts).max(initial=0)) > self._size:
+            self._grow(rows, counts)
+            return self.add(rows, counts, handles, now)
+        if self._held[flat].any():
+            self._set_aside(flat[self._held[flat] != 0])
+        self._held[flat] = serials + 1
+        self._handle[flat] = handles
+        self._sent[flat] = now
+        self.serial[rows] += counts
+        self.open[rows] += counts
+        return sequence_of(serials)
+
+    def _grow(self, rows: I64, counts: I64) -> None:
+        size = self._size
+        while size < 2 * int((self.open[rows] + counts).max()):
+            size *= 2
+        self._make_rings(2 * size)
+
+    def _set_aside(self, flat: I64) -> None:
+        owner, held = flat // self._size, self._held[flat]
+        self._late = self._late.joined(_key(owner, held - 1), self._handle[flat], self._sent[flat])
+        self._held[flat] = 0
+
+    def match(self, owner: I64 | int, sequence: U32) -> Matched:
+        """The requests that answers with these sequence numbers are of; `owner` is their session, one or int64[n].
+
+        They are closed. An answer that comes twice counts once.
+        """
+        count = len(sequence)
+        numbers = sequence.astype(np.int64)
+        last = self.serial[owner] - 1
+        wanted = last - (last + 1 - numbers) % MAX_SEQUENCE
+        flat = (wanted & (self._size - 1)) + owner * self._size
+        good = (self._held[flat] == wanted + 1) & (numbers > 0) & (numbers <= MAX_SEQUENCE) & (wanted >= 0)
+        rows = rows_of(count)
+        if not good.all():
+            rows = np.flatnonzero(good)
+            flat = flat[rows]
+        if len(flat) > 1 and not (flat[1:] > flat[:-1]).all():
+            self._claim[flat[::-1]] = rows[::-1]  # of several at one place the first stays
+            first = self._claim[flat] == rows
+            rows, flat = rows[first], flat[first]
+        found = Matched(rows, self._handle[flat], self._sent[flat])
+        self._held[flat] = 0
+        if isinstance(owner, int):
+            self.open[owner] -= len(rows)
+        else:
+            self.open -= np.bincount(owner[rows], minlength=len(self.open))
+        if len(self._late.keys) and len(rows) < count:
+            return self._match_late(owner, wanted, good, found)
+        return found
+
+    def _match_late(self, owner: I64 | int, wanted: I64, good: Bools, found: Matched) -> Matched:
+        """Those that are of stragglers, too."""
+        left = np.flatnonzero(~good)
+        owners = np.full(len(left), owner) if isinstance(owner, int) else owner[left]
+        at, hit = self._late.places(_key(owners, wanted[left]))
+        at, first = np.unique(at[hit], return_index=True)
+        if not len(at):
+            return found
+        rows = np.concatenate([found.rows, left[hit][first]])
+        order = np.argsort(rows)
+        handles = np.concatenate([found.handles, self._late.handles[at]])[order]
+        sent = np.concatenate([found.sent, self._late.sent[at]])[order]
+        self.open -= np.bincount(owners[hit][first], minlength=len(self.open))
+        self._late = self._late.without(at)
+        return Matched(rows[order], handles, sent)
+
+    def _ring(self, row: int) -> slice:
+        return slice(row * self._size, (row + 1) * self._size)
+
+    def oldest(self, row: int) -> float | None:
+        """When the oldest open request of a session was sent; None when none is open."""
+        if not self.open[row]:
+            return None
+        ring = self._ring(row)
+        found = float(np.where(self._held[ring] != 0, self._sent[ring], np.inf).min())
+        late = self._late.of(row)
+        return min(found, float(self._late.sent[late].min())) if len(late) else found
+
+    def expired(self, row: int, before: float) -> U64:
+        """The handles of a session's open requests that were sent before then, oldest first; they are given up."""
+        ring = self._ring(row)
+        at = np.flatnonzero((self._held[ring] != 0) & (self._sent[ring] < before)) + ring.start
+        at = at[np.argsort(self._held[at])]
+        handles: U64 = self._handle[at]
+        self._held[at] = 0
+        late = self._late.of(row)
+        late = late[self._late.sent[late] < before]
+        if len(late):
+            handles = np.concatenate([self._late.handles[late], handles])
+            self._late = self._late.without(late)
+        self.open[row] -= len(handles)
+        return handles
+
+
+class _Stragglers(NamedTuple):
+    """Open requests that are older than a ring is long, by session and serial."""
+
+    keys: I64
+    handles: U64
+    sent: F64
+
+    def joined(self, keys: I64, handles: U64, sent: F64) -> _Stragglers:
+        """With these."""
+        every = np.concatenate([self.keys, keys])
+        order = np.argsort(every)
+        return _Stragglers(
+            every[order], np.concatenate([self.handles, handles])[order], np.concatenate([self.sent, sent])[order]
+        )
+
+    def without(self, at: I64) -> _Stragglers:
+        """Without those at these places."""
+        return _Stragglers(np.delete(self.keys, at), np.delete(self.handles, at), np.delete(self.sent, at))
+
+    def places(self, keys: I64) -> tuple[I64, Bools]:
+        """Where each of these is, and whether it is."""
+        at = np.minimum(np.searchsorted(self.keys, keys), max(0, len(self.keys) - 1))
+        return at, self.keys[at] == keys
+
+    def of(self, row: int) -> I64:
+        """Where those of a session are, by serial."""
+        first, last = np.searchsorted(self.keys, [row << _SERIALS, (row + 1) << _SERIALS]).tolist()
+        return np.arange(first, last)
+
+
+def _key(owner: I64 | int, serial: I64) -> I64:
+    return owner << _SERIALS | serial
+
+
 class Window:
     """The open requests of one session."""
 
-    def __init__(self) -> None:
-        self.open = 0
+    def __init__(self, windows: Windows | None = None, row: int = 0) -> None:
+        self._windows = windows or Windows()
+        self._row = row
+        self._rows, self._count = np.array([row], np.int64), np.zeros(1, np.int64)
+
+    @property
+    def open(self) -> int:
         """Requests without an answer."""
-        self._head = self._tail = 0
-        self._serial = np.zeros(_ROOM, np.int64)
-        self._handle = np.zeros(_ROOM, np.uint64)
-        self._sent = np.zeros(_ROOM)
-        self._is_open = np.zeros(_ROOM, np.bool_)
+        return int(self._windows.open[self._row])
 
-    def add(self, serials: I64, handles: U64, now: float) -> None:
-        """Requests sent at `now`; their serials are ascending and above all before."""
-        count = len(serials)
-        if self._tail + count > len(self._serial):
-            self._make_room(count)
-        place = slice(self._tail, self._tail + count)
-        self._serial[place] = serials
-        self._handle[place] = handles
-        self._sent[place] = now
-        self._is_open[place] = True
-        self._tail += count
-        self.open += count
+    def coming(self, count: int) -> U32:
+        """The sequence numbers that the next requests will have."""
+        return sequence_of(rows_of(count) + self._windows.serial[self._row])
 
-    def _make_room(self, count: int) -> None:
-        """Drop what is answered, and grow where that is not enough."""
-        kept = np.flatnonzero(self._is_open[self._head : self._tail]) + self._head
-        size = max(_ROOM, 2 * (len(kept) + count))
-        for name in ("_serial", "_handle", "_sent", "_is_open"):
-            old = getattr(self, name)
-            new = np.zeros(size, old.dtype)
-            new[: len(kept)] = old[kept]
-            setattr(self, name, new)
-        self._head, self._tail = 0, len(kept)
+    def skip(self) -> None:
+        """The next sequence number goes to a request that is not kept here."""
+        self._windows.serial[self._row] += 1
+
+    def start_at(self, serial: int) -> None:
+        """Let the next request have this serial; for tests."""
+        self._windows.serial[self._row] = serial
+
+    def add(self, handles: U64, now: float) -> U32:
+        """Requests sent at `now`; their sequence numbers, uint32[n]."""
+        self._count[0] = len(handles)
+        return self._windows.add(self._rows, self._count, handles, now)
 
     def match(self, sequence: U32) -> Matched:
-        """The requests that answers with these sequence numbers are of. They are closed."""
-        head, tail = self._head, self._tail
-        if head == tail:
-            return _NONE
-        serials = self._serial[head:tail]
-        numbers = sequence.astype(np.int64)
-        base = int(serials[0])
-        wanted = base + (numbers - 1 - base) % MAX_SEQUENCE
-        at = np.searchsorted(serials, wanted)
-        # An answer in its turn is the next one that is open; most are.
-        at[at == len(serials)] = 0
-        good = (serials[at] == wanted) & self._is_open[head:tail][at] & (numbers > 0) & (numbers <= MAX_SEQUENCE)
-        rows = np.flatnonzero(good)
-        at = at[rows]
-        if len(at) > 1 and not (at[1:] > at[:-1]).all():
-            at, first = np.unique(at, return_index=True)  # an answer that comes twice counts once
-            rows = rows[first]
-        at += head
-        matched = Matched(rows, self._handle[at], self._sent[at])
-        self._close(at)
-        return matched
-
-    def _close(self, at: I64) -> None:
-        self._is_open[at] = False
-        self.open -= len(at)
-        if not self.open:
-            self._head = self._tail = 0
-        elif not self._is_open[self._head]:
-            self._head += int(self._is_open[self._head : self._tail].argmax())
+        """See `Windows.match`."""
+        return self._windows.match(self._row, sequence)
 
     def oldest(self) -> float | None:
-        """When the oldest open request was sent; None when none is open."""
-        return float(self._sent[self._head]) if self.open else None
+        """See `Windows.oldest`."""
+        return self._windows.oldest(self._row)
 
     def expired(self, before: float) -> U64:
-        """The handles of the open requests that were sent before then, which are given up."""
-        end = int(np.searchsorted(self._sent[self._head : self._tail], before, "left")) + self._head
-        at = np.flatnonzero(self._is_open[self._head : end]) + self._head
-        handles = self._handle[at]
-        if len(at):
-            self._close(at)
-        return handles
+        """See `Windows.expired`."""
+        return self._windows.expired(self._row, before)
 
     def everything(self) -> U64:
         """All that are open, which are given up."""
         return self.expired(np.inf)
 
 
-_NONE = Matched(np.zeros(0, np.int64), np.zeros(0, np.uint64), np.zeros(0))
+_NONE_I, _NONE_U = np.zeros(0, np.int64), np.zeros(0, np.uint64)

@@ -151,7 +151,7 @@ class Load:
 
     def _as_parts(self, found: Messages, rows: I64, total: I64) -> None:
         part, number = total > 1, self.parts.number[rows]
-        if self._settings.registered_delivery:
+        if self._settings.registered_delivery and self._settings.receipts == "first":
             asks = (number == 1).astype(np.uint8)  # a receipt a message, and not one a part
             found.registered_delivery = asks * np.uint8(self._settings.registered_delivery)
         if not part.any():

@@ -65,7 +65,9 @@ class SmppSettings:
     long_texts: str = "udh8"
     """`udh8`, `udh16`, `sar` or `payload`: how a text goes out that is longer than a segment."""
     registered_delivery: int = 1
-    """1: a receipt of each message, 2: of those that fail, 0: none. Of a long text the first part asks."""
+    """1: a receipt of each message, 2: of those that fail, 0: none."""
+    receipts: str = "first"
+    """Which parts of a long text ask for one: `first`, or `each`; that of the first is the message's."""
     validity_s: float = 0.0
     """Seconds after which the gateway gives a message up; 0: what the gateway does by itself."""
     priority: int = 0
@@ -202,6 +204,7 @@ class SmppSettings:
             ("bind", _BINDS),
             ("alphabet", [each.value for each in Alphabet]),
             ("long_texts", [each.value for each in Long]),
+            ("receipts", ("first", "each")),
         ):
             if getattr(self, name) not in allowed:
                 raise UsageError(f"{name} {getattr(self, name)!r}: give one of {', '.join(allowed)}")

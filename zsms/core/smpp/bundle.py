@@ -1,0 +1,152 @@
+"""What many sessions receive in one turn, walked, read and matched together, and their answers, encoded together.
+
+    octets of n sessions in one buffer --Bundle.receive--> Heard
+        answered    of all of them, in columns, and whose each is
+        received    the same of messages
+        apart       (session, events): those that had something else than messages and their answers
+
+A turn then costs a number of numpy calls for all sessions, and a few Python statements for each that had something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from zsms.core.smpp.events import Answered, Event, Received, Side
+from zsms.core.smpp.frames import Frames, walk_together
+from zsms.core.smpp.pdu import (
+    MAX_MESSAGE_ID,
+    RESPONSE,
+    Command,
+    answers,
+    encode_answers_in_parts,
+    messages,
+)
+from zsms.core.smpp.session import Session
+from zsms.core.smpp.strings import I64, U8, U32, Strings
+from zsms.core.smpp.window import Windows
+
+_KINDS = {
+    Side.ESME: (Command.SUBMIT_SM_RESP, Command.DELIVER_SM),
+    Side.SMSC: (Command.DELIVER_SM_RESP, Command.SUBMIT_SM),
+}
+
+
+class Heard(NamedTuple):
+    """What came; sessions are named by their place among those that were given."""
+
+    answered: tuple[I64, Answered] | None
+    """Whose each is, int64[m] ascending, and the answers."""
+    received: tuple[I64, Received] | None
+    apart: list[tuple[int, list[Event]]]
+    """Of sessions whose octets were dealt with by themselves."""
+
+
+@dataclass(slots=True)
+class Bundle:
+    """What has come for n sessions of one side in a turn."""
+
+    sessions: Sequence[Session]
+    windows: Windows
+    rows: I64
+    """The sessions' rows in `windows`, int64[n]."""
+    buffer: U8
+    """All octets, with `PAD` behind them; what `receive` tells are places in it."""
+    begins: I64
+    """Where each session's octets begin: with what it had as a rest (`Session.take_rest`). int64[n]."""
+    ends: I64
+
+    def receive(self, now: float) -> Heard:
+        """Take it all in."""
+        apart = [place for place, session in enumerate(self.sessions) if not session.gathers]
+        joined = np.arange(len(self.sessions)) if not apart else np.delete(np.arange(len(self.sessions)), apart)
+        if not len(joined):
+            return Heard(None, None, [self._alone(place, now) for place in apart])
+        walked = walk_together(self.buffer, self.begins[joined], self.ends[joined])
+        frames, owner = walked.frames, walked.owner
+        answer, message = _KINDS[self.sessions[0].side]
+        odd = ~walked.good
+        is_answer = frames.command == answer
+        strange = ~is_answer & (frames.command != message)
+        if strange.any():
+            odd[owner[strange]] = True
+        if odd.any():
+            kept = ~odd[owner]
+            frames, owner, is_answer = frames.take(kept), owner[kept], is_answer[kept]
+            apart += joined[odd].tolist()
+        self._note(joined[~odd], walked.ends[~odd], np.bincount(owner, minlength=len(joined))[~odd], now)
+        owner = joined[owner]
+        answered = received = None
+        if is_answer.all():
+            answered = self._answered(frames, owner, now) if len(owner) else None
+        elif not is_answer.any():
+            received = self._received(message, frames, owner)
+        else:
+            answered = self._answered(frames.take(is_answer), owner[is_answer], now)
+            received = self._received(message, frames.take(~is_answer), owner[~is_answer])
+        return Heard(answered, received, [self._alone(place, now) for place in apart])
+
+    def _alone(self, place: int, now: float) -> tuple[int, list[Event]]:
+        octets = self.buffer[self.begins[place] : self.ends[place]].tobytes()
+        return place, self.sessions[place].receive(octets, now)
+
+    def _note(self, places: I64, stops: I64, pdus: I64, now: float) -> None:
+        """Let the sessions know, and keep what is not whole yet."""
+        ends = self.ends[places]
+        for place, count in zip(places.tolist(), pdus.tolist(), strict=True):
+            self.sessions[place].noted(count, now)
+        for at in np.flatnonzero(stops < ends).tolist():
+            rest = self.buffer[stops[at] : ends[at]].tobytes()
+            self.sessions[places[at]].receive(rest, now)
+
+    def _answered(self, frames: Frames, owner: I64, now: float) -> tuple[I64, Answered] | None:
+        found = answers(frames)
+        matched = self.windows.match(self.rows[owner], found.sequence)
+        if len(matched.rows) < len(found):
+            unmatched = np.bincount(owner, minlength=len(self.sessions))
+            unmatched -= np.bincount(owner[matched.rows], minlength=len(self.sessions))
+            for place in np.flatnonzero(unmatched).tolist():
+                self.sessions[place].counts.strange_answers += int(unmatched[place])
+            found, owner = found.take(matched.rows), owner[matched.rows]
+        if found.ids.longest > MAX_MESSAGE_ID:
+            for place in owner[found.ids.lengths > MAX_MESSAGE_ID].tolist():
+                self.sessions[place].counts.long_ids += 1
+        return (owner, Answered(matched.handles, found, now - matched.sent)) if len(owner) else None
+
+    def _received(self, command: int, frames: Frames, owner: I64) -> tuple[I64, Received] | None:
+        found = messages(frames)
+        assert found.problem is not None
+        if found.problem.any():
+            bad = found.problem != 0
+            for place in np.unique(owner[bad]).tolist():
+                own = bad & (owner == place)
+                self.sessions[place].refuse(command, frames.sequence[own], found.problem[own])
+            if bad.all():
+                return None
+            found, owner = messages(frames.take(~bad)), owner[~bad]
+        return owner, Received(command, found)
+
+
+def answer_together(
+    sessions: Sequence[Session],
+    owner: I64,
+    command: int,
+    *,
+    sequence: U32,
+    status: int | U32 = 0,
+    ids: Strings | None = None,
+) -> list[Session]:
+    """Answer submit_sm or deliver_sm (`command` is theirs) of n sessions; `owner` int64[m], ascending, names them.
+
+    Those that have something to say now.
+    """
+    places, counts = np.unique(owner, return_counts=True)
+    octets = encode_answers_in_parts(command | RESPONSE, sequence, status, ids, counts.tolist())
+    asked = [sessions[place] for place in places.tolist()]
+    for session, part in zip(asked, octets, strict=True):
+        session.say(part)
+    return asked

@@ -1,0 +1,251 @@
+"""Octets of connections, cut into PDUs.
+
+    octets --Stream.feed--> Frames: begins, ends, command, status, sequence, a row a PDU, nothing copied twice
+    octets of many connections in one buffer --walk_together--> Together: the same, and whose each PDU is
+
+A length that can't be ends a stream (`Stream.broken`), for nothing behind it can be found. No more is ever allocated
+than came. Where all PDUs of a connection are as long as its first one, as answers often are, no Python statement is
+executed for each; where they differ, only the one that adds up lengths.
+
+Source: SMPP Protocol Specification v3.4, issue 1.2; section 3.2.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from zsms.core.smpp.strings import I64, U8, U32, Bools, Strings, rows_of, windows
+
+HEADER = 16
+"""Octets of a header, and so the shortest PDU."""
+MAX_PDU = 131_072
+"""Longest PDU that is read: the longest message_payload, and as much again."""
+PAD = 512
+"""Zeros behind a received buffer, so that fixed widths can be copied from anywhere in it."""
+
+
+@dataclass(slots=True)
+class Frames:
+    """Whole PDUs in one buffer, a row each: `begins` and `ends` int64[n], and the header's uint32[n] columns."""
+
+    buffer: U8
+    """What came, and zeros behind it."""
+    begins: I64
+    ends: I64
+    command: U32
+    status: U32
+    sequence: U32
+
+    def __len__(self) -> int:
+        return len(self.begins)
+
+    def take(self, rows: npt.NDArray[np.int64] | Bools | slice) -> Frames:
+        """Some of them."""
+        return Frames(
+            self.buffer, self.begins[rows], self.ends[rows], self.command[rows], self.status[rows], self.sequence[rows]
+        )
+
+    def octets(self, row: int) -> bytes:
+        """One PDU, header and body."""
+        return self.buffer[int(self.begins[row]) : int(self.ends[row])].tobytes()
+
+    @property
+    def pdus(self) -> Strings:
+        """All of them as strings."""
+        return Strings(self.buffer, self.begins, self.ends - self.begins)
+
+
+_UNSIGNED = struct.Struct(">I")
+
+
+def _walk(data: bytes | bytearray, most: int) -> tuple[I64, int, int | None]:
+    """Where whole PDUs begin, where the last one ends, and the length that can't be, if one is next."""
+    parts: list[I64] = []
+    at, end, look = 0, len(data), _LOOK
+    while True:
+        run, length = _run(data, at, end, look)
+        if run >= _LOOK and HEADER <= length <= most:
+            parts.append(np.arange(at, at + run * length, length, dtype=np.int64))
+            at += run * length
+            look *= 4
+            continue
+        look = _LOOK
+        starts, at, wrong = _steps(data, at, end, most)
+        parts.append(np.array(starts, dtype=np.int64))
+        if wrong is not None or len(starts) < _STEPS:
+            return parts[0] if len(parts) == 1 else np.concatenate(parts), at, wrong
+
+
+_LOOK = 16
+_STEPS = 256
+
+
+def _run(data: bytes | bytearray, at: int, end: int, most: int) -> tuple[int, int]:
+    """How many whole PDUs, of at most so many, are as long as the first one, and how long that is.
+
+    Answers often all are: a look at every `length` octets finds them together.
+    """
+    if at + 4 > end:
+        return 0, 0
+    (length,) = _UNSIGNED.unpack_from(data, at)
+    count = min((end - at) // length, most) if length >= HEADER else 0
+    if count < _LOOK:
+        return 0, length
+    other = np.ndarray((count,), ">u4", data, at, (length,)) != length
+    return (int(other.argmax()) if other.any() else count), length
+
+
+def _steps(data: bytes | bytearray, at: int, end: int, most: int) -> tuple[list[int], int, int | None]:
+    """The same by adding lengths up, for `_STEPS` PDUs at most."""
+    starts: list[int] = []
+    add, unpack, last = starts.append, _UNSIGNED.unpack_from, end - 4
+    for _ in range(_STEPS):
+        if at > last:
+            break
+        (length,) = unpack(data, at)
+        following = at + length
+        if following > end or not HEADER <= length <= most:
+            return starts, at, None if HEADER <= length <= most else length
+        add(at)
+        at = following
+    return starts, at, None
+
+
+class Stream:
+    """Cuts what comes on a connection into PDUs."""
+
+    def __init__(self, most: int = MAX_PDU) -> None:
+        """`most` is the longest PDU that is read, in octets."""
+        self.most = most
+        self.broken: int | None = None
+        """The command_length that ended the stream; None while it is whole."""
+        self.header = b""
+        """What there is of the header of the PDU that ended it."""
+        self._rest = bytearray()
+        self._wanted = 4
+
+    @property
+    def waiting(self) -> int:
+        """Octets of a PDU that is not whole yet."""
+        return len(self._rest)
+
+    def take_rest(self) -> bytearray:
+        """Those octets, which are the caller's now: what comes next is to be fed behind them."""
+        rest, self._rest, self._wanted = self._rest, bytearray(), 4
+        return rest
+
+    def feed(self, data: bytes | bytearray | memoryview) -> Frames | None:
+        """The PDUs that are whole with these octets, None if none is. Whatever follows a broken one is dropped."""
+        if self.broken is not None:
+            return None
+        rest = self._rest
+        rest += data
+        if len(rest) < self._wanted:
+            return None
+        begins, end, wrong = _walk(rest, self.most)
+        if wrong is not None:
+            self.broken, self.header = wrong, bytes(rest[end : end + HEADER])
+        left = len(rest) - end
+        self._wanted = 4
+        if left >= 4 and wrong is None:
+            (self._wanted,) = _UNSIGNED.unpack_from(rest, end)
+        if not len(begins):
+            return None
+        buffer = np.empty(end + PAD, np.uint8)
+        buffer[:end] = np.frombuffer(rest, np.uint8, end)
+        buffer[end:] = 0
+        self._rest = rest[end:]
+        return frames_at(buffer, begins)
+
+
+# -- many connections at once ----------------------------------------------------------------------------------------
+
+
+class Together(NamedTuple):
+    """The whole PDUs of n connections' octets."""
+
+    frames: Frames
+    owner: I64
+    """Whose each PDU is, int64[m], ascending."""
+    ends: I64
+    """Where the last whole PDU of each connection ends, int64[n]."""
+    good: Bools
+    """False of a connection whose next length can't be: none of its PDUs is among them. bool[n]."""
+
+
+_MANY = 16
+"""From so many connections on their PDUs are walked side by side, not one connection after the other."""
+
+
+def walk_together(buffer: U8, begins: I64, ends: I64, most: int = MAX_PDU) -> Together:
+    """Cut what came on n connections, each from `begins` to `ends` in one buffer, in order, with `PAD` octets behind.
+
+    The frames are places in that buffer.
+    """
+    first = _lengths(buffer, begins)
+    able = (ends - begins >= 4) & (first >= HEADER) & (first <= most)
+    count: I64 = np.where(able, (ends - begins) // np.maximum(first, HEADER), 0)
+    owner = np.repeat(rows_of(len(begins)), count)
+    starts = begins[owner] + (rows_of(len(owner)) - np.repeat(np.cumsum(count) - count, count)) * first[owner]
+    last: I64 = begins + count * first
+    following = _lengths(buffer, last)
+    uneven = (following >= HEADER) & (last + following <= ends)  # a shorter one comes behind those that are alike
+    uneven[owner[_lengths(buffer, starts) != first[owner]]] = True
+    if uneven.any():
+        odd = np.flatnonzero(uneven)
+        kept = ~uneven[owner]
+        each = _side_by_side if len(odd) >= _MANY else _one_by_one
+        more, whose, last[odd] = each(buffer, begins[odd], ends[odd], most)
+        starts, owner = np.concatenate([starts[kept], more]), np.concatenate([owner[kept], odd[whose]])
+        order = np.argsort(starts)
+        starts, owner = starts[order], owner[order]
+        following = _lengths(buffer, last)
+    good = (ends - last < 4) | ((following >= HEADER) & (following <= most))
+    if not good.all():
+        starts, owner = starts[good[owner]], owner[good[owner]]
+    return Together(frames_at(buffer, starts), owner, last, good)
+
+
+def frames_at(buffer: U8, begins: I64) -> Frames:
+    """The PDUs that begin there; they are whole."""
+    heads = windows(buffer, HEADER)[begins].view(">u4").reshape(-1, 4).astype(np.uint32)
+    return Frames(buffer, begins, begins + heads[:, 0], heads[:, 1], heads[:, 2], heads[:, 3])
+
+
+def _lengths(buffer: U8, at: I64) -> I64:
+    """What stands there as a command_length."""
+    found: I64 = windows(buffer, 4)[at].view(">u4").reshape(-1).astype(np.int64)
+    return found
+
+
+def _side_by_side(buffer: U8, begins: I64, ends: I64, most: int) -> tuple[I64, I64, I64]:
+    """Where PDUs begin, whose each is, and where each connection's last one ends: a step for the n-th of each."""
+    at, active = begins.copy(), np.arange(len(begins))
+    starts, owners = [begins[:0]], [active[:0]]
+    while len(active):
+        here = at[active]
+        length = _lengths(buffer, here)
+        following = here + length
+        whole = (length >= HEADER) & (length <= most) & (following <= ends[active])
+        active, here, following = active[whole], here[whole], following[whole]
+        starts.append(here)
+        owners.append(active)
+        at[active] = following
+        active = active[following < ends[active]]
+    return np.concatenate(starts), np.concatenate(owners), at
+
+
+def _one_by_one(buffer: U8, begins: I64, ends: I64, most: int) -> tuple[I64, I64, I64]:
+    """The same, a connection after the other."""
+    starts, counts, last = [], [], []
+    for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
+        found, stop, _ = _walk(buffer[begin:end].tobytes(), most)
+        starts.append(found + begin)
+        counts.append(len(found))
+        last.append(begin + stop)
+    return np.concatenate(starts), np.repeat(np.arange(len(begins)), counts), np.array(last, np.int64)

@@ -1,0 +1,263 @@
+"""All connections of a gateway: one poll, one walk over what came on them, one buffer of PDUs out, cut by connection.
+
+A turn costs a number of numpy calls for all of them, and a few Python statements for each that has something.
+"""
+
+from __future__ import annotations
+
+import selectors
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from math import inf
+
+import numpy as np
+
+from zsms.core.smpp.bundle import Bundle, answer_together
+from zsms.core.smpp.events import Answered, Event, Received
+from zsms.core.smpp.frames import PAD
+from zsms.core.smpp.pdu import Command, Messages, encode_in_parts
+from zsms.core.smpp.strings import I64, U8, Bools
+from zsms.core.smpp.window import U64, Windows
+from zsms.errors import ZsmsError
+from zsms.transports.smpp.bind import MOST_REST, READ_OCTETS, Bind
+from zsms.transports.smpp.settings import SmppSettings
+
+TIMERS_S = 0.1
+"""Seconds after which connections' timers are looked at, at the latest."""
+_BUFFER = 1 << 20
+_LEAST_READ = 4_096
+
+
+@dataclass(slots=True)
+class Came:
+    """What a turn has brought: messages and answers as (whose, which), for all connections of each at once."""
+
+    answered: list[tuple[I64, Answered]] = field(default_factory=list)
+    """`whose` int64[n] are numbers of connections."""
+    received: list[Received] = field(default_factory=list)
+    others: list[tuple[Bind, Event]] = field(default_factory=list)
+    lost: list[tuple[U64, str]] = field(default_factory=list)
+    """What had no answer when a connection ended, and why it did."""
+
+
+class Links:
+    """The connections."""
+
+    def __init__(self, settings: SmppSettings, wake: Callable[[], None], rng: np.random.Generator) -> None:
+        self.settings = settings
+        self.selector = selectors.DefaultSelector()
+        count = len(settings.commands)
+        self._windows = Windows(count)
+        self._woken = False
+        """A connection's name is known."""
+
+        def woken() -> None:
+            self._woken = True
+            wake()
+
+        self.binds = [Bind(settings, (n, self._windows), self.selector, woken, rng) for n in range(count)]
+        self._able: Bools = np.zeros(count, np.bool_)
+        """Connections that messages can be submitted on."""
+        self._capped: list[Bind] = list(self.binds) if settings.bind_rate < inf else []
+        """Those with a rate of their own."""
+        self._more: list[Bind] = []
+        """Connections that had more to be read than was."""
+        self._buffer: U8 = np.zeros(_BUFFER, np.uint8)
+        self._ever_bound = False
+        self._timers_at = 0.0
+
+    # -- what the owner asks -----------------------------------------------------------------------------------------
+
+    @property
+    def able(self) -> bool:
+        """Whether anything can be submitted, as far as windows have room."""
+        return bool(self._able.any())
+
+    @property
+    def standing(self) -> bool:
+        """Whether a connection stands that messages go out on."""
+        return any(bind.bound and bind.command != Command.BIND_RECEIVER for bind in self.binds)
+
+    @property
+    def receiving(self) -> bool:
+        """Whether a connection stands that receipts come in on."""
+        return any(bind.bound and bind.command != Command.BIND_TRANSMITTER for bind in self.binds)
+
+    @property
+    def capped(self) -> bool:
+        """Whether a connection has a rate of its own."""
+        return bool(self._capped)
+
+    @property
+    def rate(self) -> float:
+        """Segments a second that all together may have."""
+        if not self._capped:
+            return inf
+        return sum(bind.flow.cap.rate for bind in self.binds if bind.bound and bind.command != Command.BIND_RECEIVER)
+
+    def rooms(self, now: float) -> I64:
+        """Segments that each may submit now, int64[n]."""
+        rooms: I64 = np.where(self._able, np.maximum(0, self.settings.window - self._windows.open), 0)
+        for bind in self._capped:
+            if rooms[bind.number]:
+                rooms[bind.number] = min(int(rooms[bind.number]), bind.flow.cap.allowed(now))
+        return rooms
+
+    def next_time(self) -> float:
+        """When `turn` is worth calling, unless the selector says so before."""
+        return 0.0 if self._more else self._timers_at
+
+    # -- out ---------------------------------------------------------------------------------------------------------
+
+    def submit(self, message: Messages, handles: U64, counts: I64, now: float) -> None:
+        """submit_sm: as many on each as `counts` int64[n] says, in the order of the connections."""
+        rows = np.flatnonzero(counts)
+        each = counts[rows]
+        message.sequence = self._windows.add(rows, each, handles, now)
+        parts = encode_in_parts(Command.SUBMIT_SM, message, each.tolist())
+        for number, count, part in zip(rows.tolist(), each.tolist(), parts, strict=True):
+            bind = self.binds[number]
+            if self._capped:
+                bind.flow.cap.take(count, now)
+            bind.write(part, now)
+            if not bind.able:
+                self._able[number] = False
+
+    # -- a turn ------------------------------------------------------------------------------------------------------
+
+    def turn(self, now: float) -> Came:
+        """Read what there is, and look at timers whose time has come."""
+        came = Came()
+        more, self._more = self._more, []
+        ready = [(key.data, mask) for key, mask in self.selector.select(0)]
+        if more:
+            seen = {bind for bind, _ in ready}
+            ready += [(bind, selectors.EVENT_READ) for bind in more if bind not in seen]
+        together = [bind for bind, mask in ready if mask == selectors.EVENT_READ and bind.gathers]
+        if len(together) < 2:
+            together = []
+        apart = ready if not together else [each for each in ready if each[0] not in set(together)]
+        for bind, mask in apart:
+            self.act(bind, bind.ready(mask, now), came, now)
+        if together:
+            self._read_together(together, came, now)
+        if now >= self._timers_at or self._woken:
+            self._look(came, now)
+        return came
+
+    def _read_together(self, binds: Sequence[Bind], came: Came, now: float) -> None:
+        share = max(_LEAST_READ, min(READ_OCTETS, _BUFFER // len(binds)))
+        if len(self._buffer) < (need := len(binds) * (share + MOST_REST) + PAD):
+            self._buffer = np.zeros(need, np.uint8)
+        view, at = self._buffer.data, 0
+        heard: list[Bind] = []
+        begins: list[int] = []
+        ends: list[int] = []
+        for bind in binds:
+            begin = at
+            if bind.session.waiting:
+                rest = bind.session.take_rest()
+                view[at : at + len(rest)] = rest
+                at += len(rest)
+            count = bind.read_into(view[at : at + share], now)
+            if not bind.bound:
+                at = begin
+                self.act(bind, [], came, now)
+                continue
+            at += count
+            heard.append(bind)
+            begins.append(begin)
+            ends.append(at)
+        self._buffer[at : at + PAD] = 0
+        if heard:
+            rows = np.array([bind.number for bind in heard], np.int64)
+            bounds = np.array(begins, np.int64), np.array(ends, np.int64)
+            bundle = Bundle([bind.session for bind in heard], self._windows, rows, self._buffer, *bounds)
+            self._take(bundle, heard, came, now)
+
+    def _take(self, bundle: Bundle, binds: Sequence[Bind], came: Came, now: float) -> None:
+        found = bundle.receive(now)
+        if found.answered is not None:
+            owner, answered = found.answered
+            came.answered.append((bundle.rows[owner], answered))
+        if found.received is not None:
+            owner, received = found.received
+            came.received.append(received)
+            answer_together(bundle.sessions, owner, Command.DELIVER_SM, sequence=received.messages.sequence)
+        for place, events in found.apart:
+            self.act(binds[place], binds[place].acted_on(events, now), came, now)
+        for bind in binds:
+            if bind.session.output_octets:
+                bind.flush(now)
+                self._able[bind.number] = bind.able
+
+    def act(self, bind: Bind, events: list[Event], came: Came, now: float) -> None:
+        """Sort what a connection has told by itself."""
+        for event in events:
+            match event:
+                case Answered():
+                    came.answered.append((np.full(len(event.handles), bind.number), event))
+                case Received():
+                    bind.session.answer(Command.DELIVER_SM, event.messages.sequence)
+                    came.received.append(event)
+                case _:
+                    came.others.append((bind, event))
+        came.lost += bind.lost
+        bind.lost.clear()
+        if bind.session.output_octets:
+            bind.flush(now)
+            came.lost += bind.lost
+            bind.lost.clear()
+        if bind.more:
+            self._more.append(bind)
+        self._able[bind.number] = bind.able
+        self._ever_bound |= bind.bound
+        self._timers_at = min(self._timers_at, bind.look_at)
+        if bind.trouble:
+            self._look_at_trouble(bind)
+
+    def _look_at_trouble(self, bind: Bind) -> None:
+        if not self._ever_bound and all(each.refused_for_good for each in self.binds):
+            raise ZsmsError(f"the gateway {self.settings.address} refused every bind: {bind.trouble}")
+        bind.trouble = ""
+
+    def _look(self, came: Came, now: float) -> None:
+        """What has become due on any connection."""
+        self._woken = False
+        self._timers_at = at = now + TIMERS_S
+        for bind in self.binds:
+            if bind.look_at <= now or not bind.bound:
+                self.act(bind, bind.look(now), came, now)
+            if bind.flow.bounded:
+                bind.flow.look(now)
+            at = min(at, bind.look_at)
+        self._timers_at = max(at, now + 1e-3)
+        if self.settings.bind_rate == inf:
+            self._capped = [bind for bind in self.binds if bind.flow.bounded]
+
+    # -- what answers mean for the links -----------------------------------------------------------------------------
+
+    def answered(self, whose: I64, accepted: Bools, throttled: Bools | None, now: float) -> None:
+        """Let each connection know how its messages were answered; `throttled` None: none was."""
+        count = len(self.binds)
+        taken = np.bincount(whose, accepted, count).astype(np.int64)
+        over = np.zeros(count, np.int64) if throttled is None else np.bincount(whose, throttled, count).astype(np.int64)
+        for number in np.flatnonzero(taken + over).tolist():
+            flow = self.binds[number].flow
+            was = flow.bounded
+            flow.answered(int(taken[number]), int(over[number]), now)
+            if flow.bounded and not was and self.settings.bind_rate == inf:
+                self._capped.append(self.binds[number])
+
+    # -- the end of it -----------------------------------------------------------------------------------------------
+
+    def leave(self, now: float) -> None:
+        """Say goodbye on all."""
+        for bind in self.binds:
+            bind.leave(now)
+
+    def close(self) -> None:
+        """Leave without another word."""
+        for bind in self.binds:
+            bind.close()
+        self.selector.close()

@@ -1,0 +1,118 @@
+"""Receipts of a gateway transport: whose they are, by producer and number, and what is counted of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zsms.core.outcomes import Receipts
+from zsms.core.smpp import receipts as receipts_of
+from zsms.core.smpp.outstanding import Found, Outstanding
+from zsms.core.smpp.pdu import Messages, Tag
+from zsms.core.smpp.record import Pdu
+from zsms.core.smpp.strings import I64, U8, U32, Bools, Strings
+from zsms.message import Batch, Mixed
+from zsms.transports.smpp.load import F32, SENT, U64, Load
+
+_PART = np.uint32(1 << 31)
+"""In the number of a producer: this is not the first part of its message."""
+
+
+class Awaited:
+    """Messages whose receipt is to come, and receipts that came."""
+
+    def __init__(self, timeout: float, every_part: bool) -> None:
+        """`timeout` in seconds, 0 for never; `every_part`: each part of a long text asks for one."""
+        self.outstanding = Outstanding(timeout)
+        self.messages_in = 0
+        """deliver_sm and data_sm that were no receipts: messages that people sent."""
+        self.receipts_in = 0
+        """Receipts that came, of any message, the last one or not."""
+        self._every_part = every_part
+        self._sources: dict[int, int] = {}
+        self._producers: list[int] = []
+        self._told: list[tuple[U64, U64, U8, F32]] = []
+
+    def sources_of(self, batch: Batch | Mixed) -> U32:
+        """A number for the producer of each message, uint32[n]."""
+        if isinstance(batch, Batch):
+            return np.full(len(batch), self._source(batch.producer), np.uint32)
+        own = batch.rows["source"]
+        known, inverse = np.unique(own, return_inverse=True)
+        numbers = np.array([self._source(batch.sources[int(each)].producer) for each in known], np.uint32)
+        return numbers[inverse]
+
+    def _source(self, producer: int) -> int:
+        number = self._sources.get(producer)
+        if number is None:
+            number = self._sources[producer] = len(self._producers)
+            self._producers.append(producer)
+        return number
+
+    def accepted(self, load: Load, rows: I64, code: U8, ids: Strings, now: float) -> None:
+        """These segments were answered; those that were accepted with an id, and asked for a receipt, await it."""
+        want: Bools = (code == SENT) & (ids.lengths > 0)
+        if load.several and not self._every_part:
+            want &= load.parts.number[rows] == 1
+        if not want.all():
+            rows, ids = rows[want], ids.take(want)
+        messages = load.parts.owner[rows] if load.several else rows
+        sources = load.sources[messages]
+        if load.several and self._every_part:
+            sources = sources | np.where(load.parts.number[rows] > 1, _PART, np.uint32(0))
+        found = self.outstanding.add(ids, sources, load.seqs[messages], now)
+        if found is not None:
+            self._tell(found)
+
+    def came(self, messages: Messages, now: float) -> None:
+        """deliver_sm of any kind."""
+        told = receipts_of.read(messages)
+        self.messages_in += len(messages) - len(told)
+        self._match(told.ids, told.outcome, now)
+
+    def came_as_data(self, request: Pdu, now: float) -> None:
+        """A data_sm, which may be a receipt: then all that it says is in its parameters."""
+        if not receipts_of.is_receipt(np.array([request["esm_class"]], np.uint8))[0]:
+            self.messages_in += 1
+            return
+        state = request.tlv(Tag.MESSAGE_STATE)
+        text = request.tlv(Tag.MESSAGE_PAYLOAD) or b""
+        made = Messages(np.zeros(1, np.uint32), esm_class=np.array([request["esm_class"]], np.uint8))
+        made.short_message = Strings.of([text])
+        told = receipts_of.read(made)
+        named = request.tlv(Tag.RECEIPTED_MESSAGE_ID)
+        ids = told.ids if named is None else Strings.of([named.partition(b"\0")[0]])
+        outcome = told.outcome if not state else receipts_of.outcome_of(state[0], request["esm_class"])
+        self._match(ids, outcome, now)
+
+    def _match(self, ids: Strings, outcome: U8, now: float) -> None:
+        self.receipts_in += len(outcome)
+        last = outcome != receipts_of.NOT_YET
+        if not last.all():
+            ids, outcome = ids.take(last), outcome[last]
+        if len(outcome):
+            self._tell(self.outstanding.match(ids, outcome, now))
+
+    def _tell(self, found: Found) -> None:
+        sources, seqs, outcome, took = found.sources, found.seqs, found.outcome, found.took
+        if self._every_part:  # the first part speaks for its message
+            first = sources < _PART
+            sources, seqs, outcome, took = sources[first], seqs[first], outcome[first], took[first]
+        if len(seqs):
+            self._told.append((np.array(self._producers, np.uint64)[sources], seqs, outcome, took))
+
+    def told(self) -> Receipts | None:
+        """What became of messages since the last call, None when nothing was told."""
+        told, self._told = self._told, []
+        if not told:
+            return None
+        columns = [np.concatenate(column) for column in zip(*told, strict=True)]
+        return Receipts(*columns)
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What is counted, by the names that statistics have."""
+        return {
+            "receipts_missing": self.outstanding.missing,
+            "receipts_unmatched": self.outstanding.strange,
+            "messages_in": self.messages_in,
+        }
