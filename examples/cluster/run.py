@@ -99,7 +99,8 @@ def kill_host_of_broker(said: str) -> None:
     there, as when its host is gone."""
     active = re.findall(r"(broker\S*): listening on", said)[-1]
     (pid,) = re.findall(rf" {active}: pid (\d+) on ", said)
-    worker = psutil.Process(int(pid)).parent()
+    keeper = psutil.Process(int(pid)).parent()
+    worker = keeper and keeper.parent()
     assert worker is not None
     for process in (*worker.children(recursive=True), worker):
         process.kill()

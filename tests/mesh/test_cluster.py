@@ -26,12 +26,13 @@ class Dask:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.address = f"tcp://127.0.0.1:{free_port()}"
         self.workers: list[subprocess.Popen[bytes]] = []
+        self._begin()
+        self.mend()
+
+    def _begin(self) -> None:
+        self.address = f"tcp://127.0.0.1:{free_port()}"
         self.scheduler = self._start("scheduler", "--host", self.address, "--no-dashboard")
-        for _ in range(3):
-            self.add()
-        self.wait(3)
 
     def _start(self, what: str, *options: str) -> subprocess.Popen[bytes]:
         with (self._folder / f"{what}.log").open("ab") as log:
@@ -53,18 +54,23 @@ class Dask:
             client.wait_for_workers(count, timeout=20)
 
     def roles(self) -> list[psutil.Process]:
-        """What runs on the workers."""
+        """What runs on the workers: children of keepers."""
         found = []
         for worker in self.workers:
             with suppress_gone():
-                found += psutil.Process(worker.pid).children(recursive=True)
+                found += [each for keeper in psutil.Process(worker.pid).children() for each in keeper.children()]
         return [process for process in found if not gone(process)]
 
     def worker_of(self, pid: int) -> subprocess.Popen[bytes]:
-        return next(worker for worker in self.workers if worker.pid == psutil.Process(pid).ppid())
+        above = {process.pid for process in psutil.Process(pid).parents()}
+        return next(worker for worker in self.workers if worker.pid in above)
 
     def mend(self) -> None:
-        """Three workers again, none of which has anything to do."""
+        """A scheduler and three workers again, none of which has anything to do."""
+        if self.scheduler.poll() is not None:
+            for worker in self.workers:
+                worker.wait(20)  # without a scheduler it closes itself
+            self._begin()
         self.workers = [worker for worker in self.workers if worker.poll() is None]
         while len(self.workers) < 3:
             self.add()
@@ -112,7 +118,7 @@ def run(dask: Dask, tmp_path: Path) -> Iterator[Run]:
 
 def test_a_run_on_three_workers_balances_and_its_secrets_are_nowhere(dask: Dask, run: Run) -> None:
     roles = until(lambda: found if len(found := dask.roles()) == 6 else None, "six roles")
-    assert len({process.ppid() for process in roles}) == 3, "not spread"
+    assert len({dask.worker_of(process.pid).pid for process in roles}) == 3, "not spread"
     for process in roles:
         assert process.cmdline()[1:] == ["-P", "-m", "zsms.cli.launched"]
         assert not [name for name in process.environ() if name.startswith("ZSMS_")]
@@ -140,6 +146,19 @@ def test_a_worker_that_is_killed_is_senders_that_died(dask: Dask, run: Run) -> N
     report = run.end(0)
     assert report["messages"]["sent"] == 12_000 and report["balanced"]
     assert len(report["problems"]) == len(died)
+
+
+def test_a_mesh_ends_its_work_without_the_scheduler(dask: Dask, run: Run) -> None:
+    """Its workers close themselves, too."""
+    roles = dask.roles()
+    dask.scheduler.kill()
+    run.command.wait_for("the Dask scheduler at .* is gone; the mesh goes on without it", 25.0)
+    for worker in dask.workers:
+        worker.wait(20)
+    report = run.end(0)
+    assert report["messages"]["sent"] == 12_000 and report["balanced"] and not report["problems"]
+    assert "Traceback" not in run.command.err
+    until(lambda: all(gone(process) for process in roles), "roles that have ended", 25.0)
 
 
 def test_the_roles_end_with_whoever_runs_the_mesh(dask: Dask, run: Run) -> None:

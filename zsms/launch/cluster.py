@@ -1,8 +1,8 @@
 """Workers of a Dask cluster: each role is one task that is pinned to a worker, never tried again and never shared.
 
 What a task does is in :mod:`zsms.launch.worker`. Dask starts it and says when a worker is gone; orders, last words and
-secrets go over a line between this process and the task. The mesh's own sessions, leases and ledger stay the truth:
-what the scheduler believes of a task is of no account once it runs.
+secrets go over a line between this process and what the task started. The mesh's own sessions, leases and ledger stay
+the truth: what the scheduler believes of a task is of no account once it runs, nor does the mesh need it any more.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from typing import Any
 import zmq
 
 from zsms.errors import UsageError, ZsmsError
+from zsms.launch.keeper import BEAT_S, SILENCE_S, probe
 from zsms.launch.place import Child, Tell, Wanted
-from zsms.launch.worker import BEAT_S, SILENCE_S, about, attempt, free_port, listen_a_while, probe, run_role
+from zsms.launch.worker import about, attempt, free_port, host_of, listen_a_while, run_role
 
 CONNECT_S = 5.0
 START_S = 30.0
@@ -137,6 +138,8 @@ class Cluster:
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
         self._over = threading.Event()
+        self._alone = False
+        """The scheduler is gone."""
         self._thread = threading.Thread(target=self._run, name="cluster", daemon=True)
 
     # -- opening ----------------------------------------------------------------------------------------------------
@@ -192,7 +195,7 @@ class Cluster:
         """See that everybody reaches the workers on which somebody will listen. Raises ZsmsError."""
         servers = {self._spread[role.name] for role in roles if role.role in ("stats", "broker")}
         listening = self._client.run(listen_a_while, workers=sorted(servers))
-        addresses = {worker: f"{_host_of(worker)}:{port}" for worker, port in listening.items()}
+        addresses = {worker: f"{host_of(worker)}:{port}" for worker, port in listening.items()}
         all_of = sorted(set(self._spread.values()))
         found = self._client.run(probe, sorted(addresses.values()), _PROBE_S, workers=all_of)
         for worker, failed in [("", probe(sorted(addresses.values()), _PROBE_S)), *found.items()]:
@@ -218,8 +221,8 @@ class Cluster:
         """As of :class:`zsms.launch.place.Place`: any port of its worker's host, or one that is free there now."""
         worker = self._spread[name]
         if known:
-            return f"tcp://{_host_of(worker)}:{self._client.run(free_port, workers=[worker])[worker]}"
-        return f"tcp://{_host_of(self._spread[name])}:0"
+            return f"tcp://{host_of(worker)}:{self._client.run(free_port, workers=[worker])[worker]}"
+        return f"tcp://{host_of(self._spread[name])}:0"
 
     def start(self, role: str, name: str, options: Sequence[str], tell: Tell, keep: Sequence[int] = ()) -> ClusterChild:
         """As of :class:`zsms.launch.place.Place`."""
@@ -299,6 +302,9 @@ class Cluster:
                 beat_at = now + BEAT_S
                 for line, child in lines.items():
                     self._look(line, child, now)
+                if not self._alone and self._client.status not in ("running", "closing", "closed"):
+                    self._alone = True
+                    _log.warning("the Dask scheduler at %s is gone; the mesh goes on without it", self._address)
         self._context.destroy(linger=500)
 
     def _connect(self, child: ClusterChild) -> zmq.Socket[bytes]:
@@ -326,7 +332,7 @@ class Cluster:
             child.end(_KILLED, f"is gone with its task, which is {child.future.status}")
         elif silent > 2 * BEAT_S and self._is_gone(child.worker):
             child.end(_KILLED, f"is gone with its worker at {child.worker}")
-        if child.poll() is not None:
+        if child.poll() is not None and self._client.status == "running":
             child.future.cancel()  # or it would wait for a worker of that address for ever
 
     def _is_gone(self, worker: str) -> bool:
@@ -356,11 +362,6 @@ class Cluster:
         self._wake_out.close()
 
 
-def _host_of(worker: str) -> str:
-    """Of a worker's address: what the others reach it by."""
-    return worker.rpartition("://")[2].rpartition(":")[0]
-
-
 def _keys_of(folder: Path) -> dict[str, dict[str, str]]:
     """What each role gets of the mesh's keys: its own, and the public ones."""
     public = {f"public/{path.name}": path.read_text() for path in (folder / "public").iterdir()}
@@ -384,7 +385,8 @@ def _client_of(address: str) -> tuple[Any, Any]:
     """A client of the cluster there, and the cluster if it was made for it. Raises ZsmsError."""
     from distributed import Client, LocalCluster
 
-    logging.getLogger("distributed").setLevel(logging.ERROR)
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # of a scheduler that is gone they write tracebacks
     try:
         if not address.startswith("local:"):
             return Client(address, timeout=CONNECT_S), None
