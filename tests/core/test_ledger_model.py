@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.core.making import column, make_batch, seqs
 from tests.core.places import Fate, places
 from zsms.core.broker import BrokerCore, BrokerLimits, Put
+from zsms.core.broker.journal import Journal
 from zsms.message import MessageId
 
 LIVENESS, LEASE = 5.0, 6.0
@@ -52,7 +53,7 @@ class Ledger(RuleBasedStateMachine):
         self.limits = BrokerLimits(
             max_attempts=attempts, max_deliveries=deliveries, liveness=LIVENESS, lease=LEASE, retry_base=1.0
         )
-        self.core = BrokerCore(self.limits, seed=1)
+        self.core = BrokerCore(self.limits, seed=1, journal=self.journal())
         self.now = 0.0
         self.looked: float | None = None
         self.judge_after = 0.0
@@ -64,6 +65,9 @@ class Ledger(RuleBasedStateMachine):
         self.next_token = 1
         self.restart(1)
         self.restart(2)
+
+    def journal(self) -> Journal | None:
+        return None
 
     # -- producers ----------------------------------------------------------------------------------------------
 

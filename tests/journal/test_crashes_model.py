@@ -25,12 +25,12 @@ class Crashes(Ledger):
     @initialize(attempts=st.sampled_from([1, 3]), deliveries=st.sampled_from([2, 20]))
     def begin(self, attempts: int, deliveries: int) -> None:
         super().begin(attempts, deliveries)
-        self.core.journal = Journal()
         self.store = MemoryStore()
-        for account in self.core.accounts():
-            self.core.journal.joined(account)
         self.given: set[MessageId] = set()
         self.save()
+
+    def journal(self) -> Journal:
+        return Journal()
 
     def save(self) -> None:
         """A group, and what the model says at that moment."""

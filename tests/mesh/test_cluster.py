@@ -91,14 +91,14 @@ def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dask]:
 
 
 class Run:
-    """A `zsms run` on it that takes about 8 s, with three senders."""
+    """A `zsms run` on it that takes about 5 s, with three senders."""
 
     def __init__(self, dask: Dask, stack: ExitStack, folder: Path) -> None:
         self._report = folder / "report.json"
         self.command = stack.enter_context(
             Command(
                 *("run", "--cluster", dask.address, "--ui", "plain", "-v", "--json", self._report),
-                *("--messages", 12_000, "--rate", 1_500, "--senders", 3, "--concurrency", 1_000, "--mean", 0.3),
+                *("--messages", 7_500, "--rate", 1_500, "--senders", 3, "--concurrency", 1_000, "--mean", 0.3),
             )
         )
         self.command.wait_for("sender joined: sender-3", 25.0)
@@ -125,10 +125,9 @@ def test_a_run_on_three_workers_balances_and_its_secrets_are_nowhere(dask: Dask,
     with distributed.Client(dask.address) as client:
         told = client.run_on_scheduler(lambda dask_scheduler: repr([t.run_spec for t in dask_scheduler.tasks.values()]))
     assert "run_role" in told and not re.search("secret|concurrency|--broker", told)
-    folders = list(Path("/dev/shm").glob("zsms-*"))
-    assert not [path for folder in folders for path in folder.rglob("*.key")]
+    until(lambda: not list(Path("/dev/shm").glob("zsms-*/**/*.key")), "keys that were read and are gone")
     report = run.end(0)
-    assert report["balanced"] and report["messages"]["sent"] == 12_000 and not report["problems"]
+    assert report["balanced"] and report["messages"]["sent"] == 7_500 and not report["problems"]
     assert all(row["host"] for row in report["processes"])
     assert report["config"]["secure"]
 
@@ -144,7 +143,7 @@ def test_a_worker_that_is_killed_is_senders_that_died(dask: Dask, run: Run) -> N
     for name in died:
         run.command.wait_for(rf"{name} \(pid \d+ on \S+\) (is gone with|was not heard).*; its messages go to", 25.0)
     report = run.end(0)
-    assert report["messages"]["sent"] == 12_000 and report["balanced"]
+    assert report["messages"]["sent"] == 7_500 and report["balanced"]
     assert len(report["problems"]) == len(died)
 
 
@@ -156,7 +155,7 @@ def test_a_mesh_ends_its_work_without_the_scheduler(dask: Dask, run: Run) -> Non
     for worker in dask.workers:
         worker.wait(20)
     report = run.end(0)
-    assert report["messages"]["sent"] == 12_000 and report["balanced"] and not report["problems"]
+    assert report["messages"]["sent"] == 7_500 and report["balanced"] and not report["problems"]
     assert "Traceback" not in run.command.err
     until(lambda: all(gone(process) for process in roles), "roles that have ended", 25.0)
 
@@ -176,7 +175,7 @@ def test_a_task_that_is_cancelled_takes_its_role_along(dask: Dask, run: Run) -> 
         client.cancel([distributed.Future(key, client)], force=True)
         until(lambda: gone(role), "its end")
     report = run.end(0)
-    assert report["messages"]["sent"] == 12_000 and "sender-2" in report["problems"][0]
+    assert report["messages"]["sent"] == 7_500 and "sender-2" in report["problems"][0]
 
 
 def test_an_interrupted_run_drains_and_leaves_nothing(dask: Dask, run: Run) -> None:

@@ -44,7 +44,7 @@ class ClusterChild(Child):
     def __init__(self, place: Cluster, role: str, name: str, worker: str, tell: Tell) -> None:
         super().__init__(role, name, place.hosts[worker])
         self.worker = worker
-        self.token = secrets.token_hex(8)
+        self.token = ""
         self.address: str | None = None
         self.gone = ""
         """Why it counts as ended although it never said so."""
@@ -70,7 +70,7 @@ class ClusterChild(Child):
             cost = json.loads(body)
             self.cpu_s, self.rss_max = cost.get("cpu_s", self.cpu_s), max(self.rss_max, int(cost.get("rss", 0)))
         elif kind == b"end":
-            self.end(int(body), "")
+            self.end(int(body), parts[2].decode() if len(parts) > 2 else "")
 
     def end(self, code: int, why: str) -> None:
         """It has ended, as far as can be known."""
@@ -129,6 +129,8 @@ class Cluster:
         self._spread: dict[str, str] = {}
         self._keys: dict[str, dict[str, str]] = {}
         self._children: dict[str, ClusterChild] = {}
+        self._ready: dict[str, tuple[str, Any]] = {}
+        """Token and task of roles that may be started, by name."""
         self._topic = f"zsms-{secrets.token_hex(8)}"
         self._public, self._secret = zmq.curve_keypair()
         self._context = zmq.Context()
@@ -157,6 +159,7 @@ class Cluster:
             self._keys = _keys_of(keys)
         self._client.subscribe_topic(self._topic, self._heard_where)
         self._thread.start()
+        self._ready = {role.name: self._keep(role.name) for role in roles}  # all at once: each takes a while to begin
 
     def _look_at_workers(self, workers: list[str]) -> None:
         import zsms
@@ -230,17 +233,7 @@ class Cluster:
             raise UsageError("a worker can't read this process's input: give a file that is there, too")
         worker = self._spread[name]
         child = ClusterChild(self, role, name, worker, tell)
-        child.future = self._client.submit(
-            run_role,
-            child.token,
-            self._topic,
-            self._public.decode(),
-            key=f"zsms-{name}-{child.token}",
-            workers=[worker],
-            allow_other_workers=False,
-            retries=0,
-            pure=False,
-        )
+        child.token, child.future = self._ready.pop(name) if name in self._ready else self._keep(name)
         with self._came:
             if not self._came.wait_for(lambda: child.token in self._where, START_S):
                 child.future.cancel()
@@ -252,6 +245,22 @@ class Cluster:
         }
         self.say(child, b"start", json.dumps(settings).encode())
         return child
+
+    def _keep(self, name: str) -> tuple[str, Any]:
+        """Have a role kept by its worker, once it is asked for by that token."""
+        token = secrets.token_hex(8)
+        future = self._client.submit(
+            run_role,
+            token,
+            self._topic,
+            self._public.decode(),
+            key=f"zsms-{name}-{token}",
+            workers=[self._spread[name]],
+            allow_other_workers=False,
+            retries=0,
+            pure=False,
+        )
+        return token, future
 
     def address(self, child: Child) -> str:
         """As of :class:`zsms.launch.place.Place`."""
@@ -345,6 +354,8 @@ class Cluster:
         """As of :class:`zsms.launch.place.Place`."""
         for child in self._children.values():
             child.leave()
+        for _, future in self._ready.values():
+            future.cancel()
         self._over.set()
         try:
             self._wake_in.send(b"\0")

@@ -29,7 +29,8 @@ from zsms.launch.local import environment_of_roles
 BEAT_S = 1.0
 SILENCE_S = 8.0
 """So long neither end of the line is heard, and counts as gone."""
-START_S = 30.0
+START_S = 120.0
+"""So long it waits to be asked for its role."""
 _LOOK_S = 0.5
 _END_S = 10.0
 _REACH_S = 2.0
@@ -120,6 +121,8 @@ class _Relay:
         self._pipes = {popen.stdout.fileno(): b"out", popen.stderr.fileno(): b"err"}
         self._rests = dict.fromkeys(self._pipes, b"")
         self._kill_at: float | None = None
+        self._why = b""
+        """Why it was made to end, if nobody who runs the mesh asked for that."""
 
     def run(self, first: bytes) -> None:
         """Until the role has ended and said everything."""
@@ -147,12 +150,13 @@ class _Relay:
             if 0 in events and not os.read(0, 64):
                 poller.unregister(0)
                 if not probe([self._scheduler], _REACH_S):
+                    self._why = b"is gone with its task or its worker"
                     self._leave(now)
             if now - heard > SILENCE_S:
                 self._leave(now)
             if self._kill_at is not None and now > self._kill_at:
                 popen.kill()
-        self._say(b"end", b"%d" % popen.wait())
+        self._say(b"end", b"%d" % popen.wait(), self._why)
 
     def _say(self, *parts: bytes) -> None:
         try:
