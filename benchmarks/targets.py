@@ -265,7 +265,7 @@ def queue_memory(messages: int = 2_000_000) -> Iterator[Row]:
         empty = broker.memory_info().rss
         mesh.peer("producer", "producer", endpoint, "--messages", messages, "--stats-interval", 0.25)
         view = wait_for(mesh, lambda view: view.queued == messages)
-        payload = next(row["gauges"]["queue_bytes"] for row in view.processes if row["role"] == "broker")
+        payload = next(row.figures.queue_bytes or 0.0 for row in view.brokers)
         held = broker.memory_info().rss - empty
     yield Row(
         f"memory of {messages:,} queued messages",

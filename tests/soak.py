@@ -291,9 +291,8 @@ class Soak:
 
     def _note_confirmed(self, view: View) -> int:
         """Messages that any start of a producer was ever seen to have confirmed; those of who is gone count on."""
-        for row in view.processes:
-            if row["role"] == "producer":
-                self._confirmed[row["name"], row["start"]] = row["counters"]["confirmed"]
+        for row in view.producers:
+            self._confirmed[row.name, row.start] = row.figures.confirmed or 0
         return sum(self._confirmed.values())
 
     def _judge_growth(self, victim: Victim) -> None:
@@ -338,7 +337,7 @@ class Soak:
 
 def confirmed_of(view: View) -> int:
     """Messages confirmed to the producers that have a row: their present starts."""
-    return sum(row["counters"]["confirmed"] for row in view.processes if row["role"] == "producer")
+    return sum(row.figures.confirmed or 0 for row in view.producers)
 
 
 def has_journal() -> bool:

@@ -7,6 +7,7 @@ import pytest
 
 from zsms.core.producer.pace import Pace, PoissonPace
 from zsms.stats.arrivals import Asked, Rate, asked_of, rate_of, rate_warnings, reached_between
+from zsms.stats.figures import ProducerFigures
 
 LATE = {"mean": 0.006}
 
@@ -28,11 +29,11 @@ def test_what_was_asked_for_is_rate_times_time_also_where_it_was_changed() -> No
         assert pace.expected(7.0) == pytest.approx(200.0)
         pace.change(300.0, 7.0)
         assert pace.expected(8.0) == pytest.approx(500.0)
-        gauges = [{"rate": 300.0, "arrivals": pace.expected(8.0), "arrivals_s": 8.0 - pace.began}] * 2
-        assert asked_of(gauges) == Asked(pytest.approx(2 * 500 / 3), 3.0)
-    assert asked_of([{"rate": 50.0}]) == Asked(50.0, 0.0)  # nothing was due yet
+        told = ProducerFigures(rate=300.0, arrivals=pace.expected(8.0), arrivals_s=8.0 - pace.began)
+        assert asked_of([told] * 2) == Asked(pytest.approx(2 * 500 / 3), 3.0)
+    assert asked_of([ProducerFigures(rate=50.0)]) == Asked(50.0, 0.0)  # nothing was due yet
     assert asked_of([], 450.0) == Asked(450.0, 0.0)
-    assert asked_of([{"total": 5.0}]) is None
+    assert asked_of([ProducerFigures(total=5.0)]) is None
 
 
 def test_the_rate_reached_is_of_the_time_between() -> None:

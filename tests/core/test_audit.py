@@ -175,14 +175,12 @@ def test_a_broker_in_memory_that_stays_silent_is_given_up_and_one_with_a_journal
 
 
 def test_who_has_said_a_last_word_has_left_and_is_not_silent():
-    from zsms.stats.view import state_of
-
     mesh = Mesh()
     mesh.say("sender", "a", state="left", last=True)
     mesh.say("sender", "b", state="draining", last=True)  # of an older version
     mesh.say("sender", "c")
     view = mesh.view(60.0)
-    assert [state_of(row) for row in view.processes] == ["left", "left", "silent"]
+    assert [row.condition for row in view.processes] == ["left", "left", "silent"]
     assert view.senders_alive == 0
 
 

@@ -108,7 +108,7 @@ def test_a_machine_that_is_too_slow_makes_the_rest_as_slow():
         stalled = view(20.0, [delay], sends, 40 * SLOTS, worked=0.5)
         stalled.at = at
         for each in stalled.processes:
-            each["age"] = 0.0
+            each.age = 0.0
         figures = watch.take(stalled)
     assert figures is not None and figures.left_s is None  # its slots stand still: nobody knows for how long
     assert figures.rate == 0.0 and figures.senders[0].pace == pytest.approx(0.0)
@@ -118,9 +118,8 @@ def test_arrivals_that_are_still_to_come_are_waited_for():
     delay = DelayModel("constant", 1.0)
     sends = [(np.array([0.0] * 100), np.array([1.0] * 100))]
     arriving = view(5.0, [delay], sends, 100)
-    arriving.processes[-1]["gauges"] |= {"total": 1_100.0, "rate": 50.0}
-    answer = {"totals": {"producer": {"produced": 100}, "broker": {"accepted": 100, "sent": 100}}}
-    figures = Watch().take(View.of({**answer, "processes": arriving.processes}, 5.0))
+    arriving.producers[0].figures.total, arriving.asked_per_s = 1_100.0, 50.0
+    figures = Watch().take(arriving)
     assert figures.total == 1_100 and 20.0 <= (figures.left_s or 0.0) <= 21.1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -96,7 +97,7 @@ def test_points_are_bounded_and_nothing_is_lost_from_sight(sends: list[int], mos
 
 def test_the_moment_of_several_brokers_is_that_of_the_newest() -> None:
     both = view(10.0, age=0.5)
-    both.processes.append({**both.processes[0], "name": "other", "age": 0.1})
+    both.brokers.append(replace(both.brokers[0], name="other", age=0.1))
     assert moment(both) == 9.9
     assert moment(View.of({}, 3.0)) == 3.0
 

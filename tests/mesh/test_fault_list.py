@@ -23,8 +23,9 @@ SMALL_QUEUE = ("--max-messages", 500, "--liveness", 1)
 
 def figures(view: View, role: str) -> dict[str, float]:
     """Counters and gauges of the one process of this role."""
-    (row,) = (row for row in view.processes if row["role"] == role)
-    return {**row["counters"], **row["gauges"]}
+    (row,) = (row for row in view.processes if row.role == role)
+    counters, gauges = row.figures.to_wire()
+    return {**counters, **gauges}
 
 
 # -- rows 2, 7, 18, 26: processes that die or hang -------------------------------------------------------------

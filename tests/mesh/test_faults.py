@@ -67,9 +67,8 @@ class Running:
 
     def sent_by(self, name: str) -> int:
         """Sends that this sender has counted."""
-        (row,) = (row for row in self.view.processes if row["name"] == name)
-        sent: int = row["counters"]["sent"]
-        return sent
+        (row,) = (row for row in self.view.senders if row.name == name)
+        return row.figures.sent or 0
 
     def pause(self, name: str, seconds: float) -> None:
         """Stop a process for this long."""

@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
-from typing import Any
 
 import pytest
 import zmq
@@ -25,6 +24,8 @@ from tests.mesh.processes import Command, until, view_when, zsms
 from tests.roles.peers import RawPeer
 from zsms.journal import read
 from zsms.roles.keeping import FAIL_POINTS
+from zsms.stats.figures import BrokerFigures
+from zsms.stats.row import Row
 from zsms.stats.view import View
 from zsms.wire.protocol import Confirm, JoinProducer, Welcome, encode_batch
 
@@ -147,7 +148,7 @@ def test_a_second_signal_ends_a_broker_at_once_with_a_valid_journal(mesh: Mesh) 
     mesh.sender("--mean", 60, "--prefetch", 0)
     view_when(mesh.stats, lambda view: view.in_flight == 500 and confirmed(view) == 2_000, "messages in flight")
     broker.signal(SIGTERM)
-    view_when(mesh.stats, lambda view: broker_row(view)["state"] == "draining", "a broker that drains")
+    view_when(mesh.stats, lambda view: broker_row(view).state == "draining", "a broker that drains")
     broker.signal(SIGTERM)
     assert broker.end(10) == 0
     assert mesh.held() == {"accepted": 2_000, "queued": 2_000, "in_flight": 0, "sent": 0, "failed": 0, "dead": 0}
@@ -155,12 +156,12 @@ def test_a_second_signal_ends_a_broker_at_once_with_a_valid_journal(mesh: Mesh) 
 
 def confirmed(view: View) -> int:
     """Messages that the producers have been told are safe."""
-    return sum(row["counters"]["confirmed"] for row in view.processes if row["role"] == "producer")
+    return sum(row.figures.confirmed or 0 for row in view.producers)
 
 
-def broker_row(view: View) -> dict[str, Any]:
+def broker_row(view: View) -> Row[BrokerFigures]:
     """What the broker says of itself: one row, however many brokers there were."""
-    (row,) = (row for row in view.processes if row["role"] == "broker")
+    (row,) = view.brokers
     return row
 
 
@@ -273,8 +274,8 @@ def test_a_slow_disk_presses_on_the_producer_and_on_nobody_else(mesh: Mesh, tmp_
     assert producer.end() == 0
     view = view_when(mesh.stats, lambda view: True, "a view")
     assert view.redelivered == view.duplicates == 0
-    (row,) = (row for row in view.processes if row["role"] == "producer")
-    assert row["counters"]["resent_batches"] == 0, "held back, not told to try again"
+    (row,) = view.producers
+    assert row.figures.resent_batches == 0, "held back, not told to try again"
     assert "lost" not in broker.err
 
 
@@ -308,9 +309,9 @@ def test_a_batch_whose_confirm_was_lost_counts_once(mesh: Mesh) -> None:
             broker.signal(SIGKILL)
             broker.end()
             broker = mesh.broker()
-    view = view_when(mesh.stats, lambda view: broker_row(view)["counters"]["repeated_batches"] == 1, "a repeated batch")
+    view = view_when(mesh.stats, lambda view: broker_row(view).figures.repeated_batches == 1, "a repeated batch")
     assert (view.accepted, view.queued) == (100, 100)
-    assert broker_row(view)["gauges"]["durability"] == 2
+    assert broker_row(view).figures.durability == 2
 
 
 def test_a_run_with_a_journal_says_so_and_leaves_it(tmp_path: Path) -> None:

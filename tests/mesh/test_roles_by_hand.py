@@ -102,14 +102,14 @@ def test_a_sender_that_died_is_taken_back(mesh: ByHand) -> None:
     view = mesh.when(lambda view: view.done, "the end")
     assert view.balanced and view.sent == view.produced == 3000 > before.sent
     assert view.redelivered == 100
-    assert len([row for row in view.processes if row["role"] == "sender"]) == 1
+    assert len(view.senders) == 1
     second.signal(SIGTERM)
     assert second.end() == 0
 
 
 def now_sent(view: View) -> int:
     """What the broker's present start has had sent."""
-    return sum(row["counters"]["sent"] for row in view.processes if row["role"] == "broker")
+    return sum(row.figures.sent or 0 for row in view.brokers)
 
 
 def test_a_broker_that_was_restarted_is_found_again(mesh: ByHand) -> None:
@@ -125,8 +125,8 @@ def test_a_broker_that_was_restarted_is_found_again(mesh: ByHand) -> None:
     # What the dead one held in memory is gone with it, and the accounts say so: the rest is not.
     view = mesh.when(lambda view: view.producers_done and now_sent(view) > 500 and not view.queued, "the end")
     view = mesh.when(lambda view: not view.queued and not view.in_flight, "the end")
-    (row,) = (row for row in view.processes if row["role"] == "broker")
-    assert row["counters"]["accepted"] == now_sent(view)
+    (row,) = view.brokers
+    assert row.figures.accepted == now_sent(view)
     assert now_sent(view) < view.sent < view.produced == 2500
 
 

@@ -15,12 +15,14 @@ from bisect import bisect_left
 from typing import Any
 
 from zsms import __version__
+from zsms.stats.figures import SenderFigures, added
 from zsms.stats.histogram import QUANTILES, Histogram
 from zsms.stats.reach import SHARES
+from zsms.stats.row import Row
 from zsms.stats.series import MOST_POINTS, Series, moment
 from zsms.stats.trends import Figures, SenderRow
 from zsms.stats.trends import Watch as Reckoning
-from zsms.stats.view import View, has_ended, is_alive
+from zsms.stats.view import View
 
 API = 1
 """Version of the JSON that is served: a field may be added within a version, not change its meaning."""
@@ -88,7 +90,7 @@ class Watch:
         self._reckoned = self._reckoning.take(view)
         self._date_events(view)
         self._date_begin(view)
-        if any(row["role"] == "broker" for row in view.processes):
+        if view.brokers:
             newest = self.recent.last_at
             if newest is None or moment(view) >= newest + self._interval / 4:
                 self.recent.add(view, histogram if whole_mesh else None)
@@ -108,7 +110,7 @@ class Watch:
 
     def _everyone_is_there(self, view: View, at: float) -> bool:
         """Whether all senders that were known are told of; not so for a moment when a collector has begun anew."""
-        names = {row["name"] for row in view.processes if row["role"] == "sender"}
+        names = {row.name for row in view.senders}
         if not self._known <= names:
             self._lost_at = at if self._lost_at is None else self._lost_at
             if at - self._lost_at < _SETTLE_S:
@@ -120,12 +122,12 @@ class Watch:
         """Give events a time of day that stays the same from one answer to the next, though each tells it anew."""
         dated: dict[Key, list[list[Any]]] = {}
         for row in view.processes:
-            if not row["events"]:
+            if not row.events:
                 continue
             known = self._events.get(_key(row), [])
             dated[_key(row)] = own = []
-            for ago, kind, subject, messages in row["events"]:
-                at = self._day + view.at - row["age"] - ago
+            for ago, kind, subject, messages in row.events:
+                at = self._day + view.at - row.age - ago
                 for event in known:
                     if event[1:] == [kind, subject, messages] and abs(event[0] - at) < _SAME_S:
                         at = event[0]
@@ -135,12 +137,12 @@ class Watch:
 
     def _date_begin(self, view: View) -> None:
         """When the first message was accepted: no later than any snapshot less the time it says it has been busy."""
-        brokers = [row for row in view.processes if row["role"] == "broker" and row["gauges"].get("first_accepted_at")]
+        brokers = [row for row in view.brokers if row.figures.first_accepted_at]
         if not brokers:
             return
-        newest = max(brokers, key=lambda row: int(row["start"]))
-        start = int(newest["start"])
-        began = view.at - newest["age"] - newest["gauges"].get("busy_s", 0.0)
+        newest = max(brokers, key=lambda row: row.start)
+        start = newest.start
+        began = view.at - newest.age - (newest.figures.busy_s or 0.0)
         if self._began is None or self._began[0] != start:
             self._began = (start, began)
         self._began = (start, min(self._began[1], began))
@@ -181,8 +183,7 @@ class Watch:
         if view is None:
             return picture
         reckoned = {row.name: row for row in self._reckoned.senders}
-        senders = (row for row in view.processes if row["role"] == "sender")
-        rows = sorted((self._sender(row, reckoned[row["name"]]) for row in senders), key=_by_presence)
+        rows = sorted((self._sender(row, reckoned[row.name]) for row in view.senders), key=_by_presence)
         picture["senders_ended"] = ended = sum(row["state"] in ENDED for row in rows)
         if most_rows is not None:
             rows = rows[: len(rows) - ended]
@@ -191,7 +192,7 @@ class Watch:
                 picture["senders_left_out"] = len(rows) - most_rows
                 rows = sorted(rows[:most_rows], key=_by_presence)
         picture["senders"] = rows
-        picture["processes"] = [_process(row) for row in view.processes if row["role"] != "sender"]
+        picture["processes"] = [_process(row) for row in view.processes if row.role != "sender"]
         picture["point"] = point = self._newest_point()
         picture["figures"] = self._figures(view, point)
         picture["send_time_s"] = self._send_time(point)
@@ -239,17 +240,17 @@ class Watch:
 
     def _figures(self, view: View, point: dict[str, Any] | None) -> dict[str, Any]:
         figures = view.to_json() | self._reckoned.to_json()
-        fresh = any(row["role"] == "broker" for row in view.processes) and not self._reckoned.frozen
+        fresh = bool(view.brokers) and not self._reckoned.frozen
         figures["rate_per_s"] = point["rate_per_s"] if point and fresh else None
         figures |= {
             "accepted": view.accepted,
             "retried": view.retried,
             "settled": view.settled,
             "expected": _expected(view),
-            "busy_slots": int(_added(view, "sender", "busy", alive=True)),
-            "sender_slots": int(_added(view, "sender", "slots", alive=True)),
-            "retrying": int(_added(view, "broker", "retrying")),
-            "full": bool(_added(view, "broker", "full")),
+            "busy_slots": self._reckoned.busy,
+            "sender_slots": int(added(row.figures.slots for row in view.senders if row.is_present)),
+            "retrying": int(added(row.figures.retrying for row in view.brokers)),
+            "full": any(row.figures.full for row in view.brokers),
         }
         return figures
 
@@ -284,11 +285,10 @@ class Watch:
         """When so many of those expected had been sent, seconds after the first message: by the broker's own count, to
         10 ms; of several brokers by the points of the series, with straight lines between them."""
         found: dict[str, float | None] = dict.fromkeys(SHARES)
-        brokers = [row["gauges"] for row in view.processes if row["role"] == "broker"]
         if not expected or self._began is None:
             return found
-        if len(brokers) == 1 and brokers[0].get("reach_of") == expected:
-            return {name: brokers[0].get(f"reach_{name}_s") for name in SHARES}
+        if len(view.brokers) == 1 and view.brokers[0].figures.reach_of == expected:
+            return view.brokers[0].figures.reach_s
         times, sent = self.whole.sent_by_time()
         for name, share in SHARES.items():
             after = bisect_left(sent, share * expected)
@@ -307,25 +307,24 @@ class Watch:
         share = (at - times[after - 1]) / (times[after] - times[after - 1])
         return sent[after - 1] + share * (sent[after] - sent[after - 1])
 
-    def _sender(self, row: dict[str, Any], reckoned: SenderRow) -> dict[str, Any]:
-        counters, gauges = row["counters"], row["gauges"]
-        ended = counters.get("sent", 0) + counters.get("failed", 0)
+    def _sender(self, row: Row[SenderFigures], reckoned: SenderRow) -> dict[str, Any]:
+        figures = row.figures
         return {
             **_process(row),
-            "slots": int(gauges.get("slots", 0)),
-            "busy": int(gauges.get("busy", 0)),
-            "waiting": int(gauges.get("waiting", 0)),
-            "sends": ended,
-            "failed_sends": counters.get("failed", 0),
-            "error_share": counters.get("failed", 0) / ended if ended else None,
-            "mean_s": gauges.get("took_s", 0.0) / ended if ended else None,
+            "slots": int(figures.slots or 0),
+            "busy": int(figures.busy or 0),
+            "waiting": int(figures.waiting or 0),
+            "sends": figures.sends,
+            "failed_sends": figures.failed or 0,
+            "error_share": figures.error_share,
+            "mean_s": figures.send_time_s,
             "rate_per_s": round(reckoned.rate, 1),
             "pace": None if reckoned.pace is None else round(reckoned.pace, 3),
         }
 
 
-def _key(row: dict[str, Any]) -> Key:
-    return str(row["role"]), str(row["name"]), int(row["start"])
+def _key(row: Row[Any]) -> Key:
+    return row.role, row.name, row.start
 
 
 def _by_presence(row: dict[str, Any]) -> tuple[Any, ...]:
@@ -340,27 +339,18 @@ def _by_name(row: dict[str, Any]) -> tuple[Any, ...]:
     return stem, int(number) if number else -1
 
 
-def _process(row: dict[str, Any]) -> dict[str, Any]:
+def _process(row: Row[Any]) -> dict[str, Any]:
     return {
-        "role": row["role"],
-        "name": row["name"],
-        "host": row["host"],
-        "pid": row["pid"],
-        "state": "left" if has_ended(row) and row["state"] != "done" else row["state"],
-        "age_s": round(row["age"], 3),
-        "alive": is_alive(row),
+        "role": row.role,
+        "name": row.name,
+        "host": row.host,
+        "pid": row.pid,
+        "state": "left" if row.has_ended and row.state != "done" else row.state,
+        "age_s": round(row.age, 3),
+        "alive": row.is_alive,
     }
-
-
-def _added(view: View, role: str, gauge: str, *, alive: bool = False) -> float:
-    """A gauge, added up over the processes of a role, or over those that are alive."""
-    rows = (
-        row for row in view.processes if row["role"] == role and (not alive or (is_alive(row) and not has_ended(row)))
-    )
-    return float(sum(row["gauges"].get(gauge, 0) for row in rows))
 
 
 def _expected(view: View) -> int | None:
     """Messages that there will be in all: by the producers' own plans, and never fewer than there are already."""
-    planned = int(_added(view, "producer", "total"))
-    return max(planned, view.made) or None
+    return max(int(added(row.figures.total for row in view.producers)), view.made) or None

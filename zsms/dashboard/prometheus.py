@@ -25,10 +25,11 @@ import numpy as np
 import numpy.typing as npt
 
 from zsms import __version__, extras
-from zsms.core.broker.ledger import OUTCOMES, RECEIPTS
 from zsms.errors import UsageError
+from zsms.stats.figures import CollectorFigures, Figures, SenderFigures, added
 from zsms.stats.histogram import Histogram
-from zsms.stats.view import View, has_ended, is_alive
+from zsms.stats.row import Row
+from zsms.stats.view import View
 from zsms.wire.sockets import Endpoint
 
 if TYPE_CHECKING:
@@ -137,11 +138,7 @@ ERROR_BOUNDS = _octaves(-16, 2, 2)
 def samples(answer: Answer) -> Iterator[tuple[str, tuple[str, ...], float]]:
     """Name, values of the labels and value of every series but the histograms', from a collector's answer."""
     view = View.of(answer, 0.0)
-    rows = answer.get("processes", [])
-
-    def gauge(role: str, name: str) -> float:
-        return float(sum(row["gauges"].get(name, 0) for row in rows if row["role"] == role))
-
+    brokers = [row.figures for row in view.brokers]
     yield "zsms_build_info", (__version__,), 1
     yield "zsms_messages_produced_total", (), view.made
     yield "zsms_messages_accepted_total", (), view.accepted
@@ -153,39 +150,42 @@ def samples(answer: Answer) -> Iterator[tuple[str, tuple[str, ...], float]]:
     yield "zsms_messages_duplicate_total", (), view.duplicates
     yield "zsms_arrival_rate", (), view.asked_per_s or 0.0
     yield "zsms_queue_messages", (), view.queued
-    yield "zsms_queue_retrying_messages", (), gauge("broker", "retrying")
-    yield "zsms_queue_bytes", (), gauge("broker", "queue_bytes")
-    yield "zsms_queue_full", (), min(1, gauge("broker", "full"))
+    yield "zsms_queue_retrying_messages", (), added(each.retrying for each in brokers)
+    yield "zsms_queue_bytes", (), added(each.queue_bytes for each in brokers)
+    yield "zsms_queue_full", (), any(each.full for each in brokers)
     yield "zsms_in_flight_messages", (), view.in_flight
     yield "zsms_slots", (), view.slots
     yield "zsms_senders_alive", (), view.senders_alive
     yield "zsms_ledger_balanced", (), view.balanced
     yield "zsms_messages_missing", (), view.missing
-    broker = answer.get("totals", {}).get("broker", {})
-    for outcome, counter in OUTCOMES.items():
-        yield "zsms_sends_total", (outcome,), broker.get(counter, 0)
-    for status in RECEIPTS:
-        yield "zsms_receipts_total", (status,), broker.get(f"receipts_{status}", 0)
-    for row in rows:
+    for outcome, sends in view.totals.broker.outcomes.items():
+        yield "zsms_sends_total", (outcome,), sends
+    for status, receipts in view.totals.broker.receipts.items():
+        yield "zsms_receipts_total", (status,), receipts
+    for sender in view.senders:
+        yield from _of_sender(sender)
+    for row in view.processes:
         yield from _of_process(row)
-    collector = answer.get("collector", {})
-    yield "zsms_collector_refused_frames_total", (), collector.get("refused_frames", 0)
-    yield "zsms_collector_stale_snapshots_total", (), collector.get("stale", 0)
+    collector = CollectorFigures.of(answer.get("collector", {}))
+    yield "zsms_collector_refused_frames_total", (), collector.refused_frames or 0
+    yield "zsms_collector_stale_snapshots_total", (), collector.stale or 0
 
 
-def _of_process(row: dict[str, Any]) -> Iterator[tuple[str, tuple[str, ...], float]]:
-    process, counters, gauges = (row["role"], row["name"]), row["counters"], row["gauges"]
-    up = is_alive(row) and not has_ended(row)
-    if row["role"] == "sender":
-        for outcome in ("sent", "failed"):
-            yield "zsms_sender_sends_total", (row["name"], outcome), counters.get(outcome, 0)
-        yield "zsms_sender_slots", (row["name"],), gauges.get("slots", 0) if up else 0
-        yield "zsms_sender_slots_busy", (row["name"],), gauges.get("busy", 0) if up else 0
-    yield "zsms_process_up", process, up
-    yield "zsms_process_snapshot_age_seconds", process, row["age"]
-    yield "zsms_process_cpu_seconds_total", process, gauges.get("cpu_s", 0)
-    yield "zsms_process_resident_memory_max_bytes", process, gauges.get("rss_max_bytes", 0)
-    yield "zsms_process_refused_frames_total", process, counters.get("refused_frames", 0)
+def _of_sender(row: Row[SenderFigures]) -> Iterator[tuple[str, tuple[str, ...], float]]:
+    figures, up = row.figures, row.is_present
+    yield "zsms_sender_sends_total", (row.name, "sent"), figures.sent or 0
+    yield "zsms_sender_sends_total", (row.name, "failed"), figures.failed or 0
+    yield "zsms_sender_slots", (row.name,), (figures.slots or 0) if up else 0
+    yield "zsms_sender_slots_busy", (row.name,), (figures.busy or 0) if up else 0
+
+
+def _of_process(row: Row[Figures]) -> Iterator[tuple[str, tuple[str, ...], float]]:
+    process, figures = (row.role, row.name), row.figures
+    yield "zsms_process_up", process, row.is_present
+    yield "zsms_process_snapshot_age_seconds", process, row.age
+    yield "zsms_process_cpu_seconds_total", process, figures.cpu_s or 0
+    yield "zsms_process_resident_memory_max_bytes", process, figures.rss_max_bytes or 0
+    yield "zsms_process_refused_frames_total", process, figures.refused_frames or 0
 
 
 def families(answer: Answer) -> Iterator[Family]:

@@ -37,6 +37,7 @@ from zsms.roles.monitor import Asker
 from zsms.scenario import MeshConfig, SenderGroup, config_from
 from zsms.security import keys
 from zsms.security.keys import Keys
+from zsms.stats.figures import CollectorFigures, Figures
 from zsms.stats.series import Series
 from zsms.stats.view import View
 from zsms.wire.sockets import Endpoint, Sockets
@@ -328,12 +329,14 @@ class Mesh:
 
     def _report(self, elapsed: float) -> Report:
         judge, answer = self._judge, self._seen.answer
-        gauges = {(row["role"], row["name"]): row["gauges"] for row in answer.get("processes", [])}
-        gauges["stats", "stats"] = answer.get("collector", {})
+        told: dict[tuple[str, str], Figures] = {}
+        if self.view is not None:
+            told = {(row.role, row.name): row.figures for row in self.view.processes}
+        told["stats", "stats"] = CollectorFigures.of({}, answer.get("collector", {}))
         return make_report(
             answer,
             config=self.config.to_json(),
-            processes=[] if self._processes is None else self._processes.rows(gauges),
+            processes=[] if self._processes is None else self._processes.rows(told),
             elapsed_s=elapsed,
             started=self._started,
             started_at=self._started_at,

@@ -20,6 +20,7 @@ from zsms.launch.commands import Commands, Options
 from zsms.launch.judge import STANDBY, Member
 from zsms.launch.place import Child, Place
 from zsms.report.report import ProcessRow
+from zsms.stats.figures import Figures
 from zsms.wire.sockets import STATS_PORT, Endpoint
 
 if TYPE_CHECKING:
@@ -126,17 +127,17 @@ class Processes:
         ending = process.ending()
         return Member(process.role, process.name, code, ending=ending, said=said, meant=meant, comes_back=back)
 
-    def rows(self, gauges: Mapping[tuple[str, str], Mapping[str, float]]) -> list[ProcessRow]:
-        """What each has cost, this process last; `gauges` is what they say of themselves, by role and name."""
+    def rows(self, told: Mapping[tuple[str, str], Figures]) -> list[ProcessRow]:
+        """What each has cost, this process last; `told` is what they say of themselves, by role and name."""
         rows = []
         for process in self.all:
-            own = gauges.get((process.role, process.name), {})
+            own = told.get((process.role, process.name), Figures())
             row = ProcessRow(
                 process.role,
                 process.name,
                 process.pid,
-                cpu_s=max(process.cpu_s, own.get("cpu_s", 0.0)),
-                rss_max_bytes=int(max(process.rss_max, own.get("rss_max_bytes", 0))),
+                cpu_s=max(process.cpu_s, own.cpu_s or 0.0),
+                rss_max_bytes=int(max(process.rss_max, own.rss_max_bytes or 0)),
                 exit_code=process.returncode,
                 host=process.host,
             )

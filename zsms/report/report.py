@@ -14,15 +14,16 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from zsms import __version__
-from zsms.core.broker.ledger import OUTCOMES, RECEIPTS
 from zsms.report.machine import machine, versions
 from zsms.report.thresholds import Verdict
 from zsms.stats.arrivals import Rate, asked_of, rate_of, reached_between
 from zsms.stats.audit import Audit
 from zsms.stats.failures import SIMULATED, Failure
+from zsms.stats.figures import SenderFigures, added
 from zsms.stats.histogram import QUANTILES, Histogram
 from zsms.stats.reach import SHARES, SPOKEN, Part, merged_times
 from zsms.stats.recovery import Struck, recoveries
+from zsms.stats.row import Row
 from zsms.stats.series import Series
 from zsms.stats.view import View
 from zsms.words import writable, writable_in
@@ -143,7 +144,7 @@ class Report:
     outcomes: dict[str, int]
     """How sends ended, by the brokers' count: sent, failed, temporary, throttled, rejected, uncertain."""
     receipts: dict[str, int]
-    """What gateways told of messages later, outside of the accounts, by :data:`zsms.core.broker.ledger.RECEIPTS`."""
+    """What gateways told of messages later, outside of the accounts, by :data:`zsms.stats.figures.RECEIPTS`."""
     failures: list[dict[str, Any]]
     """Why sends failed, the most frequent first: reason, sends, and an example or None."""
     balanced: bool
@@ -236,8 +237,7 @@ def make_report(
     kept for them. `warnings` are those that were given before the start.
     """
     view = View.of(answer, 0.0, brokers_lost)
-    totals = answer.get("totals", {})
-    producer, sender, broker = (totals.get(role, {}) for role in ("producer", "sender", "broker"))
+    broker, producer, sender = view.totals
     audit = _audit(view, processes)
     stranded = min(audit.unconfirmed, _stranded(view, brokers_lost))
     messages = Messages(
@@ -249,9 +249,9 @@ def make_report(
         lost=audit.lost + stranded,
         duplicates=view.duplicates,
         redelivered=view.redelivered,
-        skipped_rows=producer.get("skipped_rows", 0),
-        skipped_lines=producer.get("skipped_lines", 0),
-        repeated_rows=producer.get("repeated_rows", 0),
+        skipped_rows=producer.skipped_rows or 0,
+        skipped_lines=producer.skipped_lines or 0,
+        repeated_rows=producer.repeated_rows or 0,
     )
 
     def summary(name: str, *keys: str, role: str = "sender") -> dict[str, float | None]:
@@ -259,21 +259,19 @@ def make_report(
         return {key: figures[key] for key in keys}
 
     times = ("mean", *QUANTILES, "max")
-    sends = sender.get("sent", 0) + sender.get("failed", 0)
-    gauges = _added_gauges(answer)
-    brokers = [row for row in view.processes if row["role"] == "broker"]
-    asked = gauges.get("asked_s", 0.0) / sends if sends else None
+    sends = sender.sends
+    asked = _asked_s(view) / sends if sends else None
     wall = view.busy_s if view.settled else None
-    slots = gauges.get("slots", 0.0)
-    ended_sends = broker.get("sends", 0)
-    first_accepted = min((at for row in brokers if (at := row["gauges"].get("first_accepted_at", 0.0))), default=0.0)
+    slots = _slots(view)
+    ended_sends = broker.sends or 0
+    first_accepted = view.first_accepted_at or 0.0
     steady, sends_each = _steady(view, ended_sends), _per(ended_sends, view.settled)
     rate = _rate_of(answer, config, view, series, origin=first_accepted, sends_each=sends_each, steady=steady)
     return Report(
         config=config,
         started=started,
         messages=messages,
-        sends=Sends(sends, sender.get("failed", 0), view.retried),
+        sends=Sends(sends, sender.failed or 0, view.retried),
         wall_s=wall,
         elapsed_s=elapsed_s,
         first_message_s=max(0.0, first_accepted - started_at) if first_accepted else None,
@@ -289,13 +287,9 @@ def make_report(
         steady=steady,
         reach_s=_reach(view, messages, series, answer.get("reach", {})),
         processes=processes,
-        senders=[
-            _sender_row(row)
-            for row in sorted(view.processes, key=lambda row: str(row["name"]))
-            if row["role"] == "sender"
-        ],
-        outcomes={name: broker.get(counter, 0) for name, counter in OUTCOMES.items()},
-        receipts={name: broker.get(f"receipts_{name}", 0) for name in RECEIPTS},
+        senders=[_sender_row(row) for row in sorted(view.senders, key=lambda row: row.name)],
+        outcomes=broker.outcomes,
+        receipts=broker.receipts,
         failures=[Failure(*row)._asdict() for row in answer.get("failures", [])],
         balanced=view.accounts_balance and messages.lost == 0 and not brokers_lost,
         completed=completed,
@@ -325,12 +319,10 @@ def _rate_of(
     steady: dict[str, float | None],
 ) -> Rate | None:
     """What a run with an arrival rate is about; None without one."""
-    producers = (row["gauges"] for row in view.processes if row["role"] == "producer")
-    asked = asked_of(producers, config.get("rate"))
+    asked = asked_of((row.figures for row in view.producers), config.get("rate"))
     if asked is None:
         return None
     send, late = histogram_of(answer, "send_time"), histogram_of(answer, "late").summary()
-    gauges = _added_gauges(answer)
     sends = send.count
     begin, end = origin + (send.quantile(0.99) or 0.0), origin + asked.seconds
     over = origin + view.busy_s
@@ -340,9 +332,9 @@ def _rate_of(
         reached, seconds = steady["throughput_per_s"], steady["seconds"]  # slots had no time for more
     return rate_of(
         asked,
-        slots=gauges.get("slots", 0.0),
+        slots=_slots(view),
         sends_each=sends_each,
-        asked_s=_per(gauges.get("asked_s", 0.0), sends),
+        asked_s=_per(_asked_s(view), sends),
         took_s=send.mean,
         late_s={key: late[key] for key in ("mean", *QUANTILES, "max")},
         reached=(reached, None if reached is None else seconds),
@@ -363,32 +355,26 @@ def _stranded(view: View, brokers_lost: Collection[str]) -> int:
     """Unconfirmed messages that producers keep for brokers that are lost."""
     if not brokers_lost:
         return 0
-    producers = [row["gauges"] for row in view.processes if row["role"] == "producer"]
-    living = any(row["role"] == "broker" and row["name"] not in brokers_lost for row in view.processes)
-    return int(sum(gauges.get("unreachable" if living else "unconfirmed", 0) for gauges in producers))
+    if any(row.name not in brokers_lost for row in view.brokers):
+        return int(added(row.figures.unreachable for row in view.producers))
+    return int(added(row.figures.unconfirmed for row in view.producers))
 
 
 def _steady(view: View, ended_sends: int) -> dict[str, float | None]:
     """Of the senders that were steady long enough, when they have nine tenths of the slots or more."""
-    slots, steady_slots, rate, worked, seconds = 0.0, 0.0, 0.0, 0.0, 0.0
-    for row in view.processes:
-        gauges = row["gauges"]
-        if row["role"] != "sender":
+    steady_slots, rate, worked, seconds = 0.0, 0.0, 0.0, 0.0
+    slots = _slots(view)
+    for row in view.senders:
+        f = row.figures
+        if not f.steady_s or not f.steady_slot_s or not f.mean_s or not f.slots:
             continue
-        slots += gauges.get("slots", 0.0)
-        window, open_s, mean = (gauges.get(name, 0.0) for name in ("steady_s", "steady_slot_s", "mean_s"))
-        if (
-            not window
-            or not open_s
-            or not mean
-            or gauges.get("steady_worked_s", 0.0) < _STEADY_SHARE * gauges.get("worked_s", 0.0)
-        ):
+        if (f.steady_worked_s or 0.0) < _STEADY_SHARE * (f.worked_s or 0.0):
             continue
-        share = gauges.get("steady_worked_s", 0.0) / open_s
-        steady_slots += gauges["slots"]
-        worked += share * gauges["slots"]
-        rate += share * gauges["slots"] / mean
-        seconds += window * gauges["slots"]
+        share = (f.steady_worked_s or 0.0) / f.steady_slot_s
+        steady_slots += f.slots
+        worked += share * f.slots
+        rate += share * f.slots / f.mean_s
+        seconds += f.steady_s * f.slots
     if not steady_slots or steady_slots < 0.9 * slots:
         return dict.fromkeys(("throughput_per_s", "sends_per_s", "efficiency", "seconds"))
     return {
@@ -402,11 +388,10 @@ def _steady(view: View, ended_sends: int) -> dict[str, float | None]:
 
 def _reach(view: View, messages: Messages, series: Series, told: dict[str, Any]) -> dict[str, float | None]:
     """By the brokers' own counts. One that was lost has said none: then by the points of the series."""
-    brokers = [row["gauges"] for row in view.processes if row["role"] == "broker"]
-    whole = messages.produced
-    if len(brokers) == 1 and brokers[0].get("reach_of") == whole:
-        return {name: brokers[0].get(f"reach_{name}_s") for name in SHARES}
-    origin = min((at for gauges in brokers if (at := gauges.get("first_accepted_at", 0.0))), default=None)
+    brokers, whole = view.brokers, messages.produced
+    if len(brokers) == 1 and brokers[0].figures.reach_of == whole:
+        return brokers[0].figures.reach_s
+    origin = view.first_accepted_at
     parts = _reach_parts(view, told)
     if parts and origin is not None and whole:
         return merged_times(parts, whole)
@@ -426,35 +411,33 @@ def _reach(view: View, messages: Messages, series: Series, told: dict[str, Any])
 
 def _reach_parts(view: View, told: dict[str, Any]) -> list[Part]:
     """The counts of every broker, if all that have sent anything have told them."""
-    rows = [row for row in view.processes if row["role"] == "broker" and row["gauges"].get("first_accepted_at", 0.0)]
-    first = min((row["gauges"]["first_accepted_at"] for row in rows), default=0.0)
+    began = {row.name: row.figures.first_accepted_at for row in view.brokers if row.figures.first_accepted_at}
+    first = view.first_accepted_at or 0.0
     try:
-        return [Part.of_wire(told[row["name"]], row["gauges"]["first_accepted_at"] - first) for row in rows]
+        return [Part.of_wire(told[name], at - first) for name, at in began.items()]
     except (KeyError, ValueError):
         return []
 
 
-def _added_gauges(answer: dict[str, Any]) -> dict[str, float]:
-    """Gauges added up over the rows; slots as the senders say, for the broker has let its sessions go by now."""
-    added: dict[str, float] = {}
-    for row in answer.get("processes", []):
-        for name, value in row["gauges"].items():
-            if name == "slots" and row["role"] != "sender":
-                continue
-            added[name] = added.get(name, 0.0) + value
-    return added
+def _slots(view: View) -> float:
+    """As the senders say, for the brokers have let their sessions go by now."""
+    return added(row.figures.slots for row in view.senders)
 
 
-def _sender_row(row: dict[str, Any]) -> dict[str, Any]:
-    counters, gauges = row["counters"], row["gauges"]
-    sends = counters.get("sent", 0) + counters.get("failed", 0)
+def _asked_s(view: View) -> float:
+    """How long slots were asked to sleep, in all."""
+    return added(row.figures.asked_s for row in view.senders)
+
+
+def _sender_row(row: Row[SenderFigures]) -> dict[str, Any]:
+    figures = row.figures
     return {
-        "name": row["name"],
-        "slots": int(gauges.get("slots", 0)),
-        "sends": sends,
-        "failed_sends": counters.get("failed", 0),
-        "send_time_s": gauges.get("took_s", 0.0) / sends if sends else None,
-        "blocked_s": gauges.get("blocked_s"),
+        "name": row.name,
+        "slots": int(figures.slots or 0),
+        "sends": figures.sends,
+        "failed_sends": figures.failed or 0,
+        "send_time_s": figures.send_time_s,
+        "blocked_s": figures.blocked_s,
     }
 
 

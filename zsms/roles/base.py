@@ -35,6 +35,7 @@ from zsms.message import MAX_PEER_NAME
 from zsms.roles.feed import FINAL_S, FINAL_STOPPED_S, Feed
 from zsms.security.keys import Keys
 from zsms.stats.failures import Failure, printable
+from zsms.stats.figures import Figures
 from zsms.stats.histogram import Histogram
 from zsms.stats.snapshot import MAX_NAME, Snapshot
 from zsms.wire.sockets import STATS_PORT, Endpoint, Sockets
@@ -357,13 +358,14 @@ class Role:
     def _make_snapshot(
         self,
         state: str,
-        counters: dict[str, int],
-        gauges: dict[str, float],
+        figures: Figures,
         histograms: dict[str, Histogram] | None = None,
         failures: Sequence[Failure] = (),
     ) -> Snapshot:
         """A snapshot of this process with the role's figures and the operating system's."""
-        cpu = time.process_time()
+        figures.refused_frames = self.refused_frames
+        figures.cpu_s, figures.rss_max_bytes = time.process_time(), float(peak_memory())
+        counters, gauges = figures.to_wire()
         return Snapshot(
             role=self.role,
             name=self.name,
@@ -373,8 +375,8 @@ class Role:
             pid=os.getpid(),
             state=state,
             interval=self._stats_interval,
-            counters={**counters, "refused_frames": self.refused_frames},
-            gauges={**gauges, "cpu_s": cpu, "rss_max_bytes": float(peak_memory())},
+            counters=counters,
+            gauges=gauges,
             histograms=histograms or {},
             failures=list(failures),
         )

@@ -23,6 +23,7 @@ from zsms.journal import NeverTaken
 from zsms.message import Batch, Mixed
 from zsms.roles.base import Role, RoleOptions
 from zsms.roles.permissions import BrokerGuard, user_of
+from zsms.stats.figures import BrokerFigures
 from zsms.stats.snapshot import Snapshot
 from zsms.wire.protocol import (
     Ack,
@@ -447,12 +448,6 @@ class Broker(Role):
         totals = self.core.totals()
         return totals["sent"] + totals["failed"] + totals["dead"]
 
-    def _reach(self, messages: int) -> dict[str, float]:
-        """The gauges of reach: of how many messages, and when each share of them had been sent."""
-        times = self.core.progress.reach.times(messages)
-        told = {f"reach_{name}_s": at for name, at in times.items() if at is not None}
-        return {"reach_of": float(messages), **told}
-
     def _complete(self, snapshot: Snapshot) -> None:
         snapshot.reach = self.core.progress.reach.to_wire()
 
@@ -461,42 +456,45 @@ class Broker(Role):
             return None
         core = self.core
         totals = core.totals()
-        first, last = core.progress.first_accepted, core.progress.last_settled
-        snapshot = self._make_snapshot(
-            "draining" if self._stopping else "running",
-            {
-                **{name: totals[name] for name in ("accepted", "sent", "failed", "dead")},
-                **asdict(core.counters),
-                "sends": core.progress.sends,
-                "refused_connections": self.refused_connections,
-            },
-            {
-                "queued": totals["queued"],
-                "in_flight": totals["in_flight"],
-                "queue_bytes": core.queue.nbytes,
-                "retrying": core.retries.messages,
-                "senders": len(core.sessions),
-                "slots": sum(s.slots for s in core.sessions.values()),
-                "full": float(core.full),
-                "first_accepted_at": first or 0.0,
-                "first_accepted_ago": 0.0 if first is None else now - first,
-                "busy_s": 0.0 if first is None or last is None else last - first,
-                "balanced": float(all(account.balanced for account in core.accounts())),
-                **self._reach(totals["accepted"]),
-                "attempts": float(core.limits.max_attempts),
-                "retry_base_s": core.limits.retry_base,
-                "retry_cap_s": core.limits.retry_cap,
-                "durability": float(DURABILITIES[::-1].index(self.durability)),
-            },
-            {"delivery_time": core.delivery_times},
-        )
+        progress = core.progress
+        first, last = progress.first_accepted, progress.last_settled
         keeping = self._keeping
+        reach: dict[str, Any] = {f"reach_{name}_s": at for name, at in progress.reach.times(totals["accepted"]).items()}
+        figures = BrokerFigures(
+            accepted=totals["accepted"],
+            sent=totals["sent"],
+            failed=totals["failed"],
+            dead=totals["dead"],
+            **asdict(core.counters),
+            sends=progress.sends,
+            refused_connections=self.refused_connections,
+            queued=totals["queued"],
+            in_flight=totals["in_flight"],
+            queue_bytes=core.queue.nbytes,
+            retrying=core.retries.messages,
+            senders=len(core.sessions),
+            slots=sum(s.slots for s in core.sessions.values()),
+            full=float(core.full),
+            first_accepted_at=first or 0.0,
+            first_accepted_ago=0.0 if first is None else now - first,
+            busy_s=0.0 if first is None or last is None else last - first,
+            balanced=float(all(account.balanced for account in core.accounts())),
+            reach_of=float(totals["accepted"]),
+            **reach,
+            attempts=float(core.limits.max_attempts),
+            retry_base_s=core.limits.retry_base,
+            retry_cap_s=core.limits.retry_cap,
+            durability=float(DURABILITIES[::-1].index(self.durability)),
+            journal_groups=None if keeping is None else float(keeping.groups),
+            journal_full=None if keeping is None else float(bool(keeping.no_room)),
+        )
+        state = "draining" if self._stopping else "running"
+        snapshot = self._make_snapshot(state, figures, {"delivery_time": core.delivery_times})
         if keeping is not None:
             # Its totals go on from those of the broker before it: the same books, and a newer page of them.
             snapshot.start = keeping.store.birth
             snapshot.name = keeping.store.owner or self.name
             snapshot.seq += keeping.store.opened << 32
-            snapshot.gauges |= {"journal_groups": float(keeping.groups), "journal_full": float(bool(keeping.no_room))}
         snapshot.events = [[now - e.at, e.kind, e.subject, e.messages] for e in list(core.events)[-50:]]
         return snapshot
 

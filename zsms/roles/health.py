@@ -15,7 +15,7 @@ import zmq
 from zsms.errors import WireError, ZsmsError
 from zsms.roles.monitor import Asker
 from zsms.security.keys import Keys
-from zsms.stats.view import is_alive
+from zsms.stats.row import Row
 from zsms.wire.protocol import Ping, Pong, Who, decode, encode
 from zsms.wire.sockets import BROKER_PORT, STATS_PORT, Endpoint, Sockets
 
@@ -67,15 +67,15 @@ def _count(answer: dict[str, Any]) -> int:
 
 def _reported(rows: list[dict[str, Any]], role: str, name: str | None) -> str:
     """What the collector has heard of that process."""
-    for row in rows:
-        if (row["role"], row["name"]) != (role, name):
+    for row in map(Row.of, rows):
+        if (row.role, row.name) != (role, name):
             continue
-        heard = f"last word {row['age']:.1f} s ago"
-        if row["state"] == "done":
+        heard = f"last word {row.age:.1f} s ago"
+        if row.state == "done":
             return f"{role} {name}: done"
-        if not is_alive(row):
-            raise ZsmsError(f"{role} {name}: silent, {heard}, although it speaks every {row['interval']:g} s")
-        if row["state"] == "starting":
+        if not row.is_alive:
+            raise ZsmsError(f"{role} {name}: silent, {heard}, although it speaks every {row.interval:g} s")
+        if row.state == "starting":
             raise ZsmsError(f"{role} {name}: no broker has taken it in yet, {heard}")
-        return f"{role} {name}: {row['state']}, {heard}"
+        return f"{role} {name}: {row.state}, {heard}"
     raise ZsmsError(f"the collector has not heard of a {role} {name}")

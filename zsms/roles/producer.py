@@ -23,6 +23,7 @@ from zsms.roles.base import Role, RoleOptions, check_timeout
 from zsms.roles.link import Link, end_if_refused
 from zsms.roles.outlet import Outlet
 from zsms.sources.random import Columns, RandomSource, Source
+from zsms.stats.figures import ProducerFigures
 from zsms.stats.snapshot import Snapshot
 from zsms.wire.protocol import encode_batch, moved_batch
 from zsms.wire.sockets import DEFAULT_BROKER, brokers_at
@@ -306,30 +307,30 @@ class Producer(Role):
     def _snapshot(self, now: float) -> Snapshot:
         done = self._exhausted and not self.unconfirmed
         joined = [outlet for outlet in self._outlets if outlet.link.joined]
-        return self._make_snapshot(
-            "done" if done else "draining" if self._stopping else "running" if joined else "starting",
-            {
-                "produced": self.produced + self._before,
-                "confirmed": sum(window.confirmed_messages for window in self.windows) + self._before,
-                "resent_batches": sum(window.resent for window in self.windows),
-                "repeated": sum(window.repeated_messages for window in self.windows),
-                "skipped_rows": self.source.skipped,
-                "skipped_lines": getattr(self.source, "skipped_lines", 0),
-                "repeated_rows": getattr(self.source, "repeated", 0),
-            },
-            {
-                "unconfirmed": self.unconfirmed,
-                "unreachable": self.unconfirmed - sum(outlet.window.messages for outlet in joined),
-                "exhausted": float(self._exhausted),
-                "brokers": sum(window.confirmed_messages > 0 for window in self.windows),
-                "total": float(self.source.total or 0),
-                **self._asked(),
-            },
+        state = "done" if done else "draining" if self._stopping else "running" if joined else "starting"
+        rate, arrivals, seconds = self._asked()
+        figures = ProducerFigures(
+            produced=self.produced + self._before,
+            confirmed=sum(window.confirmed_messages for window in self.windows) + self._before,
+            resent_batches=sum(window.resent for window in self.windows),
+            repeated=sum(window.repeated_messages for window in self.windows),
+            skipped_rows=self.source.skipped,
+            skipped_lines=getattr(self.source, "skipped_lines", 0),
+            repeated_rows=getattr(self.source, "repeated", 0),
+            unconfirmed=self.unconfirmed,
+            unreachable=self.unconfirmed - sum(outlet.window.messages for outlet in joined),
+            exhausted=float(self._exhausted),
+            brokers=sum(window.confirmed_messages > 0 for window in self.windows),
+            total=float(self.source.total or 0),
+            rate=rate,
+            arrivals=arrivals,
+            arrivals_s=seconds,
         )
+        return self._make_snapshot(state, figures)
 
-    def _asked(self) -> dict[str, float]:
-        """The gauges of an arrival rate: what it is now, and what it came to over how many seconds."""
+    def _asked(self) -> tuple[float | None, float | None, float | None]:
+        """The arrival rate now, and what it came to over how many seconds; None where there is none."""
         pace = self._pace
         if pace is None:
-            return {} if self._rate is None else {"rate": self._rate}
-        return {"rate": pace.rate, "arrivals": pace.expected(self._made_at), "arrivals_s": self._made_at - pace.began}
+            return self._rate, None, None
+        return pace.rate, pace.expected(self._made_at), self._made_at - pace.began

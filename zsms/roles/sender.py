@@ -27,6 +27,7 @@ from zsms.roles.link import Link, end_if_refused
 from zsms.roles.message_log import MessageLog
 from zsms.roles.supply import Supply
 from zsms.stats.delay import MODELS, DelayModel
+from zsms.stats.figures import SenderFigures
 from zsms.stats.histogram import Histogram
 from zsms.stats.snapshot import Snapshot
 from zsms.stats.steady import State, Steady
@@ -318,48 +319,48 @@ class Sender(Role):
     def _settled(self) -> int:
         return self._sent + self._failed
 
-    def _law(self) -> dict[str, float]:
-        """The gauges of how long sends are asked to take; of a function of the user's, how long they took."""
+    def _law(self) -> tuple[float, float, float | None]:
+        """How long sends are asked to take: mean, deviation and model; of a function of the user's, how long they took,
+        and None."""
         transport = self.transport
         if isinstance(transport, SimulatedTransport):
             delay = transport.delay
-            return {"mean_s": delay.mean, "sd_s": delay.spread, "delay_model": 1.0 + MODELS.index(delay.name)}
+            return delay.mean, delay.spread, 1.0 + MODELS.index(delay.name)
         times = transport.times.send
-        return {"mean_s": times.mean or 0.0, "sd_s": times.deviation or 0.0}
+        return times.mean or 0.0, times.deviation or 0.0, None
 
     def _snapshot(self, now: float) -> Snapshot:
         shares, times = self.shares, self.transport.times
         joined = any(supply.link.joined for supply in self._supplies)
         window = self.steady.window
-        return self._make_snapshot(
-            "draining" if self._stopping else "running" if joined else "starting",
-            {
-                "started": self._started,
-                "sent": self._sent,
-                "failed": self._failed,
-                "refused_grants": shares.refused_grants,
-                "lost_receipts": self.receipts.lost,
-            },
-            {
-                "slots": self.core.slots,
-                "busy": self.transport.busy,
-                "waiting": shares.waiting_messages,
-                "prefetch": self.core.prefetch,
-                "asked_s": times.asked,
-                "took_s": times.send.sum,
-                **({} if (blocked := self.transport.blocked_s) is None else {"blocked_s": blocked}),
-                "steady_s": window.now,
-                "steady_worked_s": window.worked,
-                "steady_slot_s": window.slots,
-                "worked_s": self._worked(now),
-                **self._law(),
-            },
-            {
-                "send_time": times.send,
-                "total_time": times.total,
-                "slot_error": times.error,
-                "queue_time": self.queue_times,
-                "late": self.late,
-            },
-            self.transport.failures,
+        mean_s, sd_s, model = self._law()
+        figures = SenderFigures(
+            started=self._started,
+            sent=self._sent,
+            failed=self._failed,
+            refused_grants=shares.refused_grants,
+            lost_receipts=self.receipts.lost,
+            slots=self.core.slots,
+            busy=self.transport.busy,
+            waiting=shares.waiting_messages,
+            prefetch=self.core.prefetch,
+            asked_s=times.asked,
+            took_s=times.send.sum,
+            blocked_s=self.transport.blocked_s,
+            steady_s=window.now,
+            steady_worked_s=window.worked,
+            steady_slot_s=window.slots,
+            worked_s=self._worked(now),
+            mean_s=mean_s,
+            sd_s=sd_s,
+            delay_model=model,
         )
+        histograms = {
+            "send_time": times.send,
+            "total_time": times.total,
+            "slot_error": times.error,
+            "queue_time": self.queue_times,
+            "late": self.late,
+        }
+        state = "draining" if self._stopping else "running" if joined else "starting"
+        return self._make_snapshot(state, figures, histograms, self.transport.failures)

@@ -13,7 +13,7 @@ import socket
 import ssl
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Unpack
 
@@ -28,6 +28,7 @@ from zsms.smsc.desk import Desk
 from zsms.smsc.faults import Schedule
 from zsms.smsc.record import Recorder
 from zsms.smsc.rules import Rules
+from zsms.stats.figures import Figures, Gauge
 from zsms.stats.snapshot import Snapshot
 
 PORT = 2775
@@ -230,18 +231,30 @@ class FakeSmsc(Role):
         model, counts = self.desk.model, asdict(self.desk.model.counts)
         by_status = counts.pop("by_status")
         told = {f"status_{status:#x}": times for status, times in sorted(by_status.items())[:_STATUSES]}
-        bound = [each for each in self._by_fd.values() if each.session.bound]
-        return self._make_snapshot(
-            "running",
-            {**counts, **asdict(self.desk.counts), **told},
-            {
-                "connections": float(len(self._by_fd)),
-                "binds_now": float(len(bound)),
-                "messages_waiting": float(model.waiting),
-                "receipts_waiting": float(self.desk.waiting_receipts),
-            },
-            {"receipt_answer": self.desk.delivery},
+        figures = SmscFigures(
+            counts={**counts, **asdict(self.desk.counts), **told},
+            connections=float(len(self._by_fd)),
+            binds_now=float(sum(each.session.bound for each in self._by_fd.values())),
+            messages_waiting=float(model.waiting),
+            receipts_waiting=float(self.desk.waiting_receipts),
         )
+        return self._make_snapshot("running", figures, {"receipt_answer": self.desk.delivery})
+
+
+@dataclass(slots=True, kw_only=True)
+class SmscFigures(Figures):
+    """What the fake SMSC has; the counters of statuses have names of their own."""
+
+    connections: Gauge = None
+    binds_now: Gauge = None
+    messages_waiting: Gauge = None
+    receipts_waiting: Gauge = None
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def to_wire(self) -> tuple[dict[str, int], dict[str, float]]:
+        """Counters and gauges by name."""
+        counters, gauges = Figures.to_wire(self)
+        return {**self.counts, **counters}, gauges
 
 
 _STATUSES = 64

@@ -11,12 +11,13 @@ queues, all of them), so a send that takes a few hundredths longer than it was a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Any
 
 import numpy as np
+
+from zsms.stats.figures import ProducerFigures
 
 SHORTEST_S = 0.5
 """A rate is told of so many seconds at least: counts are known every quarter second."""
@@ -38,13 +39,13 @@ class Asked:
     """How long arrivals came from every one of them."""
 
 
-def asked_of(gauges: Iterable[Mapping[str, float]], default: float | None = None) -> Asked | None:
-    """By the producers' gauges; `default` (messages a second) where none has told. None: there was no rate."""
-    told = [each for each in gauges if each.get("rate", 0.0)]
+def asked_of(producers: Iterable[ProducerFigures], default: float | None = None) -> Asked | None:
+    """By the producers' figures; `default` (messages a second) where none has told. None: there was no rate."""
+    told = [(each, each.rate) for each in producers if each.rate]
     if not told:
         return None if default is None else Asked(default, 0.0)
-    rates = [each["arrivals"] / each["arrivals_s"] if each.get("arrivals_s", 0.0) else each["rate"] for each in told]
-    return Asked(sum(rates), min(each.get("arrivals_s", 0.0) for each in told))
+    rates = [(each.arrivals or 0.0) / each.arrivals_s if each.arrivals_s else rate for each, rate in told]
+    return Asked(sum(rates), min(each.arrivals_s or 0.0 for each, _ in told))
 
 
 def reached_between(
@@ -134,8 +135,3 @@ def rate_of(
         return 1 - asked.per_s * sends_each * time / slots
 
     return Rate(asked.per_s, *reached, late_s, free(asked_s), free(took_s))
-
-
-def told_of(row: Mapping[str, Any]) -> float:
-    """The arrival rate that a process's row tells of, messages a second; 0 for none."""
-    return float(row["gauges"].get("rate", 0.0)) if row["role"] == "producer" else 0.0

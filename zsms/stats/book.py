@@ -18,6 +18,7 @@ from math import inf
 from typing import Any, NamedTuple
 
 from zsms.stats.failures import Failure, Failures
+from zsms.stats.figures import BrokerFigures, ProducerFigures
 from zsms.stats.histogram import Histogram
 from zsms.stats.snapshot import MAX_COUNT, MAX_FIGURES, MAX_HISTOGRAMS, Snapshot
 
@@ -121,13 +122,13 @@ class StatsBook:
                 self._fold(now)
         elif snapshot.start == known.snapshot.start:
             earlier = known.earlier
-            confirmed_before = known.snapshot.counters.get("confirmed", 0)
+            confirmed_before = _confirmed_by(known.snapshot)
             self._keep_accepted(known.snapshot, snapshot)
         else:
             self._keep(known.snapshot, known.ended)
             earlier = (*known.earlier, known.snapshot.start)[-_EARLIER_STARTS:]
         if snapshot.role == "producer":
-            self._confirmed += snapshot.counters.get("confirmed", 0) - confirmed_before
+            self._confirmed += _confirmed_by(snapshot) - confirmed_before
         confirmed = (_NONE_CONFIRMED if known is None else known.confirmed).next(snapshot, self._confirmed, now)
         if snapshot.reach is not None and (snapshot.role != "broker" or not self._has_room(key, snapshot.reach)):
             snapshot.reach = None
@@ -142,8 +143,10 @@ class StatsBook:
 
     def _keep_accepted(self, before: Snapshot, after: Snapshot) -> None:
         """A broker that came back with an older journal knows of fewer: that it once accepted more stays known."""
-        fewer = before.counters.get("accepted", 0) - after.counters.get("accepted", 0)
-        if before.role == "broker" and fewer > 0:
+        if before.role != "broker":
+            return
+        was, now = (BrokerFigures.of(snapshot.counters).accepted or 0 for snapshot in (before, after))
+        if (fewer := was - now) > 0:
             _add(self._past_counters.setdefault("broker", {}), {"accepted": fewer})
 
     def _is_stale(self, key: tuple[str, str], snapshot: Snapshot, now: float) -> bool:
@@ -249,6 +252,11 @@ class StatsBook:
         for row in self._rows.values():
             _merge(merged.setdefault(row.snapshot.role, {}), row.snapshot.histograms)
         return merged
+
+
+def _confirmed_by(snapshot: Snapshot) -> int:
+    """Messages that brokers have confirmed to this producer."""
+    return ProducerFigures.of(snapshot.counters).confirmed or 0
 
 
 def _add(into: dict[str, int], more: dict[str, int]) -> None:

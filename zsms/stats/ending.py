@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from zsms.stats.view import GONE_S, STALE_INTERVALS, View, has_ended, is_alive, names_of
+from zsms.stats.figures import added
+from zsms.stats.row import STALE_INTERVALS, Row, names_of
+from zsms.stats.view import GONE_S, View
 
 PRODUCER_GONE_S = 10.0
 """Seconds of silence after which nothing more is expected of a producer."""
@@ -50,31 +52,31 @@ class Ending:
         return self._verdict(view)
 
     def _going_on(self, view: View) -> bool:
-        producers = _rows(view, "producer")
-        coming = any(not has_ended(row) and not _is_given_up(row) for row in producers)
+        producers = view.producers
+        coming = any(not row.has_ended and not _is_given_up(row) for row in producers)
         begun = bool(producers or view.accepted or view.producers_done)
         return coming or bool(view.held) or not begun
 
     def _patience(self, view: View) -> float:
-        intervals = [row["interval"] for row in view.processes if row["role"] == "broker"]
+        intervals = [row.interval for row in view.brokers]
         patience = float(STALE_INTERVALS * max(intervals, default=1.0) + 0.5)
         if not view.brokers_alive and not view.audit.held and not view.missing and view.made <= view.settled:
             return patience
         if not view.brokers_alive or view.audit.held:
             return patience + GONE_S
-        known = view.producers_done or _rows(view, "producer")
+        known = view.producers_done or view.producers
         return patience if known else max(patience, PRODUCER_GONE_S)
 
     def _whom(self, view: View) -> str:
-        silent = [row for row in view.processes if not has_ended(row) and not is_alive(row) and row["role"] != "sender"]
+        silent = [row for row in view.processes if not row.has_ended and not row.is_alive and row.role != "sender"]
         if silent:
-            age = min(row["age"] for row in silent)
+            age = min(row.age for row in silent)
             return f"{names_of(silent)}, silent for {age:.0f} s"
         if not view.brokers_alive:
             return "a broker: none is known to be alive"
         if view.held and not view.senders_alive:
             return f"a sender: none is alive, and {view.held:,} messages wait"
-        if not _rows(view, "producer") and not view.producers_done:
+        if not view.producers and not view.producers_done:
             return "a producer: none has been heard of"
         if view.producers_done and view.missing and not view.held:
             return f"{view.missing:,} messages that were confirmed, and that no broker answers for"
@@ -93,7 +95,7 @@ class Ending:
             )
         if audit.unconfirmed:
             parts.append(f"{audit.unconfirmed:,} messages were made and {_with(view, audit.unconfirmed)}")
-        given_up = [row for row in _rows(view, "producer") if not has_ended(row)]
+        given_up = [row for row in view.producers if not row.has_ended]
         if given_up:
             parts.append(f"{names_of(given_up)} fell silent before the end: nobody knows what there was still to make")
         if not parts:
@@ -101,21 +103,17 @@ class Ending:
         return Verdict(1, "; ".join(parts))
 
     def _left(self, view: View) -> str:
-        left = [row for row in _rows(view, "producer") if row["state"] != "done"]
+        left = [row for row in view.producers if row.state != "done"]
         return f"{names_of(left)} left before the end of the work" if left else ""
 
 
 def _with(view: View, messages: int) -> str:
     """Where so many messages are that nobody answers for."""
-    keep = [row for row in _rows(view, "producer") if row["gauges"].get("unconfirmed", 0)]
-    if messages > sum(row["gauges"]["unconfirmed"] for row in keep):
+    keep = [row for row in view.producers if row.figures.unconfirmed]
+    if messages > added(row.figures.unconfirmed for row in keep):
         return "no broker that is known of answers for them"
     return f"no broker has confirmed them; they were with {names_of(keep)}"
 
 
-def _is_given_up(row: dict[str, Any]) -> bool:
-    return bool(row["age"] > max(PRODUCER_GONE_S, STALE_INTERVALS * row["interval"] + 0.5))
-
-
-def _rows(view: View, role: str) -> list[dict[str, Any]]:
-    return [row for row in view.processes if row["role"] == role]
+def _is_given_up(row: Row[Any]) -> bool:
+    return row.age > max(PRODUCER_GONE_S, row.patience)

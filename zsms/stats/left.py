@@ -10,13 +10,14 @@ whose times are lognormal, of the mean and deviation that were measured.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
 
 import numpy as np
 
 from zsms.stats.delay import MODELS
+from zsms.stats.figures import SenderFigures, added, most
 from zsms.stats.forecast import F64, OLDEST, Kind, Law, last_of, seconds_left
-from zsms.stats.view import View, has_ended, is_alive
+from zsms.stats.row import Row
+from zsms.stats.view import View
 
 _POINTS = 128
 """Points that are kept of a sender's starts; of more, every other of the older half goes."""
@@ -28,18 +29,17 @@ _MEANS = 2.0
 _STALLED = 0.01
 """Slots that use less of their time than this stand still: nobody knows for how long."""
 
-Row = dict[str, Any]
+Sender = Row[SenderFigures]
 
 
-def law_of(row: Row) -> Law | None:
-    """How long a sender's sends take, by its gauges: as asked, or as measured; None when nobody knows."""
-    gauges = row["gauges"]
-    mean = gauges.get("mean_s", 0.0)
-    if not mean:
+def law_of(row: Sender) -> Law | None:
+    """How long a sender's sends take, by its figures: as asked, or as measured; None when nobody knows."""
+    figures = row.figures
+    if not figures.mean_s:
         return None
-    model = int(gauges.get("delay_model", 0))
+    model = int(figures.delay_model or 0)
     name = MODELS[model - 1] if 0 < model <= len(MODELS) else "lognormal"
-    return Law.of(name, mean, gauges.get("sd_s", mean / 2))
+    return Law.of(name, figures.mean_s, figures.mean_s / 2 if figures.sd_s is None else figures.sd_s)
 
 
 class _History:
@@ -51,25 +51,24 @@ class _History:
         self.worked: deque[tuple[float, float]] = deque()
         """Times and slot seconds worked."""
 
-    def take(self, at: float, row: Row, mean: float) -> None:
-        counters, gauges = row["counters"], row["gauges"]
-        begun = float(counters.get("started", counters.get("sent", 0) + counters.get("failed", 0)))
+    def take(self, at: float, row: Sender, mean: float) -> None:
+        figures = row.figures
+        begun = float(figures.sends if figures.started is None else figures.started)
         if self.points and (begun < self.points[-1][1] or at < self.points[-1][0] - mean):
             self.points.clear()
             self.worked.clear()
         if self.points and at <= self.points[-1][0]:
             return
         if not self.points:
-            busy, ended = gauges.get("busy", 0.0), counters.get("sent", 0) + counters.get("failed", 0)
             # Seen from the middle on: as if it had always gone on so; else they have begun since its last word.
-            before = (OLDEST * mean, OLDEST * busy) if ended else (row["interval"], begun)
+            before = (OLDEST * mean, OLDEST * (figures.busy or 0.0)) if figures.sends else (row.interval, begun)
             self.points.append((at - before[0], begun - before[1]))
         self.points.append((at, begun))
         if len(self.points) > _POINTS:
             points = list(self.points)
             half = len(points) // 2
             self.points = deque(points[:half:2] + points[half:])
-        self.worked.append((at, gauges.get("worked_s", 0.0)))
+        self.worked.append((at, figures.worked_s or 0.0))
         keep = max(SHORTEST_S, _MEANS * mean)
         while len(self.worked) > 2 and self.worked[1][0] <= at - keep:
             self.worked.popleft()
@@ -108,9 +107,9 @@ class TimeLeft:
             self._backlog_since = None
         elif self._backlog_since is None:
             self._backlog_since = view.at
-        rows = [(row, law) for row in view.processes if (law := self._watch(view, row)) is not None]
+        rows = [(row, law) for row in view.senders if (law := self._watch(view, row)) is not None]
         self.knows = self.knows or bool(rows)
-        there = {row["name"] for row, _ in rows}
+        there = {row.name for row, _ in rows}
         self._senders = {name: history for name, history in self._senders.items() if name in there}
         efficiency = self._efficiency(rows)
         if total is None:
@@ -125,42 +124,42 @@ class TimeLeft:
             self._told = None if left is None else (view.at, max(0.0, left - (view.at - told)))
         return None if self._told is None else max(0.0, self._told[1] - (view.at - self._told[0]))
 
-    def _watch(self, view: View, row: Row) -> Law | None:
+    def _watch(self, view: View, row: Sender) -> Law | None:
         """Take a sender's row in; its law, when it works."""
-        if row["role"] != "sender" or has_ended(row) or not is_alive(row) or not row["gauges"].get("slots", 0):
+        if not row.is_present or not row.figures.slots:
             return None
         law = law_of(row)
         if law is not None:
-            self._senders.setdefault(row["name"], _History()).take(view.at - row["age"], row, law.mean)
+            self._senders.setdefault(row.name, _History()).take(view.at - row.age, row, law.mean)
         return law
 
-    def _efficiency(self, rows: list[tuple[Row, Law]]) -> float | None:
+    def _efficiency(self, rows: list[tuple[Sender, Law]]) -> float | None:
         """Of all slots, 1 where it is not known yet; None when they stand still."""
         slots = worked = 0.0
         self.efficiencies = {}
         for row, law in rows:
-            own = row["gauges"]["slots"]
+            own = row.figures.slots or 0.0
             share = None
             if self._backlog_since is not None:
-                share = self._senders[row["name"]].efficiency(own, self._backlog_since, law.mean)
-            if share is not None and row["gauges"].get("delay_model", 0):
-                self.efficiencies[row["name"]] = share
+                share = self._senders[row.name].efficiency(own, self._backlog_since, law.mean)
+            if share is not None and row.figures.delay_model:
+                self.efficiencies[row.name] = share
             slots += own / law.mean
             worked += own / law.mean * (1.0 if share is None else share)
         if not slots or worked < _STALLED * slots:
             return None
         return min(1.0, worked / slots)
 
-    def _forecast(self, view: View, rows: list[tuple[Row, Law]], total: int, efficiency: float) -> float | None:
-        of: dict[Law, list[Row]] = {}
+    def _forecast(self, view: View, rows: list[tuple[Sender, Law]], total: int, efficiency: float) -> float | None:
+        of: dict[Law, list[Sender]] = {}
         for row, law in rows:
             of.setdefault(law, []).append(row)
         kinds = [
             Kind(
                 law,
-                sum(row["gauges"]["slots"] for row in alike),
-                sum(row["gauges"].get("busy", 0.0) for row in alike),
-                [self._senders[row["name"]].starts(view.at) for row in alike],
+                added(row.figures.slots for row in alike),
+                added(row.figures.busy for row in alike),
+                [self._senders[row.name].starts(view.at) for row in alike],
             )
             for law, alike in of.items()
         ]
@@ -181,17 +180,16 @@ class TimeLeft:
 def _attempts(view: View, left: int) -> tuple[float, float]:
     """How many sends a message takes, by the sends that failed; and how long the unluckiest of those left waits between
     its attempts, by the broker's backoff."""
-    gauges = [row["gauges"] for row in view.processes if row["role"] == "broker"]
-    most = int(max((each.get("attempts", 1.0) for each in gauges), default=1.0))
-    senders = [row["counters"] for row in view.processes if row["role"] == "sender"]
-    failed = sum(counters.get("failed", 0) for counters in senders)
-    ended = failed + sum(counters.get("sent", 0) for counters in senders)
+    brokers, senders = [row.figures for row in view.brokers], [row.figures for row in view.senders]
+    attempts = int(most(figures.attempts for figures in brokers) or 1.0)
+    failed, ended = int(added(figures.failed for figures in senders)), sum(figures.sends for figures in senders)
     share = failed / ended if ended else 0.0
-    if most <= 1 or not share:
+    if attempts <= 1 or not share:
         return 1.0, 0.0
-    most = min(most, 1_000)
-    each = float(sum(share**attempt for attempt in range(most)))
-    base, cap = (max((g.get(name, 0.0) for g in gauges), default=0.0) for name in ("retry_base_s", "retry_cap_s"))
+    attempts = min(attempts, 1_000)
+    each = float(sum(share**attempt for attempt in range(attempts)))
+    base = most(figures.retry_base_s for figures in brokers) or 0.0
+    cap = most(figures.retry_cap_s for figures in brokers) or 0.0
     # So many attempts that fewer than one message is expected to need more; each wait is even up to its ceiling.
-    longest = min(most, 1 + int(np.log(left) / -np.log(share))) if share < 1 else most
+    longest = min(attempts, 1 + int(np.log(left) / -np.log(share))) if share < 1 else attempts
     return each, sum(0.5 * min(cap, base * 2.0 ** min(attempt, 60)) for attempt in range(longest - 1))

@@ -190,5 +190,4 @@ def _quantiles(before: _Point, after: _Point) -> tuple[float | None, ...]:
 
 def moment(view: View) -> float:
     """When a view's counts were true, by the asker's clock: the broker's newest snapshot."""
-    ages = [row["age"] for row in view.processes if row["role"] == "broker"]
-    return view.at - min(ages, default=0.0)
+    return view.at - min((row.age for row in view.brokers), default=0.0)

@@ -21,9 +21,11 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, NamedTuple
 
+from zsms.stats.figures import SenderFigures, added
 from zsms.stats.histogram import Histogram
 from zsms.stats.left import TimeLeft
-from zsms.stats.view import View, has_ended, is_alive, is_fresh, names_of, state_of
+from zsms.stats.row import Row, names_of
+from zsms.stats.view import View
 
 RATE_S = 2.0
 """The rate is that of so many seconds."""
@@ -197,9 +199,8 @@ class Watch:
 
     def take(self, view: View) -> Figures:
         """The figures as of `view`."""
-        rows = view.processes
         self._first = self._first or view
-        told = view.at - min((row["age"] for row in rows if row["role"] == "broker"), default=0.0)
+        told = view.at - min((row.age for row in view.brokers), default=0.0)
         self._settled.add(told, view.settled)
         self._bars.add(told, view.settled)
         for name in self._times:
@@ -213,7 +214,6 @@ class Watch:
         self._last = view
         rate = self._settled.rate(RATE_S)
         total = self._total_of(view)
-        senders = [row for row in rows if row["role"] == "sender"]
         stale, frozen = staleness(view)
         return Figures(
             view=view,
@@ -225,8 +225,8 @@ class Watch:
             bar_s=self._bars.step,
             send_time=self._recent_times("send_time"),
             late=self._recent_times("late"),
-            busy=int(sum(row["gauges"].get("busy", 0) for row in senders if _counts(row))),
-            senders=self._sender_rows(view, senders),
+            busy=int(added(row.figures.busy for row in view.senders if row.is_present)),
+            senders=self._sender_rows(view),
             events=sorted(self._happenings(view), reverse=True),
             stale=stale,
             frozen=frozen,
@@ -244,8 +244,8 @@ class Watch:
             return view.made
         if self._total is not None:
             return self._total
-        totals = [row["gauges"].get("total", 0) for row in view.processes if row["role"] == "producer"]
-        return int(sum(totals)) if totals and all(totals) else None
+        totals = [row.figures.total for row in view.producers]
+        return int(added(totals)) if totals and all(totals) else None
 
     def _take_times(self, view: View, name: str) -> None:
         wire = (view.histograms or {}).get("sender", {}).get(name)
@@ -266,69 +266,69 @@ class Watch:
         recent = newest.since(known[0][1]) if len(known) > 1 else newest
         return recent if recent.count else None
 
-    def _sender_rows(self, view: View, rows: list[dict[str, Any]]) -> list[SenderRow]:
-        everything = sum(_settled(row) for row in rows)
+    def _sender_rows(self, view: View) -> list[SenderRow]:
+        rows = view.senders
+        everything = sum(row.figures.sends for row in rows)
         rates: dict[str, float] = {}
         for row in rows:
-            track = self._senders.setdefault(row["name"], Track(LONGEST_S))
-            if row["state"] != "starting":  # what it does before it has joined says nothing of its pace
-                track.add(view.at - row["age"], _settled(row))
-            rates[row["name"]] = track.rate(_span_of(row, view)) if _counts(row) else 0.0
-        there = {row["name"] for row in rows if not has_ended(row)}
+            track = self._senders.setdefault(row.name, Track(LONGEST_S))
+            if row.state != "starting":  # what it does before it has joined says nothing of its pace
+                track.add(view.at - row.age, row.figures.sends)
+            rates[row.name] = track.rate(_span_of(row, view)) if row.is_present else 0.0
+        there = {row.name for row in rows if not row.has_ended}
         self._senders = {name: track for name, track in self._senders.items() if name in there}
-        paces = self._paces(view, [row for row in rows if row["name"] in there], rates)
+        paces = self._paces(view, [row for row in rows if row.name in there], rates)
         found = [
             SenderRow(
-                name=row["name"],
-                rate=rates[row["name"]],
-                share=_settled(row) / everything if everything else 0.0,
-                slots=int(row["gauges"].get("slots", 0)),
-                busy=_per(row["gauges"].get("busy", 0), row["gauges"].get("slots", 0)) if _counts(row) else 0.0,
-                errors=_per(row["counters"].get("failed", 0), _settled(row)),
-                heard=row["age"],
-                state=state_of(row),
-                pace=paces.get(row["name"]),
-                host=row.get("host", ""),
+                name=row.name,
+                rate=rates[row.name],
+                share=row.figures.sends / everything if everything else 0.0,
+                slots=int(row.figures.slots or 0),
+                busy=_per(row.figures.busy or 0, row.figures.slots or 0) if row.is_present else 0.0,
+                errors=row.figures.error_share or 0.0,
+                heard=row.age,
+                state=row.condition,
+                pace=paces.get(row.name),
+                host=row.host,
             )
             for row in rows
         ]
         return sorted(found, key=lambda row: natural(row.name))
 
-    def _paces(self, view: View, rows: list[dict[str, Any]], rates: dict[str, float]) -> dict[str, float]:
+    def _paces(self, view: View, rows: list[Row[SenderFigures]], rates: dict[str, float]) -> dict[str, float]:
         """Those that do less than they should, by name; judged only while everyone has had work all the time."""
         if self._queue_since is None:
             return {}
         paces: dict[str, float] = {}
         like: dict[float, list[tuple[str, float, float]]] = {}
         for row in rows:
-            if row["state"] != "running" or not is_alive(row):
+            if row.state != "running" or not row.is_alive:
                 continue
-            name, seconds = row["name"], _span_of(row, view)
+            name, seconds = row.name, _span_of(row, view)
             known = self._senders[name].span(seconds) >= 0.9 * seconds
-            if row["gauges"].get("delay_model", 0):
+            if row.figures.delay_model:
                 share = self._left.efficiencies.get(name)
                 if share is not None and share < SLOW:
                     paces[name] = share
             elif known and view.at - self._queue_since >= seconds:
-                like.setdefault(row["gauges"].get("slots", 0), []).append((name, rates[name], seconds))
+                like.setdefault(row.figures.slots or 0, []).append((name, rates[name], seconds))
         return paces | {name: pace for group in like.values() for name, pace in _slow(group)}
 
     def _happenings(self, view: View) -> Iterator[Happening]:
-        for row in view.processes:
-            if row["role"] == "broker":
-                for ago, kind, subject, messages in row["events"]:
-                    yield Happening(view.at - row["age"] - ago, kind, subject, messages)
-            if row["role"] != "sender" and not has_ended(row) and not is_alive(row):
-                yield Happening(view.at - row["age"], f"{row['role']} silent", row["name"], 0)
+        for row in view.brokers:
+            for event in row.events:
+                yield Happening(view.at - row.age - event.ago, event.kind, event.subject, event.messages)
+        for each in view.processes:
+            if each.role != "sender" and not each.has_ended and not each.is_alive:
+                yield Happening(view.at - each.age, f"{each.role} silent", each.name, 0)
         if self._retry is not None:
             yield self._retry
 
 
-def _span_of(row: dict[str, Any], view: View) -> float:
+def _span_of(row: Row[SenderFigures], view: View) -> float:
     """Over how many seconds a sender's rate is taken."""
-    sends = _settled(row)
-    mean = row["gauges"].get("mean_s", 0.0) or (row["gauges"].get("took_s", 0.0) / sends if sends else view.mean_s)
-    return float(min(max(3 * mean, SHORTEST_S), LONGEST_S))
+    measured = row.figures.send_time_s if row.figures.sends else view.mean_s
+    return min(max(3 * (row.figures.mean_s or measured or 0.0), SHORTEST_S), LONGEST_S)
 
 
 def _slow(group: list[tuple[str, float, float]]) -> Iterator[tuple[str, float]]:
@@ -343,21 +343,12 @@ def _slow(group: list[tuple[str, float, float]]) -> Iterator[tuple[str, float]]:
                 yield name, rate / usual
 
 
-def _settled(row: dict[str, Any]) -> int:
-    return int(row["counters"].get("sent", 0) + row["counters"].get("failed", 0))
-
-
-def _counts(row: dict[str, Any]) -> bool:
-    """Whether what it says of its present is still true."""
-    return not has_ended(row) and is_alive(row)
-
-
 def staleness(view: View) -> tuple[str, bool]:
     """Which brokers' figures are old, in words ("" when none's are), and whether all of theirs are."""
-    brokers = [row for row in view.processes if row["role"] == "broker"]
-    fresh = [row for row in brokers if is_fresh(row)]
-    silent = [row for row in brokers if row not in fresh and not has_ended(row)]
-    words = f"{names_of(silent)} silent for {min(row['age'] for row in silent):.0f} s" if silent else ""
+    brokers = view.brokers
+    fresh = [row for row in brokers if row.is_fresh]
+    silent = [row for row in brokers if not row.is_fresh and not row.has_ended]
+    words = f"{names_of(silent)} silent for {min(row.age for row in silent):.0f} s" if silent else ""
     if brokers and not fresh and not silent:
         words = f"{names_of(brokers)} left"
     return words, bool(brokers) and not fresh

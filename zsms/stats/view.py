@@ -4,19 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from math import inf
-from typing import Any
+from typing import Any, NamedTuple, cast
 
-from zsms.stats.arrivals import told_of
 from zsms.stats.audit import Audit
+from zsms.stats.figures import BrokerFigures, Figures, ProducerFigures, SenderFigures, added, least, most
+from zsms.stats.row import Row, names_of
 
-STALE_INTERVALS = 4
-"""A process that has been silent for this many of its intervals does not count as alive."""
-FRESH_S = 0.35
-"""Seconds by which a process's next word may be late before its figures are shown as stale."""
 GONE_S = 30.0
 """Seconds of silence after which what a broker held in memory only is given up. Until then it may be restarting from a
 journal that its last words did not speak of, or be stopped."""
+
+
+class Totals(NamedTuple):
+    """Counters by role, added up over all processes and starts."""
+
+    broker: BrokerFigures
+    producer: ProducerFigures
+    sender: SenderFigures
+
+    @classmethod
+    def of(cls, told: dict[str, dict[str, int]]) -> Totals:
+        """Of the totals of a collector's answer."""
+        return cls(
+            BrokerFigures.of(told.get("broker", {})),
+            ProducerFigures.of(told.get("producer", {})),
+            SenderFigures.of(told.get("sender", {})),
+        )
 
 
 @dataclass(slots=True)
@@ -61,16 +74,19 @@ class View:
     repeated: int = 0
     untold: str = ""
     """Why there may be more messages than producers have told of; empty when there are not."""
-    processes: list[dict[str, Any]] = field(default_factory=list)
-    """The collector's rows, as they came."""
+    processes: list[Row[Figures]] = field(default_factory=list)
+    """All that the collector told of; of these the next three by role."""
+    brokers: list[Row[BrokerFigures]] = field(default_factory=list)
+    producers: list[Row[ProducerFigures]] = field(default_factory=list)
+    senders: list[Row[SenderFigures]] = field(default_factory=list)
+    totals: Totals = field(default_factory=lambda: Totals.of({}))
     histograms: dict[str, dict[str, Any]] | None = None
     """By role and name, as they came (`Histogram.from_wire` reads them); None when they were not asked for."""
 
     @property
     def first_accepted_at(self) -> float | None:
         """When a broker of this machine accepted the first message, by the machine's clock; None: none has yet."""
-        times = (row["gauges"].get("first_accepted_at", 0.0) for row in self.processes if row["role"] == "broker")
-        return min((float(at) for at in times if at), default=None)
+        return least(row.figures.first_accepted_at or None for row in self.brokers)
 
     @property
     def settled(self) -> int:
@@ -79,16 +95,14 @@ class View:
 
     def held_by(self, broker: str) -> int:
         """Messages queued and in flight at the broker of this name."""
-        rows = (row["gauges"] for row in self.processes if (row["role"], row["name"]) == ("broker", broker))
-        return int(sum(gauges.get("queued", 0) + gauges.get("in_flight", 0) for gauges in rows))
+        return sum(row.figures.held for row in self.brokers if row.name == broker)
 
     def told_after(self, broker: str, moment: float) -> bool:
         """Whether the broker of this name has spoken for itself since `moment` (monotonic seconds, as `at`).
 
         What it said may be as old as its interval when it comes: so long is waited for besides.
         """
-        rows = (row for row in self.processes if (row["role"], row["name"]) == ("broker", broker))
-        return any(self.at - row["age"] - row["interval"] > moment for row in rows)
+        return any(self.at - row.age - row.interval > moment for row in self.brokers if row.name == broker)
 
     @property
     def audit(self) -> Audit:
@@ -141,7 +155,7 @@ class View:
     @property
     def silent_brokers(self) -> bool:
         """Whether a broker that has not said its last word is silent: what it does now is not known."""
-        return any(row["role"] == "broker" and not has_ended(row) and not is_alive(row) for row in self.processes)
+        return any(not row.has_ended and not row.is_alive for row in self.brokers)
 
     def to_json(self, before: View | None = None) -> dict[str, Any]:
         """The figures as a JSON object. The rate is null while a broker is silent: it may be anything."""
@@ -172,107 +186,86 @@ class View:
 
         `gone` are names of brokers that are known to have died with what they held.
         """
-        totals = answer.get("totals", {})
-        rows: list[dict[str, Any]] = answer.get("processes", [])
-        broker, producer = totals.get("broker", {}), totals.get("producer", {})
-        alive = [row for row in rows if is_alive(row)]
-        brokers = [row for row in rows if row["role"] == "broker"]
-        holding = [row for row in brokers if row["name"] not in gone and not _is_gone(row)]
-        living = [row for row in alive if row["role"] == "broker" and not has_ended(row)]
-        producers = [row for row in rows if row["role"] == "producer"]
+        rows = [Row.of(row) for row in answer.get("processes", [])]
+        brokers = cast(list[Row[BrokerFigures]], [row for row in rows if row.role == "broker"])
+        producers = cast(list[Row[ProducerFigures]], [row for row in rows if row.role == "producer"])
+        senders = cast(list[Row[SenderFigures]], [row for row in rows if row.role == "sender"])
+        totals = Totals.of(answer.get("totals", {}))
+        broker, producer = totals.broker, totals.producer
+        holding = [row for row in brokers if row.name not in gone and not _is_gone(row)]
+        living = [row for row in brokers if row.is_present]
         made = bool(producers or answer.get("finished", {}).get("producer"))
-        produced, repeated = producer.get("produced", 0), producer.get("repeated", 0)
-        ended = made and all(map(has_ended, producers))
-        more = broker.get("accepted", 0) - repeated > produced
+        produced, repeated = producer.produced or 0, producer.repeated or 0
+        ended = made and all(row.has_ended for row in producers)
+        more = (broker.accepted or 0) - repeated > produced
         # Past starts are in no row, so the mean is of those that are: near enough, and exact without restarts.
-        sends = sum(
-            row["counters"].get("sent", 0) + row["counters"].get("failed", 0) for row in rows if row["role"] == "sender"
-        )
-        accounts_balance = all(row["gauges"].get("balanced", 1) for row in brokers)
+        sends = sum(row.figures.sends for row in senders)
+        accounts_balance = all(row.figures.balanced is None or row.figures.balanced for row in brokers)
         view = cls(
             at=at,
             produced=produced,
-            accepted=broker.get("accepted", 0),
-            sent=broker.get("sent", 0),
-            failed=broker.get("failed", 0),
-            dead=broker.get("dead", 0),
-            redelivered=broker.get("redelivered", 0),
-            duplicates=broker.get("duplicates", 0),
-            retried=broker.get("retried", 0),
-            queued=int(_sum(holding, "queued")),
-            in_flight=int(_sum(holding, "in_flight")),
+            accepted=broker.accepted or 0,
+            sent=broker.sent or 0,
+            failed=broker.failed or 0,
+            dead=broker.dead or 0,
+            redelivered=broker.redelivered or 0,
+            duplicates=broker.duplicates or 0,
+            retried=broker.retried or 0,
+            queued=int(added(row.figures.queued for row in holding)),
+            in_flight=int(added(row.figures.in_flight for row in holding)),
             # A sender has all its slots at every broker that it knows.
-            slots=int(max((row["gauges"].get("slots", 0) for row in brokers), default=0)),
-            senders_alive=sum(row["role"] == "sender" and not has_ended(row) for row in alive),
-            held=int(_sum(living, "queued") + _sum(living, "in_flight")),
+            slots=int(most(row.figures.slots for row in brokers) or 0),
+            senders_alive=sum(row.is_present for row in senders),
+            held=sum(row.figures.held for row in living),
             brokers_alive=len(living),
             producers_done=ended,
             all_reached=bool(producers) and all(map(_reached_all, producers)),
             balanced=accounts_balance,
             accounts_balance=accounts_balance,
-            mean_s=_sum([row for row in rows if row["role"] == "sender"], "took_s") / sends if sends else 0.0,
+            mean_s=added(row.figures.took_s for row in senders) / sends if sends else 0.0,
             busy_s=_busy(brokers),
-            lasted_s=max((_lasted(row) for row in brokers), default=0.0),
-            asked_per_s=sum(told_of(row) for row in producers if not _made_all(row)) or None,
-            confirmed=_confirmed(producer, rows, producers, holding),
+            lasted_s=max(map(_lasted, brokers), default=0.0),
+            asked_per_s=added(row.figures.rate for row in producers if not _made_all(row)) or None,
+            confirmed=_confirmed(producer, producers, brokers, holding) if brokers or not rows else 0,
             repeated=repeated,
             untold=_untold(answer, producers, more and (ended or not made)),
             processes=rows,
+            brokers=brokers,
+            producers=producers,
+            senders=senders,
+            totals=totals,
             histograms=answer.get("histograms"),
         )
         view.balanced = accounts_balance and view.audit.lost == 0
         return view
 
 
-def has_ended(row: dict[str, Any]) -> bool:
-    """Whether a process has said its last word."""
-    return bool(row.get("ended") or row["state"] in ("done", "left"))
-
-
-def is_alive(row: dict[str, Any]) -> bool:
-    """Whether a process's row is fresh."""
-    return bool(row["age"] <= STALE_INTERVALS * row["interval"] + 0.5)
-
-
-def is_fresh(row: dict[str, Any]) -> bool:
-    """Whether a process speaks at its pace: what it says of its present is true of now."""
-    return not has_ended(row) and bool(row["age"] <= row["interval"] + FRESH_S)
-
-
-def state_of(row: dict[str, Any]) -> str:
-    """starting, running or draining, by its own word; "left" when that was its last, "silent" when it is old."""
-    return "left" if has_ended(row) else str(row["state"]) if is_alive(row) else "silent"
-
-
-def _sum(rows: list[dict[str, Any]], gauge: str) -> float:
-    return float(sum(row["gauges"].get(gauge, 0) for row in rows))
-
-
-def _is_gone(row: dict[str, Any]) -> bool:
+def _is_gone(row: Row[BrokerFigures]) -> bool:
     """Whether a broker has died, as far as silence can tell, with what it held: it kept nothing on a disk."""
-    silent = not has_ended(row) and row["age"] > max(GONE_S, STALE_INTERVALS * row["interval"] + 0.5)
-    return silent and not row["gauges"].get("durability", 0)
+    return not row.has_ended and row.age > max(GONE_S, row.patience) and not row.figures.durability
 
 
 def _confirmed(
-    totals: dict[str, int], rows: list[dict[str, Any]], producers: list[dict[str, Any]], brokers: list[dict[str, Any]]
+    totals: ProducerFigures,
+    producers: list[Row[ProducerFigures]],
+    brokers: list[Row[BrokerFigures]],
+    holding: list[Row[BrokerFigures]],
 ) -> int:
-    """Messages that these brokers must answer for.
+    """Messages that the brokers which hold something must answer for.
 
     A producer's figures may be newer than a broker's, so a broker's row says what had been confirmed before it.
     """
-    known = sum(row["role"] == "broker" for row in rows)
-    if known < max((row["gauges"].get("brokers", 0) for row in producers), default=0) or (rows and not known):
+    if len(brokers) < (most(row.figures.brokers for row in producers) or 0):
         return 0  # one of them has not been heard of yet, by a collector that has just begun
     # What has its last word behind it is all confirmed when its state says so, whatever else it counts.
-    done = sum(row["counters"].get("produced", 0) for row in producers if row["state"] == "done")
-    everything = max(totals.get("confirmed", 0), done)
-    return int(min([everything, *(row.get("confirmed", inf) for row in brokers)]))
+    done = sum(row.figures.produced or 0 for row in producers if row.state == "done")
+    everything = max(totals.confirmed or 0, done)
+    return min([everything, *(row.confirmed for row in holding if row.confirmed is not None)])
 
 
-def _untold(answer: dict[str, Any], producers: list[dict[str, Any]], more: bool) -> str:
+def _untold(answer: dict[str, Any], producers: list[Row[ProducerFigures]], more: bool) -> str:
     """Why the producers' own count is not whole; empty when it is. `more`: brokers have accepted more than it."""
-    silent = [row for row in producers if not has_ended(row) and not is_alive(row)]
+    silent = [row for row in producers if not row.has_ended and not row.is_alive]
     if silent:
         return f"{names_of(silent)} {'is' if len(silent) == 1 else 'are'} silent"
     if answer.get("unheard", {}).get("producer"):
@@ -280,33 +273,26 @@ def _untold(answer: dict[str, Any], producers: list[dict[str, Any]], more: bool)
     return "a producer's last word did not reach this collector" if more else ""
 
 
-def names_of(rows: list[dict[str, Any]], most: int = 3) -> str:
-    """The names of the first of them, and how many more there are."""
-    more = len(rows) - most
-    return ", ".join(str(row["name"]) for row in rows[:most]) + (f" and {more} more" if more > 0 else "")
+def _made_all(row: Row[ProducerFigures]) -> bool:
+    return row.has_ended or bool(row.figures.exhausted)
 
 
-def _made_all(row: dict[str, Any]) -> bool:
-    return has_ended(row) or bool(row["gauges"].get("exhausted", 0))
+def _reached_all(row: Row[ProducerFigures]) -> bool:
+    figures = row.figures
+    return bool(figures.exhausted) and (figures.unconfirmed or 0) <= (figures.unreachable or 0)
 
 
-def _reached_all(row: dict[str, Any]) -> bool:
-    gauges = row["gauges"]
-    return bool(gauges.get("exhausted", 0) and gauges.get("unconfirmed", 0) <= gauges.get("unreachable", 0))
-
-
-def _lasted(row: dict[str, Any]) -> float:
+def _lasted(row: Row[BrokerFigures]) -> float:
     """Seconds from a broker's first message to its last word; to now, where it has been silent for long."""
-    gauges = row["gauges"]
-    ago = gauges.get("first_accepted_ago", 0.0)
-    return float(ago + (0.0 if is_alive(row) else row["age"])) if ago and not has_ended(row) else 0.0
+    ago = row.figures.first_accepted_ago
+    return ago + (0.0 if row.is_alive else row.age) if ago and not row.has_ended else 0.0
 
 
-def _busy(brokers: list[dict[str, Any]]) -> float:
+def _busy(brokers: list[Row[BrokerFigures]]) -> float:
     """From the first message that any of them accepted to the last that any settled, whatever their clocks say."""
-    worked = [row for row in brokers if row["gauges"].get("busy_s", 0)]
+    worked = [(row, row.figures.busy_s) for row in brokers if row.figures.busy_s]
     if len(worked) < 2:
-        return float(sum(row["gauges"]["busy_s"] for row in worked))
-    began = [row["age"] + row["gauges"].get("first_accepted_ago", 0) for row in worked]
-    ended = [ago - row["gauges"]["busy_s"] for ago, row in zip(began, worked, strict=True)]
-    return float(max(began) - min(ended))
+        return sum(busy_s for _, busy_s in worked)
+    began = [row.age + (row.figures.first_accepted_ago or 0) for row, _ in worked]
+    ended = [ago - busy_s for ago, (_, busy_s) in zip(began, worked, strict=True)]
+    return max(began) - min(ended)

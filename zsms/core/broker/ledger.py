@@ -100,16 +100,3 @@ class Counters:
     receipts_rejected: int = 0
     receipts_unknown: int = 0
     """or to have ended otherwise."""
-
-
-OUTCOMES = {
-    "sent": "sent",
-    "failed": "failed_sends",
-    "temporary": "temporary",
-    "throttled": "throttled",
-    "rejected": "rejected",
-    "uncertain": "uncertain",
-}
-"""How a send ends, and the figure of a broker that counts it."""
-RECEIPTS = ("delivered", "undelivered", "expired", "rejected", "unknown")
-"""What a receipt tells; the counters are `receipts_...`."""
