@@ -164,7 +164,9 @@ def _schema(setting: Setting) -> dict[str, Any]:
         return schema_of(entry.of, entry.help)
     described = in_report(entry.help)
     if setting.type == "tuple":
-        return {"type": "array", "items": {"type": "string"}, "description": described}
+        inner = re.match(r"tuple\[(\w+)", str(setting.field.type))
+        items = _JSON.get(inner[1], "array") if inner is not None else "string"
+        return {"type": "array", "items": {"type": items}, "description": described}
     found: dict[str, Any] = {"type": _JSON[setting.type], **entry.kind.bounds}
     if setting.optional and not entry.reported:
         found["type"] = [found["type"], "null"]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zsms.core.sender.cap import Cap
+from zsms.core.sender.cap import Cap, fresh
 from zsms.errors import UsageError
 
 
@@ -70,3 +70,58 @@ def test_the_rate_changes_from_now_on() -> None:
 def test_what_can_not_be_is_refused(rate: float, burst: float) -> None:
     with pytest.raises(UsageError):
         Cap(rate, burst)
+
+
+# -- shared by several --------------------------------------------------------------------------------------------
+
+
+def share(rate: float | None, demands: list[list[int]], budget: float | None = None) -> list[list[int]]:
+    """What each member takes in each hundredth of a second, of so much that waits for it anew in each."""
+    members = len(demands)
+    state = fresh(members, rate, budget=budget)
+    caps = [Cap.of(state, member) for member in range(members)]
+    waiting = [0] * members
+    taken: list[list[int]] = [[] for _ in range(members)]
+    for step in range(len(demands[0])):
+        now = 50 + step / 100
+        for member in np.roll(np.arange(members), step).tolist():
+            waiting[member] += demands[member][step]
+            count = min(caps[member].room(now, waiting[member]), waiting[member]) if waiting[member] else 0
+            if count:
+                caps[member].spend(count, now)
+            waiting[member] -= count
+            taken[member].append(count)
+    return taken
+
+
+def test_a_shared_cap_is_kept_by_all_together_and_what_one_leaves_the_others_have() -> None:
+    steps = 1_000
+    greedy, modest = [100] * steps, [1] * steps
+    taken = np.array(share(1_000.0, [greedy, greedy, modest]))
+    per_second = taken.sum(axis=0).reshape(-1, 100).sum(axis=1)
+    assert (per_second <= 1_000).all() and (per_second >= 985).all()
+    one, other, little = taken.sum(axis=1)
+    assert little == pytest.approx(1_000, abs=30) and one == pytest.approx(other, rel=0.02)
+
+
+def test_one_that_comes_later_has_its_part_from_then_on_and_one_that_is_gone_leaves_it() -> None:
+    steps = 900
+    always, middle = [100] * steps, [0] * 300 + [100] * 300 + [0] * 300
+    one, other = np.array(share(1_000.0, [always, [min(each, 5) for each in middle]]))
+    assert one[:300].sum() == pytest.approx(3_000, rel=0.01)
+    assert one[320:600].sum() == pytest.approx(other[320:600].sum(), rel=0.03)
+    assert one[660:].sum() == pytest.approx(2_400, rel=0.02)
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 40), min_size=300, max_size=300), min_size=1, max_size=4), st.integers(1, 3_000)
+)
+def test_no_second_of_a_shared_cap_has_more(demands: list[list[int]], rate: int) -> None:
+    whole = np.array(share(float(rate), demands)).sum(axis=0)
+    windows = np.convolve(whole, np.ones(99, np.int64))
+    assert windows.max() <= max(1, rate)
+
+
+def test_a_budget_is_spent_to_the_segment_and_no_further() -> None:
+    taken = np.array(share(None, [[7] * 100, [3] * 100, [50] * 100], budget=1_234.0))
+    assert taken.sum() == 1_234 and (taken.sum(axis=1) > 50).all()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -12,12 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zsms.cli import cli
+from zsms.core.sender.cap import CLOSED
 from zsms.core.stages import Stage, rate_at
 from zsms.errors import UsageError
+from zsms.launch.caps import CapKeeper, part_of
 from zsms.launch.carried import carried
-from zsms.scenario import read
+from zsms.roles.caps import Caps
+from zsms.scenario import MeshConfig, read
+from zsms.scenario.caps import SharedCap
 
 FILE = """
+[scenario]
+start = 2026-11-28T12:00:00+00:00
+
 [run]
 max-attempts = 3
 retry-base = 0.2
@@ -43,7 +52,14 @@ slots = 100
 processes = 1
 mean = 0.05
 cap = 800
+daily-cap = 300
 price = 0.01
+[[group]]
+name = "c"
+slots = 100
+processes = 1
+mean = 0.05
+quiet = "11:00-12:00:01"
 
 [[account]]
 name = "acme"
@@ -72,23 +88,63 @@ def test_a_scenario_is_carried_out(tmp_path: Path) -> None:
     assert [row["whom"] for row in told["faults"]] == ["a-1"]
     assert [(row["ok"], "reach_s.p99" in json.dumps(row)) for row in told["thresholds"]] == [(True, True)]
     assert told["wall_s"] > 1.4  # as long as the stages
+    sends = {row["name"]: row["sends"] for row in told["senders"]}
+    assert sends["b-1"] == 300 and 0 < sends["c-1"] < 1_500  # a day's cap, and what is left of 1.4 s from 1 s on
+    assert [(cap["name"], cap["groups"]) for cap in told["config"]["caps"]] == [
+        ("acme", ["a"]),
+        ("b", ["b"]),
+        ("c", ["c"]),
+    ]
 
 
 def tables(**more: object) -> dict[str, object]:
     return {"run": {"messages": 100}, **more}
 
 
-def test_caps_of_accounts_are_divided_by_slots_and_a_throttle_knows_its_part() -> None:
+def test_caps_of_accounts_are_shared_and_a_throttle_knows_its_part() -> None:
     groups = [
         {"name": "a", "processes": 1, "slots": 300, "account": "acme"},
-        {"name": "b", "processes": 1, "slots": 100, "account": "acme", "cap": 10},
-        {"name": "c", "processes": 2, "cap": 60},
+        {"name": "b", "processes": 1, "slots": 100, "account": "acme", "cap": 10, "from": 5, "until": 9},
+        {"name": "c", "processes": 2, "cap": 60, "daily-cap": 7, "daily-reset": "00:00"},
     ]
     faults = [{"at": 1, "what": "throttle", "whom": "c", "factor": 0.5, "for": 2}]
-    scenario = read(tables(group=groups, account=[{"name": "acme", "cap": 400}], faults=faults))
+    head = {"start": "2026-11-28T23:59:50+00:00"}
+    scenario = read(tables(group=groups, account=[{"name": "acme", "cap": 400}], faults=faults, scenario=head))
     found = carried(scenario, "x.toml")
-    assert [group.cap for group in found.groups] == [300.0, 10.0, 60.0]
+    assert [group.cap for group in found.groups] == [None, 10.0, 60.0]
     assert [fault.cap for fault in found.faults] == [30.0]
+    account, hours, day = found.caps
+    assert account == SharedCap("acme", ("a", "b"), 400.0)
+    assert hours.hours == ((5.0, True), (9.0, False)) and (hours.gate, hours.ends) == (CLOSED, 9.0)
+    assert (day.groups, day.budget, day.renewed[:2]) == (("c",), 7.0, (10.0, 86_410.0))
+    config = MeshConfig(groups=found.groups, caps=(account,))
+    parts = [part_of(config, group) for group in found.groups]
+    assert parts == [(300.0, 0.0), (10.0, 0.0), (30.0, 0.0)]  # where senders share no memory
+    with pytest.raises(UsageError, match="kept on one machine"):
+        part_of(replace(config, caps=found.caps), found.groups[0])
+
+
+def test_the_keeper_opens_and_renews_at_its_times(tmp_path: Path) -> None:
+    caps = [
+        SharedCap("a", ("a",), budget=5.0, renewed=(2.0,)),
+        SharedCap("a", ("a",), hours=((1.0, True), (3.0, False))),
+    ]
+    keeper = CapKeeper(str(tmp_path / "caps"), caps, [("a", 1), ("b", 2)])
+    assert keeper.options("b", 3) == [] and keeper.ends == inf
+    word, shared = keeper.options("a", 1)
+    own = Caps(None, shared)
+    assert (word, own.room(0.0), own.ahead(0), own.shut) == ("--caps", 0, 0, True)
+    assert keeper.keep(1.5) == pytest.approx(0.5)
+    assert (own.room(1.5), own.ahead(0), own.shut) == (5, 5, False)
+    own.spend(5, 1.5)
+    assert own.room(1.6) == 0
+    keeper.keep(2.0)
+    assert own.room(2.0) == 5
+    keeper.keep(2.96)
+    assert (own.room(2.96), own.ahead(0)) == (5, 0)  # about to close: nothing more is asked for
+    assert keeper.keep(3.0) == inf and own.room(3.0) == 0
+    own.close()
+    keeper.close()
 
 
 @pytest.mark.parametrize(
@@ -96,7 +152,6 @@ def test_caps_of_accounts_are_divided_by_slots_and_a_throttle_knows_its_part() -
     [
         ({"group": [{"name": "a", "cap": 1, "queue": 9}]}, "[[group]] 1: queue"),
         ({"group": [{"name": "a", "permanent_rate": 0.1}]}, "[[group]] 1: permanent-rate"),
-        ({"group": [{"name": "a", "from": 10}]}, "[[group]] 1: from"),
         ({"expect": [{"deadline": 60, "share": 0.85}]}, "share 0.85"),
         ({"audience": [{"name": "x", "share": 1.0, "routes": ["sender"]}]}, "routes"),
     ],

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 from click.testing import CliRunner
 
-from zsms.cli import load_command
+from zsms.cli import cli, load_command
 from zsms.dashboard.plan_page import render
 from zsms.errors import UsageError
 from zsms.plan import plan
@@ -79,6 +79,24 @@ def test_a_run_stands_beside_its_plan(tmp_path: Path) -> None:
         file.write_text(text)
         with pytest.raises(UsageError, match="is no report"):
             read_report(str(file))
+
+
+def test_a_run_with_plan_has_it_beside_itself(tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    few = ["run", "--messages", "200", "--concurrency", "100", "--mean", "0.1", "--ui", "none"]
+    done = CliRunner().invoke(cli, [*few, "--plan", "--json", str(file)])
+    assert done.exit_code == 0 and "planned" in done.output
+    report = json.loads(file.read_text())
+    assert [row["what"] for row in report["plan"]] == ["50 %", "90 %", "99 %", "all"]
+    for row, measured in zip(report["plan"], ("p50", "p90", "p99", "p100"), strict=True):
+        assert row["measured_s"] == report["reach_s"][measured] and row["planned_s"] > 0.05
+    jsonschema.validate(report, json.loads((Path(__file__).parents[2] / "docs/report.schema.json").read_text()))
+
+
+@pytest.mark.parametrize("words", [["--transport", "os:getpid"], ["--input", "people.csv"]])
+def test_a_run_that_nothing_can_be_planned_of_says_so(words: list[str]) -> None:
+    done = CliRunner().invoke(load_command("run"), ["--plan", *words])
+    assert isinstance(done.exception, UsageError) and "--plan" in str(done.exception)
 
 
 class _Page(HTMLParser):

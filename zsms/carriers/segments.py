@@ -117,15 +117,15 @@ def count(text: bytes | memoryview, lengths: npt.ArrayLike, reference_bits: int 
     return Segments(encoding, units, segments)
 
 
-def segments_of(batch: Batch | Mixed) -> int:
-    """The segments of all messages of a batch together."""
+def segments_of(batch: Batch | Mixed) -> npt.NDArray[np.int64]:
+    """The segments of each message of a batch."""
     if isinstance(batch, Mixed):
         lengths = batch.rows["length"].astype(np.int64)
         begins = (batch.ends - batch.words) * 8
         text = batch.text.view(np.uint8)[ragged(begins, lengths, 1)]
     else:
         lengths, text = batch.lengths.astype(np.int64), batch.text
-    return int(count(text.tobytes(), lengths).segments.sum())
+    return count(text.tobytes(), lengths).segments
 
 
 def _points(

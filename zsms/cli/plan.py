@@ -202,12 +202,18 @@ def lines(made: Any) -> list[str]:
     if made.solution is not None:
         text += ["", *_solution_lines(made.solution)]
     if made.against:
-        text += ["", f"{'reached':<14}{'planned':>17}{'measured':>17}{'difference':>12}"]
-        for row in made.against:
-            off = "-" if row.difference is None else f"{row.difference * 100:+.1f} %"
-            text.append(f"  {row.what:<12}{span(row.planned_s):>17}{span(row.measured_s):>17}{off:>12}")
+        text += ["", *against_lines(made.against)]
     if made.relied_on:
         text += ["", *(f"relied on     {each}" for each in made.relied_on)]
+    return text
+
+
+def against_lines(rows: Iterable[Any]) -> list[str]:
+    """A plan beside a run (:class:`zsms.plan.against.Row`), for people."""
+    text = [f"{'reached':<14}{'planned':>17}{'measured':>17}{'difference':>12}"]
+    for row in rows:
+        off = "-" if row.difference is None else f"{row.difference * 100:+.1f} %"
+        text.append(f"  {row.what:<12}{span(row.planned_s):>17}{span(row.measured_s):>17}{off:>12}")
     return text
 
 

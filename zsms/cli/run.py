@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zsms import logs
-from zsms.cli import common, options, outputs
+from zsms.cli import beside, common, options, outputs
 from zsms.cli.dashboard import RunPage, dashboard_option
 from zsms.cli.settings import GROUPS, SCENARIO, scenario_of
 from zsms.core.broker import BrokerLimits
@@ -48,6 +48,7 @@ Examples:
 @common.log_messages_option
 @common.metrics_option
 @dashboard_option
+@click.option("--plan", is_flag=True, help="At the end, set what `zsms plan` says of the same beside the run.")
 @click.option(
     "--cluster",
     metavar="ADDRESS",
@@ -69,6 +70,7 @@ def command(
     dry_run: bool,
     threshold: tuple[str, ...],
     dashboard: str | None,
+    plan: bool,
     cluster: str | None,
     ui: str,
     quiet: bool,
@@ -94,6 +96,7 @@ def command(
     logs.identify("run", "run")
     title, tags = outputs.check_words(title, tag)
     paths = {form: given.pop(form) for form in outputs.FORMS}
+    scenario = beside.planned(ctx, given["config"]) if plan else None
     settings, expected = _settings(ctx, given)
     before = None
     if resume is not None:
@@ -132,9 +135,10 @@ def command(
         common.stop_on_signals(mesh)
         report = mesh.run()
         watch.end()
+        besides = [] if scenario is None else beside.stand(scenario, report)
         written = output.write(report)
         # The summary is the result; but when standard output is the report's, it goes to where people look.
-        outputs.show_summary(summary_lines(report), on_stderr=output.on_stdout)
+        outputs.show_summary([*summary_lines(report), *besides], on_stderr=output.on_stdout)
         outputs.annotate(report, on_stderr=output.on_stdout)
     return report.exit_code or int(not written)
 
@@ -189,7 +193,7 @@ def _carried(ctx: click.Context, config: str | None, settings: MeshConfig) -> tu
     scenario = scenario_of(ctx, config, ctx.params)
     found, retries = carried(scenario, config or "the options"), scenario.retries
     limits = replace(settings.limits, max_attempts=retries.attempts, retry_base=retries.base, retry_cap=retries.cap)
-    settings = replace(settings, groups=found.groups, faults=found.faults, limits=limits)
+    settings = replace(settings, groups=found.groups, caps=found.caps, faults=found.faults, limits=limits)
     if found.stages:
         first = found.stages[0]
         settings = replace(settings, stages=found.stages, rate=max(first.rate, first.to / 100, 0.001),

@@ -29,6 +29,7 @@ Examples:
     type=float,
     help="Seconds that a message may take here, if that is longer than the broker's.  [default: what --delay may need]",
 )
+@click.option("--caps", hidden=True, help="PATH:MEMBER:CAP,CAP of those that several senders share.")
 @click.option("--transport-folder", hidden=True, help="Where --transport is looked for, instead of here.")
 @common.stream_option
 @common.broker_option

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from zsms.core.sender.asking import MAX_LEASE_S, auto_lease
 from zsms.fields import arguments
+from zsms.launch.caps import part_of
 from zsms.scenario import MeshConfig, SenderGroup
 
 
@@ -22,11 +23,11 @@ def of_producer(config: MeshConfig, index: int, path: str | None) -> list[str]:
     return [*arguments(own, "producer"), "--share", f"{index}/{config.producers}"]
 
 
-def of_sender(config: MeshConfig, name: str) -> list[str]:
-    """Those of the sender of that name: its part of what its group has together."""
+def of_sender(config: MeshConfig, name: str, *, shared: bool = False) -> list[str]:
+    """Those of the sender of that name; with its part of the caps, unless those are `shared`."""
     group = config.group_of(name)
-    cap = None if group.cap is None else group.cap / group.senders
-    own = replace(group, ramp=config.ramp_of(group), cap=cap, burst=group.burst / group.senders)
+    cap, burst = (None, 0.0) if shared else part_of(config, group)
+    own = replace(group, ramp=config.ramp_of(group), cap=cap, burst=burst)
     found = [*arguments(own, "sender"), *arguments(config, "sender")]
     for option, value in (("--lease", _lease_of(config, group)), ("--transport-folder", config.transport_folder)):
         if value is not None:

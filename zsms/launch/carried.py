@@ -5,15 +5,17 @@ What a plan knows and a run can't do is refused by name, never left out in silen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from zsms.core.stages import Stage
 from zsms.core.strikes import Fault
 from zsms.errors import UsageError
 from zsms.fields import settings_of
+from zsms.plan.design import MAX_S, daily
 from zsms.scenario import Account, Group, Scenario, SenderGroup
 from zsms.scenario import Fault as PlannedFault
+from zsms.scenario.caps import SharedCap
 
 _SHARES = {0.5: "p50", 0.9: "p90", 0.99: "p99", 0.999: "p999", 1.0: "p100"}
 
@@ -23,6 +25,7 @@ class Carried:
     """What a run takes from a scenario."""
 
     groups: tuple[SenderGroup, ...]
+    caps: tuple[SharedCap, ...]
     faults: tuple[Fault, ...]
     stages: tuple[Stage, ...]
     thresholds: tuple[str, ...]
@@ -35,13 +38,11 @@ def carried(scenario: Scenario, where: str) -> Carried:
             if each.entry.planned and getattr(group, each.field.name) != each.field.default:
                 key = (each.entry.key or each.field.name).replace("_", "-")
                 raise UsageError(f"{where}: [[group]] {number}: {key}: a run can't carry that out; `zsms plan` can")
-    for account in scenario.accounts:
-        if account.daily_cap is not None:
-            raise UsageError(f"{where}: [[account]] {account.name}: daily-cap: a run can't carry that out")
     if any(audience.routes for audience in scenario.audiences):
         raise UsageError(f"{where}: [[audience]]: routes: a run's groups share all messages; `zsms plan` knows routes")
     return Carried(
-        tuple(_group(group, scenario) for group in scenario.groups),
+        tuple(_group(group) for group in scenario.groups),
+        tuple(_caps(scenario)),
         tuple(_fault(fault, scenario) for fault in scenario.faults),
         tuple(Stage(s.lasts, s.rate, s.rate if s.to is None else s.to) for s in scenario.stages),
         tuple(_threshold(e.share, e.deadline, scenario.lead, where) for e in scenario.expectations),
@@ -57,21 +58,36 @@ def _fault(fault: PlannedFault, scenario: Scenario) -> Fault:
     return Fault(fault.at, fault.what, fault.whom, fault.lasts, factor, fault.rate, cap, fault.share)
 
 
-def _group(group: Group, scenario: Scenario) -> SenderGroup:
-    values = {each.field.name: getattr(group, each.field.name) for each in settings_of(SenderGroup)}
-    if group.account is not None:
-        account = next(each for each in scenario.accounts if each.name == group.account)
-        values["cap"], values["burst"] = _shared(group, account, scenario.groups)
-    return SenderGroup(**values)
+def _group(group: Group) -> SenderGroup:
+    return SenderGroup(**{each.field.name: getattr(group, each.field.name) for each in settings_of(SenderGroup)})
 
 
-def _shared(group: Group, account: Account, groups: Sequence[Group]) -> tuple[float | None, float]:
-    """A group's fixed part of its account's cap, by slots: live senders don't know of one another."""
-    if account.cap is None:
-        return group.cap, group.burst
-    slots = sum(each.slots for each in groups if each.account == account.name)
-    part = account.cap * group.slots / slots
-    return (part if group.cap is None else min(part, group.cap)), account.burst * group.slots / slots
+def _caps(scenario: Scenario) -> Iterator[SharedCap]:
+    """What groups share, and what changes with the hour; a group's own rate is not in it."""
+    for account in scenario.accounts:
+        members = tuple(group.name for group in scenario.groups if group.account == account.name)
+        if account.cap is not None:
+            yield SharedCap(account.name, members, account.cap, account.burst)
+        if account.daily_cap is not None:
+            yield _daily(account, members, scenario)
+    for group in scenario.groups:
+        if group.daily_cap is not None:
+            yield _daily(group, (group.name,), scenario)
+        hours = [(group.begins, True)] if group.begins else []
+        if group.ends is not None:
+            hours.append((group.ends, False))
+        if hours:
+            yield SharedCap(group.name, (group.name,), hours=tuple(hours))
+        if group.quiet is not None and scenario.start is not None:
+            times = [daily(scenario.start, group.zone, second, MAX_S) for second in group.quiet]
+            quiet = [(at, is_open) for each, is_open in zip(times, (False, True), strict=True) for at in each]
+            yield SharedCap(group.name, (group.name,), hours=tuple(sorted(quiet)))
+
+
+def _daily(what: Group | Account, groups: tuple[str, ...], scenario: Scenario) -> SharedCap:
+    assert scenario.start is not None and what.daily_cap is not None
+    renewed = tuple(at for at in daily(scenario.start, what.zone, what.daily_reset, MAX_S) if at > 0)
+    return SharedCap(what.name, groups, budget=float(what.daily_cap), renewed=renewed)
 
 
 def _threshold(share: float, deadline: float, lead: float, where: str) -> str:

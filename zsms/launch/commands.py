@@ -14,6 +14,7 @@ from zsms.launch.judge import STANDBY, STATS_S
 from zsms.launch.place import Wanted
 
 if TYPE_CHECKING:
+    from zsms.launch.caps import CapKeeper
     from zsms.scenario import MeshConfig
 
 Options = list[Any]
@@ -39,6 +40,8 @@ class Commands:
         self._metrics = metrics
         self._log = log_messages
         self._taken = taken
+        self.keeper: CapKeeper | None = None
+        """Who keeps the caps that senders share; None: each has a fixed part."""
 
     def wanted(self) -> list[Wanted]:
         """What is to be started."""
@@ -68,7 +71,9 @@ class Commands:
     def sender(self, number: int, stats: object, brokers: Sequence[str]) -> Options:
         """A sender, the first is number 1, which uses these brokers."""
         name = self._config.sender_names[number - 1]
-        own = [*arguments.of_sender(self._config, name), "--stream", number]
+        group, shared = self._config.group_of(name), self.keeper is not None
+        own = [*arguments.of_sender(self._config, name, shared=shared), "--stream", number]
+        own += [] if self.keeper is None else self.keeper.options(group.name, number)
         return [*self._peer(stats, brokers), *own, *([] if self._log is None else ["--log-messages", self._log])]
 
     def _common(self, stats: object) -> Options:

@@ -125,6 +125,11 @@ class Judge:
         self.aborted = True
         self._note(f"ended early: {why}")
 
+    def close(self) -> None:
+        """No group of senders will ever begin anything again."""
+        if not self.fatal and self.phase is Phase.RUNNING:
+            self._fail("every group of senders has closed for good, so what is left will not be sent")
+
     def look(self, now: float, view: View | None, members: Sequence[Member]) -> Phase:
         """The phase as of `now`; `members` are all that were ever started, in that order."""
         if self._began is None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zsms.errors import UsageError, ZsmsError
+from zsms.launch.caps import CapKeeper, keeper_of
 from zsms.launch.commands import Commands
 from zsms.launch.judge import Judge, Phase
 from zsms.launch.local import Local
@@ -120,6 +121,7 @@ class Mesh:
         self._seen = Seen()
         self._processes: Processes | None = None
         self._faults: Faults | None = None
+        self._keeper: CapKeeper | None = None
         self._warnings: list[str] = []
         self._patience = math.inf
         """How long its processes may take to end, at most: short for one that was cancelled."""
@@ -224,8 +226,11 @@ class Mesh:
         sockets = None
         place = self._place or Local(self._directory, self._forks)
         processes = self._processes = Processes(place, self._tell, self._verbose)
-        self._faults = Faults(self.config, processes, lambda text: self._tell(text, logging.INFO))
         try:
+            if isinstance(place, Local):
+                self._keeper = self._commands.keeper = keeper_of(self.config, f"{self._directory}/caps")
+            shared = self._keeper is not None
+            self._faults = Faults(self.config, processes, lambda text: self._tell(text, logging.INFO), shared=shared)
             own = self._make_keys() if self.config.secure else None
             sockets = Sockets(keys=own)
             place.open(self._commands.wanted(), None if own is None else Path(self._directory, "keys"))
@@ -238,6 +243,8 @@ class Mesh:
         finally:
             processes.kill()
             place.close()
+            if self._keeper is not None:
+                self._keeper.close()
             if sockets is not None:
                 sockets.close_all()
             folder.remove()
@@ -263,7 +270,9 @@ class Mesh:
 
     def _watch(self, asker: Asker, processes: Processes, faults: Faults) -> float:
         """Until it is over; seconds since the start."""
-        watching = Watching(asker, self._seen, self._judge, processes, faults=faults, arrivals=self._arrivals)
+        watching = Watching(
+            asker, self._seen, self._judge, processes, faults=faults, arrivals=self._arrivals, keeper=self._keeper
+        )
         watching.watch(
             self._started_at, progress=self._progress, detail_s=self._detail_s, look_at_point=self._look_at_thresholds
         )

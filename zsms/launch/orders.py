@@ -25,13 +25,16 @@ _RESTART_S = 0.5
 class Faults:
     """The faults of a run, carried out on its processes. Times are seconds since the first message was accepted."""
 
-    def __init__(self, config: MeshConfig, processes: Processes, tell: Callable[[str], None]) -> None:
-        """`tell` takes what was done."""
+    def __init__(
+        self, config: MeshConfig, processes: Processes, tell: Callable[[str], None], *, shared: bool = False
+    ) -> None:
+        """`tell` takes what was done; `shared`: caps are, so that a sender's own is a fault's alone."""
         self.struck: list[Struck] = []
         """What has been done, for the report."""
         self._config = config
         self._processes = processes
         self._tell = tell
+        self._shared = shared
         self._strikes = config.strikes()
         groups = [group for group in config.groups for _ in range(group.senders)]
         self._groups = dict(zip(config.sender_names, groups, strict=True))
@@ -64,7 +67,8 @@ class Faults:
             process.signal(signal.SIGCONT if strike.over else signal.SIGSTOP)
         else:
             group = self._groups[strike.whom]
-            usual = {"slow": 1.0, "fail": group.failure_rate, "throttle": (group.cap or 0.0) / group.senders}
+            own = 0.0 if self._shared else (group.cap or 0.0) / group.senders
+            usual = {"slow": 1.0, "fail": group.failure_rate, "throttle": own}
             word = "cap" if strike.what == "throttle" else strike.what
             value = usual[strike.what] if strike.value is None else strike.value
             process.order(f"{word} {value:.9g}")

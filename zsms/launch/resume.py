@@ -22,6 +22,7 @@ from zsms.errors import UsageError
 from zsms.journal import open_journal, read
 from zsms.journal.lock import InUse
 from zsms.scenario import MeshConfig, SenderGroup
+from zsms.scenario.caps import SharedCap
 
 _FILE = "run.json"
 _LEAVE_S = 10.0
@@ -92,10 +93,11 @@ def load(directory: str) -> tuple[MeshConfig, Before]:
         limits = BrokerLimits(**fields.pop("limits"))
         groups = tuple(SenderGroup(**group) for group in fields.pop("groups"))
         prefixes = tuple(fields.pop("prefixes"))
+        caps = tuple(SharedCap(**{**cap, "groups": tuple(cap["groups"])}) for cap in fields.pop("caps", ()))
         for name in ("faults", "stages"):  # of a time that is over
             fields.pop(name, None)
         config = MeshConfig(
-            **{**fields, "limits": limits, "groups": groups, "prefixes": prefixes, "journal": directory}
+            **{**fields, "limits": limits, "groups": groups, "caps": caps, "prefixes": prefixes, "journal": directory}
         )
         like, started = said["list"], str(said["started"])
     except OSError as error:
@@ -117,6 +119,10 @@ def may_go_on(config: MeshConfig) -> bool:
 def _check(config: MeshConfig, like: list[int] | None, directory: str) -> None:
     from zsms.sources.stream import is_stream
 
+    if kept := [cap.name for cap in config.caps if cap.budget is not None or cap.hours]:
+        raise UsageError(
+            f"the run in {directory} had a daily cap or hours ({kept[0]}), and nobody knows what is left of them"
+        )
     by_hand = f"go on with what the brokers hold: zsms broker --journal {directory}"
     if config.brokers > 1:
         raise UsageError(

@@ -7,11 +7,13 @@ faults, arrival rate --orders--> processes
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
 
-from zsms.launch.judge import OVER, Judge, Phase
+from zsms.launch.caps import CapKeeper
+from zsms.launch.judge import OVER, REST_S, Judge, Phase
 from zsms.launch.orders import Arrivals, Faults
 from zsms.launch.processes import Processes
 from zsms.report.report import histogram_of
@@ -66,14 +68,24 @@ class Watching:
     """One run, until it is over."""
 
     def __init__(
-        self, asker: Asker, seen: Seen, judge: Judge, processes: Processes, *, faults: Faults, arrivals: Arrivals
+        self,
+        asker: Asker,
+        seen: Seen,
+        judge: Judge,
+        processes: Processes,
+        *,
+        faults: Faults,
+        arrivals: Arrivals,
+        keeper: CapKeeper | None = None,
     ) -> None:
+        """`keeper` keeps the hours, if there are any."""
         self._asker = asker
         self._seen = seen
         self._judge = judge
         self._processes = processes
         self._faults = faults
         self._arrivals = arrivals
+        self._keeper = keeper
 
     def watch(
         self, began: float, *, progress: Progress | None, detail_s: float, look_at_point: Callable[[], None]
@@ -121,7 +133,15 @@ class Watching:
         order = self._arrivals.order(since)
         if order is not None:
             self._processes.order("producer", order)
-        return self._faults.strike(since)
+        return min(self._faults.strike(since), self._keep(since))
+
+    def _keep(self, since: float | None) -> float:
+        if self._keeper is None or since is None:
+            return math.inf
+        view = self._seen.view
+        if since > self._keeper.ends + REST_S and view is not None and not view.in_flight:
+            self._judge.close()
+        return self._keeper.keep(since)
 
     def _look(self) -> Phase:
         since = self._seen.since_first

@@ -163,6 +163,8 @@ class Report:
     """What went wrong, in the order in which it was noticed."""
     faults: list[dict[str, Any]] = field(default_factory=list)
     """What went wrong on purpose, and how the run got over it (:func:`zsms.stats.recovery.recoveries`)."""
+    plan: list[dict[str, Any]] = field(default_factory=list)
+    """Of a run with --plan: when so many were to be sent, and when they were (:class:`zsms.plan.against.Row`)."""
     series: dict[str, list[Any]] = field(default_factory=lambda: Series().columns())
     """How it went over time: the columns of :mod:`zsms.stats.series`, t_s from the first message."""
     title: str = ""

@@ -41,7 +41,7 @@ TIMES = ("*_time_s.mean", "*_time_s.p??*", "slot_error_s.p??", "rate.late_s.mean
 ENOUGH = 1_000
 
 _FORM = re.compile(r"\s*(?P<field>[^<>=!\s]+)\s*(?P<operator><=|>=|==|!=|<|>)\s*(?P<value>[^<>=!\s]+)\s*")
-_NO_FIELDS = ("series", "thresholds", "warnings", "problems")
+_NO_FIELDS = ("series", "thresholds", "warnings", "problems", "plan")
 """Of a report, what is no figure of the whole run."""
 
 

@@ -11,18 +11,21 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Unpack
 
+import numpy as np
 import zmq
 
 from zsms.carriers.segments import segments_of
-from zsms.core.outcomes import ReceiptQueue
+from zsms.core.outcomes import Finished, ReceiptQueue
 from zsms.core.seeds import Stream, sequence
-from zsms.core.sender import SenderCore
+from zsms.core.sender import SenderCore, Waiting
 from zsms.core.sender.asking import MAX_LEASE_S, auto_lease, auto_prefetch, check_asking, lease_warning
 from zsms.core.sender.cap import Cap
 from zsms.core.sender.shares import Shares
 from zsms.core.sender.slots import Slots
 from zsms.errors import UsageError
+from zsms.message import Outcome
 from zsms.roles.base import Role, RoleOptions
+from zsms.roles.caps import Caps
 from zsms.roles.link import Link, end_if_refused
 from zsms.roles.message_log import MessageLog
 from zsms.roles.supply import Supply
@@ -64,6 +67,7 @@ class Sender(Role):
         ramp: float = 0.0,
         cap: float | None = None,
         burst: float = 0.0,
+        caps: str | None = None,
         seed: int | None = None,
         stream: int = 0,
         log_messages: str | None = None,
@@ -78,9 +82,9 @@ class Sender(Role):
         `lease` (seconds) is how long a message may take here, 0 for the broker's own, which holds when it is longer;
         by default what `delay` may need. `tick` (seconds) is the slots' clock. `ramp` is over how long (seconds) the
         slots are opened, 0: at once. `cap` is how many segments a second may begin here, with so many at once after a
-        rest (`burst`). `transport` replaces all that. `log_messages` is a file to which a row is appended for each
-        message that is settled here (:mod:`zsms.core.sender.message_log`). `common` are the options of
-        :class:`zsms.RoleOptions`.
+        rest (`burst`); `caps` are those that it shares (:class:`zsms.roles.caps.Caps`). `transport` replaces all that.
+        `log_messages` is a file to which a row is appended for each message that is settled here
+        (:mod:`zsms.core.sender.message_log`). `common` are the options of :class:`zsms.RoleOptions`.
 
         Raises UsageError.
         """
@@ -109,7 +113,9 @@ class Sender(Role):
         if lease is None:
             lease = auto_lease(delay, prefetch / slots) if simulated else 0.0
         self._lease = float(lease)
-        self._cap = None if cap is None else Cap(cap, burst)
+        self._caps = Caps(None if cap is None else Cap(cap, burst), caps)
+        self._most_segments = 1
+        """Of a message, of those that have begun here."""
         self._changes: deque[Callable[[], None]] = deque()
         # A sender that starts again must not draw the tokens of its earlier sessions, whose grants may still be coming.
         tokens = sequence(seed, Stream.SENDER, stream, "tokens", self._start_id)
@@ -156,12 +162,7 @@ class Sender(Role):
         self.wake()
 
     def _change_cap(self, cap: float) -> None:
-        if not cap:
-            self._cap = None
-        elif self._cap is None:
-            self._cap = Cap(cap)
-        else:
-            self._cap.change(cap, self._clock())
+        self._caps.change(cap, self._clock())
 
     def _adopt_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         if use_loop := getattr(self.transport, "use_loop", None):
@@ -186,6 +187,7 @@ class Sender(Role):
 
     def _close(self) -> None:
         self.transport.close()
+        self._caps.close()
         if self.message_log is not None:
             self.message_log.close()
 
@@ -214,8 +216,9 @@ class Sender(Role):
         times = [supply.link.next_time() for supply in self._supplies]
         others = (self._feed.due(), self.transport.next_time(), self._drain_until, self._next_open, self._linger_until)
         times += [at for at in (*others, self.shares.next_time()) if at is not None]
-        if self._cap is not None and self.shares.waiting_messages and self.transport.busy < self.transport.concurrency:
-            times.append(self._cap.next_time(self._clock()))
+        waits = self.shares.waiting_messages and self.transport.busy < self.transport.concurrency
+        if self._caps and (waits or self._caps.held):
+            times.append(self._caps.next_time(self._clock()))
         return min(times)
 
     def _collect(self, now: float) -> None:
@@ -245,12 +248,15 @@ class Sender(Role):
         if self._said_bye is not None:
             return  # a grant that crossed our goodbye: the broker has given it to another
         free = self.transport.concurrency - self.transport.busy
-        if self._cap is not None:
-            free = min(free, self._cap.room(now))
-        for waiting in self.shares.take(free) if free else ():
+        if not self.shares.waiting_messages:
+            return
+        if self._caps.shut:
+            self._give_back()
+            return
+        if not free:
+            return
+        for waiting in self._capped(free, now) if self._caps else self.shares.take(free):
             count = len(waiting.batch)
-            if self._cap is not None:
-                self._cap.spend(segments_of(waiting.batch), now)
             self._started += count
             for times, measured in ((self.queue_times, waiting.waited(now)), (self.late, waiting.late(now))):
                 if isinstance(measured, float):
@@ -260,6 +266,31 @@ class Sender(Role):
             if self.message_log is not None:
                 self.message_log.begin(waiting, now)
             self.transport.start(waiting, now)
+
+    def _give_back(self) -> None:
+        """What waits here for hours or for another day, others can have: as throttled, so that it costs no attempt."""
+        handles = np.concatenate([waiting.handles for waiting in self.shares.take(self.shares.waiting_messages)])
+        codes = np.full(len(handles), Outcome.THROTTLED.code, np.uint8)
+        frames_of = self.shares.finished(Finished(np.zeros(0, np.uint64), handles, codes))
+        for supply, frames in zip(self._supplies, frames_of, strict=True):
+            supply.say(frames)
+
+    def _capped(self, free: int, now: float) -> list[Waiting]:
+        """What may begin of what waits, for so many free slots."""
+        taken: list[Waiting] = []
+        with self._caps.turn() as caps:
+            while free and (left := self.shares.waiting_messages):
+                room = caps.room(now, min(left, free) * self._most_segments)
+                some = self.shares.take(min(free, max(1, room // self._most_segments))) if room else []
+                if not some:
+                    break
+                for waiting in some:
+                    segments = segments_of(waiting.batch)
+                    self._most_segments = max(self._most_segments, int(segments.max()))
+                    caps.spend(int(segments.sum()), now)
+                    free -= len(segments)
+                taken += some
+        return taken
 
     @property
     def _open_slots(self) -> int:
@@ -288,7 +319,7 @@ class Sender(Role):
     def _ask(self, now: float) -> None:
         self._next_open = self.shares.open(now)
         waiting = self.shares.waiting_messages
-        rooms = [self.transport.room(waiting), None if self._cap is None else self._cap.ahead(waiting)]
+        rooms = [self.transport.room(waiting), self._caps.ahead(waiting)]
         self.shares.bound(min((room for room in rooms if room is not None), default=None))
         hurry = self.shares.look(now)
         for supply in self._supplies:

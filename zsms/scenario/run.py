@@ -21,6 +21,7 @@ from zsms.core.strikes import Fault, Strikes
 from zsms.errors import UsageError, check_types
 from zsms.fields import entry, settings_of, table_entry
 from zsms.scenario import tables
+from zsms.scenario.caps import SharedCap
 from zsms.scenario.group import SenderGroup, ramp_of
 from zsms.sources.choice import MADE, MessageSettings, check_messages
 from zsms.stats.arrivals import rate_warnings
@@ -115,6 +116,9 @@ class MeshConfig(MessageSettings):
         kinds.SECONDS,
         on=("run",),
     )
+    caps: tuple[SharedCap, ...] = table_entry(
+        SharedCap, "What groups may begin together, or until when; each group's own cap stands with it.", default=()
+    )
     faults: tuple[Fault, ...] = table_entry(tables.Fault, "What was to go wrong on purpose, and when.", default=())
     transport_folder: str | None = None
     """Where `transport` is found, if not in the current folder."""
@@ -137,6 +141,8 @@ class MeshConfig(MessageSettings):
             group.check(self.brokers)
             if group.gateway is not None and self.transport is not None:
                 raise UsageError("give either a function (--transport) or a gateway, not both")
+        for cap in self.caps:
+            cap.check(names)
         self.strikes()
         if not 0 <= self.drain_timeout <= 86_400:
             raise UsageError(f"drain timeout {self.drain_timeout}: give seconds from 0 to 86400")

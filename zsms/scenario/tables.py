@@ -26,12 +26,11 @@ class Group(SenderGroup):
         None, "A carrier profile that says what is not given here (`zsms carriers list`).", kinds.TEXT
     )
     account: str | None = entry(None, "The [[account]] whose caps it shares.", kinds.TEXT)
-    daily_cap: int | None = entry(None, "Segments a day.", kinds.COUNT, planned=True)
+    daily_cap: int | None = entry(None, "Segments a day.", kinds.COUNT)
     daily_reset: float = entry(0.0, 'When the day begins in `zone`, such as "07:30".', kinds.CLOCK)
     zone: str = entry("UTC", 'A time zone, such as "America/New_York".', kinds.ZONE)
     quiet: tuple[float, float] | None = entry(
-        None, "Hours of the day, in `zone`, in which nothing may be sent, such as \"21:00-08:00\".", kinds.HOURS,
-        planned=True,
+        None, "Hours of the day, in `zone`, in which nothing may be sent, such as \"21:00-08:00\".", kinds.HOURS
     )  # fmt: skip
     queue: float | None = entry(
         None,
@@ -46,8 +45,8 @@ class Group(SenderGroup):
         kinds.one_of("reject", "expire"),
     )
     price: float = entry(0.0, "Of an accepted segment.", kinds.FROM_0)
-    begins: float = entry(0.0, "It opens so many seconds after the start,", kinds.SECONDS, key="from", planned=True)
-    ends: float | None = entry(None, "and closes then.", kinds.SOME_SECONDS, unless="never", key="until", planned=True)
+    begins: float = entry(0.0, "It opens so many seconds after the start,", kinds.SECONDS, key="from")
+    ends: float | None = entry(None, "and closes then.", kinds.SOME_SECONDS, unless="never", key="until")
 
 
 @dataclass(frozen=True, slots=True)
