@@ -114,6 +114,11 @@ def test_what_a_broker_said_counts_from_an_interval_after_a_moment():
     assert not View.of(book.answer("totals", 10.4), 10.4).told_after("c", 0.0)
 
 
+def test_a_producer_that_has_not_spoken_yet_has_no_last_word() -> None:
+    assert view(BROKER).untold == "no producer has spoken to this collector"
+    assert "last word" in view(BROKER, make("producer", "p", "done", {"produced": 50})).untold
+
+
 def test_all_is_reached_when_only_brokers_that_are_gone_have_not_confirmed():
     def producer(**gauges: float) -> Snapshot:
         return make("producer", "p", gauges=gauges)

@@ -270,7 +270,9 @@ def _untold(answer: dict[str, Any], producers: list[Row[ProducerFigures]], more:
         return f"{names_of(silent)} {'is' if len(silent) == 1 else 'are'} silent"
     if answer.get("unheard", {}).get("producer"):
         return "a producer was killed before it could say all"
-    return "a producer's last word did not reach this collector" if more else ""
+    if not more:
+        return ""
+    return "a producer's last word did not reach this collector" if producers else "no producer has spoken to this collector"
 
 
 def _made_all(row: Row[ProducerFigures]) -> bool:
