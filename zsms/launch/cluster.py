@@ -14,7 +14,6 @@ import secrets
 import socket
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,16 +23,13 @@ import zmq
 from zsms.errors import UsageError, ZsmsError
 from zsms.launch.keeper import BEAT_S, SILENCE_S, probe
 from zsms.launch.place import Child, Tell, Wanted
+from zsms.launch.spreading import Worker, spread
 from zsms.launch.worker import about, attempt, free_port, host_of, listen_a_while, run_role
 
 CONNECT_S = 5.0
 START_S = 30.0
 """So long a task may take to run, and a role to listen."""
 _PROBE_S = 2.0
-_OF_SENDERS = {"producer": 2.0, "broker": 0.6}
-"""What all processes of a role take of processors, beside all senders (docs/PERFORMANCE.md)."""
-_BASE_SLOTS = 20_000
-"""What a process takes all the same, in slots."""
 _KILLED = -9
 _log = logging.getLogger("zsms.launch")
 
@@ -153,7 +149,11 @@ class Cluster:
         if not workers:
             raise ZsmsError(f"the Dask scheduler at {self._address} has no workers: start some with `dask worker`")
         self._look_at_workers(list(workers))
-        self._place(roles, {address: max(1, found["nthreads"]) for address, found in workers.items()})
+        having = {
+            address: Worker(max(1, found["nthreads"]), frozenset(found.get("resources") or ()))
+            for address, found in workers.items()
+        }
+        self._spread = spread(roles, having)
         self._check_ways(roles)
         if keys is not None:
             self._keys = _keys_of(keys)
@@ -174,25 +174,6 @@ class Cluster:
             version, self.hosts[worker], _ = told
             if version != zsms.__version__:
                 raise ZsmsError(f"the worker at {worker} has zsms {version}, this is {zsms.__version__}")
-
-    def _place(self, roles: Sequence[Wanted], threads: dict[str, int]) -> None:
-        """Spread the roles: the heaviest first, each to the worker with the least for its threads."""
-        load = dict.fromkeys(threads, 0.0)
-        slots = sum(role.slots for role in roles)
-        count = Counter(role.role for role in roles)
-        weight = {
-            role.name: _BASE_SLOTS + role.slots + _OF_SENDERS.get(role.role, 0.0) * slots / count[role.role]
-            for role in roles
-        }
-        for role in sorted(roles, key=lambda role: -weight[role.name]):
-            apart = {self._spread.get(name, "") for name in role.apart_from}
-            apart |= {self._spread.get(other.name, "") for other in roles if role.name in other.apart_from}
-            worker = min(
-                [worker for worker in load if worker not in apart] or load,
-                key=lambda worker: (load[worker] + weight[role.name]) / threads[worker],
-            )
-            load[worker] += weight[role.name]
-            self._spread[role.name] = worker
 
     def _check_ways(self, roles: Sequence[Wanted]) -> None:
         """See that everybody reaches the workers on which somebody will listen. Raises ZsmsError."""

@@ -46,12 +46,14 @@ class Commands:
     def wanted(self) -> list[Wanted]:
         """What is to be started."""
         config = self._config
-        servers = [Wanted("broker", name) for name in config.broker_names]
+        at = config.broker_place
+        servers = [Wanted("broker", name, place=at) for name in config.broker_names]
         standing = config.broker_names if config.standby else []
-        servers += [Wanted("broker", f"{name}{STANDBY}", apart_from=(name,)) for name in standing]
+        servers += [Wanted("broker", f"{name}{STANDBY}", apart_from=(name,), place=at) for name in standing]
         # A broker that is lost may have another in its place, the collector has none.
         servers.append(Wanted("stats", "stats", apart_from=tuple(each.name for each in servers if standing)))
-        senders = [Wanted("sender", name, config.group_of(name).concurrency) for name in config.sender_names]
+        groups = {name: config.group_of(name) for name in config.sender_names}
+        senders = [Wanted("sender", name, each.concurrency, place=each.place) for name, each in groups.items()]
         return [*servers, *(Wanted("producer", name) for name in config.producer_names), *senders]
 
     def collector(self, bind: str) -> Options:

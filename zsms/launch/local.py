@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from zsms.errors import UsageError
 from zsms.launch import children
 from zsms.launch.forked import Forked, may_fork
 from zsms.launch.place import Child, Tell, Wanted
@@ -109,7 +110,10 @@ class Local:
         self._keys: Path | None = None
 
     def open(self, roles: Sequence[Wanted], keys: Path | None) -> None:
-        """As of :class:`zsms.launch.place.Place`."""
+        """As of :class:`zsms.launch.place.Place`. Raises UsageError for a place that this machine can't be."""
+        for role in roles:
+            if role.place is not None:
+                raise UsageError(f"{role.name} is to run in the place {role.place!r}: that needs --cluster")
         self._keys = keys
 
     def bind(self, name: str, *, known: bool = False) -> str:

@@ -30,6 +30,8 @@ class Wanted:
     slots: int = 0
     apart_from: tuple[str, ...] = ()
     """Names of those that should not end with the same machine."""
+    place: str | None = None
+    """What its worker has to have; None: any will do."""
 
 
 class Child:

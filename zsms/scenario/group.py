@@ -90,6 +90,15 @@ class SenderGroup:
         metavar="URL",
     )
 
+    place: str | None = entry(
+        None,
+        "Run them on workers of the cluster that have a resource of this name; with --cluster.",
+        kinds.TEXT,
+        unless="on any worker",
+        on=("run",),
+        metavar="NAME",
+    )
+
     @property
     def model(self) -> DelayModel:
         """How the time of a send is drawn. Raises UsageError."""

@@ -107,6 +107,14 @@ class MeshConfig(MessageSettings):
             }
         },
     )
+    broker_place: str | None = entry(
+        None,
+        "Run brokers on workers that have a resource of this name; with --cluster.",
+        kinds.TEXT,
+        unless="on any worker",
+        on=("run",),
+        metavar="NAME",
+    )
     secure: bool = entry(
         False, "Encrypt everything, with keys that are thrown away at the end.", kinds.FLAG, on=("run",)
     )

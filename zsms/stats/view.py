@@ -272,7 +272,11 @@ def _untold(answer: dict[str, Any], producers: list[Row[ProducerFigures]], more:
         return "a producer was killed before it could say all"
     if not more:
         return ""
-    return "a producer's last word did not reach this collector" if producers else "no producer has spoken to this collector"
+    return (
+        "a producer's last word did not reach this collector"
+        if producers
+        else "no producer has spoken to this collector"
+    )
 
 
 def _made_all(row: Row[ProducerFigures]) -> bool:

@@ -1,0 +1,54 @@
+"""Which worker gets which role. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from zsms.errors import UsageError
+from zsms.launch.place import Wanted
+
+_OF_SENDERS = {"producer": 2.0, "broker": 0.6}
+"""What all processes of a role take of processors, beside all senders (docs/PERFORMANCE.md)."""
+_BASE_SLOTS = 20_000
+"""What a process takes all the same, in slots."""
+
+
+class Worker(NamedTuple):
+    """A worker of a cluster."""
+
+    threads: int
+    resources: frozenset[str] = frozenset()
+    """What it was started with, by name (`dask worker --resources`)."""
+
+
+def spread(roles: Sequence[Wanted], workers: Mapping[str, Worker]) -> dict[str, str]:
+    """The worker of each role, by their names: the heaviest first, each to the worker with the least for its threads.
+
+    A role that wants a place goes to workers that have a resource of that name. Raises UsageError when none has it.
+    """
+    load = dict.fromkeys(workers, 0.0)
+    slots = sum(role.slots for role in roles)
+    count = Counter(role.role for role in roles)
+    weight = {
+        role.name: _BASE_SLOTS + role.slots + _OF_SENDERS.get(role.role, 0.0) * slots / count[role.role]
+        for role in roles
+    }
+    found: dict[str, str] = {}
+    for role in sorted(roles, key=lambda role: -weight[role.name]):
+        fit = [name for name, worker in workers.items() if role.place is None or role.place in worker.resources]
+        if not fit:
+            raise UsageError(
+                f"{role.name} is to run in the place {role.place!r}, and none of {len(workers)} workers has it: start "
+                f"one with `dask worker --resources '{role.place}=1'`"
+            )
+        apart = {found.get(name, "") for name in role.apart_from}
+        apart |= {found.get(other.name, "") for other in roles if role.name in other.apart_from}
+        worker = min(
+            [name for name in fit if name not in apart] or fit,
+            key=lambda name: (load[name] + weight[role.name]) / workers[name].threads,
+        )
+        load[worker] += weight[role.name]
+        found[role.name] = worker
+    return found
