@@ -7,7 +7,7 @@ import numpy as np
 from zsms.core.smpp.frames import Stream
 from zsms.core.smpp.pdu import Command, Messages, encode_messages, messages
 from zsms.core.smpp.strings import Strings
-from zsms.smsc.model import Model, Verdict
+from zsms.smsc.model import Model, Origin, Verdict
 from zsms.smsc.rules import Rules
 
 
@@ -32,4 +32,4 @@ def decided(rules: Rules, messages: Messages, now: float = 0.0, seed: int = 1) -
     model = Model(rules, seed)
     party = model.party("client", "")
     assert not isinstance(party, int)
-    return model, model.submitted(messages, 7, party, None, now, 1e9)
+    return model, model.submitted(messages, Origin(party, None, 7), now, 1e9)

@@ -17,7 +17,7 @@ from zsms.smsc.faults import Schedule
 from zsms.smsc.files import read_rules, rules_of
 from zsms.smsc.ids import ids_of, serial_of
 from zsms.smsc.limits import Bucket, passing, segments_of
-from zsms.smsc.model import Model, matching
+from zsms.smsc.model import Model, Origin, matching
 from zsms.smsc.receipts import deliveries
 from zsms.smsc.rules import IDS, STATES, Account, Fault, Outcome, Rules
 from zsms.smsc.store import KEPT, Pending, Seen, States
@@ -67,7 +67,7 @@ def test_limits_count_segments_and_let_through_what_they_say(status: int) -> Non
     long = b"x" * 161
     accepted = 0
     for tick in range(50):  # five seconds, 20 submits of two segments in each
-        verdict = model.submitted(submits([long[:160] + b"y", long]), 1, party, None, tick / 10, 0.0)
+        verdict = model.submitted(submits([long[:160] + b"y", long]), Origin(party), tick / 10, 0.0)
         accepted += 2 * int((verdict.status == 0).sum())
         assert set(verdict.status.tolist()) <= {0, status}
     assert accepted in range(56, 61)  # 10 after the rest, 10 a second
@@ -98,10 +98,10 @@ def test_a_queue_that_is_full_says_so_until_messages_have_ended() -> None:
     model = Model(rules, 1)
     party = model.party("client", "")
     assert not isinstance(party, int)
-    said = [model.submitted(submits([b"a", b"b"]), 1, party, None, 0.0, 0.0).status.tolist() for _ in range(3)]
+    said = [model.submitted(submits([b"a", b"b"]), Origin(party), 0.0, 0.0).status.tolist() for _ in range(3)]
     assert said == [[0, 0], [0, 0x14], [0x14, 0x14]] and model.counts.queue_full == 3
     assert model.due(2.0) is not None
-    assert model.submitted(submits([b"a"]), 1, party, None, 2.0, 0.0).status.tolist() == [0]
+    assert model.submitted(submits([b"a"]), Origin(party), 2.0, 0.0).status.tolist() == [0]
 
 
 def test_receipts_come_only_to_those_who_asked() -> None:

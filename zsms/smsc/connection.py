@@ -9,8 +9,10 @@ from collections import deque
 import numpy as np
 import numpy.typing as npt
 
+from zsms.core.smpp.bundle import MOST_REST
 from zsms.core.smpp.events import Event, Side, Timers
 from zsms.core.smpp.session import Session
+from zsms.core.smpp.window import Window, Windows
 from zsms.smsc.limits import Bucket
 from zsms.smsc.model import Party
 
@@ -24,10 +26,22 @@ MOST_WAITING = 8 << 20
 class Connection:
     """What a client has opened."""
 
-    def __init__(self, sock: socket.socket, number: int, window: int, timers: Timers, now: float) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        number: int,
+        window: int,
+        timers: Timers,
+        now: float,
+        place: tuple[Windows, int] | None = None,
+    ) -> None:
+        """`place` is where its requests stand among those of all connections, by default they stand alone."""
         self.sock = sock
         self.number = number
-        self.session = Session(Side.SMSC, window, timers)
+        self.row = 0 if place is None else place[1]
+        requests = Window() if place is None else Window(*place)
+        requests.start_at(0)
+        self.session = Session(Side.SMSC, window, timers, requests=requests)
         self.session.connected(now)
         self.party: Party | None = None
         self.bucket: Bucket | None = None
@@ -36,6 +50,7 @@ class Connection:
         """For this bind, until its window has room."""
         self.ending = False
         """Write what waits, then close."""
+        self._tls = isinstance(sock, ssl.SSLSocket)
         self._out: deque[memoryview] = deque()
         self._waiting = 0
 
@@ -53,6 +68,20 @@ class Connection:
     def writing(self) -> bool:
         """Whether something waits until the socket takes more."""
         return bool(self._out)
+
+    @property
+    def gathers(self) -> bool:
+        """Whether what comes may be read together with what comes on others."""
+        return self.party is not None and not self._tls and not self.ending and self.session.waiting <= MOST_REST
+
+    def read_into(self, view: memoryview) -> int | None:
+        """What came, as octets into `view`: how many; None when the connection is gone."""
+        try:
+            return self.sock.recv_into(view) or None
+        except BlockingIOError:
+            return 0
+        except OSError:
+            return None
 
     def read(self, now: float) -> list[Event] | None:
         """What came, as events; None when the connection is gone."""

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from zsms.core.seeds import Seed, stream
 from zsms.core.sender.wheel import TimingWheel
+from zsms.core.smpp.bundle import Heard, answer_together
 from zsms.core.smpp.events import Answered, Asked, BindAsked, Ended, Event, Received, Unanswered
 from zsms.core.smpp.pdu import RESPONSE, Command, Messages, Status
 from zsms.core.smpp.record import Pdu
-from zsms.core.smpp.strings import U8, U32
+from zsms.core.smpp.strings import I64, U8, U32
 from zsms.smsc.connection import Connection, Rows
 from zsms.smsc.ids import U64, ids_of
 from zsms.smsc.limits import Bucket
-from zsms.smsc.model import Model, Party, Verdict
+from zsms.smsc.model import Model, Origin, Party, Verdict
 from zsms.smsc.receipts import deliveries
 from zsms.smsc.record import Recorder
 from zsms.smsc.requests import answer_to
@@ -74,12 +76,9 @@ class Desk:
         for event in events:
             match event:
                 case Received(_, messages):
-                    self._submitted(connection, messages, now, wall)
-                case Answered(_, answers, took):
-                    refused = int((answers.status != 0).sum())
-                    self.counts.receipts_answered += len(answers) - refused
-                    self.counts.receipts_refused += refused
-                    self.delivery.record(took.astype(np.float32))
+                    self._submitted([connection], np.zeros(len(messages), np.int64), messages, now, wall)
+                case Answered():
+                    self._receipts_answered(event)
                 case Unanswered(handles):
                     self.counts.receipts_unanswered += len(handles)
                 case BindAsked(request):
@@ -91,6 +90,22 @@ class Desk:
                     self.counts.ended += reason != "the peer has unbound"
                 case _:
                     pass  # of an ESME's side
+
+    def heard(self, connections: Sequence[Connection], heard: Heard, now: float, wall: float) -> None:
+        """The same of what many have told together."""
+        if heard.answered is not None:
+            self._receipts_answered(heard.answered[1])
+        if heard.received is not None:
+            owner, received = heard.received
+            self._submitted(connections, owner, received.messages, now, wall)
+        for place, events in heard.apart:
+            self.happened(connections[place], events, now, wall)
+
+    def _receipts_answered(self, event: Answered) -> None:
+        refused = int((event.answers.status != 0).sum())
+        self.counts.receipts_answered += len(event.handles) - refused
+        self.counts.receipts_refused += refused
+        self.delivery.record(event.took.astype(np.float32))
 
     def _bind(self, connection: Connection, request: Pdu, now: float) -> None:
         system_id = request["system_id"].decode("latin-1")
@@ -118,40 +133,76 @@ class Desk:
 
     # -- submits -----------------------------------------------------------------------------------------------------
 
-    def _submitted(self, connection: Connection, messages: Messages, now: float, wall: float) -> None:
-        party = connection.party
-        assert party is not None  # nobody submits before a bind
-        verdict = self.model.submitted(messages, connection.number, party, connection.bucket, now, wall)
+    def _submitted(
+        self, connections: Sequence[Connection], owner: I64, messages: Messages, now: float, wall: float
+    ) -> None:
+        """Messages of some connections, ascending by connection; those of one account without limits a bind at once."""
+        if len(connections) > 1:
+            places = np.unique(owner).tolist()
+            parties = {id(connections[place].party) for place in places}
+            if len(parties) > 1 or self._recorder is not None or any(connections[p].bucket for p in places):
+                for place in places:
+                    rows = np.flatnonzero(owner == place)
+                    self._submitted([connections[place]], np.zeros(len(rows), np.int64), messages.take(rows), now, wall)
+                return
+        first = connections[int(owner[0])]
+        assert first.party is not None  # nobody submits before a bind
+        numbers = np.array([each.number for each in connections], np.int64)
+        origin = Origin(first.party, first.bucket, numbers[owner])
+        verdict = self.model.submitted(messages, origin, now, wall)
         if self._recorder is not None:
-            self._recorder.put(messages, connection.system_id, verdict.status, verdict.serials, wall)
+            self._recorder.put(messages, first.system_id, verdict.status, serials=verdict.serials, wall=wall)
         for row, text in verdict.wanted:
-            self._send_back(connection, messages, row, text, now)
-        if self.silent:
-            return
-        self._answer(connection, messages.sequence, verdict, now)
+            self._send_back(connections[int(owner[row])], messages, row, text, now)
+        if not self.silent:
+            self._answer(connections, owner, messages.sequence, verdict, now)
 
-    def _answer(self, connection: Connection, sequence: U32, verdict: Verdict, now: float) -> None:
+    def _answer(
+        self, connections: Sequence[Connection], owner: I64, sequence: U32, verdict: Verdict, now: float
+    ) -> None:
         status, serials, delays = verdict.status, verdict.serials, verdict.delays
         if (verdict.copies != 1).any():
             rows = np.repeat(np.arange(len(sequence)), verdict.copies)
-            sequence, status, serials, delays = sequence[rows], status[rows], serials[rows], delays[rows]
+            owner, sequence, status = owner[rows], sequence[rows], status[rows]
+            serials, delays = serials[rows], delays[rows]
         if not delays.any():
-            self._say(connection, sequence, status, serials)
+            self._say(connections, owner, sequence, status, serials)
             return
         records = np.empty((len(sequence), 4), np.uint64)
-        records[:, 0], records[:, 1], records[:, 2], records[:, 3] = connection.number, sequence, status, serials
+        records[:, 0] = np.array([each.number for each in connections], np.uint64)[owner]
+        records[:, 1], records[:, 2], records[:, 3] = sequence, status, serials
         self._answers.add(now, delays, records)
 
-    def _say(self, connection: Connection, sequence: U32, status: U32, serials: U64) -> None:
+    def _say(self, connections: Sequence[Connection], owner: I64, sequence: U32, status: U32, serials: U64) -> None:
+        if not len(sequence):
+            return
         ids = ids_of(serials, self.rules.ids)
         ids.lengths = np.where(serials > 0, ids.lengths, 0)
-        connection.session.answer(Command.SUBMIT_SM, sequence, status, ids)
+        sessions = [each.session for each in connections]
+        answer_together(sessions, owner, Command.SUBMIT_SM, sequence=sequence, status=status, ids=ids)
+
+    def _say_later(self, records: npt.NDArray[np.uint64]) -> None:
+        """Answers whose time has come, in any order."""
+        numbers, owner = np.unique(records[:, 0], return_inverse=True)
+        there = [self.connections.get(number) for number in numbers.tolist()]
+        able = np.array([each is not None and not each.ending for each in there], np.bool_)
+        order = np.argsort(owner, kind="stable")
+        order = order[able[owner[order]]]
+        place = np.cumsum(able) - 1
+        own = records[order]
+        self._say(
+            [each for each in there if each is not None and not each.ending],
+            place[owner[order]],
+            own[:, 1].astype(np.uint32),
+            status=own[:, 2].astype(np.uint32),
+            serials=own[:, 3],
+        )
 
     def _asked(self, connection: Connection, request: Pdu, now: float, wall: float) -> None:
         party = connection.party
         if party is None or self.silent or request.command in (Command.OUTBIND, Command.ALERT_NOTIFICATION):
             return
-        answer = answer_to(request, self.model, connection.number, party, now, wall)
+        answer = answer_to(request, self.model, Origin(party, None, connection.number), now, wall)
         answer.sequence, answer.command = request.sequence, request.command | RESPONSE
         connection.session.reply(answer)
 
@@ -201,11 +252,7 @@ class Desk:
         """Answers and receipts whose time has come; sessions' timers."""
         records = self._answers.advance(now)
         if records is not None and not self.silent:
-            for number in np.unique(records[:, 0]).tolist():
-                connection = self.connections.get(number)
-                if connection is not None and not connection.ending:
-                    own = records[records[:, 0] == np.uint64(number)]
-                    self._say(connection, own[:, 1].astype(np.uint32), own[:, 2].astype(np.uint32), own[:, 3])
+            self._say_later(records)
         rows = self.model.due(now)
         if rows is not None:
             self._route(rows)

@@ -26,7 +26,7 @@ from zsms.core.smpp.pdu import Command, Messages, Status, Tag, Tlv, encode_messa
 from zsms.errors import UsageError
 from zsms.smsc.ids import ids_of
 from zsms.smsc.limits import Bucket
-from zsms.smsc.model import Model, Party
+from zsms.smsc.model import Model, Origin, Party
 from zsms.smsc.record import Recorder
 
 MAX_BODY = 65_536
@@ -137,9 +137,11 @@ class HttpSide:
         if party is None:
             return Decided(-1)
         submitted = _submit(asked)
-        verdict = model.submitted(submitted, 0, party, self._bucket, now, wall)
+        verdict = model.submitted(submitted, Origin(party, self._bucket), now, wall)
         if recorder is not None:
-            recorder.put(submitted, asked.username or party.account.system_id, verdict.status, verdict.serials, wall)
+            recorder.put(
+                submitted, asked.username or party.account.system_id, verdict.status, serials=verdict.serials, wall=wall
+            )
         status, copies = int(verdict.status[0]), int(verdict.copies[0])
         named = "" if status else ids_of(verdict.serials, model.rules.ids).tolist()[0].decode()
         return Decided(status, named, float(verdict.delays[0]), copies == 0)

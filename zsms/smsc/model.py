@@ -1,6 +1,6 @@
 """What a fake SMSC decides, without a socket or a clock: answers and receipts for columns of submit_sm.
 
-    submitted(messages, bind, account, now, wall) -> Verdict     a status, an id, a delay and a number of copies each
+    submitted(messages, origin, now, wall) -> Verdict     a status, an id, a delay and a number of copies each
     due(now) -> rows                                             receipts whose time has come
     receipts(rows, wall) -> Messages                             as deliver_sm
 
@@ -79,6 +79,16 @@ class Party:
     """Messages that wait for their end."""
 
 
+class Origin(NamedTuple):
+    """Who messages came from."""
+
+    party: Party
+    bucket: Bucket | None = None
+    """The bind's own limit."""
+    binds: int | I64 = 0
+    """The bind, or each message's, int64[n]."""
+
+
 class Model:
     """The decisions of one fake SMSC."""
 
@@ -121,10 +131,9 @@ class Model:
 
     # -- submits -----------------------------------------------------------------------------------------------------
 
-    def submitted(
-        self, messages: Messages, bind: int, party: Party, bucket: Bucket | None, now: float, wall: float
-    ) -> Verdict:
-        """Decide on these; `bucket` is the bind's own limit, `wall` the time of day in seconds."""
+    def submitted(self, messages: Messages, origin: Origin, now: float, wall: float) -> Verdict:
+        """Decide on these; `wall` is the time of day in seconds."""
+        party = origin.party
         count = len(messages)
         self.counts.submitted += count
         source, destination, content = _strings(messages.source), _strings(messages.destination), messages.content
@@ -141,7 +150,7 @@ class Model:
         for row, script in scripts:
             script.apply(row, status, ends, copies, delays, waits)
         segments = segments_of(messages)
-        self._limit(status, segments, party, bucket, now)
+        self._limit(status, segments, origin, now)
         good = status == Status.OK
         serials = np.zeros(count, np.uint64)
         accepted = int(good.sum())
@@ -152,7 +161,7 @@ class Model:
         self.counts.answers_lost += int((copies == 0).sum())
         self._count(status)
         if accepted and not self._unasked(messages, serials, ends, good, party):
-            rows = self._rows(messages, np.flatnonzero(good), serials[good], ends[good], bind, party, wall)
+            rows = self._rows(messages, np.flatnonzero(good), serials[good], ends[good], origin=origin, wall=wall)
             self._keep(rows, party, waits[good] + delays[good] * np.float32(self.slower), now)
         wanted = [(row, script.mo) for row, script in scripts if script.mo is not None]
         return Verdict(status, serials, delays * np.float32(self.slower), copies, wanted)
@@ -165,13 +174,12 @@ class Model:
         self.states.put(serials[good], np.where(final == _NONE, STATES["DELIVRD"], final).astype(np.uint8))
         return True
 
-    def one(
-        self, source: bytes, destination: bytes, text: bytes, bind: int, party: Party, now: float, wall: float
-    ) -> bytes:
+    def one(self, source: bytes, destination: bytes, text: bytes, *, origin: Origin, now: float, wall: float) -> bytes:
         """Accept one message that came by another command than submit_sm (no limits, no outcomes); its id."""
         row = np.zeros(1, ROW)
         self._serial += 1
-        row["serial"], row["bind"], row["account"], row["asked"] = self._serial, bind, party.number, True
+        party = origin.party
+        row["serial"], row["bind"], row["account"], row["asked"] = self._serial, origin.binds, party.number, True
         row["source"], row["destination"], row["text"], row["submitted"] = source, destination, text[:20], wall
         row["state"] = _drawn(self._rng, self._ends, self._end_shares, 1, STATES["DELIVRD"])
         self.counts.submitted += 1
@@ -180,15 +188,16 @@ class Model:
         self._keep(row, party, self._receipt(self._rng, 1), now)
         return ids_of(row["serial"], self.rules.ids).tolist()[0]
 
-    def _limit(self, status: U32, segments: I64, party: Party, bucket: Bucket | None, now: float) -> None:
+    def _limit(self, status: U32, segments: I64, origin: Origin, now: float) -> None:
         """Limits come first: what they refuse is refused whatever was drawn."""
+        party = origin.party
         queue = party.account.queue
         if queue:
             rank = np.cumsum(status == Status.OK)
             full = (status == Status.OK) & (rank > queue - party.pending)
             status[full] = Status.MSGQFUL
             self.counts.queue_full += int(full.sum())
-        buckets = [each for each in (bucket, party.bucket) if each is not None]
+        buckets = [each for each in (origin.bucket, party.bucket) if each is not None]
         if not buckets:
             return
         able = np.flatnonzero(status != Status.MSGQFUL)
@@ -214,10 +223,12 @@ class Model:
         return copies
 
     def _rows(
-        self, m: Messages, at: I64, serials: U64, ends: U8, bind: int, party: Party, wall: float
+        self, m: Messages, at: I64, serials: U64, ends: U8, *, origin: Origin, wall: float
     ) -> npt.NDArray[np.void]:
         rows = np.zeros(len(at), ROW)
-        rows["serial"], rows["state"], rows["bind"], rows["account"] = serials, ends, bind, party.number
+        binds = origin.binds
+        rows["serial"], rows["state"], rows["account"] = serials, ends, origin.party.number
+        rows["bind"] = binds if isinstance(binds, int) else binds[at]
         rows["submitted"] = wall
         for name in ("source_ton", "source_npi", "destination_ton", "destination_npi"):
             rows[name] = np.asarray(getattr(m, name))[at]

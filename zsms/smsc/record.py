@@ -50,7 +50,7 @@ class Recorder:
         self.error = ""
         self._write(HEAD.encode())
 
-    def put(self, messages: Messages, system_id: str, status: U32, serials: U64, wall: float) -> None:
+    def put(self, messages: Messages, system_id: str, status: U32, *, serials: U64, wall: float) -> None:
         """Add these."""
         if self._file is not None:
             self._write(rows_of(messages, system_id, status, serials, wall).data)

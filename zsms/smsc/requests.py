@@ -9,7 +9,7 @@ import numpy as np
 from zsms.core.smpp.pdu import Command, Status, Tag
 from zsms.core.smpp.record import Pdu, Unsuccessful
 from zsms.smsc.ids import serial_of
-from zsms.smsc.model import Model, Party
+from zsms.smsc.model import Model, Origin
 from zsms.smsc.rules import STATES
 
 _INVMSGID = 0x0C
@@ -20,15 +20,15 @@ _INVDLNAME = 0x34
 _OPEN = (STATES["ENROUTE"], STATES["ACCEPTD"])
 
 
-def answer_to(request: Pdu, model: Model, bind: int, party: Party, now: float, wall: float) -> Pdu:
+def answer_to(request: Pdu, model: Model, origin: Origin, now: float, wall: float) -> Pdu:
     """The answer, without command and sequence number."""
     match request.command:
         case Command.SUBMIT_MULTI:
-            return _multi(request, model, bind, party, now, wall)
+            return _multi(request, model, origin, now, wall)
         case Command.DATA_SM:
             text = request.tlv(Tag.MESSAGE_PAYLOAD) or b""
             addresses = request["source_addr"][:20], request["destination_addr"][:20]
-            return Pdu(0, fields={"message_id": model.one(*addresses, text, bind, party, now, wall)})
+            return Pdu(0, fields={"message_id": model.one(*addresses, text, origin=origin, now=now, wall=wall)})
         case Command.QUERY_SM:
             return _query(request, model, wall)
         case Command.CANCEL_SM:
@@ -39,7 +39,7 @@ def answer_to(request: Pdu, model: Model, bind: int, party: Party, now: float, w
             return Pdu(0, status=Status.INVCMDID)
 
 
-def _multi(request: Pdu, model: Model, bind: int, party: Party, now: float, wall: float) -> Pdu:
+def _multi(request: Pdu, model: Model, origin: Origin, now: float, wall: float) -> Pdu:
     """One id for all; distribution lists are not known here."""
     failed = []
     named = b""
@@ -47,7 +47,9 @@ def _multi(request: Pdu, model: Model, bind: int, party: Party, now: float, wall
         if target.ton is None:
             failed.append(Unsuccessful(0, 0, target.address, _INVDLNAME))
             continue
-        found = model.one(request["source_addr"], target.address, request["short_message"], bind, party, now, wall)
+        found = model.one(
+            request["source_addr"], target.address, request["short_message"], origin=origin, now=now, wall=wall
+        )
         named = named or found
     status = 0 if named else _INVDLNAME
     return Pdu(0, status=status, fields={"message_id": named, "unsuccess_sme": failed})

@@ -20,7 +20,9 @@ from typing import Unpack
 import zmq
 
 from zsms.core.seeds import Seed
+from zsms.core.smpp.bundle import Gather
 from zsms.core.smpp.events import Timers
+from zsms.core.smpp.window import Windows
 from zsms.errors import UsageError
 from zsms.roles.base import Role, RoleOptions
 from zsms.smsc.connection import Connection
@@ -35,6 +37,7 @@ PORT = 2775
 """The port that IANA lists for SMPP."""
 MOST_CONNECTIONS = 10_000
 _BACKLOG = 512
+_ROWS = 16
 _TIMERS_S = 0.1
 """How often sessions' timers are looked at."""
 
@@ -70,6 +73,10 @@ class FakeSmsc(Role):
         self._tls = None if certificate is None else _tls(certificate, private_key)
         self._listeners: dict[int, socket.socket] = {}
         self._by_fd: dict[int, Connection] = {}
+        self._windows = Windows(_ROWS)
+        self._rows = list(range(_ROWS - 1, -1, -1))
+        """Rows of the windows that no connection has."""
+        self._gather = Gather(self._windows)
         self._number = 0
         self._timers_at = 0.0
         self._began = 0.0
@@ -134,11 +141,7 @@ class FakeSmsc(Role):
         self._wrong(now)
         if self._http is not None:
             self._http.answer(self.desk.model, self._recorder, now, wall)
-        for fd, happened in self._epoll.poll(0):
-            if fd in self._listeners:
-                self._accept(self._listeners[fd], now)
-            elif (connection := self._by_fd.get(fd)) is not None:
-                self._serve(connection, happened, now, wall)
+        self._read(now, wall)
         self.desk.look(now, wall)
         self._look_at_timers(now, wall)
         for fd, connection in list(self._by_fd.items()):
@@ -146,6 +149,38 @@ class FakeSmsc(Role):
                 self._flush(fd, connection)
         self._feed.tick(now)
         return not self._stopping
+
+    def _read(self, now: float, wall: float) -> None:
+        """What sockets have to say; of sessions that are bound together."""
+        together: list[tuple[int, Connection]] = []
+        for fd, happened in self._epoll.poll(0):
+            if fd in self._listeners:
+                self._accept(self._listeners[fd], now)
+            elif (connection := self._by_fd.get(fd)) is None:
+                continue
+            elif happened == select.EPOLLIN and connection.gathers:
+                together.append((fd, connection))
+            else:
+                self._serve(connection, happened, now, wall)
+        if len(together) == 1:
+            self._serve(together[0][1], select.EPOLLIN, now, wall)
+        elif together:
+            self._serve_together(together, now, wall)
+
+    def _serve_together(self, together: list[tuple[int, Connection]], now: float, wall: float) -> None:
+        self._gather.begin(len(together))
+        heard: list[Connection] = []
+        for fd, connection in together:
+            count = connection.read_into(self._gather.room(connection.session))
+            if count is None:
+                self._gather.drop()
+                self._drop(fd, connection)
+            else:
+                self._gather.took(connection.session, connection.row, count)
+                heard.append(connection)
+        bundle = self._gather.bundle()
+        if bundle is not None:
+            self.desk.heard(heard, bundle.receive(now), now, wall)
 
     def _wrong(self, now: float) -> None:
         """What the schedule of faults says."""
@@ -179,9 +214,17 @@ class FakeSmsc(Role):
             self._number += 1
             rules = self.rules
             timers = Timers(rules.response, rules.enquire_link, rules.inactivity, rules.init)
-            connection = Connection(sock, self._number, rules.window, timers, now)
+            place = self._windows, self._free_row()
+            connection = Connection(sock, self._number, rules.window, timers, now, place=place)
             self._by_fd[sock.fileno()] = self.desk.connections[self._number] = connection
             self._epoll.register(sock.fileno(), select.EPOLLIN)
+
+    def _free_row(self) -> int:
+        if not self._rows:
+            have = len(self._windows.open)
+            self._windows.lengthen(2 * have)
+            self._rows = list(range(2 * have - 1, have - 1, -1))
+        return self._rows.pop()
 
     def _serve(self, connection: Connection, happened: int, now: float, wall: float) -> None:
         fd = connection.sock.fileno()
@@ -191,19 +234,22 @@ class FakeSmsc(Role):
                 self._drop(fd, connection)
                 return
             self.desk.happened(connection, events, now, wall)
-        self._flush(fd, connection)
+        if happened & select.EPOLLOUT:
+            self._flush(fd, connection)
 
     def _flush(self, fd: int, connection: Connection) -> None:
+        was = connection.writing
         if not connection.flush() or (connection.ending and not connection.writing):
             self._drop(fd, connection)
-            return
-        self._epoll.modify(fd, select.EPOLLIN | (select.EPOLLOUT if connection.writing else 0))
+        elif connection.writing != was:
+            self._epoll.modify(fd, select.EPOLLIN | (select.EPOLLOUT if connection.writing else 0))
 
     def _drop(self, fd: int, connection: Connection) -> None:
         del self._by_fd[fd]
         self._epoll.unregister(fd)
         connection.close()
         self.desk.gone(connection)
+        self._rows.append(connection.row)
 
     def _look_at_timers(self, now: float, wall: float) -> None:
         if now < self._timers_at:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from zsms.core.smpp.events import Answered, Event, Received, Side
-from zsms.core.smpp.frames import Frames, walk_together
+from zsms.core.smpp.frames import PAD, Frames, walk_together
 from zsms.core.smpp.pdu import (
     MAX_MESSAGE_ID,
     RESPONSE,
@@ -30,6 +30,12 @@ from zsms.core.smpp.session import Session
 from zsms.core.smpp.strings import I64, U8, U32, Strings
 from zsms.core.smpp.window import Windows
 
+READ_OCTETS = 1 << 18
+"""Octets that are read at once from one connection, at most."""
+MOST_REST = 4_096
+"""Octets of a PDU that is not whole yet, above which a connection is read by itself."""
+_BUFFER = 1 << 20
+_LEAST_READ = 4_096
 _KINDS = {
     Side.ESME: (Command.SUBMIT_SM_RESP, Command.DELIVER_SM),
     Side.SMSC: (Command.DELIVER_SM_RESP, Command.SUBMIT_SM),
@@ -129,6 +135,54 @@ class Bundle:
                 return None
             found, owner = messages(frames.take(~bad)), owner[~bad]
         return owner, Received(command, found)
+
+
+class Gather:
+    """A buffer that what comes on many connections is read into, one after the other."""
+
+    def __init__(self, windows: Windows) -> None:
+        self._windows = windows
+        self._buffer: U8 = np.zeros(_BUFFER, np.uint8)
+        self._view = self._buffer.data
+        self._sessions: list[Session] = []
+        self._bounds: list[int] = []
+        """Where each begins and ends, and its row in the windows."""
+        self._begin = self._at = self._share = 0
+
+    def begin(self, sessions: int) -> None:
+        """So many sessions are read at most."""
+        self._share = max(_LEAST_READ, min(READ_OCTETS, _BUFFER // max(1, sessions)))
+        if len(self._buffer) < (need := sessions * (self._share + MOST_REST) + PAD):
+            self._buffer = np.zeros(need, np.uint8)
+            self._view = self._buffer.data
+        self._sessions, self._bounds, self._at = [], [], 0
+
+    def room(self, session: Session) -> memoryview:
+        """Where the next octets of this session go; what it has of a PDU stands before them."""
+        self._begin = self._at
+        if session.waiting:
+            rest = session.take_rest()
+            self._view[self._at : self._at + len(rest)] = rest
+            self._at += len(rest)
+        return self._view[self._at : self._at + self._share]
+
+    def took(self, session: Session, row: int, octets: int) -> None:
+        """So many came; `row` is the session's in the windows."""
+        self._at += octets
+        self._sessions.append(session)
+        self._bounds += (self._begin, self._at, row)
+
+    def drop(self) -> None:
+        """That session is over."""
+        self._at = self._begin
+
+    def bundle(self) -> Bundle | None:
+        """What was read, None if nothing was."""
+        if not self._sessions:
+            return None
+        self._buffer[self._at : self._at + PAD] = 0
+        begins, ends, rows = np.array(self._bounds, np.int64).reshape(-1, 3).T
+        return Bundle(self._sessions, self._windows, rows, buffer=self._buffer, begins=begins, ends=ends)
 
 
 def answer_together(

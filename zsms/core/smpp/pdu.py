@@ -164,6 +164,16 @@ class TlvTable:
     tags: npt.NDArray[np.uint16]
     values: Strings
 
+    def take(self, rows: I64, count: int) -> TlvTable:
+        """Those of some PDUs of `count`."""
+        if not len(self.tags):
+            return self
+        place = np.full(count, -1, np.int64)
+        place[rows] = np.arange(len(rows))
+        owners = place[self.owners]
+        kept = np.flatnonzero(owners >= 0)
+        return TlvTable(owners[kept], self.tags[kept], self.values.take(kept))
+
     def get(self, tag: int, rows: int) -> Tlv | None:
         """That parameter of `rows` PDUs, None if none has it. Of one that comes twice in a PDU the first counts."""
         found = np.flatnonzero(self.tags == tag) if len(self.tags) else self.owners
@@ -257,6 +267,16 @@ class Messages:
     def __len__(self) -> int:
         return len(self.sequence)
 
+    def take(self, rows: I64) -> Messages:
+        """Some of those that were decoded, in the order that they have."""
+        found = Messages(self.sequence[rows])
+        for name in (*_NUMBERS, *_TEXTS):
+            column = getattr(self, name)
+            setattr(found, name, column.take(rows) if isinstance(column, Strings) else column[rows])
+        if isinstance(self.tlvs, TlvTable):
+            found.tlvs = self.tlvs.take(rows, len(self))
+        return found
+
     def tlv(self, tag: int) -> Tlv | None:
         """An optional parameter as a column, None if no message has it."""
         if isinstance(self.tlvs, TlvTable):
@@ -279,6 +299,20 @@ class Messages:
         return Strings(short.buffer, begins, np.where(use, payload.value.lengths, short.lengths))
 
 
+_NUMBERS = (
+    "source_ton",
+    "source_npi",
+    "destination_ton",
+    "destination_npi",
+    "esm_class",
+    "protocol_id",
+    "priority",
+    "registered_delivery",
+    "replace_if_present",
+    "data_coding",
+    "default_message_id",
+)
+_TEXTS = ("service_type", "source", "destination", "schedule", "validity", "short_message")
 _LIMITS = {
     "service_type": MAX_SERVICE_TYPE,
     "source": MAX_ADDRESS,

@@ -62,6 +62,15 @@ class Windows:
         self._make_rings(_ROOM)
         self._late = _Stragglers(_NONE_I, _NONE_U, np.zeros(0))
 
+    def lengthen(self, sessions: int) -> None:
+        """Have room for so many sessions, of which the first are those that there were."""
+        more = sessions - len(self.open)
+        if more <= 0:
+            return
+        self.open = np.concatenate([self.open, np.zeros(more, np.int64)])
+        self.serial = np.concatenate([self.serial, np.zeros(more, np.int64)])
+        self._make_rings(self._size)
+
     def _make_rings(self, size: int) -> None:
         """Rings of so many places (a power of two) each, with what is open in them."""
         old, at = self._size, np.flatnonzero(self._held)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from zsms.core.smpp.bundle import MOST_REST, READ_OCTETS
 from zsms.core.smpp.events import Bound, Ended, Event, Side, Timers
 from zsms.core.smpp.flow import Flow
 from zsms.core.smpp.session import Session
@@ -30,13 +31,10 @@ FIRST_RETRY_S, LAST_RETRY_S = 0.5, 30.0
 """A connection is tried again after a time drawn from 0 to twice the one before, from the first to the last."""
 STOOD_S = 10.0
 """A connection that was bound for so long begins with the first of these times again."""
-READ_OCTETS = 1 << 18
 _READS = 8
 _FEW_PARTS = 4
 MOST_OUTPUT = 1 << 20
 """Octets that the other side has not taken, above which nothing more is submitted."""
-MOST_REST = 4_096
-"""Octets of a PDU that is not whole yet, above which a connection is read by itself."""
 _LATER = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 

@@ -12,20 +12,17 @@ from math import inf
 
 import numpy as np
 
-from zsms.core.smpp.bundle import Bundle, answer_together
+from zsms.core.smpp.bundle import Bundle, Gather, answer_together
 from zsms.core.smpp.events import Answered, Event, Received
-from zsms.core.smpp.frames import PAD
 from zsms.core.smpp.pdu import Command, Messages, encode_in_parts
-from zsms.core.smpp.strings import I64, U8, Bools
+from zsms.core.smpp.strings import I64, Bools
 from zsms.core.smpp.window import U64, Windows
 from zsms.errors import ZsmsError
-from zsms.transports.smpp.bind import MOST_REST, READ_OCTETS, Bind
+from zsms.transports.smpp.bind import Bind
 from zsms.transports.smpp.settings import SmppSettings
 
 TIMERS_S = 0.1
 """Seconds after which connections' timers are looked at, at the latest."""
-_BUFFER = 1 << 20
-_LEAST_READ = 4_096
 
 
 @dataclass(slots=True)
@@ -62,7 +59,7 @@ class Links:
         """Those with a rate of their own."""
         self._more: list[Bind] = []
         """Connections that had more to be read than was."""
-        self._buffer: U8 = np.zeros(_BUFFER, np.uint8)
+        self._gather = Gather(self._windows)
         self._ever_bound = False
         self._timers_at = 0.0
 
@@ -146,33 +143,18 @@ class Links:
         return came
 
     def _read_together(self, binds: Sequence[Bind], came: Came, now: float) -> None:
-        share = max(_LEAST_READ, min(READ_OCTETS, _BUFFER // len(binds)))
-        if len(self._buffer) < (need := len(binds) * (share + MOST_REST) + PAD):
-            self._buffer = np.zeros(need, np.uint8)
-        view, at = self._buffer.data, 0
+        self._gather.begin(len(binds))
         heard: list[Bind] = []
-        begins: list[int] = []
-        ends: list[int] = []
         for bind in binds:
-            begin = at
-            if bind.session.waiting:
-                rest = bind.session.take_rest()
-                view[at : at + len(rest)] = rest
-                at += len(rest)
-            count = bind.read_into(view[at : at + share], now)
-            if not bind.bound:
-                at = begin
+            count = bind.read_into(self._gather.room(bind.session), now)
+            if bind.bound:
+                self._gather.took(bind.session, bind.number, count)
+                heard.append(bind)
+            else:
+                self._gather.drop()
                 self.act(bind, [], came, now)
-                continue
-            at += count
-            heard.append(bind)
-            begins.append(begin)
-            ends.append(at)
-        self._buffer[at : at + PAD] = 0
-        if heard:
-            rows = np.array([bind.number for bind in heard], np.int64)
-            bounds = np.array(begins, np.int64), np.array(ends, np.int64)
-            bundle = Bundle([bind.session for bind in heard], self._windows, rows, self._buffer, *bounds)
+        bundle = self._gather.bundle()
+        if bundle is not None:
             self._take(bundle, heard, came, now)
 
     def _take(self, bundle: Bundle, binds: Sequence[Bind], came: Came, now: float) -> None:
