@@ -1,12 +1,10 @@
-"""How fast SMPP goes, two processes on loopback: zsms's ESME beside other clients, all against one fast SMSC, in turns.
+"""How fast SMPP goes, two processes on loopback: zsms's ESME beside other clients, all against `zsms smsc`, in turns.
 
     python benchmarks/smpp.py clients                   submit_sm/s acknowledged, window 10, 100, 1,000, one bind each
     python benchmarks/smpp.py receipts binds caps       receipts beside submits; many small windows; caps to the segment
     python benchmarks/smpp.py latency mesh              added latency at 100/s; through producer, broker and sender
-    SMSC=zsms python benchmarks/smpp.py --seconds 3 --rounds 3 clients      against `zsms smsc`
 
 The others come with the `test` extra (smpp34, smpplib) and `pip install aiosmpplib`; one that is missing is left out.
-The SMSC is zsms's own session and codec, which accepts everything, and is never what limits the others.
 """
 
 from __future__ import annotations
@@ -17,7 +15,6 @@ import importlib.util
 import json
 import os
 import selectors
-import socket
 import subprocess
 import sys
 import tempfile
@@ -32,116 +29,22 @@ from typing import Any
 import numpy as np
 
 from zsms.core.sender import Waiting
-from zsms.core.smpp import receipts as receipts_of
-from zsms.core.smpp.events import BindAsked, Ended, Received, Side
-from zsms.core.smpp.pdu import Command, Messages
-from zsms.core.smpp.session import Session
-from zsms.core.smpp.strings import Strings, digits
 from zsms.message import Batch
 from zsms.transports.smpp import SmppSettings, SmppTransport
 
 TEXT = "A text of forty characters, as alerts ar"
 OTHERS = ("smpp34", "smpplib", "aiosmpplib")
-_MOST_WAITING = 1 << 22
-FAKE = os.environ.get("SMSC") == "zsms"
-"""Measure against `zsms smsc` and not the plain one of this file."""
-
-
-# -- the SMSC --------------------------------------------------------------------------------------------------------
-
-
-class _Peer:
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-        self.session = Session(Side.SMSC, window=100_000)
-        self.session.connected(time.monotonic())
-        self.pending = b""
-        self.waiting: list[Strings] = []
-        """Ids of messages whose receipt is to be sent."""
-
-
-def serve(receipts: bool) -> None:
-    """Accept everything, on a port that is printed; with `receipts`, tell of each message at once that it arrived."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    print(listener.getsockname()[1], flush=True)
-    selector = selectors.DefaultSelector()
-    selector.register(listener, selectors.EVENT_READ)
-    next_id, seconds = 0, Counter[int]()
-    while True:
-        for key, _ in selector.select():
-            if key.data is None:
-                sock, _ = listener.accept()
-                sock.setblocking(False)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                selector.register(sock, selectors.EVENT_READ, _Peer(sock))
-                continue
-            peer: _Peer = key.data
-            next_id = _turn(selector, peer, next_id, receipts, seconds)
-
-
-def _turn(selector: selectors.BaseSelector, peer: _Peer, next_id: int, receipts: bool, seconds: Counter[int]) -> int:
-    now = time.monotonic()
-    if len(peer.pending) < _MOST_WAITING:
-        try:
-            data = peer.sock.recv(1 << 18)
-        except BlockingIOError:
-            data = None
-        except OSError:
-            data = b""
-        if data == b"":
-            selector.unregister(peer.sock)
-            peer.sock.close()
-            return next_id
-        for event in peer.session.receive(data or b"", now):
-            if isinstance(event, BindAsked):
-                peer.session.answer_bind(event.request, 0, b"BENCH")
-            elif isinstance(event, Received):
-                count = len(event.messages)
-                ids = digits(np.arange(next_id, next_id + count, dtype=np.uint64))
-                next_id += count
-                peer.session.answer(Command.SUBMIT_SM, event.messages.sequence, 0, ids)
-                if receipts:
-                    peer.waiting.append(ids)
-            elif isinstance(event, Ended):
-                pass
-    while peer.waiting and peer.session.room >= len(peer.waiting[0]):
-        _receipts(peer, peer.waiting.pop(0), now)
-    out = peer.session.take_output()
-    if out:
-        peer.pending += b"".join(map(memoryview, out))  # type: ignore[arg-type]
-    if peer.pending:
-        try:
-            peer.pending = peer.pending[peer.sock.send(peer.pending) :]
-        except BlockingIOError:
-            pass
-        except OSError:
-            return next_id
-    read = selectors.EVENT_READ if len(peer.pending) < _MOST_WAITING else 0
-    selector.modify(peer.sock, read | (selectors.EVENT_WRITE if peer.pending else 0), peer)
-    return next_id
-
-
-def _receipts(peer: _Peer, ids: Strings, now: float) -> None:
-    count = len(ids)
-    same = [np.full(count, value) for value in (b"000", b"2611280700", b"2611280701")]
-    texts = receipts_of.texts(ids, np.full(count, 2, np.uint8), *same)
-    receipts = Messages(np.zeros(count, np.uint32), esm_class=4, short_message=texts, destination=b"ALERTS")
-    peer.session.send(receipts, np.zeros(count, np.uint64), now)
 
 
 @contextmanager
-def smsc(*options: str) -> Iterator[int]:
-    """An SMSC in a process of its own; its port."""
-    if FAKE:
-        state = [] if "--receipts" in options else ["--state", "none=1"]
-        words = [sys.executable, "-m", "zsms", "smsc", "--bind", "127.0.0.1:0", *state]
-        process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
-    else:
-        process = subprocess.Popen([sys.executable, __file__, "serve", *options], stdout=subprocess.PIPE, text=True)
-    said = process.stderr if FAKE else process.stdout
-    assert said is not None
+def smsc(receipts: bool = False) -> Iterator[int]:
+    """A fake SMSC in a process of its own; its port."""
+    state = [] if receipts else ["--state", "none=1"]
+    words = [sys.executable, "-m", "zsms", "smsc", "--bind", "127.0.0.1:0", *state]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
     try:
-        yield int(said.readline().rpartition(":")[2])
+        yield int(process.stderr.readline().rpartition(":")[2])
     finally:
         process.kill()
         process.wait()
@@ -332,7 +235,7 @@ def clients(seconds: float, rounds: int) -> None:
 def receipts(seconds: float, rounds: int) -> None:
     found = []
     for _ in range(rounds):
-        with smsc("--receipts") as port:
+        with smsc(receipts=True) as port:
             driver = Driver(port, window=1_000)
             begin = time.monotonic()
             while time.monotonic() < begin + seconds:
@@ -413,8 +316,6 @@ MEASURED = {each.__name__: each for each in (clients, receipts, binds, caps, lat
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["serve"]:
-        serve("--receipts" in sys.argv)
     if sys.argv[1:2] == ["client"]:
         name, port, window, seconds = sys.argv[2:]
         print(json.dumps(globals()[f"run_{name}"](int(port), int(window), float(seconds))))

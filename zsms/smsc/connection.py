@@ -9,7 +9,6 @@ from collections import deque
 import numpy as np
 import numpy.typing as npt
 
-from zsms.core.smpp.bundle import MOST_REST
 from zsms.core.smpp.events import Event, Side, Timers
 from zsms.core.smpp.session import Session
 from zsms.core.smpp.window import Window, Windows
@@ -19,6 +18,7 @@ from zsms.smsc.model import Party
 Rows = npt.NDArray[np.void]
 
 _READ = 1 << 20
+_LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 MOST_WAITING = 8 << 20
 """Octets that wait to be written, above which nothing more is delivered: who doesn't read gets its receipts later."""
 
@@ -48,6 +48,8 @@ class Connection:
         self.system_id = ""
         self.receipts: deque[Rows] = deque()
         """For this bind, until its window has room."""
+        self.look_at = now
+        """When the session's timers are worth looking at, at the earliest."""
         self.ending = False
         """Write what waits, then close."""
         self._tls = isinstance(sock, ssl.SSLSocket)
@@ -72,7 +74,14 @@ class Connection:
     @property
     def gathers(self) -> bool:
         """Whether what comes may be read together with what comes on others."""
-        return self.party is not None and not self._tls and not self.ending and self.session.waiting <= MOST_REST
+        return self.party is not None and not self._tls and not self.ending
+
+    def next_look(self, now: float) -> float:
+        """When `look` is worth calling, whatever is sent until then: that is due later."""
+        timers = self.session.timers
+        due = self.session.next_time()
+        times = [now + each for each in (timers.response, timers.enquire_link, timers.inactivity) if each > 0]
+        return min([*times, *([] if due is None else [due])], default=now + 1.0)
 
     def read_into(self, view: memoryview) -> int | None:
         """What came, as octets into `view`: how many; None when the connection is gone."""
@@ -90,7 +99,7 @@ class Connection:
             if isinstance(self.sock, ssl.SSLSocket):
                 while self.sock.pending():
                     data += self.sock.recv(_READ)
-        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        except _LATER:
             return []
         except OSError:
             return None
@@ -98,7 +107,21 @@ class Connection:
 
     def flush(self) -> bool:
         """Write what can be; False when the connection is gone."""
-        for octets in self.session.take_output():
+        parts = self.session.take_output() if self.session.output_octets else []
+        if len(parts) == 1 and not self._out:  # as nearly always
+            first = parts.pop()
+            view = first.data if isinstance(first, np.ndarray) else memoryview(first)
+            try:
+                count = self.sock.send(view)
+            except _LATER:
+                count = 0
+            except OSError:
+                return False
+            if count < len(view):
+                self._out.append(view[count:])
+                self._waiting += len(view) - count
+            return True
+        for octets in parts:
             view = memoryview(octets.data if isinstance(octets, np.ndarray) else octets)
             self._out.append(view)
             self._waiting += len(view)
@@ -106,7 +129,7 @@ class Connection:
             part = self._out[0]
             try:
                 count = self.sock.send(part)
-            except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            except _LATER:
                 return True
             except OSError:
                 return False

@@ -256,8 +256,9 @@ class FakeSmsc(Role):
             return
         self._timers_at = now + _TIMERS_S
         for connection in list(self._by_fd.values()):
-            if not connection.ending:
+            if connection.look_at <= now and not connection.ending:
                 self.desk.happened(connection, connection.session.look(now), now, wall)
+                connection.look_at = connection.next_look(now)
 
     def _close(self) -> None:
         if self._http is not None:

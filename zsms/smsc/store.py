@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from zsms.core.smpp.strings import I64, U8, Strings
+from zsms.core.smpp.strings import I64, U8, Strings, folded
 
 U64 = npt.NDArray[np.uint64]
 KEPT = 1 << 18
@@ -102,17 +102,13 @@ class Seen:
 
     def __init__(self, rng: np.random.Generator, size: int = 1 << 20) -> None:
         self._table = np.zeros(size, np.uint64)
-        self._weights = rng.integers(1, 2**63, 20 + 20 + 256 + 3, dtype=np.uint64) | np.uint64(1)
+        self._start = int(rng.integers(1, 2**63))
 
     def repeated(self, source: Strings, destination: Strings, content: Strings) -> int:
         """How many of these came before, here or in an earlier call; they count as having come from now on."""
-        sums = np.ones(len(source), np.uint64)
-        parts = ((source, 0, 20), (destination, 20, 20), (content, 40, 256))
-        for (text, first, most), weight in zip(parts, self._weights[-3:], strict=True):
-            width = min(most, int(text.lengths.max(initial=0)))
-            octets = text.matrix(width) * (np.arange(width) < text.lengths[:, None])
-            weights = self._weights[first : first + width]
-            sums = sums * np.uint64(31) + octets.astype(np.uint64) @ weights + text.lengths.astype(np.uint64) * weight
+        sums = np.full(len(source), self._start, np.uint64)
+        for text, most in ((source, 20), (destination, 20), (content, 256)):
+            sums = folded(text, sums, most)
         sums[sums == 0] = 1  # an empty place
         unique, places = np.unique(sums, return_index=True)
         at = (unique >> np.uint64(20)) % np.uint64(len(self._table))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zsms.core.smpp.flow import FREE_S, SLOWEST, Cap, Flow
+from zsms.core.smpp.flow import FREE_S, SLOWEST, Accepted, Cap, Flow
 from zsms.core.smpp.statuses import CONSEQUENCES, NAMES, Consequences, name_of
 from zsms.errors import UsageError
 from zsms.message import Outcome
@@ -59,7 +59,7 @@ def test_a_late_turn_is_no_burst(rate: float, waits: list[float]) -> None:
 
 def test_a_throttled_link_is_slowed_and_not_stopped() -> None:
     """A gateway that bears 200 a second and refuses what is above."""
-    flow, now, accepted, refused = Flow(), 0.0, [], []
+    flow, took, now, accepted, refused = Flow(), Accepted(3), 0.0, [], []
     bucket = 200.0
     while now < 60.0:
         bucket = min(200.0, bucket + 200.0 * 0.01)
@@ -68,7 +68,9 @@ def test_a_throttled_link_is_slowed_and_not_stopped() -> None:
         flow.cap.take(asked, now)
         good = min(asked, int(bucket))
         bucket -= good
-        flow.answered(good, asked - good, now)
+        took.add(np.array([0, good, 7]), now)
+        if asked > good:
+            flow.throttled(took.rate(1, now), now)
         accepted.append(good), refused.append(asked - good)
         now += 0.01
     late = slice(1000, None)
@@ -78,15 +80,29 @@ def test_a_throttled_link_is_slowed_and_not_stopped() -> None:
     assert flow.slowed < 40
 
 
+@given(st.lists(st.tuples(st.floats(0, 0.7), st.integers(0, 50)), min_size=1, max_size=60))
+def test_what_was_accepted_in_the_last_second(steps: list[tuple[float, int]]) -> None:
+    took, now, seen = Accepted(1), 1000.0, []
+    for wait, count in steps:
+        now += wait
+        took.add(np.array([count]), now)
+        seen.append((now, count))
+    first = next((at for at, count in seen if count), None)
+    over = 1.0 if first is None else min(1.0, max(now - first, 0.05))
+    least = sum(count for at, count in seen if at > now - 0.9)
+    most = sum(count for at, count in seen if at >= now - 1.1)
+    assert least / over - 1e-6 <= took.rate(0, now) <= most / over + 1e-6
+
+
 def test_a_link_is_free_again() -> None:
     flow = Flow(500.0)
-    flow.answered(100, 5, 1.0)
+    flow.throttled(1e6, 1.0)
     assert flow.bounded and flow.cap.rate <= 400
     flow.look(1.0 + FREE_S)
     assert flow.cap.rate == 500 and not flow.bounded
     dead = Flow(inf)
     for second in range(100):
-        dead.answered(0, 10, float(second) * 2)
+        dead.throttled(0.0, float(second) * 2)
     assert dead.cap.rate == SLOWEST
 
 

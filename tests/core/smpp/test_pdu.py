@@ -163,7 +163,7 @@ def test_a_stream_may_be_cut_anywhere() -> None:
         for at in range(0, len(data), step):
             frames = stream.feed(data[at : at + step])
             found += [] if frames is None else frames.pdus.tolist()
-        assert found == pdus[: len(found)] and len(b"".join(found)) + stream.waiting == len(data)
+        assert found == pdus[: len(found)] and len(b"".join(found)) + len(stream.rest) == len(data)
 
 
 @pytest.mark.parametrize("cut", range(0, 80))
@@ -175,7 +175,7 @@ def test_two_pieces(cut: int) -> None:
     for piece in (both[:cut], both[cut:]):
         frames = stream.feed(piece)
         found += [] if frames is None else frames.pdus.tolist()
-    assert found == pdus and not stream.waiting
+    assert found == pdus and not len(stream.rest)
 
 
 @pytest.mark.parametrize("length", [0, 1, 15, MAX_PDU + 1, 0x7FFFFFFF, 0xFFFFFFFF])
@@ -192,7 +192,7 @@ def test_a_length_that_cannot_be_ends_the_stream(length: int) -> None:
 def test_nothing_is_allocated_for_what_has_not_come() -> None:
     stream = Stream()
     stream.feed(struct.pack(">I", MAX_PDU))
-    assert stream.waiting == 4
+    assert len(stream.rest) == 4
 
 
 @given(st.lists(st.tuples(st.integers(0, 0xFFFFFFFF), c_string(64)), min_size=1, max_size=20), st.booleans())
@@ -307,7 +307,7 @@ def test_hostile_streams(data: bytes, step: int) -> None:
         if frames is not None:
             seen += int((frames.ends - frames.begins).sum())
             messages(frames), answers(frames)
-    assert seen + stream.waiting <= len(data)
+    assert seen + len(stream.rest) <= len(data)
 
 
 def test_a_pdu_of_nothing_but_empty_parameters_is_refused_soon() -> None:

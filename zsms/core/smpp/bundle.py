@@ -32,8 +32,6 @@ from zsms.core.smpp.window import Windows
 
 READ_OCTETS = 1 << 18
 """Octets that are read at once from one connection, at most."""
-MOST_REST = 4_096
-"""Octets of a PDU that is not whole yet, above which a connection is read by itself."""
 _BUFFER = 1 << 20
 _LEAST_READ = 4_096
 _KINDS = {
@@ -152,15 +150,17 @@ class Gather:
     def begin(self, sessions: int) -> None:
         """So many sessions are read at most."""
         self._share = max(_LEAST_READ, min(READ_OCTETS, _BUFFER // max(1, sessions)))
-        if len(self._buffer) < (need := sessions * (self._share + MOST_REST) + PAD):
-            self._buffer = np.zeros(need, np.uint8)
-            self._view = self._buffer.data
         self._sessions, self._bounds, self._at = [], [], 0
 
     def room(self, session: Session) -> memoryview:
         """Where the next octets of this session go; what it has of a PDU stands before them."""
         self._begin = self._at
-        if session.waiting:
+        waiting = session.waiting
+        if self._at + waiting + self._share + PAD > len(self._buffer):
+            grown = np.zeros(2 * len(self._buffer) + waiting, np.uint8)
+            grown[: self._at] = self._buffer[: self._at]
+            self._buffer, self._view = grown, grown.data
+        if waiting:
             rest = session.take_rest()
             self._view[self._at : self._at + len(rest)] = rest
             self._at += len(rest)
@@ -181,8 +181,9 @@ class Gather:
         if not self._sessions:
             return None
         self._buffer[self._at : self._at + PAD] = 0
+        buffer = self._buffer[: self._at + PAD]
         begins, ends, rows = np.array(self._bounds, np.int64).reshape(-1, 3).T
-        return Bundle(self._sessions, self._windows, rows, buffer=self._buffer, begins=begins, ends=ends)
+        return Bundle(self._sessions, self._windows, rows, buffer=buffer, begins=begins, ends=ends)
 
 
 def answer_together(

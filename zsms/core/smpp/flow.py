@@ -1,6 +1,7 @@
 """How many segments may go out now: caps to the segment, and a link that is slowed where the gateway throttles.
 
     Cap       a rate that no second exceeds by 1 %, and that is spread over it
+    Accepted  what links had accepted in the last second
     Flow      the rate that a gateway bears, found as TCP finds it: down at once, up again bit by bit
 
 Both take `now` in seconds and know no clock.
@@ -10,6 +11,9 @@ from __future__ import annotations
 
 from collections import deque
 from math import ceil, inf
+
+import numpy as np
+import numpy.typing as npt
 
 SECOND = 0.99
 """So long a time has its cap's number of segments at most: a second is within 1 % of it where turns come late."""
@@ -25,6 +29,7 @@ INCREASE = 0.1
 """Then the rate grows by this part of itself a second."""
 FREE_S = 30.0
 """Without a throttled answer for so long the link is not bounded any more."""
+_TENTHS = 10
 SLOWEST = 0.5
 """Segments a second that are tried whatever the gateway says: slowed, not stopped."""
 
@@ -72,6 +77,37 @@ class Cap:
         return max(at, now + 1e-4)
 
 
+class Accepted:
+    """Segments that n links had accepted in the last second, in columns: a count for each tenth of it."""
+
+    def __init__(self, links: int) -> None:
+        self._counts = np.zeros((_TENTHS + 1, links), np.int64)
+        self._began = np.full(links, inf)
+        """When each was first answered."""
+        self._tenth = 0
+
+    def add(self, counts: npt.NDArray[np.int64], now: float) -> None:
+        """So many were accepted on each, int64[n]."""
+        self._turn_to(now)
+        self._counts[self._tenth % len(self._counts)] += counts
+        np.minimum(self._began, np.where(counts > 0, now, inf), out=self._began)
+
+    def _turn_to(self, now: float) -> None:
+        tenth = int(now * _TENTHS)
+        for passed in range(max(self._tenth + 1, tenth - _TENTHS), tenth + 1):
+            self._counts[passed % len(self._counts)] = 0
+        self._tenth = tenth
+
+    def rate(self, link: int, now: float) -> float:
+        """Of one of them, a second."""
+        self._turn_to(now)
+        older = self._counts[(self._tenth + 1) % len(self._counts), link]
+        count = float(self._counts[:, link].sum() - older)
+        # The tenth that has begun is there in part, and so is the one that a second ago was in.
+        count += float(older) * (1.0 - (now * _TENTHS - self._tenth))
+        return count / min(1.0, max(now - float(self._began[link]), 0.05))
+
+
 class Flow:
     """What one link bears."""
 
@@ -84,31 +120,19 @@ class Flow:
         self._slowed = -inf
         self._grown = -inf
         self._throttled = -inf
-        self._accepted: deque[tuple[float, int]] = deque()
-        self._in_second = 0
-        self._began: float | None = None
 
     @property
     def bounded(self) -> bool:
         """Whether the gateway has made it slower than the user asked for."""
         return self.cap.rate < self.most
 
-    def answered(self, accepted: int, throttled: int, now: float) -> None:
-        """So many segments were accepted, and so many refused because they were too many."""
-        if self._began is None:
-            self._began = now
-        if accepted:
-            self._accepted.append((now, accepted))
-            self._in_second += accepted
-        while self._accepted and self._accepted[0][0] <= now - 1.0:
-            self._in_second -= self._accepted.popleft()[1]
-        if throttled:
-            self._throttled = now
-            if now - self._slowed >= HOLD_S:
-                measured = self._in_second / min(1.0, max(now - self._began, 0.05))
-                self.cap.rate = max(SLOWEST, DECREASE * min(measured, self.cap.rate))
-                self._slowed = self._grown = now
-                self.slowed += 1
+    def throttled(self, rate: float, now: float) -> None:
+        """Segments were refused because they were too many, of so many a second that were accepted (`Accepted`)."""
+        self._throttled = now
+        if now - self._slowed >= HOLD_S:
+            self.cap.rate = max(SLOWEST, DECREASE * min(rate, self.cap.rate))
+            self._slowed = self._grown = now
+            self.slowed += 1
 
     def look(self, now: float) -> None:
         """Time passes: a slowed link grows faster again."""

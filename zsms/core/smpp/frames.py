@@ -126,24 +126,20 @@ class Stream:
         """The command_length that ended the stream; None while it is whole."""
         self.header = b""
         """What there is of the header of the PDU that ended it."""
-        self._rest = bytearray()
-        self._wanted = 4
-
-    @property
-    def waiting(self) -> int:
+        self.rest = bytearray()
         """Octets of a PDU that is not whole yet."""
-        return len(self._rest)
+        self._wanted = 4
 
     def take_rest(self) -> bytearray:
         """Those octets, which are the caller's now: what comes next is to be fed behind them."""
-        rest, self._rest, self._wanted = self._rest, bytearray(), 4
+        rest, self.rest, self._wanted = self.rest, bytearray(), 4
         return rest
 
     def feed(self, data: bytes | bytearray | memoryview) -> Frames | None:
         """The PDUs that are whole with these octets, None if none is. Whatever follows a broken one is dropped."""
         if self.broken is not None:
             return None
-        rest = self._rest
+        rest = self.rest
         rest += data
         if len(rest) < self._wanted:
             return None
@@ -159,7 +155,7 @@ class Stream:
         buffer = np.empty(end + PAD, np.uint8)
         buffer[:end] = np.frombuffer(rest, np.uint8, end)
         buffer[end:] = 0
-        self._rest = rest[end:]
+        self.rest = rest[end:]
         return frames_at(buffer, begins)
 
 

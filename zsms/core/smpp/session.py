@@ -149,7 +149,7 @@ class Session(Link):
     @property
     def waiting(self) -> int:
         """Octets of a PDU that is not whole yet."""
-        return self._stream.waiting
+        return len(self._stream.rest)
 
     def take_rest(self) -> bytearray:
         """What has come of a PDU that is not whole: its owner feeds it again, before what comes next."""

@@ -224,6 +224,30 @@ def big_endian(values: npt.ArrayLike, octets: int) -> U8:
     return column.view(np.uint8).reshape(len(column), octets)
 
 
+def folded(strings: Strings, start: npt.NDArray[np.uint64], most: int) -> npt.NDArray[np.uint64]:
+    """64 bits of each, uint64[n], that depend on `start` uint64[n] and on its length and first `most` octets.
+
+    A word of eight octets at a time, by the multiplications and shifts of SplitMix64. (Steele, Lea and Flood, 2014.)
+    """
+    width = min(most, strings.longest)
+    words = -(-width // 8)
+    found = (start ^ strings.lengths.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+    if not words:
+        return found
+    matrix = np.ascontiguousarray(strings.matrix(8 * words))
+    columns = matrix.view("<u8")
+    for place in range(words):
+        left = np.minimum(np.maximum(np.minimum(strings.lengths, most) - 8 * place, 0), 8)
+        mixed = (found ^ (columns[:, place] & _FIRST[left])) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0x94D049BB133111EB)
+        found = np.where(left > 0, mixed ^ (mixed >> np.uint64(32)), found)
+    return found
+
+
+_FIRST = np.array([(1 << 8 * octets) - 1 for octets in range(9)], np.uint64)
+"""Of a little-endian word its first octets, by how many."""
+
+
 def integers(values: npt.ArrayLike, octets: int) -> Strings:
     """The same as strings."""
     matrix = big_endian(values, octets)

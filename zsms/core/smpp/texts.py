@@ -74,8 +74,11 @@ def _gsm_codes() -> npt.NDArray[np.uint16]:
 
 
 _CODES = _gsm_codes()
-_TRANSLATE = bytes(int(code) if code < 0x80 else 0xFF for code in _CODES[:128].tolist()) + b"\xff" * 128
-"""Octets of UTF-8 to octets of GSM-7 where that is one to one; 0xFF, which is none, elsewhere."""
+_TWICE = 0x80
+_TRANSLATE = bytes(
+    code if code < _TWICE else 0xFF if code == 0xFFFF else (code & 0xFF) | _TWICE for code in _CODES[:128].tolist()
+).ljust(256, b"\xff")
+"""Octets of UTF-8 to octets of GSM-7: those behind an escape with the highest bit, 0xFF where there is none."""
 
 
 @dataclass(slots=True)
@@ -97,16 +100,34 @@ def encode(text: U8, lengths: npt.NDArray[np.integer], alphabet: Alphabet = Alph
     coding = np.zeros(len(sizes), np.uint8)
     if alphabet is Alphabet.AUTO:
         octets = np.frombuffer(text.tobytes().translate(_TRANSLATE), np.uint8)
-        other = octets == 0xFF
-        if not other.any():
+        odd = np.flatnonzero(octets >= _TWICE)
+        if not len(odd):
             return Encoded(Strings(octets, ends - sizes, sizes), coding)
-        odd = np.flatnonzero(other)
+        if int(octets[odd].max()) < 0xFF:
+            return Encoded(_escaped(octets, ends, sizes, odd), coding)
+        odd = odd[octets[odd] == 0xFF]
         rows = np.unique(np.searchsorted(ends, odd, side="right"))
     else:
         octets, rows = text, np.arange(len(sizes))
-    plain = Strings(octets, ends - sizes, sizes)
+    if alphabet is Alphabet.AUTO:  # rows that only have escapes are dealt with here, others by their characters
+        twice = np.flatnonzero((octets >= _TWICE) & (octets < 0xFF))
+        plain = _escaped(octets, ends, sizes, twice) if len(twice) else Strings(octets, ends - sizes, sizes)
+    else:
+        plain = Strings(octets, ends - sizes, sizes)
     others = Strings(text, ends - sizes, sizes).take(rows)
     return _merge(plain, coding, rows, *_encode(others, alphabet))
+
+
+def _escaped(octets: U8, ends: I64, sizes: I64, at: I64) -> Strings:
+    """Texts with an escape before each of the octets `at`, which have the highest bit set."""
+    keep = np.ones((len(octets), 2), np.bool_)
+    keep[:, 0] = False
+    keep[at, 0] = True
+    pairs = np.empty((len(octets), 2), np.uint8)
+    pairs[:, 0] = ESCAPE
+    np.bitwise_and(octets, 0x7F, out=pairs[:, 1])
+    more = np.bincount(np.searchsorted(ends, at, side="right"), minlength=len(sizes))
+    return Strings.packed(pairs[keep], sizes + more)
 
 
 def _merge(plain: Strings, coding: U8, rows: I64, others: Strings, codes: U8) -> Encoded:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import logging
 import selectors
-import socket
 import ssl
 from collections.abc import Callable
 
 import numpy as np
 
-from zsms.core.smpp.bundle import MOST_REST, READ_OCTETS
+from zsms.core.smpp.bundle import READ_OCTETS
 from zsms.core.smpp.events import Bound, Ended, Event, Side, Timers
 from zsms.core.smpp.flow import Flow
 from zsms.core.smpp.session import Session
@@ -70,6 +69,8 @@ class Bind:
         """When `look` is worth calling, at the earliest."""
         self._dial = Dial(settings, selector, self, wake)
         self._binding = self._bound = False
+        self.gathers = False
+        """Whether what comes may be read together with what comes on others."""
         self._rng = rng
         self._bound_at = 0.0
         self._tries = 0
@@ -99,17 +100,6 @@ class Bind:
     def able(self) -> bool:
         """Whether messages may be submitted, as far as the windows have room."""
         return self._bound and self.session.able and self._out_octets <= MOST_OUTPUT
-
-    @property
-    def gathers(self) -> bool:
-        """Whether what comes may be read together with what comes on others."""
-        return self._bound and not self.settings.tls and self.session.waiting <= MOST_REST
-
-    @property
-    def sock(self) -> socket.socket:
-        """Of a connection that stands."""
-        assert self._dial.sock is not None
-        return self._dial.sock
 
     def _next_look(self, now: float) -> float:
         if self.phase is Phase.IDLE:
@@ -199,8 +189,9 @@ class Bind:
 
     def read_into(self, view: memoryview, now: float) -> int:
         """The same, as octets into `view`: how many; 0 when there are none, or no more connection."""
+        assert self._dial.sock is not None
         try:
-            count = self.sock.recv_into(view)
+            count = self._dial.sock.recv_into(view)
         except _LATER:
             return 0
         except OSError as error:
@@ -216,6 +207,7 @@ class Bind:
             if isinstance(event, Bound):
                 self._binding, self._bound, self.refused, self._bound_at = False, True, None, now
                 self.connections += 1
+                self.gathers = not self.settings.tls
                 self.look_at = self._next_look(now)
             elif isinstance(event, Ended):
                 if event.status is not None:
@@ -225,23 +217,25 @@ class Bind:
                 self._lose(why, now)
         return [event for event in events if not isinstance(event, Bound | Ended)]
 
-    def write(self, octets: U8, now: float) -> None:
-        """Write these PDUs, behind what waits."""
-        if self._out or self.session.output_octets:
+    def write(self, octets: U8, now: float) -> bool:
+        """Write these PDUs, behind what waits. False when not all is written."""
+        if self._out or self.session.output_octets or self._dial.sock is None:
             self.session.say(octets)
             self.flush(now)
-            return
+            return False
         try:
-            count = self.sock.send(octets.data)
+            count = self._dial.sock.send(octets.data)
         except _LATER:
             count = 0
         except OSError as error:
             self._lose(error.strerror or str(error), now)
-            return
+            return False
         if count < len(octets):
             self._out.append(octets.data[count:])
             self._out_octets += len(octets) - count
             self._dial.want(selectors.EVENT_READ | selectors.EVENT_WRITE)
+            return False
+        return True
 
     def flush(self, now: float) -> None:
         """Write what waits."""
@@ -292,7 +286,7 @@ class Bind:
 
     def _close(self) -> None:
         self._dial.close()
-        self._binding = self._bound = self.more = False
+        self._binding = self._bound = self.gathers = self.more = False
         self._out, self._out_octets = [], 0
 
     def leave(self, now: float) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from zsms.core.smpp.bundle import Bundle, Gather, answer_together
 from zsms.core.smpp.events import Answered, Event, Received
+from zsms.core.smpp.flow import Accepted
 from zsms.core.smpp.pdu import Command, Messages, encode_in_parts
 from zsms.core.smpp.strings import I64, Bools
 from zsms.core.smpp.window import U64, Windows
@@ -60,6 +61,7 @@ class Links:
         self._more: list[Bind] = []
         """Connections that had more to be read than was."""
         self._gather = Gather(self._windows)
+        self._accepted = Accepted(count)
         self._ever_bound = False
         self._timers_at = 0.0
 
@@ -116,9 +118,8 @@ class Links:
             bind = self.binds[number]
             if self._capped:
                 bind.flow.cap.take(count, now)
-            bind.write(part, now)
-            if not bind.able:
-                self._able[number] = False
+            if not bind.write(part, now):
+                self._able[number] = bind.able
 
     # -- a turn ------------------------------------------------------------------------------------------------------
 
@@ -131,13 +132,13 @@ class Links:
             seen = {bind for bind, _ in ready}
             ready += [(bind, selectors.EVENT_READ) for bind in more if bind not in seen]
         together = [bind for bind, mask in ready if mask == selectors.EVENT_READ and bind.gathers]
-        if len(together) < 2:
-            together = []
-        apart = ready if not together else [each for each in ready if each[0] not in set(together)]
-        for bind, mask in apart:
-            self.act(bind, bind.ready(mask, now), came, now)
-        if together:
+        if len(together) > 1:
             self._read_together(together, came, now)
+        if len(together) != len(ready) or len(together) == 1:
+            read = set(together) if len(together) > 1 else ()
+            for bind, mask in ready:
+                if bind not in read:
+                    self.act(bind, bind.ready(mask, now), came, now)
         if now >= self._timers_at or self._woken:
             self._look(came, now)
         return came
@@ -168,10 +169,11 @@ class Links:
             answer_together(bundle.sessions, owner, Command.DELIVER_SM, sequence=received.messages.sequence)
         for place, events in found.apart:
             self.act(binds[place], binds[place].acted_on(events, now), came, now)
-        for bind in binds:
-            if bind.session.output_octets:
-                bind.flush(now)
-                self._able[bind.number] = bind.able
+        if found.received is not None or found.apart:
+            for bind in binds:
+                if bind.session.output_octets:
+                    bind.flush(now)
+                    self._able[bind.number] = bind.able
 
     def act(self, bind: Bind, events: list[Event], came: Came, now: float) -> None:
         """Sort what a connection has told by itself."""
@@ -222,12 +224,13 @@ class Links:
     def answered(self, whose: I64, accepted: Bools, throttled: Bools | None, now: float) -> None:
         """Let each connection know how its messages were answered; `throttled` None: none was."""
         count = len(self.binds)
-        taken = np.bincount(whose, accepted, count).astype(np.int64)
-        over = np.zeros(count, np.int64) if throttled is None else np.bincount(whose, throttled, count).astype(np.int64)
-        for number in np.flatnonzero(taken + over).tolist():
+        self._accepted.add(np.bincount(whose, accepted, count).astype(np.int64), now)
+        if throttled is None:
+            return
+        for number in np.unique(whose[throttled]).tolist():
             flow = self.binds[number].flow
             was = flow.bounded
-            flow.answered(int(taken[number]), int(over[number]), now)
+            flow.throttled(self._accepted.rate(number, now), now)
             if flow.bounded and not was and self.settings.bind_rate == inf:
                 self._capped.append(self.binds[number])
 
