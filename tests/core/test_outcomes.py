@@ -185,7 +185,7 @@ def test_each_failure_keeps_its_outcome_and_reason_in_whatever_order_it_ends() -
     core = SenderCore(100, 0, 1)
     core.joining()
     core.welcomed(0)
-    core.granted(core.token, core.join, 0, 1, 1, 0.0, 0.0, make_batch(6))
+    core.granted(core.token, core.join, 0, 1, 1, 0.0, 0.0, make_batch(6), arrived=0.0)
     (waiting,) = core.take(6)
     handles = waiting.handles
     order = np.array([5, 1, 3])

@@ -21,7 +21,7 @@ def joined(slots: int = 4, prefetch: int = 2) -> SenderCore:
 def give(core: SenderCore, count: int, **changed: int) -> bool:
     fields = {"token": core.token, "join": core.join, "base": core.received, "attempt": 1, "delivery": 1} | changed
     batch = make_batch(count, first=fields["base"])
-    return core.granted(*fields.values(), queued=0.0, clock=0.0, batch=batch)
+    return core.granted(*fields.values(), queued=0.0, clock=0.0, batch=batch, arrived=0.0)
 
 
 def start(core: SenderCore, most: int) -> np.ndarray:

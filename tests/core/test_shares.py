@@ -99,7 +99,7 @@ class World:
             case ("welcome", acked, join) if join == core.join:
                 broker.up.extend(core.welcomed(acked))
             case ("grant", token, join, base, count):
-                core.granted(token, join, base, 1, 1, 0.0, 0.0, make_batch(count))
+                core.granted(token, join, base, 1, 1, 0.0, 0.0, make_batch(count), arrived=0.0)
             case ("pong", acked, token) if token == core.token:
                 core.answered(acked)
         self.check()
@@ -241,7 +241,7 @@ def test_a_broker_with_work_uses_what_the_others_leave(busy: int) -> None:
     world.brokers[busy].queued = 10**6
     world.settle_down()
     others = [core.share for core in world.shares.cores if core is not world.shares.cores[busy]]
-    assert others == [2, 2] and world.shares.cores[busy].share == 101
+    assert others == [1, 1] and world.shares.cores[busy].share == 103
 
 
 def test_a_broker_gets_its_part_back_when_it_has_work_again() -> None:
@@ -301,7 +301,7 @@ def test_two_brokers_messages_are_told_apart_over_many_sessions() -> None:
             assert core._epoch % 3 == place
         core.joining()
         core.welcomed(0)
-        assert core.granted(core.token, core.join, 0, 1, 1, 0.0, 0.0, make_batch(2))
+        assert core.granted(core.token, core.join, 0, 1, 1, 0.0, 0.0, make_batch(2), arrived=0.0)
     handles = np.concatenate([waiting.handles for waiting in shares.take(6)])
     frames = shares.finished(Finished(handles[::2], handles[1::2]))
     assert [[frame.session for frame in of] for of in frames] == [[core.token] for core in shares.cores]
@@ -313,7 +313,7 @@ def test_slots_that_come_free_go_to_the_brokers_in_turn() -> None:
     for core in shares.cores:
         core.joining()
         core.welcomed(0)
-        assert core.granted(core.token, core.join, 0, 1, 1, 0.0, 0.0, make_batch(4))
+        assert core.granted(core.token, core.join, 0, 1, 1, 0.0, 0.0, make_batch(4), arrived=0.0)
     places = [int(waiting.handles[0] >> np.uint64(48)) % 2 for _ in range(4) for waiting in shares.take(1)]
     assert sorted(places) == [0, 0, 1, 1]
 
@@ -321,3 +321,41 @@ def test_slots_that_come_free_go_to_the_brokers_in_turn() -> None:
 def test_a_sender_needs_a_message_to_hold_for_each_broker() -> None:
     with pytest.raises(UsageError, match="for 3 brokers"):
         Shares(3, 1, 1)
+
+
+@pytest.mark.parametrize("brokers", [2, 3, 5])
+def test_no_slot_idles_for_the_reserve_of_brokers_that_have_nothing(brokers: int) -> None:
+    world = World(brokers, 500, 10)
+    for place in range(brokers):
+        world.join(place)
+    world.brokers[0].queued = 10_000
+    world.settle_down(30, sends=50)
+    world.settle_down(5, sends=0)
+    assert len(world.slots) == 500  # it was 490 of them beside two idle brokers
+
+
+@pytest.mark.parametrize("brokers", [1, 2, 3])
+def test_what_will_be_free_in_a_moment_is_asked_for_ahead(brokers: int) -> None:
+    world = World(brokers, 600, 12)
+    for place in range(brokers):
+        world.join(place)
+        world.brokers[place].queued = 10_000
+    world.settle_down(30, sends=0)
+    assert world.shares.held == 612
+    world.shares.expect(10)  # no more than is prefetched
+    assert sum(core.limit for core in world.shares.cores) == 612
+    world.shares.expect(600)
+    assert 1_200 - brokers <= sum(core.limit for core in world.shares.cores) <= 1_200
+    world.total = 1_200
+    world.settle_down(5, sends=0)
+    assert 1_200 - brokers <= world.shares.held <= 1_200
+    world.finish(600)
+    world.fill()
+    assert len(world.slots) >= 600 - brokers  # without waiting for a word of anybody
+    world.shares.expect(0)
+    world.settle_down(5, sends=0)
+    assert world.shares.held <= 612
+    if brokers == 1:
+        world.shares.drain()
+        world.shares.expect(600)
+        assert world.shares.cores[0].limit == world.shares.cores[0].received

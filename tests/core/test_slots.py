@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zsms.core.sender.slots import Slots, auto_tick, coarse
+from zsms.core.sender.slots import SEEN_WITHIN_S, Slots, auto_tick, coarse
 from zsms.errors import UsageError
 from zsms.stats.delay import DelayModel
 
@@ -133,6 +133,51 @@ def test_sends_take_as_long_as_they_should_whatever_the_tick(delay, tick):
             done = slots.advance(now)
     assert slots.times.send.mean == pytest.approx(delay.mean, rel=0.01)
     assert sends * delay.mean / (count * (end - 1234.5)) == pytest.approx(1, rel=0.02)
+
+
+@pytest.mark.parametrize("delay", [SECOND, DelayModel("normal", 1.0, 0.01), DelayModel("exponential", 1.0)])
+def test_slots_whose_ends_are_seen_late_lose_no_time_over_the_rounds(delay):
+    """A busy machine looks up to 30 ms after the tick; messages are waiting, so a slot is never idle."""
+    count, begin = 500, 50_000.4
+    rng = np.random.default_rng(5)
+    slots = Slots(count, delay, seed=3)
+    handles, sends, now = np.zeros(count, dtype=np.uint64), 0, begin
+    slots.start(handles, 0.0, begin)
+    while now < begin + 40.0:
+        at = slots.next_time()
+        assert at is not None
+        now = max(now, at) + 0.03 * rng.random()
+        done = slots.advance(now)
+        if done is not None:
+            sends += len(done)
+            slots.start(handles[: len(done)], 0.0, slots.free_since(len(done), begin, now))
+    assert slots.worked(now) / (count * (now - begin)) == pytest.approx(1, abs=0.001)  # it was 0.985
+    rounds = 40 if delay is SECOND else pytest.approx(now - begin, rel=0.02)
+    assert sends / count == rounds
+    assert slots.times.send.mean == pytest.approx(slots.times.asked / sends, abs=0.02)  # what is seen late shows once
+
+
+def test_a_message_begins_when_its_slot_is_free_and_it_is_there():
+    slots = Slots(4, SECOND, tick=0.01, seed=1)
+    slots.start(handles(1, 2, 3), 0.0, np.array([5.0, 5.1, 5.2]))
+    now = 6.23
+    while slots.busy:
+        assert slots.advance(now) is not None
+    assert slots.free_since(1, 6.23, now) == 6.23  # it comes just now
+    assert np.asarray(slots.free_since(2, 6.15, now)).tolist() == pytest.approx([6.15, 6.2])
+    assert slots.free_since(1, 6.0, now) == now  # a slot that never was busy: it was taken at once
+    slots.start(handles(1), 0.0, 7.0)
+    assert slots.advance(12.0) is not None
+    assert slots.free_since(1, 6.0, 12.0) == 12.0 - SEEN_WITHIN_S  # who was stopped for long has not sent meanwhile
+
+
+def test_it_is_known_how_many_sends_end_soon():
+    slots = Slots(100, SECOND, tick=0.01, seed=1)
+    assert slots.ending(1e9) == 0
+    slots.start(np.arange(70, dtype=np.uint64), 0.0, 3.005)
+    slots.start(np.arange(30, dtype=np.uint64), 0.0, 3.505)
+    assert [slots.ending(at) for at in (3.9, 4.02, 4.4, 4.52)] == [0, 70, 70, 100]
+    assert len(slots.advance(4.02)) == 70 and slots.ending(4.02) == 0 and slots.ending(4.52) == 30
 
 
 def test_a_coarse_tick_is_told():

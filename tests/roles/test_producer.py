@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
+import zmq
 
-from tests.roles.peers import totals
-from tests.roles.waiting import until
+from tests.roles.peers import RawPeer, totals, urls
+from tests.roles.waiting import DEADLINE_S, until
 from zsms import Broker, DelayModel, Producer, Sender, UsageError, ZsmsError
 from zsms.core.broker import BrokerLimits
+from zsms.roles.broker import AWAIT_SLOTS_S
 from zsms.roles.link import Link
 from zsms.sources.random import RandomSource
-from zsms.wire.protocol import Bye, Confirm, JoinProducer, Pong, Refused, Who
+from zsms.wire.protocol import Bye, Confirm, JoinProducer, Pong, Refused, Welcome, Who
+
+QUICK = DelayModel("constant", 0.002)
 
 
 def test_what_is_not_confirmed_is_pushed_again_from_the_oldest_on(run, fake_broker):
@@ -218,3 +223,33 @@ def test_a_producer_without_a_broker_gives_up_after_its_timeout(address):
         Producer(at, messages=10, timeout=0.3).run()
     with pytest.raises(UsageError):
         Producer(at, timeout=0)
+
+
+def test_a_run_s_first_message_comes_when_its_slots_are_there(address):
+    with Broker(address(), await_slots=30) as broker:
+        raw = RawPeer(zmq.DEALER, urls(broker.endpoint)[1])
+        raw.say(JoinProducer(7, 1, "p", 0, 100.0))
+        with Sender(broker.endpoint, concurrency=20, delay=QUICK):
+            until(lambda: broker.core.slots == 20, "20 slots")
+            raw.settle_down()
+            assert not broker.core.producers  # it was heard, and is kept waiting
+            with Sender(broker.endpoint, concurrency=10, delay=QUICK):
+                welcome = raw.hear(Welcome)
+                assert broker.core.slots == 30
+                # As if it had been asked just now: the wait says nothing of the clocks.
+                assert 100.0 < welcome.echo < 100.0 + DEADLINE_S
+        raw.say(JoinProducer(8, 1, "late", 0, 0.0))  # and nobody waits for slots that have left since
+        assert raw.hear(Welcome).echo == 0.0
+        raw.close()
+
+
+def test_who_waits_for_slots_in_vain_begins_all_the_same(address):
+    ahead = [0.0]
+    with Broker(address(), await_slots=30, clock=lambda: time.monotonic() + ahead[0]) as broker:
+        raw = RawPeer(zmq.DEALER, urls(broker.endpoint)[1])
+        raw.say(JoinProducer(7, 1, "p", 0, 0.0))
+        raw.settle_down()
+        ahead[0] = AWAIT_SLOTS_S
+        broker.wake()
+        raw.hear(Welcome)
+        raw.close()

@@ -34,6 +34,12 @@ Examples:
 @common.insecure_option
 @common.stats_option
 @options.of("broker", MeshConfig)
+@click.option(
+    "--await-slots",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Let producers begin when senders with so many slots have joined, or after 10 s.  [default: at once]",
+)
 @common.stream_option
 @common.role_options
 def command(action: str, **given: Any) -> int:

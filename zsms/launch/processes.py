@@ -10,8 +10,8 @@ import fcntl
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -58,7 +58,12 @@ class Processes:
         collector = self._start("stats", "stats", commands.collector(place.bind("stats")))
         stats = Endpoint.parse(place.address(collector), STATS_PORT)
         own = {name: commands.broker(number, name, stats) for number, name in enumerate(config.broker_names, 1)}
-        brokers = [self._start("broker", name, ["--bind", place.bind(name), *options]) for name, options in own.items()]
+        # The first message is the zero of all times: slots that are not there by then would count as late.
+        first = ["--await-slots", sum(group.senders * group.concurrency for group in config.groups)]
+        brokers = [
+            self._start("broker", name, ["--bind", place.bind(name), *options], first=first)
+            for name, options in own.items()
+        ]
         addresses = [place.address(broker) for broker in brokers]
         if config.standby:
             for index, (name, options) in enumerate(own.items()):
@@ -67,7 +72,6 @@ class Processes:
                 addresses[index] += f",{where}"
         for number, name in enumerate(config.sender_names, 1):
             self._start("sender", name, commands.sender(number, stats, addresses))
-        # The first message is the zero of all times: slots that are not there by then would count as late.
         self._start_producers(commands, config, stats, addresses)
         return stats
 
@@ -84,9 +88,12 @@ class Processes:
         if descriptor is not None:
             os.close(descriptor)  # so that its writer hears when the producer ends
 
-    def _start(self, role: str, name: str, options: Options, keep: tuple[int, ...] = ()) -> Child:
+    def _start(
+        self, role: str, name: str, options: Options, keep: tuple[int, ...] = (), *, first: Sequence[Any] = ()
+    ) -> Child:
+        """`first`: options that it has now, and not when it is started again."""
         said = ["--log-format", "json", *(["-v"] * (self._verbose - 1) if self._verbose else ["--quiet"])]
-        child = self._place.start(role, name, [*said, *map(str, options)], self._hear, keep)
+        child = self._place.start(role, name, [*said, *map(str, [*options, *first])], self._hear, keep)
         self.all.append(child)
         self._options[name] = options
         return child

@@ -64,6 +64,8 @@ _READ_AT_ONCE = 256
 _BATCHES_AT_ONCE = 16
 _LARGE = 64 * 1024
 """From this size on a batch stays in ZeroMQ's memory and goes out of it again without a copy."""
+AWAIT_SLOTS_S = 10.0
+"""Producers are kept waiting for slots no longer than this."""
 _BLOCKED_S = 0.02
 """How long a sender whose pipe is full is left alone."""
 # Plain integers: combining zmq's enumerations costs as much as sending.
@@ -98,6 +100,7 @@ class Broker(Role):
         journal: str | Path | None = None,
         durability: str | None = None,
         standby: bool = False,
+        await_slots: int = 0,
         **common: Unpack[RoleOptions],
     ) -> None:
         """`bind` is where to listen (port 0: any two free ports); `common`: see :class:`zsms.RoleOptions`.
@@ -107,7 +110,8 @@ class Broker(Role):
         `journal` is a folder for what must outlast the broker, and `durability` what a confirm then means: "fsync"
         (the default), on the disk, or "os". Without one it is "memory". A journal at nats://HOST,HOST,HOST/NAME
         outlasts its machine, too: then it is "majority", and with `standby` this broker waits, without listening,
-        until no other has the journal. Raises UsageError.
+        until no other has the journal. A first producer is welcomed only when senders with `await_slots` slots have
+        joined (or after `AWAIT_SLOTS_S`): the time of a run begins with its first message. Raises UsageError.
         """
         for name in BrokerLimits.__dataclass_fields__.keys() & common.keys():
             raise UsageError(f"a broker takes {name} as one of its limits: limits=zsms.BrokerLimits({name}=...)")
@@ -127,6 +131,10 @@ class Broker(Role):
         self._endpoint = self._bind
         self._insecure = insecure
         self._guard = None if self._keys is None else BrokerGuard(self._keys, self.core)
+        self._await_slots = await_slots
+        self._await_until: float | None = None
+        self._callers: dict[bytes, tuple[JoinProducer, float]] = {}
+        """Producers that wait for slots, by peer: what they said last, and when."""
         self._reading = False
         self._was_idle = True
 
@@ -194,6 +202,8 @@ class Broker(Role):
             self._read_peers(now)
         if self._pull in events:
             self._read_batches(now)
+        if self._callers and not self._awaits_slots(now):
+            self._welcome_callers(now)
         self.core.looked(now)
         self._grant(now)
         if self._keeping is not None:
@@ -220,6 +230,8 @@ class Broker(Role):
 
     def _wake_at(self, now: float) -> float:
         times = [self.core.next_time(now), self._feed.due()]
+        if self._callers:
+            times.append(self._await_until)
         if self._keeping is not None:
             times.append(self._keeping.due())
         return min(at for at in times if at is not None)
@@ -322,6 +334,8 @@ class Broker(Role):
                 if session is None:
                     return Ended(self._start_id, frame.session)
                 return self._welcome(session.acked, frame.sent_at, float(session.lease))
+            case JoinProducer() if self._awaits_slots(now):
+                self._callers[peer] = frame, now
             case JoinProducer():
                 account = core.producer_joined(peer, frame.producer, frame.start, frame.name, frame.oldest, now)
                 if account is None:
@@ -333,6 +347,24 @@ class Broker(Role):
             case Inspect() | Kick() | Purge():
                 return self._operate(frame, now)
         return None
+
+    def _awaits_slots(self, now: float) -> bool:
+        """Whether producers are kept waiting. Once one has been welcomed none is."""
+        if self._await_until is None:
+            self._await_until = now + AWAIT_SLOTS_S
+        if self._await_slots and (
+            self.core.producers or now >= self._await_until or self.core.slots >= self._await_slots
+        ):
+            self._await_slots = 0
+        return self._await_slots > 0
+
+    def _welcome_callers(self, now: float) -> None:
+        callers, self._callers = self._callers, {}
+        for peer, (frame, heard) in callers.items():
+            # As if it had been said just now, or the answer would seem to have been under way for so long.
+            answer = self._hear(peer, frame._replace(sent_at=frame.sent_at + now - heard), now)
+            if answer is not None:
+                self._say(peer, answer)
 
     def _unknown(self, session: int) -> Frame:
         """The answer to a sender that must join again."""

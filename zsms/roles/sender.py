@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
@@ -17,8 +18,8 @@ import zmq
 from zsms.carriers.segments import segments_of
 from zsms.core.outcomes import Finished, ReceiptQueue
 from zsms.core.seeds import Stream, sequence
-from zsms.core.sender import SenderCore, Waiting
-from zsms.core.sender.asking import MAX_LEASE_S, auto_lease, auto_prefetch, check_asking, lease_warning
+from zsms.core.sender import Moments, SenderCore, Waiting
+from zsms.core.sender.asking import MAX_LEASE_S, PREFETCH_S, auto_lease, auto_prefetch, check_asking, lease_warning
 from zsms.core.sender.cap import Cap
 from zsms.core.sender.shares import Shares
 from zsms.core.sender.slots import Slots
@@ -107,6 +108,7 @@ class Sender(Role):
         )
         self._endpoints = brokers_at(broker)
         slots = self.transport.concurrency
+        self._ahead_s = PREFETCH_S if prefetch is None else 0.0
         if prefetch is None:
             of_transport = getattr(transport, "prefetch", max(1, slots // 10))
             prefetch = auto_prefetch(slots, delay.mean) if transport is None else of_transport
@@ -137,6 +139,8 @@ class Sender(Role):
         # A function of the user's says nothing of how long it should take: it works while it is in a slot.
         self.steady = Steady(self.transport.mean if isinstance(self.transport, SimulatedTransport) else 0.0)
         self._looked: float | None = None
+        self._collected = -inf
+        """When it last looked for what is finished, and what will be soon."""
         self._busy_s = self._open_s = 0.0
         """Integrals of the busy and of the open slots, slot seconds."""
 
@@ -216,15 +220,20 @@ class Sender(Role):
         times = [supply.link.next_time() for supply in self._supplies]
         others = (self._feed.due(), self.transport.next_time(), self._drain_until, self._next_open, self._linger_until)
         times += [at for at in (*others, self.shares.next_time()) if at is not None]
+        ends = self.transport.next_time() if self._ahead_s else None
+        if ends is not None and (ahead := ends - self._ahead_s) > self._collected:
+            times.append(ahead)
         waits = self.shares.waiting_messages and self.transport.busy < self.transport.concurrency
         if self._caps and (waits or self._caps.held):
             times.append(self._caps.next_time(self._clock()))
         return min(times)
 
     def _collect(self, now: float) -> None:
+        self._collected = now
         if self._stopping:  # first: an acknowledgement says the credit too
             self.shares.drain()
         finished = self.transport.finished(now)
+        self._look_ahead(now)
         if finished is None:
             return
         self._sent += len(finished.sent)
@@ -234,6 +243,11 @@ class Sender(Role):
         frames_of = self.shares.finished(finished)
         for supply, frames in zip(self._supplies, frames_of, strict=True):
             supply.say(frames)
+
+    def _look_ahead(self, now: float) -> None:
+        """How many slots will be free before a grant that is asked for now can be here."""
+        if isinstance(self.transport, SimulatedTransport) and self._ahead_s:
+            self.shares.expect(self.transport.ending(now + self._ahead_s))
 
     def _tell_receipts(self) -> None:
         """To any broker that is there, for it counts them and no more; what none takes waits for one."""
@@ -257,15 +271,21 @@ class Sender(Role):
             return
         for waiting in self._capped(free, now) if self._caps else self.shares.take(free):
             count = len(waiting.batch)
+            began: Moments = now
+            if not self._caps and isinstance(self.transport, SimulatedTransport):
+                began = self.transport.began(waiting, now)
             self._started += count
-            for times, measured in ((self.queue_times, waiting.waited(now)), (self.late, waiting.late(now))):
+            for times, measured in ((self.queue_times, waiting.waited(began)), (self.late, waiting.late(began))):
                 if isinstance(measured, float):
                     times.record_one(measured, count)
                 elif len(measured):
                     times.record(measured)
             if self.message_log is not None:
-                self.message_log.begin(waiting, now)
-            self.transport.start(waiting, now)
+                self.message_log.begin(waiting, began)
+            if isinstance(self.transport, SimulatedTransport):
+                self.transport.start(waiting, began)
+            else:
+                self.transport.start(waiting, now)
 
     def _give_back(self) -> None:
         """What waits here for hours or for another day, others can have: as throttled, so that it costs no attempt."""

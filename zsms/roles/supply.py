@@ -109,6 +109,7 @@ class Supply:
                     clock.to_local(frame.queued),
                     clock.seconds,
                     batch,
+                    arrived=now,
                 )
                 if not ours and (frame.session, frame.join) == (core.token, core.join):
                     link.lost()  # a grant before it is missing: joining again brings it back

@@ -87,6 +87,11 @@ class BrokerCore:
         self.sessions = self._sessions.open
         """Of the senders that are there, by token."""
 
+    @property
+    def slots(self) -> int:
+        """Of all senders that have joined."""
+        return self._dispatch.slots
+
     # -- producers ------------------------------------------------------------------------------------------
 
     def producer_joined(

@@ -45,7 +45,7 @@ class Dispatch:
         """In turn, by token; a session is in one line at most."""
         self._prefetch: OrderedDict[int, Session] = OrderedDict()
         self._blocked: dict[int, Session] = {}
-        self._slots = 0
+        self.slots = 0
         """Of all sessions."""
         self._stream_since = self._stream_last = -inf
         """When the batches that come without a gap began to come, and the last one."""
@@ -58,11 +58,11 @@ class Dispatch:
 
     def opened(self, session: Session) -> None:
         """A session is new."""
-        self._slots += session.slots
+        self.slots += session.slots
 
     def ended(self, session: Session) -> None:
         """A session is over."""
-        self._slots -= session.slots
+        self.slots -= session.slots
         for line in (self._idle, self._prefetch, self._blocked):
             line.pop(session.token, None)
 
@@ -101,7 +101,7 @@ class Dispatch:
             return 0
         if now - self._stream_last <= _STREAM_S < self._stream_last - self._stream_since:
             return session.wants
-        return min(session.wants, self.queue.messages - (self._slots - session.slots))
+        return min(session.wants, self.queue.messages - (self.slots - session.slots))
 
     def _next_in_line(self, now: float) -> Session | None:
         for line in (self._idle, self._prefetch):

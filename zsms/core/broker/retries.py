@@ -31,7 +31,8 @@ F64 = npt.NDArray[np.float64]
 
 TICK_S = 0.005, 0.025
 """Seconds, at least, between two times at which messages become due, once any have: a fortieth of `base` between these.
-What falls due between is one lot: small ones cost the broker, and each sender, most of what a retry costs."""
+What falls due between is one lot: small ones cost the broker, and each sender, most of what a retry costs. It becomes
+due at the nearest of those times, so on average when it was drawn to, and waits for a slot from then on."""
 THROTTLED_S = 1.0
 """Seconds that a throttled message may wait at least, below the cap: what gateways count by."""
 DEFER = 0.1
@@ -43,6 +44,7 @@ _SMALL = 256
 _BYTES = 64
 """What a message costs beside its text that is not copied out yet, about."""
 _PLACE_S = 0.25
+_ROUNDING_S = 1e-9
 _RATIO = 16
 """A place of the next level is so many times as long."""
 
@@ -96,6 +98,7 @@ class Retries:
         self._runs: list[_Run] = []
         self._fell_due = -inf
         self.tick = min(max(base / 40, TICK_S[0]), TICK_S[1])
+        self._early = self.tick / 2 if base else 0.0
 
     def ceiling(self, attempt: int) -> float:
         """The longest wait, in seconds, after attempt number `attempt` failed."""
@@ -230,12 +233,13 @@ class Retries:
     def due(self, now: float) -> list[Lot]:
         """Remove and return the messages whose time has come."""
         self._sort(now)
-        self._begin(now)
+        until = now + self._early + _ROUNDING_S
+        self._begin(until)
         if self.base and now < self._fell_due + self.tick:
             return []
         parts = []
         for run in self._runs:
-            end = int(np.searchsorted(run.at, now, "right"))
+            end = int(np.searchsorted(run.at, until, "right"))
             if end > run.begin:
                 parts.append(run.mixed.slice(run.begin, end))
                 run.begin = end
@@ -246,6 +250,7 @@ class Retries:
         mixed = Mixed.join(parts)
         if len(parts) == 1:
             mixed = mixed.copy()  # or it would keep all of its run
+        mixed.rows["queued"] = now
         self.messages -= len(mixed)
         self.nbytes -= mixed.nbytes
         return mixed_lots(mixed)
@@ -267,11 +272,11 @@ class Retries:
     def next_time(self) -> float | None:
         """When the next message is due, or failures are to be sorted."""
         self._sort(-inf)
-        times = [float(run.at[run.begin]) for run in self._runs if run.left]
+        times = [float(run.at[run.begin]) - self._early for run in self._runs if run.left]
         if self._inbox:
             times.append(self._sort_at)
         if self._order:
             begins, level, index = self._order[0]
             earliest = min(float(at.min()) for at, _ in self._places[level, index])
-            times.append(begins if level else earliest)
+            times.append((begins if level else earliest) - self._early)
         return max(min(times), self._fell_due + self.tick) if times else None

@@ -1,5 +1,5 @@
 """A sender's decisions: what it asks brokers for, and what its slots do."""
 
-from zsms.core.sender.core import UNBOUNDED, AckFrame, SenderCore, Waiting
+from zsms.core.sender.core import UNBOUNDED, AckFrame, Moments, SenderCore, Waiting
 
-__all__ = ["UNBOUNDED", "AckFrame", "SenderCore", "Waiting"]
+__all__ = ["UNBOUNDED", "AckFrame", "Moments", "SenderCore", "Waiting"]

@@ -10,8 +10,9 @@
 
 Credit is absolute and cumulative, in messages of this session: ``settled + open slots + prefetch``, and no more than
 ``received + room`` where messages may be slow to begin. So the sender never
-holds more than its slots and its prefetch, and a repeated or lost frame of credit does no harm. A slot that is
-busy with a message of an earlier session is no credit.
+holds more than its slots and its prefetch, and a repeated or lost frame of credit does no harm. Where it is known that
+more slots than that will be free in a moment (simulated ones that began together), `extra` more are prefetched. A slot
+that is busy with a message of an earlier session is no credit.
 
 A handle is ``epoch << 48 | number``: `epoch` counts the sessions of this sender. Messages of a session that was
 given up go on being sent in their slots and are acknowledged to it, late; the broker counts those as duplicates.
@@ -30,7 +31,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from math import inf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,10 @@ from zsms.core.outcomes import NO_CODES, U8, Finished
 from zsms.core.seeds import Seed
 from zsms.message import MAX_BATCH_MESSAGES, Batch, Mixed
 
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+Moments = F64 | float
+"""Of each of some messages, or one for all: seconds of our own clock."""
 U32 = npt.NDArray[np.uint32]
 U64 = npt.NDArray[np.uint64]
 
@@ -85,6 +90,8 @@ class Waiting:
     delivery: int
     attempts: int = 1
     """Sends of a message before a failure is final."""
+    arrived: float = -inf
+    """When they came here."""
 
     @property
     def last(self) -> npt.NDArray[np.bool_] | bool:
@@ -99,33 +106,30 @@ class Waiting:
         """A handle a message, uint64[n]."""
         return np.arange(self.handle, self.handle + len(self.batch), dtype=np.uint64)
 
-    def ages(self, now: float) -> npt.NDArray[np.float32] | float:
-        """How long ago each message was due, in seconds: one figure when all were due at once."""
+    def ages(self, at: Moments) -> F32 | float:
+        """How long each message had been due at its moment, in seconds: one figure when it was the same for all."""
         batch = self.batch
         if isinstance(batch, Mixed):
-            ages: npt.NDArray[np.float32] = (now + self.clock - batch.rows["due"]).astype(np.float32)
-            return ages
-        age = now - (batch.due - self.clock)
+            return _narrow(at + self.clock - batch.rows["due"])
+        age = at - (batch.due - self.clock)
         if not batch.step:
-            return age
+            return _narrow(age)
         offsets = np.arange(len(batch)) if batch.offsets is None else batch.offsets
-        return (age - offsets * batch.step).astype(np.float32)
+        return _narrow(age - offsets * batch.step)
 
-    def late(self, now: float) -> npt.NDArray[np.float32] | float:
+    def late(self, at: Moments) -> F32 | float:
         """`ages` of the messages that no sender had before, the only ones that a slot was late for."""
         if isinstance(self.batch, Mixed):
             rows = self.batch.rows
-            first = (rows["attempt"] == 1) & (rows["delivery"] == 1)
-            late: npt.NDArray[np.float32] = (now + self.clock - rows["due"][first]).astype(np.float32)
-            return late
-        return self.ages(now) if self.attempt == self.delivery == 1 else np.zeros(0, dtype=np.float32)
+            ages = at + self.clock - rows["due"]
+            return _narrow(ages[(rows["attempt"] == 1) & (rows["delivery"] == 1)])
+        return self.ages(at) if self.attempt == self.delivery == 1 else np.zeros(0, dtype=np.float32)
 
-    def waited(self, now: float) -> npt.NDArray[np.float32] | float:
-        """How long ago each message was queued, in seconds: one figure when it was all at once."""
+    def waited(self, at: Moments) -> F32 | float:
+        """How long each message had been queued at its moment, in seconds: one figure when it was the same for all."""
         if isinstance(self.batch, Mixed):
-            waited = np.maximum(now + self.clock - self.batch.rows["queued"], 0.0)
-            return waited.astype(np.float32)
-        return max(0.0, now - self.queued)
+            return _narrow(np.maximum(at + self.clock - self.batch.rows["queued"], 0.0))
+        return max(0.0, at - self.queued) if isinstance(at, float) else _narrow(np.maximum(at - self.queued, 0.0))
 
     def part(self, begin: int, end: int) -> Waiting:
         """Messages begin..end-1."""
@@ -137,6 +141,7 @@ class Waiting:
             self.attempt,
             self.delivery,
             self.attempts,
+            self.arrived,
         )
 
 
@@ -190,6 +195,8 @@ class SenderCore:
         self._ramp_began: float | None = None
         self.draining = False
         """Ask for nothing more."""
+        self.extra = 0
+        """Messages to prefetch, for now, beside those of `prefetch` and beyond the share."""
         self.waiting_messages = 0
         self.refused_grants = 0
         """Grants of an earlier join or session, or out of order: not ours to send."""
@@ -343,6 +350,8 @@ class SenderCore:
         queued: float,
         clock: float,
         batch: Batch | Mixed,
+        *,
+        arrived: float,
     ) -> bool:
         """Messages arrived, numbers `base` on. False when they are not ours: stale, or with a gap before them."""
         session = self._now
@@ -351,7 +360,7 @@ class SenderCore:
             return False
         session.received += len(batch)
         handle = self._epoch << _EPOCH_SHIFT | base
-        self._waiting.append(Waiting(handle, batch, queued, clock, attempt, delivery, self.attempts))
+        self._waiting.append(Waiting(handle, batch, queued, clock, attempt, delivery, self.attempts, arrived))
         self.waiting_messages += len(batch)
         return True
 
@@ -384,7 +393,7 @@ class SenderCore:
         elsewhere = self._elsewhere
         room = max(self.open_slots - elsewhere, 0) + self.prefetch
         share = self.share - elsewhere
-        limit = session.settled + (room if room <= share else max(share, 0))
+        limit = session.settled + (room if room <= share else max(share, 0)) + self.extra
         return min(limit, session.received + self.room)
 
     @property
@@ -463,6 +472,10 @@ class SenderCore:
             else:
                 self._since = max(self._since, frame.limit)
         return frame
+
+
+def _narrow(seconds: Any) -> F32 | float:
+    return seconds if isinstance(seconds, float) else seconds.astype(np.float32)
 
 
 def _numbers(handles: U64, base: int) -> U32:

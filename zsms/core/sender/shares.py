@@ -33,7 +33,8 @@ _QUICK_S, _QUICK_LOOKS = 0.005, 40
 """The same just after a broker came or went, and how often: until it is known who has work, slots may idle."""
 MAX_BROKERS = 64
 _RESERVE = 50
-"""Of so many messages one is the reserve of a broker that has nothing to give."""
+"""Of so many messages one is the reserve of a broker that has nothing to give. Reserves are taken from the prefetch, so
+that no slot idles for them, unless that is less than one each."""
 _EPOCH = np.uint64(48)
 
 
@@ -98,6 +99,16 @@ class Shares:
         for core in self.cores:
             core.room = each
 
+    def expect(self, ending: int) -> None:
+        """So many slots are known to be free in a moment: prefetch as many, from each broker as it has in slots."""
+        extra = max(0, ending - self.cores[0].prefetch)
+        if self._alone:
+            self.cores[0].extra = extra
+            return
+        slots = [core.in_slots for core in self.cores]
+        for core, used in zip(self.cores, slots, strict=True):
+            core.extra = extra * used // max(sum(slots), 1) if core.live else 0
+
     def drain(self) -> None:
         """Ask nobody for anything more."""
         for core in self.cores:
@@ -151,7 +162,7 @@ class Shares:
         self._live, self._next = live, now + (_QUICK_S if self._quick else LOOK_S)
         total = max(core.open_slots + core.prefetch for core in self.cores)
         held = [core.held for core in self.cores]
-        reserve = max(1, total // _RESERVE)
+        reserve = max(1, min(total // _RESERVE, self.cores[0].prefetch // len(self.cores)))
         demands = []
         for core, uses in zip(self.cores, held, strict=True):
             enough = total if core.thirsty or not any(held) else min(uses + reserve, total)
@@ -169,9 +180,9 @@ class Shares:
             return  # nobody wants what the others leave
         for core, target in aims:
             core.share = min(core.share, target)
-        free = total - sum(max(core.share, core.promised) for core, _ in aims)
+        free = total - sum(max(core.share, core.promised - core.extra) for core, _ in aims)
         for core, target in aims:
-            taken = max(core.share, core.promised)
+            taken = max(core.share, core.promised - core.extra)
             if target > core.share:
                 core.share = min(target, max(taken + free, core.share))
                 free -= max(core.share - taken, 0)

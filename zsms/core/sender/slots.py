@@ -1,7 +1,13 @@
 """The slots of one sender, simulated: each sends one message at a time by sleeping for a drawn time.
 
-    start(handles, ages, now)     that many free slots begin to send
+    start(handles, ages, began)   that many free slots begin to send
     advance(now) -> Finished      those whose time is up, sent or failed; their slots are free again
+    free_since(count, ...)        since when the next free slots have been free: a message that was waiting begins then
+
+Between the moment at which a send is over and the turn that sees it lie a tick and whatever the machine was busy with.
+Counted from that turn, each send would begin later than the one before it had ended, and slots that all take equally
+long would lose a little in every round. So where a message was waiting already it began when its slot became free
+(Slots that were waiting for a message begin when it comes.)
 
 A handle is whatever uint64 the caller knows a message by. No slot has a number: free slots are alike, so a
 count is all there is to keep of them, and a busy slot is one entry of the timing wheel:
@@ -30,12 +36,17 @@ from zsms.stats.delay import MAX_SECONDS, DelayModel
 from zsms.stats.histogram import Histogram
 
 F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
 U64 = npt.NDArray[np.uint64]
 
 MAX_CONCURRENCY = 100_000_000
 """Most slots of one sender."""
 
+SEEN_WITHIN_S = 0.1
+"""A slot began no longer ago than this, however late its end is seen: who was stopped for longer has not sent."""
+
 _NONE = np.zeros(0, dtype=np.uint64)
+_NEVER: F64 = np.zeros(0, dtype=np.float64)
 
 
 @dataclass(slots=True)
@@ -103,6 +114,8 @@ class Slots:
         self._due = 0.0
         """of the moments until which those that have not ended were asked to take, from `_origin`."""
         self._origin = 0.0
+        self._freed = _NEVER
+        """When the slots became free that the last look found to be, as far as they have not begun again."""
         self._rng = np.random.Generator(np.random.SFC64(seed))
         self._wheel = TimingWheel(tick, width=3, rng=self._rng)
 
@@ -127,8 +140,27 @@ class Slots:
         self.failure_rate = rate
         self._may_fail |= rate > 0  # those that were drawn to fail still do
 
-    def start(self, handles: U64, ages: F32 | float, now: float, last: npt.NDArray[np.bool_] | bool = True) -> None:
-        """Begin to send handles[i], which was due ages[i] seconds ago (float32[n] or one for all).
+    def free_since(self, count: int, arrived: float, now: float) -> F64 | float:
+        """When the next `count` sends begin, of messages that are here since `arrived`: float64[count], or one for all.
+
+        Each when its slot became free or the message came, whichever was later; a slot that was seen to be free before
+        its time (less than a tick) begins when that has come. Whoever asks starts so many right afterwards.
+        """
+        freed, self._freed = self._freed[:count], self._freed[count:]
+        since = max(arrived, now - SEEN_WITHIN_S)
+        if not len(freed) or float(freed.max()) <= since:
+            return now if len(freed) < count else since
+        began = np.maximum(freed, since)
+        return began if len(freed) == count else np.concatenate([began, np.full(count - len(freed), now)])
+
+    def ending(self, until: float) -> int:
+        """How many sends will be over by then."""
+        return self._wheel.count(until)
+
+    def start(
+        self, handles: U64, ages: F32 | float, began: F64 | float, last: npt.NDArray[np.bool_] | bool = True
+    ) -> None:
+        """Begin to send handles[i] at began[i], when it had been due for ages[i] seconds (arrays, or one for all).
 
         `last`: whether a failure would be final, bool[n] or one for all; then its total time counts, too. The caller
         starts no more than are `free`.
@@ -139,23 +171,25 @@ class Slots:
         asked = self._draw(self._rng, count)
         if self.slower != 1.0:
             asked = np.minimum(asked * np.float32(self.slower), np.float32(MAX_SECONDS))
+        first = began if isinstance(began, float) else float(began.min())
         if not self.busy:
-            self._origin, self._due = now, 0.0  # small numbers add up exactly
+            self._origin, self._due = first, 0.0  # small numbers add up exactly
         whole = float(asked.sum(dtype=np.float64))
         self._asked += whole
-        self._due += whole + count * (now - self._origin)
+        after: F64 | float = began - first
+        self._due += whole + count * (first - self._origin) + float(np.sum(after))
         records = np.empty((count, 3), dtype=np.uint64)
         records[:, 0] = handles
         times = records.view(np.float32)
         times[:, 2] = ages
         times[:, 3] = asked
-        records.view(np.float64)[:, 2] = now
+        records.view(np.float64)[:, 2] = began
         if self._may_fail:
             fails = self._rng.random(count, dtype=np.float32) < self.failure_rate
             np.negative(times[:, 3], out=times[:, 3], where=fails)
             np.maximum(times[:, 2], np.float32(0), out=times[:, 2])
             np.negative(times[:, 2], out=times[:, 2], where=last)
-        self._wheel.add(now, asked, records)
+        self._wheel.add(first, asked if isinstance(after, float) else (asked + after).astype(np.float32), records)
 
     def advance(self, now: float) -> Finished | None:
         """Free the slots whose time is up and measure their sends; None when there are none."""
@@ -175,6 +209,7 @@ class Slots:
         else:
             finished = Finished(handles, _NONE)
             total = took + floats[:, 2]
+        self._freed = began + asked
         times = self.times
         whole = float(asked.sum(dtype=np.float64))
         times.asked += whole

@@ -2,6 +2,7 @@
 
     add(now, delays, records)      each record waits for its own delay
     advance(now) -> records        those whose tick has come
+    count(until)                   how many will come by then
 
 Time is cut into ticks of `tick` seconds. An entry that asked for a time between two of them belongs to the later one
 with the probability of the part of the tick that has gone by then, else to the earlier one: it comes out less than a
@@ -45,6 +46,8 @@ class TimingWheel:
         self._width = width
         self._rng = np.random.Generator(np.random.SFC64()) if rng is None else rng
         self._buckets: dict[int, list[U64]] = {}
+        self._counts: dict[int, int] = {}
+        """Entries by tick."""
         self._order: list[int] = []
         self._waiting = 0
 
@@ -98,21 +101,35 @@ class TimingWheel:
         bucket = self._buckets.get(tick)
         if bucket is None:
             self._buckets[tick] = [piece]
+            self._counts[tick] = len(piece)
             heappush(self._order, tick)
         else:
             bucket.append(piece)
+            self._counts[tick] += len(piece)
 
     def advance(self, now: float) -> U64 | None:
         """Take out every record whose tick has begun by `now`, uint64[n, width]; None when there is none."""
         current = int(now * self._ticks_per_second)
         pieces: list[U64] = []
         while self._order and self._order[0] <= current:
-            pieces += self._buckets.pop(heappop(self._order))
+            tick = heappop(self._order)
+            pieces += self._buckets.pop(tick)
+            del self._counts[tick]
         if not pieces:
             return None
         records = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
         self._waiting -= len(records)
         return records
+
+    def count(self, until: float) -> int:
+        """How many entries `advance(until)` would take out."""
+        last = int(until * self._ticks_per_second)
+        if not self._order or self._order[0] > last:
+            return 0
+        counts = self._counts
+        if last - self._order[0] >= len(counts):
+            return sum(entries for tick, entries in counts.items() if tick <= last)
+        return sum(counts.get(tick, 0) for tick in range(self._order[0], last + 1))
 
     def next_time(self) -> float | None:
         """When the next tick with an entry begins, in the caller's clock; None when nothing waits."""
