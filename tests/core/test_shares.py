@@ -334,7 +334,7 @@ def test_no_slot_idles_for_the_reserve_of_brokers_that_have_nothing(brokers: int
     assert len(world.slots) == 500  # it was 490 of them beside two idle brokers
 
 
-@pytest.mark.parametrize("brokers", [1, 2, 3])
+@pytest.mark.parametrize("brokers", [2, 3])
 def test_what_will_be_free_in_a_moment_is_asked_for_ahead(brokers: int) -> None:
     world = World(brokers, 600, 12)
     for place in range(brokers):
@@ -355,7 +355,16 @@ def test_what_will_be_free_in_a_moment_is_asked_for_ahead(brokers: int) -> None:
     world.shares.expect(0)
     world.settle_down(5, sends=0)
     assert world.shares.held <= 612
-    if brokers == 1:
-        world.shares.drain()
-        world.shares.expect(600)
-        assert world.shares.cores[0].limit == world.shares.cores[0].received
+
+
+def test_a_single_broker_is_asked_ahead_for_what_will_be_free_unless_the_sender_leaves() -> None:
+    shares = Shares(1, 600, 12)
+    core = shares.cores[0]
+    limits = []
+    for ending in (0, 12, 500, 0):
+        shares.expect(ending)
+        limits.append(core.limit)
+    assert limits == [612, 612, 1_100, 612]
+    shares.expect(500)
+    shares.drain()
+    assert core.limit == 0
