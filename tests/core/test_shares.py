@@ -349,10 +349,10 @@ def test_what_will_be_free_in_a_moment_is_asked_for_ahead(brokers: int) -> None:
     world.total = 1_200
     world.settle_down(5, sends=0)
     assert 1_200 - brokers <= world.shares.held <= 1_200
+    world.shares.expect(0)  # they have ended
     world.finish(600)
     world.fill()
     assert len(world.slots) >= 600 - brokers  # without waiting for a word of anybody
-    world.shares.expect(0)
     world.settle_down(5, sends=0)
     assert world.shares.held <= 612
 
