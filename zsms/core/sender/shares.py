@@ -3,7 +3,8 @@
     slots + prefetch  |  broker a  |  broker b                 |  free  |
                          share_a      share_b, promised_b
 
-The rule: what the brokers may give us, all together, is never more than the slots and the prefetch. A share is what
+The rule: what the brokers may give us, all together, is never more than the slots and the prefetch, and what `expect`
+adds to the prefetch for a moment. A share is what
 one broker may give; `promised` (:class:`zsms.core.sender.SenderCore`) is what it may still give by what it was told
 before. So a share that is made smaller is free for others only when the promise has come down: messages that it gave
 have been sent, or its answer says that it knows the new limit. And
