@@ -281,12 +281,11 @@ def test_a_sender_that_pauses_for_longer_loses_its_messages_and_works_again() ->
     assert sum(sender["sends"] for sender in report.senders) == report.messages.sent + report.messages.duplicates
 
 
-@pytest.mark.parametrize("seconds", [3.0, 10.0])
-def test_a_broker_that_pauses_takes_nobody_for_dead(seconds: float) -> None:
+def test_a_broker_that_pauses_takes_nobody_for_dead() -> None:
     """Row 11."""
-    with Running(liveness=1.5) as run:
+    with Running(liveness=1.0) as run:
         sent = run.view.sent
-        run.pause("broker", seconds)
+        run.pause("broker", 3.0)
         until(lambda: run.view.sent > sent + 1000, "more sends")
         report = run.drained()
     assert report.balanced

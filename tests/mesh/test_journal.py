@@ -179,10 +179,10 @@ def test_a_broker_that_slept_gives_nobody_up(mesh: Mesh) -> None:
     """Stopped for far longer than its senders may be silent: it reads what waited before it judges."""
     broker = mesh.broker()
     mesh.producer(1_000)
-    mesh.sender("--mean", 6)
+    mesh.sender("--mean", 4)
     view_when(mesh.stats, lambda view: view.in_flight == 500, "messages in flight")
     broker.signal(SIGSTOP)
-    time.sleep(4)
+    time.sleep(3)
     broker.signal(SIGCONT)
     view = mesh.settled(1_000)
     assert view.redelivered == 0

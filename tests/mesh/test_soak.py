@@ -13,7 +13,7 @@ from tests.soak import BROKER_KILLS, JUDGED_SAMPLES, Sample, Soak, grown
 def test_a_short_soak_finds_nothing(tmp_path: Path) -> None:
     told: list[str] = []
     short = Soak(tmp_path, 5, told.append)
-    short.run(8.0)
+    short.run(6.0)
     print(*told, sep="\n")
     assert short.violations == []
     assert sum(short.done.values()) >= 4

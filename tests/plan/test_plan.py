@@ -33,7 +33,7 @@ def zsms(*words: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_plan_fits_its_schema_and_its_figures_agree() -> None:
-    found = plan(SMALL, replications=12)
+    found = plan(SMALL, replications=5)
     body = json.loads(found.dumps())
     schema = json.loads((ROOT / "docs/plan.schema.json").read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -53,18 +53,18 @@ def test_a_plan_fits_its_schema_and_its_figures_agree() -> None:
 
 def test_the_same_seed_gives_the_same_plan_whatever_computes_it() -> None:
     one, other = (
-        plan(SMALL, replications=25, seed=3, variants=False),
+        plan(SMALL, replications=12, seed=3, variants=False),
         plan(
-            SMALL, replications=25, seed=3, variants=False, mapped=lambda of, tasks: [of(task) for task in list(tasks)]
+            SMALL, replications=12, seed=3, variants=False, mapped=lambda of, tasks: [of(task) for task in list(tasks)]
         ),
     )
     assert one == other
-    assert plan(SMALL, replications=25, seed=4, variants=False).reach_s != one.reach_s
+    assert plan(SMALL, replications=12, seed=4, variants=False).reach_s != one.reach_s
 
 
 def test_progress_goes_from_0_to_1() -> None:
     told: list[float] = []
-    plan(SMALL, replications=30, variants=False, progress=told.append)
+    plan(SMALL, replications=21, variants=False, progress=told.append)
     assert told == sorted(told) and told[-1] == 1 and len(told) == 3
 
 
