@@ -39,7 +39,10 @@ def test_a_setting_varies_once_and_points_are_bounded() -> None:
 def test_each_replication_of_a_run_has_a_seed_of_its_own() -> None:
     point = (("concurrency", "10"),)
     runs = commands_of(point, ["--messages", "5"], 3, True, 7)
-    assert [run[run.index("--seed") + 1] for run in runs] == ["7", "8", "9"]
+    seeds = [run[run.index("--seed") + 1] for run in runs]
+    assert len(set(seeds)) == 3 and runs == commands_of(point, ["--messages", "5"], 3, True, 7)
+    (other,) = commands_of(point, ["--messages", "5"], 1, True, 8)  # 7 + 1 would be the second of the other sweep
+    assert other[other.index("--seed") + 1] not in seeds
     assert all(run[:5] == ["run", "--messages", "5", "--concurrency", "10"] for run in runs)
     (plan,) = commands_of(point, [], 3, False, 7)
     assert plan[0] == "plan" and plan[plan.index("--replications") + 1] == "3"

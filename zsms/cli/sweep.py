@@ -23,7 +23,7 @@ from zsms.errors import UsageError, ZsmsError
 Examples:
   zsms sweep --vary concurrency=1e3,1e4,1e5 --vary failure-rate=0,0.05 --replications 100
   zsms sweep --live --vary concurrency=1e3,1e4 --messages 50000
-  zsms sweep --live --vary senders=1,2,4 --vary failure-rate=0,0.05 --replications 5 --csv sweep.csv
+  zsms sweep --live --vary senders=1,2,4 --vary failure-rate=0,0.05 --replications 5 --csv sweep.csv --html sweep.html
   zsms sweep --live --vary concurrency=1e5,1e6 --record sweep.jsonl     again, to go on where it ended""",
 )
 @click.option(
@@ -46,7 +46,13 @@ Examples:
     metavar="ADDRESS",
     help="Plan the points on the workers of a Dask cluster, or run them there: tcp://HOST:PORT or local:N.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the first replication.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of the sweep; each replication draws from a stream of its own.",
+)
 @click.option(
     "--record",
     metavar="FILE",
@@ -59,6 +65,13 @@ Examples:
     type=places.FILE,
     help="Write a row a point there, each figure with its spread; - for stdout.",
 )
+@click.option(
+    "--html",
+    metavar="PATH",
+    type=places.FILE,
+    help="Write one page there that needs no network: each figure as a curve with its spread, or over two settings as "
+    "a map.",
+)
 @click.argument("scenario", required=False, metavar="[SCENARIO.toml]")
 @click.argument("fixed", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF EVERY POINT]...")
 def command(
@@ -70,6 +83,7 @@ def command(
     seed: int,
     record: str | None,
     csv: str | None,
+    html: str | None,
     scenario: str | None,
     fixed: tuple[str, ...],
 ) -> int:
@@ -108,6 +122,14 @@ def command(
             saving.save(csv, sweep.to_csv(points, kept.done).encode())
         except OSError as error:
             raise UsageError(f"can't write the table to {csv}: {error.strerror}") from None
+    if html is not None:
+        from zsms.dashboard import sweep_page
+
+        title = f"{'Runs' if live else 'Plans'} of {scenario or 'zsms'}: {', '.join(vary)}"
+        try:
+            saving.save(html, sweep_page.render(title, points, kept.done).encode())
+        except OSError as error:
+            raise UsageError(f"can't write the page to {html}: {error.strerror}") from None
     click.echo(sweep.to_csv(points, kept.done) if csv == "-" else "\n".join(sweep.to_lines(points, kept.done)))
     return 1 if failed else 0
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+from zsms.core.seeds import sequence
 from zsms.errors import UsageError, ZsmsError
 from zsms.launch import children
 
@@ -88,7 +89,8 @@ def commands_of(point: Point, fixed: Sequence[str], replications: int, live: boo
         said = ["--replications", str(replications), "--jobs", "1", "--no-variants", "--quiet"]
         return [["plan", *fixed, *options, "--seed", str(seed), *said, "--json", "-"]]
     said = ["--ui", "none", "--quiet", "--json", "-"]
-    return [["run", *fixed, *options, "--seed", str(seed + number), *said] for number in range(replications)]
+    seeds = [int(sequence(seed, "sweep", number).generate_state(1)[0]) for number in range(replications)]
+    return [["run", *fixed, *options, "--seed", str(each), *said] for each in seeds]
 
 
 def execute(commands: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
@@ -205,12 +207,13 @@ def to_lines(points: Sequence[Point], done: Mapping[Point, Mapping[str, Spread]]
     figures = list(found[0][1])
     cells = [[*names, *figures]]
     for point, spreads in found:
-        cells.append([*(value for _, value in point), *(_cell(spreads[name]) for name in figures)])
+        cells.append([*(value for _, value in point), *(cell_of(spreads[name]) for name in figures)])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in cells]
 
 
-def _cell(spread: Spread) -> str:
+def cell_of(spread: Spread) -> str:
+    """A figure with half of its spread, for people."""
     if spread.median is None:
         return "-"
     text = f"{spread.median:,.0f}" if abs(spread.median) >= 1_000 else f"{spread.median:.4g}"
