@@ -65,6 +65,13 @@ def clock(value: Any) -> float:
     return int(found[1]) * 3600 + int(found[2]) * 60 + int(found[3] or 0)
 
 
+def whole(value: Any) -> Any:
+    """A whole number that was written with an exponent or underscores, 1e6 or 1_000_000; anything else as it is."""
+    if isinstance(value, str) and re.fullmatch(r"[+-]?[\d_]+(\.\d+)?[eE]\+?\d{1,2}", value.strip()):
+        value = float(value)
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53 else value
+
+
 def one_of(*names: str) -> Kind:
     """One of these texts."""
 
@@ -118,9 +125,10 @@ def _some(value: Any) -> float:
 
 
 def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_COUNT:
+    found = whole(value)
+    if not isinstance(found, int) or isinstance(value, bool) or not 0 <= found <= MAX_COUNT:
         raise ValueError("give a whole number from 0 on")
-    return value
+    return found
 
 
 def _count(value: Any) -> int:

@@ -9,9 +9,28 @@ import click
 
 from zsms.cli import places
 from zsms.fields import Setting, options_of
+from zsms.kinds import whole
 
 F = TypeVar("F", bound=Callable[..., Any])
-_TYPES: dict[str, Any] = {"int": int, "float": float, "str": str}
+
+
+class Whole(click.types.IntParamType):
+    """A whole number, which may be written as 1e6."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As of click."""
+        return super().convert(whole(value), param, ctx)
+
+
+class WholeRange(click.IntRange):
+    """One within bounds."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As of click."""
+        return super().convert(whole(value), param, ctx)
+
+
+_TYPES: dict[str, Any] = {"int": Whole(), "float": float, "str": str}
 _PLACES = {"file": places.FILE, "folder": places.FOLDER}
 
 
@@ -47,5 +66,5 @@ def _type(setting: Setting) -> Any:
     if entry.kind.choices is not None:
         return click.Choice(entry.kind.choices)
     if entry.strict:
-        return click.IntRange(min=entry.kind.bounds.get("minimum"), max=entry.kind.bounds.get("maximum"))
+        return WholeRange(min=entry.kind.bounds.get("minimum"), max=entry.kind.bounds.get("maximum"))
     return str if setting.type == "tuple" else _TYPES[setting.type]

@@ -23,6 +23,7 @@ import click
 from zsms.cli import COMMANDS, load_command
 from zsms.errors import UsageError
 from zsms.fields import nearest
+from zsms.kinds import whole
 
 if TYPE_CHECKING:
     from zsms.scenario import Scenario
@@ -76,6 +77,8 @@ _TYPES: dict[type, tuple[tuple[type, ...], str]] = {
 def check_type(where: str, key: str, value: Any, wanted: type) -> None:
     """Raises UsageError unless the file's value is a bool, int, float or str, as `wanted`."""
     types, words = _TYPES[wanted]
+    if wanted is int:
+        value = whole(value)
     # A bool is an int to Python, but `messages = true` is a mistake.
     if not isinstance(value, types) or (isinstance(value, bool) and wanted is not bool):
         raise UsageError(f"{where}: {key} = {json.dumps(value, default=str)}: give {words}")
