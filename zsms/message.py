@@ -190,7 +190,7 @@ class Batch:
         self.offsets = offsets
         self.frame = frame
         self.origin = origin
-        self._ends: npt.NDArray[np.int64] | None = None
+        self._ends: npt.NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -205,10 +205,10 @@ class Batch:
         return columns if self.offsets is None else columns + self.offsets.nbytes
 
     @property
-    def ends(self) -> npt.NDArray[np.int64]:
-        """Where each text ends in `text`; made when a batch is first divided, because most never are."""
+    def ends(self) -> npt.NDArray[Any]:
+        """Where each text ends in `text`, int32 or int64; made when a batch is first divided, for it stays as long."""
         if self._ends is None:
-            self._ends = np.cumsum(self.lengths, dtype=np.int64)
+            self._ends = np.cumsum(self.lengths, dtype=np.int32 if len(self.text) < 2**31 else np.int64)
         return self._ends
 
     @property
@@ -347,7 +347,7 @@ class Mixed:
         self.kept = kept
         self.origin: Any = None
         """The :class:`zsms.core.broker.journal.Entry` that these are, as for a batch."""
-        self._ends: npt.NDArray[np.int64] | None = None
+        self._ends: npt.NDArray[Any] | None = None
         self._attempt = 0
 
     def __len__(self) -> int:
@@ -380,10 +380,10 @@ class Mixed:
         return words_of(self.rows["length"])
 
     @property
-    def ends(self) -> npt.NDArray[np.int64]:
-        """Where each text ends in `text`, in words."""
+    def ends(self) -> npt.NDArray[Any]:
+        """Where each text ends in `text`, in words: int32 or int64."""
         if self._ends is None:
-            self._ends = np.cumsum(self.words)
+            self._ends = np.cumsum(self.words, dtype=np.int32 if len(self.text) < 2**31 else np.int64)
         return self._ends
 
     def slice(self, begin: int, end: int) -> Mixed:
@@ -399,10 +399,10 @@ class Mixed:
 
     def take(self, indices: npt.NDArray[np.int64]) -> Mixed:
         """The messages at `indices` (any order), copied."""
-        words, ends = self.words.take(indices), self.ends.take(indices)
+        rows = taken(self.rows, indices)
+        words, ends = words_of(rows["length"]), self.ends.take(indices)
         text = self.text.take(ragged(ends - words, words, 1))
-        kept = None if self.kept is None else self.kept.take(indices)
-        return Mixed(self.rows.take(indices), text, self.sources, kept)
+        return Mixed(rows, text, self.sources, None if self.kept is None else taken(self.kept, indices))
 
     def copy(self) -> Mixed:
         """The same in memory of its own."""
@@ -415,16 +415,16 @@ class Mixed:
             return parts[0]
         kept = [part.kept for part in parts if part.kept is not None]
         return cls(
-            _joined_rows([part.rows for part in parts], ROW),
+            joined([part.rows for part in parts]),
             np.concatenate([part.text for part in parts]),
             parts[0].sources,
-            _joined_rows(kept, KEPT) if kept else None,
+            joined(kept) if kept else None,
         )
 
     def pieces(self, messages: int, nbytes: int) -> Iterator[Mixed]:
         """In parts of at most so many messages, and bytes unless it is a single one."""
         size = self.rows.itemsize
-        costs = self.ends * WORD.itemsize + np.arange(1, len(self) + 1) * size
+        costs = self.ends.astype(np.int64) * WORD.itemsize + np.arange(1, len(self) + 1) * size
         begin = 0
         while begin < len(self):
             before = int(costs[begin - 1]) if begin else 0
@@ -449,10 +449,16 @@ class Mixed:
             )
 
 
-def _joined_rows(parts: list[npt.NDArray[Any]], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    """All of these, as words: numpy looks at each field of what it joins, again and again."""
+def taken(rows: npt.NDArray[Any], indices: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    """``rows.take(indices)`` of a column of records, as bytes: numpy looks at each field of what it copies."""
+    flat: npt.NDArray[Any] = rows.view(np.dtype((np.void, rows.dtype.itemsize))).take(indices)
+    return flat.view(rows.dtype)
+
+
+def joined(parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """``np.concatenate`` of columns of records (at least one), as words, for the same reason."""
     words: npt.NDArray[Any] = np.concatenate([np.ascontiguousarray(part).view(WORD) for part in parts])
-    return words.view(dtype)
+    return words.view(parts[0].dtype)
 
 
 def words_of(lengths: npt.NDArray[Any]) -> npt.NDArray[np.int64]:

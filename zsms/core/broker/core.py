@@ -294,6 +294,7 @@ class BrokerCore:
         """Call after reading what waited and before granting: moves retries that are due, judges the silent."""
         for lot in self.retries.due(now):
             self.queue.put(lot)
+        self._letters.look(now)
         self._sessions.look(now)
 
     def next_time(self, now: float) -> float:
@@ -307,11 +308,12 @@ class BrokerCore:
     @property
     def dead_letters(self) -> deque[DeadLetter]:
         """Those that are kept, the oldest first."""
-        return self._letters.kept
+        return self._letters.letters()
 
     @property
     def dead_bytes(self) -> int:
         """Bytes of the dead letters that are kept."""
+        self._letters.letters()
         return self._letters.nbytes
 
     def kick(self, now: float, reason: str = "", limit: int = 0) -> int:

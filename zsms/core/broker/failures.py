@@ -178,11 +178,10 @@ class Failures:
             for account, count in lot.accounts(positions):
                 account.in_flight -= count
                 account.dead += count
-        dead = gather(parts, self._sources)
         if outcome:
-            self._letters.bury(dead, why_dead(outcome, reason))
+            self._letters.bury(gather(parts, self._sources), why_dead(outcome, reason))
         else:
-            self._letters.bury_by("attempt", "failed {} times", dead, reason)
+            self._letters.leave(parts, reason)
 
     def _fail(self, parts: list[Part]) -> None:
         """A failed send is final."""

@@ -4,7 +4,9 @@
                                      |
                                      +------purge--> let go; it stays counted as dead
 
-They are bounded in messages and in bytes: past that the oldest ones are let go, and stay counted as dead.
+They are bounded in messages and in bytes: past that the oldest ones are let go, and stay counted as dead. What has
+failed too often is left here (`leave`) and buried together a moment later, for copying a few messages out of each of
+many batches costs the same for each batch.
 """
 
 from __future__ import annotations
@@ -17,13 +19,17 @@ import numpy as np
 
 from zsms.core.broker.journal import Journal
 from zsms.core.broker.ledger import ProducerAccount
-from zsms.core.broker.lot import OVERHEAD, Lot, mixed_lot, mixed_lots
+from zsms.core.broker.lot import OVERHEAD, Lot, Part, alike, gather, mixed_lot, mixed_lots
 from zsms.message import MAX_REASON, Mixed
 
 _MOST_MESSAGES = 100_000
 """Messages kept as dead letters at most."""
 _MOST_BYTES = 64 * 2**20
 """And their bytes."""
+_LEFT_S = 0.1
+"""Seconds that what has failed may wait to be buried."""
+_LEFT_PARTS = 1_024
+"""And how many parts of lots."""
 _JOINED_MESSAGES = 1_024
 """Dead letters of one reason that follow each other are made one, up to so many messages."""
 PURGED = "purged"
@@ -48,7 +54,11 @@ class Letters:
 
     def __init__(self, sources: list[ProducerAccount], journal: Journal | None) -> None:
         """`sources` are the broker's accounts by their index."""
-        self.kept: deque[DeadLetter] = deque()
+        self._kept: deque[DeadLetter] = deque()
+        self._left: list[Part] = []
+        """What has failed too often, for `_left_for`."""
+        self._left_for = ""
+        self._left_since: float | None = None
         self.next_number = 0
         """The number of the next letter."""
         self.messages = 0
@@ -60,9 +70,38 @@ class Letters:
 
     def sources(self) -> set[int]:
         """The accounts whose messages are kept, by their index."""
-        return {index for letter in self.kept for index in np.unique(letter.lot.rows["source"]).tolist()}
+        return {index for letter in self.letters() for index in np.unique(letter.lot.rows["source"]).tolist()}
+
+    def letters(self) -> deque[DeadLetter]:
+        """Those that are kept, the oldest first."""
+        self._bury_left()
+        return self._kept
 
     # -- burying ----------------------------------------------------------------------------------------------
+
+    def leave(self, parts: list[Part], why: str) -> None:
+        """These have failed as often as they are tried, at last for this reason; whoever says so has counted them."""
+        if self._left and (why != self._left_for or len(self._left) > _LEFT_PARTS):
+            self._bury_left()
+        self._left += parts
+        self._left_for = why
+        if self._journal is not None:  # which would have to know where they are until then
+            self._bury_left()
+
+    def look(self, now: float) -> None:
+        """Bury what has waited for that long enough."""
+        if not self._left:
+            return
+        if self._left_since is None:
+            self._left_since = now
+        elif now - self._left_since >= _LEFT_S:
+            self._bury_left()
+
+    def _bury_left(self) -> None:
+        self._left_since = None
+        if self._left:
+            parts, self._left = alike(self._left), []
+            self.bury_by("attempt", "failed {} times", gather(parts, self._sources), self._left_for)
 
     def bury_by(self, name: str, reason: str, dead: Mixed, why: str = "") -> None:
         """Bury these; the value of that field of each is part of its reason, and so is `why`."""
@@ -82,11 +121,11 @@ class Letters:
             assert isinstance(lot.whole, Mixed)
             whole = lot.whole if len(lot.whole) == len(dead) else lot.whole.copy()
             # A letter a message would cost more than the message: each is copied a few times at most.
-            while self.kept and self.kept[-1].reason == reason:
-                last = self.kept[-1].lot
+            while self._kept and self._kept[-1].reason == reason:
+                last = self._kept[-1].lot
                 if last.size + len(whole) > _JOINED_MESSAGES or 2 * len(whole) <= last.size:
                     break
-                self._drop(self.kept.pop())
+                self._drop(self._kept.pop())
                 assert isinstance(last.whole, Mixed)
                 whole = Mixed.join([last.whole, Mixed(whole.rows, whole.text, self._sources)])
             letter = self._letter(mixed_lot(Mixed(whole.rows, whole.text, self._sources)), reason)
@@ -97,8 +136,8 @@ class Letters:
     def remember(self, letter: DeadLetter) -> None:
         """Keep a letter; past the bound, the oldest ones go."""
         self._keep(letter)
-        while len(self.kept) > 1 and (self.messages > _MOST_MESSAGES or self.nbytes > _MOST_BYTES):
-            self._drop(self.kept.popleft())
+        while len(self._kept) > 1 and (self.messages > _MOST_MESSAGES or self.nbytes > _MOST_BYTES):
+            self._drop(self._kept.popleft())
 
     def _letter(self, lot: Lot, reason: str) -> DeadLetter:
         letter = DeadLetter(lot, reason, self.next_number)
@@ -106,7 +145,7 @@ class Letters:
         return letter
 
     def _keep(self, letter: DeadLetter) -> None:
-        self.kept.append(letter)
+        self._kept.append(letter)
         self.messages += letter.lot.size
         self.nbytes += letter.lot.whole.nbytes + OVERHEAD
 
@@ -144,8 +183,8 @@ class Letters:
     def _taken(self, reason: str, limit: int) -> list[Lot]:
         """Take letters with this reason ("": any) out, `limit` messages at most (0: all)."""
         taken: list[Lot] = []
-        letters = list(self.kept)
-        self.kept.clear()
+        letters = list(self.letters())
+        self._kept.clear()
         room = limit or self.messages
         self.messages = self.nbytes = 0
         for letter in letters:

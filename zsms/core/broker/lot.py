@@ -123,6 +123,20 @@ def mixed_lots(mixed: Mixed) -> list[Lot]:
     return [mixed_lot(part) for part in mixed.pieces(MOST_MESSAGES, MOST_BYTES)]
 
 
+def alike(parts: Sequence[Part]) -> list[Part]:
+    """The same messages, those of the same history in one `whole` together: a part for each, uniform ones first."""
+    found: dict[tuple[int, int, int], tuple[Lot, list[I64]]] = {}
+    for lot, positions in parts:
+        key = id(lot.whole), lot.attempt, lot.delivery
+        if key not in found:
+            found[key] = Lot(lot.whole, lot.account, lot.queued, lot.attempt, lot.delivery), []
+        found[key][1].append(positions + lot.begin)
+    together = [
+        (lot, places[0] if len(places) == 1 else np.sort(np.concatenate(places))) for lot, places in found.values()
+    ]
+    return sorted(together, key=lambda part: not part[0].attempt)
+
+
 def gather(parts: Sequence[Part], sources: Sources) -> Mixed:
     """Copy messages out of lots, in the order of `parts` (at least one message)."""
     uniform = [part for part in parts if part[0].attempt]
@@ -148,17 +162,27 @@ def _taken(whole: Batch | Mixed, indices: I64) -> Mixed:
 
 def _gather_uniform(parts: Sequence[Part], sources: Sources) -> Mixed:
     """A handful of statements a part, and all the arithmetic for all parts at once."""
+    rows, begins, kept = uniform_rows(parts)
+    wholes: Any = [lot.whole for lot, _ in parts]
+    counts = [len(positions) for _, positions in parts]
+    return Mixed(rows, _gather_texts(wholes, counts, np.concatenate(begins), rows["length"]), sources, kept)
+
+
+def uniform_rows(parts: Sequence[Part]) -> tuple[npt.NDArray[Any], list[I64], npt.NDArray[Any] | None]:
+    """The rows of messages in uniform lots (at least one), where in each batch their texts begin, and what is kept."""
     counts = [len(positions) for _, positions in parts]
     wholes: list[Batch] = []
-    recipients, lengths, ends, offsets, kept = [], [], [], [], []
+    recipients, lengths, offsets, kept = [], [], [], []
+    begins: list[I64] = []
     for lot, positions in parts:
         batch = lot.whole
         assert isinstance(batch, Batch)
-        at = positions + lot.begin
+        at = positions + lot.begin if lot.begin else positions
         wholes.append(batch)
         recipients.append(batch.recipients.take(at))
-        lengths.append(batch.lengths.take(at))
-        ends.append(batch.ends.take(at))
+        length = batch.lengths.take(at)
+        lengths.append(length)
+        begins.append(batch.ends.take(at) - length)  # type: ignore[arg-type]
         offsets.append(at if batch.offsets is None else batch.offsets.take(at))
         if batch.origin is not None:
             kept.append(_kept(batch.origin, lot, positions))
@@ -167,7 +191,6 @@ def _gather_uniform(parts: Sequence[Part], sources: Sources) -> Mixed:
         return np.repeat(np.array(values, dtype=dtype), counts)
 
     rows = np.empty(sum(counts), dtype=ROW)
-    length = np.concatenate(lengths)
     offset = np.concatenate(offsets)
     rows["seq"] = offset.astype(np.uint64) + each([batch.first for batch in wholes], "u8")
     rows["recipient"] = np.concatenate(recipients)
@@ -176,9 +199,8 @@ def _gather_uniform(parts: Sequence[Part], sources: Sources) -> Mixed:
     rows["source"] = each([0 if lot.account is None else lot.account.index for lot, _ in parts], "u4")
     rows["attempt"] = each([lot.attempt for lot, _ in parts], "u4")
     rows["delivery"] = each([lot.delivery for lot, _ in parts], "u4")
-    rows["length"] = length
-    text = _gather_texts(wholes, counts, np.concatenate(ends) - length, length)
-    return Mixed(rows, text, sources, np.concatenate(kept) if kept else None)
+    rows["length"] = np.concatenate(lengths)
+    return rows, begins, np.concatenate(kept) if kept else None
 
 
 def _kept(entry: Entry, lot: Lot, positions: I64) -> npt.NDArray[Any]:
@@ -188,7 +210,7 @@ def _kept(entry: Entry, lot: Lot, positions: I64) -> npt.NDArray[Any]:
     return kept
 
 
-_MASKS = np.array([0xFFFFFFFFFFFFFFFF, *((1 << 8 * rest) - 1 for rest in range(1, 8))], dtype=WORD)
+MASKS = np.array([0xFFFFFFFFFFFFFFFF, *((1 << 8 * rest) - 1 for rest in range(1, 8))], dtype=WORD)
 """What of a text's last word is text, by its length modulo 8."""
 
 
@@ -208,7 +230,7 @@ def _gather_texts(
         done = upto
     text = np.concatenate(found)
     some = words > 0
-    text[ends[some] - 1] &= _MASKS[lengths[some] & 7]
+    text[ends[some] - 1] &= MASKS[lengths[some] & 7]
     return text
 
 

@@ -1,12 +1,13 @@
 """What has outlasted a sender's window: messages so slow that all their neighbours are settled, copied out of it.
 
-They are kept by number in a few columns, each with more than twice as many open messages as the next: so there are few,
-and each message is copied a few times at most.
+They are kept by number in a few columns: as soon as the newest four are small beside those before, they become one. So
+there are few, and each message is copied a few times at most.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -17,17 +18,32 @@ from zsms.message import Mixed
 
 F64 = npt.NDArray[np.float64]
 
+_TOGETHER = 4
+
 
 class Old:
-    """Messages that have outlasted the window: their numbers (ascending), when and from where on each was granted."""
+    """Messages that have outlasted the window: their numbers (ascending), and the pieces in which they were granted."""
 
     def __init__(self, lot: Lot, numbers: I64, bases: I64, granted_at: F64) -> None:
+        """`bases` (ascending) and `granted_at` are of the pieces: where each began, and when it was granted."""
         self.lot = lot
         self.numbers = numbers
-        self.bases = bases
-        self.granted_at = granted_at
+        self._bases = bases
+        self._granted_at = granted_at
         self.is_open = np.ones(len(numbers), dtype=bool)
         self.open = len(numbers)
+
+    def bases(self) -> I64:
+        """Where the pieces of what is open began."""
+        return self._bases[np.unique(self._piece_of(self.numbers[self.is_open]))]
+
+    def granted_at(self) -> F64:
+        """When each was granted."""
+        return self._granted_at[self._piece_of(self.numbers)]
+
+    def _piece_of(self, numbers: I64) -> I64:
+        found: I64 = np.searchsorted(self._bases, numbers, "right") - 1
+        return found
 
     def find(self, numbers: I64) -> I64:
         """Where those of `numbers` stand that are open."""
@@ -46,16 +62,29 @@ class Old:
         left = np.flatnonzero(self.is_open)
         whole = self.lot.whole
         assert isinstance(whole, Mixed)
-        return Old(mixed_lot(whole.take(left)), self.numbers[left], self.bases[left], self.granted_at[left])
+        numbers = self.numbers[left]
+        pieces = np.unique(self._piece_of(numbers))
+        return Old(mixed_lot(whole.take(left)), numbers, self._bases[pieces], self._granted_at[pieces])
 
-    def joined(self, other: Old) -> Old:
-        """Both; the other's numbers are greater."""
-        parts = [old.remaining() if old.open < len(old.numbers) else old for old in (self, other)]
+    @classmethod
+    def joined(cls, olds: Sequence[Old]) -> Old:
+        """All of these; the numbers of each are greater than those before."""
+        parts = [old.remaining() if old.open < len(old.numbers) else old for old in olds]
         whole: Any = Mixed.join([part.lot.whole for part in parts])  # type: ignore[misc]
-        return Old(
+        return cls(
             mixed_lot(whole),
-            *(np.concatenate([getattr(part, name) for part in parts]) for name in ("numbers", "bases", "granted_at")),
+            *(np.concatenate([getattr(part, name) for part in parts]) for name in ("numbers", "_bases", "_granted_at")),
         )
+
+    def expired(self, lease: float, now: float) -> I64:
+        """What is open and was granted longer ago than `lease` seconds; the oldest come first."""
+        pieces = int(np.count_nonzero(self._granted_at + lease <= now))
+        if not pieces:
+            return np.zeros(0, dtype=np.int64)
+        end = (
+            len(self.numbers) if pieces == len(self._bases) else int(np.searchsorted(self.numbers, self._bases[pieces]))
+        )
+        return np.flatnonzero(self.is_open[:end])
 
 
 Late = list[tuple[Old, I64]]
@@ -76,9 +105,11 @@ class Outlasted:
         """These have outlasted the window now; their numbers are greater than all others here."""
         olds = self._olds
         olds.append(old)
-        while len(olds) > 1 and olds[-2].open <= 2 * olds[-1].open:
-            newest = olds.pop()
-            olds[-1] = olds[-1].joined(newest)
+        while True:
+            small = sum(1 for _ in takewhile(lambda each: each.open <= 2 * olds[-1].open, reversed(olds)))
+            if small < _TOGETHER:
+                return
+            olds[-small:] = [Old.joined(olds[-small:])]
 
     def settle(self, numbers: I64) -> list[Part]:
         """Close those of these that are open here: their lots, and the positions in them."""
@@ -105,7 +136,7 @@ class Outlasted:
 
     def expired(self, lease: float, now: float) -> Late:
         """What is open and was granted longer ago than `lease` seconds."""
-        return _some([(old, np.flatnonzero((old.granted_at + lease <= now) & old.is_open)) for old in self._olds])
+        return _some([(old, old.expired(lease, now)) for old in self._olds])
 
     def numbered_from(self, number: int) -> Late:
         """What is open from that number on."""
@@ -113,7 +144,7 @@ class Outlasted:
 
     def begins(self, number: int) -> bool:
         """Whether something open was granted in a piece that began there."""
-        return any(number in old.bases[old.is_open] for old in self._olds)
+        return any(number in old.bases() for old in self._olds)
 
     def forget_closed(self) -> None:
         """Keep nothing of what is closed: its numbers will be others'."""
@@ -122,16 +153,14 @@ class Outlasted:
     @property
     def oldest_grant(self) -> float | None:
         """When the oldest open message was granted; None when there is none."""
-        return min((float(old.granted_at[old.is_open].min()) for old in self._olds[:1]), default=None)
+        return min((float(old.granted_at()[old.is_open].min()) for old in self._olds[:1]), default=None)
 
     def shown(self) -> tuple[Lot, I64, F64] | None:
         """What is open: a lot, the numbers of its messages, and when each was granted."""
         if not self._olds:
             return None
-        whole = self._olds[0].remaining()
-        for old in self._olds[1:]:
-            whole = whole.joined(old)
-        return whole.lot, whole.numbers, whole.granted_at
+        whole = Old.joined(self._olds)
+        return whole.lot, whole.numbers, whole.granted_at()
 
 
 def _some(late: Sequence[tuple[Old, I64]]) -> Late:

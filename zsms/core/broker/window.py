@@ -33,9 +33,11 @@ from zsms.core.broker.outlasted import Late, Old, Outlasted
 from zsms.core.broker.pieces import Piece, Pieces
 from zsms.message import Sources
 
-_SPARSE = 2
+_SPARSE = 1.5
 """A window of so many times the open messages (and `_SPARSE_FROM` more) is cut: what is open of the oldest pieces is
-copied out."""
+copied out, where it takes twice as much."""
+_SPARED = 1.25
+"""To so many times, and half of the rest."""
 _SPARSE_FROM = 1_024
 _FEW = 8
 """Up to this many acknowledgements plain ints beat arrays."""
@@ -307,10 +309,12 @@ class Window:
         window = self.granted - self._low
         if window <= _SPARSE * self.in_flight + _SPARSE_FROM:
             return
-        enough = window - int(3 * _SPARSE * self.in_flight + 2 * _SPARSE_FROM) // 4
+        enough = window - int(_SPARED * self.in_flight) - _SPARSE_FROM // 2
         pieces, last = self._pieces.all, self._pieces.first
         parts: list[Part] = []
-        numbers, bases, times = [], [], []
+        numbers: list[I64] = []
+        bases: list[int] = []
+        times: list[float] = []
         begin = self._low
         while last < len(pieces) and pieces[last].base - begin < enough:
             piece = pieces[last]
@@ -321,11 +325,11 @@ class Window:
             positions = part[1]
             parts.append(part)
             numbers.append(positions + piece.base)
-            bases.append(np.full(len(positions), piece.base, dtype=np.int64))
-            times.append(np.full(len(positions), piece.granted_at))
+            bases.append(piece.base)
+            times.append(piece.granted_at)
         if parts:
             lot = mixed_lot(gather(parts, self._sources))
-            self._outlasted.add(Old(lot, np.concatenate(numbers), np.concatenate(bases), np.concatenate(times)))
+            self._outlasted.add(Old(lot, np.concatenate(numbers), np.array(bases), np.array(times)))
         self._move_up()
 
     # -- taking back ------------------------------------------------------------------------------------------
