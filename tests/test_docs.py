@@ -326,6 +326,7 @@ LAYERS = (
     ("zsms.security", "zsms.wire"),
     ("zsms.report", "zsms.dashboard.prometheus"),
     ("zsms.transports", "zsms.journal"),
+    ("zsms.testing",),
     ("zsms.roles", "zsms.smsc"),
     ("zsms.launch",),
     ("zsms.dashboard",),

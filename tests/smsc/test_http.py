@@ -14,8 +14,8 @@ import pytest
 from zsms.errors import UsageError
 from zsms.message import Message, MessageId, Outcome
 from zsms.smsc import Account, FakeSmsc, Rules
-from zsms.transports.calls import Said
 from zsms.transports.http import HttpSettings, HttpTransport
+from zsms.transports.judging import Said
 
 NOWHERE = "127.0.0.1:0"
 

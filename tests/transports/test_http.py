@@ -15,9 +15,9 @@ from aiohttp import web
 
 from zsms.errors import UsageError
 from zsms.message import Message, MessageId, Outcome
-from zsms.transports.calls import Said
 from zsms.transports.http import HttpSettings, HttpTransport
 from zsms.transports.http.answers import outcome, retry_after
+from zsms.transports.judging import Said
 
 MESSAGE = Message(MessageId(1, 2, 3), "+12025550123", "1 + 1 = 2 & more {text} ü€")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -27,8 +27,9 @@ from zsms.core.sender.slots import SendTimes
 from zsms.errors import UsageError
 from zsms.message import Message
 from zsms.stats.failures import Failure
-from zsms.transports.calls import PLAIN, Calls, Results, Send
+from zsms.transports.calls import Calls, Results, Send
 from zsms.transports.checking import check_send
+from zsms.transports.judging import PLAIN
 from zsms.transports.watch import LoopWatch
 
 _log = logging.getLogger("zsms.sender")
@@ -93,7 +94,7 @@ class CallableTransport:
     @property
     def failures(self) -> list[Failure]:
         """Why sends failed."""
-        return [] if self._calls is None else self._calls.failures.rows()
+        return [] if self._calls is None else self._calls.judge.failures.rows()
 
     @property
     def blocked_s(self) -> float:
@@ -150,7 +151,7 @@ class CallableTransport:
         self._tell_failures(now)
         if not outcomes.any():
             outcomes = NO_CODES
-        if not (~ok).any() or not any(names := self._calls.reasons):
+        if not (~ok).any() or not any(names := self._calls.judge.reasons):
             return Finished(handles[ok], handles[~ok], outcomes)
         return Finished(handles[ok], handles[~ok], outcomes, (codes[~ok] >> 8).astype(np.uint8), names)
 

@@ -16,22 +16,15 @@ here runs in the loop's thread but `hand_over`, `take` and the figures that are 
 from __future__ import annotations
 
 import asyncio
-import os
-import sysconfig
 import threading
-import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextvars import copy_context
-from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from zsms.message import Message, Outcome
-from zsms.stats.failures import MAX_EXAMPLE, MAX_REASON, Failures, printable
-from zsms.transports.checking import name_of
+from zsms.transports.judging import SENT, Judge
 
 if TYPE_CHECKING:
     import logging
@@ -40,20 +33,6 @@ TURN_S = 0.005
 """A worker lets the loop turn after so long, and what is finished is told after so long."""
 _MOST_WORKERS = 64
 """Workers that begin in one turn of the loop, at most."""
-
-PLAIN = ("returned False", *(f"returned {outcome.name}" for outcome in Outcome))
-"""The reasons of sends of which the function itself says how they ended."""
-SENT = -1
-"""How a call that has sent ended; any other is an outcome's code, and 256 times the place of its reason."""
-
-
-class Said(NamedTuple):
-    """What a function of ours says of a send that did not work: its outcome, why, and an example of that."""
-
-    outcome: Outcome
-    reason: str
-    example: str | None
-
 
 Send = Callable[[Message], Awaitable[bool | Outcome]]
 
@@ -74,8 +53,7 @@ class Calls:
     def __init__(
         self, send: Send, loop: asyncio.AbstractEventLoop, wake: Callable[[], None], log: logging.Logger
     ) -> None:
-        self.name = name_of(send)
-        self.failures = Failures()
+        self.judge = Judge(send, log)
         self.taken = 0
         """Messages handed over."""
         self.begun = 0
@@ -93,7 +71,6 @@ class Calls:
         self._send = send
         self._loop = loop
         self._wake = wake
-        self._log = log
         self._todo: deque[Iterator[tuple[int, Message, float]]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._ready: deque[Results] = deque()
@@ -186,11 +163,11 @@ class Calls:
             self.begun += 1
             try:
                 value = await send(message)
-                code = SENT if value is True or value is Outcome.SENT else self._judge(value)
+                code = SENT if value is True or value is Outcome.SENT else self.judge.of_value(value)
             except BaseException as error:
                 if self.closing:
                     raise
-                code = self._failed(error)
+                code = self.judge.of_error(error)
                 if _is_for_all(error):
                     self._end(handle, code, began, monotonic(), due)
                     raise
@@ -241,57 +218,6 @@ class Calls:
                 column.clear()
         self._wake()
 
-    def _judge(self, value: Any) -> int:
-        """How a call ended of which came back what is not plainly True."""
-        if isinstance(value, Said):
-            code, first = self._count(value.reason, lambda: value.example)
-            if first:
-                self._log.warning("%s%s", value.reason, f": {value.example}" if value.example else "")
-            return code + value.outcome.code
-        if isinstance(value, bool | np.bool_ | Outcome):
-            if value in (True, Outcome.SENT):
-                return SENT
-            outcome = value if isinstance(value, Outcome) else Outcome.FAILED
-            name = value.name if isinstance(value, Outcome) else "False"
-            return self._count(f"returned {name}", lambda: None)[0] + outcome.code
-        code, first = self._count(f"returned {None if value is None else type(value).__name__}", lambda: repr(value))
-        if first:
-            self._log.warning(
-                "%s returned %s, which is neither a bool nor an Outcome: such a message counts as failed",
-                self.name,
-                printable(repr(value), 80),
-            )
-        return code
-
-    def _failed(self, error: BaseException) -> int:
-        """How a call ended that has raised."""
-        code, first = self._count(f"raised {type(error).__qualname__}", lambda: f"{error} ({place_of(error)})".strip())
-        if first:
-            self._log.warning(
-                "%s raised %s at %s: such a message counts as failed%s",
-                self.name,
-                printable(f"{type(error).__qualname__}: {error}", 200),
-                place_of(error),
-                "" if isinstance(error, Exception) else ", and nothing else ends",
-            )
-            self._log.debug("%s, the first of its kind", self.name, exc_info=error)
-        return code
-
-    def _count(self, reason: str, example: Callable[[], str | None]) -> tuple[int, bool]:
-        """256 times the place of this reason, and whether it is the first of its kind."""
-        reason = printable(reason, MAX_REASON)
-        if self.failures.knows(reason):
-            first = self.failures.add(reason)
-        else:
-            said = example()
-            first = self.failures.add(reason, 1, None if said is None else printable(said, MAX_EXAMPLE))
-        return 256 * self.failures.place(reason), first
-
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """The reasons by their place; empty where the outcome says it all."""
-        return tuple("" if name in PLAIN else name for name in self.failures.names)
-
     async def cancel(self) -> None:
         """End: what is unfinished is cancelled, and its own cleaning up has its turn."""
         self.closing = True
@@ -306,25 +232,3 @@ def _is_for_all(error: BaseException) -> bool:
     if isinstance(error, KeyboardInterrupt):
         return threading.current_thread() is threading.main_thread()
     return isinstance(error, GeneratorExit)
-
-
-def place_of(error: BaseException) -> str:
-    """Where it was raised: the innermost line of code that is not this package's or a library's."""
-    frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    return place([(c.co_filename, line, c.co_name) for c, line in frames])
-
-
-def place(frames: list[tuple[str, int, str]]) -> str:
-    """The innermost of these (file, line, function) that is the user's own, in words."""
-    own = [frame for frame in frames if not frame[0].startswith(_NOT_THEIRS)]
-    if not own:
-        return "no line of its own"
-    file, line, function = own[-1]
-    return f"{os.path.basename(file)}:{line} in {function}"
-
-
-_FOLDERS = {str(Path(__file__).parent.parent)} | {
-    sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")
-}
-_NOT_THEIRS = (*(f"{folder}{os.sep}" for folder in _FOLDERS), "<frozen")
-"""How file names begin of what is not a user's own code."""

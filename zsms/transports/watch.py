@@ -13,7 +13,8 @@ import sys
 import traceback
 from time import monotonic
 
-from zsms.transports.calls import Calls, place
+from zsms.transports.calls import Calls
+from zsms.transports.judging import place
 
 BEAT_S = 0.5
 """Seconds between two signs of life."""
@@ -85,7 +86,7 @@ class LoopWatch:
             self._said = True
             self._log.warning(
                 "%s blocks its event loop: %s has kept it for %.1f s; %s",
-                self._calls.name,
+                self._calls.judge.name,
                 self._where(),
                 seconds,
                 _ADVICE,
@@ -114,7 +115,7 @@ class LoopWatch:
             self._said = True
             self._log.warning(
                 "%s blocks its event loop: %d calls have kept it for %.3f s each; %s",
-                calls.name,
+                calls.judge.name,
                 steps,
                 seconds / steps,
                 _ADVICE,
@@ -125,7 +126,7 @@ class LoopWatch:
         if self.blocked:
             self._log.warning(
                 "%s has blocked its event loop %d times, for %.1f s in all",
-                self._calls.name,
+                self._calls.judge.name,
                 self.blocked,
                 self.blocked_s,
             )

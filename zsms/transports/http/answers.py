@@ -10,8 +10,8 @@ from typing import Any
 
 from zsms.message import Outcome
 from zsms.stats.failures import MAX_EXAMPLE, printable
-from zsms.transports.calls import Said
 from zsms.transports.http.settings import HttpSettings
+from zsms.transports.judging import Said
 
 MAX_ANSWER = 65_536
 """Octets of an answer that are read."""

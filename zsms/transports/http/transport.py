@@ -17,9 +17,9 @@ from zsms.carriers.segments import BASIC, EXTENSION
 from zsms.errors import UsageError
 from zsms.message import Message, Outcome
 from zsms.transports.callable import CallableTransport
-from zsms.transports.calls import Said
 from zsms.transports.http.answers import MAX_ANSWER, outcome, retry_after
 from zsms.transports.http.settings import HttpSettings, filled
+from zsms.transports.judging import Said
 
 if TYPE_CHECKING:
     import aiohttp
