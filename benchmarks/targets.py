@@ -33,7 +33,6 @@ from statistics import median
 from typing import Any
 
 import psutil
-from journal_stores import disk_bandwidth
 from peers import TEXT_BYTES, Peers
 
 from zsms.roles.monitor import Asker
@@ -42,6 +41,8 @@ from zsms.wire.sockets import Endpoint, Sockets
 
 ZSMS = [sys.executable, "-m", "zsms"]
 TIMEOUT_S = 110.0
+GROUP_BYTES = 4 * 2**20
+"""What the journal writes at once, at most."""
 MESSAGE_BYTES = 60.5
 """Of a random message's columns, on average."""
 
@@ -55,6 +56,24 @@ class Row:
     measured: str
     met: bool
     load: float = field(default_factory=lambda: os.getloadavg()[0])
+
+
+def disk_bandwidth(folder: Path, seconds: float) -> float:
+    """Bytes a second of appending 4 MB and fdatasync."""
+    block = os.urandom(GROUP_BYTES)
+    path = folder / "bandwidth"
+    count = 0
+    with path.open("wb", buffering=0) as file:
+        began = time.perf_counter()
+        while time.perf_counter() - began < seconds:
+            file.write(block)
+            os.fdatasync(file.fileno())
+            count += 1
+            if count % 64 == 0:
+                file.seek(0)  # a journal writes over what it has let go, too
+        elapsed = time.perf_counter() - began
+    path.unlink()
+    return count * GROUP_BYTES / elapsed
 
 
 # -- whole processes ---------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ DOCUMENTS = sorted(
         *(ROOT / "examples").glob("**/*.md"),
     ]
 )
-SCRIPTS = {"bin/run": "run", "bin/figures": "study"}
+SCRIPTS = {"bin/run": "run"}
 """Which command each script of bin/ hands its options to."""
 
 
@@ -330,7 +330,6 @@ LAYERS = (
     ("zsms.roles", "zsms.smsc"),
     ("zsms.launch",),
     ("zsms.dashboard",),
-    ("zsms.study",),
     ("zsms.cli", "zsms.__main__"),
 )
 """From the bottom up: a module may import those of its own layer and of the layers before it."""

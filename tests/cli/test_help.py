@@ -1,10 +1,9 @@
-"""What commands say of themselves: help, completion, manual pages, effective settings."""
+"""What commands say of themselves: help, completion, effective settings."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -68,34 +67,6 @@ def test_bash_takes_the_script() -> None:
     assert "zsms" in done.stdout
 
 
-def test_manual_pages_say_what_the_help_says_and_are_sound(tmp_path: Path) -> None:
-    if shutil.which("groff") is None:
-        pytest.skip("no groff: it is in the Debian package groff-base")
-    run("man", tmp_path)
-    names = {"zsms", *(f"zsms-{name.replace(' ', '-')}" for name, _ in all_commands())}
-    assert {path.stem for path in tmp_path.iterdir()} == names
-    for path in tmp_path.iterdir():
-        done = subprocess.run(
-            ["groff", "-man", "-ww", "-Tutf8", "-P-cbou", path], capture_output=True, text=True, check=True
-        )
-        assert done.stderr == "", path.name
-        assert "EXAMPLES" in done.stdout and "EXIT STATUS" in done.stdout
-    page = subprocess.run(
-        ["groff", "-man", "-Tutf8", "-P-cbou", tmp_path / "zsms-run.1"], capture_output=True, text=True, check=True
-    ).stdout
-    for option in load_command("run").params:
-        assert option.opts[0] in page
-    assert "ZSMS_RUN_MESSAGES" in page
-    assert "zsms run --messages 1000000 --failure-rate 0.05" in page
-
-
-def test_manual_pages_that_can_t_be_written_are_no_traceback(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    done = subprocess.run([*ZSMS, "man", str(tmp_path / "file" / "man1")], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr.startswith("zsms: can't write manual pages to ")
-
-
 def test_settings_are_shown_with_where_they_come_from(tmp_path: Path) -> None:
     file = tmp_path / "mesh.toml"
     file.write_text('[run]\nmessages = 7\nsd = 0.5\nmean = 3.0\n[[run.groups]]\nname = "a"\n', encoding="utf-8")
@@ -120,7 +91,11 @@ def test_settings_are_shown_with_where_they_come_from(tmp_path: Path) -> None:
 
 
 def test_showing_wrong_settings_is_as_wrong_as_using_them() -> None:
-    for words in (["config", "show", "rum"], ["config", "show", "run", "--sender", "2"], ["config", "show", "man"]):
+    for words in (
+        ["config", "show", "rum"],
+        ["config", "show", "run", "--sender", "2"],
+        ["config", "show", "keys"],
+    ):
         done = subprocess.run([*ZSMS, *words], capture_output=True, text=True, check=False)
         assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr
 

@@ -281,7 +281,6 @@ def complete(line: str) -> list[str]:
         ("zsms compare a kee", "file,kee"),
         ("zsms broker --keys x", "file,x"),
         ("zsms dashboard --token-file x", "file,x"),
-        ("zsms man x", "dir,x"),
         ("zsms config show r", "plain,run"),
         ("zsms run --delay log", "plain,lognormal"),
         ("zsms mon", "plain,monitor"),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from zsms.study import record
-from zsms.study.ladder import MESH, Plan
-from zsms.study.record import Run
-from zsms.study.session import Account, Session
+from study import record
+from study.ladder import MESH, Plan
+from study.record import Run
+from study.session import Account, Session
 
 PLATEAU = {"mesh": 4_000_000, "baseline": 32_000}
 
@@ -50,5 +50,5 @@ def write(out: Path, plan: Plan) -> list[Run]:
     runs = runs_of(plan)
     record.write(out / "data" / "scaling.csv", runs)
     load = {"mean_s": plan.mean_s, "sd_s": plan.sd_s, "messages_per_slot": plan.rounds}
-    Account(load=load, sessions=[Session("zsms study", "", "", len(runs))]).write(out / "data" / "scaling.json")
+    Account(load=load, sessions=[Session("bin/figures", "", "", len(runs))]).write(out / "data" / "scaling.json")
     return runs

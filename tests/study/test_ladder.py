@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import pytest
 
+from study.ladder import Plan, Step
 from zsms.errors import UsageError
-from zsms.study.ladder import Plan, Step
 
 
 def test_the_ladder_has_every_half_decade_and_is_close_at_the_top() -> None:

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from study.ladder import Plan
 from tests.study import synthetic
 from zsms.cli import cli
 from zsms.errors import UsageError
-from zsms.study.ladder import Plan
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
@@ -23,8 +23,8 @@ matplotlib.use("Agg")
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402  # after importorskip
 from matplotlib.image import imread  # noqa: E402
 
-from zsms.study import diagram, plots  # noqa: E402
-from zsms.study.style import COLOUR, Label, name_curves, new_axes, short, spoken, style  # noqa: E402
+from study import diagram, plots  # noqa: E402
+from study.style import COLOUR, Label, name_curves, new_axes, short, spoken, style  # noqa: E402
 
 REAL = {
     "messages": {"sent": 340_000_000, "lost": 0},

@@ -7,7 +7,7 @@ import heapq
 import numpy as np
 import pytest
 
-from zsms.study.reach import time_to_send
+from study.reach import time_to_send
 
 
 def slot_by_slot(population: int, slots: int, seed: int) -> float:

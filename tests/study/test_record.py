@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from study import record
+from study.ladder import Plan
 from tests.study.synthetic import runs_of
 from zsms.errors import UsageError
-from zsms.study import record
-from zsms.study.ladder import Plan
 
 MESH_RUN, BASELINE_RUN = runs_of(Plan(repeats=1, max_slots=1))
 

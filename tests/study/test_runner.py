@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from study import record
+from study.ladder import Plan, Step
+from study.record import Run
+from study.runner import Study
+from study.session import Account
 from zsms.errors import UsageError, ZsmsError
-from zsms.study import record
-from zsms.study.ladder import Plan, Step
-from zsms.study.record import Run
-from zsms.study.runner import Study
-from zsms.study.session import Account
 
 TINY = Plan(repeats=2, max_slots=3, baseline_max=1, mean_s=0.01)
 """Mesh and baseline of 1 sender, mesh of 3; twice."""

@@ -23,7 +23,6 @@ SECTIONS = {
         "plan": "Compute a run in virtual time: when, what limits it, at what price.",
         "sweep": "Plan or run a scenario at each combination of some settings.",
         "compare": "Say how the reports of runs differ, and whether that is chance.",
-        "study": "Repeat the scalability study, and draw its charts.",
     },
     "Roles, one process each": {
         "broker": "Queue messages and balance them over senders.",
@@ -47,7 +46,6 @@ SECTIONS = {
     "Settings and help": {
         "config": "Show every effective setting, and where it comes from.",
         "completion": "Let bash, zsh or fish complete commands and options.",
-        "man": "Write manual pages.",
     },
 }
 """The commands by purpose, with a line for the help."""
@@ -62,7 +60,7 @@ EXIT_CODES = {
     2: "it was used wrongly, and nothing was started; `zsms compare`: too few runs to judge",
     UNREAD: "a producer was stopped before it had read all of its list",
     99: "a threshold does not hold",
-    INTERRUPTED: "it was interrupted: by Ctrl-C, and a run or study by SIGTERM or SIGHUP too",
+    INTERRUPTED: "it was interrupted: by Ctrl-C, and a run by SIGTERM or SIGHUP too",
 }
 """What commands exit with."""
 """A producer was stopped before it had read all of its list."""

@@ -7,12 +7,12 @@ from typing import Any, Self
 
 import click
 
-from zsms.study.ladder import Step
-from zsms.study.record import Run
+from study.ladder import Step
+from study.record import Run
 
 
 class Progress:
-    """A `zsms.study.runner.Watcher` for people."""
+    """A `study.runner.Watcher` for people."""
 
     def __init__(self) -> None:
         self._bar: Any = None

@@ -20,13 +20,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from study import record
+from study.ladder import BASELINE, MESH, Plan, Step
+from study.record import Run
+from study.session import Account, Session
 from zsms import __version__
 from zsms.errors import UsageError, ZsmsError
 from zsms.launch import children
-from zsms.study import record
-from zsms.study.ladder import BASELINE, MESH, Plan, Step
-from zsms.study.record import Run
-from zsms.study.session import Account, Session
 
 LOOK_S = 0.2
 """Seconds between two looks at a run."""
@@ -62,7 +62,7 @@ class Study:
     out: Path
     fresh: bool = False
     """Begin again, instead of going on from the rows that are there."""
-    command: str = "zsms study"
+    command: str = "bin/figures"
     """How this session was started, for the account."""
     runs: list[Run] = field(default_factory=list)
     _stopped: bool = False
@@ -156,7 +156,7 @@ class Study:
         """The baseline's script, when the plan needs it."""
         if not any(step.design == BASELINE for step in self.plan.steps()):
             return None
-        path = Path(__file__).parents[2] / "examples" / "baseline_asyncio.py"
+        path = Path(__file__).parents[1] / "examples" / "baseline_asyncio.py"
         if not path.is_file():
             raise UsageError(
                 f"the baseline is not at {path}: it is an example of the source tree, not of the installed package; "

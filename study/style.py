@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from study.ladder import BASELINE, MESH
 from zsms import extras
 from zsms.errors import UsageError
-from zsms.study.ladder import BASELINE, MESH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,4 +1,4 @@
-"""`zsms study`."""
+"""`bin/figures`: the study, and its charts."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 import click
 
 from zsms.cli import INTERRUPTED, common
-from zsms.errors import UsageError
+from zsms.errors import UsageError, ZsmsError
 
 
 @click.command(
-    "study",
+    "bin/figures",
     epilog="""\b
 Examples:
-  zsms study --quick                             a minute, into figures/quick
-  zsms study                                     half an hour; start it again to go on
-  zsms study --max-slots 100000 --repeat 1
-  zsms study --plots-only                        draw the charts again""",
+  bin/figures --quick                             a minute, into figures/quick
+  bin/figures                                    half an hour; start it again to go on
+  bin/figures --max-slots 100000 --repeat 1
+  bin/figures --plots-only                        draw the charts again""",
 )
 @click.option("--quick", is_flag=True, help="A minute's study: four rungs, 5 messages a sender, no repeats.")
 @click.option(
@@ -41,7 +41,6 @@ Examples:
 )
 @click.option("--fresh", is_flag=True, help="Begin again, instead of going on from the runs that are there.")
 @click.option("--plots-only", is_flag=True, help="Make no runs; draw the charts of those that are there.")
-@common.config_option
 def command(
     quick: bool,
     out: Path | None,
@@ -50,7 +49,6 @@ def command(
     baseline_max: int | None,
     fresh: bool,
     plots_only: bool,
-    config: str | None,
 ) -> int:
     """Repeat the scalability study: throughput against concurrent slots, of the mesh and of an asyncio baseline.
 
@@ -61,17 +59,17 @@ def command(
 
     Exits with 1 when a run loses a message or does not balance, 130 when it was interrupted.
     """
-    from zsms.study import diagram, plots, record
-    from zsms.study.ladder import Plan
-    from zsms.study.progress import Progress
-    from zsms.study.runner import Study
-    from zsms.study.style import need_matplotlib
+    from study import diagram, plots, record
+    from study.ladder import Plan
+    from study.progress import Progress
+    from study.runner import Study
+    from study.style import need_matplotlib
 
     if plots_only and fresh:
         raise UsageError("--plots-only draws the runs that are there, and --fresh drops them: give one of the two")
     need_matplotlib()
     out = out or Path("figures/quick" if quick else "figures")
-    study = Study(Plan(quick, repeat, max_slots, baseline_max), out, fresh, shlex.join(["zsms", *sys.argv[1:]]))
+    study = Study(Plan(quick, repeat, max_slots, baseline_max), out, fresh, shlex.join(["bin/figures", *sys.argv[1:]]))
     if not plots_only:
         common.stop_on_signals(study)
         with Progress() as progress:
@@ -85,3 +83,22 @@ def command(
         click.echo(line)
     click.echo(f"drawn: {', '.join(map(str, pictures))}", err=True)
     return 0
+
+
+def main() -> int:
+    """Exits with 0, 1 (failure), 2 (bad usage), 130 (interrupted)."""
+    common.set_up_logging(quiet=False, verbose=0)
+    try:
+        return int(command.main(prog_name="bin/figures", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except ZsmsError as error:
+        click.echo(f"bin/figures: {error}", err=True)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

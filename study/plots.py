@@ -16,13 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zsms.errors import UsageError
-from zsms.study import record
-from zsms.study.ladder import BASELINE, MESH
-from zsms.study.reach import HELD, time_to_send
-from zsms.study.record import Point, Run, Spread
-from zsms.study.session import Account
-from zsms.study.style import (
+from study import record
+from study.ladder import BASELINE, MESH
+from study.reach import HELD, time_to_send
+from study.record import Point, Run, Spread
+from study.session import Account
+from study.style import (
     COLOUR,
     GREY,
     INK,
@@ -37,6 +36,7 @@ from zsms.study.style import (
     spoken,
     style,
 )
+from zsms.errors import UsageError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,7 +84,7 @@ def real_run(path: Path) -> RealRun | None:
 def draw(runs: list[Run], account: Account | None, out: Path) -> list[Path]:
     """Draw every chart into `out`, and return the pictures' paths. Raises UsageError, also without any rows."""
     if not record.points(runs, MESH):
-        raise UsageError(f"{out / 'data' / 'scaling.csv'} holds no run of the mesh: run `zsms study` first")
+        raise UsageError(f"{out / 'data' / 'scaling.csv'} holds no run of the mesh: run bin/figures first")
     source = _source(runs, account)
     with style():
         return [

@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zsms.study.style import BLUE, GREEN, GREY, INK, ORANGE, VERMILION, save, style
+from study.style import BLUE, GREEN, GREY, INK, ORANGE, VERMILION, save, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

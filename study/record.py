@@ -14,8 +14,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from study.ladder import BASELINE, MESH, Step
 from zsms.errors import UsageError
-from zsms.study.ladder import BASELINE, MESH, Step
 
 STEADY_S = 1.0
 """A steady window below this many seconds is not used,"""
