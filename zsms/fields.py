@@ -11,10 +11,13 @@ So a new setting is one entry. Options are made by :mod:`zsms.cli.options`; noth
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any, NamedTuple, TypeVar
+
+from zsms.errors import UsageError
 
 T = TypeVar("T")
 
@@ -138,6 +141,17 @@ def nearest(name: str, known: Iterable[str]) -> str:
     known = list(known)
     near = get_close_matches(name, known, 1)
     return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
+
+
+def tables_of(path: str) -> dict[str, Any]:
+    """The tables of a file. Raises UsageError for one that can't be read or parsed."""
+    try:
+        with open(path, "rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise UsageError(f"can't read the settings file {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not TOML: {error}") from None
 
 
 # -- the schema of a report's configuration --------------------------------------------------------------------------

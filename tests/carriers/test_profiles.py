@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from zsms.carriers import profiles
 from zsms.cli import load_command
 from zsms.errors import UsageError
+from zsms.scenario import check_profile
 
 GOOD = 'title = "x"\ndate = 2026-11-28\n[[figure]]\nfield = "cap"\nvalue = 5\nsource = "a page"\ndate = "2026"\n'
 
@@ -22,7 +23,7 @@ def test_there_are_the_profiles_that_people_ask_for() -> None:
 
 @pytest.mark.parametrize("name", profiles.names())
 def test_each_is_right_and_each_of_its_figures_has_a_source_and_a_date(name: str) -> None:
-    found = profiles.find(name)
+    found = check_profile(profiles.find(name))
     assert "cap" in found.fields and name in found.sources and "not checked since" in found.sources
     assert all(figure.source and figure.date for figure in found.figures)
 
@@ -52,5 +53,5 @@ def test_what_is_wrong_with_one_is_told(tmp_path: Path, old: str, new: str, says
     file = tmp_path / "mine.toml"
     file.write_text(GOOD.replace(old, new, 1))
     with pytest.raises(UsageError, match=says) as caught:
-        profiles.find(str(file))
+        check_profile(profiles.find(str(file)))
     assert "mine.toml" in str(caught.value)

@@ -7,6 +7,7 @@ import json
 import click
 
 from zsms.carriers import profiles
+from zsms.scenario import check_profile
 
 
 @click.group("carriers", epilog="\b\nExamples:\n  zsms carriers list\n  zsms carriers show us-short-code")
@@ -32,7 +33,7 @@ def show_all(as_json: bool) -> None:
 @click.argument("name", metavar="NAME|FILE")
 def show(as_json: bool, name: str) -> None:
     """Show a profile: each figure with its source, its date, and what others say."""
-    found = profiles.find(name)
+    found = check_profile(profiles.find(name))
     if as_json:
         rows = [
             {"field": f.field, "value": f.value, "source": f.source, "date": f.date, "contested": f.contested}
@@ -53,5 +54,5 @@ def show(as_json: bool, name: str) -> None:
 @click.argument("path", metavar="FILE")
 def check(path: str) -> None:
     """Say whether a profile of your own is right."""
-    found = profiles.find(path if "/" in path or path.endswith(".toml") else f"./{path}")
+    found = check_profile(profiles.find(path if "/" in path or path.endswith(".toml") else f"./{path}"))
     click.echo(f"{path}: {len(found.figures)} figures, as of {found.date.isoformat()}")

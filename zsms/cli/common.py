@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar, cast
 
 import click
@@ -29,7 +29,7 @@ _DESCRIPTORS = 65_536
 """Descriptors that a role asks for."""
 
 
-def together(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+def together(options: Sequence[Callable[[Any], Any]]) -> Callable[[F], F]:
     """Several options as one decorator, in this order in the help."""
 
     def apply(function: F) -> F:
@@ -51,16 +51,18 @@ def _without_log_format(function: F) -> F:
 
 
 verbosity = together(
-    click.option("-q", "--quiet", is_flag=True, help="Log warnings only."),
-    click.option("-v", "--verbose", count=True, help="Log details; twice: those of libraries too."),
-    click.option(
-        "--log-format",
-        type=click.Choice(logs.FORMATS),
-        default="human",
-        show_default=True,
-        help="How lines on stderr look: for people, or a JSON object a line.",
-    ),
-    _without_log_format,
+    [
+        click.option("-q", "--quiet", is_flag=True, help="Log warnings only."),
+        click.option("-v", "--verbose", count=True, help="Log details; twice: those of libraries too."),
+        click.option(
+            "--log-format",
+            type=click.Choice(logs.FORMATS),
+            default="human",
+            show_default=True,
+            help="How lines on stderr look: for people, or a JSON object a line.",
+        ),
+        _without_log_format,
+    ]
 )
 
 ui_option = click.option(
@@ -104,19 +106,23 @@ insecure_option = click.option(
 )
 
 role_options = together(
-    click.option("--name", help="Name in statistics, the same over restarts.  [default: role, host, pid, letters]"),
-    click.option("--stats-interval", type=float, default=1.0, show_default=True, help="Seconds between two snapshots."),
-    click.option(
-        "--drain-timeout",
-        type=float,
-        default=30.0,
-        show_default=True,
-        help="Seconds that a first Ctrl-C or SIGTERM waits for work to end; a second one ends at once.",
-    ),
-    keys_option,
-    config_option,
-    verbosity,
-    click.option("--exit-with-parent", is_flag=True, hidden=True, help="End when standard input closes."),
+    [
+        click.option("--name", help="Name in statistics, the same over restarts.  [default: role, host, pid, letters]"),
+        click.option(
+            "--stats-interval", type=float, default=1.0, show_default=True, help="Seconds between two snapshots."
+        ),
+        click.option(
+            "--drain-timeout",
+            type=float,
+            default=30.0,
+            show_default=True,
+            help="Seconds that a first Ctrl-C or SIGTERM waits for work to end; a second one ends at once.",
+        ),
+        keys_option,
+        config_option,
+        verbosity,
+        click.option("--exit-with-parent", is_flag=True, hidden=True, help="End when standard input closes."),
+    ]
 )
 
 stream_option = click.option(

@@ -65,45 +65,49 @@ def check_words(title: str, tags: tuple[tuple[str, str], ...]) -> tuple[str, dic
 
 
 options = together(
-    click.option("--json", metavar="PATH", type=places.FILE, help="Write the report there; - for standard output."),
-    click.option(
-        "--html",
-        metavar="PATH",
-        type=places.FILE,
-        help="Write the report as a page with charts, one file that needs no network.",
-    ),
-    click.option(
-        "--csv",
-        metavar="PREFIX",
-        type=places.FILE,
-        help="Write PREFIX-summary.csv, PREFIX-history.csv and PREFIX-senders.csv.",
-    ),
-    click.option(
-        "--junit",
-        metavar="PATH",
-        type=places.FILE,
-        help="Write as JUnit's XML whether the ledger balances and which thresholds hold. In a workflow of GitHub, "
-        "those that don't are its annotations too.",
-    ),
-    click.option("--title", default="", help="What this run is called in its summary, report and page."),
-    click.option(
-        "--tag",
-        metavar="NAME=VALUE",
-        type=_Tag(),
-        multiple=True,
-        help="What else is to be known of this run, in the same places; repeatable.",
-    ),
-    click.option("--dry-run", is_flag=True, help="Check everything, say what would be started, and leave."),
-    click.option(
-        "--threshold",
-        metavar="EXPECTATION",
-        type=_Expectation(),
-        multiple=True,
-        help="What must be true of the report, such as 'send_time_s.p99<1.5', in its units; repeatable. "
-        "Operators: < <= > >= == !=. Exits with 99 when one fails.",
-    ),
-    click.option("--allow-failures", is_flag=True, help="Exit with 0 even if nothing at all could be sent."),
-    click.option("--abort-on-fail", is_flag=True, help="Drain and end as soon as a threshold can't be kept any more."),
+    [
+        click.option("--json", metavar="PATH", type=places.FILE, help="Write the report there; - for standard output."),
+        click.option(
+            "--html",
+            metavar="PATH",
+            type=places.FILE,
+            help="Write the report as a page with charts, one file that needs no network.",
+        ),
+        click.option(
+            "--csv",
+            metavar="PREFIX",
+            type=places.FILE,
+            help="Write PREFIX-summary.csv, PREFIX-history.csv and PREFIX-senders.csv.",
+        ),
+        click.option(
+            "--junit",
+            metavar="PATH",
+            type=places.FILE,
+            help="Write as JUnit's XML whether the ledger balances and which thresholds hold. In a workflow of GitHub, "
+            "those that don't are its annotations too.",
+        ),
+        click.option("--title", default="", help="What this run is called in its summary, report and page."),
+        click.option(
+            "--tag",
+            metavar="NAME=VALUE",
+            type=_Tag(),
+            multiple=True,
+            help="What else is to be known of this run, in the same places; repeatable.",
+        ),
+        click.option("--dry-run", is_flag=True, help="Check everything, say what would be started, and leave."),
+        click.option(
+            "--threshold",
+            metavar="EXPECTATION",
+            type=_Expectation(),
+            multiple=True,
+            help="What must be true of the report, such as 'send_time_s.p99<1.5', in its units; repeatable. "
+            "Operators: < <= > >= == !=. Exits with 99 when one fails.",
+        ),
+        click.option("--allow-failures", is_flag=True, help="Exit with 0 even if nothing at all could be sent."),
+        click.option(
+            "--abort-on-fail", is_flag=True, help="Drain and end as soon as a threshold can't be kept any more."
+        ),
+    ]
 )
 
 STDOUT = "-"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ from zsms.scenario import MeshConfig, SenderGroup, table
 if TYPE_CHECKING:
     from zsms.launch.mesh import Mesh
     from zsms.launch.place import Place
+    from zsms.launch.resume import Before
+    from zsms.scenario import Scenario
     from zsms.stats.view import View
 
 
@@ -89,7 +92,6 @@ def command(
     from zsms.cli import progress
     from zsms.launch import forked
     from zsms.launch.mesh import Mesh
-    from zsms.report.report import summary_lines
 
     common.set_up_logging(quiet, verbose)
     common.allow_many_descriptors()
@@ -97,13 +99,7 @@ def command(
     title, tags = outputs.check_words(title, tag)
     paths = {form: given.pop(form) for form in outputs.FORMS}
     scenario = beside.planned(ctx, given["config"]) if plan else None
-    settings, expected = _settings(ctx, given)
-    before = None
-    if resume is not None:
-        from zsms.launch.resume import load
-
-        _check_alone(ctx)
-        settings, before = load(resume)
+    settings, expected, before = _settings(ctx, resume, given)
     watch = progress.make("none" if quiet and ui == "auto" else ui, "zsms run", "drain and leave", total=settings.total)
     page = RunPage(dashboard)
 
@@ -111,35 +107,33 @@ def command(
         watch.show(view, first)
         page.look_at(mesh)
 
-    mesh = watch.control = Mesh(
-        settings,
-        progress=show,
-        detail_s=watch.detail_s,
-        verbose=verbose,
-        thresholds=threshold + expected,
-        title=title,
-        tags=tags,
-        before=before,
-        forks=True,
-        place=_place(cluster),
-        **given,
-    )
+    said: dict[str, Any] = {"title": title, "tags": tags, "thresholds": threshold + expected}
+    shown: dict[str, Any] = {"progress": show, "detail_s": watch.detail_s, "verbose": verbose}
+    mesh = Mesh(settings, before=before, forks=True, place=_place(cluster), **said, **shown, **given)
+    watch.control = mesh
     if cluster is None:
         forked.warm_up()
     output = outputs.Outputs(**paths)
     if dry_run:
         return _try(mesh, output, page)
     with page, watch:
-        if mesh.metrics is not None:
-            logging.getLogger("zsms.mesh").info("metrics at %s", mesh.metrics)
         common.stop_on_signals(mesh)
-        report = mesh.run()
-        watch.end()
-        besides = [] if scenario is None else beside.stand(scenario, report)
-        written = output.write(report)
-        # The summary is the result; but when standard output is the report's, it goes to where people look.
-        outputs.show_summary([*summary_lines(report), *besides], on_stderr=output.on_stdout)
-        outputs.annotate(report, on_stderr=output.on_stdout)
+        return _carry_out(mesh, output, watch.end, scenario)
+
+
+def _carry_out(mesh: Mesh, output: outputs.Outputs, ended: Callable[[], None], scenario: Scenario | None) -> int:
+    """Run it, and hand over the report; returns the exit code."""
+    from zsms.report.report import summary_lines
+
+    if mesh.metrics is not None:
+        logging.getLogger("zsms.mesh").info("metrics at %s", mesh.metrics)
+    report = mesh.run()
+    ended()
+    besides = [] if scenario is None else beside.stand(scenario, report)
+    written = output.write(report)
+    # The summary is the result; but when standard output is the report's, it goes to where people look.
+    outputs.show_summary([*summary_lines(report), *besides], on_stderr=output.on_stdout)
+    outputs.annotate(report, on_stderr=output.on_stdout)
     return report.exit_code or int(not written)
 
 
@@ -175,8 +169,22 @@ def _check_alone(ctx: click.Context) -> None:
             raise UsageError(f"{max(option.opts, key=len)} beside --resume: the run goes on as it began; leave it out")
 
 
-def _settings(ctx: click.Context, given: dict[str, Any]) -> tuple[MeshConfig, tuple[str, ...]]:
-    """What is to be run, of the options and the file, and what the file expects of it. Raises UsageError."""
+def _settings(
+    ctx: click.Context, resume: str | None, given: dict[str, Any]
+) -> tuple[MeshConfig, tuple[str, ...], Before | None]:
+    """What is to be run, what the file expects of it, and the run that it goes on with. Raises UsageError."""
+    settings, expected = _asked(ctx, given)
+    if resume is None:
+        return settings, expected, None
+    from zsms.launch.resume import load
+
+    _check_alone(ctx)
+    settings, before = load(resume)
+    return settings, expected, before
+
+
+def _asked(ctx: click.Context, given: dict[str, Any]) -> tuple[MeshConfig, tuple[str, ...]]:
+    """What the options and the file ask for, and what the file expects of it. Raises UsageError."""
     config = given.pop("config")
     group, limits = chosen(SenderGroup, "run", given), chosen(BrokerLimits, "run", given)
     settings = chosen(MeshConfig, "run", given, groups=(group,), limits=limits)

@@ -108,9 +108,13 @@ class Strikes:
             if fault.what in ("slow", "fail", "throttle") and not senders.issuperset(whom):
                 raise UsageError(f"only senders can be made to {fault.what}, not {fault.whom!r}")
             for name in whom:
-                self._strikes.append(Strike(fault.at, number, fault.what, name, False, _value(fault, len(whom))))
+                self._strikes.append(
+                    Strike(fault.at, number, fault.what, name, over=False, value=_value(fault, len(whom)))
+                )
                 if fault.what in _BACK and fault.lasts is not None:
-                    self._strikes.append(Strike(fault.at + fault.lasts, number, fault.what, name, True, None))
+                    self._strikes.append(
+                        Strike(fault.at + fault.lasts, number, fault.what, name, over=True, value=None)
+                    )
         self._back = {(strike.whom, strike.at) for strike in self._strikes if strike.what == "restart" and strike.over}
         self._strikes.sort(key=lambda strike: (strike.at, strike.number))
 

@@ -55,7 +55,7 @@ def _fault(fault: PlannedFault, scenario: Scenario) -> Fault:
     if fault.what == "throttle" and cap is None and fault.factor is not None:
         cap = fault.factor * sum(scenario.group(name).cap or 0.0 for name in scenario.struck(fault)) or None
     factor = fault.factor if fault.what == "slow" else None
-    return Fault(fault.at, fault.what, fault.whom, fault.lasts, factor, fault.rate, cap, fault.share)
+    return Fault(fault.at, fault.what, fault.whom, fault.lasts, factor, rate=fault.rate, cap=cap, share=fault.share)
 
 
 def _group(group: Group) -> SenderGroup:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -70,13 +70,23 @@ def solve(
     # One replication more or less than asked for is no confidence: there must be some that may fail.
     if replications * (1 - confidence) < 1:
         replications = ceil(1 / (1 - confidence))
-    search = _Search(scenario, what, deadline, share, replications, seed, mapped)
+    search = _Search(_Wish(what, deadline, share), scenario, replications, seed, mapped)
     found = search.least(confidence)
     best = search.changed(found if found is not None else search.most)
     probability, cost = search.tries[found if found is not None else search.most]
     groups = {group.name: _amount(group, what, own) for group, own in zip(best.groups, scenario.groups, strict=True)}
     least = None if found is None else sum(groups.values())
-    return Solution(what, deadline, share, confidence, least, groups, probability, cost, len(search.tries))
+    return Solution(
+        what=what,
+        deadline_s=deadline,
+        share=share,
+        confidence=confidence,
+        least=least,
+        groups=groups,
+        probability=probability,
+        cost=cost,
+        tried=len(search.tries),
+    )
 
 
 def _amount(group: Group, what: str, own: Group) -> int:
@@ -90,20 +100,27 @@ def _run(task: tuple[Design, int, int, int]) -> Outcome:
     return replicate(design, replications, sequence(seed, "plan", block))
 
 
+class _Wish(NamedTuple):
+    """What is to be found the least of, and for what."""
+
+    what: str
+    deadline: float
+    share: float
+
+
 class _Search:
     """Tries, each remembered."""
 
     def __init__(
         self,
+        wish: _Wish,
         scenario: Scenario,
-        what: str,
-        deadline: float,
-        share: float,
         replications: int,
         seed: int,
         mapped: Callable[..., Iterable[Any]],
     ) -> None:
-        self.scenario, self.what, self.deadline, self.share = scenario, what, deadline, share
+        what, self.deadline, self.share = wish
+        self.scenario, self.what = scenario, what
         self.replications, self.seed, self.mapped = replications, seed, mapped
         self.tries: dict[int, tuple[float, float]] = {}
         """Probability and cost by number."""

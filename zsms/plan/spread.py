@@ -108,7 +108,9 @@ def _cut(shares: F64, first: int) -> Spread:
     cumulated = np.cumsum(tail) / share if share else np.zeros(0)
     if share:
         cumulated[-1] = 1.0
-    return Spread(first, shares[:body] / shares[:body].sum(), share, first + body, cumulated, whole)
+    return Spread(
+        first, shares[:body] / shares[:body].sum(), share, tail_first=first + body, tail=cumulated, whole=whole
+    )
 
 
 # -- the integral of a distribution -----------------------------------------------------------------------------------

@@ -13,10 +13,10 @@ can't be is a UsageError of one line that says what, and where in which file.
 Pure: no socket, no clock. `load` opens the one file that it is told.
 """
 
-from zsms.fields import nearest
+from zsms.fields import nearest, tables_of
 from zsms.kinds import seconds
 from zsms.scenario.group import SenderGroup
-from zsms.scenario.reading import TABLES, load, read, table, tables_of
+from zsms.scenario.reading import TABLES, check_profile, load, read, table
 from zsms.scenario.run import MeshConfig, config_from
 from zsms.scenario.tables import Account, Audience, Expectation, Fault, Group, Retries, Stage
 from zsms.scenario.whole import Scenario, check, first_send
@@ -36,6 +36,7 @@ __all__ = [
     "SenderGroup",
     "Stage",
     "check",
+    "check_profile",
     "config_from",
     "first_send",
     "load",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, replace
 from typing import Any, TypeVar
 
 from zsms import kinds
+from zsms.carriers import profiles
+from zsms.carriers.profiles import Profile
 from zsms.core.broker import BrokerLimits
 from zsms.errors import UsageError
-from zsms.fields import Setting, nearest, settings_of
+from zsms.fields import Setting, nearest, settings_of, tables_of
 from zsms.scenario.group import SenderGroup
 from zsms.scenario.run import MeshConfig
 from zsms.scenario.tables import Account, Audience, Expectation, Fault, Group, Head, Retries, Stage
@@ -55,17 +56,6 @@ def table(cls: type[T], values: Any, where: str, base: T | None = None) -> T:
     return cls(**found)
 
 
-def tables_of(path: str) -> dict[str, Any]:
-    """The tables of a file. Raises UsageError for one that can't be read or parsed."""
-    try:
-        with open(path, "rb") as file:
-            return tomllib.load(file)
-    except OSError as error:
-        raise UsageError(f"can't read the settings file {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not TOML: {error}") from None
-
-
 def load(path: str) -> Scenario:
     """The scenario of a file. Raises UsageError."""
     return read(tables_of(path), path)
@@ -74,6 +64,12 @@ def load(path: str) -> Scenario:
 def read(tables: Mapping[str, Any], where: str = "scenario") -> Scenario:
     """The scenario of a file's tables (or of the same as Python values), checked. Raises UsageError."""
     return _Reader(tables, where).scenario()
+
+
+def check_profile(profile: Profile) -> Profile:
+    """The carrier profile, when its figures are fields of a group. Raises UsageError."""
+    table(Group, profile.fields, profile.name)
+    return profile
 
 
 class _Reader:
@@ -166,11 +162,9 @@ class _Reader:
 
     def profiled(self, group: Group, name: Any, where: str) -> Group:
         """The group with what a carrier profile says."""
-        from zsms.carriers import profiles
-
         _read(kinds.TEXT, name, where)
         try:
-            profile = profiles.find(name)
+            profile = check_profile(profiles.find(name))
         except UsageError as error:
             raise UsageError(f"{where} = {name!r}: {error}") from None
         self.relied_on.append(profile.sources)

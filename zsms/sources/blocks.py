@@ -84,10 +84,10 @@ def read_block(table: Table, data: bytes, *, line: int, row: int, ended: bool) -
         last[good],
         recipients[good],
         texts if len(good) == counts else list(compress(texts, plain.tolist())),
-        [Bad(int(numbers[at]), odd.line, odd.last, odd.rows, int(before[at]), why) for at, odd, why in bad],
-        int(is_row.sum()),
-        used,
-        b"".join(lines[used:]) if lines is not None else b"",
+        [Bad(int(numbers[at]), odd.line, odd.last, odd.rows, int(before[at]), reason=why) for at, odd, why in bad],
+        rows=int(is_row.sum()),
+        used=used,
+        held=b"".join(lines[used:]) if lines is not None else b"",
     )
 
 

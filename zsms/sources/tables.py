@@ -185,7 +185,7 @@ class Csv:
         fields[self._recipient] = f'(?:"({_NUMBER})"|({_NUMBER}))'
         fields[self._text] = f"(?:{quoted}|({bare}))"
         recipient, text = ((0, 1), (2, 3)) if self._recipient < self._text else ((2, 3), (0, 1))
-        return Quick(_lines(f" *{f'{d} *'.join(fields)}"), recipient, text, b'""', _single_quotes, False)
+        return Quick(_lines(f" *{f'{d} *'.join(fields)}"), recipient, text, b'""', _single_quotes, both=False)
 
     def row(self, lines: Sequence[bytes], at: int, first: int, ended: bool) -> tuple[Row | None, int] | None:
         """See `Table`."""
@@ -309,7 +309,7 @@ def _renamed(header: str) -> str:
 
 
 def _bad(line: int, last: int, wrong: str, rows: int = 1) -> Row:
-    return Row(line, last, None, None, wrong, rows)
+    return Row(line, last, None, None, wrong, rows=rows)
 
 
 _JUNK = re.compile(r"(?i)(?:n/?a|nan|none|null|nil|unknown|no|[-#?.]+|[0-9]{3,6})")
@@ -368,7 +368,7 @@ def _quick_json() -> Quick:
     recipient = rf'"recipient"\s*:\s*"({_NUMBER})"'
     text = r'"text"\s*:\s*"([^"\\\x00-\x1f]*(?:\\[^\x00-\x1f][^"\\\x00-\x1f]*)*)"'
     order = rf"{recipient}\s*,\s*{text}|{text}\s*,\s*{recipient}".replace(r"\s", "[ \t]")
-    return Quick(_lines(rf"\{{ ?(?:{order}) ?\}}"), (0, 3), (1, 2), b"\\", _json_string, True)
+    return Quick(_lines(rf"\{{ ?(?:{order}) ?\}}"), (0, 3), (1, 2), b"\\", _json_string, both=True)
 
 
 def _json_string(text: bytes) -> bytes:

@@ -133,7 +133,7 @@ class StatsBook:
         if snapshot.reach is not None and (snapshot.role != "broker" or not self._has_room(key, snapshot.reach)):
             snapshot.reach = None
         ended = last or snapshot.state == "done"
-        self._rows[key] = _Row(snapshot, now, ended, earlier, confirmed, snapshot.row_bytes)
+        self._rows[key] = _Row(snapshot, now, ended, earlier, confirmed, size=snapshot.row_bytes)
         self.taken += 1
         return True
 

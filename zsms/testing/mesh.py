@@ -116,7 +116,7 @@ class StubMesh:
 
         self.senders = {f"sender-{n}": self._sender(f"sender-{n}", made(n), n) for n in range(1, senders + 1)}
         """By name."""
-        self.broker.producer_joined(b"producer", _PRODUCER, 1, "producer", 0, self.now)
+        self.broker.producer_joined(b"producer", _PRODUCER, 1, "producer", oldest=0, now=self.now)
 
     def _simulated(self, slots: int, number: int) -> Transport:
         drawn = sequence(self._seed, Stream.SENDER, number, "slots")
@@ -311,7 +311,7 @@ class StubMesh:
     def _note(self, sender: StubSender, finished: Finished, now: float) -> None:
         def end(handle: int, outcome: Outcome, reason: str) -> None:
             message, began = sender.in_hand.pop(handle)
-            self.sends.append(Attempt(message, outcome, reason, sender.name, began, now))
+            self.sends.append(Attempt(message, outcome, reason, sender.name, began, ended=now))
 
         for handle in finished.sent.tolist():
             end(handle, Outcome.SENT, "")

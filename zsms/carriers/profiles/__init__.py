@@ -22,7 +22,7 @@ from importlib.resources import files
 from typing import Any
 
 from zsms.errors import UsageError
-from zsms.scenario import Group, nearest, table, tables_of
+from zsms.fields import nearest, tables_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,6 @@ def parse(body: dict[str, Any], where: str) -> Profile:
     twice = next((each for each in fields if fields.count(each) > 1), None)
     if twice is not None:
         raise UsageError(f"{where}: two figures of {twice!r}")
-    table(Group, {figure.field: figure.value for figure in figures}, where)
     return Profile(where, title, day, figures)
 
 

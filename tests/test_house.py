@@ -1,0 +1,254 @@
+"""The house's rules: how large a class, a function and a call may be, and who may import what.
+
+What breaks a rule is named below, and the test fails too when a name there is no longer needed: the list only shrinks.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MOST_CLASS, MOST_FUNCTION, MOST_ARGUMENTS = 300, 60, 5
+FILES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in (ROOT / "zsms").rglob("*.py")
+}
+
+LARGE_CLASSES: set[str] = {
+    "zsms.core.broker.core.BrokerCore",
+    "zsms.core.sender.core.SenderCore",
+    "zsms.plan.twin.Twin",
+    "zsms.roles.base.Role",
+    "zsms.roles.broker.Broker",
+    "zsms.roles.sender.Sender",
+}
+LONG_FUNCTIONS: set[str] = {
+    "zsms.report.report.make_report",
+    "zsms.roles.sender.Sender.__init__",
+}
+LONG_CALLS: dict[str, int] = {
+    "zsms.core.broker.core": 1,
+    "zsms.core.broker.journal": 1,
+    "zsms.core.broker.lot": 1,
+    "zsms.core.broker.sessions": 1,
+    "zsms.core.broker.window": 1,
+    "zsms.core.sender.core": 4,
+    "zsms.core.smpp.frames": 2,
+    "zsms.core.smpp.pdu": 1,
+    "zsms.journal.records": 1,
+    "zsms.roles.base": 1,
+    "zsms.roles.broker": 5,
+    "zsms.roles.supply": 2,
+    "zsms.smsc.desk": 2,
+    "zsms.smsc.http": 2,
+    "zsms.smsc.model": 2,
+    "zsms.smsc.requests": 2,
+    "zsms.wire.protocol": 1,
+}
+"""Calls with more than five positional arguments, by module."""
+
+LOGGED = ("debug", "info", "warning", "error", "log")
+"""Of a logger, whose arguments are those of its text."""
+
+BARE = ("", "errors", "message", "fields", "kinds", "words", "saving", "extras", "logs")
+"""What any room may import."""
+ROOMS: dict[str, tuple[str, ...]] = {
+    "carriers": (),
+    "core": (),
+    "errors": (),
+    "extras": (),
+    "fields": (),
+    "kinds": (),
+    "message": (),
+    "saving": (),
+    "security": (),
+    "stats": (),
+    "words": (),
+    "core.broker": ("core", "stats"),
+    "core.producer": ("core",),
+    "core.sender": ("core", "stats"),
+    "core.smpp": ("carriers",),
+    "logs": ("core",),
+    "report": ("stats",),
+    "sources": ("carriers",),
+    "wire": ("security",),
+    "journal": ("core.broker", "wire"),
+    "scenario": ("carriers", "core", "core.broker", "core.producer", "core.sender", "sources", "stats"),
+    "transports": ("carriers", "core", "core.sender", "core.smpp", "stats"),
+    "plan": ("core", "scenario", "stats"),
+    "roles": (
+        "carriers",
+        "core",
+        "core.broker",
+        "core.producer",
+        "core.sender",
+        "journal",
+        "report",
+        "security",
+        "sources",
+        "stats",
+        "transports",
+        "wire",
+    ),
+    "testing": ("core", "core.broker", "core.producer", "core.sender", "sources", "stats", "transports"),
+    "dashboard": ("roles", "stats", "wire"),
+    "smsc": ("carriers", "core", "core.sender", "core.smpp", "roles", "stats"),
+    "launch": (
+        "core",
+        "core.broker",
+        "core.producer",
+        "core.sender",
+        "dashboard",
+        "journal",
+        "plan",
+        "report",
+        "roles",
+        "scenario",
+        "security",
+        "sources",
+        "stats",
+        "transports",
+        "wire",
+    ),
+    "cli": (
+        "carriers",
+        "core",
+        "core.broker",
+        "dashboard",
+        "journal",
+        "launch",
+        "plan",
+        "report",
+        "roles",
+        "scenario",
+        "security",
+        "smsc",
+        "sources",
+        "stats",
+        "transports",
+    ),
+    "__main__": ("cli",),
+}
+"""What each room may import besides."""
+IMPURE = {"zmq", "asyncio", "threading", "os", "time", "socket", "subprocess", "select", "sqlite3", "psutil"}
+PURE = ("core", "stats", "carriers", "scenario", "plan", "sources", *BARE)
+IMPURE_ALL_THE_SAME: dict[str, set[str]] = {
+    "zsms.logs": {"os"},
+    "zsms.saving": {"os", "select", "time"},
+    "zsms.sources.checking": {"select"},
+    "zsms.sources.files": {"os", "time"},
+    "zsms.sources.stream": {"os", "select"},
+}
+"""Modules of pure rooms that import one of these, and why they may."""
+
+
+@cache
+def tree(module: str) -> ast.Module:
+    return ast.parse(FILES[module].read_text(encoding="utf-8"))
+
+
+def lines(node: ast.stmt) -> int:
+    return (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def named(module: str, kinds: tuple[type, ...]) -> Iterator[tuple[str, ast.stmt]]:
+    """Every class or function of a module, with its name as Python has it."""
+
+    def walk(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, ast.stmt]]:
+        for node in body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                name = f"{prefix}.{node.name}"
+                if isinstance(node, kinds):
+                    yield name, node
+                yield from walk(node.body, name)
+
+    yield from walk(tree(module).body, module)
+
+
+def imported(module: str) -> Iterator[str]:
+    """What a module imports when it runs, not only for its types."""
+    typing = {
+        id(inner)
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree(module)):
+        if id(node) in typing:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            names = (f"{node.module}.{alias.name}" for alias in node.names)
+            yield from (name if name in FILES else node.module for name in names)
+
+
+def room(module: str) -> str:
+    """core.broker, core.sender ...; else the first part behind `zsms`."""
+    parts = module.split(".")[1:]
+    if parts[:1] == ["core"] and (len(parts) > 2 or FILES[module].name == "__init__.py"):
+        return ".".join(parts[:2])
+    return parts[0] if parts else ""
+
+
+def test_no_class_is_larger_than_a_room() -> None:
+    found = {name for module in FILES for name, node in named(module, (ast.ClassDef,)) if lines(node) > MOST_CLASS}
+    assert found == LARGE_CLASSES
+
+
+def test_no_function_is_longer_than_a_page() -> None:
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    found = {name for module in FILES for name, node in named(module, kinds) if lines(node) > MOST_FUNCTION}
+    assert found == LONG_FUNCTIONS
+
+
+def test_no_call_has_more_arguments_by_place_than_one_can_count() -> None:
+    found = Counter(
+        module
+        for module in FILES
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.Call)
+        and len(node.args) > MOST_ARGUMENTS
+        and not any(isinstance(each, ast.Starred) for each in node.args)
+        and not (isinstance(node.func, ast.Attribute) and node.func.attr in LOGGED)
+    )
+    assert dict(found) == LONG_CALLS
+
+
+@pytest.mark.parametrize("name", sorted({room(module) for module in FILES} - {""}))
+def test_a_room_imports_what_the_table_says(name: str) -> None:
+    allowed = {*BARE, *ROOMS[name], name}
+    used = {room(each) for module in FILES if room(module) == name for each in imported(module) if each in FILES}
+    assert used - allowed == set(), "what it may not"
+    assert set(ROOMS[name]) - used == set(), "what it need not"
+
+
+def test_nothing_pure_knows_a_socket_a_thread_or_a_clock() -> None:
+    found = {
+        module: bad
+        for module in FILES
+        if module.split(".")[1:2] and module.split(".")[1] in PURE
+        and (bad := {each.split(".")[0] for each in imported(module)} & IMPURE)
+    }  # fmt: skip
+    assert found == IMPURE_ALL_THE_SAME
+
+
+def test_the_core_opens_no_file_and_logs_nothing() -> None:
+    for module in FILES:
+        if room(module).partition(".")[0] in ("core", "stats", "message"):
+            found = {each.split(".")[0] for each in imported(module)}
+            assert not found & {"logging", "pathlib", "random", "tempfile"}, module
+
+
+def test_no_rooms_import_one_another_in_a_circle() -> None:
+    arrows = {name: set(ROOMS[name]) for name in ROOMS}
+    while leaves := {name for name, to in arrows.items() if not to & arrows.keys()}:
+        for name in leaves:
+            del arrows[name]
+    assert not arrows, "a circle"
