@@ -7,18 +7,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "docs" / "ARCHITECTURE.md"
-_BEGIN = "| room | what it is | its modules |\n| --- | --- | --- |\n"
+_BEGIN = "| room | what it is |\n| --- | --- |\n"
 
 
 def rows() -> str:
-    """A row a package, with the first sentence of its docstring and the names of its modules."""
+    """A row a package, with the first sentence of its docstring."""
     told = []
     for home in sorted((ROOT / "zsms").rglob("__init__.py")):
         doc = ast.get_docstring(ast.parse(home.read_text(encoding="utf-8"))) or ""
-        names = sorted(path.stem for path in home.parent.glob("*.py") if path != home)
         room = ".".join(home.parent.relative_to(ROOT).parts)
         caption = " ".join(doc.partition(".\n")[0].split()).rstrip(".")
-        told.append(f"| `{room}` | {caption} | {', '.join(names)} |\n")
+        told.append(f"| `{room}` | {caption} |\n")
     return "".join(told)
 
 

@@ -45,10 +45,8 @@ LONG_CALLS: dict[str, int] = {
     "zsms.roles.base": 1,
     "zsms.roles.broker": 5,
     "zsms.roles.supply": 2,
-    "zsms.smsc.desk": 2,
-    "zsms.smsc.http": 2,
-    "zsms.smsc.model": 2,
-    "zsms.smsc.requests": 2,
+    "zsms.smsc.http": 1,
+    "zsms.smsc.model": 1,
     "zsms.wire.protocol": 1,
 }
 """Calls with more than five positional arguments, by module."""
