@@ -242,7 +242,7 @@ class StubMesh:
             moved = True
             batch = lot.whole.slice(lot.begin, lot.end)
             given = (session.token, session.join, granted.piece.base, lot.attempt, lot.delivery, lot.queued)
-            sender.core.granted(*given, 0.0, batch)
+            sender.core.granted(*given, 0.0, batch, arrived=now)
         for sender in living:
             moved |= self._work(sender, now)
         return moved
