@@ -24,8 +24,8 @@ def rows() -> str:
 def document() -> str:
     """The document with the map as it is now."""
     text = DOCUMENT.read_text(encoding="utf-8")
-    before, _, after = text.partition(_BEGIN)
-    return before + _BEGIN + rows() + after[after.find("\n## ") :]
+    before, _, _ = text.partition(_BEGIN)
+    return before + _BEGIN + rows()
 
 
 if __name__ == "__main__":
