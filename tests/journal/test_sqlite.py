@@ -135,7 +135,7 @@ def test_a_batch_with_gaps_keeps_its_places(tmp_path: Path) -> None:
         hand.acknowledge([0, 2, 4])
         hand.commit()
     with open_journal(tmp_path) as store:
-        lots = rebuild(store.load(), LIMITS).queue._lots
+        lots = list(rebuild(store.load(), LIMITS).queue.lots())
         assert sorted(n for lot in lots for n in seqs(lot.batch)) == [3, 9, *range(15, 40, 3)]
         assert (seqs(lots[0].batch), histories(lots[0])) == ([3, 9], {(1, 2)})
 

@@ -106,7 +106,7 @@ def test_what_a_lost_broker_has_not_confirmed_waits_for_it_and_the_rest_goes_on(
     kept = producer.windows[1].messages
     assert 0 < kept <= 100 and producer.running
     until(lambda: settled(living.core) == 3_000 - kept - 20, "it does not get what the lost one may have")
-    until(lambda: not producer._outlets[1].link.joined, "the loss noticed")
+    until(lambda: not producer.outlets[1].link.joined, "the loss noticed")
     while lost.has_batch:
         lost.batch()
 

@@ -280,12 +280,12 @@ class ProducerProcess(Process):
         return self.left and not self.role.unconfirmed
 
     def _tell_starts(self) -> None:
-        for outlet in self.role._outlets:
+        for outlet in self.role.outlets:
             self.world.books.begins(outlet.start, self.number)
 
     def check(self) -> None:
         self._tell_starts()
-        for index, outlet in enumerate(self.role._outlets):
+        for index, outlet in enumerate(self.role.outlets):
             window = outlet.window
             bound = window.max_messages + self.world.plan.batch
             assert window.messages < bound, "the window does not bound the producer"

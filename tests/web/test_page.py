@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -58,7 +59,7 @@ def browser(chromium: Browser) -> Browser:
 def collect(bind: str = "tcp://127.0.0.1:0", seq: int = 7) -> StatsCollector:
     collector = StatsCollector(bind).start()
     for earlier in (seq - 1, seq):
-        mesh(collector.book, earlier, collector._clock() - (seq - earlier))
+        mesh(collector.book, earlier, monotonic() - (seq - earlier))
     return collector
 
 
@@ -92,7 +93,7 @@ def figures(browser: Browser) -> dict[str, float]:
 
 
 def expected(collector: StatsCollector) -> dict[str, Any]:
-    view = View.of(collector.book.answer("all", collector._clock()), 0.0)
+    view = View.of(collector.book.answer("all", monotonic()), 0.0)
     return {
         "sent": view.sent,
         "failed": view.failed,
@@ -118,7 +119,7 @@ def test_the_page_shows_the_collector_s_numbers(browser: Browser, page: Callable
         browser.open(dashboard.url)
         until(lambda: shows(browser, collector), "the numbers")
         for seq in (8, 9, 10):
-            mesh(collector.book, seq, collector._clock())
+            mesh(collector.book, seq, monotonic())
             until(lambda: shows(browser, collector), "the new numbers")
         rows = browser.evaluate("[...document.querySelectorAll('#senders tr')].map(r => r.innerText.split('\\t')[0])")
         assert rows == ["sender-1", "sender-2"]
@@ -168,7 +169,7 @@ def test_it_finds_the_dashboard_again_when_that_starts_anew(browser: Browser, pa
         first.join()
         browser.wait_for("document.querySelector('#status').dataset.state === 'lost'")
         page(collector.endpoint, f"127.0.0.1:{first.port}")
-        mesh(collector.book, 9, collector._clock())
+        mesh(collector.book, 9, monotonic())
         until(lambda: shows(browser, collector), "the numbers of the next dashboard", seconds=25)
         browser.wait_for(f"{STATUS}.textContent === 'Live'")
     finally:

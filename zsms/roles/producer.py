@@ -94,7 +94,8 @@ class Producer(Role):
         self._endpoints = brokers_at(broker)
         self.windows = [Window(window, resend_after, moved_batch) for _ in self._endpoints]
         """What is unconfirmed, by broker."""
-        self._outlets: list[Outlet] = []
+        self.outlets: list[Outlet] = []
+        """The ways to its brokers, once it is open."""
         self.produced = 0
         self._rate = rate
         self._arrivals = arrivals
@@ -140,7 +141,7 @@ class Producer(Role):
 
     def _open(self) -> None:
         for endpoint, window in zip(self._endpoints, self.windows, strict=True):
-            self._outlets.append(
+            self.outlets.append(
                 Outlet(
                     window,
                     partial(Link, self._sockets, endpoint, self.log, alone=len(self._endpoints) == 1),
@@ -157,17 +158,17 @@ class Producer(Role):
         now = self._clock()
         events = self._wait(self._wake_at(now), now)
         now = self._clock()
-        for outlet in self._outlets:
+        for outlet in self.outlets:
             if outlet.link.socket in events:
                 outlet.read(now)
         if self._starved_on in events:
             self._end_starving()
         self._follow_rate(now)
         self._make(now)
-        for outlet in self._outlets:
+        for outlet in self.outlets:
             outlet.push(now)
             outlet.tick(now)
-        end_if_refused([outlet.link for outlet in self._outlets])
+        end_if_refused([outlet.link for outlet in self.outlets])
         self._end_if_alone(now)
         self._feed.tick(now)
         return not self._done(now)
@@ -176,7 +177,7 @@ class Producer(Role):
         """Raise ZsmsError when no broker has ever answered, and none was awaited for longer."""
         if self._met or self._timeout is None:
             return
-        self._met = any(outlet.link.joined for outlet in self._outlets)
+        self._met = any(outlet.link.joined for outlet in self.outlets)
         if self._waiting_since is None:
             self._waiting_since = now
         if not self._met and now - self._waiting_since >= self._timeout:
@@ -184,9 +185,9 @@ class Producer(Role):
             raise ZsmsError(f"no answer from a broker at {where} for {self._timeout:g} s")
 
     def _wake_at(self, now: float) -> float:
-        if any(outlet.pushes for outlet in self._outlets):
+        if any(outlet.pushes for outlet in self.outlets):
             return now
-        times = [outlet.link.next_time() for outlet in self._outlets]
+        times = [outlet.link.next_time() for outlet in self.outlets]
         times += [at for at in (self._feed.due(), self._drain_until) if at is not None]
         if self._starved_on is not None:
             return min(*times, self._tell_starved_at)
@@ -204,7 +205,7 @@ class Producer(Role):
 
     def _outlet(self) -> Outlet | None:
         """Where the next batch goes: of those that can take it, to the one with the most room."""
-        return max((outlet for outlet in self._outlets if outlet.ready), key=lambda outlet: outlet.room, default=None)
+        return max((outlet for outlet in self.outlets if outlet.ready), key=lambda outlet: outlet.room, default=None)
 
     def _follow_rate(self, now: float) -> None:
         rate = self._rate
@@ -283,10 +284,10 @@ class Producer(Role):
         )
 
     def _done(self, now: float) -> bool:
-        beyond = sum(outlet.window.messages for outlet in self._outlets if outlet.link.refused)
+        beyond = sum(outlet.window.messages for outlet in self.outlets if outlet.link.refused)
         done = not self._making and self.unconfirmed == beyond
         if done:
-            for outlet in self._outlets:
+            for outlet in self.outlets:
                 outlet.goodbye()
         if done and beyond and not self._stopping:
             raise ZsmsError(f"{self.name}: {beyond} messages are unconfirmed, and their broker refuses this producer")
@@ -306,7 +307,7 @@ class Producer(Role):
 
     def _snapshot(self, now: float) -> Snapshot:
         done = self._exhausted and not self.unconfirmed
-        joined = [outlet for outlet in self._outlets if outlet.link.joined]
+        joined = [outlet for outlet in self.outlets if outlet.link.joined]
         state = "done" if done else "draining" if self._stopping else "running" if joined else "starting"
         rate, arrivals, seconds = self._asked()
         figures = ProducerFigures(
