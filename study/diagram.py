@@ -42,10 +42,11 @@ def draw(out: Path) -> Path:
         return save(figure, out / "system-diagram.png")
 
 
-def _box(axes: Axes, x: float, y: float, width: float, height: float, colour: str, name: str, stack: int = 1) -> None:
-    """A role: a box with its name at the top; `stack` of them stand behind each other."""
+def _box(axes: Axes, place: tuple[float, float, float, float], colour: str, name: str, stack: int = 1) -> None:
+    """A role: a box (x, y, width, height) with its name at the top; `stack` of them stand behind each other."""
     from matplotlib.patches import FancyBboxPatch
 
+    x, y, width, height = place
     for behind in reversed(range(stack)):
         axes.add_patch(
             FancyBboxPatch(
@@ -100,13 +101,13 @@ def _cells(axes: Axes, x: float, y: float, colour: str, full: int, count: int = 
 
 
 def _producers(axes: Axes) -> None:
-    _box(axes, 2, 34, 19, 20, GREEN, "producers", stack=3)
+    _box(axes, (2, 34, 19, 20), GREEN, "producers", stack=3)
     _cells(axes, 7.8, 45.5, GREEN, full=4, count=4)
     _say(axes, 11.5, 40.5, "random messages\nor rows of a file,\nkept until confirmed")
 
 
 def _broker(axes: Axes) -> None:
-    _box(axes, 39.5, 31, 21, 24, BLUE, "broker")
+    _box(axes, (39.5, 31, 21, 24), BLUE, "broker")
     _cells(axes, 42.6, 46.8, BLUE, full=6)
     _say(axes, 50, 44.8, "queue, bounded")
     _cells(axes, 42.6, 39.3, BLUE, full=8)
@@ -116,7 +117,7 @@ def _broker(axes: Axes) -> None:
 def _senders(axes: Axes) -> None:
     from matplotlib.patches import Circle
 
-    _box(axes, 78, 34, 19, 20, VERMILION, "senders", stack=3)
+    _box(axes, (78, 34, 19, 20), VERMILION, "senders", stack=3)
     for index in range(14):
         busy = index not in (5, 9)
         axes.add_patch(
@@ -129,12 +130,12 @@ def _senders(axes: Axes) -> None:
 
 
 def _collector(axes: Axes) -> None:
-    _box(axes, 39.5, 3, 21, 12.5, _STATS, "stats collector")
+    _box(axes, (39.5, 3, 21, 12.5), _STATS, "stats collector")
     _say(axes, 50, 7.6, "the newest snapshot\nof every process")
 
 
 def _monitor(axes: Axes) -> None:
-    _box(axes, 78, 3, 19, 12.5, ORANGE, "monitors", stack=2)
+    _box(axes, (78, 3, 19, 12.5), ORANGE, "monitors", stack=2)
     _say(axes, 87.7, 7.6, "sent, failed, mean\ntime, rate, queued")
 
 

@@ -227,9 +227,9 @@ def _point(slots: int, runs: list[Run]) -> Point:
         len(runs),
         Spread.of(run.figures(steady)[0] for run in runs),
         Spread.of(run.figures(steady)[1] for run in runs),
-        Spread.of(errors) if errors else None,
-        Spread.of(run.rss_max_bytes for run in runs),
-        Spread.of(run.cpu_s for run in runs),
+        slot_error_p99_s=Spread.of(errors) if errors else None,
+        rss_max_bytes=Spread.of(run.rss_max_bytes for run in runs),
+        cpu_s=Spread.of(run.cpu_s for run in runs),
     )
 
 

@@ -202,9 +202,13 @@ class Study:
             finally:
                 _end(process)
             elapsed = time.monotonic() - begun
-            return self._judge(step, command, process.returncode, _content(said), _content(complained), elapsed)
+            return self._judge(
+                step, command, process.returncode, said=_content(said), complained=_content(complained), elapsed=elapsed
+            )
 
-    def _judge(self, step: Step, command: Sequence[str], code: int, said: str, complained: str, elapsed: float) -> Run:
+    def _judge(
+        self, step: Step, command: Sequence[str], code: int, *, said: str, complained: str, elapsed: float
+    ) -> Run:
         """The run's row. Raises ZsmsError, and keeps what the run said, when it is not as it must be."""
         try:
             run = record.run_of(step, json.loads(said), elapsed_s=elapsed, at=_now(), version=__version__)
