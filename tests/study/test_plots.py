@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from study.__main__ import command
 from study.ladder import Plan
 from tests.study import synthetic
-from zsms.cli import cli
 from zsms.errors import UsageError
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -132,7 +132,7 @@ def test_counts_are_told_as_people_do() -> None:
 
 def test_plots_only_draws_what_is_there_and_prints_the_medians(tmp_path: Path) -> None:
     synthetic.write(tmp_path, Plan(repeats=3, max_slots=100))
-    done = CliRunner().invoke(cli, ["study", "--plots-only", "--out", str(tmp_path)])
+    done = CliRunner().invoke(command, ["--plots-only", "--out", str(tmp_path)])
     assert done.exit_code == 0, done.output
     assert {path.name for path in tmp_path.glob("*.png")} == {
         "throughput.png", "throughput-per.png", "us-pop-send.png", "system-diagram.png",
@@ -144,12 +144,12 @@ def test_plots_only_draws_what_is_there_and_prints_the_medians(tmp_path: Path) -
 
 @pytest.mark.parametrize("options", [["--plots-only"], ["--plots-only", "--fresh"]])
 def test_plots_only_needs_rows(tmp_path: Path, options: list[str]) -> None:
-    done = CliRunner().invoke(cli, ["study", "--out", str(tmp_path), *options])
+    done = CliRunner().invoke(command, ["--out", str(tmp_path), *options])
     assert isinstance(done.exception, UsageError)
 
 
 def test_without_matplotlib_the_study_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    done = CliRunner().invoke(cli, ["study", "--out", str(tmp_path)])
+    done = CliRunner().invoke(command, ["--out", str(tmp_path)])
     assert isinstance(done.exception, UsageError)
     assert "pip install 'zsms[plots]'" in str(done.exception)
