@@ -4,7 +4,7 @@
     python benchmarks/smpp.py receipts binds caps       receipts beside submits; many small windows; caps to the segment
     python benchmarks/smpp.py latency mesh              added latency at 100/s; through producer, broker and sender
 
-The others come with the `test` extra (smpp34, smpplib) and `pip install aiosmpplib`; one that is missing is left out.
+The others (smpp34, smpplib, aiosmpplib) come with the `test` extra; one that is missing is left out.
 """
 
 from __future__ import annotations
