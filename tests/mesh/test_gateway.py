@@ -11,12 +11,16 @@ from typing import Any
 from tests.mesh.processes import zsms
 from tests.transports.smsc import MiniSmsc, Peer, accept
 from zsms.core.smpp.pdu import Messages
+from zsms.dashboard.report_page import render
 
 
 def answer(peer: Peer, messages: Messages) -> None:
     first = peer.smsc.next_id
     accept(peer, messages)
+    peer.receipt(b"id:nobody stat:DELIVRD err:000") if first == 1 else None
     for place in range(len(messages)):
+        if (first + place) % 100 == 1:
+            continue  # without a receipt
         word = "DELIVRD" if (first + place) % 10 else "UNDELIV"
         peer.receipt(f"id:{first + place:x} sub:001 dlvrd:001 stat:{word} err:000".encode())
 
@@ -24,9 +28,8 @@ def answer(peer: Peer, messages: Messages) -> None:
 def test_a_run_to_a_gateway(tmp_path: Path) -> None:
     scenario = tmp_path / "scenario.toml"
     with MiniSmsc(answer) as smsc:
-        scenario.write_text(
-            f'[run]\nmessages = 500\n[[run.groups]]\nsenders = 2\ngateway = "{smsc.url}?window=40&system_id=alerts"\n'
-        )
+        url = f"{smsc.url}?window=40&system_id=alerts&receipt_wait_s=0.5"
+        scenario.write_text(f'[run]\nmessages = 500\n[[run.groups]]\nsenders = 2\ngateway = "{url}"\n')
         ran = zsms(
             *("run", "--config", scenario, "--json", tmp_path / "report"), env={"ZSMS_GATEWAY_PASSWORD": "s3cret"}
         )
@@ -34,7 +37,10 @@ def test_a_run_to_a_gateway(tmp_path: Path) -> None:
     text = (tmp_path / "report").read_text()
     report: dict[str, Any] = json.loads(text)
     assert report["messages"]["sent"] == len(smsc.texts) == 500
-    assert report["receipts"]["delivered"] == 450 and report["receipts"]["undelivered"] == 50
+    receipts = report["receipts"]
+    assert (receipts["delivered"], receipts["undelivered"]) == (445, 50)
+    assert (receipts["missing"], receipts["unmatched"]) == (5, 1) and "5 missing, 1 unmatched" in ran.stdout
+    assert "<h2>Receipts</h2>" in render(report)
     assert {bind["password"] for bind in smsc.binds} == {b"s3cret"} and smsc.binds[0]["system_id"] == b"alerts"
     assert "s3cret" not in text + ran.stdout + ran.stderr and "trying again" not in ran.stderr
 

@@ -101,6 +101,9 @@ METRICS = (
     Metric("zsms_slot_error_seconds", "histogram", (), "How far a sleep was from the one asked for, either way."),
     Metric("zsms_sends_total", "counter", ("outcome",), "Sends by how they ended, by the broker's count."),
     Metric("zsms_receipts_total", "counter", ("status",), "What gateways told of messages after they had taken them."),
+    Metric("zsms_receipts_missing_total", "counter", (), "Receipts that have not come within their time."),
+    Metric("zsms_receipts_unmatched_total", "counter", (), "Receipts of no message of the sender that they came to."),
+    Metric("zsms_receipts_awaited", "gauge", (), "Receipts that may still come."),
     Metric("zsms_sender_sends_total", "counter", ("name", "outcome"), "Sends of a sender that were sent or failed."),
     Metric("zsms_sender_slots", "gauge", ("name",), "Slots of a sender."),
     Metric("zsms_sender_slots_busy", "gauge", ("name",), "Slots of a sender that are sending."),
@@ -162,8 +165,12 @@ def samples(answer: Answer) -> Iterator[tuple[str, tuple[str, ...], float]]:
         yield "zsms_sends_total", (outcome,), sends
     for status, receipts in view.totals.broker.receipts.items():
         yield "zsms_receipts_total", (status,), receipts
-    for sender in view.senders:
-        yield from _of_sender(sender)
+    sender = view.totals.sender
+    yield "zsms_receipts_missing_total", (), sender.receipts_missing or 0
+    yield "zsms_receipts_unmatched_total", (), sender.receipts_unmatched or 0
+    yield "zsms_receipts_awaited", (), added(row.figures.receipts_awaited for row in view.senders)
+    for row in view.senders:
+        yield from _of_sender(row)
     for row in view.processes:
         yield from _of_process(row)
     collector = CollectorFigures.of(answer.get("collector", {}))

@@ -308,4 +308,13 @@ def _machine(report: dict[str, Any]) -> str:
     return "<h2>Machine and versions</h2>" + table((), rows, (), "machine")
 
 
-_SECTIONS = (_reach, _times, _ledger, _senders, _processes, _configuration, _machine)
+def _gateways(report: dict[str, Any]) -> str:
+    """What gateways told later; of a run to none, nothing."""
+    told = {name: count for name, count in report["receipts"].items() if count is not None}
+    if not any(told.values()):
+        return ""
+    rows = [(name.capitalize(), f"{count:,}") for name, count in told.items()]
+    return "<h2>Receipts</h2>" + table(("", "Receipts"), rows, (1,), "receipts")
+
+
+_SECTIONS = (_reach, _times, _ledger, _gateways, _senders, _processes, _configuration, _machine)

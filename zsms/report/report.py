@@ -143,8 +143,10 @@ class Report:
     """By sender: name, slots, sends, failed_sends, send_time_s, blocked_s."""
     outcomes: dict[str, int]
     """How sends ended, by the brokers' count: sent, failed, temporary, throttled, rejected, uncertain."""
-    receipts: dict[str, int]
-    """What gateways told of messages later, outside of the accounts, by :data:`zsms.stats.figures.RECEIPTS`."""
+    receipts: dict[str, int | None]
+    """What gateways told of messages later, outside of the accounts, by :data:`zsms.stats.figures.RECEIPTS`;
+    and `missing`, those that were asked for and have not come, and `unmatched`, those of no message of their sender's:
+    None where no sender awaits any."""
     failures: list[dict[str, Any]]
     """Why sends failed, the most frequent first: reason, sends, and an example or None."""
     balanced: bool
@@ -291,7 +293,7 @@ def make_report(
         processes=processes,
         senders=[_sender_row(row) for row in sorted(view.senders, key=lambda row: row.name)],
         outcomes=broker.outcomes,
-        receipts=broker.receipts,
+        receipts=_receipts(view),
         failures=[Failure(*row)._asdict() for row in answer.get("failures", [])],
         balanced=view.accounts_balance and messages.lost == 0 and not brokers_lost,
         completed=completed,
@@ -419,6 +421,18 @@ def _reach_parts(view: View, told: dict[str, Any]) -> list[Part]:
         return [Part.of_wire(told[name], at - first) for name, at in began.items()]
     except (KeyError, ValueError):
         return []
+
+
+def _receipts(view: View) -> dict[str, int | None]:
+    told: dict[str, int | None] = {**view.totals.broker.receipts}
+    # The senders have left: what they still waited for does not come any more.
+    sender, rows = view.totals.sender, view.senders
+    for name, counted, waits in (
+        ("missing", sender.receipts_missing, added(row.figures.receipts_awaited for row in rows)),
+        ("unmatched", sender.receipts_unmatched, added(row.figures.receipts_early for row in rows)),
+    ):
+        told[name] = None if counted is None else counted + int(waits)
+    return told
 
 
 def _slots(view: View) -> float:

@@ -405,6 +405,7 @@ class Sender(Role):
             mean_s=mean_s,
             sd_s=sd_s,
             delay_model=model,
+            **getattr(self.transport, "figures", {}),
         )
         histograms = {
             "send_time": times.send,

@@ -201,6 +201,15 @@ class SenderFigures(Figures):
     failed: Count = None
     refused_grants: Count = None
     lost_receipts: Count = None
+    receipts_missing: Count = None
+    """Asked for, and given up because they have not come in time."""
+    receipts_unmatched: Count = None
+    """Of no message that waits here."""
+    messages_in: Count = None
+    """Messages of people that a gateway handed over."""
+    receipts_awaited: Gauge = None
+    receipts_early: Gauge = None
+    """Came, and wait for the answer of their message."""
 
     slots: Gauge = None
     busy: Gauge = None

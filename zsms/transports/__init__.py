@@ -37,7 +37,8 @@ that says "not yet" nothing is told.
 **A transport without threads** may have `fileno()`: the role waits for that, too, and calls `finished` when it can be
 read. One whose receipts come late may have `awaited` (how many may still come) and `linger_s`: a sender that is done
 waits so long for them. One may have `prefetch`: how many messages may wait beside those in hand, by default a tenth of
-its slots; and `counters`: what else it counts, for the sender's statistics.
+its slots; and `figures`: values of :class:`zsms.stats.figures.SenderFigures` that only it
+knows.
 
 **Threads.** The role calls all methods from its own thread. A transport with threads of its own hands over what they
 have done under a lock, or through a deque, and calls `wake`.

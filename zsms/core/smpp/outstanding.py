@@ -149,6 +149,11 @@ class Outstanding:
         return self.waiting
 
     @property
+    def early(self) -> int:
+        """Receipts that wait for their message's answer."""
+        return self._early_count
+
+    @property
     def nbytes(self) -> int:
         """Octets that are kept."""
         return sum(column.nbytes for run in self._runs for column in run)

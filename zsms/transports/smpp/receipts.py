@@ -109,10 +109,12 @@ class Awaited:
         return Receipts(*columns)
 
     @property
-    def counters(self) -> dict[str, int]:
-        """What is counted, by the names that statistics have."""
+    def figures(self) -> dict[str, int]:
+        """By the names that statistics have."""
         return {
             "receipts_missing": self.outstanding.missing,
             "receipts_unmatched": self.outstanding.strange,
             "messages_in": self.messages_in,
+            "receipts_awaited": len(self.outstanding),
+            "receipts_early": self.outstanding.early,
         }

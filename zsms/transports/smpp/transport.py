@@ -116,9 +116,9 @@ class SmppTransport:
         return self._settling.busy
 
     @property
-    def counters(self) -> Mapping[str, int]:
-        """What is counted beside sends: receipts that are missing or of nobody, messages that people sent."""
-        return self._awaited.counters
+    def figures(self) -> Mapping[str, int]:
+        """Receipts that are awaited, missing or of nobody, and messages that people sent, for the statistics."""
+        return self._awaited.figures
 
     @property
     def binds(self) -> Sequence[Bind]:
