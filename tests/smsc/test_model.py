@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.smsc.making import decided, submits
+from zsms.carriers import profiles
 from zsms.core.smpp.pdu import Tag
 from zsms.core.smpp.strings import Strings
 from zsms.errors import UsageError
+from zsms.smsc.carrier import rules_of_carrier
 from zsms.smsc.faults import Schedule
 from zsms.smsc.files import read_rules, rules_of
 from zsms.smsc.ids import ids_of, serial_of
@@ -22,6 +24,25 @@ from zsms.smsc.receipts import deliveries
 from zsms.smsc.rules import IDS, STATES, Account, Fault, Outcome, Rules
 from zsms.smsc.store import KEPT, Pending, Seen, States
 from zsms.stats.delay import DelayModel
+
+
+@pytest.mark.parametrize("name", profiles.names())
+def test_every_carrier_profile_is_rules(name: str) -> None:
+    rules, fields = rules_of_carrier(name), profiles.find(name).fields
+    assert (rules.segments, rules.daily) == (fields.get("cap", 0), fields.get("daily_cap", 0))
+    assert rules.answer.mean > 0 and sum(weight for _, weight in rules.states) == pytest.approx(1)
+
+
+def test_a_carrier_s_cap_and_day_hold_for_who_has_no_account() -> None:
+    model = Model(Rules(segments=5.0, daily=8), seed=1)
+    party = model.party("anybody", "any")
+    assert not isinstance(party, int)
+    took = []
+    for hour in (0, 1, 2, 23, 25):
+        verdict = model.submitted(submits([b"x"] * 6), Origin(party), hour * 3600.0, 0.0)
+        took.append(int((verdict.status == 0).sum()))
+        assert set(verdict.status.tolist()) <= {0, 0x58}
+    assert took == [5, 3, 0, 0, 5] and model.counts.throttled == 30 - 13
 
 
 def test_everything_is_accepted_and_numbered_by_default() -> None:

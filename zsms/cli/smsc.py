@@ -19,6 +19,7 @@ Examples:
   zsms smsc --bind 0.0.0.0:2775 --rules smsc.toml --record got.csv
   zsms smsc --answer 0.05 --status 0=95 --status 0x58=5
   zsms smsc --receipt 2 --state DELIVRD=80 --state UNDELIV=15 --state none=5 --ids mixed
+  zsms smsc --carrier us-short-code
   zsms smsc --segments 100 --throttle-status 0x14 --stats tcp://127.0.0.1:5557""",
 )
 @click.option(
@@ -30,6 +31,11 @@ Examples:
     help="Where to listen; port 0: a free one. Again for each of several.",
 )
 @click.option("--http", metavar="HOST:PORT", help="Take messages over HTTP there, too: Kannel's sendsms, JSON, forms.")
+@click.option(
+    "--carrier",
+    metavar="NAME|FILE",
+    help="Have the caps, latency and outcomes of a carrier profile (zsms carriers list).",
+)
 @click.option("--rules", metavar="FILE", type=click.Path(), help="A TOML file of accounts, outcomes, faults and all.")
 @click.option("--answer", type=float, metavar="SECONDS", help="Time until submit_sm is answered.  [default: 0]")
 @click.option("--receipt", type=float, metavar="SECONDS", help="Time from answer to receipt.  [default: 0]")
@@ -49,6 +55,7 @@ Examples:
 def command(
     bind: tuple[str, ...],
     http: str | None,
+    carrier: str | None,
     rules: str | None,
     seed: int | None,
     record: str | None,
@@ -68,19 +75,22 @@ def command(
 ) -> int:
     """Be a fake SMSC: accept, refuse, throttle and delay submit_sm, and send receipts.
 
-    What an option says goes before the same setting of --rules. A text that begins with #smsc says its own outcome,
-    such as "#smsc status=0x58" or "#smsc receipt=UNDELIV wait=2 mo=hello".
+    What an option says goes before the same setting of --rules, and that before --carrier's. A text that begins with
+    #smsc says its own outcome, such as "#smsc status=0x58" or "#smsc receipt=UNDELIV wait=2 mo=hello".
     """
 
     made: list[Any] = []
 
     def make() -> Any:
+        from zsms.carriers import profiles
         from zsms.smsc.server import FakeSmsc, check_public
 
         for address in (*bind, *([] if http is None else [http])):
             check_public(address, insecure)
+        if carrier is not None and not quiet:
+            click.echo(f"{profiles.find(carrier).sources}; times and outcomes that it has not are assumed", err=True)
         smsc = FakeSmsc(
-            _rules(rules, changes),
+            _rules(carrier, rules, changes),
             bind=bind,
             http=http,
             seed=seed,
@@ -102,9 +112,8 @@ def command(
     return code
 
 
-def _rules(path: str | None, changes: dict[str, Any]) -> Any:
-    from dataclasses import replace
-
+def _rules(carrier: str | None, path: str | None, changes: dict[str, Any]) -> Any:
+    from zsms.smsc.carrier import rules_of_carrier
     from zsms.smsc.files import read_rules, rules_of
     from zsms.smsc.rules import Rules
 
@@ -121,9 +130,10 @@ def _rules(path: str | None, changes: dict[str, Any]) -> Any:
             raise UsageError(
                 f"--throttle-status {changes['throttle_status']!r}: write 0x58, 0x14 or the like"
             ) from None
-    asked = rules_of(table)
-    base = Rules() if path is None else read_rules(path)
-    return replace(base, **{name: getattr(asked, name) for name in table})
+    base = Rules() if carrier is None else rules_of_carrier(carrier)
+    if path is not None:
+        base = read_rules(path, base)
+    return rules_of(table, base)
 
 
 def _weight(option: str, text: str) -> tuple[str, float]:

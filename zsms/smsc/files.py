@@ -22,8 +22,8 @@ _DELAYS = ("answer", "receipt")
 _WEIGHTS = ("statuses", "states")
 
 
-def read_rules(path: str | Path) -> Rules:
-    """The rules in a file. Raises UsageError that says what is wrong, and where."""
+def read_rules(path: str | Path, base: Rules | None = None) -> Rules:
+    """The rules in a file, over those of `base`. Raises UsageError that says what is wrong, and where."""
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -31,13 +31,13 @@ def read_rules(path: str | Path) -> Rules:
     except UnicodeDecodeError:
         raise UsageError(f"{path} is no UTF-8") from None
     try:
-        return rules_of(tomllib.loads(text))
+        return rules_of(tomllib.loads(text), base)
     except (UsageError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path}: {error}") from None
 
 
-def rules_of(table: Mapping[str, Any]) -> Rules:
-    """The rules that a TOML table describes. Raises UsageError."""
+def rules_of(table: Mapping[str, Any], base: Rules | None = None) -> Rules:
+    """The rules that a TOML table describes, over those of `base`. Raises UsageError."""
     known = {each.name for each in fields(Rules)} - {name for name, _ in _TABLES.values()}
     found: dict[str, Any] = {}
     for key, value in table.items():
@@ -54,7 +54,7 @@ def rules_of(table: Mapping[str, Any]) -> Rules:
             found[name] = _weights(value, name)
         else:
             found[name] = _typed(value, getattr(Rules(), name), key)
-    return replace(Rules(), **found)
+    return replace(base or Rules(), **found)
 
 
 def _row(kind: type[Account | Outcome | Fault], row: Any, where: str) -> Any:

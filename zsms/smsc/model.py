@@ -77,6 +77,9 @@ class Party:
     bucket: Bucket | None
     pending: int = 0
     """Messages that wait for their end."""
+    day: int = 0
+    """Which day of 24 hours since the start it is, and how many segments were let through in it."""
+    in_day: int = 0
 
 
 class Origin(NamedTuple):
@@ -109,7 +112,8 @@ class Model:
         states = [(_NONE if name == "none" else STATES[name], weight) for name, weight in rules.states]
         self._ends, self._end_shares = _shares(tuple(states))
         self._parties = {account.system_id: self._party(account, n, now) for n, account in enumerate(rules.accounts)}
-        self._anybody = self._party(Account(""), len(rules.accounts), now)
+        self._anybody = self._party(Account("", segments=rules.segments, queue=rules.queue), len(rules.accounts), now)
+        self._began = now
 
     def _party(self, account: Account, number: int, now: float) -> Party:
         bucket = Bucket(account.segments, account.burst, now) if account.segments else None
@@ -198,12 +202,24 @@ class Model:
             status[full] = Status.MSGQFUL
             self.counts.queue_full += int(full.sum())
         buckets = [each for each in (origin.bucket, party.bucket) if each is not None]
-        if not buckets:
-            return
-        able = np.flatnonzero(status != Status.MSGQFUL)
-        over = able[~passing(segments[able], buckets, now)]
+        if buckets:
+            able = np.flatnonzero(status != Status.MSGQFUL)
+            self._throttle(status, able[~passing(segments[able], buckets, now)])
+        if self.rules.daily:
+            self._limit_day(status, segments, party, now)
+
+    def _throttle(self, status: U32, over: I64) -> None:
         status[over] = self.rules.throttle_status
         self.counts.throttled += len(over)
+
+    def _limit_day(self, status: U32, segments: I64, party: Party, now: float) -> None:
+        day = int((now - self._began) / 86_400.0)
+        if day != party.day:
+            party.day, party.in_day = day, 0
+        able = np.flatnonzero(status == Status.OK)
+        passed = np.cumsum(segments[able]) <= self.rules.daily - party.in_day
+        party.in_day += int(segments[able][passed].sum())
+        self._throttle(status, able[~passed])
 
     def _count(self, status: U32) -> None:
         if not status.any():

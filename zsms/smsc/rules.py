@@ -92,6 +92,12 @@ class Rules:
     """None: anybody may bind, with any password."""
     bind_segments: float = 0.0
     """Segments a second of each bind, where its account says nothing else; 0: no limit."""
+    segments: float = 0.0
+    """Segments a second of all binds of who has no account of his own; 0: no limit."""
+    queue: int = 0
+    """His messages that wait for their receipt, at most; above, 0x14. 0: no limit."""
+    daily: int = 0
+    """Segments of each account in 24 hours from the start, and again in the next; 0: no limit."""
     throttle_status: int = 0x58
     """What is answered above a limit."""
     statuses: tuple[tuple[int, float], ...] = ()
@@ -162,8 +168,9 @@ def check(rules: Rules) -> None:
             raise UsageError(f"fault {fault.what!r}: choose one of {', '.join(FAULTS)}")
         if min(fault.at, fault.last, fault.every) < 0 or not fault.factor > 0:
             raise UsageError(f"the fault {fault.what!r} at {fault.at:g} s: times are not below 0, factors above")
-    if not (isfinite(rules.bind_segments) and rules.bind_segments >= 0):
-        raise UsageError(f"bind_segments {rules.bind_segments}: give segments a second, or 0 for no limit")
+    for name in ("bind_segments", "segments", "queue", "daily"):
+        if not (isfinite(getattr(rules, name)) and getattr(rules, name) >= 0):
+            raise UsageError(f"{name} {getattr(rules, name)}: give a number from 0 (no limit) on")
     _status(rules.throttle_status)
     if not 1 <= rules.window <= 1_000_000:
         raise UsageError(f"window {rules.window}: give 1 to 1000000")
