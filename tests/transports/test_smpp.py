@@ -23,9 +23,14 @@ from zsms.core.smpp.strings import Strings
 from zsms.core.smpp.texts import Long
 from zsms.errors import UsageError, ZsmsError
 from zsms.message import ROW, Batch, Mixed, Outcome
-from zsms.transports.smpp import SmppSettings, SmppTransport
+from zsms.transports.smpp import SmppSettings, SmppTransport, bind
 
 CODES = {outcome.code: outcome for outcome in Outcome if outcome is not Outcome.SENT}
+
+
+@pytest.fixture(autouse=True)
+def quick_to_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bind, "FIRST_RETRY_S", 0.05)
 
 
 class Driver:
@@ -82,7 +87,7 @@ class Driver:
             self.told += zip(told.producers.tolist(), told.seqs.tolist(), told.outcomes.tolist(), strict=True)
             self.took += told.took.tolist()
         free = transport.concurrency - transport.busy
-        while self.waiting and free > 0 and any(bind.bound for bind in transport.binds):
+        while self.waiting and free > 0 and any(each.bound for each in transport.binds):
             first = self.waiting.pop(0)
             if len(first.batch) > free:
                 self.waiting.insert(0, first.part(free, len(first.batch)))
@@ -205,8 +210,8 @@ def test_a_throttled_link_goes_on_slower() -> None:
         driver.send(*["x"] * 60)
         counts = driver.settle(20)
         assert counts[Outcome.THROTTLED] == 15 and counts[Outcome.SENT] == 45
-        (bind,) = driver.transport.binds
-        assert bind.flow.bounded and bind.flow.slowed >= 1 and bind.bound
+        (link,) = driver.transport.binds
+        assert link.flow.bounded and link.flow.slowed >= 1 and link.bound
 
 
 def test_a_part_that_is_throttled_is_sent_again_by_itself() -> None:
@@ -345,7 +350,7 @@ def test_receipts_to_another_bind_and_what_they_say() -> None:
             other.receipt(RECEIPT.format(max(1, place), word).encode())
 
     with MiniSmsc(answer) as smsc, Driver(settings(smsc, bind="tx+rx")) as driver:
-        driver.until(lambda: sum(bind.bound for bind in driver.transport.binds) == 2)
+        driver.until(lambda: sum(each.bound for each in driver.transport.binds) == 2)
         driver.send(*["x"] * 5)
         driver.until(lambda: len(driver.told) == 5)
         assert sorted(driver.told) == [(7, 1000 + place, code) for place, code in enumerate([1, 2, 3, 4, 0])]

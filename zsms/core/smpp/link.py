@@ -131,7 +131,7 @@ class Link(Output):
             events.append(Replied(request.handle, pdu))
 
     def _bind_answered(self, request: Request, pdu: Pdu, events: list[Event]) -> None:
-        if pdu.status not in (Status.OK, Status.ALYBND):
+        if pdu.status:  # 0x05, too: this connection has bound nothing before, so it is another one that is
             self._end("the bind was refused", events, pdu.status)
             return
         if self.state is State.OPEN:

@@ -99,11 +99,13 @@ def read(messages: Messages) -> Told:
     every = bool(found.all())
     rows = np.flatnonzero(found)
     ids_told, states_told = (messages.tlv(tag) for tag in (Tag.RECEIPTED_MESSAGE_ID, Tag.MESSAGE_STATE))
-    ids, outcome = _from_texts(content if every else content.take(rows))
+    texts = content if every else content.take(rows)
+    wide = (np.asarray(messages.data_coding)[rows] & 0x0C) == 0x08
+    ids, outcome = _from_texts(_narrowed(texts, np.flatnonzero(wide)) if wide.any() else texts)
     if ids_told is not None:
         told, has = _rows(ids_told, rows)
-        lengths = np.minimum(told.lengths, _until_nul(told))
-        ids = Strings(ids.buffer, np.where(has, told.begins, ids.begins), np.where(has, lengths, ids.lengths))
+        named = Strings(told.buffer, told.begins, np.minimum(told.lengths, _until_nul(told)))
+        ids = named if has.all() else _where(has, named, ids)
     if states_told is not None:
         told, has = _rows(states_told, rows)
         has &= told.lengths > 0
@@ -126,6 +128,24 @@ def _until_nul(strings: Strings) -> I64:
     return np.where(nul.any(axis=1), nul.argmax(axis=1), strings.lengths)
 
 
+def _where(first: Bools, these: Strings, others: Strings) -> Strings:
+    """Row by row the one or the other."""
+    offset = 0 if these.buffer is others.buffer else len(these.buffer)
+    buffer = these.buffer if not offset else np.concatenate([these.buffer, others.buffer])
+    begins = np.where(first, these.begins, others.begins + offset)
+    return Strings(buffer, begins, np.where(first, these.lengths, others.lengths))
+
+
+def _narrowed(texts: Strings, rows: I64) -> Strings:
+    """Texts of which these are UTF-16, as some SMSCs have receipts too, with the low octet of each of their units."""
+    lengths = np.zeros(len(texts), np.int64)
+    lengths[rows] = texts.lengths[rows] & ~1
+    low = Strings(texts.buffer, texts.begins, lengths).compact()[1::2]
+    narrow = np.zeros(len(texts), np.bool_)
+    narrow[rows] = True
+    return _where(narrow, Strings.packed(np.ascontiguousarray(low), lengths // 2), texts)
+
+
 def _from_texts(texts: Strings) -> tuple[Strings, U8]:
     """The value behind the first "id:" and "stat:" of each text."""
     count = len(texts)
@@ -143,22 +163,39 @@ def _from_texts(texts: Strings) -> tuple[Strings, U8]:
     low = flat | 0x20
     before = colons - starts[owner]
     is_id = (low[colons - 1] == 0x64) & (low[colons - 2] == 0x69) & (before >= 2)
-    is_id &= (before == 2) | (flat[colons - 3] <= 0x20)
+    is_id &= (before == 2) | _ENDS[flat[colons - 3]]
     is_state = (low[colons - 4] == 0x73) & (low[colons - 3] == 0x74) & (low[colons - 2] == 0x61)
     is_state &= (low[colons - 1] == 0x74) & (before >= 4)
-    blanks = np.flatnonzero(flat <= 0x20)
+    apart = _ENDS[flat]
+    blanks, solid = np.flatnonzero(apart), np.flatnonzero(~apart)
     at, whose = colons[is_id][::-1] + 1, owner[is_id][::-1]  # of several the first, which is assigned last
-    stop = np.minimum(blanks[np.searchsorted(blanks, at)], ends[whose])
+    value = np.minimum(_next(solid, at, len(flat)), ends[whose])
+    stop = np.minimum(blanks[np.searchsorted(blanks, value)], ends[whose])
+    stop = np.where((value > at) & (_next(colons, value, len(flat)) < stop), value, stop)  # "id: stat:...": it has none
+    at = value
     begins[whose] = texts.begins[whose] + (at - starts[whose])
     lengths[whose] = stop - at
     at, whose = colons[is_state][::-1] + 1, owner[is_state][::-1]
-    outcome[whose] = _by_word(flat, at, ends[whose])
+    outcome[whose] = _by_word(flat, _next(solid, at, len(flat)), ends[whose])
     return Strings(texts.buffer, begins, lengths), outcome
+
+
+_ENDS = np.zeros(256, np.bool_)
+_ENDS[:0x21] = True
+_ENDS[list(b"\",;'")] = True
+"""Octets that a value neither begins with nor has in it."""
+
+
+def _next(places: I64, at: I64, none: int) -> I64:
+    """The first of the places that is not before `at`, of each; `none` where there is none."""
+    found = np.searchsorted(places, at)
+    after = found < len(places)
+    return np.where(after, places[np.minimum(found, max(0, len(places) - 1))], none) if len(places) else at
 
 
 def _by_word(flat: U8, at: I64, ends: I64) -> U8:
     """What the words at these places mean, by their first five letters."""
-    letters = flat[at[:, None] + np.arange(5)] & 0xDF
+    letters = flat[np.minimum(at[:, None] + np.arange(5), len(flat) - 1)] & 0xDF
     letters[(at[:, None] + np.arange(5)) >= ends[:, None]] = 0
     keys = np.zeros(len(at), np.uint64)
     for place in range(5):

@@ -71,6 +71,7 @@ FINAL_BINDS = (0x0E, 0x0F, 0x53)
 """A bind that is refused with one of these is refused for good: password, system_id or system_type are wrong."""
 
 CONSEQUENCES: dict[int, Outcome] = {
+    0x04: Outcome.TEMPORARY,  # INVBNDSTS: the fault is the link's, and no message's
     0x08: Outcome.TEMPORARY,
     0x14: Outcome.THROTTLED,
     0x58: Outcome.THROTTLED,

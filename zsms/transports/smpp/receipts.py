@@ -76,7 +76,8 @@ class Awaited:
             return
         state = request.tlv(Tag.MESSAGE_STATE)
         text = request.tlv(Tag.MESSAGE_PAYLOAD) or b""
-        made = Messages(np.zeros(1, np.uint32), esm_class=np.array([request["esm_class"]], np.uint8))
+        kind, coding = (np.array([request[name]], np.uint8) for name in ("esm_class", "data_coding"))
+        made = Messages(np.zeros(1, np.uint32), esm_class=kind, data_coding=coding)
         made.short_message = Strings.of([text])
         told = receipts_of.read(made)
         named = request.tlv(Tag.RECEIPTED_MESSAGE_ID)
