@@ -153,8 +153,8 @@ def test_several_receipts_for_one_message() -> None:
         driver.send("a")
         driver.until(lambda: driver.transport.receipts_in == 6)
         assert driver.told == [(7, 1000, D)], "the first that is final counts"
-        gauges, counters = driver.transport.gauges, driver.transport.counters
-        assert counters["receipts_unmatched"] + gauges["receipts_early"] == 3 and not gauges["receipts_awaited"]
+        figures = driver.transport.figures
+        assert figures["receipts_unmatched"] + figures["receipts_early"] == 3 and not figures["receipts_awaited"]
 
 
 @pytest.mark.parametrize("receipts", ["first", "each"])
@@ -174,7 +174,7 @@ def test_receipts_of_each_part_of_a_long_text(receipts: str) -> None:
         assert [message["registered_delivery"] for message in smsc.messages] == (
             [1, 0, 0] if receipts == "first" else [1, 1, 1]
         )
-        assert driver.transport.gauges["receipts_early"] == (2 if receipts == "first" else 0)
+        assert driver.transport.figures["receipts_early"] == (2 if receipts == "first" else 0)
 
 
 def test_unbind_by_the_smsc_with_a_window_open() -> None:

@@ -165,12 +165,12 @@ def samples(answer: Answer) -> Iterator[tuple[str, tuple[str, ...], float]]:
         yield "zsms_sends_total", (outcome,), sends
     for status, receipts in view.totals.broker.receipts.items():
         yield "zsms_receipts_total", (status,), receipts
-    sender = view.totals.sender
-    yield "zsms_receipts_missing_total", (), sender.receipts_missing or 0
-    yield "zsms_receipts_unmatched_total", (), sender.receipts_unmatched or 0
+    totals = view.totals.sender
+    yield "zsms_receipts_missing_total", (), totals.receipts_missing or 0
+    yield "zsms_receipts_unmatched_total", (), totals.receipts_unmatched or 0
     yield "zsms_receipts_awaited", (), added(row.figures.receipts_awaited for row in view.senders)
-    for row in view.senders:
-        yield from _of_sender(row)
+    for sender in view.senders:
+        yield from _of_sender(sender)
     for row in view.processes:
         yield from _of_process(row)
     collector = CollectorFigures.of(answer.get("collector", {}))
