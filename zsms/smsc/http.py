@@ -157,12 +157,12 @@ class HttpSide:
     async def _sendsms(self, request: Any) -> Any:
         query = request.query
         asked = Asked(
-            query.get("username", ""),
-            query.get("password", ""),
-            False,
-            query.get("from", ""),
-            query.get("to", ""),
-            query.get("text", ""),
+            username=query.get("username", ""),
+            password=query.get("password", ""),
+            bearer=False,
+            source=query.get("from", ""),
+            destination=query.get("to", ""),
+            text=query.get("text", ""),
         )
         decided = await self._ask(asked)
         if decided is None:

@@ -152,7 +152,7 @@ class Model:
             _apply(outcome, destination, status, ends)
         scripts = scripts_of(content, MARK)
         for row, script in scripts:
-            script.apply(row, status, ends, copies, delays, waits)
+            script.apply(row, status=status, ends=ends, copies=copies, delays=delays, waits=waits)
         segments = segments_of(messages)
         self._limit(status, segments, origin, now)
         good = status == Status.OK

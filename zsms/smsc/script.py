@@ -48,7 +48,7 @@ class Script:
                 continue
         return script
 
-    def apply(self, row: int, status: U32, ends: U8, copies: U8, delays: F32, waits: F32) -> None:
+    def apply(self, row: int, *, status: U32, ends: U8, copies: U8, delays: F32, waits: F32) -> None:
         """Write it into the columns of what was drawn."""
         if self.status is not None:
             status[row] = self.status

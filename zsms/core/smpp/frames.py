@@ -47,7 +47,12 @@ class Frames:
     def take(self, rows: npt.NDArray[np.int64] | Bools | slice) -> Frames:
         """Some of them."""
         return Frames(
-            self.buffer, self.begins[rows], self.ends[rows], self.command[rows], self.status[rows], self.sequence[rows]
+            self.buffer,
+            self.begins[rows],
+            self.ends[rows],
+            command=self.command[rows],
+            status=self.status[rows],
+            sequence=self.sequence[rows],
         )
 
     def octets(self, row: int) -> bytes:
@@ -210,7 +215,7 @@ def walk_together(buffer: U8, begins: I64, ends: I64, most: int = MAX_PDU) -> To
 def frames_at(buffer: U8, begins: I64) -> Frames:
     """The PDUs that begin there; they are whole."""
     heads = windows(buffer, HEADER)[begins].view(">u4").reshape(-1, 4).astype(np.uint32)
-    return Frames(buffer, begins, begins + heads[:, 0], heads[:, 1], heads[:, 2], heads[:, 3])
+    return Frames(buffer, begins, begins + heads[:, 0], command=heads[:, 1], status=heads[:, 2], sequence=heads[:, 3])
 
 
 def _lengths(buffer: U8, at: I64) -> I64:

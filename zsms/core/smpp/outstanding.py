@@ -36,6 +36,8 @@ _STEP = np.uint64(0xFF51AFD7ED558CCD)
 _SHIFT = np.uint64(32)
 EARLY_S = 60.0
 MOST_EARLY = 100_000
+MOST_IN_RUN = 1 << 17
+"""Messages of a run, about, above which it is joined with no other: joining needs room for both once more."""
 FORMS = ("alike", "hexadecimal of a decimal", "decimal of a hexadecimal")
 """How a receipt's id may have to be read to be that of the answer."""
 
@@ -172,9 +174,12 @@ class Outstanding:
         at = np.full(len(ids), self._time(now), np.float32)
         self._runs.append(_Run(keys[order], seqs[order], sources[order].astype(np.uint32), at))
         self.waiting += len(ids)
-        while len(self._runs) > 1 and 2 * len(self._runs[-1].keys) > len(self._runs[-2].keys):
-            last, before = self._runs.pop(), self._runs.pop()
-            self._runs.append(_joined(before, last))
+        while len(self._runs) > 1:
+            last, before = len(self._runs[-1].keys), len(self._runs[-2].keys)
+            if 2 * last <= before or last + before > MOST_IN_RUN:
+                break
+            newer = self._runs.pop()
+            self._runs[-1] = _joined(self._runs[-1], newer)
         if self.waiting > self.most:
             self._drop_oldest()
         return self._look_at_early(now) if self._early else None

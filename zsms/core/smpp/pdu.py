@@ -332,7 +332,7 @@ def _check(name: str, text: Text) -> None:
         raise UsageError(f"a {name} with a NUL in it")
 
 
-def _octets(rows: int, *numbers: Number) -> Block:
+def _octets(rows: int, numbers: Sequence[Number]) -> Block:
     """Fields of one octet that stand beside each other."""
     plain = [each for each in numbers if isinstance(each, int)]
     if len(plain) == len(numbers):
@@ -386,16 +386,16 @@ def _message_blocks(command: int, messages: Messages) -> list[Block]:
     length: Number = len(short) if isinstance(short, bytes) else short.lengths.astype(np.uint8)
     body = [
         block(m.service_type),
-        _octets(rows, 0, m.source_ton, m.source_npi),
+        _octets(rows, (0, m.source_ton, m.source_npi)),
         block(m.source),
-        _octets(rows, 0, m.destination_ton, m.destination_npi),
+        _octets(rows, (0, m.destination_ton, m.destination_npi)),
         block(m.destination),
-        _octets(rows, 0, m.esm_class, m.protocol_id, m.priority),
+        _octets(rows, (0, m.esm_class, m.protocol_id, m.priority)),
         block(m.schedule),
         constant(b"\0"),
         block(m.validity),
         constant(b"\0"),
-        _octets(rows, m.registered_delivery, m.replace_if_present, m.data_coding, m.default_message_id, length),
+        _octets(rows, (m.registered_delivery, m.replace_if_present, m.data_coding, m.default_message_id, length)),
         block(short),
     ]
     if isinstance(m.tlvs, TlvTable):
