@@ -15,8 +15,9 @@ from collections.abc import Sequence
 import numpy as np
 import zmq
 
-from zsms.wire.protocol import VERSION, Ack, JoinSender, Ping, Welcome, decode, encode
-from zsms.wire.sockets import Endpoint
+from zsms.wire.codec import decode, encode
+from zsms.wire.endpoint import Endpoint
+from zsms.wire.frames import VERSION, Ack, JoinSender, Ping, Welcome
 
 TEXT_BYTES = 100
 _MESSAGE_BYTES = 8 + 2 + TEXT_BYTES

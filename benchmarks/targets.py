@@ -37,7 +37,8 @@ from peers import TEXT_BYTES, Peers
 
 from zsms.roles.monitor import Asker
 from zsms.stats.view import View
-from zsms.wire.sockets import Endpoint, Sockets
+from zsms.wire.endpoint import Endpoint
+from zsms.wire.sockets import Sockets
 
 ZSMS = [sys.executable, "-m", "zsms"]
 TIMEOUT_S = 110.0

@@ -23,7 +23,8 @@ from zsms.sources.random import BLOCK, Columns, RandomSource
 from zsms.stats.delay import DelayModel
 from zsms.stats.histogram import Histogram
 from zsms.transports.simulated import SimulatedTransport
-from zsms.wire.protocol import Ack, decode, encode, encode_batch, encode_grant, encode_part
+from zsms.wire.codec import decode, encode, encode_batch, encode_grant, encode_part
+from zsms.wire.frames import Ack
 
 U32 = npt.NDArray[np.uint32]
 

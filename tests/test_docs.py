@@ -26,7 +26,7 @@ from zsms.smsc.files import read_rules
 from zsms.stats import book as statsbook
 from zsms.stats import snapshot
 from zsms.stats.histogram import BUCKETS, Histogram
-from zsms.wire import protocol
+from zsms.wire import codec, frames
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(
@@ -234,17 +234,17 @@ def kinds_of_the_document() -> dict[str, int]:
 
 
 def kinds_of_the_code() -> dict[str, type]:
-    return {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).upper(): cls for cls in protocol._KINDS}
+    return {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).upper(): cls for cls in frames.KINDS}
 
 
 def test_the_document_has_the_kinds_of_the_code() -> None:
-    assert kinds_of_the_document() == {name: protocol._KINDS[cls].code for name, cls in kinds_of_the_code().items()}
+    assert kinds_of_the_document() == {name: frames.KINDS[cls].code for name, cls in kinds_of_the_code().items()}
 
 
 @pytest.mark.parametrize("name", kinds_of_the_code())
 def test_a_kind_s_table_has_its_fields_in_order(name: str) -> None:
     cls: Any = kinds_of_the_code()[name]
-    kind = protocol._KINDS[cls]
+    kind = frames.KINDS[cls]
     names = {"u1": "u8", "u2": "u16", "u4": "u32", "u8": "u64", "f4": "f32", "f8": "f64", "V20": "SOURCE", "V48": "ROW"}
     types = [check.__name__.removeprefix("_") for check in kind.fields]
     types += [f"column of {names[f'{dtype.kind}{dtype.itemsize}']}" for dtype in kind.columns]
@@ -262,7 +262,7 @@ def test_a_kind_s_table_has_its_fields_in_order(name: str) -> None:
 def test_every_limit_is_told_with_its_value() -> None:
     told = {name: int(value.replace(",", "")) for name, value, _ in rows(section("Limits"))}
     known: dict[str, int] = {}
-    for module in (protocol, message, snapshot, statsbook):
+    for module in (frames, codec, message, snapshot, statsbook):
         known |= {name: value for name, value in vars(module).items() if name.startswith(("MAX_", "SMALL_"))}
     assert told == known
 
@@ -275,14 +275,14 @@ def test_a_snapshot_has_the_keys_of_its_table() -> None:
 
 def test_the_bytes_are_what_they_are_said_to_be() -> None:
     ping, batch = (bytes.fromhex(block.text) for block in blocks("hex"))
-    assert protocol.decode(ping) == protocol.Ping(subject=7, sent_at=2.5)
-    assert protocol.encode(protocol.Ping(7, 2.5)) == ping
-    decoded = protocol.decode(batch)
+    assert codec.decode(ping) == frames.Ping(subject=7, sent_at=2.5)
+    assert codec.encode(frames.Ping(7, 2.5)) == ping
+    decoded = codec.decode(batch)
     assert (decoded.producer, decoded.start, decoded.number, decoded.first) == (1, 2, 3, 4)
     assert (decoded.due, decoded.step, decoded.offsets) == (0.5, 0.0, None)
     (only,) = decoded.messages()
     assert (only.recipient, only.text, only.id.seq) == ("+13705550100", "Hi", 4)
-    assert protocol.encode_batch(decoded) == batch
+    assert codec.encode_batch(decoded) == batch
     shown = re.findall(r"^    ((?:[0-9a-f]{2} +)+)", section("An example in bytes"), re.MULTILINE)
     assert bytes.fromhex("".join(shown)) == ping + batch
 
@@ -310,6 +310,62 @@ def test_every_test_that_a_promise_rests_on_exists() -> None:
 
 
 # -- docs/ARCHITECTURE.md ----------------------------------------------------------------------------------------
+
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in (ROOT / "zsms").rglob("*.py")
+}
+LAYERS = (
+    ("zsms.errors", "zsms", "zsms.fields", "zsms.kinds", "zsms.words", "zsms.saving", "zsms.extras", "zsms.message"),
+    ("zsms.launch.children", "zsms.launch.forked", "zsms.launch.private_folder", "zsms.roles.sd_notify"),
+    ("zsms.stats",),
+    ("zsms.core", "zsms.carriers", "zsms.sources", "zsms.scenario"),
+    ("zsms.plan",),
+    ("zsms.security.keys", "zsms.wire.frames", "zsms.report.machine", "zsms.report.thresholds", "zsms.logs"),
+    ("zsms.wire.codec",),
+    ("zsms.security", "zsms.wire"),
+    ("zsms.report", "zsms.dashboard.prometheus"),
+    ("zsms.transports", "zsms.journal"),
+    ("zsms.roles", "zsms.smsc"),
+    ("zsms.launch",),
+    ("zsms.dashboard",),
+    ("zsms.study",),
+    ("zsms.cli", "zsms.__main__"),
+)
+"""From the bottom up: a module may import those of its own layer and of the layers before it."""
+
+
+def layer(module: str) -> int:
+    """The layer that names it most closely."""
+    found = [
+        (len(name), number)
+        for number, names in enumerate(LAYERS)
+        for name in names
+        if module == name or (name != "zsms" and module.startswith(f"{name}."))
+    ]
+    assert found, f"{module} is in no layer"
+    return max(found)[1]
+
+
+def imports(module: str) -> Iterator[str]:
+    """What a module imports when it is run, not only for its types."""
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    for_types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: a relative import"
+            assert node.module is not None
+            names = (f"{node.module}.{alias.name}" for alias in node.names)
+            yield from (name if name in MODULES else node.module for name in names)
 
 
 def test_the_map_is_that_of_the_packages() -> None:

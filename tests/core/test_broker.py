@@ -17,7 +17,8 @@ from zsms.core.broker.journal import Journal
 from zsms.core.broker.session import Session
 from zsms.errors import UsageError
 from zsms.message import Batch
-from zsms.wire.protocol import Answer, decode, encode
+from zsms.wire.codec import decode, encode
+from zsms.wire.frames import Answer
 
 PRODUCER = b"producer's peer"
 

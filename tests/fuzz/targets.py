@@ -26,21 +26,9 @@ from zsms.stats.book import StatsBook
 from zsms.stats.histogram import Histogram
 from zsms.stats.snapshot import Snapshot
 from zsms.stats.view import View
-from zsms.wire import protocol
-from zsms.wire.protocol import (
-    Ack,
-    Answer,
-    Ask,
-    Bye,
-    Grant,
-    JoinProducer,
-    JoinSender,
-    Ping,
-    Report,
-    decode,
-    encode,
-    expect,
-)
+from zsms.wire import frames
+from zsms.wire.codec import decode, encode, expect
+from zsms.wire.frames import Ack, Answer, Ask, Bye, Grant, JoinProducer, JoinSender, Ping, Report
 
 
 class Target(NamedTuple):
@@ -53,7 +41,7 @@ class Target(NamedTuple):
 ENTRIES = (
     (Batch,),
     (Ack, Ping, JoinSender, JoinProducer, Bye),
-    (protocol.Snapshot,),
+    (frames.Snapshot,),
     (Ask, Report),
     (Answer,),
     (Grant,),

@@ -20,7 +20,8 @@ from zsms.core.broker.replay import rebuild
 from zsms.journal import open_journal, read
 from zsms.journal.sqlite import SqliteStore
 from zsms.roles.keeping import GROUP_BYTES, Keeping
-from zsms.wire.protocol import Confirm, JoinProducer, Ping, Pong, Welcome, encode_batch
+from zsms.wire.codec import encode_batch
+from zsms.wire.frames import Confirm, JoinProducer, Ping, Pong, Welcome
 
 
 @pytest.fixture

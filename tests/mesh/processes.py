@@ -32,7 +32,8 @@ import psutil
 
 from zsms.roles.monitor import Asker
 from zsms.stats.view import View
-from zsms.wire.sockets import STATS_PORT, Endpoint, Sockets
+from zsms.wire.endpoint import STATS_PORT, Endpoint
+from zsms.wire.sockets import Sockets
 
 ROOT = Path(__file__).parents[2]
 ZSMS = (sys.executable, "-m", "zsms")

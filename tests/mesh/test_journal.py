@@ -27,7 +27,8 @@ from zsms.roles.keeping import FAIL_POINTS
 from zsms.stats.figures import BrokerFigures
 from zsms.stats.row import Row
 from zsms.stats.view import View
-from zsms.wire.protocol import Confirm, JoinProducer, Welcome, encode_batch
+from zsms.wire.codec import encode_batch
+from zsms.wire.frames import Confirm, JoinProducer, Welcome
 
 SETTLED_S = 30.0
 pytestmark = [pytest.mark.timeout(90)]  # they take seconds, but of a busy machine's time

@@ -13,7 +13,8 @@ from tests.roles.waiting import DEADLINE_S
 from zsms.core.broker import BrokerCore
 from zsms.message import Batch
 from zsms.roles.broker import Broker
-from zsms.wire.protocol import Ack, Grant, JoinProducer, JoinSender, Ping, Pong, Welcome, decode, encode
+from zsms.wire.codec import decode, encode
+from zsms.wire.frames import Ack, Grant, JoinProducer, JoinSender, Ping, Pong, Welcome
 
 WAIT_MS = int(DEADLINE_S * 1_000)
 

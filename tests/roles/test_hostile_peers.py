@@ -15,7 +15,8 @@ from tests.wire.frames import garbage, snapshot_body
 from zsms import Broker, DelayModel, Monitor, Producer, Sender, StatsCollector, ZsmsError
 from zsms.core.broker import BrokerLimits
 from zsms.message import Batch
-from zsms.wire.protocol import (
+from zsms.wire.codec import decode
+from zsms.wire.frames import (
     Answer,
     Ask,
     Bye,
@@ -31,7 +32,6 @@ from zsms.wire.protocol import (
     Snapshot,
     Welcome,
     Who,
-    decode,
 )
 
 PATIENT = BrokerLimits(liveness=60.0)

@@ -20,7 +20,8 @@ from zsms.message import Batch
 from zsms.roles import permissions as guard
 from zsms.security.keys import Keys, make, read
 from zsms.security.zap import Gate
-from zsms.wire.protocol import (
+from zsms.wire.codec import encode
+from zsms.wire.frames import (
     Answer,
     Ask,
     Grant,
@@ -33,7 +34,6 @@ from zsms.wire.protocol import (
     Snapshot,
     Welcome,
     Who,
-    encode,
 )
 from zsms.wire.sockets import Sockets
 

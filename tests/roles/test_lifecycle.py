@@ -18,7 +18,7 @@ from zsms import Broker, DelayModel, Message, Monitor, Producer, Sender, StatsCo
 from zsms.core.broker import BrokerLimits
 from zsms.message import Batch
 from zsms.sources.random import RandomSource
-from zsms.wire.protocol import Bye, Grant, JoinSender, Welcome
+from zsms.wire.frames import Bye, Grant, JoinSender, Welcome
 
 QUICK = DelayModel("constant", 0.002)
 

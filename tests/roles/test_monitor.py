@@ -15,7 +15,8 @@ from zsms import Monitor, StatsCollector
 from zsms.errors import ZsmsError
 from zsms.stats.snapshot import Snapshot
 from zsms.stats.view import View
-from zsms.wire.protocol import Answer, Ask, Refused, decode, encode
+from zsms.wire.codec import decode, encode
+from zsms.wire.frames import Answer, Ask, Refused
 
 
 def snapshot(role: str, start: int = 1, seq: int = 0, **more: dict) -> Snapshot:

@@ -17,7 +17,7 @@ from zsms.core.sender import Waiting
 from zsms.core.sender.slots import SendTimes
 from zsms.message import Delivery
 from zsms.stats.failures import Failure
-from zsms.wire.protocol import Receipt, Who
+from zsms.wire.frames import Receipt, Who
 
 
 class Gateway:

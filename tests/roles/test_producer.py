@@ -15,7 +15,7 @@ from zsms.core.broker import BrokerLimits
 from zsms.roles.broker import AWAIT_SLOTS_S
 from zsms.roles.link import Link
 from zsms.sources.random import RandomSource
-from zsms.wire.protocol import Bye, Confirm, JoinProducer, Pong, Refused, Welcome, Who
+from zsms.wire.frames import Bye, Confirm, JoinProducer, Pong, Refused, Welcome, Who
 
 QUICK = DelayModel("constant", 0.002)
 

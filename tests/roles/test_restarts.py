@@ -12,7 +12,7 @@ from tests.roles.waiting import until
 from zsms import Broker, DelayModel, Monitor, Producer, Sender, StatsCollector, ZsmsError
 from zsms.core.broker import BrokerLimits
 from zsms.roles.base import Role
-from zsms.wire.protocol import JoinSender, Welcome, Who
+from zsms.wire.frames import JoinSender, Welcome, Who
 
 PROMPT = BrokerLimits(liveness=0.5)
 """Who says nothing for half a second is given up."""

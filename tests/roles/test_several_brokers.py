@@ -12,7 +12,7 @@ from tests.roles.waiting import until
 from zsms import Broker, DelayModel, Monitor, Producer, Sender, StatsCollector, UsageError
 from zsms.core.broker import BrokerLimits
 from zsms.roles.base import Role
-from zsms.wire.protocol import Confirm, JoinSender, Welcome
+from zsms.wire.frames import Confirm, JoinSender, Welcome
 
 PROMPT = BrokerLimits(liveness=0.5)
 

@@ -15,7 +15,8 @@ from zsms import Broker, BrokerLimits, DelayModel, Message, Monitor, Producer, S
 from zsms.message import Batch
 from zsms.roles.link import Link
 from zsms.roles.operator import Operator
-from zsms.wire.protocol import (
+from zsms.wire.codec import decode, encode
+from zsms.wire.frames import (
     Ack,
     Answer,
     Ask,
@@ -29,8 +30,6 @@ from zsms.wire.protocol import (
     Refused,
     Welcome,
     Who,
-    decode,
-    encode,
 )
 
 NEWER = msgpack.packb([2, 99, 0])

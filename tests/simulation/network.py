@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
-from zsms.wire.protocol import Ack, decode
-from zsms.wire.sockets import Endpoint
+from zsms.wire.codec import decode
+from zsms.wire.endpoint import Endpoint
+from zsms.wire.frames import Ack
 
 if TYPE_CHECKING:
     from tests.simulation.processes import Process

@@ -24,8 +24,9 @@ from zsms.roles.feed import Feed
 from zsms.roles.producer import Producer
 from zsms.roles.sender import Sender
 from zsms.sources.random import Columns
-from zsms.wire.protocol import Answer, Inspect, Kick, Purge, decode, encode
-from zsms.wire.sockets import Endpoint
+from zsms.wire.codec import decode, encode
+from zsms.wire.endpoint import Endpoint
+from zsms.wire.frames import Answer, Inspect, Kick, Purge
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -28,8 +28,9 @@ from zsms.core.broker.replay import rebuild
 from zsms.errors import WireError
 from zsms.journal import NoRoom
 from zsms.roles import base, keeping
-from zsms.wire.protocol import Inspect, Kick, Purge, decode
-from zsms.wire.sockets import Endpoint
+from zsms.wire.codec import decode
+from zsms.wire.endpoint import Endpoint
+from zsms.wire.frames import Inspect, Kick, Purge
 
 LOST_S = 30.0
 """So long a broker is away that is lost."""

@@ -33,7 +33,8 @@ from zsms.stats.snapshot import (
 )
 from zsms.stats.trends import Watch as PanelWatch
 from zsms.stats.view import View
-from zsms.wire.protocol import MAX_FRAME_BYTES, MAX_MAP_ITEMS, Answer, decode, encode
+from zsms.wire.codec import decode, encode
+from zsms.wire.frames import MAX_FRAME_BYTES, MAX_MAP_ITEMS, Answer
 
 EDGES = [0.0, 1e-300, 0.5, 1e15, -1e15, 1e16, 1e300, 1e308, -1e308, float("inf"), float("nan"), 2**53, 2**62]
 NUMBER = st.sampled_from(EDGES) | st.floats(-2 * MAX_GAUGE, 2 * MAX_GAUGE)

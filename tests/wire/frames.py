@@ -9,7 +9,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from zsms.message import ROW, WORD, Batch, Mixed, words_of
-from zsms.wire.protocol import (
+from zsms.wire.codec import encode
+from zsms.wire.frames import (
     MAX_COUNT,
     MAX_SECONDS,
     Ack,
@@ -35,7 +36,6 @@ from zsms.wire.protocol import (
     Snapshot,
     Welcome,
     Who,
-    encode,
     reason_column,
 )
 

@@ -18,7 +18,7 @@ from zsms.security import keys as keys_module
 from zsms.security.keys import Keys, make, read
 from zsms.stats.book import StatsBook
 from zsms.stats.snapshot import Snapshot
-from zsms.wire.protocol import JoinProducer, JoinSender
+from zsms.wire.frames import JoinProducer, JoinSender
 
 
 @pytest.fixture

@@ -35,10 +35,10 @@ from tests.wire.frames import (
 from zsms.errors import WireError
 from zsms.message import MAX_BATCH_MESSAGES, Batch
 from zsms.stats.book import MAX_PROCESSES
-from zsms.wire import protocol
-from zsms.wire.protocol import (
+from zsms.wire import codec, frames
+from zsms.wire.codec import SMALL_FRAME, decode, encode, encode_part, expect, refusal
+from zsms.wire.frames import (
     MAX_FRAME_BYTES,
-    SMALL_FRAME,
     Ack,
     Answer,
     Ask,
@@ -52,11 +52,6 @@ from zsms.wire.protocol import (
     Refused,
     Welcome,
     Who,
-    decode,
-    encode,
-    encode_part,
-    expect,
-    refusal,
 )
 
 FUZZ_INPUTS = int(os.environ.get("ZSMS_FUZZ_INPUTS", "4000"))
@@ -86,7 +81,7 @@ def try_decode(data: bytes) -> bool:
 
 
 def test_the_tests_know_every_kind():
-    kinds = set(typing.get_args(protocol.Frame))
+    kinds = set(typing.get_args(frames.Frame))
     assert kinds == set(CODES) == set(STRATEGIES) == {type(frame) for frame in SAMPLES}
 
 
@@ -115,11 +110,11 @@ def test_a_small_frame_may_be_written_by_any_msgpack(frame):
 @settings(max_examples=150, deadline=None)
 def test_small_and_large_frames_are_read_alike(frame):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(protocol, "_FEW_BYTES", -1)  # columns as bin32, as in a large frame
+        patch.setattr(codec, "_FEW_BYTES", -1)  # columns as bin32, as in a large frame
         data = encode(frame)
-        patch.setattr(protocol, "SMALL_FRAME", -1)
+        patch.setattr(codec, "SMALL_FRAME", -1)
         as_large = plain(decode(data))
-        patch.setattr(protocol, "SMALL_FRAME", MAX_FRAME_BYTES)
+        patch.setattr(codec, "SMALL_FRAME", MAX_FRAME_BYTES)
         assert as_large == plain(decode(data)) == plain(frame)
 
 
@@ -291,7 +286,7 @@ def test_a_peer_of_version_1_is_refused_in_its_own_words():
     with pytest.raises(WireError) as caught:
         decode(b"\x93\x09\x0a\x01")
     assert decode(refusal(caught.value, 7)) == Refused(7, True, "version 9; this program speaks 2")
-    with pytest.raises(protocol.UnknownKind) as unknown:
+    with pytest.raises(codec.UnknownKind) as unknown:
         decode(b"\x93\x02\x63\x01")
     assert decode(refusal(unknown.value, 7)) == Refused(7, False, "unknown kind 99")
 

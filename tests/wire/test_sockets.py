@@ -13,8 +13,9 @@ import zmq
 
 from tests.roles.waiting import until
 from zsms.errors import UsageError, ZsmsError
-from zsms.wire.protocol import MAX_FRAME_BYTES
-from zsms.wire.sockets import Endpoint, Sockets
+from zsms.wire.endpoint import Endpoint
+from zsms.wire.frames import MAX_FRAME_BYTES
+from zsms.wire.sockets import Sockets
 
 
 @pytest.fixture
@@ -274,7 +275,8 @@ def test_a_peer_that_dies_while_nobody_reads_it_takes_nobody_along(text, tmp_pat
     """As a producer does whose broker is full. With heartbeats on the reading side, libzmq aborts the process."""
     reader = """if True:
         import sys, time, zmq
-        from zsms.wire.sockets import Endpoint, Sockets
+        from zsms.wire.endpoint import Endpoint
+        from zsms.wire.sockets import Sockets
         pull, _, bound = Sockets().bind_pair(
             (zmq.PULL, zmq.ROUTER), Endpoint.parse(sys.argv[1], 1), "--bind", hwm=(2, 2)
         )
@@ -285,7 +287,8 @@ def test_a_peer_that_dies_while_nobody_reads_it_takes_nobody_along(text, tmp_pat
     """
     writer = """if True:
         import sys, zmq
-        from zsms.wire.sockets import Endpoint, Sockets
+        from zsms.wire.endpoint import Endpoint
+        from zsms.wire.sockets import Sockets
         push = Sockets().connect(zmq.PUSH, Endpoint.parse(sys.argv[1], 1), "first", hwm=2)
         push.sndtimeo = 500
         try:

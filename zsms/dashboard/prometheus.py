@@ -30,7 +30,7 @@ from zsms.stats.figures import CollectorFigures, Figures, SenderFigures, added
 from zsms.stats.histogram import Histogram
 from zsms.stats.row import Row
 from zsms.stats.view import View
-from zsms.wire.sockets import Endpoint
+from zsms.wire.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric as Family

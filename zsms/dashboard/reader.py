@@ -13,7 +13,7 @@ import zmq
 from zsms.errors import WireError
 from zsms.roles.base import Role
 from zsms.roles.monitor import ANSWER_S, Asker
-from zsms.wire.sockets import STATS_PORT, Endpoint
+from zsms.wire.endpoint import STATS_PORT, Endpoint
 
 SILENT_S = 0.95
 """Seconds (or an interval, if that is longer) without an answer after which the collector is told as silent: with the

@@ -24,7 +24,7 @@ from zsms.dashboard import DEFAULT_BIND
 from zsms.dashboard.picture import Watch
 from zsms.dashboard.reader import Reader
 from zsms.errors import UsageError
-from zsms.wire.sockets import STATS_PORT, Endpoint
+from zsms.wire.endpoint import STATS_PORT, Endpoint
 
 PORT = int(DEFAULT_BIND.rpartition(":")[2])
 _LEAVE_S = 2.0

@@ -17,7 +17,7 @@ from zsms.core.broker.journal import PLACE, AccountRow, Change, KeptChange, Kept
 from zsms.core.broker.lot import Lot
 from zsms.errors import JournalError, WireError
 from zsms.message import Batch, Mixed
-from zsms.wire.protocol import encode_batch, encode_mixed, expect
+from zsms.wire.codec import encode_batch, encode_mixed, expect
 
 _CRC = struct.Struct("<I")
 _HEAD = np.dtype([("kind", "<u4"), ("entry", "<u8"), ("value", "<u4"), ("count", "<u4")])

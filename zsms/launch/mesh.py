@@ -41,7 +41,8 @@ from zsms.security.keys import Keys
 from zsms.stats.figures import CollectorFigures, Figures
 from zsms.stats.series import Series
 from zsms.stats.view import View
-from zsms.wire.sockets import Endpoint, Sockets
+from zsms.wire.endpoint import Endpoint
+from zsms.wire.sockets import Sockets
 
 if TYPE_CHECKING:
     pass

@@ -21,7 +21,7 @@ from zsms.launch.judge import STANDBY, Member
 from zsms.launch.place import Child, Place
 from zsms.report.report import ProcessRow
 from zsms.stats.figures import Figures
-from zsms.wire.sockets import STATS_PORT, Endpoint
+from zsms.wire.endpoint import STATS_PORT, Endpoint
 
 if TYPE_CHECKING:
     from zsms.scenario import MeshConfig

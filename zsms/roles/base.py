@@ -38,7 +38,8 @@ from zsms.stats.failures import Failure, printable
 from zsms.stats.figures import Figures
 from zsms.stats.histogram import Histogram
 from zsms.stats.snapshot import MAX_NAME, Snapshot
-from zsms.wire.sockets import STATS_PORT, Endpoint, Sockets
+from zsms.wire.endpoint import STATS_PORT, Endpoint
+from zsms.wire.sockets import Sockets
 
 if TYPE_CHECKING:
     import asyncio

@@ -25,7 +25,9 @@ from zsms.roles.base import Role, RoleOptions
 from zsms.roles.permissions import BrokerGuard, user_of
 from zsms.stats.figures import BrokerFigures
 from zsms.stats.snapshot import Snapshot
-from zsms.wire.protocol import (
+from zsms.wire.codec import encode, encode_batch, encode_grant, encode_mixed, encode_part, expect, refusal
+from zsms.wire.endpoint import BROKER_PORT, DEFAULT_BROKER, Endpoint
+from zsms.wire.frames import (
     Ack,
     Answer,
     Bye,
@@ -45,16 +47,8 @@ from zsms.wire.protocol import (
     Refused,
     Welcome,
     Who,
-    encode,
-    encode_batch,
-    encode_grant,
-    encode_mixed,
-    encode_part,
-    expect,
     reason_names,
-    refusal,
 )
-from zsms.wire.sockets import BROKER_PORT, DEFAULT_BROKER, Endpoint
 
 if TYPE_CHECKING:
     from zsms.roles.keeping import Keeping

@@ -18,9 +18,10 @@ from zsms.roles.base import CommonOptions, Role
 from zsms.roles.permissions import StatsGuard, user_of
 from zsms.stats.book import StatsBook
 from zsms.stats.snapshot import Snapshot
-from zsms.wire import protocol
-from zsms.wire.protocol import Answer, Ask, Report, decode, encode, expect, refusal
-from zsms.wire.sockets import DEFAULT_STATS, STATS_PORT, Endpoint
+from zsms.wire import frames
+from zsms.wire.codec import decode, encode, expect, refusal
+from zsms.wire.endpoint import DEFAULT_STATS, STATS_PORT, Endpoint
+from zsms.wire.frames import Answer, Ask, Report
 
 _READ_AT_ONCE = 256
 _ON_THEIR_WAY = 3
@@ -110,7 +111,7 @@ class StatsCollector(Role):
             try:
                 if len(parts) != 1:
                     raise WireError("a snapshot is one frame")
-                self._take(expect(parts[0], protocol.Snapshot).body, user, now)
+                self._take(expect(parts[0], frames.Snapshot).body, user, now)
             except WireError as error:
                 self._refuse("stats in", error, now)
 

@@ -9,9 +9,11 @@ import zmq
 
 from zsms.errors import UsageError
 from zsms.stats.snapshot import Snapshot
-from zsms.wire.protocol import Report, encode
-from zsms.wire.protocol import Snapshot as SnapshotFrame
-from zsms.wire.sockets import Endpoint, Sockets
+from zsms.wire.codec import encode
+from zsms.wire.endpoint import Endpoint
+from zsms.wire.frames import Report
+from zsms.wire.frames import Snapshot as SnapshotFrame
+from zsms.wire.sockets import Sockets
 
 FINAL_S = 5.0
 """How long the last snapshot may wait for its answer before the process ends without it: a collector that was started

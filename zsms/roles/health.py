@@ -16,8 +16,10 @@ from zsms.errors import WireError, ZsmsError
 from zsms.roles.monitor import Asker
 from zsms.security.keys import Keys
 from zsms.stats.row import Row
-from zsms.wire.protocol import Ping, Pong, Who, decode, encode
-from zsms.wire.sockets import BROKER_PORT, STATS_PORT, Endpoint, Sockets
+from zsms.wire.codec import decode, encode
+from zsms.wire.endpoint import BROKER_PORT, STATS_PORT, Endpoint
+from zsms.wire.frames import Ping, Pong, Who
+from zsms.wire.sockets import Sockets
 
 
 def check(role: str, endpoint: str, *, name: str | None = None, timeout: float = 2.0, keys: str | None = None) -> str:

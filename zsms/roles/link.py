@@ -24,8 +24,10 @@ import zmq
 
 from zsms.core.clock import ClockOffset
 from zsms.errors import WireError, ZsmsError
-from zsms.wire.protocol import Frame, Ping, Pong, Refused, Welcome, Who, decode, encode
-from zsms.wire.sockets import Endpoint, Sockets
+from zsms.wire.codec import decode, encode
+from zsms.wire.endpoint import Endpoint
+from zsms.wire.frames import Frame, Ping, Pong, Refused, Welcome, Who
+from zsms.wire.sockets import Sockets
 
 GIVE_UP_PINGS = 5
 """A broker that is silent for so many of its intervals, which is its liveness time, is taken for lost."""

@@ -14,8 +14,10 @@ from zsms.stats.answer import checked
 from zsms.stats.ending import Ending
 from zsms.stats.trends import Watch
 from zsms.stats.view import View
-from zsms.wire.protocol import Answer, Ask, decode, encode
-from zsms.wire.sockets import DEFAULT_STATS, STATS_PORT, Endpoint, Sockets
+from zsms.wire.codec import decode, encode
+from zsms.wire.endpoint import DEFAULT_STATS, STATS_PORT, Endpoint
+from zsms.wire.frames import Answer, Ask
+from zsms.wire.sockets import Sockets
 
 ANSWER_S = 2.0
 """How long a question waits for its answer before it is asked again."""

@@ -13,8 +13,10 @@ from zsms.core.broker.holdings import holdings
 from zsms.errors import WireError, ZsmsError
 from zsms.journal import edit, read
 from zsms.security.keys import Keys
-from zsms.wire.protocol import Answer, Inspect, Kick, Purge, Refused, UnknownKind, decode, encode
-from zsms.wire.sockets import BROKER_PORT, Endpoint, Sockets
+from zsms.wire.codec import UnknownKind, decode, encode
+from zsms.wire.endpoint import BROKER_PORT, Endpoint
+from zsms.wire.frames import Answer, Inspect, Kick, Purge, Refused
+from zsms.wire.sockets import Sockets
 
 
 class Holder(Protocol):

@@ -19,7 +19,7 @@ import zmq
 from zsms.core.producer.window import Window
 from zsms.errors import WireError, ZsmsError
 from zsms.roles.link import Link, refuse_parts
-from zsms.wire.protocol import Bye, Confirm, Fenced, Hold, JoinProducer, Pong, Refused, Welcome, Who
+from zsms.wire.frames import Bye, Confirm, Fenced, Hold, JoinProducer, Pong, Refused, Welcome, Who
 
 _READ_AT_ONCE = 64
 _SAME_CLOCK_S = 0.01

@@ -23,7 +23,7 @@ from zsms.core.broker.session import Session
 from zsms.message import Batch
 from zsms.security.keys import Key, Keys
 from zsms.stats.snapshot import Snapshot
-from zsms.wire.protocol import Ack, Bye, Inspect, JoinProducer, JoinSender, Kick, Ping, Purge, Receipt
+from zsms.wire.frames import Ack, Bye, Inspect, JoinProducer, JoinSender, Kick, Ping, Purge, Receipt
 
 MAY_SAY: dict[str, frozenset[type]] = {
     "producer": frozenset({Batch, JoinProducer, Ping, Bye}),

@@ -25,8 +25,8 @@ from zsms.roles.outlet import Outlet
 from zsms.sources.random import Columns, RandomSource, Source
 from zsms.stats.figures import ProducerFigures
 from zsms.stats.snapshot import Snapshot
-from zsms.wire.protocol import encode_batch, moved_batch
-from zsms.wire.sockets import DEFAULT_BROKER, brokers_at
+from zsms.wire.codec import encode_batch, moved_batch
+from zsms.wire.endpoint import DEFAULT_BROKER, brokers_at
 
 BATCH_MESSAGES = 16_384
 """Messages in a batch, at most: one block of the random source."""

@@ -37,7 +37,7 @@ from zsms.stats.snapshot import Snapshot
 from zsms.stats.steady import State, Steady
 from zsms.transports import Transport
 from zsms.transports.simulated import SimulatedTransport
-from zsms.wire.sockets import DEFAULT_BROKER, brokers_at
+from zsms.wire.endpoint import DEFAULT_BROKER, brokers_at
 
 if TYPE_CHECKING:
     import asyncio

@@ -16,21 +16,8 @@ from zsms.core.sender import AckFrame, SenderCore
 from zsms.errors import WireError
 from zsms.message import Batch, Mixed
 from zsms.roles.link import Link, refuse_parts
-from zsms.wire.protocol import (
-    Ack,
-    Bye,
-    Ended,
-    Grant,
-    JoinSender,
-    Pong,
-    Receipt,
-    Refused,
-    UnknownKind,
-    Welcome,
-    Who,
-    decode,
-    reason_column,
-)
+from zsms.wire.codec import UnknownKind, decode
+from zsms.wire.frames import Ack, Bye, Ended, Grant, JoinSender, Pong, Receipt, Refused, Welcome, Who, reason_column
 
 _READ_AT_ONCE = 64
 

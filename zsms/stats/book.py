@@ -24,9 +24,9 @@ from zsms.stats.snapshot import MAX_COUNT, MAX_FIGURES, MAX_HISTOGRAMS, Snapshot
 
 MAX_PROCESSES = 4_000
 """Processes that are told apart; a snapshot of one more is refused. An answer has a row for each, and
-`zsms.wire.protocol.MAX_MAP_ITEMS` must be no lower."""
+`zsms.wire.frames.MAX_MAP_ITEMS` must be no lower."""
 MAX_ROWS_BYTES = 12 * 2**20
-"""What the rows of an answer may take on the wire; the rest of `zsms.wire.protocol.MAX_FRAME_BYTES` is for the sums."""
+"""What the rows of an answer may take on the wire; the rest of `zsms.wire.frames.MAX_FRAME_BYTES` is for the sums."""
 _FOLD_SHARE = 8
 """One in so many rows is folded, at most, when the book is full, so that it costs each new process little."""
 _FOLD_SILENT_S = 300.0

@@ -20,13 +20,9 @@ ZeroMQ's defaults lose messages in silence and hang at the end, so each of these
 from __future__ import annotations
 
 import errno
-import ipaddress
 import itertools
-import re
 import socket
-import threading
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import zmq
@@ -34,198 +30,15 @@ import zmq
 from zsms.errors import UsageError, ZsmsError
 from zsms.security.keys import Keys
 from zsms.security.zap import DOMAINS, EVENTS, Gate, Handshakes
-from zsms.wire.protocol import MAX_FRAME_BYTES
-
-BROKER_PORT = 5555
-"""Ingest (PULL); dispatch and confirms (ROUTER) are one port above."""
-STATS_PORT = 5557
-"""Stats in (SUB); stats out (ROUTER) is one port above."""
-DEFAULT_BROKER = f"tcp://127.0.0.1:{BROKER_PORT}"
-DEFAULT_STATS = f"tcp://127.0.0.1:{STATS_PORT}"
+from zsms.wire.endpoint import Endpoint
+from zsms.wire.frames import MAX_FRAME_BYTES
+from zsms.wire.lookup import LOOK_S, Look, listens
 
 _BIND_TRIES = 64
 _MONITORS = itertools.count(1)
 _COUNTERPART = {zmq.PULL: zmq.PUSH, zmq.ROUTER: zmq.DEALER, zmq.SUB: zmq.PUB}
 _SERVER_OF = {zmq.PUSH: "broker", zmq.DEALER: "broker", zmq.PUB: "stats", zmq.REQ: "stats"}
 """Whose key the other side of a connecting socket has to have."""
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """The address of a broker or collector: two sockets beside each other.
-
-    ``tcp://HOST:PORT`` is PORT and PORT + 1; ``ipc://PATH`` is PATH.1 and PATH.2; ``inproc://NAME`` likewise.
-    """
-
-    scheme: str
-    host: str
-    port: int = 0
-    others: tuple[Endpoint, ...] = ()
-    """Where else the same broker may be: one that stands by for it."""
-
-    @classmethod
-    def parse(cls, text: str, default_port: int, *, several: bool = False) -> Endpoint:
-        """From HOST, HOST:PORT, [IPV6]:PORT, tcp://..., ipc://PATH or inproc://NAME; if `several` may be given, with
-        commas between, they are places of the same one. Raises UsageError.
-        """
-        if several:
-            comma = r",(?=\w+://)" if text.strip().startswith(("ipc:", "inproc:")) else ","
-            one, *more = (cls.parse(place, default_port) for place in re.split(comma, text))
-            return replace(one, others=tuple(more))
-        scheme, separator, rest = text.strip().partition("://")
-        if not separator:
-            scheme, rest = "tcp", scheme
-        if scheme in ("ipc", "inproc"):
-            if not rest:
-                raise UsageError(f"endpoint {text!r}: {scheme}:// needs a {'path' if scheme == 'ipc' else 'name'}")
-            if scheme == "ipc" and len(rest) > 100:
-                raise UsageError(f"endpoint {text!r}: the path is {len(rest)} characters long; sockets take 100")
-            return cls(scheme, rest)
-        if scheme != "tcp":
-            raise UsageError(f"endpoint {text!r}: use tcp://HOST:PORT, ipc://PATH or just HOST:PORT")
-        if rest.startswith("["):
-            host, bracket, tail = rest[1:].partition("]")
-            if not bracket or (tail and not tail.startswith(":")):
-                raise UsageError(f"endpoint {text!r}: an IPv6 address is written [ADDRESS]:PORT")
-            port = tail[1:]
-        elif rest.count(":") > 1:
-            raise UsageError(f"endpoint {text!r}: write an IPv6 address in brackets, as [{rest}]")
-        else:
-            host, _, port = rest.partition(":")
-        if not host:
-            raise UsageError(f"endpoint {text!r}: the host is missing")
-        if port and port != "*" and not (port.isascii() and port.isdigit() and len(port) < 6 and int(port) < 65_535):
-            raise UsageError(f"endpoint {text!r}: the port must be a number from 0 (any) to 65534")
-        number = 0 if port in ("*", "0") else int(port or default_port)
-        return cls("tcp", host, number)
-
-    def __str__(self) -> str:
-        return ",".join((self._url(self.port, ""), *map(str, self.others)))
-
-    @property
-    def places(self) -> tuple[Endpoint, ...]:
-        """This one and the others, each alone."""
-        return (replace(self, others=()), *self.others)
-
-    @property
-    def first(self) -> str:
-        """Ingest, or stats in."""
-        return self._url(self.port, ".1")
-
-    @property
-    def second(self) -> str:
-        """Dispatch, or stats out."""
-        return self._url(self.port + 1, ".2")
-
-    def _url(self, port: int, suffix: str) -> str:
-        if self.scheme != "tcp":
-            return f"{self.scheme}://{self.host}{suffix}"
-        return f"tcp://{f'[{self.host}]' if ':' in self.host else self.host}:{port}"
-
-    @property
-    def is_local(self) -> bool:
-        """Whether only this machine can reach it. Raises UsageError when nobody knows the host."""
-        if self.scheme != "tcp":
-            return True
-        if self.host == "*":
-            return False
-        try:
-            found = socket.getaddrinfo(self.host, None, type=socket.SOCK_STREAM)
-        except (socket.gaierror, UnicodeError) as error:
-            raise _unknown(self.host, error) from None
-        return all(ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)
-
-    @property
-    def needs_ipv6(self) -> bool:
-        """Whether the host is reached over IPv6 only. Raises UsageError when nobody knows the host."""
-        if self.scheme != "tcp" or self.host == "*":
-            return False
-        if ":" in self.host:
-            return True
-        try:
-            found = socket.getaddrinfo(self.host, None, type=socket.SOCK_STREAM)
-        except (socket.gaierror, UnicodeError) as error:
-            raise _unknown(self.host, error) from None
-        return all(family != socket.AF_INET for family, *_ in found)
-
-
-def _unknown(host: str, error: Exception) -> UsageError:
-    return UsageError(f"host {host!r} can't be resolved ({error}): check the name, or give an address")
-
-
-_PROBE_S = 0.2
-"""How long one address of several may take to accept a connection."""
-_LOOK_S = 0.3
-"""How long a role waits for the resolver when it looks for a silent host again; the next look has what comes later."""
-
-
-class _Look:
-    """A look for a host's addresses, in a thread of its own: a resolver may take very long to say no."""
-
-    def __init__(self, endpoint: Endpoint, which: str) -> None:
-        self.ipv6: bool | None = None
-        """Over which family to go; None when nobody knows the host."""
-        self.host = endpoint.host
-        """What to connect to: the name, which libzmq looks up again itself, or of two families the address that answers
-        where libzmq would take the other."""
-        self.why = ""
-        """Why nothing may have come of it, for people."""
-        self.is_no_name = False
-        """It could not be a host's."""
-        self._endpoint = endpoint
-        self._port = endpoint.port + (which == "second")
-        self.thread = threading.Thread(target=self.run, name="resolver", daemon=True)
-
-    def run(self) -> None:
-        """Find them."""
-        host = self._endpoint.host
-        try:
-            found = socket.getaddrinfo(host, self._port, type=socket.SOCK_STREAM)
-        except (socket.gaierror, UnicodeError) as error:
-            self.why = f"host {host!r} can't be resolved: {getattr(error, 'strerror', None) or error}"
-            self.is_no_name = isinstance(error, UnicodeError)
-            return
-        self.ipv6 = all(family != socket.AF_INET for family, *_ in found)
-        names = list(dict.fromkeys(str(address[0]) for *_, address in found))
-        if names != [host]:
-            self.why = f"tried {' and '.join(names)}"
-        if len({family for family, *_ in found}) > 1:
-            # libzmq takes one family only: the one that answers, and IPv4 if neither does yet.
-            accepting = {family: str(address[0]) for family, *_, address in found if _accepts(family, address)}
-            self.ipv6 = bool(accepting) and socket.AF_INET not in accepting
-            if self.ipv6:
-                self.host = accepting[socket.AF_INET6]
-
-
-def _accepts(family: int, address: Any) -> bool:
-    try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.settimeout(_PROBE_S)
-            probe.connect(address)
-            return True
-    except OSError:
-        return False
-
-
-def _listens(place: Endpoint) -> bool:
-    try:
-        with socket.create_connection((place.host, place.port + 1), _PROBE_S):
-            return True
-    except OSError:
-        return False
-
-
-def brokers_at(brokers: str | Sequence[str]) -> list[Endpoint]:
-    """The addresses of one broker or several. Raises UsageError, also for none, and for one that is named twice."""
-    texts = [brokers] if isinstance(brokers, str) else brokers
-    endpoints = [Endpoint.parse(text, BROKER_PORT, several=True) for text in texts]
-    if not endpoints:
-        raise UsageError("no broker: give the address of at least one")
-    places = [place for endpoint in endpoints for place in endpoint.places]
-    for place in places:
-        if places.count(place) > 1:
-            raise UsageError(f"the broker at {place} is named twice")
-    return endpoints
 
 
 class Sockets:
@@ -241,7 +54,7 @@ class Sockets:
         self._open: list[zmq.Socket[bytes]] = []
         self._monitors: dict[zmq.Socket[bytes], zmq.Socket[bytes]] = {}
         self._connected: dict[zmq.Socket[bytes], tuple[Endpoint, str, Endpoint]] = {}
-        self._looks: dict[Endpoint, _Look] = {}
+        self._looks: dict[Endpoint, Look] = {}
         self._turns: dict[Endpoint, int] = {}
         """Which of its places an endpoint with several is looked for at."""
 
@@ -280,7 +93,7 @@ class Sockets:
         """
         ipv6, to = False, self.place(endpoint)
         if to.scheme == "tcp" and to.host != "*":
-            look = _Look(to, which)
+            look = Look(to, which)
             look.run()
             if (strict and look.ipv6 is None) or look.is_no_name:
                 raise UsageError(f"{look.why}: check the name, or give an address")
@@ -306,9 +119,9 @@ class Sockets:
             return ""
         look = self._looks.get(endpoint)
         if look is None:
-            look = self._looks[endpoint] = _Look(place, "second")
+            look = self._looks[endpoint] = Look(place, "second")
             look.thread.start()
-            look.thread.join(_LOOK_S)
+            look.thread.join(LOOK_S)
         if look.thread.is_alive():
             return f"host {place.host!r} is being looked for"
         del self._looks[endpoint]
@@ -342,7 +155,7 @@ class Sockets:
     def find(self, endpoint: Endpoint) -> None:
         """Begin with the place of an endpoint at which somebody listens, if there is one; before it is connected to."""
         for number, place in enumerate(endpoint.places):
-            if endpoint.others and place.scheme == "tcp" and _listens(place):
+            if endpoint.others and place.scheme == "tcp" and listens(place):
                 self._turns[endpoint] = number
                 return
 

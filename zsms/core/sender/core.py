@@ -61,7 +61,7 @@ RAMP_STEPS = 100
 
 
 class AckFrame(NamedTuple):
-    """An acknowledgement to send: the fields of :class:`zsms.wire.protocol.Ack`."""
+    """An acknowledgement to send: the fields of :class:`zsms.wire.frames.Ack`."""
 
     session: int
     number: int
