@@ -24,7 +24,7 @@ from zsms.stats.delay import DelayModel
 from zsms.stats.histogram import Histogram
 from zsms.transports.simulated import SimulatedTransport
 from zsms.wire.codec import decode, encode, encode_batch, encode_grant, encode_part
-from zsms.wire.frames import Ack
+from zsms.wire.frames import Ack, JoinProducer, JoinSender
 
 U32 = npt.NDArray[np.uint32]
 
@@ -108,10 +108,10 @@ def test_queue_put_acknowledge_grant(benchmark: Any, report: Report) -> None:
     tokens = (1, 2)
     columns = random_columns()
     core = BrokerCore(BrokerLimits(max_messages=10 * slots, max_bytes=2**40), seed=1)
-    core.producer_joined(b"producer", 1, 1, "producer", 0, 0.0)
+    core.producer_joined(b"producer", JoinProducer(1, 1, "producer", 0, 0.0), 0.0)
     for token in tokens:
-        core.sender_joined(b"%d" % token, token, 1, f"sender-{token}", slots, 0, 0.0, 0.0)
-        core.acknowledged(b"%d" % token, token, 0, slots, 0, NOTHING, NOTHING, 0.0)
+        core.sender_joined(b"%d" % token, JoinSender(token, 1, f"sender-{token}", slots, 0, 0.0, 0.0), 0.0)
+        core.acknowledged(b"%d" % token, Ack(token, 0, slots, 0, NOTHING, NOTHING), 0.0)
     batches = 0
     while sum(session.wants for session in core.sessions.values()):
         core.put(make_batch(columns, batches), 0.0)
@@ -136,7 +136,7 @@ def test_queue_put_acknowledge_grant(benchmark: Any, report: Report) -> None:
 
     def work(batch: Batch, ack: Ack, now: float) -> tuple[Put, int]:
         put = core.put(batch, now)
-        core.acknowledged(b"%d" % ack.session, *ack[:6], now)
+        core.acknowledged(b"%d" % ack.session, ack, now)
         core.looked(now)
         return put, sum(granted.piece.lot.size for granted in core.grants(now))
 
@@ -152,10 +152,10 @@ def test_grants_of_one_message(benchmark: Any, report: Report) -> None:
     """200 senders of one slot: an acknowledgement is decoded and settled, and its sender's next message encoded."""
     senders = 200
     core = BrokerCore(BrokerLimits(max_messages=2**40, max_bytes=2**50), seed=1)
-    core.producer_joined(b"producer", 1, 1, "producer", 0, 0.0)
+    core.producer_joined(b"producer", JoinProducer(1, 1, "producer", 0, 0.0), 0.0)
     for token in range(senders):
-        core.sender_joined(b"%d" % token, token, 1, f"sender-{token}", 1, 0, 0.0, 0.0)
-        core.acknowledged(b"%d" % token, token, 0, 1, 0, NOTHING, NOTHING, 0.0)
+        core.sender_joined(b"%d" % token, JoinSender(token, 1, f"sender-{token}", 1, 0, 0.0, 0.0), 0.0)
+        core.acknowledged(b"%d" % token, Ack(token, 0, 1, 0, NOTHING, NOTHING), 0.0)
     columns = random_columns()
     one = np.zeros(1, dtype=np.uint32)
     sends = batches = 0
@@ -183,7 +183,7 @@ def test_grants_of_one_message(benchmark: Any, report: Report) -> None:
     def work(acks: list[bytes]) -> int:
         for frame in acks:
             ack: Ack = decode(frame)
-            core.acknowledged(b"%d" % ack.session, *ack[:6], 0.0)
+            core.acknowledged(b"%d" % ack.session, ack, 0.0)
         return grant()
 
     while core.queue.messages < senders:

@@ -18,7 +18,7 @@ from zsms.core.broker.session import Session
 from zsms.errors import UsageError
 from zsms.message import Batch
 from zsms.wire.codec import decode, encode
-from zsms.wire.frames import Answer
+from zsms.wire.frames import Ack, Answer, JoinProducer, JoinSender
 
 PRODUCER = b"producer's peer"
 
@@ -46,9 +46,9 @@ class Sender:
 
     def join(self, now: float = 0.0, received: int = 0, number: int | None = None) -> Session | None:
         self.join_number = self.join_number + 1 if number is None else number
-        return self.core.sender_joined(
-            self.peer, self.token, self.join_number, f"s{self.token}", self.slots, received, self.lease, now
-        )
+        name, slots = f"s{self.token}", self.slots
+        join = JoinSender(self.token, self.join_number, name, slots, received, self.lease, 0.0)
+        return self.core.sender_joined(self.peer, join, now)
 
     def reconnect(self, received: int, now: float = 0.0) -> Session | None:
         self.connection += 1
@@ -70,12 +70,14 @@ class Sender:
         if number is None:
             number = self.number
             self.number += 1
-        return self.core.acknowledged(self.peer, self.token, number, limit, base, column(sent), column(failed), now)
+        return self.core.acknowledged(
+            self.peer, Ack(self.token, number, limit, base, column(sent), column(failed)), now
+        )
 
 
 def broker(**limits: float) -> BrokerCore:
     core = BrokerCore(BrokerLimits(**limits), seed=1)  # type: ignore[arg-type]
-    core.producer_joined(PRODUCER, 1, 1, "producer", 0, 0.0)
+    core.producer_joined(PRODUCER, JoinProducer(1, 1, "producer", 0, 0.0), 0.0)
     return core
 
 
@@ -146,9 +148,9 @@ def test_a_later_start_fences_the_earlier_whose_messages_are_sent_all_the_same()
     put(core, 3)
     peer = sender(core)
     granted(core)
-    new = core.producer_joined(b"other", 1, 2, "producer", 0, 1.0)
+    new = core.producer_joined(b"other", JoinProducer(1, 2, "producer", 0, 0.0), 1.0)
     assert new is not None and core.producers[1] is new
-    assert core.producer_joined(PRODUCER, 1, 1, "producer", 1, 2.0) is None
+    assert core.producer_joined(PRODUCER, JoinProducer(1, 1, "producer", 1, 0.0), 2.0) is None
     assert core.put(make_batch(3, number=1), 2.0) is Put.FENCED and core.counters.fenced_batches == 1
     put(core, 4)
     peer.ack([0, 1, 2])
@@ -161,13 +163,13 @@ def test_a_producer_that_joins_again_goes_on_where_it_was():
     core = broker()
     put(core, 3)
     account = core.producers[1]
-    assert core.producer_joined(b"new peer", 1, 1, "producer", 0, 5.0) is account
+    assert core.producer_joined(b"new peer", JoinProducer(1, 1, "producer", 0, 0.0), 5.0) is account
     assert account.next == 1 and core.heard(PRODUCER, 6.0) is None and core.heard(b"new peer", 6.0) is account
 
 
 def test_a_broker_that_does_not_know_a_producer_expects_its_oldest_batch():
     core = BrokerCore()
-    core.producer_joined(PRODUCER, 1, 1, "producer", 17, 0.0)
+    core.producer_joined(PRODUCER, JoinProducer(1, 1, "producer", 17, 0.0), 0.0)
     assert core.put(make_batch(3, number=17), 0.0) is Put.ACCEPTED
 
 
@@ -400,7 +402,7 @@ def test_a_frame_that_is_missing_is_asked_for_and_nothing_is_sent_twice():
 def test_a_lease_is_what_was_asked_for_within_the_broker_s_bounds():
     core = broker(lease=30.0, max_lease=100.0)
     leases = [
-        core.sender_joined(b"%d" % token, token, 1, "s", 1, 0, asked, 0.0).lease
+        core.sender_joined(b"%d" % token, JoinSender(token, 1, "s", 1, 0, asked, 0.0), 0.0).lease
         for token, asked in enumerate((0.0, 5.0, 60.0, 9e9), 1)
     ]
     assert leases == [30.0, 30.0, 60.0, 100.0]
@@ -438,8 +440,8 @@ def test_only_the_peer_that_joined_last_speaks_for_a_session():
     granted(core)
     empty = NOTHING
     for stranger in (other.peer, b"nobody"):
-        assert core.acknowledged(stranger, 1, 5, 99, 0, column([0]), empty, 0.0) is None
-    assert core.acknowledged(other.peer, 77, 0, 99, 0, column([0, 1]), empty, 0.0) is None
+        assert core.acknowledged(stranger, Ack(1, 5, 99, 0, column([0]), empty), 0.0) is None
+    assert core.acknowledged(other.peer, Ack(77, 0, 99, 0, column([0, 1]), empty), 0.0) is None
     assert totals(core) == {"in_flight": 5} and core.counters.unknown == 2 and not core.is_ended(77)
     assert peer.session.limit == 10
 
@@ -602,7 +604,7 @@ def test_a_join_from_before_a_reconnect_that_is_read_late_changes_nothing():
     old = peer.peer
     peer.reconnect(received=5)
     peer.ack([0])
-    session = core.sender_joined(old, 1, 1, "s1", 10, 0, 0.0, 1.0)
+    session = core.sender_joined(old, JoinSender(1, 1, "s1", 10, 0, 0.0, 0.0), 1.0)
     assert session is peer.session and (session.peer, session.join, session.granted) == (peer.peer, 2, 5)
     assert totals(core) == {"sent": 1, "in_flight": 4}
     assert peer.ack([1]) is session
@@ -787,7 +789,7 @@ def test_the_window_follows_what_is_open_and_not_the_oldest_of_it():
 
 def test_the_accounts_are_by_producer_and_a_frame_may_settle_for_several():
     core = broker()
-    core.producer_joined(b"second", 2, 1, "second", 0, 0.0)
+    core.producer_joined(b"second", JoinProducer(2, 1, "second", 0, 0.0), 0.0)
     put(core, 20)
     assert core.put(make_batch(20, producer=2), 0.0) is Put.ACCEPTED
     peer = sender(core, slots=40)
@@ -810,22 +812,22 @@ def test_accounts_of_producers_that_are_over_are_added_up(monkeypatch):
     core = BrokerCore(BrokerLimits(max_deliveries=1), seed=1)
     peer = sender(core, slots=1_000)
     for producer in range(1, 101):
-        core.producer_joined(b"%d" % producer, producer, 5, "p", 0, 0.0)
+        core.producer_joined(b"%d" % producer, JoinProducer(producer, 5, "p", 0, 0.0), 0.0)
         core.put(make_batch(3, producer=producer, start=5), 0.0)
         if producer % 2:
             core.left(b"%d" % producer, 0.0)
     granted(core)
     peer.ack(range(299))
     for producer in range(101, 151):
-        core.producer_joined(b"%d" % producer, producer, 5, "p", 0, 0.0)
+        core.producer_joined(b"%d" % producer, JoinProducer(producer, 5, "p", 0, 0.0), 0.0)
         core.left(b"%d" % producer, 0.0)
     accounts = list(core.accounts())
     assert len(accounts) < 120 and len(core.producers) >= 50  # those that have not left are all there
     assert totals(core) == {"sent": 299, "in_flight": 1}
     assert all(account.balanced for account in accounts)
     # One that is left can come back under the same or a later start, and not under an earlier one.
-    assert core.producer_joined(b"x", 1, 4, "p", 1, 1.0) is None and core.later_start(1, 4) == 5
-    assert core.producer_joined(b"x", 1, 6, "p", 0, 1.0) is not None
+    assert core.producer_joined(b"x", JoinProducer(1, 4, "p", 1, 0.0), 1.0) is None and core.later_start(1, 4) == 5
+    assert core.producer_joined(b"x", JoinProducer(1, 6, "p", 0, 0.0), 1.0) is not None
 
 
 def test_an_account_whose_dead_letters_are_kept_is_not_added_up(monkeypatch):
@@ -837,10 +839,10 @@ def test_an_account_whose_dead_letters_are_kept_is_not_added_up(monkeypatch):
     core.left(peer.peer, 1.0)  # taken back from the only sender that they may have
     assert totals(core) == {"dead": 3}
     core.left(PRODUCER, 1.0)
-    core.producer_joined(b"q", 2, 1, "q", 0, 1.0)
+    core.producer_joined(b"q", JoinProducer(2, 1, "q", 0, 0.0), 1.0)
     assert list(core.producers) == [1, 2] and totals(core) == {"dead": 3}
     assert core.kick(2.0) == 3 and totals(core) == {"queued": 3}
-    assert core.producers[1].queued == 3 and not core.finished.accepted
+    assert core.producers[1].queued == 3 and core.producers[1] in core.accounts()
     peer = sender(core, token=2)
     assert granted(core) == [(2, [0, 1, 2])]
     peer.ack(range(3))
@@ -852,7 +854,7 @@ def test_one_connection_may_speak_for_two_sessions_and_one_of_them_end():
     old, new = (Sender(core, token) for token in (1, 2))
     new.connection = old.connection
     for each in (old, new):
-        core.sender_joined(b"same", each.token, 1, "s", 10, 0, 0.0, float(each.token))
+        core.sender_joined(b"same", JoinSender(each.token, 1, "s", 10, 0, 0.0, 0.0), float(each.token))
     core.looked(0.0)
     core.looked(2.0)
     core.heard(b"same", 5.5)
@@ -938,10 +940,10 @@ def test_what_was_confirmed_and_is_missing_is_told_and_not_waited_for():
     """A journal that lost its last groups with the machine, or was restored from an older copy."""
     journal = Journal()
     core = BrokerCore(journal=journal)
-    account = core.producer_joined(b"p", 1, 1, "P", 0, 0.0)
+    account = core.producer_joined(b"p", JoinProducer(1, 1, "P", 0, 0.0), 0.0)
     assert core.put(make_batch(5), 0.0) is Put.ACCEPTED
     group = journal.close(core.books)  # on its way to the disk
-    assert core.producer_joined(b"p2", 1, 1, "P", 4, 0.0) is account and account.held == 4
+    assert core.producer_joined(b"p2", JoinProducer(1, 1, "P", 4, 0.0), 0.0) is account and account.held == 4
     core.committed(group)
     assert account.held == 4
     (event,) = core.new_events()
@@ -968,7 +970,7 @@ def test_what_peers_can_bring_about_at_will_is_told_once_a_second():
     granted(core)
     thief = Sender(core, 1)
     thief.connection = 7
-    core.producer_joined(thief.peer, 9, 1, "thief", 0, 0.0)
+    core.producer_joined(thief.peer, JoinProducer(9, 1, "thief", 0, 0.0), 0.0)
     core.new_events()
     for tenth in range(30):
         assert thief.ack([0, 1], now=tenth / 10) is None

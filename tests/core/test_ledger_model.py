@@ -18,6 +18,7 @@ from tests.core.places import Fate, places
 from zsms.core.broker import BrokerCore, BrokerLimits, Put
 from zsms.core.broker.journal import Journal
 from zsms.message import MessageId
+from zsms.wire.frames import Ack, JoinProducer, JoinSender
 
 LIVENESS, LEASE = 5.0, 6.0
 QUARTERS = st.integers(1, 8).map(lambda quarters: quarters / 4)  # exact as floats, and no stall of the broker
@@ -74,7 +75,9 @@ class Ledger(RuleBasedStateMachine):
     @rule(producer=st.sampled_from([1, 2]))
     def restart(self, producer: int) -> None:
         self.starts[producer] += 1
-        self.core.producer_joined(b"p%d" % producer, producer, self.starts[producer], "producer", 0, self.now)
+        self.core.producer_joined(
+            b"p%d" % producer, JoinProducer(producer, self.starts[producer], "producer", 0, 0.0), self.now
+        )
 
     @rule(producer=st.sampled_from([1, 2]), count=st.integers(1, 12))
     def put(self, producer: int, count: int) -> None:
@@ -103,9 +106,8 @@ class Ledger(RuleBasedStateMachine):
     def say_join(self, sender: Sender) -> bool:
         """Whether the broker welcomes it."""
         sender.join += 1
-        session = self.core.sender_joined(
-            sender.peer, sender.token, sender.join, "sender", sender.slots, sender.received, 0.0, self.now
-        )
+        join = JoinSender(sender.token, sender.join, "sender", sender.slots, sender.received, 0.0, 0.0)
+        session = self.core.sender_joined(sender.peer, join, self.now)
         sender.last_seen, sender.unreachable, sender.limit = self.now, False, len(sender.granted)
         return session is not None and session is self.core.sessions[sender.token]
 
@@ -114,7 +116,7 @@ class Ledger(RuleBasedStateMachine):
         limit = len(sender.done) + sender.slots + sender.prefetch
         base = min(sent | failed, default=0)
         columns = (column(n - base for n in numbers) for numbers in (sent, failed))
-        self.core.acknowledged(sender.peer, sender.token, sender.number, limit, base, *columns, self.now)
+        self.core.acknowledged(sender.peer, Ack(sender.token, sender.number, limit, base, *columns), self.now)
         sender.number += 1
         sender.last_seen, sender.unreachable, sender.limit = self.now, False, limit
 
@@ -143,9 +145,9 @@ class Ledger(RuleBasedStateMachine):
         sender.pieces = [piece for piece in sender.pieces if piece[0] < sender.received]
         sender.limit = sender.received
         everything = column(range(sender.received))
-        assert self.core.acknowledged(old, sender.token, 99, 99, 0, everything, everything, self.now) is None
+        assert self.core.acknowledged(old, Ack(sender.token, 99, 99, 0, everything, everything), self.now) is None
         if data.draw(st.booleans()):
-            self.core.sender_joined(old, sender.token, sender.join - 1, "sender", 1, 0, 0.0, self.now)
+            self.core.sender_joined(old, JoinSender(sender.token, sender.join - 1, "sender", 1, 0, 0.0, 0.0), self.now)
         self.say_ack(sender, set(), set())
 
     @rule(data=st.data(), goodbye=st.booleans())
@@ -233,7 +235,7 @@ class Ledger(RuleBasedStateMachine):
         sender = self.choose(data)
         old = data.draw(st.integers(0, sender.number - 1))
         everything = column(range(sender.received))
-        self.core.acknowledged(sender.peer, sender.token, old, 0, 0, everything, everything, self.now)
+        self.core.acknowledged(sender.peer, Ack(sender.token, old, 0, 0, everything, everything), self.now)
         sender.last_seen, sender.unreachable = self.now, False
 
     @rule(data=st.data())
@@ -242,9 +244,12 @@ class Ledger(RuleBasedStateMachine):
             return
         sender = data.draw(st.sampled_from(self.gone))
         everything = column(range(sender.received))
-        self.core.acknowledged(sender.peer, sender.token, 99, 9, 0, everything, column([]), self.now)
+        self.core.acknowledged(sender.peer, Ack(sender.token, 99, 9, 0, everything, column([])), self.now)
         self.expected["duplicates"] += sender.received
-        assert self.core.sender_joined(sender.peer, sender.token, 99, "sender", 1, 0, 0.0, self.now) is None
+        assert (
+            self.core.sender_joined(sender.peer, JoinSender(sender.token, 99, "sender", 1, 0, 0.0, 0.0), self.now)
+            is None
+        )
 
     # -- time ---------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from zsms.core.outcomes import MOST_RECEIPTS, Finished, ReceiptQueue, Receipts, 
 from zsms.core.sender import SenderCore
 from zsms.errors import UsageError
 from zsms.message import MAX_BATCH_MESSAGES, Delivery, Outcome
+from zsms.wire.frames import Ack, Receipt
 
 
 def codes(*outcomes: Outcome) -> np.ndarray:
@@ -28,17 +29,8 @@ def fail(
     """Acknowledge these as failed, each with its outcome and, if there are any, its reason."""
     names = sorted(set(why))
     reasons = np.array([names.index(name) for name in why], dtype=np.uint8)
-    peer.core.acknowledged(
-        peer.peer,
-        peer.token,
-        peer.number,
-        1_000,
-        0,
-        column(()),
-        column(numbers),
-        now,
-        Failed(codes(*outcomes), reasons, names),
-    )
+    ack = Ack(peer.token, peer.number, 1_000, 0, column(()), column(numbers))
+    peer.core.acknowledged(peer.peer, ack, now, Failed(codes(*outcomes), reasons, names))
     peer.number += 1
 
 
@@ -142,7 +134,7 @@ def test_a_frame_of_everything_is_told_apart_and_reasons_name_the_dead() -> None
     granted(core)
     told = [Outcome.REJECTED, Outcome.THROTTLED, Outcome.REJECTED, Outcome.FAILED, Outcome.UNCERTAIN, Outcome.TEMPORARY]
     why = ["no such number", "busy", "barred", "", "late", "x" * 64]
-    peer.core.acknowledged(peer.peer, 1, peer.number, 1_000, 0, column([6]), column(()), 0.0)
+    peer.core.acknowledged(peer.peer, Ack(1, peer.number, 1_000, 0, column([6]), column(())), 0.0)
     peer.number += 1
     fail(peer, [0, 1, 2, 3, 4, 5], told, why)
     assert totals(core) == {"sent": 1, "in_flight": 1, "dead": 3, "queued": 3}
@@ -226,6 +218,9 @@ def test_receipts_wait_in_frames_and_too_many_are_dropped_and_counted() -> None:
     assert queue.lost == 3 * MAX_BATCH_MESSAGES >= 10 * MAX_BATCH_MESSAGES - MOST_RECEIPTS
 
 
+NO_IDS = np.zeros(0, dtype=np.uint64)
+
+
 def test_receipts_are_counted_outside_of_the_accounts() -> None:
     core = broker()
     peer = sender(core)
@@ -233,15 +228,15 @@ def test_receipts_are_counted_outside_of_the_accounts() -> None:
     before = core.totals()
     outcomes = np.array([0, 0, 0, 1, 2, 3, 4, 200], dtype=np.uint8)
     took = np.array([1.0, 3.0, -1.0, 9.0, 9.0, 9.0, 9.0, 9.0], dtype=np.float32)
-    assert core.received(peer.peer, 1, outcomes, took, 7.0)
+    told = Receipt(1, NO_IDS, NO_IDS, outcomes, took)
+    assert core.received(peer.peer, told, 7.0)
     counters = core.counters
     assert (counters.receipts_delivered, counters.receipts_undelivered, counters.receipts_expired) == (3, 1, 1)
     assert (counters.receipts_rejected, counters.receipts_unknown) == (1, 2)
     assert core.delivery_times.count == 2 and core.delivery_times.mean == 2.0  # of one it is not known
     assert core.totals() == before and peer.session.last_seen == 7.0
-    assert not core.received(b"stranger", 1, outcomes, took, 7.0) and not core.received(
-        peer.peer, 2, outcomes, took, 7.0
-    )
+    assert not core.received(b"stranger", told, 7.0)
+    assert not core.received(peer.peer, told._replace(session=2), 7.0)
     assert counters.receipts_delivered == 3
 
 

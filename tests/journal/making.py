@@ -9,6 +9,7 @@ from zsms.core.broker import BrokerCore, BrokerLimits, Put
 from zsms.core.broker.journal import Group
 from zsms.core.broker.replay import rebuild
 from zsms.journal import Store, open_journal
+from zsms.wire.frames import Ack, JoinProducer, JoinSender
 
 LIMITS = BrokerLimits(max_attempts=2)
 
@@ -19,9 +20,9 @@ class Hand:
     def __init__(self, store: Store, limits: BrokerLimits = LIMITS) -> None:
         self.store = store
         self.core: BrokerCore = rebuild(store.load(), limits, seed=1)
-        self.core.producer_joined(b"p", 1, 1, "P", 0, 0.0)
+        self.core.producer_joined(b"p", JoinProducer(1, 1, "P", 0, 0.0), 0.0)
         self._acks = 0
-        self.core.sender_joined(b"s", 7, 1, "S", 10, 0, 0.0, 0.0)
+        self.core.sender_joined(b"s", JoinSender(7, 1, "S", 10, 0, 0.0, 0.0), 0.0)
 
     def put(self, count: int) -> None:
         account = self.core.producers[1]
@@ -32,7 +33,7 @@ class Hand:
         list(self.core.grants(0.0))
 
     def acknowledge(self, sent: range | list[int] = (), failed: list[int] = (), *, limit: int = 0) -> None:
-        self.core.acknowledged(b"s", 7, self._acks, limit, 0, column(sent), column(failed), 0.0)
+        self.core.acknowledged(b"s", Ack(7, self._acks, limit, 0, column(sent), column(failed)), 0.0)
         self._acks += 1
 
     def close(self) -> Group:

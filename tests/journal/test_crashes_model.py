@@ -19,6 +19,7 @@ from zsms.core.broker.journal import Journal
 from zsms.core.broker.lot import Lot
 from zsms.core.broker.replay import rebuild
 from zsms.message import MessageId, Mixed
+from zsms.wire.frames import JoinProducer
 
 
 class Crashes(Ledger):
@@ -98,7 +99,8 @@ class Crashes(Ledger):
         for producer, start in self.starts.items():
             account = self.core.producers[producer]
             assert account.start == start and account.held == account.next
-            self.core.producer_joined(b"p%d" % producer, producer, start, "producer", 0, self.now)
+            join = JoinProducer(producer, start, "producer", 0, 0.0)
+            self.core.producer_joined(b"p%d" % producer, join, self.now)
 
     @invariant()
     def no_confirm_comes_before_its_group(self) -> None:

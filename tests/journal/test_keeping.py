@@ -21,7 +21,7 @@ from zsms.journal import open_journal, read
 from zsms.journal.sqlite import SqliteStore
 from zsms.roles.keeping import GROUP_BYTES, Keeping
 from zsms.wire.codec import encode_batch
-from zsms.wire.frames import Confirm, JoinProducer, Ping, Pong, Welcome
+from zsms.wire.frames import Ack, Confirm, JoinProducer, JoinSender, Ping, Pong, Welcome
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_what_came_last_is_written_as_a_broker_leaves(tmp_path: Path, at_once: b
     log = logging.getLogger("test")
     keeping = Keeping(tmp_path, "fsync", limits=LIMITS, seed=1, now=0.0, log=log, name="b", wake=lambda: None)
     core = keeping.core
-    core.producer_joined(b"p", 1, 1, "P", 0, 0.0)
+    core.producer_joined(b"p", JoinProducer(1, 1, "P", 0, 0.0), 0.0)
     keeping.turn(0.0)
     keeping.turn(0.01)  # the producer is on its way
     core.put(make_batch(5), 0.02)
@@ -110,12 +110,12 @@ def test_after_the_machine_s_restart_no_time_is_in_the_future(tmp_path: Path, mo
     """Not even when the journal has no batch any more, whose time would tell: only the books have times then."""
     with open_journal(tmp_path) as store:
         core = rebuild(store.load(), LIMITS, now=5_000.0)
-        core.producer_joined(b"p", 1, 1, "P", 0, 5_000.0)
-        core.sender_joined(b"s", 7, 1, "S", 10, 0, 0.0, 5_000.0)
+        core.producer_joined(b"p", JoinProducer(1, 1, "P", 0, 0.0), 5_000.0)
+        core.sender_joined(b"s", JoinSender(7, 1, "S", 10, 0, 0.0, 0.0), 5_000.0)
         core.put(make_batch(4), 5_000.0)
-        core.acknowledged(b"s", 7, 0, 4, 0, column(()), column(()), 5_000.0)
+        core.acknowledged(b"s", Ack(7, 0, 4, 0, column(()), column(())), 5_000.0)
         list(core.grants(5_000.0))
-        core.acknowledged(b"s", 7, 1, 4, 0, column(range(4)), column(()), 5_003.0)
+        core.acknowledged(b"s", Ack(7, 1, 4, 0, column(range(4)), column(())), 5_003.0)
         assert core.journal is not None
         store.commit(core.journal.close(core.books))
     monkeypatch.setattr("zsms.journal.sqlite.boot_id", lambda: "another")
@@ -132,7 +132,7 @@ def test_a_batch_of_a_clock_that_is_gone_is_no_older_than_the_broker(tmp_path: P
     """Its row is as it was written, two restarts of the broker after one of the machine."""
     with open_journal(tmp_path) as store:
         core = rebuild(store.load(), LIMITS)
-        core.producer_joined(b"p", 1, 1, "P", 0, 5_000.0)
+        core.producer_joined(b"p", JoinProducer(1, 1, "P", 0, 0.0), 5_000.0)
         core.put(make_batch(4), 5_000.0)
         assert core.journal is not None
         store.commit(core.journal.close(core.books))

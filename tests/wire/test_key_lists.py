@@ -166,13 +166,13 @@ def test_joins_of_a_key_are_bounded_over_any_number_of_connections(directory, mo
     def join_producer(number: int, peer: bytes = b"one") -> Denial | None:
         why = watch.frame(peer, user["p"], JoinProducer(number, 1, "x", 0, 0.0))
         if why is None:
-            core.producer_joined(peer, number, 1, "x", 0, 0.0)
+            core.producer_joined(peer, JoinProducer(number, 1, "x", 0, 0.0), 0.0)
         return why
 
     def join_sender(number: int) -> Denial | None:
         why = watch.frame(b"other", user["s"], JoinSender(number, 1, "x", 1, 0, 0.0, 0.0))
         if why is None:
-            core.sender_joined(b"other", number, 1, "x", 1, 0, 0.0, 0.0)
+            core.sender_joined(b"other", JoinSender(number, 1, "x", 1, 0, 0.0, 0.0), 0.0)
         return why
 
     for join in (join_producer, join_sender):

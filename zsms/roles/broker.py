@@ -303,10 +303,10 @@ class Broker(Role):
         core = self.core
         match frame:
             case Ack():
-                heard = core.acknowledged(peer, *frame[:6], now, _how(frame)) is not None
+                heard = core.acknowledged(peer, frame, now, _how(frame)) is not None
                 return None if heard else self._unknown(frame.session)
             case Receipt():
-                heard = core.received(peer, frame.session, frame.outcomes, frame.took, now)
+                heard = core.received(peer, frame, now)
                 return None if heard else self._unknown(frame.session)
             case Ping():
                 known = core.heard(peer, now)
@@ -322,16 +322,14 @@ class Broker(Role):
             case JoinSender():
                 if not frame.slots:
                     return Refused(self._start_id, True, "a sender needs at least one slot")
-                session = core.sender_joined(
-                    peer, frame.session, frame.join, frame.name, frame.slots, frame.received, frame.lease, now
-                )
+                session = core.sender_joined(peer, frame, now)
                 if session is None:
                     return Ended(self._start_id, frame.session)
                 return self._welcome(session.acked, frame.sent_at, float(session.lease))
             case JoinProducer() if self._awaits_slots(now):
                 self._callers[peer] = frame, now
             case JoinProducer():
-                account = core.producer_joined(peer, frame.producer, frame.start, frame.name, frame.oldest, now)
+                account = core.producer_joined(peer, frame, now)
                 if account is None:
                     return Fenced(self._start_id, core.later_start(frame.producer, frame.start))
                 return self._welcome(account.held, frame.sent_at)

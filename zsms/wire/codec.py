@@ -244,7 +244,7 @@ def _decode_one_sent(frame: Any) -> Ack | None:
         and limit < MAX_COUNT
         and base < MAX_COUNT
     ):
-        return Ack(session, number, limit, base, _FIRST, _NONE, NO_CODES)
+        return Ack._make((session, number, limit, base, _FIRST, _NONE, NO_CODES, NO_CODES, NO_CODES))
     return None
 
 

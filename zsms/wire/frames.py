@@ -138,7 +138,7 @@ class Ack(NamedTuple):
     base: int
     sent: U32
     failed: U32
-    outcomes: U8
+    outcomes: U8 = NO_CODES
     reasons: U8 = NO_CODES
     names: U8 = NO_CODES
 

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 
 from zsms.core.broker.events import Events
+from zsms.core.broker.incoming import ProducerJoin
 from zsms.core.broker.journal import Group, Journal
 from zsms.core.broker.ledger import Counters, ProducerAccount
 from zsms.message import Batch
@@ -55,26 +56,27 @@ class Accounts:
         self._fold_at = _FOLD_FROM
         self._folded_starts: OrderedDict[int, int] = OrderedDict()
 
-    def joined(self, producer: int, start: int, name: str, oldest: int, now: float) -> ProducerAccount | None:
+    def joined(self, join: ProducerJoin, now: float) -> ProducerAccount | None:
         """A start of a producer introduced itself. Its account, or None when a later start of it has fenced this one.
 
-        A start that is new here is taken up from batch `oldest`, the oldest that the producer still has. So is one of
+        A start that is new here is taken up from the oldest batch that the producer still has. So is one of
         which earlier batches are missing here: they were confirmed, so a disk or its machine has lost them since.
         """
-        account = self.producers.get(producer)
-        if start < self.latest_start(producer, start):
+        account = self.producers.get(join.producer)
+        if join.start < self.latest_start(join.producer, join.start):
             return None
-        if account is None or start > account.start:
+        if account is None or join.start > account.start:
             if account is not None:
                 self.closed.append(account)
                 self._events.note(now, "producer fenced", account.name, account.queued + account.in_flight)
-            account = self.opened(ProducerAccount(producer, start, name, b"", next=oldest, held=oldest))
-            self.producers[producer] = account
+            account = ProducerAccount(join.producer, join.start, join.name, b"", next=join.oldest, held=join.oldest)
+            self.producers[join.producer] = self.opened(account)
             if self._journal is not None:
                 self._journal.joined(account)
-        elif oldest > account.next:
-            self._events.note(now, "confirmed batches missing", f"{name}, {oldest - account.next} of them", 0)
-            account.next = account.held = oldest
+        elif join.oldest > account.next:
+            missing = f"{join.name}, {join.oldest - account.next} of them"
+            self._events.note(now, "confirmed batches missing", missing, 0)
+            account.next = account.held = join.oldest
             if self._journal is not None:
                 self._journal.joined(account)
         account.gone = False
@@ -157,6 +159,14 @@ class Accounts:
         yield from self.closed
         if self.finished.accepted:
             yield self.finished
+
+    def totals(self) -> dict[str, int]:
+        """Added up, by column."""
+        totals = dict.fromkeys(("accepted", "queued", "in_flight", "sent", "failed", "dead"), 0)
+        for account in self:
+            for name in totals:
+                totals[name] += getattr(account, name)
+        return totals
 
     @property
     def crowded(self) -> bool:

@@ -26,31 +26,28 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from zsms.core.broker.accounts import Accounts, Put
 from zsms.core.broker.books import Books
 from zsms.core.broker.dispatch import Dispatch, Granted
 from zsms.core.broker.events import Event, Events
 from zsms.core.broker.failures import Failed, Failures
+from zsms.core.broker.incoming import Acknowledgement, ProducerJoin, Receipts, SenderJoin
 from zsms.core.broker.journal import Group, Journal
 from zsms.core.broker.ledger import Counters, ProducerAccount
 from zsms.core.broker.letters import PURGED, DeadLetter, Letters
 from zsms.core.broker.limits import BrokerLimits
-from zsms.core.broker.lot import Lot, gather
+from zsms.core.broker.lot import Lot
 from zsms.core.broker.peers import Known, Peers
 from zsms.core.broker.progress import Progress
+from zsms.core.broker.receipts import ReceiptBook
 from zsms.core.broker.redelivery import Redelivery
 from zsms.core.broker.retries import Retries
 from zsms.core.broker.session import Session
-from zsms.core.broker.sessions import LEFT, SenderJoin, Sessions
+from zsms.core.broker.sessions import LEFT, Sessions
 from zsms.core.broker.settling import Settling
 from zsms.core.seeds import Seed
-from zsms.message import Batch, Delivery
-from zsms.stats.histogram import Histogram
-
-F32 = npt.NDArray[np.float32]
-U8 = npt.NDArray[np.uint8]
+from zsms.message import Batch
 
 
 class BrokerCore:
@@ -61,7 +58,8 @@ class BrokerCore:
         self.limits = limits = limits or BrokerLimits()
         self.journal = journal
         self.counters = counters = Counters()
-        self.delivery_times = Histogram()
+        self._receipts = ReceiptBook(counters)
+        self.delivery_times = self._receipts.times
         """From a gateway's acceptance to the receipt that tells of a delivery, since this start of the broker."""
         self.progress = progress = Progress()
         self.peers = Peers()
@@ -71,8 +69,6 @@ class BrokerCore:
         """The account of the latest start of each producer."""
         self.closed_accounts = self._accounts.closed
         """Accounts of earlier starts: still in the totals."""
-        self.finished = self._accounts.finished
-        """The sum of the accounts of producers that are gone and have nothing left here."""
         self.sources = sources = self._accounts.sources
         """Accounts by their index, by which the rows of mixed messages name them."""
         self.retries = Retries(limits.retry_base, limits.retry_cap, seed, sources)
@@ -94,15 +90,13 @@ class BrokerCore:
 
     # -- producers ------------------------------------------------------------------------------------------
 
-    def producer_joined(
-        self, peer: bytes, producer: int, start: int, name: str, oldest: int, now: float
-    ) -> ProducerAccount | None:
+    def producer_joined(self, peer: bytes, join: ProducerJoin, now: float) -> ProducerAccount | None:
         """A producer introduced itself. Its account, or None when a later start of it has fenced this one.
 
-        `oldest` is the oldest batch that it still has (see :meth:`Accounts.joined`).
+        A start that is new here is taken up from the oldest batch that the producer still has.
         """
-        before = self.producers.get(producer)
-        account = self._accounts.joined(producer, start, name, oldest, now)
+        before = self.producers.get(join.producer)
+        account = self._accounts.joined(join, now)
         if account is None:
             return None
         if before is not None:
@@ -134,10 +128,9 @@ class BrokerCore:
     @property
     def full(self) -> bool:
         """Whether the queue is at a high-water mark: read no more until it is not."""
-        return (
-            self.queue.messages + self.retries.messages >= self.limits.max_messages
-            or self.queue.nbytes + self.retries.nbytes >= self.limits.max_bytes
-        )
+        queue, retries, limits = self.queue, self.retries, self.limits
+        full = queue.messages + retries.messages >= limits.max_messages
+        return full or queue.nbytes + retries.nbytes >= limits.max_bytes
 
     def confirms(self) -> list[ProducerAccount]:
         """The producers to be told their `held`, each once."""
@@ -149,45 +142,26 @@ class BrokerCore:
 
     # -- senders --------------------------------------------------------------------------------------------
 
-    def sender_joined(
-        self,
-        peer: bytes,
-        token: int,
-        join: int,
-        name: str,
-        slots: int,
-        received: int,
-        lease: float,
-        now: float,
-    ) -> Session | None:
+    def sender_joined(self, peer: bytes, join: SenderJoin, now: float) -> Session | None:
         """A sender introduced itself. Its session, or None when that session was given up before."""
-        return self._sessions.joined(peer, SenderJoin(token, join, name, slots, received, lease), now)
+        return self._sessions.joined(peer, join, now)
 
-    def acknowledged(
-        self,
-        peer: bytes,
-        token: int,
-        number: int,
-        limit: int,
-        base: int,
-        sent: npt.NDArray[np.uint32],
-        failed: npt.NDArray[np.uint32],
-        now: float,
-        how: Failed | None = None,
-    ) -> Session | None:
-        """Acknowledgement frame `number` of a session arrived; None when the sender must join (again).
+    def acknowledged(self, peer: bytes, ack: Acknowledgement, now: float, how: Failed | None = None) -> Session | None:
+        """An acknowledgement of a session arrived; None when the sender must join (again).
 
-        `how` says how each of `failed` did; None: plainly.
+        `how` says how each of those that failed did; None: plainly.
 
         It must come from the peer that joined last: what a connection held back before it broke is said again
         after the next join, in order.
         """
-        session = self.sessions.get(token)
+        session = self.sessions.get(ack.session)
+        sent, failed = ack.sent, ack.failed
         if session is None or session.peer != peer:
-            self._refuse(session, token, peer, len(sent) + len(failed), now)
+            self._sessions.refused(peer, ack.session, len(sent) + len(failed), now)
             return None
         session.last_seen = now
         session.reachable = True
+        number = ack.number
         if number != session.acked:
             if number > session.acked and session.granted:
                 # One before it was refused or lost on its way: the sender says all of them again when it has joined.
@@ -201,8 +175,8 @@ class BrokerCore:
                 self._dispatch.line_up(session)
                 return session  # the sender sent it again after a reconnect, and it had arrived
         session.acked = number + 1
-        session.limit = limit
-        base = min(base, session.granted)  # whatever is above is as unknown, and it fits an int64
+        session.limit = ack.limit
+        base = min(ack.base, session.granted)  # whatever is above is as unknown, and it fits an int64
         if len(sent) == 1:
             self._settling.sent_one(session, base + sent.item(0), now)
         elif len(sent):
@@ -213,37 +187,17 @@ class BrokerCore:
         self._dispatch.line_up(session)
         return session
 
-    def _refuse(self, session: Session | None, token: int, peer: bytes, count: int, now: float) -> None:
-        """So many acknowledgements came from a peer that does not speak for that session."""
-        if session is not None:
-            self.counters.foreign += count
-            # Whoever has joined nothing may well be that sender, whose connection broke: no reason for alarm.
-            kind = "foreign acknowledgements" if peer in self.peers else "acknowledgements without a join"
-            self._events.complain(now, kind, session.name, count)
-        elif self._sessions.has_ended(token):
-            self.counters.duplicates += count
-        else:
-            self.counters.unknown += count
+    def received(self, peer: bytes, told: Receipts, now: float) -> bool:
+        """Receipts of a session arrived. They are counted, and change nothing else.
 
-    def received(self, peer: bytes, token: int, outcomes: U8, took: F32, now: float) -> bool:
-        """Receipts of a session arrived: codes of :class:`zsms.message.Delivery`, and seconds (below 0: not known).
-
-        They are counted, and change nothing else. False when the sender must join (again).
+        False when the sender must join (again).
         """
-        session = self.sessions.get(token)
+        session = self.sessions.get(told.session)
         if session is None or session.peer != peer:
             return False
         session.last_seen = now
         session.reachable = True
-        unknown = Delivery.UNKNOWN.value
-        counts = np.bincount(np.minimum(outcomes, unknown), minlength=unknown + 1).tolist()
-        counters = self.counters
-        counters.receipts_delivered += counts[Delivery.DELIVERED.value]
-        counters.receipts_undelivered += counts[Delivery.UNDELIVERED.value]
-        counters.receipts_expired += counts[Delivery.EXPIRED.value]
-        counters.receipts_rejected += counts[Delivery.REJECTED.value]
-        counters.receipts_unknown += counts[unknown]
-        self.delivery_times.record(took[(outcomes == Delivery.DELIVERED.value) & (took >= 0)])
+        self._receipts.add(told)
         return True
 
     def is_ended(self, token: int) -> bool:
@@ -332,7 +286,7 @@ class BrokerCore:
 
     def purge_dead(self, now: float, reason: str = "") -> int:
         """Let go of dead letters (with this reason); they stay counted as dead. Returns how many messages."""
-        purged = self._letters.purged(reason)
+        purged = self._letters.let_go(reason)
         if purged:
             self._events.note(now, "dead letters purged", reason or "any reason", purged)
         return purged
@@ -342,12 +296,7 @@ class BrokerCore:
         lots = self.retries.everything()
         while self.queue:
             lots.append(self.queue.take(self.queue.messages))
-        for lot in lots:
-            for account, count in lot.accounts():
-                account.queued -= count
-                account.dead += count
-            self._letters.bury(gather([(lot, np.arange(lot.size))], self.sources), PURGED)
-        purged = sum(lot.size for lot in lots)
+        purged = self._letters.purge(lots)
         if purged:
             self._events.note(now, "queue purged", PURGED, purged)
             self.progress.given_up(now)
@@ -397,11 +346,7 @@ class BrokerCore:
 
     def totals(self) -> dict[str, int]:
         """The accounts added up."""
-        totals = dict.fromkeys(("accepted", "queued", "in_flight", "sent", "failed", "dead"), 0)
-        for account in self.accounts():
-            for name in totals:
-                totals[name] += getattr(account, name)
-        return totals
+        return self._accounts.totals()
 
     @property
     def events(self) -> deque[Event]:

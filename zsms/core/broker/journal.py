@@ -329,10 +329,7 @@ class Journal:
             rows_gone=self._rows_gone,
             letters=list(self._letters.values()),
             letters_gone=self._letters_gone,
-            accounts=[
-                AccountRow(a.producer, a.start, a.name, a.next, a.accepted, a.sent, a.failed, a.dead)
-                for a in touched.values()
-            ],
+            accounts=[AccountRow(*(getattr(a, name) for name in AccountRow._fields)) for a in touched.values()],
             books={
                 "next_entry": self._next_entry,
                 "next_row": self._next_row + 1,

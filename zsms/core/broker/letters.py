@@ -19,7 +19,7 @@ import numpy as np
 
 from zsms.core.broker.journal import Journal
 from zsms.core.broker.ledger import ProducerAccount
-from zsms.core.broker.lot import OVERHEAD, Lot, Part, alike, gather, mixed_lot, mixed_lots
+from zsms.core.broker.lot import OVERHEAD, Lot, gather, mixed_lot, mixed_lots
 from zsms.message import MAX_REASON, Mixed
 
 _MOST_MESSAGES = 100_000
@@ -133,6 +133,15 @@ class Letters:
                 self._journal.buried(letter)
             self.remember(letter)
 
+    def purge(self, lots: list[Lot]) -> int:
+        """Bury what was ready; how many messages."""
+        for lot in lots:
+            for account, count in lot.accounts():
+                account.queued -= count
+                account.dead += count
+            self.bury(gather([(lot, np.arange(lot.size))], self._sources), PURGED)
+        return sum(lot.size for lot in lots)
+
     def remember(self, letter: DeadLetter) -> None:
         """Keep a letter; past the bound, the oldest ones go."""
         self._keep(letter)
@@ -176,7 +185,7 @@ class Letters:
                 self._journal.accepted(again)
             yield again
 
-    def purged(self, reason: str) -> int:
+    def let_go(self, reason: str) -> int:
         """Let go of those with this reason ("": any); how many messages. They stay counted as dead."""
         return sum(lot.size for lot in self._taken(reason, 0))
 

@@ -68,7 +68,9 @@ class Lot:
     def part(self, begin: int, end: int) -> Lot:
         """Messages begin..end-1 with the same history."""
         first = self.begin
-        return Lot(self.whole, self.account, self.queued, self.attempt, self.delivery, first + begin, first + end)
+        return Lot(
+            self.whole, self.account, self.queued, self.attempt, self.delivery, begin=first + begin, end=first + end
+        )
 
     def messages(self) -> Iterator[Message]:
         """The messages one by one."""

@@ -11,11 +11,11 @@ broker itself was late.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import NamedTuple
 
 from zsms.core.broker.books import Books
 from zsms.core.broker.dispatch import Dispatch
 from zsms.core.broker.events import Events
+from zsms.core.broker.incoming import SenderJoin
 from zsms.core.broker.limits import BrokerLimits
 from zsms.core.broker.peers import Peers
 from zsms.core.broker.redelivery import Redelivery
@@ -25,21 +25,6 @@ _REMEMBERED = 4_096
 _JUDGE_S = 0.05
 """Seconds, at most, from one look through all sessions to the next."""
 LEFT = "sender left"
-
-
-class SenderJoin(NamedTuple):
-    """How a sender introduces itself."""
-
-    session: int
-    """Its token."""
-    join: int
-    """Counts the joins of this session."""
-    name: str
-    slots: int
-    received: int
-    """Messages of this session that have arrived there."""
-    lease: float
-    """Seconds that it may need for a message, 0 for the broker's own."""
 
 
 class Sessions:
@@ -73,7 +58,7 @@ class Sessions:
             if join.session in self._ended or join.received:
                 # It was given up, or belongs to an earlier start of this broker: what it holds is not ours to settle.
                 return None
-            session = Session(join.session, join.name, join.slots, peer, now, self._sources)
+            session = Session(join.session, join.name, join.slots, peer, now, sources=self._sources)
             self.open[join.session] = session
             self._dispatch.opened(session)
             self._events.note(now, "sender joined", join.name, 0)
@@ -94,6 +79,19 @@ class Sessions:
         session.limit = session.granted  # its next frame says how much it wants
         self._peers.speaks(peer, session)
         return session
+
+    def refused(self, peer: bytes, token: int, count: int, now: float) -> None:
+        """So many acknowledgements came from a peer that does not speak for that session: count them."""
+        session = self.open.get(token)
+        if session is not None:
+            self._counters.foreign += count
+            # Whoever has joined nothing may well be that sender, whose connection broke: no reason for alarm.
+            kind = "foreign acknowledgements" if peer in self._peers else "acknowledgements without a join"
+            self._events.complain(now, kind, session.name, count)
+        elif token in self._ended:
+            self._counters.duplicates += count
+        else:
+            self._counters.unknown += count
 
     def has_ended(self, token: int) -> bool:
         """Whether that session was given up."""

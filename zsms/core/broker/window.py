@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice, takewhile
 
 import numpy as np
@@ -47,18 +47,18 @@ _FEW = 8
 class Settled:
     """What one column of an acknowledgement did."""
 
-    lots: list[Lot]
-    """What was granted in the pieces touched, oldest first."""
-    bases: list[int]
-    """The first number of each."""
-    counts: list[int]
-    """How many numbers were closed in each."""
     numbers: I64
-    """The numbers closed in them, ascending: those of the first piece, those of the second, ..."""
+    """The numbers closed in the window, ascending: those of the first piece, those of the second, ..."""
     repeated: int
     """Numbers that were closed before."""
     old: Sequence[Part] = ()
     """What was closed of those that have outlasted the window."""
+    lots: list[Lot] = field(default_factory=list)
+    """What was granted in the pieces touched, oldest first."""
+    bases: list[int] = field(default_factory=list)
+    """The first number of each."""
+    counts: list[int] = field(default_factory=list)
+    """How many numbers were closed in each."""
 
     @property
     def fresh(self) -> int:
@@ -214,7 +214,7 @@ class Window:
             numbers, places = numbers[is_open], places[is_open]
         self._open[places] = 0
         self.in_flight -= len(numbers)
-        settled = Settled([], [], [], numbers, repeated, old)
+        settled = Settled(numbers, repeated, old)
         if len(numbers):
             self._close_in_pieces(numbers, settled, counted)
             self._move_up()
@@ -243,7 +243,7 @@ class Window:
 
     def _settle_few(self, numbers: I64) -> Settled:
         """`settle` for a handful: the same, without the arrays' overhead."""
-        settled = Settled([], [], [], numbers, 0)
+        settled = Settled(numbers, 0)
         closed: list[int] = []
         pieces = self._pieces
         flags, low, shift = self._open, self._low, self._head - self._low
