@@ -24,7 +24,7 @@ from zsms.stats.delay import DelayModel
 from zsms.stats.histogram import Histogram
 from zsms.transports.simulated import SimulatedTransport
 from zsms.wire.codec import decode, encode, encode_batch, encode_grant, encode_part
-from zsms.wire.frames import Ack, JoinProducer, JoinSender
+from zsms.wire.frames import Ack, Grant, JoinProducer, JoinSender
 
 U32 = npt.NDArray[np.uint32]
 
@@ -217,7 +217,7 @@ def test_slots(benchmark: Any, report: Report, slots: int) -> None:
     def work(pieces: list[Batch], now: float) -> None:
         nonlocal ended
         for piece in pieces:
-            core.granted(core.token, core.join, core.received, 1, 1, now, 0.0, piece)
+            core.granted(Grant(core.token, core.join, core.received, 1, 1, now, 0, False), piece, 0.0, 0.0)
         finished = transport.finished(now)
         if finished is not None:
             ended += len(finished)

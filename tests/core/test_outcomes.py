@@ -16,7 +16,7 @@ from zsms.core.outcomes import MOST_RECEIPTS, Finished, ReceiptQueue, Receipts, 
 from zsms.core.sender import SenderCore
 from zsms.errors import UsageError
 from zsms.message import MAX_BATCH_MESSAGES, Delivery, Outcome
-from zsms.wire.frames import Ack, Receipt
+from zsms.wire.frames import Ack, Grant, Receipt
 
 
 def codes(*outcomes: Outcome) -> np.ndarray:
@@ -177,7 +177,7 @@ def test_each_failure_keeps_its_outcome_and_reason_in_whatever_order_it_ends() -
     core = SenderCore(100, 0, 1)
     core.joining()
     core.welcomed(0)
-    core.granted(core.token, core.join, 0, 1, 1, 0.0, 0.0, make_batch(6), arrived=0.0)
+    core.granted(Grant(core.token, core.join, 0, 1, 1, 0.0, 0, False), make_batch(6), 0.0, 0.0)
     (waiting,) = core.take(6)
     handles = waiting.handles
     order = np.array([5, 1, 3])

@@ -7,6 +7,7 @@ from tests.core.making import make_batch, seqs
 from zsms.core.outcomes import Finished
 from zsms.core.sender import AckFrame, SenderCore, Waiting
 from zsms.message import MAX_BATCH_MESSAGES, Batch
+from zsms.wire.frames import Grant
 
 NONE = np.zeros(0, dtype=np.uint64)
 
@@ -19,9 +20,8 @@ def joined(slots: int = 4, prefetch: int = 2) -> SenderCore:
 
 
 def give(core: SenderCore, count: int, **changed: int) -> bool:
-    fields = {"token": core.token, "join": core.join, "base": core.received, "attempt": 1, "delivery": 1} | changed
-    batch = make_batch(count, first=fields["base"])
-    return core.granted(*fields.values(), queued=0.0, clock=0.0, batch=batch, arrived=0.0)
+    grant = Grant(core.token, core.join, core.received, 1, 1, 0.0, 0, False)._replace(**changed)
+    return core.granted(grant, make_batch(count, first=grant.base), 0.0, 0.0)
 
 
 def start(core: SenderCore, most: int) -> np.ndarray:
@@ -39,17 +39,17 @@ def test_credit_is_what_is_settled_plus_slots_plus_prefetch():
     handles = start(core, 4)
     assert (core.held, core.in_slots, core.waiting_messages, core.limit) == (6, 4, 2, 6)
     assert told(core.finished(Finished(handles[1:2], handles[2:3]))) == [([1], [2], 8)]
-    assert core.credit() is None  # it was just said
+    assert core.new_credit() is None  # it was just said
     assert (core.held, core.in_slots) == (4, 2)
 
 
 def test_credit_that_nothing_else_says_is_said_once():
     core = SenderCore(4, 2)
-    first = core.credit()
+    first = core.new_credit()
     assert first is not None and (first.limit, len(first.sent), len(first.failed)) == (6, 0, 0)
-    assert core.credit() is None
+    assert core.new_credit() is None
     core.draining = True
-    last = core.credit()
+    last = core.new_credit()
     assert last is not None and last.limit == core.received == 0
 
 
@@ -67,7 +67,7 @@ def test_messages_wait_for_slots_in_order_and_grants_are_cut_to_fit():
 def test_a_grant_that_is_stale_repeated_or_has_a_gap_before_it_is_refused():
     core = joined()
     assert give(core, 2)
-    for changed in ({"token": 99}, {"join": 0}, {"base": 0}, {"base": 3}):
+    for changed in ({"session": 99}, {"join": 0}, {"base": 0}, {"base": 3}):
         assert not give(core, 1, **changed)
     assert (core.received, core.waiting_messages, core.refused_grants) == (2, 2, 4)
     core.joining()  # what was granted under the join before is stale now
@@ -153,14 +153,14 @@ def test_credit_grows_as_slots_come_back_from_a_session_that_was_given_up():
     core.welcomed(0)
     assert core.limit == 0
     core.finished(Finished(handles[:3], NONE))
-    credit = core.credit()
+    credit = core.new_credit()
     assert credit is not None and credit.limit == 3
 
 
 def test_a_lower_limit_is_a_promise_only_when_the_broker_has_it() -> None:
     core = joined(slots=10, prefetch=0)
     core.share = 4
-    lower = core.credit()
+    lower = core.new_credit()
     assert lower is not None and (lower.limit, core.promised) == (4, 10)
     core.acknowledged(lower.number)  # it has what was said before
     assert core.promised == 10
@@ -183,23 +183,23 @@ def test_what_is_said_again_promises_no_more_than_there_is_now() -> None:
     assert [frame.limit for frame in again] == [5, 5, 5]
 
 
-def test_a_broker_is_thirsty_when_it_granted_all_that_it_knew_it_could() -> None:
+def test_a_broker_wants_more_when_it_granted_all_that_it_knew_it_could() -> None:
     core = joined(slots=10, prefetch=0)
-    assert core.thirsty  # nobody knows better
+    assert core.credit.wants_more  # nobody knows better
     asked = core.welcomed(0)[-1].number + 1
     core.asked()
     core.answered(asked)
-    assert core.thirsty
+    assert core.credit.wants_more
     give(core, 9)
     core.asked()
     core.answered(asked)
-    assert not core.thirsty  # it knew of 10
+    assert not core.credit.wants_more  # it knew of 10
     give(core, 1)
     core.asked()
     core.answered(asked - 1)  # the answer to another question
-    assert not core.thirsty
+    assert not core.credit.wants_more
     core.answered(asked)
-    assert core.thirsty
+    assert core.credit.wants_more
 
 
 def test_answers_that_take_longer_than_the_next_question_count_all_the_same() -> None:
@@ -207,15 +207,15 @@ def test_answers_that_take_longer_than_the_next_question_count_all_the_same() ->
     first = core.welcomed(0)[-1].number + 1
     for share in (9, 8, 7, 6):
         core.share = share
-        credit = core.credit()
+        credit = core.new_credit()
         assert credit is not None
         core.asked()
     give(core, 3)
     core.answered(first + 1)  # to the first question, after the first lower limit
-    assert core.promised == 9 and core.thirsty
+    assert core.promised == 9 and core.credit.wants_more
     core.asked()
     core.answered(credit.number + 1)
-    assert core.promised == 6 and not core.thirsty
+    assert core.promised == 6 and not core.credit.wants_more
 
 
 def test_handles_work_in_the_last_epoch_too():
@@ -246,7 +246,7 @@ def test_to_another_start_of_the_broker_the_numbers_go_on():
     core = joined(slots=4, prefetch=0)
     for share in (3, 2, 1):
         core.share = share
-        assert core.credit() is not None
+        assert core.new_credit() is not None
     core.acknowledged(2)
     core.joining()
     again = core.welcomed(0, another=True)

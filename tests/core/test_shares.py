@@ -19,6 +19,7 @@ from zsms.core.outcomes import Finished
 from zsms.core.sender import AckFrame
 from zsms.core.sender.shares import LOOK_S, Shares, fair
 from zsms.errors import UsageError
+from zsms.wire.frames import Grant
 
 NONE = np.zeros(0, dtype=np.uint64)
 
@@ -99,7 +100,7 @@ class World:
             case ("welcome", acked, join) if join == core.join:
                 broker.up.extend(core.welcomed(acked))
             case ("grant", token, join, base, count):
-                core.granted(token, join, base, 1, 1, 0.0, 0.0, make_batch(count), arrived=0.0)
+                core.granted(Grant(token, join, base, 1, 1, 0.0, 0, False), make_batch(count), 0.0, 0.0)
             case ("pong", acked, token) if token == core.token:
                 core.answered(acked)
         self.check()
@@ -121,7 +122,7 @@ class World:
         ask = self.shares.look(self.now)
         for core, broker in zip(self.shares.cores, self.brokers, strict=True):
             if core.live:
-                credit = core.credit()
+                credit = core.new_credit()
                 if credit is not None:
                     broker.up.append(credit)
                 if ask:
@@ -301,7 +302,7 @@ def test_two_brokers_messages_are_told_apart_over_many_sessions() -> None:
             assert core._epoch % 3 == place
         core.joining()
         core.welcomed(0)
-        assert core.granted(core.token, core.join, 0, 1, 1, 0.0, 0.0, make_batch(2), arrived=0.0)
+        assert core.granted(Grant(core.token, core.join, 0, 1, 1, 0.0, 0, False), make_batch(2), 0.0, 0.0)
     handles = np.concatenate([waiting.handles for waiting in shares.take(6)])
     frames = shares.finished(Finished(handles[::2], handles[1::2]))
     assert [[frame.session for frame in of] for of in frames] == [[core.token] for core in shares.cores]
@@ -313,7 +314,7 @@ def test_slots_that_come_free_go_to_the_brokers_in_turn() -> None:
     for core in shares.cores:
         core.joining()
         core.welcomed(0)
-        assert core.granted(core.token, core.join, 0, 1, 1, 0.0, 0.0, make_batch(4), arrived=0.0)
+        assert core.granted(Grant(core.token, core.join, 0, 1, 1, 0.0, 0, False), make_batch(4), 0.0, 0.0)
     places = [int(waiting.handles[0] >> np.uint64(48)) % 2 for _ in range(4) for waiting in shares.take(1)]
     assert sorted(places) == [0, 0, 1, 1]
 

@@ -37,10 +37,10 @@ def test_times_are_right_whatever_clock_the_broker_comes_back_with(first: Clock,
         broker = Broker(address, clock=second).start()
         assert producer.join(20)
         until(lambda: broker.core.idle, "all of it settled")
-        total, queue = sender.transport.times.total, sender.queue_times
+        total, queue = sender.transport.times.total, sender.turn.queue_times
         assert total.count >= 500
         assert total.min > 0.9 * MEAN_S and total.max < time.monotonic() - began
-        assert queue.max <= total.max and sender.late.max <= total.max
+        assert queue.max <= total.max and sender.turn.late.max <= total.max
     finally:
         for role in (producer, broker, sender):
             role.stop()

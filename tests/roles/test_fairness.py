@@ -65,7 +65,7 @@ def test_one_slot_and_ten_beside_many(run, address):
         assert sender.watched_s > 1.5
         assert sender.idle_s / (slots * sender.watched_s) < 0.05, f"{slots} slots idle while there was work"
     # And so each has sent its share, a slot's worth a slot.
-    sent = [sender._sent for sender in senders]
+    sent = [sender.turn.sent for sender in senders]
     assert sent[0] > 15 and sent[1] > 150
     assert broker.core.counters.redelivered == broker.core.counters.duplicates == 0
 

@@ -383,8 +383,8 @@ def test_a_sender_refuses_what_no_broker_says(run, fake_broker):
     until(lambda: sender.refused_frames == 7, "7 frames refused")
     fake_broker.say(grant, Batch.of([("+1", "x")]))
     fake_broker.say(grant, Batch.of([("+1", "x")]))  # the same numbers again: not ours to send
-    until(lambda: sender.core.refused_grants == 1 and not sender.core.held and sender._sent, "one message sent")
-    assert sender._sent == 1 and sender.running
+    until(lambda: sender.core.refused_grants == 1 and not sender.core.held and sender.turn.sent, "one message sent")
+    assert sender.turn.sent == 1 and sender.running
 
 
 def test_a_stale_grant_lets_go_of_no_acknowledgement_of_the_session_that_followed(run, fake_broker):

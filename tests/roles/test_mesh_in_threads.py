@@ -47,7 +47,7 @@ def test_a_mesh_settles_everything(run, address, where):
     for sender in reversed(senders):
         sender.stop()
         assert sender.join(5) and not sender.core.held
-    sends = [(sender._sent, sender._failed) for sender in senders]
+    sends = [(sender.turn.sent, sender.turn.failed) for sender in senders]
     assert all(sent for sent, _ in sends)
     assert sum(map(sum, sends)) == broker.core.progress.sends == MESSAGES + counters.retried
     # And so does the collector.

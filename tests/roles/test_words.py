@@ -80,7 +80,7 @@ def test_a_sender_passes_over_words_of_a_newer_broker(run, fake_broker):
     fake_broker.router.send_multipart([fake_broker.peer, NEWER])
     fake_broker.say(Refused(1, False, "unknown kind 98"))
     fake_broker.say(Grant(join.session, join.join, 0, 1, 1, 0.0, 0, False), Batch.of([("+1", "x")]))
-    until(lambda: sender._sent == 1, "one message sent")
+    until(lambda: sender.turn.sent == 1, "one message sent")
     assert sender.core.join == 1 and sender.refused_frames == 2
 
 

@@ -42,7 +42,3 @@ class ClockOffset:
     def to_remote(self, local: float) -> float:
         """Our time in the broker's clock."""
         return local + self.seconds
-
-    def to_local(self, remote: float) -> float:
-        """The broker's time in our clock."""
-        return remote - self.seconds

@@ -9,22 +9,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from math import inf
 from typing import TYPE_CHECKING, Unpack
 
-import numpy as np
 import zmq
 
-from zsms.carriers.segments import segments_of
-from zsms.core.outcomes import Finished, ReceiptQueue
+from zsms.core.outcomes import ReceiptQueue
 from zsms.core.seeds import Stream, sequence
-from zsms.core.sender import Moments, SenderCore, Waiting
+from zsms.core.sender import SenderCore
 from zsms.core.sender.asking import MAX_LEASE_S, PREFETCH_S, auto_lease, auto_prefetch, check_asking, lease_warning
 from zsms.core.sender.cap import Cap
 from zsms.core.sender.shares import Shares
 from zsms.core.sender.slots import Slots
+from zsms.core.sender.turn import Turn
 from zsms.errors import UsageError
-from zsms.message import Outcome
 from zsms.roles.base import Role, RoleOptions
 from zsms.roles.caps import Caps
 from zsms.roles.link import Link, end_if_refused
@@ -32,9 +29,7 @@ from zsms.roles.message_log import MessageLog
 from zsms.roles.supply import Supply
 from zsms.stats.delay import MODELS, DelayModel
 from zsms.stats.figures import SenderFigures
-from zsms.stats.histogram import Histogram
 from zsms.stats.snapshot import Snapshot
-from zsms.stats.steady import State, Steady
 from zsms.transports import Transport
 from zsms.transports.simulated import SimulatedTransport
 from zsms.wire.endpoint import DEFAULT_BROKER, brokers_at
@@ -49,7 +44,23 @@ _BYE_S = 1.0
 
 
 class Sender(Role):
-    """Sends messages through slots: simulated ones, or a function of yours."""
+    """Sends messages through slots: simulated ones, or a function of yours.
+
+    `concurrency` slots that sleep for a time drawn from `delay`, or call ``await send(message)``.
+
+    `broker` is the address of a broker, or those of several to take from; the slots and the prefetch are for all
+    of them together. `seed` makes the drawn times and failures repeatable; several senders with the same seed need
+    a `stream` (a number) each.
+    `prefetch` is how many messages may wait beside those in slots, by default what the slots need in 20 ms.
+    `lease` (seconds) is how long a message may take here, 0 for the broker's own, which holds when it is longer;
+    by default what `delay` may need. `tick` (seconds) is the slots' clock. `ramp` is over how long (seconds) the
+    slots are opened, 0: at once. `cap` is how many segments a second may begin here, with so many at once after a
+    rest (`burst`); `caps` are those that it shares (:class:`zsms.roles.caps.Caps`). `transport` replaces all that.
+    `log_messages` is a file to which a row is appended for each message that is settled here
+    (:mod:`zsms.core.sender.message_log`). `common` are the options of :class:`zsms.RoleOptions`.
+
+    Raises UsageError.
+    """
 
     role = "sender"
 
@@ -74,31 +85,11 @@ class Sender(Role):
         log_messages: str | None = None,
         **common: Unpack[RoleOptions],
     ) -> None:
-        """`concurrency` slots that sleep for a time drawn from `delay`, or call ``await send(message)``.
-
-        `broker` is the address of a broker, or those of several to take from; the slots and the prefetch are for all
-        of them together. `seed` makes the drawn times and failures repeatable; several senders with the same seed need
-        a `stream` (a number) each.
-        `prefetch` is how many messages may wait beside those in slots, by default what the slots need in 20 ms.
-        `lease` (seconds) is how long a message may take here, 0 for the broker's own, which holds when it is longer;
-        by default what `delay` may need. `tick` (seconds) is the slots' clock. `ramp` is over how long (seconds) the
-        slots are opened, 0: at once. `cap` is how many segments a second may begin here, with so many at once after a
-        rest (`burst`); `caps` are those that it shares (:class:`zsms.roles.caps.Caps`). `transport` replaces all that.
-        `log_messages` is a file to which a row is appended for each message that is settled here
-        (:mod:`zsms.core.sender.message_log`). `common` are the options of :class:`zsms.RoleOptions`.
-
-        Raises UsageError.
-        """
         super().__init__(**common)
         delay = delay or DelayModel()
         check_asking(prefetch, ramp)
         simulated = transport is None and send is None
-        if lease is not None and not 0 <= lease <= MAX_LEASE_S:
-            raise UsageError(f"lease {lease}: give seconds from 0 (the broker's own) to a week")
-        if lease and simulated and (why := lease_warning(lease, delay)):
-            self.log.warning(
-                "%s: %s: unless the broker's is longer, messages will be sent again and again", self.name, why
-            )
+        self._check_lease(lease, delay if simulated else None)
         if transport is None and send is not None:
             from zsms.transports.callable import CallableTransport  # brings asyncio, which simulated slots do without
 
@@ -108,7 +99,7 @@ class Sender(Role):
         )
         self._endpoints = brokers_at(broker)
         slots = self.transport.concurrency
-        self._ahead_s = PREFETCH_S if prefetch is None else 0.0
+        ahead_s = PREFETCH_S if prefetch is None else 0.0
         if prefetch is None:
             of_transport = getattr(transport, "prefetch", max(1, slots // 10))
             prefetch = auto_prefetch(slots, delay.mean) if transport is None else of_transport
@@ -116,8 +107,6 @@ class Sender(Role):
             lease = auto_lease(delay, prefetch / slots) if simulated else 0.0
         self._lease = float(lease)
         self._caps = Caps(None if cap is None else Cap(cap, burst), caps)
-        self._most_segments = 1
-        """Of a message, of those that have begun here."""
         self._changes: deque[Callable[[], None]] = deque()
         # A sender that starts again must not draw the tokens of its earlier sessions, whose grants may still be coming.
         tokens = sequence(seed, Stream.SENDER, stream, "tokens", self._start_id)
@@ -126,23 +115,27 @@ class Sender(Role):
             None if log_messages is None else MessageLog(log_messages, self.name, len(self._endpoints), self.log)
         )
         self._supplies: list[Supply] = []
-        self._next_open: float | None = None
-        self.queue_times = Histogram()
-        self.late = Histogram()
-        """From when a message was due to its first slot."""
         self.receipts = ReceiptQueue()
-        self._started = 0
-        self._sent = 0
-        self._failed = 0
         self._said_bye: float | None = None
         self._linger_until: float | None = None
         # A function of the user's says nothing of how long it should take: it works while it is in a slot.
-        self.steady = Steady(self.transport.mean if isinstance(self.transport, SimulatedTransport) else 0.0)
-        self._looked: float | None = None
-        self._collected = -inf
-        """When it last looked for what is finished, and what will be soon."""
-        self._busy_s = self._open_s = 0.0
-        """Integrals of the busy and of the open slots, slot seconds."""
+        slept = self.transport if isinstance(self.transport, SimulatedTransport) else None
+        self.turn = Turn(
+            self.transport,
+            self.shares,
+            self._caps,
+            slept=slept,
+            ahead_s=ahead_s,
+        )
+
+    def _check_lease(self, lease: float | None, delay: DelayModel | None) -> None:
+        """Raises UsageError; warns of one that is shorter than simulated sends may take."""
+        if lease is not None and not 0 <= lease <= MAX_LEASE_S:
+            raise UsageError(f"lease {lease}: give seconds from 0 (the broker's own) to a week")
+        if lease and delay is not None and (why := lease_warning(lease, delay)):
+            self.log.warning(
+                "%s: %s: unless the broker's is longer, messages will be sent again and again", self.name, why
+            )
 
     @property
     def core(self) -> SenderCore:
@@ -162,11 +155,8 @@ class Sender(Role):
         if cap is not None:
             if cap:
                 Cap(cap)
-            self._changes.append(partial(self._change_cap, cap))
+            self._changes.append(lambda: self._caps.change(cap, self._clock()))
         self.wake()
-
-    def _change_cap(self, cap: float) -> None:
-        self._caps.change(cap, self._clock())
 
     def _adopt_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         if use_loop := getattr(self.transport, "use_loop", None):
@@ -204,12 +194,11 @@ class Sender(Role):
         for supply in self._supplies:
             if supply.link.socket in events:
                 supply.read(now)
-        self._count_slots(now)
         self._collect(now)
         self._tell_receipts()
         self._begin(now)
-        self._watch_backlog(now)
-        self._ask(now)
+        self._look(now)
+        self._share(now)
         for supply in self._supplies:
             supply.tick(now)
         end_if_refused([supply.link for supply in self._supplies])
@@ -218,36 +207,19 @@ class Sender(Role):
 
     def _wake_at(self) -> float:
         times = [supply.link.next_time() for supply in self._supplies]
-        others = (self._feed.due(), self.transport.next_time(), self._drain_until, self._next_open, self._linger_until)
-        times += [at for at in (*others, self.shares.next_time()) if at is not None]
-        ends = self.transport.next_time() if self._ahead_s else None
-        if ends is not None and (ahead := ends - self._ahead_s) > self._collected:
-            times.append(ahead)
-        waits = self.shares.waiting_messages and self.transport.busy < self.transport.concurrency
-        if self._caps and (waits or self._caps.held):
-            times.append(self._caps.next_time(self._clock()))
-        return min(times)
+        others = (self._feed.due(), self.turn.next_time(self._clock()), self._drain_until, self._linger_until)
+        return min(times + [at for at in others if at is not None])
 
     def _collect(self, now: float) -> None:
-        self._collected = now
         if self._stopping:  # first: an acknowledgement says the credit too
             self.shares.drain()
-        finished = self.transport.finished(now)
-        self._look_ahead(now)
-        if finished is None:
+        collected = self.turn.collect(now)
+        if collected is None:
             return
-        self._sent += len(finished.sent)
-        self._failed += len(finished.failed)
         if self.message_log is not None:
-            self.message_log.end(finished, now)
-        frames_of = self.shares.finished(finished)
-        for supply, frames in zip(self._supplies, frames_of, strict=True):
+            self.message_log.end(collected.finished, now)
+        for supply, frames in zip(self._supplies, collected.frames, strict=True):
             supply.say(frames)
-
-    def _look_ahead(self, now: float) -> None:
-        """How many slots will be free before a grant that is asked for now can be here."""
-        if isinstance(self.transport, SimulatedTransport) and self._ahead_s:
-            self.shares.expect(self.transport.ending(now + self._ahead_s))
 
     def _tell_receipts(self) -> None:
         """To any broker that is there, for it counts them and no more; what none takes waits for one."""
@@ -261,87 +233,21 @@ class Sender(Role):
     def _begin(self, now: float) -> None:
         if self._said_bye is not None:
             return  # a grant that crossed our goodbye: the broker has given it to another
-        free = self.transport.concurrency - self.transport.busy
-        if not self.shares.waiting_messages:
+        if self.shares.waiting_messages and self._caps.shut:
+            for supply, frames in zip(self._supplies, self.turn.give_back(), strict=True):
+                supply.say(frames)
             return
-        if self._caps.shut:
-            self._give_back()
-            return
-        if not free:
-            return
-        for waiting in self._capped(free, now) if self._caps else self.shares.take(free):
-            count = len(waiting.batch)
-            began: Moments = now
-            if not self._caps and isinstance(self.transport, SimulatedTransport):
-                began = self.transport.began(waiting, now)
-            self._started += count
-            for times, measured in ((self.queue_times, waiting.waited(began)), (self.late, waiting.late(began))):
-                if isinstance(measured, float):
-                    times.record_one(measured, count)
-                elif len(measured):
-                    times.record(measured)
-            if self.message_log is not None:
+        begun = self.turn.begin(now)
+        if self.message_log is not None:
+            for waiting, began in begun:
                 self.message_log.begin(waiting, began)
-            if isinstance(self.transport, SimulatedTransport):
-                self.transport.start(waiting, began)
-            else:
-                self.transport.start(waiting, now)
 
-    def _give_back(self) -> None:
-        """What waits here for hours or for another day, others can have: as throttled, so that it costs no attempt."""
-        handles = np.concatenate([waiting.handles for waiting in self.shares.take(self.shares.waiting_messages)])
-        codes = np.full(len(handles), Outcome.THROTTLED.code, np.uint8)
-        frames_of = self.shares.finished(Finished(np.zeros(0, np.uint64), handles, codes))
-        for supply, frames in zip(self._supplies, frames_of, strict=True):
-            supply.say(frames)
+    def _look(self, now: float) -> None:
+        granted = any(supply.granted_at == now for supply in self._supplies)
+        self.turn.look(now, granted, any(supply.more and supply.core.live for supply in self._supplies))
 
-    def _capped(self, free: int, now: float) -> list[Waiting]:
-        """What may begin of what waits, for so many free slots."""
-        taken: list[Waiting] = []
-        with self._caps.turn() as caps:
-            while free and (left := self.shares.waiting_messages):
-                room = caps.room(now, min(left, free) * self._most_segments)
-                some = self.shares.take(min(free, max(1, room // self._most_segments))) if room else []
-                if not some:
-                    break
-                for waiting in some:
-                    segments = segments_of(waiting.batch)
-                    self._most_segments = max(self._most_segments, int(segments.max()))
-                    caps.spend(int(segments.sum()), now)
-                    free -= len(segments)
-                taken += some
-        return taken
-
-    @property
-    def _open_slots(self) -> int:
-        return max(core.open_slots for core in self.shares.cores)
-
-    def _count_slots(self, now: float) -> None:
-        """Between two turns nothing begins, so the slots of the last one were busy and open until now."""
-        if self._looked is not None:
-            self._busy_s += self.transport.busy * (now - self._looked)
-            self._open_s += self._open_slots * (now - self._looked)
-        self._looked = now
-
-    def _worked(self, now: float) -> float:
-        transport = self.transport
-        return transport.worked(now) if isinstance(transport, SimulatedTransport) else self._busy_s
-
-    def _watch_backlog(self, now: float) -> None:
-        if not any(supply.core.live for supply in self._supplies):
-            self.steady.interrupted()
-        if not any(supply.granted_at == now for supply in self._supplies):
-            return
-        transport = self.transport
-        more = any(supply.more and supply.core.live for supply in self._supplies)
-        self.steady.granted(more, transport.busy >= self._open_slots, State(now, self._worked(now), self._open_s))
-
-    def _ask(self, now: float) -> None:
-        self._next_open = self.shares.open(now)
-        waiting = self.shares.waiting_messages
-        rooms = [self.transport.room(waiting), self._caps.ahead(waiting)]
-        self.shares.bound(min((room for room in rooms if room is not None), default=None))
-        hurry = self.shares.look(now)
+    def _share(self, now: float) -> None:
+        hurry = self.turn.share(now)
         for supply in self._supplies:
             supply.ask(now)
             if hurry:
@@ -368,7 +274,7 @@ class Sender(Role):
         return now < self._linger_until
 
     def _settled(self) -> int:
-        return self._sent + self._failed
+        return self.turn.sent + self.turn.failed
 
     def _law(self) -> tuple[float, float, float | None]:
         """How long sends are asked to take: mean, deviation and model; of a function of the user's, how long they took,
@@ -383,12 +289,12 @@ class Sender(Role):
     def _snapshot(self, now: float) -> Snapshot:
         shares, times = self.shares, self.transport.times
         joined = any(supply.link.joined for supply in self._supplies)
-        window = self.steady.window
+        turn, window = self.turn, self.turn.steady.window
         mean_s, sd_s, model = self._law()
         figures = SenderFigures(
-            started=self._started,
-            sent=self._sent,
-            failed=self._failed,
+            started=turn.started,
+            sent=turn.sent,
+            failed=turn.failed,
             refused_grants=shares.refused_grants,
             lost_receipts=self.receipts.lost,
             slots=self.core.slots,
@@ -401,7 +307,7 @@ class Sender(Role):
             steady_s=window.now,
             steady_worked_s=window.worked,
             steady_slot_s=window.slots,
-            worked_s=self._worked(now),
+            worked_s=turn.worked(now),
             mean_s=mean_s,
             sd_s=sd_s,
             delay_model=model,
@@ -411,8 +317,8 @@ class Sender(Role):
             "send_time": times.send,
             "total_time": times.total,
             "slot_error": times.error,
-            "queue_time": self.queue_times,
-            "late": self.late,
+            "queue_time": turn.queue_times,
+            "late": turn.late,
         }
         state = "draining" if self._stopping else "running" if joined else "starting"
         return self._make_snapshot(state, figures, histograms, self.transport.failures)

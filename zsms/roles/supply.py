@@ -57,7 +57,15 @@ class Supply:
         if core.join == 1:
             # What was said to an earlier session and comes late counts frames of that one.
             self.link.since = now
-        return JoinSender(core.token, core.join, self._name, core.slots, core.received, self._lease, now)
+        return JoinSender(
+            session=core.token,
+            join=core.join,
+            name=self._name,
+            slots=core.slots,
+            received=core.received,
+            lease=self._lease,
+            sent_at=now,
+        )
 
     def read(self, now: float) -> None:
         """Act on the frames that wait, or on some of them."""
@@ -86,18 +94,7 @@ class Supply:
                 batch = decode(data.buffer if len(data) > 2_048 else data.bytes)
                 if not isinstance(batch, Batch | Mixed):
                     raise WireError(f"a grant of a {type(batch).__name__}")
-                clock = link.clock
-                ours = core.granted(
-                    frame.session,
-                    frame.join,
-                    frame.base,
-                    frame.attempt,
-                    frame.delivery,
-                    clock.to_local(frame.queued),
-                    clock.seconds,
-                    batch,
-                    arrived=now,
-                )
+                ours = core.granted(frame, batch, link.clock.seconds, now)
                 if not ours and (frame.session, frame.join) == (core.token, core.join):
                     link.lost()  # a grant before it is missing: joining again brings it back
             case Welcome():
@@ -159,7 +156,7 @@ class Supply:
     def ask(self, now: float) -> None:
         """Say the credit when it has changed."""
         if self.link.joined:
-            credit = self.core.credit()
+            credit = self.core.new_credit()
             if credit is not None:
                 self.say([credit])
 

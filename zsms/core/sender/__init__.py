@@ -1,5 +1,6 @@
 """A sender's decisions: what it asks brokers for, and what its slots do."""
 
-from zsms.core.sender.core import UNBOUNDED, AckFrame, Moments, SenderCore, Waiting
+from zsms.core.sender.core import UNBOUNDED, AckFrame, SenderCore
+from zsms.core.sender.waiting import Moments, Waiting
 
 __all__ = ["UNBOUNDED", "AckFrame", "Moments", "SenderCore", "Waiting"]

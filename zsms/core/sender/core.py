@@ -18,12 +18,7 @@ A handle is ``epoch << 48 | number``: `epoch` counts the sessions of this sender
 given up go on being sent in their slots and are acknowledged to it, late; the broker counts those as duplicates.
 
 A sender of several brokers has one of these for each; `share` then bounds the slots and prefetch that this one may
-promise (see :mod:`zsms.core.sender.shares`). A promise can be made smaller, but only counts as such when the broker has
-answered, or when a new join has made void what it grants by the old one: `promised` is the most that may still come.
-
-    limit said  100 ----------> 60                          `reach` stays 100, for grants may be under way
-                     PONG: has the frame that said so ----> `reach` 60
-                     joining() --------------------------> `reach` = received
+promise (see :mod:`zsms.core.sender.shares` and :mod:`zsms.core.sender.credit`).
 """
 
 from __future__ import annotations
@@ -31,19 +26,17 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from zsms.core.outcomes import NO_CODES, U8, Finished
 from zsms.core.seeds import Seed
+from zsms.core.sender.credit import Credit
+from zsms.core.sender.waiting import Waiting
 from zsms.message import MAX_BATCH_MESSAGES, Batch, Mixed
 
-F32 = npt.NDArray[np.float32]
-F64 = npt.NDArray[np.float64]
-Moments = F64 | float
-"""Of each of some messages, or one for all: seconds of our own clock."""
 U32 = npt.NDArray[np.uint32]
 U64 = npt.NDArray[np.uint64]
 
@@ -58,6 +51,34 @@ UNBOUNDED = 2**62
 """A share that bounds nothing."""
 RAMP_STEPS = 100
 """In how many steps, about, a ramp opens the slots."""
+
+
+class Grant(Protocol):
+    """What a broker says of the messages that it grants: :class:`zsms.wire.frames.Grant` has it."""
+
+    @property
+    def session(self) -> int:
+        """The session that is meant."""
+
+    @property
+    def join(self) -> int:
+        """The join that the broker knew."""
+
+    @property
+    def base(self) -> int:
+        """Number of the first message in the session."""
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt to send them this is."""
+
+    @property
+    def delivery(self) -> int:
+        """To how many senders they were given, with this one."""
+
+    @property
+    def queued(self) -> float:
+        """Since when they waited, by the broker's clock."""
 
 
 class AckFrame(NamedTuple):
@@ -75,74 +96,9 @@ class AckFrame(NamedTuple):
     """What `reasons` are places in; empty where there are none."""
 
 
-@dataclass(slots=True)
-class Waiting:
-    """Granted messages that wait for a slot; times in seconds of our own clock."""
-
-    handle: int
-    """Of the first message; the others follow."""
-    batch: Batch | Mixed
-    queued: float
-    """Since when they waited in the broker's queue; mixed ones say it themselves, as their attempt."""
-    clock: float
-    """The broker's clock minus ours, for `batch.due`."""
-    attempt: int
-    delivery: int
-    attempts: int = 1
-    """Sends of a message before a failure is final."""
-    arrived: float = -inf
-    """When they came here."""
-
-    @property
-    def last(self) -> npt.NDArray[np.bool_] | bool:
-        """Whether a failure of each message would be final, bool[n]: one answer for all that are alike."""
-        if isinstance(self.batch, Mixed):
-            last: npt.NDArray[np.bool_] = self.batch.rows["attempt"] >= self.attempts
-            return last
-        return self.attempt >= self.attempts
-
-    @property
-    def handles(self) -> U64:
-        """A handle a message, uint64[n]."""
-        return np.arange(self.handle, self.handle + len(self.batch), dtype=np.uint64)
-
-    def ages(self, at: Moments) -> F32 | float:
-        """How long each message had been due at its moment, in seconds: one figure when it was the same for all."""
-        batch = self.batch
-        if isinstance(batch, Mixed):
-            return _narrow(at + self.clock - batch.rows["due"])
-        age = at - (batch.due - self.clock)
-        if not batch.step:
-            return _narrow(age)
-        offsets = np.arange(len(batch)) if batch.offsets is None else batch.offsets
-        return _narrow(age - offsets * batch.step)
-
-    def late(self, at: Moments) -> F32 | float:
-        """`ages` of the messages that no sender had before, the only ones that a slot was late for."""
-        if isinstance(self.batch, Mixed):
-            rows = self.batch.rows
-            ages = at + self.clock - rows["due"]
-            return _narrow(ages[(rows["attempt"] == 1) & (rows["delivery"] == 1)])
-        return self.ages(at) if self.attempt == self.delivery == 1 else np.zeros(0, dtype=np.float32)
-
-    def waited(self, at: Moments) -> F32 | float:
-        """How long each message had been queued at its moment, in seconds: one figure when it was the same for all."""
-        if isinstance(self.batch, Mixed):
-            return _narrow(np.maximum(at + self.clock - self.batch.rows["queued"], 0.0))
-        return max(0.0, at - self.queued) if isinstance(at, float) else _narrow(np.maximum(at - self.queued, 0.0))
-
-    def part(self, begin: int, end: int) -> Waiting:
-        """Messages begin..end-1."""
-        return Waiting(
-            self.handle + begin,
-            self.batch.slice(begin, end),
-            self.queued,
-            self.clock,
-            self.attempt,
-            self.delivery,
-            self.attempts,
-            self.arrived,
-        )
+Columns = tuple[U32, U32, U8, U8, tuple[str, ...]]
+"""Of an AckFrame: from `sent` on."""
+_NO_COLUMNS: Columns = (_NOTHING, _NOTHING, NO_CODES, NO_CODES, ())
 
 
 @dataclass(slots=True)
@@ -206,14 +162,7 @@ class SenderCore:
         self._place = place
         self._places = places
         self._epoch = place - places
-        self._told_limit = -1
-        self._reach = 0
-        self._lowered_by: int | None = None
-        self._since = 0
-        self._asked: tuple[int, int, float] | None = None
-        self._in_force: int | None = None
-        self.thirsty = True
-        """Whether the broker has, as far as we know, made use of all the credit that it had."""
+        self.credit = Credit()
         self.renew()
 
     # -- the session ----------------------------------------------------------------------------------------
@@ -227,8 +176,8 @@ class SenderCore:
             self._epoch = self._place
         self._now = _Session(token=int(self._rng.integers(1, 2**63)))
         self._sessions[self._epoch] = self._now
-        self._told_limit = -1
-        self._void()
+        self.credit.told = -1
+        self.credit.void(0)
         dropped, self.waiting_messages = self.waiting_messages, 0
         self._waiting.clear()
         return dropped
@@ -267,14 +216,7 @@ class SenderCore:
         """The broker is being told who we are; what it granted before counts no more unless it has arrived."""
         self._now.join += 1
         self._now.welcomed = False
-        self._void()
-
-    def _void(self) -> None:
-        """What was promised and has not arrived never will."""
-        self._reach = self._now.received
-        self._lowered_by = None
-        self._asked = self._in_force = None
-        self.thirsty = True
+        self.credit.void(self._now.received)
 
     def welcomed(self, acked: int, another: bool = False) -> list[AckFrame]:
         """The broker knows the session and expects acknowledgement frame `acked`: what to say (again).
@@ -297,36 +239,17 @@ class SenderCore:
         unacked = self._now.unacked
         while unacked and unacked[0].number < acked:
             unacked.popleft()
-        if self._lowered_by is not None and acked > self._lowered_by:
-            self._lower()
-
-    def _lower(self) -> None:
-        """The broker knows a limit below the `reach`: what it may have granted by a greater one has arrived."""
         session = self._now
-        self._reach = max(self._since, session.received)
-        # What was said since may be lower still: known with the newest frame, however many are under way.
-        self._lowered_by = session.number - 1 if self._told_limit < self._reach else None
-        self._since = self._told_limit
+        self.credit.acknowledged(acked, session.received, session.number - 1)
 
     def asked(self, now: float = 0.0) -> None:
         """The broker is being asked for a sign of life (PING), after everything that was said before."""
-        if self._asked is None:  # the answer may take longer than the next question
-            self._asked = self._now.number, self._told_limit, now
+        self.credit.asked(self._now.number, now)
 
     def answered(self, acked: int, asked_at: float = -inf) -> bool:
-        """Its answer (PONG) to what was asked then; False when it lacks what was said before: that was lost on its way.
-
-        What the broker could grant under a limit that it knew when it answered the time before has arrived by now, for
-        it grants at once and in order. So it had nothing more for us unless that limit was reached.
-        """
+        """Its answer (PONG) to what was asked then; False when what was said before that was lost on its way."""
         self.acknowledged(acked)
-        if self._asked is None:
-            return True
-        if acked < self._asked[0]:
-            return asked_at < self._asked[2]
-        self.thirsty = self._in_force is None or self._now.received >= self._in_force
-        self._in_force, self._asked = self._asked[1], None
-        return True
+        return self.credit.answered(acked, self._now.received, asked_at)
 
     def look(self, now: float) -> float | None:
         """Open the slots that are due to open; returns when there will be more, None when all are open."""
@@ -340,27 +263,30 @@ class SenderCore:
 
     # -- messages in ------------------------------------------------------------------------------------------
 
-    def granted(
-        self,
-        token: int,
-        join: int,
-        base: int,
-        attempt: int,
-        delivery: int,
-        queued: float,
-        clock: float,
-        batch: Batch | Mixed,
-        *,
-        arrived: float,
-    ) -> bool:
-        """Messages arrived, numbers `base` on. False when they are not ours: stale, or with a gap before them."""
+    def granted(self, grant: Grant, batch: Batch | Mixed, clock: float, now: float) -> bool:
+        """Messages arrived; `clock` is the broker's clock minus ours, in seconds.
+
+        False when they are not ours: stale, or with a gap before them.
+        """
         session = self._now
-        if token != session.token or join != session.join or base != session.received:
+        base = grant.base
+        if grant.session != session.token or grant.join != session.join or base != session.received:
             self.refused_grants += 1
             return False
         session.received += len(batch)
         handle = self._epoch << _EPOCH_SHIFT | base
-        self._waiting.append(Waiting(handle, batch, queued, clock, attempt, delivery, self.attempts, arrived))
+        self._waiting.append(
+            Waiting(
+                handle,
+                batch,
+                queued=grant.queued - clock,
+                clock=clock,
+                attempt=grant.attempt,
+                delivery=grant.delivery,
+                attempts=self.attempts,
+                arrived=now,
+            )
+        )
         self.waiting_messages += len(batch)
         return True
 
@@ -400,7 +326,7 @@ class SenderCore:
     def promised(self) -> int:
         """Messages that are held, or that the broker may still give us by what it was told."""
         session = self._now
-        return self._reach - session.settled + self._elsewhere
+        return self.credit.reach - session.settled + self._elsewhere
 
     @property
     def _elsewhere(self) -> int:
@@ -448,34 +374,25 @@ class SenderCore:
             if not _ascend(column):
                 column.sort()
         names = done.names if len(reasons) else ()
+        columns = sent, failed, outcomes, reasons, names
         if session is not self._now:
-            return AckFrame(session.token, session.number, 0, base, sent, failed, outcomes, reasons, names)
-        return self._frame(base, AckFrame(0, 0, 0, 0, sent, failed, outcomes, reasons, names))
+            return AckFrame._make((session.token, session.number, 0, base, *columns))
+        return self._frame(base, columns)
 
-    def credit(self) -> AckFrame | None:
+    def new_credit(self) -> AckFrame | None:
         """A frame of nothing but credit, when it has changed since the broker was last told."""
-        return None if self.limit == self._told_limit else self._frame()
+        return None if self.limit == self.credit.told else self._frame()
 
-    def _frame(self, base: int = 0, columns: AckFrame | None = None) -> AckFrame:
-        """The next frame, of these columns (None: of nothing but credit)."""
+    def _frame(self, base: int = 0, columns: Columns = _NO_COLUMNS) -> AckFrame:
+        """The next frame, of these columns; without any, of nothing but credit."""
         session = self._now
-        told = (_NOTHING, _NOTHING) if columns is None else columns[4:]
-        frame = AckFrame(session.token, session.number, self.limit, base, *told)
+        frame = AckFrame._make((session.token, session.number, self.limit, base, *columns))
         session.number += 1
         session.unacked.append(frame)  # plain credit too: a number that is missing is taken for a loss
-        self._told_limit = frame.limit
+        self.credit.told = frame.limit
         if session.welcomed:
-            if frame.limit >= self._reach:
-                self._reach, self._lowered_by = frame.limit, None
-            elif self._lowered_by is None:
-                self._lowered_by, self._since = frame.number, frame.limit
-            else:
-                self._since = max(self._since, frame.limit)
+            self.credit.said(frame.limit, frame.number)
         return frame
-
-
-def _narrow(seconds: Any) -> F32 | float:
-    return seconds if isinstance(seconds, float) else seconds.astype(np.float32)
 
 
 def _numbers(handles: U64, base: int) -> U32:

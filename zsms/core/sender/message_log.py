@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zsms.core.outcomes import Finished, final
-from zsms.core.sender.core import Moments, Waiting
+from zsms.core.sender.waiting import Moments, Waiting
 from zsms.message import Mixed, Outcome
 
 Rows = npt.NDArray[Any]

@@ -25,7 +25,8 @@ import numpy as np
 
 from zsms.core.outcomes import Finished
 from zsms.core.seeds import Seed, sequence
-from zsms.core.sender.core import UNBOUNDED, AckFrame, SenderCore, Waiting
+from zsms.core.sender.core import UNBOUNDED, AckFrame, SenderCore
+from zsms.core.sender.waiting import Waiting
 from zsms.errors import UsageError
 
 LOOK_S = 0.05
@@ -166,7 +167,7 @@ class Shares:
         reserve = max(1, min(total // _RESERVE, self.cores[0].prefetch // len(self.cores)))
         demands = []
         for core, uses in zip(self.cores, held, strict=True):
-            enough = total if core.thirsty or not any(held) else min(uses + reserve, total)
+            enough = total if core.credit.wants_more or not any(held) else min(uses + reserve, total)
             demands.append(enough if core.live else 0)
         targets = fair(total, demands)
         self._set(total, targets)
@@ -177,7 +178,7 @@ class Shares:
     def _set(self, total: int, targets: list[int]) -> None:
         """Make shares smaller at once, and greater by what is free."""
         aims = list(zip(self.cores, targets, strict=True))
-        if not any(core.thirsty and core.live for core, _ in aims) and any(core.held for core, _ in aims):
+        if not any(core.credit.wants_more and core.live for core, _ in aims) and any(core.held for core, _ in aims):
             return  # nobody wants what the others leave
         for core, target in aims:
             core.share = min(core.share, target)
