@@ -103,5 +103,4 @@ def test_roles_of_one_process_have_names_of_their_own():
     roles = [Sender(), Sender(), Producer(), Producer(), Broker("127.0.0.1:0")]
     assert len({role.name for role in roles}) == len(roles)
     for role in roles:
-        role._wake_in.close()
-        role._wake_out.close()
+        role.waker.close()

@@ -164,8 +164,7 @@ class Process:
         self.world.say(why, self.name)
         self.alive = False
         self.world.network.vanish(self.sockets)
-        self.role._wake_in.close()
-        self.role._wake_out.close()
+        self.role.waker.close()
         self.world.ended(self)
 
 

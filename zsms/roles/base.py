@@ -18,8 +18,6 @@ import logging
 import os
 import platform
 import secrets
-import signal
-import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -33,6 +31,7 @@ from zsms.core.throttle import Throttle
 from zsms.errors import UsageError, ZsmsError
 from zsms.message import MAX_PEER_NAME
 from zsms.roles.feed import FINAL_S, FINAL_STOPPED_S, Feed
+from zsms.roles.waker import Waker
 from zsms.security.keys import Keys
 from zsms.stats.failures import Failure, printable
 from zsms.stats.figures import Figures
@@ -129,10 +128,7 @@ class Role:
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
         self._error: BaseException | None = None
-        self._wake_in, self._wake_out = socket.socketpair()
-        self._wake_in.setblocking(False)
-        self._wake_out.setblocking(False)
-        self._woken_by_signals = False
+        self.waker = Waker()
         self._sockets: Sockets
         self._feed: Feed
         self._poller: zmq.Poller
@@ -150,9 +146,14 @@ class Role:
             self._sockets = Sockets(self._context, keys=self._keys)
             try:
                 self._poller = zmq.Poller()
-                self._poller.register(self._wake_out.fileno(), zmq.POLLIN)
+                self._poller.register(self.waker.fileno(), zmq.POLLIN)
                 self._feed = Feed(
-                    self._sockets, self._stats, self._stats_interval, self._snapshot, self.log, self._complete
+                    self._sockets,
+                    self._stats,
+                    self._stats_interval,
+                    make=self._snapshot,
+                    complete=self._complete,
+                    log=self.log,
                 )
                 self._open()
                 self._watch_gate()
@@ -177,10 +178,7 @@ class Role:
             raise
         finally:
             self._ready.set()
-            if self._woken_by_signals:
-                signal.set_wakeup_fd(-1)
-            self._wake_in.close()
-            self._wake_out.close()
+            self.waker.close()
 
     def _complete(self, snapshot: Snapshot) -> None:
         """Add to the last snapshot what only that one has."""
@@ -217,19 +215,11 @@ class Role:
 
     def wake(self) -> None:
         """Let the loop look around now."""
-        try:
-            self._wake_in.send(b"\0")
-        except (BlockingIOError, OSError):
-            pass  # it is awake already, or over
+        self.waker.wake()
 
     def wake_on_signals(self) -> None:
-        """Let signals wake the loop while it runs; only for a role that runs in the main thread.
-
-        Python's own handlers are not enough: they run between two instructions, so a signal that comes just before
-        the loop begins to wait would be dealt with after the wait.
-        """
-        signal.set_wakeup_fd(self._wake_in.fileno(), warn_on_full_buffer=False)
-        self._woken_by_signals = True
+        """Let signals wake the loop while it runs; only for a role that runs in the main thread."""
+        self.waker.wake_on_signals()
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the role's thread; False when it still runs after `timeout` seconds. Raises what made it fail."""
@@ -325,11 +315,8 @@ class Role:
                 self.notifier.stopping()
         timeout = None if until is None else max(0, -int(-(until - now) * 1000 // 1))
         events = dict(self._poller.poll(timeout))
-        if events.pop(self._wake_out.fileno(), 0):
-            try:
-                self._wake_out.recv(4096)
-            except BlockingIOError:
-                pass
+        if events.pop(self.waker.fileno(), 0):
+            self.waker.drain()
         if self._sockets.gate is not None:
             self._sockets.gate.look(self._clock())
         return events
