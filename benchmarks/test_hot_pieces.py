@@ -165,7 +165,7 @@ def test_grants_of_one_message(benchmark: Any, report: Report) -> None:
         for session, piece, more in core.grants(0.0):
             lot = piece.lot
             encode_grant(
-                session.token, session.join, piece.base, lot.attempt, lot.delivery, lot.queued, session.acked, more
+                (session.token, session.join, piece.base, lot.attempt, lot.delivery, lot.queued, session.acked, more)
             )
             encode_part(lot.whole, lot.begin, lot.end)
             count += lot.size

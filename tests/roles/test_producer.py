@@ -12,7 +12,7 @@ from tests.roles.peers import RawPeer, totals, urls
 from tests.roles.waiting import DEADLINE_S, until
 from zsms import Broker, DelayModel, Producer, Sender, UsageError, ZsmsError
 from zsms.core.broker import BrokerLimits
-from zsms.roles.broker import AWAIT_SLOTS_S
+from zsms.roles.callers import AWAIT_SLOTS_S
 from zsms.roles.link import Link
 from zsms.sources.random import RandomSource
 from zsms.wire.frames import Bye, Confirm, JoinProducer, Pong, Refused, Welcome, Who

@@ -7,47 +7,30 @@ waited before it calls anyone silent.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 import zmq
 
-from zsms.core.broker import BrokerCore, BrokerLimits, Failed, Put
-from zsms.core.broker.durability import DURABILITIES, check_durability, hidden, is_on_servers
-from zsms.core.broker.holdings import holdings
-from zsms.core.broker.session import Session
+from zsms.core.broker import BrokerCore, BrokerLimits, Put
+from zsms.core.broker.durability import check_durability, hidden, is_on_servers
 from zsms.core.seeds import Stream, sequence
 from zsms.errors import UsageError, WireError
 from zsms.journal import NeverTaken
-from zsms.message import Batch, Mixed
+from zsms.message import Batch
 from zsms.roles.base import Role, RoleOptions
+from zsms.roles.broker_figures import broker_figures
+from zsms.roles.callers import Callers
+from zsms.roles.desk import FROM_PEERS, Desk
+from zsms.roles.granting import send_grants
 from zsms.roles.permissions import BrokerGuard, user_of
-from zsms.stats.figures import BrokerFigures
 from zsms.stats.snapshot import Snapshot
-from zsms.wire.codec import encode, encode_batch, encode_grant, encode_mixed, encode_part, expect, refusal
+from zsms.wire.codec import encode, expect, refusal
 from zsms.wire.endpoint import BROKER_PORT, DEFAULT_BROKER, Endpoint
 from zsms.wire.frames import (
-    Ack,
-    Answer,
-    Bye,
     Confirm,
-    Ended,
-    Fenced,
     Frame,
-    Hold,
-    Inspect,
-    JoinProducer,
-    JoinSender,
-    Kick,
-    Ping,
-    Pong,
-    Purge,
-    Receipt,
     Refused,
-    Welcome,
-    Who,
-    reason_names,
 )
 
 if TYPE_CHECKING:
@@ -58,17 +41,8 @@ _READ_AT_ONCE = 256
 _BATCHES_AT_ONCE = 16
 _LARGE = 64 * 1024
 """From this size on a batch stays in ZeroMQ's memory and goes out of it again without a copy."""
-AWAIT_SLOTS_S = 10.0
-"""Producers are kept waiting for slots no longer than this."""
-_BLOCKED_S = 0.02
-"""How long a sender whose pipe is full is left alone."""
-# Plain integers: combining zmq's enumerations costs as much as sending.
 _NOBLOCK = int(zmq.NOBLOCK)
-_MORE = int(zmq.SNDMORE)
-_NOBLOCK_MORE = _NOBLOCK | _MORE
 _RCVMORE = int(zmq.RCVMORE)
-_FROM_OPERATORS = (Inspect, Kick, Purge)
-_FROM_PEERS = (Ack, Receipt, Ping, JoinSender, JoinProducer, Bye, *_FROM_OPERATORS)
 _TROUBLE = (
     "sender lost",
     "lease expired",
@@ -126,9 +100,6 @@ class Broker(Role):
         self._insecure = insecure
         self._guard = None if self._keys is None else BrokerGuard(self._keys, self.core)
         self._await_slots = await_slots
-        self._await_until: float | None = None
-        self._callers: dict[bytes, tuple[JoinProducer, float]] = {}
-        """Producers that wait for slots, by peer: what they said last, and when."""
         self._reading = False
         self._was_idle = True
 
@@ -145,6 +116,16 @@ class Broker(Role):
                 self._never_taken = True
                 self.log.info("%s: leaving; it stood by, and no message has come to it", self.name)
                 return
+        self._callers = Callers(self.core, self._await_slots)
+        self._desk = Desk(
+            self.core,
+            self.name,
+            self._start_id,
+            self.durability,
+            clock=self._clock,
+            full=lambda: self._full,
+            waits=lambda: "" if self._keeping is None else self._keeping.waits,
+        )
         # ROUTER's mark is for each peer. A sender can't be owed more frames than messages, so its credit is the
         # real bound.
         self._pull, self._router, self._endpoint = self._sockets.bind_pair(
@@ -196,12 +177,13 @@ class Broker(Role):
             self._read_peers(now)
         if self._pull in events:
             self._read_batches(now)
-        if self._callers and not self._awaits_slots(now):
-            self._welcome_callers(now)
+        for peer, join in self._callers.welcomed(now):
+            for answer in self._desk.hear(peer, join, now):
+                self._say(peer, answer)
         self.core.looked(now)
         self._grant(now)
         if self._keeping is not None:
-            self._keep(self._keeping, now)
+            self._keeping.turn(now)
         self._confirm()
         self._tell_events()
         self._publish(now)
@@ -211,21 +193,8 @@ class Broker(Role):
             self._keeping.finish(self._stops > 1)
         return False
 
-    def _keep(self, keeping: Keeping, now: float) -> None:
-        if keeping.fail_at is not None:
-            self._pass_fail_points(keeping)
-        keeping.turn(now)
-
-    def _pass_fail_points(self, keeping: Keeping) -> None:
-        totals = self.core.totals()
-        for point, column in (("after-ingest", "accepted"), ("after-grant", "in_flight"), ("after-settle", "sent")):
-            if totals[column]:
-                keeping.reached(point)
-
     def _wake_at(self, now: float) -> float:
-        times = [self.core.next_time(now), self._feed.due()]
-        if self._callers:
-            times.append(self._await_until)
+        times = [self.core.next_time(now), self._feed.due(), self._callers.due()]
         if self._keeping is not None:
             times.append(self._keeping.due())
         return min(at for at in times if at is not None)
@@ -268,7 +237,7 @@ class Broker(Role):
                 self._refuse("ingest", f"producer {batch.producer:x} has not joined", now)
 
     def _read_peers(self, now: float) -> None:
-        recv, more = self._router.recv, self._router.getsockopt
+        recv, more, hear = self._router.recv, self._router.getsockopt, self._desk.hear
         for _ in range(_READ_AT_ONCE):
             try:
                 peer = recv(_NOBLOCK)
@@ -285,7 +254,7 @@ class Broker(Role):
                 self._refuse("dispatch", f"{count + 1} frames where one belongs", now)
                 continue
             try:
-                frame = expect(data, *_FROM_PEERS)
+                frame = expect(data, *FROM_PEERS)
             except WireError as error:
                 self._refuse("dispatch", error, now)
                 self._send_to(peer, refusal(error, self._start_id))
@@ -294,98 +263,15 @@ class Broker(Role):
                 self._refuse("dispatch", why.reason, now)
                 self._say(peer, Refused(self._start_id, why.final, why.reason[:200]))
                 continue
-            answer = self._hear(peer, frame, now)
-            if answer is not None:
+            if isinstance(frame, JoinProducer) and self._callers.waits(peer, frame, now):
+                continue
+            for answer in hear(peer, frame, now):
                 self._say(peer, answer)
-
-    def _hear(self, peer: bytes, frame: Any, now: float) -> Frame | None:
-        """Act on a frame of a peer; the answer, if it gets one."""
-        core = self.core
-        match frame:
-            case Ack():
-                heard = core.acknowledged(peer, frame, now, _how(frame)) is not None
-                return None if heard else self._unknown(frame.session)
-            case Receipt():
-                heard = core.received(peer, frame, now)
-                return None if heard else self._unknown(frame.session)
-            case Ping():
-                known = core.heard(peer, now)
-                if known is None:
-                    return Who(self._start_id)
-                if isinstance(known, Session):
-                    expected = known.acked
-                else:
-                    expected = known.held
-                    if self._keeping is not None and (why := self._keeping.waits):
-                        self._say(peer, Hold(self._start_id, frame.subject, why))
-                return Pong(self._start_id, frame.subject, expected, self._full, frame.sent_at, self._clock())
-            case JoinSender():
-                if not frame.slots:
-                    return Refused(self._start_id, True, "a sender needs at least one slot")
-                session = core.sender_joined(peer, frame, now)
-                if session is None:
-                    return Ended(self._start_id, frame.session)
-                return self._welcome(session.acked, frame.sent_at, float(session.lease))
-            case JoinProducer() if self._awaits_slots(now):
-                self._callers[peer] = frame, now
-            case JoinProducer():
-                account = core.producer_joined(peer, frame, now)
-                if account is None:
-                    return Fenced(self._start_id, core.later_start(frame.producer, frame.start))
-                return self._welcome(account.held, frame.sent_at)
-            case Bye():
-                core.left(peer, now)
-                return Bye(self._start_id, frame.subject)
-            case Inspect() | Kick() | Purge():
-                return self._operate(frame, now)
-        return None
-
-    def _awaits_slots(self, now: float) -> bool:
-        """Whether producers are kept waiting. Once one has been welcomed none is."""
-        if self._await_until is None:
-            self._await_until = now + AWAIT_SLOTS_S
-        if self._await_slots and (
-            self.core.producers or now >= self._await_until or self.core.slots >= self._await_slots
-        ):
-            self._await_slots = 0
-        return self._await_slots > 0
-
-    def _welcome_callers(self, now: float) -> None:
-        callers, self._callers = self._callers, {}
-        for peer, (frame, heard) in callers.items():
-            # As if it had been said just now, or the answer would seem to have been under way for so long.
-            answer = self._hear(peer, frame._replace(sent_at=frame.sent_at + now - heard), now)
-            if answer is not None:
-                self._say(peer, answer)
-
-    def _unknown(self, session: int) -> Frame:
-        """The answer to a sender that must join again."""
-        return Ended(self._start_id, session) if self.core.is_ended(session) else Who(self._start_id)
-
-    def _operate(self, frame: Inspect | Kick | Purge, now: float) -> Answer:
-        """Show, kick or purge what is held."""
-        core = self.core
-        match frame:
-            case Inspect():
-                return Answer(frame.request, {"broker": self.name, **holdings(core, now, frame.messages)})
-            case Kick():
-                kicked = core.kick(now, frame.reason, frame.limit)
-                return Answer(frame.request, {"broker": self.name, "kicked": kicked})
-            case Purge():
-                # The dead first: what is purged from the queue is to be found there afterwards.
-                dead = core.purge_dead(now, frame.reason) if frame.dead else 0
-                ready = core.purge_ready(now) if frame.ready else 0
-                return Answer(frame.request, {"broker": self.name, "purged_ready": ready, "purged_dead": dead})
 
     @property
     def _full(self) -> bool:
         """Whether no batch is read: the queue is full, the disk has not caught up, or the broker leaves."""
         return self.core.full or self._stopping or (self._keeping is not None and self._keeping.pressing)
-
-    def _welcome(self, expected: int, echo: float, lease: float = 0.0) -> Welcome:
-        interval = self.core.limits.liveness / 5
-        attempts = min(self.core.limits.max_attempts, 0xFFFF_FFFF)
-        return Welcome(self._start_id, expected, echo, self._clock(), interval, lease, self.durability, attempts)
 
     # -- writing ----------------------------------------------------------------------------------------------
 
@@ -401,38 +287,7 @@ class Broker(Role):
     def _grant(self, now: float) -> None:
         if self._keeping is not None and not self._keeping.store.sure:
             return  # another broker may be giving the same messages to its senders
-        send = self._router.send
-        for granted in self.core.grants(now):
-            session, piece = granted.session, granted.piece
-            lot = piece.lot
-            head = encode_grant(
-                session.token,
-                session.join,
-                piece.base,
-                lot.attempt,
-                lot.delivery,
-                lot.queued,
-                session.acked,
-                granted.more,
-            )
-            try:
-                send(session.peer, _NOBLOCK_MORE)
-            except zmq.Again:
-                self.core.blocked(granted, now + _BLOCKED_S)
-                continue
-            except zmq.ZMQError:
-                self.core.unreachable(granted)
-                continue
-            send(head, _MORE)
-            whole = lot.whole
-            if isinstance(whole, Mixed):
-                send(encode_mixed(whole.slice(lot.begin, lot.end)))
-            elif lot.size < len(whole):
-                send(encode_part(whole, lot.begin, lot.end))
-            elif whole.frame is None:
-                send(encode_batch(whole))
-            else:
-                send(whole.frame, copy=isinstance(whole.frame, bytes))
+        send_grants(self._router, self.core, now)
 
     def _confirm(self) -> None:
         for account in self.core.confirms():
@@ -478,37 +333,12 @@ class Broker(Role):
     def _snapshot(self, now: float) -> Snapshot | None:
         if self._never_taken:
             return None
-        core = self.core
-        totals = core.totals()
-        progress = core.progress
-        first, last = progress.first_accepted, progress.last_settled
-        keeping = self._keeping
-        reach: dict[str, Any] = {f"reach_{name}_s": at for name, at in progress.reach.times(totals["accepted"]).items()}
-        figures = BrokerFigures(
-            accepted=totals["accepted"],
-            sent=totals["sent"],
-            failed=totals["failed"],
-            dead=totals["dead"],
-            **asdict(core.counters),
-            sends=progress.sends,
+        core, keeping = self.core, self._keeping
+        figures = broker_figures(
+            core,
+            now,
+            durability=self.durability,
             refused_connections=self.refused_connections,
-            queued=totals["queued"],
-            in_flight=totals["in_flight"],
-            queue_bytes=core.queue.nbytes,
-            retrying=core.retries.messages,
-            senders=len(core.sessions),
-            slots=sum(s.slots for s in core.sessions.values()),
-            full=float(core.full),
-            first_accepted_at=first or 0.0,
-            first_accepted_ago=0.0 if first is None else now - first,
-            busy_s=0.0 if first is None or last is None else last - first,
-            balanced=float(all(account.balanced for account in core.accounts())),
-            reach_of=float(totals["accepted"]),
-            **reach,
-            attempts=float(core.limits.max_attempts),
-            retry_base_s=core.limits.retry_base,
-            retry_cap_s=core.limits.retry_cap,
-            durability=float(DURABILITIES[::-1].index(self.durability)),
             journal_groups=None if keeping is None else float(keeping.groups),
             journal_full=None if keeping is None else float(bool(keeping.no_room)),
         )
@@ -521,10 +351,3 @@ class Broker(Role):
             snapshot.seq += keeping.store.opened << 32
         snapshot.events = [[now - e.at, e.kind, e.subject, e.messages] for e in list(core.events)[-50:]]
         return snapshot
-
-
-def _how(ack: Ack) -> Failed | None:
-    """How the failures of an acknowledgement failed, None: plainly."""
-    if not len(ack.outcomes) and not len(ack.reasons):
-        return None
-    return Failed(ack.outcomes, ack.reasons, reason_names(ack.names))

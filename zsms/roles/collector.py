@@ -138,14 +138,11 @@ class StatsCollector(Role):
             return
         del self.book.rivals[snapshot.role, snapshot.name]
         if self._throttle.allows(f"rivals {snapshot.role} {snapshot.name}", now) is not None:
+            one = f"{snapshot.role} {snapshot.name!r}, one of them pid {snapshot.pid} on {snapshot.host}"
             self.log.warning(
-                "%s: two processes call themselves %s %r, one of them pid %d on %s, and only one of them is counted: "
-                "give each a --name of its own",
+                "%s: two processes call themselves %s, and only one of them is counted: give each a --name of its own",
                 self.name,
-                snapshot.role,
-                snapshot.name,
-                snapshot.pid,
-                snapshot.host,
+                one,
             )
 
     def _answer_askers(self, now: float) -> None:

@@ -84,14 +84,9 @@ class Keeping:
             self._log.warning("%s: %s", self._name, about_dropped(self.store.dropped))
         queued = self.core.queue.messages
         if self.core.producers:
-            self._log.info(
-                "%s: from the journal in %s: %d messages are ready again; %d producers, %d dead letters",
-                self._name,
-                self._directory,
-                queued,
-                len(self.core.producers),
-                sum(letter.lot.size for letter in self.core.dead_letters),
-            )
+            dead = sum(letter.lot.size for letter in self.core.dead_letters)
+            held = f"{queued} messages are ready again; {len(self.core.producers)} producers, {dead} dead letters"
+            self._log.info("%s: from the journal in %s: %s", self._name, self._directory, held)
 
     @property
     def pressing(self) -> bool:
@@ -114,6 +109,8 @@ class Keeping:
 
     def turn(self, now: float) -> None:
         """Fetch an outcome, and hand over the open group when it is time. Raises JournalError when the disk failed."""
+        if self.fail_at is not None:
+            self._pass_fail_points()
         outcome = self._writer.fetch()
         if outcome is None and self.store.failure is not None:
             raise self._failure(self.store.failure)
@@ -186,6 +183,12 @@ class Keeping:
     def close(self) -> None:
         """End the thread; the store is closed there."""
         self._writer.end(_END_AT_ONCE_S)
+
+    def _pass_fail_points(self) -> None:
+        totals = self.core.totals()
+        for point, column in (("after-ingest", "accepted"), ("after-grant", "in_flight"), ("after-settle", "sent")):
+            if totals[column]:
+                self.reached(point)
 
     def reached(self, point: str) -> None:
         """Die here, if that is what a test has asked for."""

@@ -123,7 +123,7 @@ def encode_mixed(mixed: Mixed) -> bytes:
     return _join([VERSION, 24], (np.array(table, dtype=SOURCE), mixed.rows, mixed.text))
 
 
-def encode_grant(*fields: Any) -> bytes:
+def encode_grant(fields: tuple[Any, ...]) -> bytes:
     """The bytes of a :class:`Grant` of these fields."""
     packed: bytes = _packer.pack((VERSION, 7, *fields))
     return packed

@@ -1,0 +1,44 @@
+"""What a broker tells the collector of itself: the figures of its core."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from zsms.core.broker import BrokerCore
+from zsms.core.broker.durability import DURABILITIES
+from zsms.stats.figures import BrokerFigures
+
+
+def broker_figures(core: BrokerCore, now: float, *, durability: str, **others: Any) -> BrokerFigures:
+    """The figures of a broker; `others` are those that its core does not know."""
+    totals = core.totals()
+    progress = core.progress
+    first, last = progress.first_accepted, progress.last_settled
+    reach: dict[str, Any] = {f"reach_{name}_s": at for name, at in progress.reach.times(totals["accepted"]).items()}
+    return BrokerFigures(
+        accepted=totals["accepted"],
+        sent=totals["sent"],
+        failed=totals["failed"],
+        dead=totals["dead"],
+        **asdict(core.counters),
+        sends=progress.sends,
+        queued=totals["queued"],
+        in_flight=totals["in_flight"],
+        queue_bytes=core.queue.nbytes,
+        retrying=core.retries.messages,
+        senders=len(core.sessions),
+        slots=sum(s.slots for s in core.sessions.values()),
+        full=float(core.full),
+        first_accepted_at=first or 0.0,
+        first_accepted_ago=0.0 if first is None else now - first,
+        busy_s=0.0 if first is None or last is None else last - first,
+        balanced=float(all(account.balanced for account in core.accounts())),
+        reach_of=float(totals["accepted"]),
+        **reach,
+        attempts=float(core.limits.max_attempts),
+        retry_base_s=core.limits.retry_base,
+        retry_cap_s=core.limits.retry_cap,
+        durability=float(DURABILITIES[::-1].index(durability)),
+        **others,
+    )
