@@ -208,6 +208,11 @@ class SenderCore:
         return sum(session.in_slots for session in self._sessions.values())
 
     @property
+    def unacknowledged(self) -> list[int]:
+        """The numbers of the frames of this session that the broker has not yet said it has."""
+        return [frame.number for frame in self._now.unacked]
+
+    @property
     def live(self) -> bool:
         """Whether the broker knows us: it has welcomed the last join."""
         return self._now.welcomed
