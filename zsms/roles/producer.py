@@ -14,7 +14,8 @@ from typing import Unpack
 
 import zmq
 
-from zsms.core.producer.pace import Pace, PoissonPace, check_arrivals, check_pushing
+from zsms.core.producer.pace import check_arrivals, check_pushing
+from zsms.core.producer.turn import Turn, most_room
 from zsms.core.producer.window import Window
 from zsms.core.seeds import Seed, Stream, sequence
 from zsms.errors import UsageError, ZsmsError
@@ -34,8 +35,6 @@ WINDOW_MESSAGES = 200_000
 """Unconfirmed messages of a producer, at most, at each broker."""
 _STARVED_S = 5.0
 """After how long a producer says that nothing has come from its source."""
-_PACE_S = 0.001
-"""An open-loop producer gathers what is due within this time into one batch."""
 
 
 def _pass_over(source: Source, count: int) -> int:
@@ -94,16 +93,11 @@ class Producer(Role):
         self._endpoints = brokers_at(broker)
         self.windows = [Window(window, resend_after, moved_batch) for _ in self._endpoints]
         """What is unconfirmed, by broker."""
-        self.outlets: list[Outlet] = []
-        """The ways to its brokers, once it is open."""
-        self.produced = 0
-        self._rate = rate
-        self._arrivals = arrivals
-        self._arrivals_seed = sequence(seed, Stream.PRODUCER, "arrivals") if arrivals_seed is None else arrivals_seed
-        self._pace: Pace | PoissonPace | None = None
+        self._outlets: list[Outlet] = []
+        drawn = sequence(seed, Stream.PRODUCER, "arrivals") if arrivals_seed is None else arrivals_seed
+        self.turn = Turn(batch, rate, arrivals, drawn)
         self._made_at = 0.0
         """When it last looked for something to make."""
-        self._batch = batch
         self._id = int.from_bytes(hashlib.blake2b(self.name.encode(), digest_size=8).digest(), "big")
         self._exhausted = False
         self._failed: UsageError | None = None
@@ -111,7 +105,11 @@ class Producer(Role):
         self._starved_on: int | None = None
         """The descriptor of a source that waits for its writer."""
         self._tell_starved_at = inf
-        self._next_batch = 0.0
+
+    @property
+    def produced(self) -> int:
+        """Messages that were made."""
+        return self.turn.produced
 
     @property
     def window(self) -> Window:
@@ -134,9 +132,9 @@ class Producer(Role):
         Raises UsageError for a rate that can't be, and for a producer that was made without one.
         """
         check_pushing(rate, None, None)
-        if self._rate is None:
+        if self.turn.rate is None:
             raise UsageError(f"{self.name} has no arrival rate that could change: it makes messages as fast as it can")
-        self._rate = rate
+        self.turn.rate = rate
         self.wake()
 
     def _open(self) -> None:
@@ -163,7 +161,7 @@ class Producer(Role):
                 outlet.read(now)
         if self._starved_on in events:
             self._end_starving()
-        self._follow_rate(now)
+        self.turn.look(now)
         self._make(now)
         for outlet in self.outlets:
             outlet.push(now)
@@ -191,26 +189,15 @@ class Producer(Role):
         times += [at for at in (self._feed.due(), self._drain_until) if at is not None]
         if self._starved_on is not None:
             return min(*times, self._tell_starved_at)
-        if not self._making or self._outlet() is None:
+        if not self._making or most_room(self._outlets) is None:
             return min(times)
-        if self._pace is None:
-            return now
-        return min(max(self._pace.time_of(self.produced), self._next_batch), *times)
+        return min(self.turn.next_time(now), *times)
 
     # -- making -----------------------------------------------------------------------------------------------
 
     @property
     def _making(self) -> bool:
         return not self._exhausted and not self._stopping and self._failed is None
-
-    def _outlet(self) -> Outlet | None:
-        """Where the next batch goes: of those that can take it, to the one with the most room."""
-        return max((outlet for outlet in self.outlets if outlet.ready), key=lambda outlet: outlet.room, default=None)
-
-    def _follow_rate(self, now: float) -> None:
-        rate = self._rate
-        if rate is not None and self._pace is not None and rate != self._pace.rate:
-            self._pace.change(rate, now)
 
     def _make(self, now: float) -> None:
         """Make one batch, if there is room for it and it is due."""
@@ -220,27 +207,15 @@ class Producer(Role):
         if now >= self._tell_starved_at:
             self._tell_starved_at = inf
             self.log.warning("%s: waiting for its list, of which nothing comes", self.name)
-        outlet = self._outlet()
+        outlet = most_room(self._outlets)
         if outlet is None or self._starved_on is not None:
             return
-        if self._rate is not None and self._pace is None:
-            poisson = self._arrivals == "poisson"
-            self._pace = PoissonPace(self._rate, now, self._arrivals_seed) if poisson else Pace(self._rate, now)
-        size = self._batch
-        if self._pace is not None:
-            if now < self._next_batch:
-                return
-            size = min(size, self._pace.due(self.produced, now))
-            if not size:
-                return
-            self._next_batch = now + _PACE_S if size < self._batch else now
-        columns = self._take(size, now)
+        size = self.turn.size(now)
+        columns = self._take(size, now) if size else None
         if columns is None:
             return
         outlet.window.add(encode_batch(self._address(columns, outlet, now)), len(columns), now)
-        self.produced += len(columns)
-        if self._pace is not None and self._pace.time_of(self.produced) <= now:
-            self._next_batch = now  # there are more of the past, of another stretch
+        self.turn.made(len(columns), now)
         if self.source.total is not None and self.produced + self._before >= self.source.total:
             self._exhausted = True
 
@@ -269,13 +244,12 @@ class Producer(Role):
 
     def _address(self, columns: Columns, outlet: Outlet, now: float) -> Batch:
         """The columns as the next batch for that broker."""
-        first, pace = self.produced, self._pace
-        due, step = (now, 0.0) if pace is None else (pace.time_of(first), pace.step_at(first, len(columns)))
+        due, step = self.turn.due(len(columns), now)
         return Batch(
             producer=self._id,
             start=outlet.start,
             number=outlet.window.next_number,
-            first=first,
+            first=self.produced,
             due=outlet.link.clock.to_remote(due),
             step=step,
             recipients=columns.recipients,
@@ -309,7 +283,7 @@ class Producer(Role):
         done = self._exhausted and not self.unconfirmed
         joined = [outlet for outlet in self.outlets if outlet.link.joined]
         state = "done" if done else "draining" if self._stopping else "running" if joined else "starting"
-        rate, arrivals, seconds = self._asked()
+        rate, arrivals, seconds = self.turn.asked(self._made_at)
         figures = ProducerFigures(
             produced=self.produced + self._before,
             confirmed=sum(window.confirmed_messages for window in self.windows) + self._before,
@@ -328,10 +302,3 @@ class Producer(Role):
             arrivals_s=seconds,
         )
         return self._make_snapshot(state, figures)
-
-    def _asked(self) -> tuple[float | None, float | None, float | None]:
-        """The arrival rate now, and what it came to over how many seconds; None where there is none."""
-        pace = self._pace
-        if pace is None:
-            return self._rate, None, None
-        return pace.rate, pace.expected(self._made_at), self._made_at - pace.began
