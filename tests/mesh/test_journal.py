@@ -23,7 +23,7 @@ from tests.core.making import make_batch
 from tests.mesh.processes import Command, until, view_when, zsms
 from tests.roles.peers import RawPeer
 from zsms.journal import read
-from zsms.roles.keeping import FAIL_POINTS
+from zsms.roles.journaling import FAIL_POINTS
 from zsms.stats.figures import BrokerFigures
 from zsms.stats.row import Row
 from zsms.stats.view import View

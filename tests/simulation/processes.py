@@ -187,8 +187,8 @@ class BrokerProcess(Process):
     @property
     def durable(self) -> bool:
         """Whether its disk has all that it knows."""
-        keeping = self.role._keeping
-        return keeping is None or keeping.done
+        journaling = self.role._journaling
+        return journaling is None or journaling.done
 
     def check(self) -> None:
         self.book.check()

@@ -27,7 +27,7 @@ from tests.simulation.processes import BrokerProcess, Operator, Process, Produce
 from zsms.core.broker.replay import rebuild
 from zsms.errors import WireError
 from zsms.journal import NoRoom
-from zsms.roles import base, keeping
+from zsms.roles import base, journaling
 from zsms.wire.codec import decode
 from zsms.wire.endpoint import Endpoint
 from zsms.wire.frames import Inspect, Kick, Purge
@@ -91,9 +91,9 @@ class World:
 
     def run(self) -> World:
         """Until everything is done and everyone has left."""
-        real = base.time, keeping.open_journal, keeping.Writer
+        real = base.time, journaling.open_journal, journaling.Writer
         base.time = SimpleNamespace(time_ns=self._time_ns)  # type: ignore[assignment]
-        keeping.open_journal, keeping.Writer = self._open_journal, self._make_writer  # type: ignore[assignment, misc]
+        journaling.open_journal, journaling.Writer = self._open_journal, self._make_writer  # type: ignore[assignment, misc]
         try:
             self._begin()
             deadline = max((at for at, _ in self.plan.faults), default=0.0) + PATIENCE_S
@@ -113,7 +113,7 @@ class World:
                 if process.alive:
                     self.ending = True
                     process.end("gone")
-            base.time, keeping.open_journal, keeping.Writer = real  # type: ignore[misc]
+            base.time, journaling.open_journal, journaling.Writer = real  # type: ignore[misc]
         return self
 
     def _open_journal(self, directory: str, durability: str, **_how: object) -> Disk:

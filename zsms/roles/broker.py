@@ -27,14 +27,14 @@ from zsms.roles.permissions import BrokerGuard, user_of
 from zsms.stats.snapshot import Snapshot
 from zsms.wire.codec import encode, expect, refusal
 from zsms.wire.endpoint import BROKER_PORT, DEFAULT_BROKER, Endpoint
-from zsms.wire.frames import (
+from zsms.wire.frames import JoinProducer, (
     Confirm,
     Frame,
     Refused,
 )
 
 if TYPE_CHECKING:
-    from zsms.roles.keeping import Keeping
+    from zsms.roles.journaling import Journaling
 
 _READ_AT_ONCE = 256
 """Frames read from one socket before the other has its turn."""
@@ -94,7 +94,7 @@ class Broker(Role):
         self._standby = standby
         self._never_taken = False
         """It was stopped while it stood by."""
-        self._keeping: Keeping | None = None
+        self._journaling: Journaling | None = None
         self._bind = Endpoint.parse(bind, BROKER_PORT)
         self._endpoint = self._bind
         self._insecure = insecure
@@ -124,7 +124,7 @@ class Broker(Role):
             self.durability,
             clock=self._clock,
             full=lambda: self._full,
-            waits=lambda: "" if self._keeping is None else self._keeping.waits,
+            waits=lambda: "" if self._journaling is None else self._journaling.waits,
         )
         # ROUTER's mark is for each peer. A sender can't be owed more frames than messages, so its credit is the
         # real bound.
@@ -137,9 +137,11 @@ class Broker(Role):
         self.log.info("%s: listening on %s", self.name, self._endpoint)
 
     def _open_journal(self, directory: str | Path) -> None:
-        from zsms.roles.keeping import Keeping  # the store's modules, which a broker without a journal does without
+        from zsms.roles.journaling import (
+            Journaling,  # the store's modules, which a broker without a journal does without
+        )
 
-        self._keeping = Keeping(
+        self._journaling = Journaling(
             directory,
             self.durability,
             limits=self.core.limits,
@@ -151,7 +153,7 @@ class Broker(Role):
             standby=self._standby,
             leaves=self._leaves,
         )
-        self.core = self._keeping.core
+        self.core = self._journaling.core
         if self._keys is not None:
             self._guard = BrokerGuard(self._keys, self.core)
 
@@ -163,8 +165,8 @@ class Broker(Role):
         return self._stopping
 
     def _close(self) -> None:
-        if self._keeping is not None:
-            self._keeping.close()
+        if self._journaling is not None:
+            self._journaling.close()
 
     def _step(self) -> bool:
         if self._never_taken:
@@ -182,21 +184,21 @@ class Broker(Role):
                 self._say(peer, answer)
         self.core.looked(now)
         self._grant(now)
-        if self._keeping is not None:
-            self._keeping.turn(now)
+        if self._journaling is not None:
+            self._journaling.turn(now)
         self._confirm()
         self._tell_events()
         self._publish(now)
         if not self._done(now):
             return True
-        if self._keeping is not None:
-            self._keeping.finish(self._stops > 1)
+        if self._journaling is not None:
+            self._journaling.finish(self._stops > 1)
         return False
 
     def _wake_at(self, now: float) -> float:
         times = [self.core.next_time(now), self._feed.due(), self._callers.due()]
-        if self._keeping is not None:
-            times.append(self._keeping.due())
+        if self._journaling is not None:
+            times.append(self._journaling.due())
         return min(at for at in times if at is not None)
 
     def _choose_whether_to_read(self) -> None:
@@ -271,7 +273,7 @@ class Broker(Role):
     @property
     def _full(self) -> bool:
         """Whether no batch is read: the queue is full, the disk has not caught up, or the broker leaves."""
-        return self.core.full or self._stopping or (self._keeping is not None and self._keeping.pressing)
+        return self.core.full or self._stopping or (self._journaling is not None and self._journaling.pressing)
 
     # -- writing ----------------------------------------------------------------------------------------------
 
@@ -285,7 +287,7 @@ class Broker(Role):
             pass  # it is gone, or does not read; it will speak again
 
     def _grant(self, now: float) -> None:
-        if self._keeping is not None and not self._keeping.store.sure:
+        if self._journaling is not None and not self._journaling.store.sure:
             return  # another broker may be giving the same messages to its senders
         send_grants(self._router, self.core, now)
 
@@ -313,7 +315,7 @@ class Broker(Role):
         if not self._stopping:
             return False
         totals = self.core.totals()
-        if totals["queued"] + totals["in_flight"] == 0 and (self._keeping is None or self._keeping.done):
+        if totals["queued"] + totals["in_flight"] == 0 and (self._journaling is None or self._journaling.done):
             return True
         if not self._out_of_time(now):
             return False
@@ -333,21 +335,21 @@ class Broker(Role):
     def _snapshot(self, now: float) -> Snapshot | None:
         if self._never_taken:
             return None
-        core, keeping = self.core, self._keeping
+        core, journaling = self.core, self._journaling
         figures = broker_figures(
             core,
             now,
             durability=self.durability,
             refused_connections=self.refused_connections,
-            journal_groups=None if keeping is None else float(keeping.groups),
-            journal_full=None if keeping is None else float(bool(keeping.no_room)),
+            journal_groups=None if journaling is None else float(journaling.groups),
+            journal_full=None if journaling is None else float(bool(journaling.no_room)),
         )
         state = "draining" if self._stopping else "running"
         snapshot = self._make_snapshot(state, figures, {"delivery_time": core.delivery_times})
-        if keeping is not None:
+        if journaling is not None:
             # Its totals go on from those of the broker before it: the same books, and a newer page of them.
-            snapshot.start = keeping.store.birth
-            snapshot.name = keeping.store.owner or self.name
-            snapshot.seq += keeping.store.opened << 32
+            snapshot.start = journaling.store.birth
+            snapshot.name = journaling.store.owner or self.name
+            snapshot.seq += journaling.store.opened << 32
         snapshot.events = [[now - e.at, e.kind, e.subject, e.messages] for e in list(core.events)[-50:]]
         return snapshot

@@ -36,7 +36,7 @@ _END_AT_ONCE_S = 1.0
 FAIL_POINTS = ("after-ingest", "before-commit", "after-commit", "after-grant", "after-settle")
 
 
-class Keeping:
+class Journaling:
     """A broker's journal: the store, its thread, and the core's open group."""
 
     def __init__(

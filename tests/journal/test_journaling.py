@@ -19,7 +19,7 @@ from zsms.core.broker.journal import Group
 from zsms.core.broker.replay import rebuild
 from zsms.journal import open_journal, read
 from zsms.journal.sqlite import SqliteStore
-from zsms.roles.keeping import GROUP_BYTES, Keeping
+from zsms.roles.journaling import GROUP_BYTES, Journaling
 from zsms.wire.codec import encode_batch
 from zsms.wire.frames import Ack, Confirm, JoinProducer, JoinSender, Ping, Pong, Welcome
 
@@ -93,16 +93,16 @@ def test_nothing_is_told_but_what_is_durable(tmp_path: Path, disk: threading.Eve
 @pytest.mark.parametrize("at_once", [False, True])
 def test_what_came_last_is_written_as_a_broker_leaves(tmp_path: Path, at_once: bool) -> None:
     log = logging.getLogger("test")
-    keeping = Keeping(tmp_path, "fsync", limits=LIMITS, seed=1, now=0.0, log=log, name="b", wake=lambda: None)
-    core = keeping.core
+    journaling = Journaling(tmp_path, "fsync", limits=LIMITS, seed=1, now=0.0, log=log, name="b", wake=lambda: None)
+    core = journaling.core
     core.producer_joined(b"p", JoinProducer(1, 1, "P", 0, 0.0), 0.0)
-    keeping.turn(0.0)
-    keeping.turn(0.01)  # the producer is on its way
+    journaling.turn(0.0)
+    journaling.turn(0.01)  # the producer is on its way
     core.put(make_batch(5), 0.02)
-    assert not keeping.done and not core.confirms()
-    keeping.finish(at_once)
-    assert keeping.done and [account.held for account in core.confirms()] == [1]
-    keeping.close()
+    assert not journaling.done and not core.confirms()
+    journaling.finish(at_once)
+    assert journaling.done and [account.held for account in core.confirms()] == [1]
+    journaling.close()
     assert held(tmp_path)["totals"]["queued"] == 5
 
 
@@ -120,10 +120,10 @@ def test_after_the_machine_s_restart_no_time_is_in_the_future(tmp_path: Path, mo
         store.commit(core.journal.close(core.books))
     monkeypatch.setattr("zsms.journal.sqlite.boot_id", lambda: "another")
     options = {"limits": LIMITS, "seed": 1, "log": logging.getLogger("test"), "name": "b", "wake": lambda: None}
-    keeping = Keeping(tmp_path, "fsync", now=10.0, **options)
-    keeping.close()
-    assert (keeping.core.progress.first_accepted, keeping.core.progress.last_settled) == (7.0, 10.0)
-    again = Keeping(tmp_path, "fsync", now=8.0, **options)  # a clock that says less although the machine is the same
+    journaling = Journaling(tmp_path, "fsync", now=10.0, **options)
+    journaling.close()
+    assert (journaling.core.progress.first_accepted, journaling.core.progress.last_settled) == (7.0, 10.0)
+    again = Journaling(tmp_path, "fsync", now=8.0, **options)  # a clock that says less although the machine is the same
     again.close()
     assert again.core.progress.last_settled == 8.0
 
