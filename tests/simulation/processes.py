@@ -280,17 +280,17 @@ class ProducerProcess(Process):
         return self.left and not self.role.unconfirmed
 
     def _tell_starts(self) -> None:
-        for outlet in self.role.outlets:
-            self.world.books.begins(outlet.start, self.number)
+        for way in self.role._ways:
+            self.world.books.begins(way.start, self.number)
 
     def check(self) -> None:
         self._tell_starts()
-        for index, outlet in enumerate(self.role.outlets):
-            window = outlet.window
+        for index, way in enumerate(self.role._ways):
+            window = way.window
             bound = window.max_messages + self.world.plan.batch
             assert window.messages < bound, "the window does not bound the producer"
             if window.oldest != self.confirmed[index]:
-                self.world.books.brokers[index].let_go(outlet.start, self.confirmed[index], window.oldest)
+                self.world.books.brokers[index].let_go(way.start, self.confirmed[index], window.oldest)
                 self.confirmed[index] = window.oldest
 
 

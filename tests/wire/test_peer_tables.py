@@ -17,8 +17,8 @@ from zsms.core.producer.window import Window
 from zsms.core.sender import SenderCore
 from zsms.errors import ZsmsError
 from zsms.roles.link import Link, end_if_refused
-from zsms.roles.outlet import Outlet
-from zsms.roles.supply import Supply
+from zsms.roles.producer_link import ProducerLink
+from zsms.roles.sender_link import SenderLink
 from zsms.wire.codec import encode_batch, moved_batch
 from zsms.wire.endpoint import Endpoint
 from zsms.wire.frames import Bye, Confirm, Ended, Fenced, Grant, Hold, Pong, Refused, Welcome, Who
@@ -85,7 +85,7 @@ class Sender(Peer):
     def __init__(self) -> None:
         super().__init__()
         self.core = SenderCore(4, 2, seed=1)
-        self.way: Supply = Supply(self.core, self.make_link, self.refuse, name="s", lease=0.0)
+        self.way: SenderLink = SenderLink(self.core, self.make_link, self.refuse, name="s", lease=0.0)
 
     def state(self) -> str:
         return "left" if self.way.left else super().state()
@@ -260,7 +260,7 @@ class Producer(Peer):
         self.window = Window(100, 5.0, moved_batch)
         self.push = StubPush()
         push: Any = self.push
-        self.way: Outlet = Outlet(
+        self.way: ProducerLink = ProducerLink(
             self.window, self.make_link, push, Nowhere(), self.refuse, producer=1, start=9, name="p"
         )
 

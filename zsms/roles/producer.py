@@ -22,7 +22,7 @@ from zsms.errors import UsageError, ZsmsError
 from zsms.message import Batch
 from zsms.roles.base import Role, RoleOptions, check_timeout
 from zsms.roles.link import Link, end_if_refused
-from zsms.roles.outlet import Outlet
+from zsms.roles.producer_link import ProducerLink
 from zsms.sources.random import Columns, RandomSource, Source
 from zsms.stats.figures import ProducerFigures
 from zsms.stats.snapshot import Snapshot
@@ -93,7 +93,7 @@ class Producer(Role):
         self._endpoints = brokers_at(broker)
         self.windows = [Window(window, resend_after, moved_batch) for _ in self._endpoints]
         """What is unconfirmed, by broker."""
-        self._outlets: list[Outlet] = []
+        self._ways: list[ProducerLink] = []
         drawn = sequence(seed, Stream.PRODUCER, "arrivals") if arrivals_seed is None else arrivals_seed
         self.turn = Turn(batch, rate, arrivals, drawn)
         self._made_at = 0.0
@@ -139,8 +139,8 @@ class Producer(Role):
 
     def _open(self) -> None:
         for endpoint, window in zip(self._endpoints, self.windows, strict=True):
-            self.outlets.append(
-                Outlet(
+            self._ways.append(
+                ProducerLink(
                     window,
                     partial(Link, self._sockets, endpoint, self.log, alone=len(self._endpoints) == 1),
                     self._sockets.connect(zmq.PUSH, endpoint, "first", hwm=8),
@@ -156,17 +156,17 @@ class Producer(Role):
         now = self._clock()
         events = self._wait(self._wake_at(now), now)
         now = self._clock()
-        for outlet in self.outlets:
-            if outlet.link.socket in events:
-                outlet.read(now)
+        for way in self._ways:
+            if way.link.socket in events:
+                way.read(now)
         if self._starved_on in events:
             self._end_starving()
         self.turn.look(now)
         self._make(now)
-        for outlet in self.outlets:
-            outlet.push(now)
-            outlet.tick(now)
-        end_if_refused([outlet.link for outlet in self.outlets])
+        for way in self._ways:
+            way.push(now)
+            way.tick(now)
+        end_if_refused([way.link for way in self._ways])
         self._end_if_alone(now)
         self._feed.tick(now)
         return not self._done(now)
@@ -175,7 +175,7 @@ class Producer(Role):
         """Raise ZsmsError when no broker has ever answered, and none was awaited for longer."""
         if self._met or self._timeout is None:
             return
-        self._met = any(outlet.link.joined for outlet in self.outlets)
+        self._met = any(way.link.joined for way in self._ways)
         if self._waiting_since is None:
             self._waiting_since = now
         if not self._met and now - self._waiting_since >= self._timeout:
@@ -183,13 +183,13 @@ class Producer(Role):
             raise ZsmsError(f"no answer from a broker at {where} for {self._timeout:g} s")
 
     def _wake_at(self, now: float) -> float:
-        if any(outlet.pushes for outlet in self.outlets):
+        if any(way.pushes for way in self._ways):
             return now
-        times = [outlet.link.next_time() for outlet in self.outlets]
+        times = [way.link.next_time() for way in self._ways]
         times += [at for at in (self._feed.due(), self._drain_until) if at is not None]
         if self._starved_on is not None:
             return min(*times, self._tell_starved_at)
-        if not self._making or most_room(self._outlets) is None:
+        if not self._making or most_room(self._ways) is None:
             return min(times)
         return min(self.turn.next_time(now), *times)
 
@@ -207,14 +207,14 @@ class Producer(Role):
         if now >= self._tell_starved_at:
             self._tell_starved_at = inf
             self.log.warning("%s: waiting for its list, of which nothing comes", self.name)
-        outlet = most_room(self._outlets)
-        if outlet is None or self._starved_on is not None:
+        way = most_room(self._ways)
+        if way is None or self._starved_on is not None:
             return
         size = self.turn.size(now)
         columns = self._take(size, now) if size else None
         if columns is None:
             return
-        outlet.window.add(encode_batch(self._address(columns, outlet, now)), len(columns), now)
+        way.window.add(encode_batch(self._address(columns, way, now)), len(columns), now)
         self.turn.made(len(columns), now)
         if self.source.total is not None and self.produced + self._before >= self.source.total:
             self._exhausted = True
@@ -242,15 +242,15 @@ class Producer(Role):
         self._poller.unregister(self._starved_on)
         self._starved_on, self._tell_starved_at = None, inf
 
-    def _address(self, columns: Columns, outlet: Outlet, now: float) -> Batch:
+    def _address(self, columns: Columns, way: ProducerLink, now: float) -> Batch:
         """The columns as the next batch for that broker."""
         due, step = self.turn.due(len(columns), now)
         return Batch(
             producer=self._id,
-            start=outlet.start,
-            number=outlet.window.next_number,
+            start=way.start,
+            number=way.window.next_number,
             first=self.produced,
-            due=outlet.link.clock.to_remote(due),
+            due=way.link.clock.to_remote(due),
             step=step,
             recipients=columns.recipients,
             lengths=columns.lengths,
@@ -258,11 +258,11 @@ class Producer(Role):
         )
 
     def _done(self, now: float) -> bool:
-        beyond = sum(outlet.window.messages for outlet in self.outlets if outlet.link.refused)
+        beyond = sum(way.window.messages for way in self._ways if way.link.refused)
         done = not self._making and self.unconfirmed == beyond
         if done:
-            for outlet in self.outlets:
-                outlet.goodbye()
+            for way in self._ways:
+                way.goodbye()
         if done and beyond and not self._stopping:
             raise ZsmsError(f"{self.name}: {beyond} messages are unconfirmed, and their broker refuses this producer")
         if not (done or self._out_of_time(now)):
@@ -281,7 +281,7 @@ class Producer(Role):
 
     def _snapshot(self, now: float) -> Snapshot:
         done = self._exhausted and not self.unconfirmed
-        joined = [outlet for outlet in self.outlets if outlet.link.joined]
+        joined = [way for way in self._ways if way.link.joined]
         state = "done" if done else "draining" if self._stopping else "running" if joined else "starting"
         rate, arrivals, seconds = self.turn.asked(self._made_at)
         figures = ProducerFigures(
@@ -293,7 +293,7 @@ class Producer(Role):
             skipped_lines=getattr(self.source, "skipped_lines", 0),
             repeated_rows=getattr(self.source, "repeated", 0),
             unconfirmed=self.unconfirmed,
-            unreachable=self.unconfirmed - sum(outlet.window.messages for outlet in joined),
+            unreachable=self.unconfirmed - sum(way.window.messages for way in joined),
             exhausted=float(self._exhausted),
             brokers=sum(window.confirmed_messages > 0 for window in self.windows),
             total=float(self.source.total or 0),

@@ -26,7 +26,7 @@ from zsms.roles.base import Role, RoleOptions
 from zsms.roles.caps import Caps
 from zsms.roles.link import Link, end_if_refused
 from zsms.roles.message_log import MessageLog
-from zsms.roles.supply import Supply
+from zsms.roles.sender_link import SenderLink
 from zsms.stats.delay import MODELS, DelayModel
 from zsms.stats.figures import SenderFigures
 from zsms.stats.snapshot import Snapshot
@@ -114,7 +114,7 @@ class Sender(Role):
         self.message_log = (
             None if log_messages is None else MessageLog(log_messages, self.name, len(self._endpoints), self.log)
         )
-        self._supplies: list[Supply] = []
+        self._ways: list[SenderLink] = []
         self.receipts = ReceiptQueue()
         self._said_bye: float | None = None
         self._linger_until: float | None = None
@@ -164,15 +164,15 @@ class Sender(Role):
 
     def _open(self) -> None:
         for endpoint, core in zip(self._endpoints, self.shares.cores, strict=True):
-            supply = Supply(
+            way = SenderLink(
                 core,
                 partial(Link, self._sockets, endpoint, self.log, alone=len(self._endpoints) == 1, hwm=20_000),
                 self._refuse,
                 name=self.name,
                 lease=self._lease,
             )
-            self._supplies.append(supply)
-            self._poller.register(supply.link.socket, zmq.POLLIN)
+            self._ways.append(way)
+            self._poller.register(way.link.socket, zmq.POLLIN)
         if self.message_log is not None:
             self.message_log.open(self._clock())
         self.transport.open(self.wake)
@@ -191,22 +191,22 @@ class Sender(Role):
         now = self._clock()
         while self._changes:
             self._changes.popleft()()
-        for supply in self._supplies:
-            if supply.link.socket in events:
-                supply.read(now)
+        for way in self._ways:
+            if way.link.socket in events:
+                way.read(now)
         self._collect(now)
         self._tell_receipts()
         self._begin(now)
         self._look(now)
         self._share(now)
-        for supply in self._supplies:
-            supply.tick(now)
-        end_if_refused([supply.link for supply in self._supplies])
+        for way in self._ways:
+            way.tick(now)
+        end_if_refused([way.link for way in self._ways])
         self._feed.tick(now)
         return not self._done(now)
 
     def _wake_at(self) -> float:
-        times = [supply.link.next_time() for supply in self._supplies]
+        times = [way.link.next_time() for way in self._ways]
         others = (self._feed.due(), self.turn.next_time(self._clock()), self._drain_until, self._linger_until)
         return min(times + [at for at in others if at is not None])
 
@@ -218,16 +218,16 @@ class Sender(Role):
             return
         if self.message_log is not None:
             self.message_log.end(collected.finished, now)
-        for supply, frames in zip(self._supplies, collected.frames, strict=True):
-            supply.say(frames)
+        for way, frames in zip(self._ways, collected.frames, strict=True):
+            way.say(frames)
 
     def _tell_receipts(self) -> None:
         """To any broker that is there, for it counts them and no more; what none takes waits for one."""
         told = self.transport.receipts()
         if told is not None:
             self.receipts.add(told)
-        for supply in self._supplies:
-            while (first := self.receipts.first()) is not None and supply.tell(first):
+        for way in self._ways:
+            while (first := self.receipts.first()) is not None and way.tell(first):
                 self.receipts.told()
 
     def _begin(self, now: float) -> None:
@@ -243,27 +243,27 @@ class Sender(Role):
                 self.message_log.begin(waiting, began)
 
     def _look(self, now: float) -> None:
-        granted = any(supply.granted_at == now for supply in self._supplies)
-        self.turn.look(now, granted, any(supply.more and supply.core.live for supply in self._supplies))
+        granted = any(way.granted_at == now for way in self._ways)
+        self.turn.look(now, granted, any(way.more and way.core.live for way in self._ways))
 
     def _share(self, now: float) -> None:
         hurry = self.turn.share(now)
-        for supply in self._supplies:
-            supply.ask(now)
+        for way in self._ways:
+            way.ask(now)
             if hurry:
-                supply.link.hurry()
+                way.link.hurry()
 
     def _done(self, now: float) -> bool:
-        if (self._said_bye is not None and all(supply.left for supply in self._supplies)) or self._out_of_time(now):
+        if (self._said_bye is not None and all(way.left for way in self._ways)) or self._out_of_time(now):
             return True
         if not self._stopping or self.shares.held or self._lingers(now):
             return False
         if self._said_bye is None:
             self._said_bye = now
             self._drain_until = min(self._drain_until or now, now) + _BYE_S
-            for supply in self._supplies:
-                supply.left = not supply.goodbye()
-        return all(supply.left for supply in self._supplies)
+            for way in self._ways:
+                way.left = not way.goodbye()
+        return all(way.left for way in self._ways)
 
     def _lingers(self, now: float) -> bool:
         """Whether receipts of what was sent may still come, and are waited for."""
@@ -288,7 +288,7 @@ class Sender(Role):
 
     def _snapshot(self, now: float) -> Snapshot:
         shares, times = self.shares, self.transport.times
-        joined = any(supply.link.joined for supply in self._supplies)
+        joined = any(way.link.joined for way in self._ways)
         turn, window = self.turn, self.turn.steady.window
         mean_s, sd_s, model = self._law()
         figures = SenderFigures(

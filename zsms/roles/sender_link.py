@@ -22,7 +22,7 @@ from zsms.wire.frames import Ack, Bye, Ended, Grant, JoinSender, Pong, Receipt, 
 _READ_AT_ONCE = 64
 
 
-class Supply:
+class SenderLink:
     """One broker, as a sender deals with it."""
 
     def __init__(

@@ -26,7 +26,7 @@ _SAME_CLOCK_S = 0.01
 """Two estimates of one clock differ by less."""
 
 
-class Outlet:
+class ProducerLink:
     """One broker, as a producer deals with it."""
 
     def __init__(
