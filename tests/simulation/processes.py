@@ -20,9 +20,9 @@ from zsms.core.sender import SenderCore
 from zsms.errors import ZsmsError
 from zsms.roles.base import Role
 from zsms.roles.broker import Broker
-from zsms.roles.feed import Feed
 from zsms.roles.producer import Producer
 from zsms.roles.sender import Sender
+from zsms.roles.stats_publisher import StatsPublisher
 from zsms.sources.random import Columns
 from zsms.wire.codec import decode, encode
 from zsms.wire.endpoint import Endpoint
@@ -94,7 +94,7 @@ class Process:
         role.log = world.log
         role._sockets = self.sockets
         role._poller = self.poller
-        role._feed = Feed(role._sockets, None, 1.0, role._snapshot, role.log)
+        role._publisher = StatsPublisher(role._sockets, None, 1.0, role._snapshot, role.log)
         role._open()
         self._opened()
         self.wake()

@@ -13,7 +13,7 @@ import pytest
 from zsms.core.broker import BrokerCore
 from zsms.errors import UsageError
 from zsms.roles import permissions as guard
-from zsms.roles.permissions import BrokerGuard, Denial, StatsGuard
+from zsms.roles.permissions import BrokerPermissions, Denial, StatsPermissions
 from zsms.security import keys as keys_module
 from zsms.security.keys import Keys, make, read
 from zsms.stats.book import StatsBook
@@ -160,7 +160,7 @@ def test_who_may_read_a_secret(directory, monkeypatch, mode, owner, group, taken
 def test_joins_of_a_key_are_bounded_over_any_number_of_connections(directory, monkeypatch):
     monkeypatch.setattr(guard, "PEERS", 10)
     keys, core = Keys.load(directory, "broker"), BrokerCore()
-    watch = BrokerGuard(keys, core)
+    watch = BrokerPermissions(keys, core)
     user = {key.name: key.user for key in keys.listed.values()}
 
     def join_producer(number: int, peer: bytes = b"one") -> Denial | None:
@@ -186,7 +186,7 @@ def test_joins_of_a_key_are_bounded_over_any_number_of_connections(directory, mo
 def test_names_of_a_key_are_bounded_and_those_that_the_collector_forgot_are_forgotten(directory, monkeypatch):
     monkeypatch.setattr(guard, "PEERS", 10)
     keys, book = Keys.load(directory, "broker"), StatsBook()
-    watch = StatsGuard(keys, book)
+    watch = StatsPermissions(keys, book)
     user = {key.name: key.user for key in keys.listed.values()}
 
     def publish(who: str, name: str) -> str | None:

@@ -30,7 +30,7 @@ import zmq
 from zsms.core.throttle import Throttle
 from zsms.errors import UsageError, ZsmsError
 from zsms.message import MAX_PEER_NAME
-from zsms.roles.feed import FINAL_S, FINAL_STOPPED_S, Feed
+from zsms.roles.stats_publisher import FINAL_S, FINAL_STOPPED_S, StatsPublisher
 from zsms.roles.waker import Waker
 from zsms.security.keys import Keys
 from zsms.stats.failures import Failure, printable
@@ -130,7 +130,7 @@ class Role:
         self._error: BaseException | None = None
         self.waker = Waker()
         self._sockets: Sockets
-        self._feed: Feed
+        self._publisher: StatsPublisher
         self._poller: zmq.Poller
 
     def _default_name(self) -> str:
@@ -147,7 +147,7 @@ class Role:
             try:
                 self._poller = zmq.Poller()
                 self._poller.register(self.waker.fileno(), zmq.POLLIN)
-                self._feed = Feed(
+                self._publisher = StatsPublisher(
                     self._sockets,
                     self._stats,
                     self._stats_interval,
@@ -185,7 +185,7 @@ class Role:
 
     def _hand_over(self, patience: float) -> None:
         """The last snapshot, to the collector."""
-        if not self._feed.final(self._clock(), lambda: FINAL_STOPPED_S if self._stops else patience):
+        if not self._publisher.final(self._clock(), lambda: FINAL_STOPPED_S if self._stops else patience):
             self.log.warning("%s: no collector at %s; its last figures are lost", self.name, self._stats)
 
     def start(self) -> Self:
@@ -358,7 +358,7 @@ class Role:
             role=self.role,
             name=self.name,
             start=self._start_id,
-            seq=self._feed.count,
+            seq=self._publisher.count,
             host=printable(platform.node(), MAX_NAME),
             pid=os.getpid(),
             state=state,

@@ -23,13 +23,14 @@ from zsms.roles.broker_figures import broker_figures
 from zsms.roles.callers import Callers
 from zsms.roles.desk import FROM_PEERS, Desk
 from zsms.roles.granting import send_grants
-from zsms.roles.permissions import BrokerGuard, user_of
+from zsms.roles.permissions import BrokerPermissions, user_of
 from zsms.stats.snapshot import Snapshot
 from zsms.wire.codec import encode, expect, refusal
 from zsms.wire.endpoint import BROKER_PORT, DEFAULT_BROKER, Endpoint
-from zsms.wire.frames import JoinProducer, (
+from zsms.wire.frames import (
     Confirm,
     Frame,
+    JoinProducer,
     Refused,
 )
 
@@ -98,7 +99,7 @@ class Broker(Role):
         self._bind = Endpoint.parse(bind, BROKER_PORT)
         self._endpoint = self._bind
         self._insecure = insecure
-        self._guard = None if self._keys is None else BrokerGuard(self._keys, self.core)
+        self._permissions = None if self._keys is None else BrokerPermissions(self._keys, self.core)
         self._await_slots = await_slots
         self._reading = False
         self._was_idle = True
@@ -155,7 +156,7 @@ class Broker(Role):
         )
         self.core = self._journaling.core
         if self._keys is not None:
-            self._guard = BrokerGuard(self._keys, self.core)
+            self._permissions = BrokerPermissions(self._keys, self.core)
 
     def _leaves(self) -> bool:
         """Whether it is to leave while it stands by; its service manager hears that all is well."""
@@ -196,7 +197,7 @@ class Broker(Role):
         return False
 
     def _wake_at(self, now: float) -> float:
-        times = [self.core.next_time(now), self._feed.due(), self._callers.due()]
+        times = [self.core.next_time(now), self._publisher.due(), self._callers.due()]
         if self._journaling is not None:
             times.append(self._journaling.due())
         return min(at for at in times if at is not None)
@@ -231,7 +232,7 @@ class Broker(Role):
             except WireError as error:
                 self._refuse("ingest", error, now)
                 continue
-            if self._guard is not None and (why := self._guard.batch(user_of(frame), batch)) is not None:
+            if self._permissions is not None and (why := self._permissions.batch(user_of(frame), batch)) is not None:
                 self._refuse("ingest", why, now)
                 continue
             batch.frame = frame if len(frame) >= _LARGE else data
@@ -246,7 +247,7 @@ class Broker(Role):
             except zmq.Again:
                 return
             user = ""
-            if self._guard is None:
+            if self._permissions is None:
                 data = recv()
             else:
                 whole = recv(copy=False)
@@ -261,7 +262,7 @@ class Broker(Role):
                 self._refuse("dispatch", error, now)
                 self._send_to(peer, refusal(error, self._start_id))
                 continue
-            if self._guard is not None and (why := self._guard.frame(peer, user, frame)) is not None:
+            if self._permissions is not None and (why := self._permissions.frame(peer, user, frame)) is not None:
                 self._refuse("dispatch", why.reason, now)
                 self._say(peer, Refused(self._start_id, why.final, why.reason[:200]))
                 continue
@@ -308,7 +309,7 @@ class Broker(Role):
 
     def _publish(self, now: float) -> None:
         idle = self.core.idle
-        self._feed.tick(now, soon=idle != self._was_idle)
+        self._publisher.tick(now, soon=idle != self._was_idle)
         self._was_idle = idle
 
     def _done(self, now: float) -> bool:

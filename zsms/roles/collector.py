@@ -15,7 +15,7 @@ import zmq
 
 from zsms.errors import UsageError, WireError
 from zsms.roles.base import CommonOptions, Role
-from zsms.roles.permissions import StatsGuard, user_of
+from zsms.roles.permissions import StatsPermissions, user_of
 from zsms.stats.book import StatsBook
 from zsms.stats.snapshot import Snapshot
 from zsms.wire import frames
@@ -46,7 +46,7 @@ class StatsCollector(Role):
         self._endpoint = self._bind
         self._questions: deque[tuple[str, Future[dict[str, Any]]]] = deque()
         self._insecure = insecure
-        self._guard = None if self._keys is None else StatsGuard(self._keys, self.book)
+        self._permissions = None if self._keys is None else StatsPermissions(self._keys, self.book)
 
     @property
     def endpoint(self) -> str:
@@ -118,17 +118,17 @@ class StatsCollector(Role):
     def _receive(self, socket: zmq.Socket[bytes]) -> tuple[list[bytes], str]:
         """A message's parts, and which key it came with; "" where keys are off. Raises zmq.Again."""
         parts = socket.recv_multipart(zmq.NOBLOCK, copy=False)
-        return [part.bytes for part in parts], "" if self._guard is None else user_of(parts[-1])
+        return [part.bytes for part in parts], "" if self._permissions is None else user_of(parts[-1])
 
     def _take(self, body: dict[str, Any], user: str, now: float, last: bool = False) -> None:
         try:
             snapshot = Snapshot.from_wire(body)
-            if self._guard is not None and (why := self._guard.snapshot(user, snapshot)) is not None:
+            if self._permissions is not None and (why := self._permissions.snapshot(user, snapshot)) is not None:
                 raise WireError(why)
             if not self.book.put(snapshot, now, last):
                 self._tell_of_rivals(snapshot, now)
-            if self._guard is not None:
-                self._guard.taken(user, snapshot)
+            if self._permissions is not None:
+                self._permissions.taken(user, snapshot)
         except ValueError as error:
             raise WireError(str(error)) from None
 
@@ -169,7 +169,7 @@ class StatsCollector(Role):
             frame = decode(parts[0])
             match frame:
                 case Ask():
-                    if self._guard is not None and (why := self._guard.question(user)) is not None:
+                    if self._permissions is not None and (why := self._permissions.question(user)) is not None:
                         raise WireError(why)
                     return encode(Answer(0, self._figures(frame.what, now)))
                 case Report():

@@ -71,7 +71,7 @@ class Denial(NamedTuple):
     final: bool
 
 
-class BrokerGuard:
+class BrokerPermissions:
     """Looks at the frames that a broker is given. Each method returns why not, or None.
 
     Only a key that is listed, and without the role, is refused for good: a list may be read again in a moment.
@@ -148,7 +148,7 @@ class BrokerGuard:
         return sum(key == user for key in self._joins.values())
 
 
-class StatsGuard:
+class StatsPermissions:
     """Looks at what a collector is told and asked. Each method returns why not, or None."""
 
     def __init__(self, keys: Keys, book: Container[tuple[str, str]]) -> None:

@@ -168,7 +168,7 @@ class Producer(Role):
             way.tick(now)
         end_if_refused([way.link for way in self._ways])
         self._end_if_alone(now)
-        self._feed.tick(now)
+        self._publisher.tick(now)
         return not self._done(now)
 
     def _end_if_alone(self, now: float) -> None:
@@ -186,7 +186,7 @@ class Producer(Role):
         if any(way.pushes for way in self._ways):
             return now
         times = [way.link.next_time() for way in self._ways]
-        times += [at for at in (self._feed.due(), self._drain_until) if at is not None]
+        times += [at for at in (self._publisher.due(), self._drain_until) if at is not None]
         if self._starved_on is not None:
             return min(*times, self._tell_starved_at)
         if not self._making or most_room(self._ways) is None:

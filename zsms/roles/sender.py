@@ -202,12 +202,12 @@ class Sender(Role):
         for way in self._ways:
             way.tick(now)
         end_if_refused([way.link for way in self._ways])
-        self._feed.tick(now)
+        self._publisher.tick(now)
         return not self._done(now)
 
     def _wake_at(self) -> float:
         times = [way.link.next_time() for way in self._ways]
-        others = (self._feed.due(), self.turn.next_time(self._clock()), self._drain_until, self._linger_until)
+        others = (self._publisher.due(), self.turn.next_time(self._clock()), self._drain_until, self._linger_until)
         return min(times + [at for at in others if at is not None])
 
     def _collect(self, now: float) -> None:

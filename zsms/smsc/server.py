@@ -133,7 +133,7 @@ class FakeSmsc(Role):
 
     def _step(self) -> bool:
         now = self._clock()
-        times = [self._feed.due(), self.desk.next_time(), self._faults.next_time(now), now + _TIMERS_S]
+        times = [self._publisher.due(), self.desk.next_time(), self._faults.next_time(now), now + _TIMERS_S]
         if not self._by_fd and not self.rules.faults:
             times.pop()
         self._wait(min((at for at in times if at is not None), default=None), now)
@@ -147,7 +147,7 @@ class FakeSmsc(Role):
         for fd, connection in list(self._by_fd.items()):
             if connection.session.output_octets or connection.ending:
                 self._flush(fd, connection)
-        self._feed.tick(now)
+        self._publisher.tick(now)
         return not self._stopping
 
     def _read(self, now: float, wall: float) -> None:

@@ -25,7 +25,7 @@ LOOK_S = 5.0
 _LOOK_MS = 100
 
 
-class Feed:
+class StatsPublisher:
     """Publishes `make(now)` every `interval` seconds; does nothing at all without a collector."""
 
     def __init__(
