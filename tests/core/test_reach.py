@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zsms.core.broker.journal import AccountRow, Kept
+from zsms.core.broker.journal import AccountRow, Stored
 from zsms.core.broker.replay import rebuild
 from zsms.stats.reach import MAX_REACH_BYTES, MOST_STEPS, SHARES, STEP_S, Part, Reach, merged_times
 
@@ -79,7 +79,7 @@ def test_days_of_a_message_now_and_then_stay_small_and_nearly_exact(gap: float) 
 
 def test_a_broker_that_goes_on_from_its_journal_does_not_tell_when_earlier_messages_were_sent() -> None:
     accounts = [AccountRow(1, 1, "p", 10, accepted=1_000, sent=900, failed=0, dead=100)]
-    core = rebuild(Kept(accounts=accounts, entries=[], changes=[], letters=[], books={}))
+    core = rebuild(Stored(accounts=accounts, entries=[], changes=[], letters=[], books={}))
     assert core.progress.reach.sent == 900 and set(core.progress.reach.times(1_000).values()) == {None}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zsms.core.broker.journal import Group, Kept
+from zsms.core.broker.journal import Group, Stored
 from zsms.journal.records import (
     pack_account,
     pack_changes,
@@ -43,8 +43,8 @@ class MemoryStore:
         self.accounts |= dict(map(pack_account, group.accounts))
         self.books = group.books
 
-    def load(self) -> Kept:
-        return Kept(
+    def load(self) -> Stored:
+        return Stored(
             books=self.books,
             accounts=[unpack_account(*row) for row in sorted(self.accounts.items())],
             entries=[unpack_entry(number, *row) for number, row in sorted(self.entries.items())],

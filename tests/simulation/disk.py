@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation.frozen import Frozen
-from zsms.core.broker.journal import Group, Kept
+from zsms.core.broker.journal import Group, Stored
 from zsms.errors import JournalError
 from zsms.journal import NoRoom
 from zsms.journal.records import (
@@ -85,8 +85,8 @@ class Disk:
         plan, now, draw = self._world.plan, self._world.now, self._world.rng.random()
         return draw * plan.commit + (draw * plan.trouble if now < self.slow_until else 0.0)
 
-    def load(self) -> Kept:
-        return Kept(
+    def load(self) -> Stored:
+        return Stored(
             books=self._books,
             accounts=[unpack_account(key, record) for key, record in sorted(self._accounts.items())],
             entries=[unpack_entry(number, *row) for number, row in sorted(self._entries.items())],

@@ -26,7 +26,7 @@ from zsms.errors import JournalError, UsageError
 
 if TYPE_CHECKING:
     from zsms.core.broker import BrokerCore, BrokerLimits
-    from zsms.core.broker.journal import Group, Kept
+    from zsms.core.broker.journal import Group, Stored
 
 FILE = "journal.sqlite"
 """The journal's own file in its folder; beside it are its log and the lock."""
@@ -82,7 +82,7 @@ class Store(Protocol):
     def failure(self) -> BaseException | None:
         """Why nothing more can be committed, if that was seen between two groups."""
 
-    def load(self) -> Kept:
+    def load(self) -> Stored:
         """Everything that is kept. Raises JournalError when any of it is damaged."""
 
     def commit(self, group: Group) -> None:

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from zsms.core.broker.durability import hidden
-from zsms.core.broker.journal import Group, Kept
+from zsms.core.broker.journal import Group, Stored
 from zsms.errors import JournalError
 from zsms.journal import NeverTaken
 from zsms.journal.fence import DATA, HOLD_S, Holder, Record, Unavailable, take_over
@@ -91,7 +91,7 @@ class JetStreamStore:
         """Bytes of groups."""
         self._failure: BaseException | None = None
         self._log = Log()
-        self._kept = Kept()
+        self._kept = Stored()
         self._asked_at = 0.0
         self.dropped = ""
         self._loop = Loop()
@@ -152,7 +152,7 @@ class JetStreamStore:
 
     # -- reading ------------------------------------------------------------------------------------------------
 
-    async def _read(self) -> Kept:
+    async def _read(self) -> Stored:
         """All records up to the one with which this holder began, which nobody can change any more."""
         content, group, upto = Content(), list[Record](), self._holder.last
         place = (await self._tried(self._stream.ends)).first
@@ -195,9 +195,9 @@ class JetStreamStore:
                 self._say(f"{error}; trying on")
                 await asyncio.sleep(0.5)
 
-    def load(self) -> Kept:
+    def load(self) -> Stored:
         """Everything that was kept when it was opened. Raises JournalError when any of it is damaged."""
-        kept, self._kept = self._kept, Kept()
+        kept, self._kept = self._kept, Stored()
         return kept
 
     # -- writing ------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from zlib import crc32
 
 import msgpack
 
-from zsms.core.broker.journal import Group, Kept
+from zsms.core.broker.journal import Group, Stored
 from zsms.errors import JournalError
 from zsms.journal.records import (
     pack_account,
@@ -189,7 +189,7 @@ class Content:
         for row in rows:
             self._rows[row.key] = row
 
-    def kept(self) -> Kept:
+    def kept(self) -> Stored:
         """What a broker is rebuilt from. Raises JournalError for a row that is damaged."""
 
         def numbered(kind: bytes, unpack: Callable[..., Any]) -> list[Any]:
@@ -199,7 +199,7 @@ class Content:
         books = self._rows.get(_BOOKS)
         accounts = sorted(key for key in self._rows if key[:1] == _ACCOUNT)
         changes = numbered(_CHANGES, lambda number, row: unpack_changes(number, row.head))
-        return Kept(
+        return Stored(
             books={} if books is None else msgpack.unpackb(unseal("the record of the books", _BOOKS, books.head)),
             accounts=[unpack_account(key[1:], self._rows[key].head) for key in accounts],
             entries=numbered(_ENTRY, lambda number, row: unpack_entry(number, row.head, row.body)),

@@ -13,7 +13,7 @@ import msgpack
 import numpy as np
 
 from zsms.core.broker import DeadLetter
-from zsms.core.broker.journal import PLACE, AccountRow, Change, KeptChange, KeptEntry, KeptLetter
+from zsms.core.broker.journal import PLACE, AccountRow, Change, StoredChange, StoredEntry, StoredLetter
 from zsms.core.broker.lot import Lot
 from zsms.errors import JournalError, WireError
 from zsms.message import Batch, Mixed
@@ -57,14 +57,14 @@ def pack_entry(number: int, lot: Lot) -> tuple[int, bytes, Any]:
     return number, seal(number_key("entry", number), head), frame
 
 
-def unpack_entry(number: int, record: bytes, frame: bytes) -> KeptEntry:
+def unpack_entry(number: int, record: bytes, frame: bytes) -> StoredEntry:
     """The entry of a row. Raises JournalError."""
     what = f"batch {number}"
     head = msgpack.unpackb(unseal(what, number_key("entry", number), record))
     accepted, attempt, delivery, length, checksum = head
     if len(frame) != length or crc32(frame) != checksum:
         raise JournalError(f"{what} is damaged: the checksum of its frame does not fit")
-    return KeptEntry(number, _open(what, frame), accepted, attempt, delivery)
+    return StoredEntry(number, _open(what, frame), accepted, attempt, delivery)
 
 
 def _open(what: str, frame: bytes) -> Batch | Mixed:
@@ -84,11 +84,11 @@ def pack_letter(letter: DeadLetter) -> tuple[int, bytes]:
     return letter.number, seal(number_key("letter", letter.number), payload)
 
 
-def unpack_letter(number: int, record: bytes) -> KeptLetter:
+def unpack_letter(number: int, record: bytes) -> StoredLetter:
     """The dead letter of a row. Raises JournalError."""
     what = f"dead letter {number}"
     accepted, attempt, delivery, reason, frame = msgpack.unpackb(unseal(what, number_key("letter", number), record))
-    return KeptLetter(number, _open(what, frame), accepted, attempt, delivery, reason)
+    return StoredLetter(number, _open(what, frame), accepted, attempt, delivery, reason)
 
 
 def pack_changes(number: int, changes: list[Change]) -> bytes:
@@ -98,7 +98,7 @@ def pack_changes(number: int, changes: list[Change]) -> bytes:
     return seal(number_key("change", number), payload)
 
 
-def unpack_changes(number: int, record: bytes) -> list[KeptChange]:
+def unpack_changes(number: int, record: bytes) -> list[StoredChange]:
     """The changes of a row. Raises JournalError."""
     payload = unseal(f"row {number} of the changes", number_key("change", number), record)
     (count,) = _CRC.unpack_from(payload)
@@ -106,7 +106,7 @@ def unpack_changes(number: int, record: bytes) -> list[KeptChange]:
     places = np.frombuffer(payload, PLACE, offset=_CRC.size + heads.nbytes)
     changes, begin = [], 0
     for kind, entry, value, length in heads.tolist():
-        changes.append(KeptChange(number, kind, entry, value, places[begin : begin + length]))
+        changes.append(StoredChange(number, kind, entry, value, places[begin : begin + length]))
         begin += length
     return changes
 

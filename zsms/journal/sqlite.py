@@ -27,7 +27,7 @@ from typing import Any, Self
 
 import msgpack
 
-from zsms.core.broker.journal import Group, Kept
+from zsms.core.broker.journal import Group, Stored
 from zsms.errors import JournalError, UsageError
 from zsms.journal import FILE, NoRoom
 from zsms.journal.lock import Lock, boot_id
@@ -197,14 +197,14 @@ class SqliteStore:
 
     # -- reading ------------------------------------------------------------------------------------------------
 
-    def load(self) -> Kept:
+    def load(self) -> Stored:
         """Everything that is kept. Raises JournalError when any of it is damaged."""
-        kept: Kept = self._tried(self._load)
+        kept: Stored = self._tried(self._load)
         return kept
 
-    def _load(self) -> Kept:
+    def _load(self) -> Stored:
         rows = self._db.execute
-        return Kept(
+        return Stored(
             books=self._books,
             accounts=[unpack_account(*row) for row in rows("SELECT key, body FROM accounts ORDER BY key")],
             entries=[unpack_entry(*row) for row in rows("SELECT id, head, frame FROM entries ORDER BY id")],

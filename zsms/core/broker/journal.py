@@ -4,7 +4,7 @@
                                 ^                      |
                                 +------ refused -------+   no room: its content goes into the next one
 
-    what a store holds (Kept) --zsms.core.broker.replay--> a BrokerCore
+    what a store holds (Stored) --zsms.core.broker.replay--> a BrokerCore
 
 A group is what one transaction makes durable: it leads from one consistent ledger to the next. What is kept of a batch
 is an *entry*: its frame as it was accepted, and changes to some of its messages, named by their places 0..n-1 in it:
@@ -125,7 +125,7 @@ class Group:
     """Bytes of the batches accepted."""
 
 
-class KeptEntry(NamedTuple):
+class StoredEntry(NamedTuple):
     """An entry as a store holds it. `accepted` is a time of the broker's clock."""
 
     number: int
@@ -135,7 +135,7 @@ class KeptEntry(NamedTuple):
     delivery: int
 
 
-class KeptChange(NamedTuple):
+class StoredChange(NamedTuple):
     """A change as a store holds it."""
 
     row: int
@@ -145,7 +145,7 @@ class KeptChange(NamedTuple):
     places: npt.NDArray[np.uint16]
 
 
-class KeptLetter(NamedTuple):
+class StoredLetter(NamedTuple):
     """A dead letter as a store holds it."""
 
     number: int
@@ -157,14 +157,14 @@ class KeptLetter(NamedTuple):
 
 
 @dataclass(slots=True)
-class Kept:
+class Stored:
     """Everything that a store holds, in the order of the numbers. Empty for a new journal."""
 
     books: dict[str, Any] = field(default_factory=dict)
     accounts: list[AccountRow] = field(default_factory=list)
-    entries: list[KeptEntry] = field(default_factory=list)
-    changes: list[KeptChange] = field(default_factory=list)
-    letters: list[KeptLetter] = field(default_factory=list)
+    entries: list[StoredEntry] = field(default_factory=list)
+    changes: list[StoredChange] = field(default_factory=list)
+    letters: list[StoredLetter] = field(default_factory=list)
 
     @property
     def latest(self) -> float | None:

@@ -24,10 +24,10 @@ from zsms.core.broker.journal import (
     AccountRow,
     Entry,
     Journal,
-    Kept,
-    KeptChange,
-    KeptEntry,
-    KeptLetter,
+    Stored,
+    StoredChange,
+    StoredEntry,
+    StoredLetter,
 )
 from zsms.core.broker.ledger import ProducerAccount
 from zsms.core.broker.letters import DeadLetter
@@ -39,7 +39,7 @@ from zsms.message import Batch, Mixed, Source
 
 
 def rebuild(
-    kept: Kept, limits: BrokerLimits | None = None, seed: Seed = None, now: float = inf, shift: float = 0.0
+    kept: Stored, limits: BrokerLimits | None = None, seed: Seed = None, now: float = inf, shift: float = 0.0
 ) -> BrokerCore:
     """The broker that kept this, with nobody joined; what rebuilding changes is in its journal's open group.
 
@@ -53,7 +53,7 @@ def rebuild(
     accounts = {(row.producer, row.start): _account(row) for row in sorted(kept.accounts, key=lambda row: row.start)}
     moved = {name: min(books[name] + shift, now) for name in _TIMES if books.get(name) is not None}
     core.restore({**books, **moved}, accounts.values())
-    changes: dict[int, list[KeptChange]] = {}
+    changes: dict[int, list[StoredChange]] = {}
     for change in kept.changes:
         changes.setdefault(change.entry, []).append(change)
     for entry in kept.entries:
@@ -93,7 +93,7 @@ def _account_of(accounts: dict[tuple[int, int], ProducerAccount], source: Source
 
 
 def _whole(
-    core: BrokerCore, accounts: dict[tuple[int, int], ProducerAccount], kept: KeptEntry | KeptLetter, what: str
+    core: BrokerCore, accounts: dict[tuple[int, int], ProducerAccount], kept: StoredEntry | StoredLetter, what: str
 ) -> Lot:
     """What is kept as a lot, its mixed messages with the accounts of this broker."""
     batch = kept.batch
@@ -120,7 +120,7 @@ def _moved(lot: Lot, shift: float, now: float) -> Lot:
     return lot
 
 
-def _lots(core: BrokerCore, kept: KeptEntry, changes: list[KeptChange], lot: Lot, now: float) -> Iterator[Lot]:
+def _lots(core: BrokerCore, kept: StoredEntry, changes: list[StoredChange], lot: Lot, now: float) -> Iterator[Lot]:
     """What is left of an entry."""
     size = lot.size
     is_open = np.ones(size, dtype=bool)
