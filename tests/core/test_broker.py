@@ -138,8 +138,8 @@ def test_a_batch_after_a_gap_is_refused_and_the_producer_hears_what_is_expected(
 
 def test_a_producer_that_has_not_joined_is_strange():
     core = broker()
-    assert core.put(make_batch(3, producer=2), 1.0) is Put.STRANGE
-    assert core.put(make_batch(3, start=2), 1.0) is Put.STRANGE
+    assert core.put(make_batch(3, producer=2), 1.0) is Put.UNKNOWN_PRODUCER
+    assert core.put(make_batch(3, start=2), 1.0) is Put.UNKNOWN_PRODUCER
     assert totals(core) == {} and core.counters.strange_batches == 2 and core.confirms() == []
 
 
@@ -943,9 +943,9 @@ def test_what_was_confirmed_and_is_missing_is_told_and_not_waited_for():
     account = core.producer_joined(b"p", JoinProducer(1, 1, "P", 0, 0.0), 0.0)
     assert core.put(make_batch(5), 0.0) is Put.ACCEPTED
     group = journal.close(core.books)  # on its way to the disk
-    assert core.producer_joined(b"p2", JoinProducer(1, 1, "P", 4, 0.0), 0.0) is account and account.held == 4
+    assert core.producer_joined(b"p2", JoinProducer(1, 1, "P", 4, 0.0), 0.0) is account and account.durable_through == 4
     core.committed(group)
-    assert account.held == 4
+    assert account.durable_through == 4
     (event,) = core.new_events()
     assert (event.kind, event.subject) == ("confirmed batches missing", "P, 3 of them")
     assert core.put(make_batch(5, number=4, first=20), 0.0) is Put.ACCEPTED

@@ -90,7 +90,7 @@ class Ledger(RuleBasedStateMachine):
     def put_what_is_not_expected(self, producer: int, start: int, number: int) -> None:
         account = self.core.producers[producer]
         batch = make_batch(3, producer=producer, start=account.start + start, number=account.next + number)
-        put = {-1: Put.FENCED, 1: Put.STRANGE, 0: Put.REPEATED if number < 0 else Put.SKIPPED}[start]
+        put = {-1: Put.FENCED, 1: Put.UNKNOWN_PRODUCER, 0: Put.REPEATED if number < 0 else Put.SKIPPED}[start]
         assert self.core.put(batch, self.now) is put
 
     # -- senders ------------------------------------------------------------------------------------------------

@@ -50,8 +50,8 @@ def content(core: BrokerCore) -> dict:
     """What a broker holds, to be compared."""
     return {
         "totals": core.totals(),
-        "next": {account.name: account.held for account in core.accounts()},
-        "ready": [(seqs(lot.batch), sorted(histories(lot))) for lot in core.queue.lots()],
+        "next": {account.name: account.durable_through for account in core.accounts()},
+        "ready": [(seqs(lot.batch), sorted(histories(lot))) for lot in core.queue._lots],
         "dead": [(seqs(letter.lot.batch), letter.reason, letter.number) for letter in core.dead_letters],
     }
 

@@ -47,7 +47,7 @@ class Crashes(Ledger):
         """A message whose grant the wire undid counts as given: it may have arrived. One that was kicked does not."""
         self.given = set()
         for account in self.core.accounts():
-            assert account.held <= account.next
+            assert account.durable_through <= account.next
         journal = self.core.journal
         assert journal is not None
         for lot in self.lots():
@@ -75,15 +75,15 @@ class Crashes(Ledger):
     @rule()
     def commit(self) -> None:
         self.save()
-        assert all(account.held == account.next for account in self.core.accounts())
+        assert all(account.durable_through == account.next for account in self.core.accounts())
 
     @rule()
     def find_no_room(self) -> None:
         journal = self.core.journal
         assert journal is not None
-        before = [account.held for account in self.core.accounts()]
+        before = [account.durable_through for account in self.core.accounts()]
         journal.refused(journal.close(self.core.books))
-        assert [account.held for account in self.core.accounts()] == before
+        assert [account.durable_through for account in self.core.accounts()] == before
 
     @rule()
     def crash(self) -> None:
@@ -98,7 +98,7 @@ class Crashes(Ledger):
                 self.expected["redelivered"] += again
         for producer, start in self.starts.items():
             account = self.core.producers[producer]
-            assert account.start == start and account.held == account.next
+            assert account.start == start and account.durable_through == account.next
             join = JoinProducer(producer, start, "producer", 0, 0.0)
             self.core.producer_joined(b"p%d" % producer, join, self.now)
 
@@ -106,7 +106,7 @@ class Crashes(Ledger):
     def no_confirm_comes_before_its_group(self) -> None:
         durable = {(row.producer, row.start): row.next for row in self.store.load().accounts}
         for account in self.core.confirms():
-            assert account.held <= durable.get((account.producer, account.start), 0)
+            assert account.durable_through <= durable.get((account.producer, account.start), 0)
 
     @invariant()
     def a_store_keeps_no_more_than_it_must(self) -> None:

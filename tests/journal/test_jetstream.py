@@ -52,7 +52,7 @@ def test_what_was_committed_is_there_again(url: str) -> None:
         hand = Hand(store)
         fill(hand)
         hand.put(5)  # in no group: gone, and not confirmed
-        assert [account.held for account in hand.core.confirms()] == [3]
+        assert [account.durable_through for account in hand.core.confirms()] == [3]
         assert store.sure and not store.trouble
     found = held(url)
     assert found["totals"] == {"accepted": 50, "queued": 38, "in_flight": 0, "sent": 12, "failed": 0, "dead": 0}

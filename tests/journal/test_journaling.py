@@ -101,7 +101,7 @@ def test_what_came_last_is_written_as_a_broker_leaves(tmp_path: Path, at_once: b
     core.put(make_batch(5), 0.02)
     assert not journaling.done and not core.confirms()
     journaling.finish(at_once)
-    assert journaling.done and [account.held for account in core.confirms()] == [1]
+    assert journaling.done and [account.durable_through for account in core.confirms()] == [1]
     journaling.close()
     assert held(tmp_path)["totals"]["queued"] == 5
 

@@ -51,7 +51,7 @@ def test_what_was_committed_is_there_again(tmp_path: Path) -> None:
         hand = Hand(store)
         fill(hand)
         hand.put(5)  # in no group: gone, and not confirmed
-        assert [account.held for account in hand.core.confirms()] == [3]
+        assert [account.durable_through for account in hand.core.confirms()] == [3]
     found = held(tmp_path)
     assert found["totals"] == {"accepted": 50, "queued": 38, "in_flight": 0, "sent": 12, "failed": 0, "dead": 0}
     assert found["next"] == {"P": 3}

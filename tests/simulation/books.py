@@ -292,7 +292,9 @@ class Book:
             assert min(account.queued, account.in_flight, account.sent, account.failed, account.dead) >= 0, account
             assert account.accepted == self._accepted[account.start], f"{account} counts what it did not accept"
             if self.disk is not None:
-                assert account.held <= self._durable(account.start), f"{account} would be confirmed too early"
+                assert account.durable_through <= self._durable(account.start), (
+                    f"{account} would be confirmed too early"
+                )
             queued += account.queued
             in_flight += account.in_flight
         assert len(self.accepted) == self._accepted.total()

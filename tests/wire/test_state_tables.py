@@ -273,7 +273,7 @@ def test_a_batch_is_judged_as_its_row_says(row: Any) -> None:
     core.confirms()
     batch = make_batch(3, **{"producer": 1, "start": 5, "number": 2, **BATCHES[row.state]})
     assert core.put(batch, 0.0).value == row.event
-    told = [account.held for account in core.confirms()]
+    told = [account.durable_through for account in core.confirms()]
     assert told == ([3 if row.event == "accepted" else 2] if "CONFIRM" in row.do else [])
     assert core.totals()["accepted"] == (3 if row.event == "accepted" else 0)
     if "WHO" in row.do:

@@ -236,7 +236,7 @@ class Broker(Role):
                 self._refuse("ingest", why, now)
                 continue
             batch.frame = frame if len(frame) >= _LARGE else data
-            if self.core.put(batch, now) is Put.STRANGE:
+            if self.core.put(batch, now) is Put.UNKNOWN_PRODUCER:
                 self._refuse("ingest", f"producer {batch.producer:x} has not joined", now)
 
     def _read_peers(self, now: float) -> None:
@@ -294,7 +294,10 @@ class Broker(Role):
 
     def _confirm(self) -> None:
         for account in self.core.confirms():
-            self._say(account.peer, Confirm(self._start_id, account.start, account.held, self._full, self.durability))
+            self._say(
+                account.peer,
+                Confirm(self._start_id, account.start, account.durable_through, self._full, self.durability),
+            )
 
     def _tell_events(self) -> None:
         """Log what happened since the last turn."""

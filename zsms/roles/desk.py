@@ -69,7 +69,7 @@ class Desk:
                 account = core.producer_joined(peer, frame, now)
                 if account is None:
                     return [Fenced(self.instance, core.later_start(frame.producer, frame.start))]
-                return [self._welcome(account.held, frame.sent_at)]
+                return [self._welcome(account.durable_through, frame.sent_at)]
             case Bye():
                 core.left(peer, now)
                 return [Bye(self.instance, frame.subject)]
@@ -85,7 +85,7 @@ class Desk:
         if isinstance(known, Session):
             expected = known.acked
         else:
-            expected = known.held
+            expected = known.durable_through
             if why := self.waits():
                 said.append(Hold(self.instance, ping.subject, why))
         pong = Pong(self.instance, ping.subject, expected, self.full(), echo=ping.sent_at, now=self.clock())

@@ -33,7 +33,7 @@ class Put(Enum):
     REPEATED = "repeated"
     SKIPPED = "skipped"
     FENCED = "fenced"
-    STRANGE = "strange"
+    UNKNOWN_PRODUCER = "unknown producer"
 
 
 class Accounts:
@@ -69,14 +69,16 @@ class Accounts:
             if account is not None:
                 self.closed.append(account)
                 self._events.note(now, "producer fenced", account.name, account.queued + account.in_flight)
-            account = ProducerAccount(join.producer, join.start, join.name, b"", next=join.oldest, held=join.oldest)
+            account = ProducerAccount(
+                join.producer, join.start, join.name, b"", next=join.oldest, durable_through=join.oldest
+            )
             self.producers[join.producer] = self.opened(account)
             if self._journal is not None:
                 self._journal.joined(account)
         elif join.oldest > account.next:
             missing = f"{join.name}, {join.oldest - account.next} of them"
             self._events.note(now, "confirmed batches missing", missing, 0)
-            account.next = account.held = join.oldest
+            account.next = account.durable_through = join.oldest
             if self._journal is not None:
                 self._journal.joined(account)
         account.gone = False
@@ -114,14 +116,14 @@ class Accounts:
         account = self.producers.get(batch.producer)
         if account is None or batch.start > account.start:
             self._counters.strange_batches += 1
-            return Put.STRANGE
+            return Put.UNKNOWN_PRODUCER
         if batch.start < account.start:
             self._counters.fenced_batches += 1
             return Put.FENCED
         if batch.number == account.next:
             return Put.ACCEPTED
         self._unconfirmed[account.producer] = account
-        account.told = -1  # say it again: the producer seems not to know
+        account.confirmed_through = -1  # say it again: the producer seems not to know
         if batch.number < account.next:
             self._counters.repeated_batches += 1
             return Put.REPEATED
@@ -134,21 +136,21 @@ class Accounts:
         account.accepted += messages
         account.queued += messages
         if self._journal is None:
-            account.held = account.next
+            account.durable_through = account.next
             self._unconfirmed[account.producer] = account
 
     def committed(self, group: Group) -> None:
         """A group of the journal is durable: its batches can be confirmed."""
         for account, mark in group.marks:
-            account.held = max(account.held, mark)
+            account.durable_through = max(account.durable_through, mark)
             if self.producers.get(account.producer) is account:
                 self._unconfirmed[account.producer] = account
 
     def confirms(self) -> list[ProducerAccount]:
-        """The producers to be told their `held`, each once."""
-        accounts = [a for a in self._unconfirmed.values() if a.told != a.held]
+        """The producers to be told what they can be confirmed, each once."""
+        accounts = [a for a in self._unconfirmed.values() if a.confirmed_through != a.durable_through]
         for account in accounts:
-            account.told = account.held
+            account.confirmed_through = account.durable_through
         self._unconfirmed.clear()
         return accounts
 

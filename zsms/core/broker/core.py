@@ -133,7 +133,7 @@ class BrokerCore:
         return full or queue.nbytes + retries.nbytes >= limits.max_bytes
 
     def confirms(self) -> list[ProducerAccount]:
-        """The producers to be told their `held`, each once."""
+        """The producers to be told what they can be confirmed, each once."""
         return self._accounts.confirms()
 
     def committed(self, group: Group) -> None:

@@ -22,11 +22,11 @@ class ProducerAccount:
     peer: bytes
     next: int = 0
     """The batch expected next; every batch below it is in the ledger."""
-    held: int = 0
+    durable_through: int = 0
     """Every batch below it is as safe as was promised: the mark that the producer is told. With a journal, it follows
     `next` when a group of the journal is on disk; without one it is `next`."""
-    told: int = -1
-    """The `held` of the last confirm."""
+    confirmed_through: int = -1
+    """The `durable_through` of the last confirm."""
     accepted: int = 0
     queued: int = 0
     in_flight: int = 0

@@ -80,7 +80,7 @@ _TIMES = ("first_accepted", "last_settled")
 
 
 def _account(row: AccountRow) -> ProducerAccount:
-    account = ProducerAccount(row.producer, row.start, row.name, b"", next=row.next, held=row.next)
+    account = ProducerAccount(row.producer, row.start, row.name, b"", next=row.next, durable_through=row.next)
     account.accepted, account.sent, account.failed, account.dead = row.accepted, row.sent, row.failed, row.dead
     return account
 
