@@ -118,9 +118,12 @@ class Sender(Role):
         self.receipts = ReceiptQueue()
         self._said_bye: float | None = None
         self._linger_until: float | None = None
+        self.turn = self._make_turn()
+
+    def _make_turn(self) -> Turn:
         # A function of the user's says nothing of how long it should take: it works while it is in a slot.
         slept = self.transport if isinstance(self.transport, SimulatedTransport) else None
-        self.turn = Turn(
+        return Turn(
             self.transport,
             self.shares,
             self._caps,
@@ -234,8 +237,8 @@ class Sender(Role):
         if self._said_bye is not None:
             return  # a grant that crossed our goodbye: the broker has given it to another
         if self.shares.waiting_messages and self._caps.shut:
-            for supply, frames in zip(self._supplies, self.turn.give_back(), strict=True):
-                supply.say(frames)
+            for way, frames in zip(self._ways, self.turn.give_back(), strict=True):
+                way.say(frames)
             return
         begun = self.turn.begin(now)
         if self.message_log is not None:
