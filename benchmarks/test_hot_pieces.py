@@ -165,7 +165,16 @@ def test_grants_of_one_message(benchmark: Any, report: Report) -> None:
         for session, piece, more in core.grants(0.0):
             lot = piece.lot
             encode_grant(
-                (session.token, session.join, piece.base, lot.attempt, lot.delivery, lot.queued, session.acked, more)
+                (
+                    session.token,
+                    session.generation,
+                    piece.base,
+                    lot.attempt,
+                    lot.delivery,
+                    lot.queued,
+                    session.acked,
+                    more,
+                )
             )
             encode_part(lot.whole, lot.begin, lot.end)
             count += lot.size
@@ -217,7 +226,7 @@ def test_slots(benchmark: Any, report: Report, slots: int) -> None:
     def work(pieces: list[Batch], now: float) -> None:
         nonlocal ended
         for piece in pieces:
-            core.granted(Grant(core.token, core.join, core.received, 1, 1, now, 0, False), piece, 0.0, 0.0)
+            core.granted(Grant(core.token, core.generation, core.received, 1, 1, now, 0, False), piece, 0.0, 0.0)
         finished = transport.finished(now)
         if finished is not None:
             ended += len(finished)

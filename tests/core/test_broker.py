@@ -583,7 +583,7 @@ def test_after_a_reconnect_what_the_wire_lost_comes_back_and_counts_as_no_delive
     peer.ack([0])
     old = peer.peer
     session = peer.reconnect(received=4, now=1.0)
-    assert session is peer.session and (session.join, session.granted) == (2, 4)
+    assert session is peer.session and (session.generation, session.granted) == (2, 4)
     assert totals(core) == {"sent": 1, "in_flight": 5, "queued": 2} and core.counters.redelivered == 0
     assert session.wants == 0  # what it wants is what it says now
     assert core.heard(old, 1.0) is None and core.heard(peer.peer, 1.0) is session
@@ -605,7 +605,7 @@ def test_a_join_from_before_a_reconnect_that_is_read_late_changes_nothing():
     peer.reconnect(received=5)
     peer.ack([0])
     session = core.sender_joined(old, JoinSender(1, 1, "s1", 10, 0, 0.0, 0.0), 1.0)
-    assert session is peer.session and (session.peer, session.join, session.granted) == (peer.peer, 2, 5)
+    assert session is peer.session and (session.peer, session.generation, session.granted) == (peer.peer, 2, 5)
     assert totals(core) == {"sent": 1, "in_flight": 4}
     assert peer.ack([1]) is session
     assert core.heard(peer.peer, 1.0) is session

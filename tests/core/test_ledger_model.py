@@ -31,7 +31,7 @@ class Sender:
     prefetch: int
     last_seen: float
     connection: int = 0
-    join: int = 0
+    generation: int = 0
     number: int = 0
     received: int = 0
     limit: int = 0
@@ -105,8 +105,8 @@ class Ledger(RuleBasedStateMachine):
 
     def say_join(self, sender: Sender) -> bool:
         """Whether the broker welcomes it."""
-        sender.join += 1
-        join = JoinSender(sender.token, sender.join, "sender", sender.slots, sender.received, 0.0, 0.0)
+        sender.generation += 1
+        join = JoinSender(sender.token, sender.generation, "sender", sender.slots, sender.received, 0.0, 0.0)
         session = self.core.sender_joined(sender.peer, join, self.now)
         sender.last_seen, sender.unreachable, sender.limit = self.now, False, len(sender.granted)
         return session is not None and session is self.core.sessions[sender.token]
@@ -147,7 +147,9 @@ class Ledger(RuleBasedStateMachine):
         everything = column(range(sender.received))
         assert self.core.acknowledged(old, Ack(sender.token, 99, 99, 0, everything, everything), self.now) is None
         if data.draw(st.booleans()):
-            self.core.sender_joined(old, JoinSender(sender.token, sender.join - 1, "sender", 1, 0, 0.0, 0.0), self.now)
+            self.core.sender_joined(
+                old, JoinSender(sender.token, sender.generation - 1, "sender", 1, 0, 0.0, 0.0), self.now
+            )
         self.say_ack(sender, set(), set())
 
     @rule(data=st.data(), goodbye=st.booleans())

@@ -177,7 +177,7 @@ def test_each_failure_keeps_its_outcome_and_reason_in_whatever_order_it_ends() -
     core = SenderCore(100, 0, 1)
     core.joining()
     core.welcomed(0)
-    core.granted(Grant(core.token, core.join, 0, 1, 1, 0.0, 0, False), make_batch(6), 0.0, 0.0)
+    core.granted(Grant(core.token, core.generation, 0, 1, 1, 0.0, 0, False), make_batch(6), 0.0, 0.0)
     (waiting,) = core.take(6)
     handles = waiting.handles
     order = np.array([5, 1, 3])

@@ -20,7 +20,7 @@ def joined(slots: int = 4, prefetch: int = 2) -> SenderCore:
 
 
 def give(core: SenderCore, count: int, **changed: int) -> bool:
-    grant = Grant(core.token, core.join, core.received, 1, 1, 0.0, 0, False)._replace(**changed)
+    grant = Grant(core.token, core.generation, core.received, 1, 1, 0.0, 0, False)._replace(**changed)
     return core.granted(grant, make_batch(count, first=grant.base), 0.0, 0.0)
 
 
@@ -67,11 +67,11 @@ def test_messages_wait_for_slots_in_order_and_grants_are_cut_to_fit():
 def test_a_grant_that_is_stale_repeated_or_has_a_gap_before_it_is_refused():
     core = joined()
     assert give(core, 2)
-    for changed in ({"session": 99}, {"join": 0}, {"base": 0}, {"base": 3}):
+    for changed in ({"session": 99}, {"generation": 0}, {"base": 0}, {"base": 3}):
         assert not give(core, 1, **changed)
     assert (core.received, core.waiting_messages, core.refused_grants) == (2, 2, 4)
     core.joining()  # what was granted under the join before is stale now
-    assert not give(core, 1, join=1) and give(core, 1)
+    assert not give(core, 1, generation=1) and give(core, 1)
 
 
 def test_frames_are_said_again_after_a_join_until_the_broker_has_them():
@@ -131,7 +131,7 @@ def test_a_session_that_was_given_up_drops_what_waits_and_is_acknowledged_late()
     give(core, 6)
     handles = start(core, 3)
     assert core.renew() == 3
-    assert core.token != old and (core.join, core.received, core.held, core.in_slots) == (0, 0, 3, 3)
+    assert core.token != old and (core.generation, core.received, core.held, core.in_slots) == (0, 0, 3, 3)
     assert core.limit == 4 - 3 + 2  # a slot that is busy with the past is no credit
     core.joining()
     core.welcomed(0)

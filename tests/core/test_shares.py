@@ -45,7 +45,7 @@ class FakeBroker:
         self.forget()
 
     def forget(self) -> None:
-        self.token, self.join, self.granted, self.limit, self.acked = 0, 0, 0, 0, 0
+        self.token, self.generation, self.granted, self.limit, self.acked = 0, 0, 0, 0, 0
 
     def hear(self) -> None:
         """Read one word, if there is one, act on it, and grant."""
@@ -55,7 +55,7 @@ class FakeBroker:
                     return  # of a session that it does not know; here the sender gives up by itself
                 if token == self.token:
                     self.queued += self.granted - received
-                self.token, self.join, self.granted, self.limit = token, join, received, received
+                self.token, self.generation, self.granted, self.limit = token, join, received, received
                 self.down.append(("welcome", self.acked, join))
             case AckFrame() as ack if ack.session == self.token and ack.number >= self.acked:
                 self.acked, self.limit = ack.number + 1, ack.limit
@@ -63,7 +63,7 @@ class FakeBroker:
                 self.down.append(("pong", self.acked, self.token))
         count = min(self.queued, self.limit - self.granted)
         if count > 0:
-            self.down.append(("grant", self.token, self.join, self.granted, count))
+            self.down.append(("grant", self.token, self.generation, self.granted, count))
             self.granted += count
             self.queued -= count
 
@@ -80,7 +80,7 @@ class World:
     def join(self, place: int) -> None:
         core, broker = self.shares.cores[place], self.brokers[place]
         core.joining()
-        broker.up.append(("join", core.token, core.join, core.received))
+        broker.up.append(("join", core.token, core.generation, core.received))
 
     def die(self, place: int) -> None:
         """The broker and all that was under way are gone; it comes back knowing nobody."""
@@ -97,7 +97,7 @@ class World:
         if not broker.down:
             return
         match broker.down.popleft():
-            case ("welcome", acked, join) if join == core.join:
+            case ("welcome", acked, join) if join == core.generation:
                 broker.up.extend(core.welcomed(acked))
             case ("grant", token, join, base, count):
                 core.granted(Grant(token, join, base, 1, 1, 0.0, 0, False), make_batch(count), 0.0, 0.0)
@@ -302,7 +302,7 @@ def test_two_brokers_messages_are_told_apart_over_many_sessions() -> None:
             assert core._epoch % 3 == place
         core.joining()
         core.welcomed(0)
-        assert core.granted(Grant(core.token, core.join, 0, 1, 1, 0.0, 0, False), make_batch(2), 0.0, 0.0)
+        assert core.granted(Grant(core.token, core.generation, 0, 1, 1, 0.0, 0, False), make_batch(2), 0.0, 0.0)
     handles = np.concatenate([waiting.handles for waiting in shares.take(6)])
     frames = shares.finished(Finished(handles[::2], handles[1::2]))
     assert [[frame.session for frame in of] for of in frames] == [[core.token] for core in shares.cores]
@@ -314,7 +314,7 @@ def test_slots_that_come_free_go_to_the_brokers_in_turn() -> None:
     for core in shares.cores:
         core.joining()
         core.welcomed(0)
-        assert core.granted(Grant(core.token, core.join, 0, 1, 1, 0.0, 0, False), make_batch(4), 0.0, 0.0)
+        assert core.granted(Grant(core.token, core.generation, 0, 1, 1, 0.0, 0, False), make_batch(4), 0.0, 0.0)
     places = [int(waiting.handles[0] >> np.uint64(48)) % 2 for _ in range(4) for waiting in shares.take(1)]
     assert sorted(places) == [0, 0, 1, 1]
 

@@ -26,7 +26,7 @@ def sender(slots: int, prefetch: int = 0, cap: Cap | None = None) -> tuple[Turn,
 
 def give(shares: Shares, count: int) -> None:
     core = shares.cores[0]
-    grant = Grant(core.token, core.join, core.received, 1, 1, 0.0, 0, False)
+    grant = Grant(core.token, core.generation, core.received, 1, 1, 0.0, 0, False)
     assert core.granted(grant, make_batch(count, first=core.received), 0.0, 0.0)
 
 

@@ -369,7 +369,7 @@ def test_a_sender_refuses_what_no_broker_says(run, fake_broker):
     sender = run(Sender(fake_broker.endpoint, concurrency=5, delay=DelayModel("constant", 0.001)))
     join = fake_broker.hear(JoinSender)
     fake_broker.say(Welcome(1, 0, join.sent_at, join.sent_at, 1.0, 0.0, "memory"))
-    grant = Grant(join.session, join.join, 0, 1, 1, 0.0, 0, False)
+    grant = Grant(join.session, join.generation, 0, 1, 1, 0.0, 0, False)
     for frames in (
         [Snapshot({})],
         [grant],
@@ -396,16 +396,16 @@ def test_a_stale_grant_lets_go_of_no_acknowledgement_of_the_session_that_followe
     new = fake_broker.hear(JoinSender)
     assert new.session != old.session
     fake_broker.say(Welcome(1, 0, new.sent_at, new.sent_at, 1.0, 0.0, "memory"))
-    fake_broker.say(Grant(new.session, new.join, 0, 1, 1, 0.0, 0, False), Batch.of([("+1", "x")]))
+    fake_broker.say(Grant(new.session, new.generation, 0, 1, 1, 0.0, 0, False), Batch.of([("+1", "x")]))
 
     def unconfirmed() -> int:
         return sum(len(frame.sent) for frame in sender.core._now.unacked)
 
     until(lambda: unconfirmed() == 1, "an acknowledgement that the broker has not confirmed")
-    fake_broker.say(Grant(old.session, old.join, 0, 1, 1, 0.0, 1_000, False), Batch.of([("+1", "x")]))
+    fake_broker.say(Grant(old.session, old.generation, 0, 1, 1, 0.0, 1_000, False), Batch.of([("+1", "x")]))
     until(lambda: sender.core.refused_grants == 1, "the stale grant")
     assert unconfirmed() == 1
-    fake_broker.say(Grant(new.session, new.join, 1, 1, 1, 0.0, 1_000, False), Batch.of([("+1", "x")]))
+    fake_broker.say(Grant(new.session, new.generation, 1, 1, 1, 0.0, 1_000, False), Batch.of([("+1", "x")]))
     until(lambda: sender.core.received == 2, "the proper one")
     until(lambda: unconfirmed() <= 1, "its word that the first is known")
 
@@ -419,10 +419,10 @@ def test_a_late_welcome_lets_go_of_no_acknowledgement_of_the_session_that_follow
     while new.session == old.session:  # said before it heard
         new = fake_broker.hear(JoinSender)
     fake_broker.say(Welcome(1, 0, new.sent_at, new.sent_at, 1.0, 0.0, "memory"))
-    fake_broker.say(Grant(new.session, new.join, 0, 1, 1, 0.0, 0, False), Batch.of([("+1", "x")]))
+    fake_broker.say(Grant(new.session, new.generation, 0, 1, 1, 0.0, 0, False), Batch.of([("+1", "x")]))
     until(lambda: any(len(frame.sent) for frame in sender.core._now.unacked), "an acknowledgement")
     fake_broker.say(Welcome(1, 1_000, old.sent_at, old.sent_at, 1.0, 0.0, "memory"))
-    fake_broker.say(Grant(old.session, old.join, 0, 1, 1, 0.0, 1_000, False), Batch.of([("+1", "x")]))
+    fake_broker.say(Grant(old.session, old.generation, 0, 1, 1, 0.0, 1_000, False), Batch.of([("+1", "x")]))
     until(lambda: sender.core.refused_grants == 1, "what was said after the late welcome")
     assert any(len(frame.sent) for frame in sender.core._now.unacked)
 

@@ -234,7 +234,7 @@ def test_what_arrives_after_the_goodbye_is_not_sent(run, fake_broker):
     sender = run(Sender(fake_broker.endpoint, concurrency=5, prefetch=0, send=gate.send))
     join = fake_broker.hear(JoinSender)
     fake_broker.say(Welcome(1, 0, join.sent_at, join.sent_at, 1.0, 0.0, "memory"))
-    grant = Grant(join.session, join.join, 0, 1, 1, 0.0, 0, False)
+    grant = Grant(join.session, join.generation, 0, 1, 1, 0.0, 0, False)
     fake_broker.say(grant, Batch.of([("+1", "before")]))
     until(lambda: gate.passed, "a message sent")
     sender.stop()

@@ -56,7 +56,7 @@ def test_a_broker_that_was_only_out_of_reach_goes_on_where_it_was(run, fake_brok
     until(lambda: sender._ways[0].link.joined, "the sender has joined")
     fake_broker.say(Who(1))
     again = fake_broker.hear(JoinSender)
-    assert (again.session, again.join, again.received) == (first.session, first.join + 1, 0)
+    assert (again.session, again.generation, again.received) == (first.session, first.generation + 1, 0)
 
 
 def test_a_sender_that_dies_and_restarts_with_its_name(run, address):

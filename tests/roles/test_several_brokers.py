@@ -175,7 +175,7 @@ def test_one_broker_alone_is_never_given_up_for_its_silence(run, fake_broker):
     until(lambda: sender.core.live, "the sender has joined")
     silent = time.monotonic() + 0.6
     until(lambda: time.monotonic() > silent, "a dozen intervals")
-    assert sender.core.join == 1 and sender._ways[0].link.joined
+    assert sender.core.generation == 1 and sender._ways[0].link.joined
 
 
 @pytest.mark.parametrize("brokers", [[], ["a", "b", "tcp://a:5555"], ["tcp://"]])

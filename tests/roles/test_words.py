@@ -79,9 +79,9 @@ def test_a_sender_passes_over_words_of_a_newer_broker(run, fake_broker):
     fake_broker.say(Welcome(1, 0, join.sent_at, join.sent_at, 0.05, 60.0, "memory"))
     fake_broker.router.send_multipart([fake_broker.peer, NEWER])
     fake_broker.say(Refused(1, False, "unknown kind 98"))
-    fake_broker.say(Grant(join.session, join.join, 0, 1, 1, 0.0, 0, False), Batch.of([("+1", "x")]))
+    fake_broker.say(Grant(join.session, join.generation, 0, 1, 1, 0.0, 0, False), Batch.of([("+1", "x")]))
     until(lambda: sender.turn.sent == 1, "one message sent")
-    assert sender.core.join == 1 and sender.refused_frames == 2
+    assert sender.core.generation == 1 and sender.refused_frames == 2
 
 
 def test_a_broker_refuses_a_newer_word_and_knows_its_peer_all_the_same(run, address, raw):
@@ -187,4 +187,4 @@ def test_row_36_an_acknowledgement_that_is_lost_is_said_again_and_nothing_is_sen
     assert lost and set(calls.values()) == {1}
     counters = broker.core.counters
     assert (counters.duplicates, counters.redelivered, counters.sessions_ended) == (0, 0, 0)
-    assert 2 <= sender.core.join <= 2 + 2 * len(lost)
+    assert 2 <= sender.core.generation <= 2 + 2 * len(lost)

@@ -223,7 +223,7 @@ class SenderProcess(Process):
     def _may_come(self, core: SenderCore, broker: BrokerProcess) -> int:
         """Messages that the broker may still give, or has given and that are on their way, as it sees it."""
         session = broker.role.core.sessions.get(core.token)
-        if session is None or session.join != core.join:
+        if session is None or session.generation != core.generation:
             return 0  # nothing of it would be taken
         most = max(session.granted, session.limit) if broker.alive else session.granted
         return max(most - core.received, 0)

@@ -93,7 +93,7 @@ class Sender(Peer):
     def grant(self, count: int, *, base: int | None = None, acked: int = 0) -> None:
         core = self.core
         base = core.received if base is None else base
-        head = Grant(core.token, core.join, base, 1, 1, 0.0, acked, False)
+        head = Grant(core.token, core.generation, base, 1, 1, 0.0, acked, False)
         self.hear(head, make_batch(count, first=base))
 
     def finish(self, count: int) -> None:
@@ -110,7 +110,7 @@ def _() -> Any:
     for at, said in ((0.0, ["JOIN_SENDER"]), (0.4, []), (0.6, ["JOIN_SENDER"]), (0.9, [])):
         peer.tick(at)
         assert peer.socket.kinds() == said
-    assert peer.core.join == 2
+    assert peer.core.generation == 2
     peer.tick(1.2)
     return peer.ending()
 
@@ -130,7 +130,7 @@ def _() -> Any:
     return peer.ending()
 
 
-@sender.row("joined", "GRANT(session, join, base) with all three as expected")
+@sender.row("joined", "GRANT(session, generation, base) with all three as expected")
 def _() -> Any:
     peer = Sender().joined()
     peer.grant(5)
@@ -141,7 +141,7 @@ def _() -> Any:
 @sender.row("joined", "any other GRANT")
 def _() -> Any:
     peer = Sender().joined()
-    head = Grant(peer.core.token, peer.core.join - 1, 0, 1, 1, 0.0, 0, False)
+    head = Grant(peer.core.token, peer.core.generation - 1, 0, 1, 1, 0.0, 0, False)
     peer.hear(head, make_batch(2))
     assert peer.core.received == 0 and peer.core.refused_grants == 1
     return peer.ending()
@@ -218,7 +218,7 @@ def _() -> Any:
     (held,) = peer.core.take(1)
     token = peer.core.token
     peer.hear(Ended(BROKER, token))
-    assert peer.core.token != token and (peer.core.join, peer.core.waiting_messages) == (0, 0)
+    assert peer.core.token != token and (peer.core.generation, peer.core.waiting_messages) == (0, 0)
     peer.way.say(peer.core.finished(Finished(held.handles, NONE)))
     assert peer.socket.said[-1].session == token
     return peer.state(), set()

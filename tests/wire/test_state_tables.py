@@ -98,7 +98,7 @@ def _() -> Any:
     return broker.now()
 
 
-@session.row("open", "JOIN_SENDER, join not above the last one")
+@session.row("open", "JOIN_SENDER, generation not above the last one")
 def _() -> Any:
     broker = Broker().opened(2)
     broker.join(join=1, received=0, peer=OTHER)

@@ -24,7 +24,7 @@ def send_grants(router: zmq.Socket[bytes], core: BrokerCore, now: float) -> None
         head = encode_grant(
             (
                 session.token,
-                session.join,
+                session.generation,
                 piece.base,
                 lot.attempt,
                 lot.delivery,

@@ -54,12 +54,12 @@ class SenderLink:
     def _make_join(self, now: float) -> JoinSender:
         core = self.core
         core.joining()
-        if core.join == 1:
+        if core.generation == 1:
             # What was said to an earlier session and comes late counts frames of that one.
             self.link.since = now
         return JoinSender(
             session=core.token,
-            join=core.join,
+            generation=core.generation,
             name=self._name,
             slots=core.slots,
             received=core.received,
@@ -87,7 +87,7 @@ class SenderLink:
         match frame:
             case Grant():
                 # What was granted to an earlier session, or by an earlier start of the broker, counts other frames.
-                if (frame.session, frame.join) == (core.token, core.join):
+                if (frame.session, frame.generation) == (core.token, core.generation):
                     core.acknowledged(frame.acked)
                 self.granted_at, self.more = now, frame.more
                 data = parts[1]
@@ -95,7 +95,7 @@ class SenderLink:
                 if not isinstance(batch, Batch | Mixed):
                     raise WireError(f"a grant of a {type(batch).__name__}")
                 ours = core.granted(frame, batch, link.clock.seconds, now)
-                if not ours and (frame.session, frame.join) == (core.token, core.join):
+                if not ours and (frame.session, frame.generation) == (core.token, core.generation):
                     link.lost()  # a grant before it is missing: joining again brings it back
             case Welcome():
                 if not self._said_bye:

@@ -80,12 +80,12 @@ class JoinProducer(NamedTuple):
 class JoinSender(NamedTuple):
     """sender -> broker: my `session`, my slots, and how many messages of it I have received.
 
-    `join` counts the joins of this session, so that a grant from before this one is known by its number.
+    `generation` counts the joins of this session, so that a grant from before this one is known by its number.
     `lease` is how long (seconds) I may need for one message; 0 leaves it to the broker.
     """
 
     session: int
-    join: int
+    generation: int
     name: str
     slots: int
     received: int
@@ -168,7 +168,7 @@ class Grant(NamedTuple):
     """
 
     session: int
-    join: int
+    generation: int
     base: int
     attempt: int
     delivery: int

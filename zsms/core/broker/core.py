@@ -166,9 +166,9 @@ class BrokerCore:
             if number > session.acked and session.granted:
                 # One before it was refused or lost on its way: the sender says all of them again when it has joined.
                 # Those that are on their way by then ask for nothing more; its next sign of life does.
-                if session.asked == session.join:
+                if session.asked == session.generation:
                     return session
-                session.asked = session.join
+                session.asked = session.generation
                 self._events.complain(now, "acknowledgements missing", session.name, 0)
                 return None
             if number < session.acked:
@@ -210,7 +210,7 @@ class BrokerCore:
         if isinstance(known, Session):  # a producer may be silent for ever
             known.last_seen = now
             known.reachable = True
-            if known.asked == known.join:
+            if known.asked == known.generation:
                 return None
             self._dispatch.line_up(known)
         return known

@@ -40,7 +40,7 @@ class SenderJoin(Protocol):
         """The session's token."""
 
     @property
-    def join(self) -> int:
+    def generation(self) -> int:
         """Counts the joins of this session."""
 
     @property

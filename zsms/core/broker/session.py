@@ -20,7 +20,7 @@ class Session(Window):
         self.peer = peer
         """The connection that joined for it last."""
         self.last_seen = now
-        self.join = 0
+        self.generation = 0
         self.asked = 0
         """The join in which it was asked to join again, because an acknowledgement is missing; 0: in none."""
         self.lease = 0.0

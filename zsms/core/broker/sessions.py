@@ -62,7 +62,7 @@ class Sessions:
             self.open[join.session] = session
             self._dispatch.opened(session)
             self._events.note(now, "sender joined", join.name, 0)
-        elif join.join <= session.join:
+        elif join.generation <= session.generation:
             return session  # of a connection that broke, and read after the join that followed
         else:
             try:
@@ -72,7 +72,7 @@ class Sessions:
                 return None
             for lot in lots:
                 self._dispatch.requeue(lot)
-        session.join, session.last_seen = join.join, now
+        session.generation, session.last_seen = join.generation, now
         longest = max(self._limits.max_lease, self._limits.lease)
         session.lease = min(max(join.lease, self._limits.lease), longest)
         session.reachable = True

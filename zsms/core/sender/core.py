@@ -61,7 +61,7 @@ class Grant(Protocol):
         """The session that is meant."""
 
     @property
-    def join(self) -> int:
+    def generation(self) -> int:
         """The join that the broker knew."""
 
     @property
@@ -106,7 +106,7 @@ class _Session:
     """One session, from our side."""
 
     token: int
-    join: int = 0
+    generation: int = 0
     received: int = 0
     settled: int = 0
     in_slots: int = 0
@@ -188,9 +188,9 @@ class SenderCore:
         return self._now.token
 
     @property
-    def join(self) -> int:
+    def generation(self) -> int:
         """How often this session has joined."""
-        return self._now.join
+        return self._now.generation
 
     @property
     def received(self) -> int:
@@ -219,7 +219,7 @@ class SenderCore:
 
     def joining(self) -> None:
         """The broker is being told who we are; what it granted before counts no more unless it has arrived."""
-        self._now.join += 1
+        self._now.generation += 1
         self._now.welcomed = False
         self.credit.void(self._now.received)
 
@@ -275,7 +275,7 @@ class SenderCore:
         """
         session = self._now
         base = grant.base
-        if grant.session != session.token or grant.join != session.join or base != session.received:
+        if grant.session != session.token or grant.generation != session.generation or base != session.received:
             self.refused_grants += 1
             return False
         session.received += len(batch)
