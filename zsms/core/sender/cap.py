@@ -37,8 +37,9 @@ _SOON_S = 0.005
 OPEN, HELD, CLOSED = 0, 1, 2
 """What the hours say: go on; ask for no more, as it is about to close; begin nothing."""
 
-_RATE, _BURST, _TOKENS, _AT, _BIN, _BUDGET, _GATE, _ASKED, _FIRST = range(9)
+_RATE, _BURST, _TOKENS, _AT, _BIN, _BUDGET, _GATE, _ASKED, _COUNT, _FIRST = range(10)
 _SERVED = _FIRST + _BINS
+"""`_COUNT` is the sum of the bins from `_FIRST` on."""
 
 
 def room_for(members: int) -> int:
@@ -87,9 +88,11 @@ class Cap:
         current = int(max(now, at) * _BINS)
         passed = current - int(state[_BIN])
         if passed >= _BINS:
-            state[_FIRST:_SERVED] = 0
+            state[_FIRST:_SERVED] = state[_COUNT] = 0
         elif passed > 0:
-            state[_FIRST + (np.arange(current - passed + 1, current + 1) % _BINS)] = 0
+            gone = _FIRST + (np.arange(current - passed + 1, current + 1) % _BINS)
+            state[_COUNT] -= state[gone].sum()
+            state[gone] = 0
         state[_BIN] = max(current, state[_BIN])
         rested = now - state[_ASKED] > _REST_S
         rate, burst = state[_RATE], state[_BURST]
@@ -100,7 +103,7 @@ class Cap:
     def _of_second(self) -> float:
         """Segments that this second still has room for."""
         state = self._state
-        return float(max(1.0, state[_RATE]) + state[_BURST] - state[_FIRST:_SERVED].sum())
+        return float(max(1.0, state[_RATE]) + state[_BURST] - state[_COUNT])
 
     def room(self, now: float, wanted: float = inf) -> int:
         """Segments that may begin now, of `wanted` that would; at most 2**62."""
@@ -143,6 +146,7 @@ class Cap:
             self._look(now)
             state[_TOKENS] -= segments
             state[_FIRST + int(state[_BIN]) % _BINS] += segments
+            state[_COUNT] += segments
         state[_BUDGET] -= segments
         state[_SERVED + self._member] += segments
 
