@@ -220,7 +220,7 @@ def test_answers_that_take_longer_than_the_next_question_count_all_the_same() ->
 
 def test_handles_work_in_the_last_epoch_too():
     core = joined()
-    core._epoch = 0xFFFF - 1
+    core.epoch = 0xFFFF - 1
     core.renew()
     core.joining()
     core.welcomed(0)

@@ -296,10 +296,10 @@ def test_a_smaller_limit_counts_when_the_broker_has_answered() -> None:
 def test_two_brokers_messages_are_told_apart_over_many_sessions() -> None:
     shares = Shares(3, 6, 0)
     for place, core in enumerate(shares.cores):
-        core._epoch = 0xFFFF // 3 * 3 + place - 6  # two sessions before its numbers begin anew
+        core.epoch = 0xFFFF // 3 * 3 + place - 6  # two sessions before its numbers begin anew
         for _ in range(5):
             core.renew()
-            assert core._epoch % 3 == place
+            assert core.epoch % 3 == place
         core.joining()
         core.welcomed(0)
         assert core.granted(Grant(core.token, core.generation, 0, 1, 1, 0.0, 0, False), make_batch(2), 0.0, 0.0)

@@ -48,7 +48,7 @@ def test_a_disk_that_stands_still_stops_the_reading_and_no_confirm_is_given(
         journal = broker.core.journal
         assert journal is not None
         until(lambda: journal.nbytes >= GROUP_BYTES, "more than the open group may have")
-        until(lambda: not broker._reading, "the end of the reading")
+        until(lambda: not broker.reading, "the end of the reading")
         held_up = broker.core.queue.messages
         assert 2 * GROUP_BYTES < held_up * 60 + GROUP_BYTES < 5 * GROUP_BYTES
         assert producer.window.confirmed_messages == 0

@@ -399,7 +399,7 @@ def test_a_stale_grant_lets_go_of_no_acknowledgement_of_the_session_that_followe
     fake_broker.say(Grant(new.session, new.generation, 0, 1, 1, 0.0, 0, False), Batch.of([("+1", "x")]))
 
     def unconfirmed() -> int:
-        return sum(len(frame.sent) for frame in sender.core._now.unacked)
+        return sum(len(frame.sent) for frame in sender.core.unacknowledged)
 
     until(lambda: unconfirmed() == 1, "an acknowledgement that the broker has not confirmed")
     fake_broker.say(Grant(old.session, old.generation, 0, 1, 1, 0.0, 1_000, False), Batch.of([("+1", "x")]))
@@ -420,11 +420,11 @@ def test_a_late_welcome_lets_go_of_no_acknowledgement_of_the_session_that_follow
         new = fake_broker.hear(JoinSender)
     fake_broker.say(Welcome(1, 0, new.sent_at, new.sent_at, 1.0, 0.0, "memory"))
     fake_broker.say(Grant(new.session, new.generation, 0, 1, 1, 0.0, 0, False), Batch.of([("+1", "x")]))
-    until(lambda: any(len(frame.sent) for frame in sender.core._now.unacked), "an acknowledgement")
+    until(lambda: any(len(frame.sent) for frame in sender.core.unacknowledged), "an acknowledgement")
     fake_broker.say(Welcome(1, 1_000, old.sent_at, old.sent_at, 1.0, 0.0, "memory"))
     fake_broker.say(Grant(old.session, old.generation, 0, 1, 1, 0.0, 1_000, False), Batch.of([("+1", "x")]))
     until(lambda: sender.core.refused_grants == 1, "what was said after the late welcome")
-    assert any(len(frame.sent) for frame in sender.core._now.unacked)
+    assert any(len(frame.sent) for frame in sender.core.unacknowledged)
 
 
 def test_row_25_a_producer_that_was_never_welcomed_goes_above_the_start_that_fences_it(run, fake_broker):

@@ -179,7 +179,7 @@ def test_a_client_talks_to_nobody_but_the_server_of_its_list(run, keys, tmp_path
     impostor = run(Broker("127.0.0.1:0", keys=other))
     producer = run(Producer(impostor.endpoint, messages=10, keys=keys / "p1.key", drain_timeout=0))
     until(lambda: impostor.refused_connections > 3, "attempts that failed")
-    until(lambda: "is it the one whose key" in producer._ways[0].link._failure, "a reason")
+    until(lambda: "is it the one whose key" in producer.ways[0].link._failure, "a reason")
     assert not impostor.core.peers and producer.produced == 0
 
 

@@ -264,7 +264,7 @@ def test_a_broker_that_is_stopped_takes_nothing_more_and_drains(run, address):
     producer = run(Producer(broker.endpoint, source=RandomSource(None, 1), batch=10, window=10))
     until(lambda: gate.holds == 10 and totals(broker.core)["accepted"] >= 100, "slots full and a queue")
     broker.stop()
-    until(lambda: producer._ways[0].full, "the producer told")
+    until(lambda: producer.ways[0].full, "the producer told")
     accepted = totals(broker.core)["accepted"]
     gate.let_go()
     assert broker.join(10)

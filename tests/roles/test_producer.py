@@ -153,7 +153,7 @@ def test_a_full_broker_presses_back_and_nothing_is_lost(run, address):
     """Queue, pipes and windows are all far smaller than the work."""
     broker = run(Broker(address(), limits=BrokerLimits(max_messages=500)))
     producers = [run(Producer(broker.endpoint, messages=5_000, batch=100, window=300)) for _ in range(2)]
-    until(lambda: broker.core.full and all(p._ways[0].full for p in producers), "a full broker")
+    until(lambda: broker.core.full and all(p.ways[0].full for p in producers), "a full broker")
     made = [producer.produced for producer in producers]
     assert totals(broker.core)["accepted"] < 600 and all(n < 1_000 for n in made)
     peak = 0
@@ -175,7 +175,7 @@ def test_a_full_broker_waits_instead_of_looking_at_what_it_does_not_read(run, ad
     monkeypatch.setattr(broker.core, "looked", lambda now: (turns.append(now), looked(now)))
     run(broker)
     producer = run(Producer(broker.endpoint, messages=1_000, batch=50))
-    until(lambda: broker.core.full and producer._ways[0].full, "a full broker")
+    until(lambda: broker.core.full and producer.ways[0].full, "a full broker")
     before = len(turns)
     assert not broker.join(0.3)
     assert len(turns) - before < 50

@@ -53,7 +53,7 @@ def test_a_broker_that_was_only_out_of_reach_goes_on_where_it_was(run, fake_brok
     sender = run(Sender(fake_broker.endpoint, concurrency=5))
     first = fake_broker.hear(JoinSender)
     fake_broker.say(Welcome(1, 0, first.sent_at, first.sent_at, 1.0, 0.0, "memory"))
-    until(lambda: sender._ways[0].link.joined, "the sender has joined")
+    until(lambda: sender.ways[0].link.joined, "the sender has joined")
     fake_broker.say(Who(1))
     again = fake_broker.hear(JoinSender)
     assert (again.session, again.generation, again.received) == (first.session, first.generation + 1, 0)

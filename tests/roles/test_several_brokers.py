@@ -106,7 +106,7 @@ def test_what_a_lost_broker_has_not_confirmed_waits_for_it_and_the_rest_goes_on(
     kept = producer.windows[1].messages
     assert 0 < kept <= 100 and producer.running
     until(lambda: settled(living.core) == 3_000 - kept - 20, "it does not get what the lost one may have")
-    until(lambda: not producer._ways[1].link.joined, "the loss noticed")
+    until(lambda: not producer.ways[1].link.joined, "the loss noticed")
     while lost.has_batch:
         lost.batch()
 
@@ -175,7 +175,7 @@ def test_one_broker_alone_is_never_given_up_for_its_silence(run, fake_broker):
     until(lambda: sender.core.live, "the sender has joined")
     silent = time.monotonic() + 0.6
     until(lambda: time.monotonic() > silent, "a dozen intervals")
-    assert sender.core.generation == 1 and sender._ways[0].link.joined
+    assert sender.core.generation == 1 and sender.ways[0].link.joined
 
 
 @pytest.mark.parametrize("brokers", [[], ["a", "b", "tcp://a:5555"], ["tcp://"]])

@@ -280,12 +280,12 @@ class ProducerProcess(Process):
         return self.left and not self.role.unconfirmed
 
     def _tell_starts(self) -> None:
-        for way in self.role._ways:
+        for way in self.role.ways:
             self.world.books.begins(way.start, self.number)
 
     def check(self) -> None:
         self._tell_starts()
-        for index, way in enumerate(self.role._ways):
+        for index, way in enumerate(self.role.ways):
             window = way.window
             bound = window.max_messages + self.world.plan.batch
             assert window.messages < bound, "the window does not bound the producer"

@@ -101,7 +101,8 @@ class Broker(Role):
         self._insecure = insecure
         self._permissions = None if self._keys is None else BrokerPermissions(self._keys, self.core)
         self._await_slots = await_slots
-        self._reading = False
+        self.reading = False
+        """Whether it takes batches at the moment."""
         self._was_idle = True
 
     @property
@@ -205,8 +206,8 @@ class Broker(Role):
     def _choose_whether_to_read(self) -> None:
         """Full, or leaving: stop reading batches, and ZeroMQ and TCP press back to the producers."""
         wanted = not self._full
-        if wanted != self._reading:
-            self._reading = wanted
+        if wanted != self.reading:
+            self.reading = wanted
             if wanted:
                 self._poller.register(self._pull, zmq.POLLIN)
             else:

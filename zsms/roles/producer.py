@@ -93,7 +93,8 @@ class Producer(Role):
         self._endpoints = brokers_at(broker)
         self.windows = [Window(window, resend_after, moved_batch) for _ in self._endpoints]
         """What is unconfirmed, by broker."""
-        self._ways: list[ProducerLink] = []
+        self.ways: list[ProducerLink] = []
+        """To each broker."""
         drawn = sequence(seed, Stream.PRODUCER, "arrivals") if arrivals_seed is None else arrivals_seed
         self.turn = Turn(batch, rate, arrivals, drawn)
         self._made_at = 0.0
@@ -139,7 +140,7 @@ class Producer(Role):
 
     def _open(self) -> None:
         for endpoint, window in zip(self._endpoints, self.windows, strict=True):
-            self._ways.append(
+            self.ways.append(
                 ProducerLink(
                     window,
                     partial(Link, self._sockets, endpoint, self.log, alone=len(self._endpoints) == 1),
@@ -156,17 +157,17 @@ class Producer(Role):
         now = self._clock()
         events = self._wait(self._wake_at(now), now)
         now = self._clock()
-        for way in self._ways:
+        for way in self.ways:
             if way.link.socket in events:
                 way.read(now)
         if self._starved_on in events:
             self._end_starving()
         self.turn.look(now)
         self._make(now)
-        for way in self._ways:
+        for way in self.ways:
             way.push(now)
             way.tick(now)
-        end_if_refused([way.link for way in self._ways])
+        end_if_refused([way.link for way in self.ways])
         self._end_if_alone(now)
         self._publisher.tick(now)
         return not self._done(now)
@@ -175,7 +176,7 @@ class Producer(Role):
         """Raise ZsmsError when no broker has ever answered, and none was awaited for longer."""
         if self._met or self._timeout is None:
             return
-        self._met = any(way.link.joined for way in self._ways)
+        self._met = any(way.link.joined for way in self.ways)
         if self._waiting_since is None:
             self._waiting_since = now
         if not self._met and now - self._waiting_since >= self._timeout:
@@ -183,13 +184,13 @@ class Producer(Role):
             raise ZsmsError(f"no answer from a broker at {where} for {self._timeout:g} s")
 
     def _wake_at(self, now: float) -> float:
-        if any(way.pushes for way in self._ways):
+        if any(way.pushes for way in self.ways):
             return now
-        times = [way.link.next_time() for way in self._ways]
+        times = [way.link.next_time() for way in self.ways]
         times += [at for at in (self._publisher.due(), self._drain_until) if at is not None]
         if self._starved_on is not None:
             return min(*times, self._tell_starved_at)
-        if not self._making or most_room(self._ways) is None:
+        if not self._making or most_room(self.ways) is None:
             return min(times)
         return min(self.turn.next_time(now), *times)
 
@@ -207,7 +208,7 @@ class Producer(Role):
         if now >= self._tell_starved_at:
             self._tell_starved_at = inf
             self.log.warning("%s: waiting for its list, of which nothing comes", self.name)
-        way = most_room(self._ways)
+        way = most_room(self.ways)
         if way is None or self._starved_on is not None:
             return
         size = self.turn.size(now)
@@ -258,10 +259,10 @@ class Producer(Role):
         )
 
     def _done(self, now: float) -> bool:
-        beyond = sum(way.window.messages for way in self._ways if way.link.refused)
+        beyond = sum(way.window.messages for way in self.ways if way.link.refused)
         done = not self._making and self.unconfirmed == beyond
         if done:
-            for way in self._ways:
+            for way in self.ways:
                 way.goodbye()
         if done and beyond and not self._stopping:
             raise ZsmsError(f"{self.name}: {beyond} messages are unconfirmed, and their broker refuses this producer")
@@ -281,7 +282,7 @@ class Producer(Role):
 
     def _snapshot(self, now: float) -> Snapshot:
         done = self._exhausted and not self.unconfirmed
-        joined = [way for way in self._ways if way.link.joined]
+        joined = [way for way in self.ways if way.link.joined]
         state = "done" if done else "draining" if self._stopping else "running" if joined else "starting"
         rate, arrivals, seconds = self.turn.asked(self._made_at)
         figures = ProducerFigures(

@@ -114,13 +114,14 @@ class Sender(Role):
         self.message_log = (
             None if log_messages is None else MessageLog(log_messages, self.name, len(self._endpoints), self.log)
         )
-        self._ways: list[SenderLink] = []
+        self.ways: list[SenderLink] = []
+        """To each broker."""
         self.receipts = ReceiptQueue()
         self._said_bye: float | None = None
         self._linger_until: float | None = None
-        self.turn = self._make_turn()
+        self.turn = self._make_turn(ahead_s)
 
-    def _make_turn(self) -> Turn:
+    def _make_turn(self, ahead_s: float) -> Turn:
         # A function of the user's says nothing of how long it should take: it works while it is in a slot.
         slept = self.transport if isinstance(self.transport, SimulatedTransport) else None
         return Turn(
@@ -174,7 +175,7 @@ class Sender(Role):
                 name=self.name,
                 lease=self._lease,
             )
-            self._ways.append(way)
+            self.ways.append(way)
             self._poller.register(way.link.socket, zmq.POLLIN)
         if self.message_log is not None:
             self.message_log.open(self._clock())
@@ -194,7 +195,7 @@ class Sender(Role):
         now = self._clock()
         while self._changes:
             self._changes.popleft()()
-        for way in self._ways:
+        for way in self.ways:
             if way.link.socket in events:
                 way.read(now)
         self._collect(now)
@@ -202,14 +203,14 @@ class Sender(Role):
         self._begin(now)
         self._look(now)
         self._share(now)
-        for way in self._ways:
+        for way in self.ways:
             way.tick(now)
-        end_if_refused([way.link for way in self._ways])
+        end_if_refused([way.link for way in self.ways])
         self._publisher.tick(now)
         return not self._done(now)
 
     def _wake_at(self) -> float:
-        times = [way.link.next_time() for way in self._ways]
+        times = [way.link.next_time() for way in self.ways]
         others = (self._publisher.due(), self.turn.next_time(self._clock()), self._drain_until, self._linger_until)
         return min(times + [at for at in others if at is not None])
 
@@ -221,7 +222,7 @@ class Sender(Role):
             return
         if self.message_log is not None:
             self.message_log.end(collected.finished, now)
-        for way, frames in zip(self._ways, collected.frames, strict=True):
+        for way, frames in zip(self.ways, collected.frames, strict=True):
             way.say(frames)
 
     def _tell_receipts(self) -> None:
@@ -229,7 +230,7 @@ class Sender(Role):
         told = self.transport.receipts()
         if told is not None:
             self.receipts.add(told)
-        for way in self._ways:
+        for way in self.ways:
             while (first := self.receipts.first()) is not None and way.tell(first):
                 self.receipts.told()
 
@@ -237,7 +238,7 @@ class Sender(Role):
         if self._said_bye is not None:
             return  # a grant that crossed our goodbye: the broker has given it to another
         if self.shares.waiting_messages and self._caps.shut:
-            for way, frames in zip(self._ways, self.turn.give_back(), strict=True):
+            for way, frames in zip(self.ways, self.turn.give_back(), strict=True):
                 way.say(frames)
             return
         begun = self.turn.begin(now)
@@ -246,27 +247,27 @@ class Sender(Role):
                 self.message_log.begin(waiting, began)
 
     def _look(self, now: float) -> None:
-        granted = any(way.granted_at == now for way in self._ways)
-        self.turn.look(now, granted, any(way.more and way.core.live for way in self._ways))
+        granted = any(way.granted_at == now for way in self.ways)
+        self.turn.look(now, granted, any(way.more and way.core.live for way in self.ways))
 
     def _share(self, now: float) -> None:
         hurry = self.turn.share(now)
-        for way in self._ways:
+        for way in self.ways:
             way.ask(now)
             if hurry:
                 way.link.hurry()
 
     def _done(self, now: float) -> bool:
-        if (self._said_bye is not None and all(way.left for way in self._ways)) or self._out_of_time(now):
+        if (self._said_bye is not None and all(way.left for way in self.ways)) or self._out_of_time(now):
             return True
         if not self._stopping or self.shares.held or self._lingers(now):
             return False
         if self._said_bye is None:
             self._said_bye = now
             self._drain_until = min(self._drain_until or now, now) + _BYE_S
-            for way in self._ways:
+            for way in self.ways:
                 way.left = not way.goodbye()
-        return all(way.left for way in self._ways)
+        return all(way.left for way in self.ways)
 
     def _lingers(self, now: float) -> bool:
         """Whether receipts of what was sent may still come, and are waited for."""
@@ -291,7 +292,7 @@ class Sender(Role):
 
     def _snapshot(self, now: float) -> Snapshot:
         shares, times = self.shares, self.transport.times
-        joined = any(way.link.joined for way in self._ways)
+        joined = any(way.link.joined for way in self.ways)
         turn, window = self.turn, self.turn.steady.window
         mean_s, sd_s, model = self._law()
         figures = SenderFigures(

@@ -161,7 +161,8 @@ class SenderCore:
         self._sessions: dict[int, _Session] = {}
         self._place = place
         self._places = places
-        self._epoch = place - places
+        self.epoch = place - places
+        """Counts the sessions of this sender, and so is part of their handles."""
         self.credit = Credit()
         self.renew()
 
@@ -171,11 +172,11 @@ class SenderCore:
         """Begin a new session. What waits is dropped, for others have it; returns how many messages that was."""
         for epoch in [e for e, s in self._sessions.items() if not s.in_slots]:
             del self._sessions[epoch]
-        self._epoch += self._places
-        if self._epoch > _LAST_EPOCH:
-            self._epoch = self._place
+        self.epoch += self._places
+        if self.epoch > _LAST_EPOCH:
+            self.epoch = self._place
         self._now = _Session(token=int(self._rng.integers(1, 2**63)))
-        self._sessions[self._epoch] = self._now
+        self._sessions[self.epoch] = self._now
         self.credit.told = -1
         self.credit.void(0)
         dropped, self.waiting_messages = self.waiting_messages, 0
@@ -208,9 +209,9 @@ class SenderCore:
         return sum(session.in_slots for session in self._sessions.values())
 
     @property
-    def unacknowledged(self) -> list[int]:
-        """The numbers of the frames of this session that the broker has not yet said it has."""
-        return [frame.number for frame in self._now.unacked]
+    def unacknowledged(self) -> list[AckFrame]:
+        """The frames of this session that the broker has not yet said it has, the oldest first."""
+        return list(self._now.unacked)
 
     @property
     def live(self) -> bool:
@@ -279,7 +280,7 @@ class SenderCore:
             self.refused_grants += 1
             return False
         session.received += len(batch)
-        handle = self._epoch << _EPOCH_SHIFT | base
+        handle = self.epoch << _EPOCH_SHIFT | base
         self._waiting.append(
             Waiting(
                 handle,
@@ -341,7 +342,7 @@ class SenderCore:
     def finished(self, done: Finished) -> list[AckFrame]:
         """Slots are done with these: the frames that say so, none between a join and its welcome, which says them."""
         if len(self._sessions) == 1:
-            return self._acknowledge(self._epoch, done)
+            return self._acknowledge(self.epoch, done)
         frames: list[AckFrame] = []
         for epoch in list(self._sessions):
             frames += self._acknowledge(
