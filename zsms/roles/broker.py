@@ -190,7 +190,8 @@ class Broker(Role):
             self._journaling.turn(now)
         self._confirm()
         self._tell_events()
-        self._publish(now)
+        was_idle, self._was_idle = self._was_idle, self.core.idle
+        self._publisher.tick(now, soon=was_idle != self._was_idle)
         if not self._done(now):
             return True
         if self._journaling is not None:
@@ -295,10 +296,8 @@ class Broker(Role):
 
     def _confirm(self) -> None:
         for account in self.core.confirms():
-            self._say(
-                account.peer,
-                Confirm(self._start_id, account.start, account.durable_through, self._full, self.durability),
-            )
+            through = account.durable_through
+            self._say(account.peer, Confirm(self._start_id, account.start, through, self._full, self.durability))
 
     def _tell_events(self) -> None:
         """Log what happened since the last turn."""
@@ -310,11 +309,6 @@ class Broker(Role):
                 event.subject,
                 f", {event.messages} messages" if event.messages else "",
             )
-
-    def _publish(self, now: float) -> None:
-        idle = self.core.idle
-        self._publisher.tick(now, soon=idle != self._was_idle)
-        self._was_idle = idle
 
     def _done(self, now: float) -> bool:
         if not self._stopping:

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,6 @@ class BrokerCore:
         self.producers = self._accounts.producers
         """The account of the latest start of each producer."""
         self.closed_accounts = self._accounts.closed
-        """Accounts of earlier starts: still in the totals."""
         self.sources = sources = self._accounts.sources
         """Accounts by their index, by which the rows of mixed messages name them."""
         self.retries = Retries(limits.retry_base, limits.retry_cap, seed, sources)
@@ -91,10 +91,7 @@ class BrokerCore:
     # -- producers ------------------------------------------------------------------------------------------
 
     def producer_joined(self, peer: bytes, join: ProducerJoin, now: float) -> ProducerAccount | None:
-        """A producer introduced itself. Its account, or None when a later start of it has fenced this one.
-
-        A start that is new here is taken up from the oldest batch that the producer still has.
-        """
+        """A producer introduced itself. Its account, or None when a later start of it has fenced this one."""
         before = self.producers.get(join.producer)
         account = self._accounts.joined(join, now)
         if account is None:
@@ -254,8 +251,7 @@ class BrokerCore:
     def next_time(self, now: float) -> float:
         """When `looked` must be called at the latest, in the caller's clock."""
         due = self.retries.next_time()
-        soonest = min(now + self.limits.liveness / 5, self._dispatch.next_time(now))
-        return soonest if due is None else min(soonest, due)
+        return min(now + self.limits.liveness / 5, self._dispatch.next_time(now), inf if due is None else due)
 
     # -- what people do with it -------------------------------------------------------------------------------
 
@@ -280,15 +276,13 @@ class BrokerCore:
         for lot in self._letters.kicked(reason, limit, now):
             self.queue.put(lot)
             kicked += lot.size
-        if kicked:
-            self._events.note(now, "dead letters kicked", reason or "any reason", kicked)
+        self._tell(now, "dead letters kicked", reason or "any reason", kicked)
         return kicked
 
     def purge_dead(self, now: float, reason: str = "") -> int:
         """Let go of dead letters (with this reason); they stay counted as dead. Returns how many messages."""
         purged = self._letters.let_go(reason)
-        if purged:
-            self._events.note(now, "dead letters purged", reason or "any reason", purged)
+        self._tell(now, "dead letters purged", reason or "any reason", purged)
         return purged
 
     def purge_ready(self, now: float) -> int:
@@ -298,9 +292,13 @@ class BrokerCore:
             lots.append(self.queue.take(self.queue.messages))
         purged = self._letters.purge(lots)
         if purged:
-            self._events.note(now, "queue purged", PURGED, purged)
             self.progress.given_up(now)
+        self._tell(now, "queue purged", PURGED, purged)
         return purged
+
+    def _tell(self, now: float, kind: str, which: str, messages: int) -> None:
+        if messages:
+            self._events.note(now, kind, which, messages)
 
     # -- from and for a journal -------------------------------------------------------------------------------
 
@@ -325,9 +323,7 @@ class BrokerCore:
 
     def restore_ready(self, lot: Lot) -> None:
         """These wait for a sender."""
-        for account, count in lot.accounts():
-            account.queued += count
-        self.queue.put(lot)
+        self._dispatch.restore(lot)
 
     def restore_dead(self, letter: DeadLetter) -> None:
         """This is a dead letter, counted already."""

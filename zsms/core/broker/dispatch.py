@@ -73,6 +73,12 @@ class Dispatch:
             account.queued += count
         self.queue.put_back(lot)
 
+    def restore(self, lot: Lot) -> None:
+        """These waited before the broker was started again."""
+        for account, count in lot.accounts():
+            account.queued += count
+        self.queue.put(lot)
+
     def lines(self) -> dict[str, list[int]]:
         """Who waits for what, first to last: tokens of sessions."""
         return {"idle": list(self._idle), "prefetch": list(self._prefetch), "blocked": list(self._blocked)}
