@@ -118,7 +118,9 @@ def moved_batch(frame: bytes, seconds: float) -> bytes:
 
 def encode_mixed(mixed: Mixed) -> bytes:
     """The bytes of mixed messages, with the sources that they name."""
-    named = np.unique(mixed.rows["source"]).tolist()
+    sources = mixed.rows["source"]
+    first = sources.item(0)
+    named = [first] if (sources == first).all() else np.unique(sources).tolist()
     table = [(source, mixed.sources[source].producer, mixed.sources[source].start) for source in named]
     return _join([VERSION, 24], (np.array(table, dtype=SOURCE), mixed.rows, mixed.text))
 

@@ -81,7 +81,6 @@ class BrokerCore:
         redelivery = Redelivery(limits.max_deliveries, self._dispatch, letters, books)
         self._sessions = Sessions(limits, self._dispatch, redelivery, peers=self.peers, books=books, events=events)
         self.sessions = self._sessions.open
-        """Of the senders that are there, by token."""
 
     @property
     def slots(self) -> int:

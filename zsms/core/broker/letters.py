@@ -19,7 +19,7 @@ import numpy as np
 
 from zsms.core.broker.journal import Journal
 from zsms.core.broker.ledger import ProducerAccount
-from zsms.core.broker.lot import OVERHEAD, Lot, gather, mixed_lot, mixed_lots
+from zsms.core.broker.lot import OVERHEAD, Lot, Part, alike, gather, mixed_lot, mixed_lots
 from zsms.message import MAX_REASON, Mixed
 
 _MOST_MESSAGES = 100_000
