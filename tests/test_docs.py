@@ -311,62 +311,6 @@ def test_every_test_that_a_promise_rests_on_exists() -> None:
 
 # -- docs/ARCHITECTURE.md ----------------------------------------------------------------------------------------
 
-MODULES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-    for path in (ROOT / "zsms").rglob("*.py")
-}
-LAYERS = (
-    ("zsms.errors", "zsms", "zsms.fields", "zsms.kinds", "zsms.words", "zsms.saving", "zsms.extras", "zsms.message"),
-    ("zsms.launch.children", "zsms.launch.forked", "zsms.launch.private_folder", "zsms.roles.sd_notify"),
-    ("zsms.stats",),
-    ("zsms.core", "zsms.carriers", "zsms.sources", "zsms.scenario"),
-    ("zsms.plan",),
-    ("zsms.security.keys", "zsms.wire.frames", "zsms.report.machine", "zsms.report.thresholds", "zsms.logs"),
-    ("zsms.wire.codec",),
-    ("zsms.security", "zsms.wire"),
-    ("zsms.report", "zsms.dashboard.prometheus"),
-    ("zsms.transports", "zsms.journal"),
-    ("zsms.roles", "zsms.smsc"),
-    ("zsms.launch",),
-    ("zsms.dashboard",),
-    ("zsms.study",),
-    ("zsms.cli", "zsms.__main__"),
-)
-"""From the bottom up: a module may import those of its own layer and of the layers before it."""
-
-
-def layer(module: str) -> int:
-    """The layer that names it most closely."""
-    found = [
-        (len(name), number)
-        for number, names in enumerate(LAYERS)
-        for name in names
-        if module == name or (name != "zsms" and module.startswith(f"{name}."))
-    ]
-    assert found, f"{module} is in no layer"
-    return max(found)[1]
-
-
-def imports(module: str) -> Iterator[str]:
-    """What a module imports when it is run, not only for its types."""
-    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
-    for_types = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        if id(node) in for_types:
-            continue
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module}: a relative import"
-            assert node.module is not None
-            names = (f"{node.module}.{alias.name}" for alias in node.names)
-            yield from (name if name in MODULES else node.module for name in names)
-
 
 def test_the_map_is_that_of_the_packages() -> None:
     assert module_map.document() == module_map.DOCUMENT.read_text(encoding="utf-8"), "run python -m tests.module_map"

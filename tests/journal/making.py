@@ -51,7 +51,7 @@ def content(core: BrokerCore) -> dict:
     return {
         "totals": core.totals(),
         "next": {account.name: account.durable_through for account in core.accounts()},
-        "ready": [(seqs(lot.batch), sorted(histories(lot))) for lot in core.queue._lots],
+        "ready": [(seqs(lot.batch), sorted(histories(lot))) for lot in core.queue.lots()],
         "dead": [(seqs(letter.lot.batch), letter.reason, letter.number) for letter in core.dead_letters],
     }
 

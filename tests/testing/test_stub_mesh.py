@@ -160,7 +160,7 @@ def test_no_thread_is_begun_and_no_socket_known() -> None:
     before = threading.active_count()
     test_every_message_is_sent_once_through_the_slots_in_time_of_its_own()
     assert threading.active_count() == before
-    code = "import sys, zsms.testing; print('zmq' in sys.modules, 'zsms.wire.protocol' in sys.modules)"
+    code = "import sys, zsms.testing; print('zmq' in sys.modules, 'zsms.wire.codec' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == (
         "False False\n"
     )

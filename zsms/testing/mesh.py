@@ -38,6 +38,31 @@ _TURNS = 100_000
 """Turns at one moment after which nothing will come of it any more."""
 
 
+class _ProducerJoin(NamedTuple):
+    producer: int
+    start: int
+    name: str
+    oldest: int
+
+
+class _SenderJoin(NamedTuple):
+    session: int
+    generation: int
+    name: str
+    slots: int
+    received: int
+    lease: float = 0.0
+
+
+class _Grant(NamedTuple):
+    session: int
+    generation: int
+    base: int
+    attempt: int
+    delivery: int
+    queued: float
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """A send that has ended, well or not: an attempt at a message."""
@@ -116,7 +141,7 @@ class StubMesh:
 
         self.senders = {f"sender-{n}": self._sender(f"sender-{n}", made(n), n) for n in range(1, senders + 1)}
         """By name."""
-        self.broker.producer_joined(b"producer", _PRODUCER, 1, "producer", oldest=0, now=self.now)
+        self.broker.producer_joined(b"producer", _ProducerJoin(_PRODUCER, 1, "producer", 0), self.now)
 
     def _simulated(self, slots: int, number: int) -> Transport:
         drawn = sequence(self._seed, Stream.SENDER, number, "slots")
@@ -241,8 +266,15 @@ class StubMesh:
                 continue  # nobody reads it: it comes back with the rest
             moved = True
             batch = lot.whole.slice(lot.begin, lot.end)
-            given = (session.token, session.join, granted.piece.base, lot.attempt, lot.delivery, lot.queued)
-            sender.core.granted(*given, 0.0, batch, arrived=now)
+            grant = _Grant(
+                session.token,
+                session.generation,
+                base=granted.piece.base,
+                attempt=lot.attempt,
+                delivery=lot.delivery,
+                queued=lot.queued,
+            )
+            sender.core.granted(grant, batch, 0.0, now)
         for sender in living:
             moved |= self._work(sender, now)
         return moved
@@ -258,7 +290,7 @@ class StubMesh:
             window.pushed()
             moved = True
         for account in self.broker.confirms():
-            window.confirmed(account.held, now)
+            window.confirmed(account.durable_through, now)
             moved = True
         return moved
 
@@ -268,9 +300,8 @@ class StubMesh:
             return
         core = sender.core
         core.joining()
-        session = self.broker.sender_joined(
-            sender.peer, core.token, core.join, sender.name, core.slots, received=core.received, lease=0.0, now=now
-        )
+        join = _SenderJoin(core.token, core.generation, sender.name, core.slots, core.received)
+        session = self.broker.sender_joined(sender.peer, join, now)
         if session is None:
             core.renew()
             self._greet(sender, now)
@@ -283,7 +314,7 @@ class StubMesh:
             how = None
             if len(frame.outcomes) or len(frame.reasons):
                 how = Failed(frame.outcomes, frame.reasons, frame.names)
-            self.broker.acknowledged(sender.peer, *frame[:6], now, how)
+            self.broker.acknowledged(sender.peer, frame, now, how)
             sender.core.acknowledged(frame.number + 1)
 
     def _work(self, sender: StubSender, now: float) -> bool:
@@ -303,7 +334,7 @@ class StubMesh:
             transport.start(waiting, now)
         if (room := transport.room(core.waiting_messages)) is not None:
             core.room = room + core.waiting_messages
-        if (credit := core.credit()) is not None:
+        if (credit := core.new_credit()) is not None:
             self._say(sender, [credit], now)
         self._loop.run_ready()
         return finished is not None or bool(taken)
