@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from tests.core.test_audit import Mesh as Books
 from zsms import Mesh
 from zsms.core.broker import BrokerLimits
 from zsms.fields import settings_of
@@ -184,9 +185,20 @@ def test_what_a_broker_confirmed_and_dropped_is_lost() -> None:
 
 
 def test_what_a_broker_settled_and_nobody_made_is_seen() -> None:
-    totals = {"producer": {"produced": 100, "confirmed": 100}, "broker": {"accepted": 103, "sent": 103}}
-    report = made_of(totals=totals, processes=[])
+    books = Books()
+    books.say("producer", produced=100, confirmed=100, state="done", last=True)
+    books.say("broker", accepted=103, sent=103)
+    report = made_of(**books.book.answer("all", books.now))
     assert report.messages.lost == -3 and not report.balanced and report.messages.produced == 100
+
+
+def test_what_a_producer_could_no_longer_say_is_not_lost() -> None:
+    """The collector died before it: brokers' figures are newer than the producer's."""
+    books = Books()
+    books.say("producer", produced=100, confirmed=100)
+    books.say("broker", accepted=112, sent=90, queued=22, in_flight=0)
+    report = made_of(**books.book.answer("all", books.now))
+    assert report.messages.lost == 0 and report.messages.produced == 112 and report.messages.unsettled == 22
 
 
 def test_what_was_never_confirmed_is_unsettled_and_not_lost() -> None:

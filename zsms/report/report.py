@@ -350,9 +350,9 @@ def _per(part: float, whole: float) -> float | None:
 
 
 def _audit(view: View, processes: Collection[ProcessRow]) -> Audit:
-    """The audit; of producers that ended well nothing is untold, whatever brokers say."""
+    """The audit; of producers that ended well, and have said so, nothing is untold, whatever brokers say."""
     ended = all(process.exit_code == 0 for process in processes if process.role == "producer")
-    return replace(view.audit, told=True, ended=True) if processes and ended else view.audit
+    return replace(view.audit, told=True) if processes and ended and view.producers_done else view.audit
 
 
 def _stranded(view: View, brokers_lost: Collection[str]) -> int:
