@@ -79,7 +79,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "wire",
     ),
     "testing": ("core", "core.broker", "core.producer", "core.sender", "sources", "stats", "transports"),
-    "dashboard": ("roles", "stats", "wire"),
+    "dashboard": ("report", "roles", "stats", "wire"),
     "smsc": ("carriers", "core", "core.sender", "core.smpp", "roles", "stats"),
     "launch": (
         "core",

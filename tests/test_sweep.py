@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from tests.mesh.processes import zsms
 from zsms.errors import UsageError
-from zsms.launch.sweep import Record, Spread, commands_of, figures_of, parse_vary, points_of, to_csv, to_lines
+from zsms.launch.sweep import Record, commands_of, figures_of, parse_vary, points_of, to_csv, to_lines
+from zsms.report.spread import Spread
 
 
 def test_points_are_every_combination_and_whole_numbers_are_digits() -> None:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zsms.dashboard.sweep_page import MOST_MAPS, _step, render
-from zsms.launch.sweep import Point, Spread, points_of
+from zsms.launch.sweep import points_of
+from zsms.report.spread import Point, Spread
 
 UNKNOWN = Spread(None, None, None)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 from zsms.dashboard.report_page import asset, table
-from zsms.launch.sweep import Point, Spread, cell_of
+from zsms.report.spread import Point, Spread, cell_of
 
 MOST_MAPS = 24
 """Of one figure; a sweep of more than two settings has one for each combination of the others."""

@@ -14,37 +14,17 @@ import itertools
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 from zsms.core.seeds import sequence
 from zsms.errors import UsageError, ZsmsError
 from zsms.launch import children
+from zsms.report.spread import Point, Spread, cell_of
 
-Point = tuple[tuple[str, str], ...]
-"""The settings that vary, and their values there."""
 MAX_POINTS = 10_000
 _FORMAT = 1
-
-
-class Spread(NamedTuple):
-    """A figure over replications: where a tenth, half and nine tenths of them lie at or below; of fewer than ten, the
-    least and the greatest. None where it was not measured in any."""
-
-    low: float | None
-    median: float | None
-    high: float | None
-
-    @classmethod
-    def of(cls, values: Iterable[float | None]) -> Spread:
-        """Over these; those that were not measured are left out."""
-        known = sorted(value for value in values if value is not None)
-        if not known:
-            return cls(None, None, None)
-        cut = len(known) // 10
-        return cls(known[cut], median(known), known[-1 - cut])
 
 
 def parse_vary(texts: Sequence[str]) -> list[tuple[str, list[str]]]:
@@ -210,14 +190,3 @@ def to_lines(points: Sequence[Point], done: Mapping[Point, Mapping[str, Spread]]
         cells.append([*(value for _, value in point), *(cell_of(spreads[name]) for name in figures)])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in cells]
-
-
-def cell_of(spread: Spread) -> str:
-    """A figure with half of its spread, for people."""
-    if spread.median is None:
-        return "-"
-    text = f"{spread.median:,.0f}" if abs(spread.median) >= 1_000 else f"{spread.median:.4g}"
-    if spread.low is None or spread.high is None or spread.low == spread.high:
-        return text
-    half = max(spread.high - spread.median, spread.median - spread.low)
-    return f"{text} ±{half:,.3g}"
