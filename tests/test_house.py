@@ -27,11 +27,7 @@ LONG_FUNCTIONS: set[str] = {
     "zsms.report.report.make_report",
 }
 LONG_CALLS: dict[str, int] = {
-    "zsms.core.smpp.frames": 2,
-    "zsms.core.smpp.pdu": 1,
     "zsms.journal.records": 1,
-    "zsms.smsc.http": 1,
-    "zsms.smsc.model": 1,
 }
 """Calls with more than five positional arguments, by module."""
 
@@ -65,7 +61,6 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "transports": ("carriers", "core", "core.sender", "core.smpp", "stats"),
     "plan": ("core", "scenario", "stats"),
     "roles": (
-        "carriers",
         "core",
         "core.broker",
         "core.producer",
