@@ -34,7 +34,7 @@ LONG_CALLS: dict[str, int] = {
 LOGGED = ("debug", "info", "warning", "error", "log")
 """Of a logger, whose arguments are those of its text."""
 
-BARE = ("", "errors", "message", "fields", "kinds", "words", "saving", "extras", "logs")
+BARE = ("", "errors", "message", "fields", "kinds", "words", "reading", "saving", "extras", "logs")
 """What any room may import."""
 ROOMS: dict[str, tuple[str, ...]] = {
     "carriers": (),
@@ -43,6 +43,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "extras": (),
     "fields": (),
     "kinds": (),
+    "reading": (),
     "message": (),
     "saving": (),
     "security": (),

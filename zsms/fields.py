@@ -11,13 +11,13 @@ So a new setting is one entry. Options are made by :mod:`zsms.cli.options`; noth
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any, NamedTuple, TypeVar
 
 from zsms.errors import UsageError
+from zsms.reading import toml_of
 
 T = TypeVar("T")
 
@@ -146,12 +146,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def tables_of(path: str) -> dict[str, Any]:
     """The tables of a file. Raises UsageError for one that can't be read or parsed."""
     try:
-        with open(path, "rb") as file:
-            return tomllib.load(file)
+        return toml_of(path)
     except OSError as error:
         raise UsageError(f"can't read the settings file {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not TOML: {error}") from None
 
 
 # -- the schema of a report's configuration --------------------------------------------------------------------------

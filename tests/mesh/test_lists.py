@@ -39,9 +39,7 @@ def run(text: str, *arguments: object, cwd: Path, pipe: bool = False) -> dict[st
 def test_standard_input_is_a_list(tmp_path: Path, how: str) -> None:
     (tmp_path / "gateway.py").write_text("async def send(message):\n    return True\n")
     transport = ("--transport", "gateway:send") if how == "process" else ()
-    report = run(
-        people(300) + people(7).split("\n", 1)[1], "--input", "-", "--input-format", "csv", *transport, cwd=tmp_path
-    )
+    report = run(people(300) + people(7).split("\n", 1)[1], "--input", "-", *transport, cwd=tmp_path)
     assert report["messages"]["sent"] == 307 and report["messages"]["repeated_rows"] == 7
     assert "standard input: 7 rows have a recipient that came before" in report["stderr"]
     assert report["config"]["messages"] is None
@@ -86,7 +84,6 @@ def test_a_run_that_is_stopped_in_the_middle_of_a_list_says_so_in_its_report(tmp
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ("--input -", "standard input: give --input-format csv or jsonl"),
         ("--input - --input-format csv --producers 2", "only by one producer, not 2"),
         ("--input people.csv --alphabet ab", "--alphabet is about random messages"),
         ("--input people.csv --messages -1", "messages -1"),

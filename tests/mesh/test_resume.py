@@ -98,6 +98,8 @@ def test_a_configuration_comes_back_as_it_was(tmp_path: Path) -> None:
         note(MeshConfig(**fields), "x")
         with pytest.raises(UsageError, match=told):
             load(str(tmp_path / "j"))
+    with pytest.raises(UsageError, match="with NATS servers a standby"):
+        load("nats://somewhere/alerts")
     (tmp_path / "j" / "run.json").write_text("{}")
     with pytest.raises(UsageError, match="is not of a run that this program knows"):
         load(str(tmp_path / "j"))

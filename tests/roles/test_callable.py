@@ -51,6 +51,18 @@ async def cancelled_inside(message: Message) -> bool:
     return True
 
 
+class Unsayable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+
+async def leaves_a_task(message: Message) -> bool:
+    asyncio.get_running_loop().create_task(asyncio.sleep(1_000))
+    return True
+
+
 @pytest.mark.parametrize(
     ("send", "outcome"),
     [
@@ -63,8 +75,24 @@ async def cancelled_inside(message: Message) -> bool:
         (raises(Trouble("gateway")), "failed"),
         (timed_out, "failed"),
         (cancelled_inside, "failed"),
+        (raises(Unsayable()), "failed"),
+        (returns(Unsayable()), "failed"),
+        (leaves_a_task, "sent"),
     ],
-    ids=["True", "SENT", "False", "FAILED", "None", "str", "raises", "timeout", "cancelled"],
+    ids=[
+        "True",
+        "SENT",
+        "False",
+        "FAILED",
+        "None",
+        "str",
+        "raises",
+        "timeout",
+        "cancelled",
+        "unsayable",
+        "unsayable value",
+        "task",
+    ],
 )
 def test_every_outcome_is_an_outcome(run, address, send, outcome):
     broker = run(Broker(address()))

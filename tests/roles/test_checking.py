@@ -113,6 +113,12 @@ def test_a_name_that_can_not_be_had_is_one_line(folder: Path, text: str, name: s
         assert said in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_what_a_module_prints_is_not_in_the_report(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder.joinpath("gate_way.py").write_text("print('hello')\nasync def send(m):\n    return True\n")
+    load_function("gate_way:send")
+    assert capsys.readouterr() == ("", "hello\n")
+
+
 def test_only_the_named_module_is_taken_from_the_folder_first(folder: Path) -> None:
     folder.joinpath("json.py").write_text("raise SystemExit('mine')\n")
     folder.joinpath("gate_way_help.py").write_text("VALUE = True\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,8 @@ def line_of(recipient: object, text: object) -> str:
         ("a.csv", ",recipient,text\n0,+13702000000,hello\n1,+4915112345678,grüß €\n"),
         ("a.jsonl", '{"Recipient": "+13702000000", "TEXT": "hello"}\n' + line_of("+4915112345678", "grüß €")),
         ("a.tsv", GOOD.replace(",", "\t")),
+        ("a.txt", ("\ufeff" + GOOD.replace(",", "\t")).encode("utf-16-le")),
+        ("a", "\ufeff\n" + line_of("+13702000000", "hello") + line_of("+4915112345678", "grüß €")),
         ("a.csv", GOOD.replace(",", ";")),
         ("a.csv", GOOD.replace(",", "|")),
         ("a.csv", "sep=;\r\n" + GOOD.replace(",", ";")),
@@ -171,6 +174,8 @@ BAD_CSV = [
 ]
 BAD_JSON = [
     ("nonsense", "not JSON: Expecting value at column 1"),
+    ('{"Recipient": "+13702000000", "recipient": "+13702000001", "text": "a"}', "recipient comes twice, written"),
+    ('{"Recipient": "+13702000000", "RECIPIENT ": "+13702000001", "text": "a"}', "recipient comes twice"),
     ('{"recipient": "+13702000000"}', "no key 'text'"),
     ('{"text": "a"}', "no key 'recipient'"),
     ('["+13702000000", "a"]', "is no JSON object"),
@@ -389,11 +394,16 @@ def test_shares_skip_their_own_bad_rows_only(tmp_path: Path) -> None:
         ("a.csv", b"PK\x03\x04" + bytes(20), "is a spreadsheet or an archive"),
         ("a.csv", b"\xd0\xcf\x11\xe0" + bytes(20), "is an old spreadsheet"),
         ("a.csv", b"\x1f\x8b\x08" + bytes(20), "is compressed"),
-        ("a.txt", GOOD, "name ends in .csv, .tsv, .tab, .jsonl, .ndjson"),
+        ("a.txt", b"\x7fELF\2\1\1\0\1\2\3\4\5\6\7\n", "is no text"),
+        ("a.csv", bytes(100), "begins with zero bytes"),
+        ("a.vcf", "BEGIN:VCARD\nTEL:+13705550100\nEND:VCARD\n", "contacts (vCard)"),
+        ("a", "{\\rtf1\\ansi +13705550100}", "word processor"),
+        ("a.csv", '<?xml version="1.0"?>', "seems to be XML"),
+        ("a.xlsx", b"PK\x03\x04" + bytes(20), "is a spreadsheet or an archive"),
     ],
 )
 def test_refuses_a_file_without_messages(tmp_path: Path, name: str, content: str | bytes, reason: str) -> None:
-    with pytest.raises(UsageError, match=f"{name}.*{reason.replace('?', '.')}"):
+    with pytest.raises(UsageError, match=f"{name}.*{re.sub('[?()]', '.', reason)}"):
         drain(FileSource(write(tmp_path, name, content), skip_bad_rows=True))
 
 

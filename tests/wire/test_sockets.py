@@ -71,6 +71,7 @@ def test_port_0_is_any_port(text):
     [
         ("", "host is missing"),
         ("tcp://", "host is missing"),
+        ("5555", "a port alone; write HOST:5555"),
         (":5555", "host is missing"),
         ("[]:5555", "host is missing"),
         ("localhost:65535", "0 .any. to 65534"),

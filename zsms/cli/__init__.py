@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import sys
 from importlib import import_module
 
@@ -127,6 +128,8 @@ def cli(ctx: click.Context) -> None:
     """
     from zsms.cli.environment import strange
 
+    if "--exit-with-parent" in sys.argv:
+        return  # whoever started this process has said it
     for line in strange(ctx.invoked_subcommand, os.environ):
         click.echo(f"zsms: {line}", err=True)
 
@@ -140,12 +143,39 @@ def _place(option: click.Parameter, context: click.Context) -> str | None:
     return f"'{max(option.opts, key=len)}' (set by {variable} in the environment)"
 
 
+_NO_NUMBER = re.compile(r"'(.*)' is not a valid (integer|float).*", re.S)
+
+
+def _instead(option: click.Parameter, message: str) -> str:
+    """What was wrong with a value; of one that is no number, what to write instead and what it would mean."""
+    from zsms.cli.slips import told
+
+    found = _NO_NUMBER.fullmatch(message)
+    if found is None:
+        return message
+    about = re.split(r"[.;]", getattr(option, "help", None) or "")[0]
+    seconds = re.search(r"(?i)(?<!\ba )\bseconds?\b", about) is not None
+    instead = told(found[1], whole=found[2] == "integer", seconds=seconds)
+    return f"'{found[1]}' is no number: {instead}{f' ({about})' if about else ''}"
+
+
+def _long(option: str, context: click.Context) -> str:
+    """A word that was given with one dash where an option has two."""
+    names = {name for each in context.command.params for name in each.opts}
+    words = (f"-{word.partition('=')[0]}" for word in sys.argv if word.startswith(option) and not word.startswith("--"))
+    return next((f" Did you mean {word}?" for word in words if word in names), "")
+
+
 def _show(error: click.ClickException) -> None:
     """A line that says what was wrong and where to look; click's own form of it takes four."""
     context = error.ctx if isinstance(error, click.UsageError) else None
-    if isinstance(error, click.BadParameter) and context is not None and error.param is not None:
-        error.param_hint = _place(error.param, context) or error.param_hint
+    bad = error if isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter) else None
+    if bad is not None and context is not None and bad.param is not None:
+        place = _place(bad.param, context) or bad.param_hint
+        error = click.BadParameter(_instead(bad.param, bad.message), context, bad.param, place)
     message = error.format_message()
+    if isinstance(error, click.NoSuchOption) and context is not None:
+        message += _long(error.option_name, context)
     if context is None or "\n" in message:
         error.show()  # such as the help, when no command was given
     else:

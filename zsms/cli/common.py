@@ -98,7 +98,7 @@ metrics_option = click.option(
 keys_option = click.option(
     "--keys",
     metavar="PATH",
-    type=places.FILE,
+    type=places.READ,
     help="Encrypt, and prove who this is: a .key file, or a directory with one for this role (see `zsms keys`).",
 )
 insecure_option = click.option(
@@ -136,7 +136,7 @@ stream_option = click.option(
 log_messages_option = click.option(
     "--log-messages",
     metavar="FILE",
-    type=places.FILE,
+    type=places.WRITTEN,
     help="Append a row of CSV there for each message that is settled: time, recipient, attempts, outcome, times.",
 )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from glob import glob
@@ -15,6 +14,7 @@ import click
 from zsms.cli import places
 from zsms.cli.outputs import Output, annotate_error
 from zsms.errors import UsageError
+from zsms.reading import json_of
 from zsms.words import writable
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ Examples:
   zsms compare 'before-*.json' 'after-*.json'    the same by pattern
   zsms compare before/ after/ --figure throughput_per_s --fail-if-worse 5""",
 )
-@click.argument("base", type=places.FILE)
-@click.argument("new", type=places.FILE)
+@click.argument("base", type=places.READ)
+@click.argument("new", type=places.READ)
 @click.option("--figure", metavar="FIELD", multiple=True, help="Compare only this figure of the report; repeatable.")
 @click.option(
     "--fail-if-worse",
@@ -46,7 +46,7 @@ Examples:
 @click.option(
     "--html",
     metavar="PATH",
-    type=places.FILE,
+    type=places.WRITTEN,
     help="Write the comparison as a page too, one file that needs no network.",
 )
 def command(base: str, new: str, figure: tuple[str, ...], fail_if_worse: float | None, html: str | None) -> int:
@@ -163,11 +163,11 @@ def _read(path: Path) -> dict[str, Any] | str:
     from zsms.report.report import SCHEMA
 
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
+        body = json_of(str(path))
     except OSError as error:
         return f"can't be read: {error.strerror}"
-    except (ValueError, RecursionError):
-        return "no report: it is not JSON"
+    except UsageError as error:
+        return f"no report: {error}"
     if not isinstance(body, dict) or body.get("schema") != SCHEMA:
         return f"no report: its `schema` is not {SCHEMA}"
     body.pop("series", None)

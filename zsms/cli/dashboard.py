@@ -12,6 +12,7 @@ import click
 from zsms.cli import INTERRUPTED, common, places
 from zsms.dashboard import DEFAULT_BIND
 from zsms.errors import UsageError
+from zsms.reading import text_of
 
 if TYPE_CHECKING:
     from zsms.dashboard.server import Dashboard
@@ -52,7 +53,7 @@ Examples:
 @click.option(
     "--token-file",
     metavar="FILE",
-    type=places.FILE,
+    type=places.READ,
     help=f"The token that browsers must know; also from the environment, {TOKEN}.  "
     "[default: none on the loopback interface, else one that is made up and printed]",
 )
@@ -100,12 +101,11 @@ def _read_token(path: str | None) -> str | None:
     if path is not None:
         where = path
         try:
-            with open(path, encoding="utf-8") as file:
-                if os.fstat(file.fileno()).st_mode & 0o004:
-                    _log.warning("everyone on this machine can read the token in %s: chmod 600 %s", path, path)
-                token = file.read(4_096).strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"--token-file {path}: {getattr(error, 'strerror', None) or 'no text'}") from None
+            if os.stat(path).st_mode & 0o004:
+                _log.warning("everyone on this machine can read the token in %s: chmod 600 %s", path, path)
+            token = text_of(path, most=4_096).strip()
+        except OSError as error:
+            raise UsageError(f"--token-file {path}: {error.strerror}") from None
     if token is None:
         return None
     if not (len(token) >= 16 and token.isascii() and token.replace("-", "").replace("_", "").isalnum()):

@@ -34,27 +34,45 @@ def _of(name: str) -> dict[str, str]:
 
 
 def strange(name: str | None, environ: Mapping[str, str]) -> Iterator[str]:
-    """A line for each variable that looks like a setting of the command `name`, or of no command, and is none."""
-    beginnings = tuple(f"{PREFIX}{each}_".upper() for each in COMMANDS)
-    own = f"{PREFIX}{name}_".upper()
-    looked = [
-        variable
-        for variable in sorted(environ)
-        if variable.startswith(PREFIX)
-        and variable not in _OTHERS
-        and not _SERVICE_LINK.fullmatch(variable)
-        and (variable.startswith(own) or not variable.startswith(beginnings))
-    ]
-    if not looked:
-        return
+    """A line for each variable that looks like a setting of the command `name`, of `run` or of no command, and sets
+    nothing here.
+
+    One of another role's is not looked at: several containers are often given the same variables.
+    """
     known = _of(name) if name in COMMANDS else {}
-    for variable in looked:
-        if variable not in known:
-            all_known = (
-                known if variable.startswith(own) else {each: "" for command in COMMANDS for each in _of(command)}
-            )
-            near = get_close_matches(variable, all_known, 1)
-            yield f"{variable} in the environment is no setting{f'; did you mean {near[0]}?' if near else ''}"
+    for variable in sorted(environ):
+        upper = variable.upper()
+        if not upper.startswith(PREFIX) or variable in known or variable in _OTHERS or _SERVICE_LINK.fullmatch(upper):
+            continue
+        owner = next((each for each in COMMANDS if upper.startswith(f"{PREFIX}{each}_".upper())), None)
+        if owner not in (None, name, "run"):
+            continue
+        if owner == "run" != name:
+            yield from _of_run(variable, upper, name, known)
+        else:
+            yield f"{variable} in the environment is no setting{_hint(upper, owner)}"
+
+
+def _of_run(variable: str, upper: str, name: str | None, known: Mapping[str, str]) -> Iterator[str]:
+    """What to say of a setting of `run`, which means nothing to the command `name`."""
+    own = upper.replace("_RUN_", f"_{name}_".upper(), 1)
+    if own in known:
+        yield f"{variable} in the environment is for `zsms run`; `zsms {name}` reads {own}"
+    elif variable not in _of("run"):
+        yield f"{variable} in the environment is no setting{_hint(upper, 'run')}"
+
+
+def _hint(upper: str, owner: str | None) -> str:
+    """The setting that was meant, perhaps: of this command, or of any."""
+    if owner is not None:
+        names = {each: each.removeprefix(f"{PREFIX}{owner}_".upper()) for each in _of(owner)}
+        asked = upper.removeprefix(f"{PREFIX}{owner}_".upper())
+    else:
+        names = {each: each.removeprefix(PREFIX) for command in COMMANDS for each in _of(command)}
+        asked = upper.removeprefix(PREFIX)
+        names |= {f"{PREFIX}RUN_{asked}": asked} if f"{PREFIX}RUN_{asked}" in names else {}
+    near = get_close_matches(asked, names.values(), 1, 0.7)
+    return f"; did you mean {next(each for each, text in names.items() if text == near[0])}?" if near else ""
 
 
 def origin(text: str, words: list[str], environ: Mapping[str, str]) -> str:

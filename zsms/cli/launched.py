@@ -18,6 +18,7 @@ from typing import Any
 
 from zsms.cli import common
 from zsms.cli import main as run
+from zsms.launch import private_folder
 
 _MEMORY = "/dev/shm"
 """Where files are on no disk, if there is such a place."""
@@ -43,7 +44,9 @@ def main() -> None:
         raise SystemExit("zsms: what came on standard input is no role's settings")
     told = json.loads(_read(int(length)))
     # A folder that only we can read, in memory where that can be; a key's file goes as soon as it was read.
-    folder = Path(tempfile.mkdtemp(prefix="zsms-", dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None))
+    # One that is killed leaves it to the next one, or to the next run here, to sweep.
+    path, _lock = private_folder.held(_MEMORY if os.access(_MEMORY, os.W_OK) else tempfile.gettempdir())
+    folder = Path(path)
     try:
         for name, text in told["keys"].items():
             path = folder / name

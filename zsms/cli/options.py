@@ -31,7 +31,7 @@ class WholeRange(click.IntRange):
 
 
 _TYPES: dict[str, Any] = {"int": Whole(), "float": float, "str": str}
-_PLACES = {"file": places.FILE, "folder": places.FOLDER}
+_PLACES = {"file": places.READ, "folder": places.FOLDER}
 
 
 def of(command: str, *tables: type) -> Callable[[F], F]:

@@ -66,23 +66,25 @@ def check_words(title: str, tags: tuple[tuple[str, str], ...]) -> tuple[str, dic
 
 options = together(
     [
-        click.option("--json", metavar="PATH", type=places.FILE, help="Write the report there; - for standard output."),
+        click.option(
+            "--json", metavar="PATH", type=places.WRITTEN, help="Write the report there; - for standard output."
+        ),
         click.option(
             "--html",
             metavar="PATH",
-            type=places.FILE,
+            type=places.WRITTEN,
             help="Write the report as a page with charts, one file that needs no network.",
         ),
         click.option(
             "--csv",
             metavar="PREFIX",
-            type=places.FILE,
+            type=places.REPORT_CSV,
             help="Write PREFIX-summary.csv, PREFIX-history.csv and PREFIX-senders.csv.",
         ),
         click.option(
             "--junit",
             metavar="PATH",
-            type=places.FILE,
+            type=places.WRITTEN,
             help="Write as JUnit's XML whether the ledger balances and which thresholds hold. In a workflow of GitHub, "
             "those that don't are its annotations too.",
         ),

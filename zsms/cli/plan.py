@@ -46,22 +46,24 @@ Examples:
 @click.option(
     "--confidence", type=float, default=0.95, show_default=True, help="Probability of the deadline that --solve needs."
 )
-@click.option("--against", metavar="REPORT", help="Set the report of a run (its JSON) beside the plan.")
+@click.option(
+    "--against", metavar="REPORT", type=places.READ, help="Set the report of a run (its JSON) beside the plan."
+)
 @click.option(
     "--no-variants", is_flag=True, help="Leave out what faults cost and what changes would do: it is quicker."
 )
 @click.option("--jobs", type=click.IntRange(1, 1_024), help="Processes that compute.  [default: one for each core]")
-@click.option("--json", metavar="PATH", type=places.FILE, help="Write the plan there; - for standard output.")
+@click.option("--json", metavar="PATH", type=places.WRITTEN, help="Write the plan there; - for standard output.")
 @click.option(
     "--html",
     metavar="PATH",
-    type=places.FILE,
+    type=places.WRITTEN,
     help="Write the plan as a page with charts, one file that needs no network.",
 )
 @click.option(
     "--csv",
     metavar="PATH",
-    type=places.FILE,
+    type=places.WRITTEN,
     help="Write the curve of reach there, a row a time; - for standard output.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")

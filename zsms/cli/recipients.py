@@ -18,11 +18,13 @@ def command() -> None:
 Examples:
   zsms recipients check people.csv
   zsms recipients check --json people.jsonl | jq .bad
-  zcat people.csv.gz | zsms recipients check --input-format csv -""",
+  zcat people.csv.gz | zsms recipients check -""",
 )
 @click.argument("file", metavar="FILE", type=click.Path(allow_dash=True))
 @click.option(
-    "--input-format", type=click.Choice(("csv", "jsonl")), help="What FILE is.  [default: what its name says]"
+    "--input-format",
+    type=click.Choice(("csv", "jsonl")),
+    help="What FILE is.  [default: what its name says, else what it begins with]",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines for people.")
 def check(file: str, input_format: str | None, as_json: bool) -> int:

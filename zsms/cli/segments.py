@@ -20,7 +20,7 @@ Examples:
   zsms segments --input people.csv""",
 )
 @click.option(
-    "--input", metavar="FILE", type=places.FILE, help="Real messages: a .csv (columns recipient, text) or .jsonl file."
+    "--input", metavar="FILE", type=places.READ, help="Real messages: a .csv (columns recipient, text) or .jsonl file."
 )
 @click.option("--skip-bad-rows", is_flag=True, help="Count and leave out rows that are no messages.")
 @click.option(

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zsms.cli import COMMANDS, load_command
+from zsms.cli import COMMANDS, load_command, places
 from zsms.errors import UsageError
 from zsms.fields import nearest
 from zsms.kinds import whole
@@ -81,7 +81,19 @@ def check_type(where: str, key: str, value: Any, wanted: type) -> None:
         value = whole(value)
     # A bool is an int to Python, but `messages = true` is a mistake.
     if not isinstance(value, types) or (isinstance(value, bool) and wanted is not bool):
-        raise UsageError(f"{where}: {key} = {json.dumps(value, default=str)}: give {words}")
+        raise UsageError(
+            f"{where}: {key} = {json.dumps(value, default=str)}: {_instead(value, wanted) or f'give {words}'}"
+        )
+
+
+def _instead(value: Any, wanted: type) -> str:
+    """What to write for a number that is in quotes, or has a point that a whole one hasn't."""
+    if wanted not in (int, float) or isinstance(value, bool) or not isinstance(value, str | float):
+        return ""
+    from zsms.cli.slips import told
+
+    text = f"{value:.15g}" if isinstance(value, float) else value
+    return told(text, whole=wanted is int, seconds=text.strip().endswith("s"))
 
 
 def _type_of(option: click.Option) -> type:
@@ -113,7 +125,7 @@ def _use(ctx: click.Context, parameter: click.Parameter, path: str | None) -> st
 def scenario_argument(function: Any) -> Any:
     """The argument SCENARIO.toml, whose tables become the command's defaults as those of `--config` do."""
     return click.argument(
-        "scenario", metavar="[SCENARIO.toml]", required=False, is_eager=True, type=click.Path(), callback=_use
+        "scenario", metavar="[SCENARIO.toml]", required=False, is_eager=True, type=places.READ, callback=_use
     )(function)
 
 
@@ -139,7 +151,7 @@ def _settings(path: str, name: str, table: dict[str, Any]) -> dict[str, Any]:
 config_option = click.option(
     "--config",
     metavar="FILE",
-    type=click.Path(),
+    type=places.READ,
     is_eager=True,
     callback=_use,
     help="TOML file of settings; a table for each command, a key for each option.",

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from zsms.cli import common
+from zsms.cli import common, places
 from zsms.errors import UsageError
 
 
@@ -36,7 +36,7 @@ Examples:
     metavar="NAME|FILE",
     help="Have the caps, latency and outcomes of a carrier profile (zsms carriers list).",
 )
-@click.option("--rules", metavar="FILE", type=click.Path(), help="A TOML file of accounts, outcomes, faults and all.")
+@click.option("--rules", metavar="FILE", type=places.READ, help="A TOML file of accounts, outcomes, faults and all.")
 @click.option("--answer", type=float, metavar="SECONDS", help="Time until submit_sm is answered.  [default: 0]")
 @click.option("--receipt", type=float, metavar="SECONDS", help="Time from answer to receipt.  [default: 0]")
 @click.option("--status", multiple=True, metavar="STATUS=WEIGHT", help="What submit_sm is answered with, by weight.")
@@ -46,9 +46,9 @@ Examples:
 @click.option("--ids", help="Form of message ids: decimal, hex, mixed, uuid or long.  [default: decimal]")
 @click.option("--form", help="Form of receipts: kannel, tlv, text or both.  [default: kannel]")
 @click.option("--seed", type=click.IntRange(0), help="Draw the same outcomes again.")
-@click.option("--record", metavar="FILE", type=click.Path(), help="Write every submit_sm to this CSV file.")
-@click.option("--certificate", metavar="FILE", type=click.Path(), help="Speak TLS, with this certificate (PEM).")
-@click.option("--private-key", metavar="FILE", type=click.Path(), help="Its key, where that is another file.")
+@click.option("--record", metavar="FILE", type=places.WRITTEN, help="Write every submit_sm to this CSV file.")
+@click.option("--certificate", metavar="FILE", type=places.READ, help="Speak TLS, with this certificate (PEM).")
+@click.option("--private-key", metavar="FILE", type=places.READ, help="Its key, where that is another file.")
 @click.option("--insecure", is_flag=True, help="Listen where other hosts can reach it.")
 @click.option("--stats", metavar="ENDPOINT", help="The stats collector to report to.  [default: none]")
 @common.role_options

@@ -56,23 +56,23 @@ Examples:
 @click.option(
     "--record",
     metavar="FILE",
-    type=places.FILE,
+    type=places.WRITTEN,
     help="Keep what came of each point there, and go on with what is missing.",
 )
 @click.option(
     "--csv",
     metavar="PATH",
-    type=places.FILE,
+    type=places.WRITTEN,
     help="Write a row a point there, each figure with its spread; - for stdout.",
 )
 @click.option(
     "--html",
     metavar="PATH",
-    type=places.FILE,
+    type=places.WRITTEN,
     help="Write one page there that needs no network: each figure as a curve with its spread, or over two settings as "
     "a map.",
 )
-@click.argument("scenario", required=False, metavar="[SCENARIO.toml]")
+@click.argument("scenario", required=False, metavar="[SCENARIO.toml]", type=places.READ)
 @click.argument("fixed", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF EVERY POINT]...")
 def command(
     vary: tuple[str, ...],

@@ -48,7 +48,7 @@ class Dashboard:
         need_web()
         if not 0.1 <= interval <= 60:
             raise UsageError(f"interval {interval}: give seconds from 0.1 to 60")
-        endpoint = Endpoint.parse(bind, PORT)
+        endpoint = Endpoint.parse(f"127.0.0.1:{bind}" if bind.isdigit() else bind, PORT)
         if endpoint.scheme != "tcp":
             raise UsageError(f"{bind!r}: a browser needs HOST:PORT")
         self._socket = _listen(endpoint, bind)

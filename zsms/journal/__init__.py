@@ -13,6 +13,7 @@ are the store, its records, the lock on the folder and the thread that writes.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf
@@ -96,6 +97,20 @@ class Store(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
+
+
+def check_place(journal: object | None) -> None:
+    """Raises UsageError for a folder that no journal can be kept in, as far as that shows without making it."""
+    if journal is None or is_on_servers(journal):
+        return
+    path = str(journal)
+    there = os.path.abspath(path)
+    while not os.path.lexists(there):
+        there = os.path.dirname(there)
+    if not os.path.isdir(there):
+        raise UsageError(f"no journal can be kept in {path}: {there} is no folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"no journal can be kept in {path}: nothing may be written in {there}")
 
 
 def open_journal(

@@ -78,6 +78,13 @@ class PrivateFolder:
             self._lock = None
 
 
+def held(place: str) -> tuple[str, int | None]:
+    """A folder in `place` that only this user can read, and what keeps it from being swept as long as it is open."""
+    sweep(place)
+    path = tempfile.mkdtemp(prefix=PREFIX, dir=place)
+    return path, _lock(path)
+
+
 def sweep(place: str) -> None:
     """Take away what processes of this user that were killed have left in `place`."""
     with suppress(OSError), os.scandir(place) as entries:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from zsms.core.broker.durability import is_on_servers
 from zsms.errors import UsageError
-from zsms.journal import FILE
+from zsms.journal import FILE, check_place
 from zsms.scenario import MeshConfig, SenderGroup
 
 
@@ -60,6 +60,7 @@ def _named(config: MeshConfig) -> MeshConfig:
 
 
 def _check_new(config: MeshConfig) -> None:
+    check_place(config.journal)
     for folder in filter(None, map(config.journal_of, config.broker_names)):
         if not is_on_servers(folder) and os.path.exists(os.path.join(folder, FILE)):
             raise UsageError(

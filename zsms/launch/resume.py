@@ -86,6 +86,11 @@ def _like(path: str | None) -> list[int] | None:
 def load(directory: str) -> tuple[MeshConfig, Before]:
     """The configuration of the run whose journal is in this folder, and how far it was. Raises UsageError for one that
     can't be gone on with, JournalError for a journal that can't be read."""
+    if is_on_servers(directory):
+        raise UsageError(
+            "--resume goes on with runs of one broker whose journal is a folder; with NATS servers a standby takes "
+            "its place (zsms broker --standby); what is held goes on by itself: zsms broker --journal nats://..."
+        )
     path = Path(directory, _FILE)
     try:
         said = json.loads(path.read_text(encoding="utf-8"))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from zsms.errors import UsageError
 from zsms.plan.planner import Plan
+from zsms.reading import json_of
 
 _WORDS = {"p50": "50 %", "p90": "90 %", "p99": "99 %", "p100": "all"}
 
@@ -28,11 +28,10 @@ class Row:
 def read_report(path: str) -> dict[str, Any]:
     """The report of a run. Raises UsageError for what is none."""
     try:
-        with open(path, encoding="utf-8") as file:
-            body = json.load(file)
+        body = json_of(path)
     except OSError as error:
         raise UsageError(f"can't read the report {path}: {error.strerror}") from None
-    except ValueError as error:
+    except UsageError as error:
         raise UsageError(f"{path} is no report of a run: {error}") from None
     if not isinstance(body, dict) or not isinstance(body.get("reach_s"), dict) or not _counts(body):
         raise UsageError(f"{path} is no report of a run: it has no reach_s and no messages")

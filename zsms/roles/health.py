@@ -12,7 +12,7 @@ from typing import Any
 
 import zmq
 
-from zsms.errors import WireError, ZsmsError
+from zsms.errors import UsageError, WireError, ZsmsError
 from zsms.roles.monitor import Asker
 from zsms.security.keys import Keys
 from zsms.stats.row import Row
@@ -29,6 +29,8 @@ def check(role: str, endpoint: str, *, name: str | None = None, timeout: float =
     asker's key is: an operator's for a broker, else a monitor's. Raises ZsmsError when it is not well, or nobody says
     so within `timeout` seconds.
     """
+    if not 0 <= timeout <= 86_400:
+        raise UsageError(f"timeout {timeout}: give seconds from 0 to 86400")
     own = None if keys is None else Keys.load(keys, "operator" if role == "broker" else "monitor")
     sockets = Sockets(keys=own)
     try:

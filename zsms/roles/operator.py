@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self
 import zmq
 
 from zsms.core.broker.holdings import holdings
-from zsms.errors import WireError, ZsmsError
+from zsms.errors import UsageError, WireError, ZsmsError
 from zsms.journal import edit, read
 from zsms.security.keys import Keys
 from zsms.wire.codec import UnknownKind, decode, encode
@@ -82,6 +82,8 @@ class Operator:
         """`broker` is its endpoint, `timeout` (seconds) how long an answer may take; `keys` is an operator's .key file,
         or a directory with one (:mod:`zsms.security.keys`). Raises UsageError.
         """
+        if not 0 <= timeout <= 86_400:
+            raise UsageError(f"timeout {timeout}: give seconds from 0 to 86400")
         self.endpoint = Endpoint.parse(broker, BROKER_PORT, several=True)
         self._timeout = timeout
         self._sockets = Sockets(context, keys=None if keys is None else Keys.load(keys, "operator"))

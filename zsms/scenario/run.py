@@ -24,6 +24,7 @@ from zsms.scenario import tables
 from zsms.scenario.caps import SharedCap
 from zsms.scenario.group import SenderGroup, ramp_of
 from zsms.sources.choice import MADE, MessageSettings, check_messages
+from zsms.sources.random import check_total
 from zsms.stats.arrivals import rate_warnings
 
 if TYPE_CHECKING:
@@ -134,8 +135,7 @@ class MeshConfig(MessageSettings):
     def check(self) -> None:
         """Raises UsageError for what contradicts itself."""
         check_types(self)
-        if self.messages is not None and self.messages < 0:
-            raise UsageError(f"messages {self.messages}: give 0 or more")
+        check_total(self.messages)
         if not 1 <= self.brokers <= MAX_BROKERS:
             raise UsageError(f"brokers {self.brokers}: give 1 to {MAX_BROKERS} processes")
         if not 1 <= self.producers <= 1_000:
@@ -177,7 +177,7 @@ class MeshConfig(MessageSettings):
 
     def warnings(self) -> list[str]:
         """What contradicts itself and yet can be run."""
-        found = self.limits.warnings()
+        found = self.limits.warnings() + self._idle()
         if self.transport is not None or any(group.gateway is not None for group in self.groups):
             return found
         found += [warning for group in self.groups for warning in group.warnings()]
@@ -185,6 +185,21 @@ class MeshConfig(MessageSettings):
             said = {group.name: lease_warning(self.limits.lease, group.model) for group in self.groups}
             found += [f"group {name!r}: {why}; its senders ask for a longer one" for name, why in said.items() if why]
         return found + self._rate_warnings()
+
+    def _idle(self) -> list[str]:
+        """Settings that mean nothing without another one."""
+        of_a_list = {"input format": self.input_format, "skip bad rows": self.skip_bad_rows, "unique": self.unique}
+        found = [f"{name} is about a list, and there is none: give --input" for name, on in of_a_list.items() if on]
+        if self.input is not None:
+            found = []
+        if self.arrivals != "even" and self.rate is None and not self.stages:
+            found.append(f"arrivals {self.arrivals}: means nothing without a rate: give --rate")
+        found += [
+            f"group {each.name!r}: a burst of {each.burst:g} means nothing without a cap: give --cap"
+            for each in self.groups
+            if each.burst and each.cap is None
+        ]
+        return found
 
     def _rate_warnings(self) -> list[str]:
         """What an arrival rate near the capacity of the slots means; failures take slots again."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from difflib import get_close_matches
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zsms.errors import UsageError
+from zsms.reading import toml_of
 from zsms.smsc.rules import Account, Fault, Outcome, Rules
 from zsms.stats.delay import DelayModel
 
@@ -25,14 +25,12 @@ _WEIGHTS = ("statuses", "states")
 def read_rules(path: str | Path, base: Rules | None = None) -> Rules:
     """The rules in a file, over those of `base`. Raises UsageError that says what is wrong, and where."""
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        table = toml_of(str(path))
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{path} is no UTF-8") from None
     try:
-        return rules_of(tomllib.loads(text), base)
-    except (UsageError, tomllib.TOMLDecodeError) as error:
+        return rules_of(table, base)
+    except UsageError as error:
         raise UsageError(f"{path}: {error}") from None
 
 

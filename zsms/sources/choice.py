@@ -35,7 +35,11 @@ class MessageSettings:
         completes="file",
     )
     input_format: str | None = entry(
-        None, "What --input is.", kinds.one_of("csv", "jsonl"), unless="what its name says", on=MADE
+        None,
+        "What --input is.",
+        kinds.one_of("csv", "jsonl"),
+        unless="what its name says, else what it begins with",
+        on=MADE,
     )
     skip_bad_rows: bool = entry(False, "Count and leave out rows that are no messages.", kinds.FLAG, on=MADE)
     unique: bool = entry(False, "Leave out rows of --input whose recipient came before.", kinds.FLAG, on=MADE)

@@ -25,7 +25,7 @@ import numpy as np
 
 from zsms.errors import UsageError
 from zsms.sources.blocks import I64, Bad, Block, read_block
-from zsms.sources.random import Columns, check_share
+from zsms.sources.random import Columns, check_share, check_total
 from zsms.sources.repeats import MOST, Repeats
 from zsms.sources.stream import Lines, Stream, descriptor_of, is_stream, name_of
 from zsms.sources.tables import Csv, JsonLines, NotATableError, Table
@@ -66,15 +66,15 @@ class FileSource:
     ) -> None:
         """Open the list; of its rows this source takes share `i` of `k`, counted from 0.
 
-        `format` is csv or jsonl, by default what the name says; the path `-` is standard input. `unique` leaves out a
-        recipient that has come before; `limit` ends after so many messages of all shares. `on_bad` is called with the
-        line number and the reason of each row that is skipped. The head of a file is read at once, that of a stream
-        with the first take. Raises UsageError for a list that can't be read or holds no rows, and for a bad row that
-        isn't to be skipped; so does `take`, when all rows before that one have been taken.
+        `format` is csv or jsonl, by default what the name says, or else what the list begins with; the path `-` is
+        standard input. `unique` leaves out a recipient that has come before; `limit` ends after so many messages of all
+        shares. `on_bad` is called with the line number and the reason of each row that is skipped. The head of a file
+        is read at once, that of a stream with the first take. Raises UsageError for a list that can't be read or holds
+        no rows, and for a bad row that isn't to be skipped; so does `take`, when all rows before that one have been
+        taken.
         """
         check_share(share)
-        if limit is not None and limit < 0:
-            raise UsageError(f"messages {limit}: give 0 or more")
+        check_total(limit)
         self.skipped = 0
         """Bad rows left out so far."""
         self.skipped_lines = 0
@@ -221,10 +221,16 @@ class FileSource:
 
     def _begin(self, data: bytes, ended: bool) -> tuple[bytes, bool]:
         """Find out what the columns are; what is behind the header, and whether there is a header yet."""
+        lines = data.splitlines(keepends=True)
+        if self._format is None:
+            begin = next((line for line in lines if not line.isspace()), b"").lstrip(b"\xef\xbb\xbf \t")
+            if not begin and not ended:
+                self._held = data
+                return b"", False
+            self._format = "jsonl" if begin[:1] in (b"{", b"[") and begin[:5] != b"{\\rtf" else "csv"
         if self._format == "jsonl":
             self._table = JsonLines()
             return data, True
-        lines = data.splitlines(keepends=True)
         if not ended and len(lines) < _HEAD_LINES and sum(not line.isspace() for line in lines) < 2:
             self._held = data
             return b"", False
@@ -308,16 +314,11 @@ def check_input(
         raise UsageError(f"{name_of(path)}: {error}") from None
 
 
-def check_format(path: str, given: str | None) -> str:
-    """csv or jsonl. Raises UsageError where neither the name nor the user says which."""
+def check_format(path: str, given: str | None) -> str | None:
+    """csv or jsonl; None where neither the name nor the user says which, so that the list itself does. Raises
+    UsageError for what is neither."""
     if given is not None:
         if given not in FORMATS:
             raise UsageError(f"input format {given!r}: give {' or '.join(FORMATS)}")
         return given
-    found = _FORMAT_OF.get(Path(path).suffix.lower())
-    if found is None:
-        endings = ", ".join(_FORMAT_OF)
-        raise UsageError(
-            f"{name_of(path)}: give --input-format {' or '.join(FORMATS)}, or a file whose name ends in {endings}"
-        )
-    return found
+    return _FORMAT_OF.get(Path(path).suffix.lower())

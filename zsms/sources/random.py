@@ -32,6 +32,9 @@ BLOCK = 16_384
 MESSAGES = 100_000
 """Random messages, unless a number is given."""
 
+MOST_MESSAGES = 10**15
+"""What figures can tell of."""
+
 MAX_BLOCK_BYTES = 8 * 2**20
 """Most bytes of text in a block: half of a frame. Blocks of very long texts have fewer messages."""
 
@@ -109,8 +112,7 @@ class RandomSource:
         other; those of +1 have 11 digits, their area code and exchange begin with 2 to 9. A `seed` of None is drawn.
         Raises UsageError.
         """
-        if total is not None and total < 0:
-            raise UsageError(f"messages {total}: give 0 or more")
+        check_total(total)
         if seed is not None and seed < 0:
             raise UsageError(f"seed {seed}: give 0 or more")
         check_share(share)
@@ -160,6 +162,12 @@ class RandomSource:
             np.cumsum(block.lengths, out=self._text_ends[1:])
         text = block.text[self._text_ends[begin] : self._text_ends[end]]
         return Columns(block.recipients[begin:end], block.lengths[begin:end], text)
+
+
+def check_total(total: int | None) -> None:
+    """Raises UsageError for a number of messages (None: no limit) that can't be."""
+    if total is not None and not 0 <= total <= MOST_MESSAGES:
+        raise UsageError(f"messages {total}: give 0 or more, up to {MOST_MESSAGES:,}")
 
 
 def check_share(share: tuple[int, int]) -> None:

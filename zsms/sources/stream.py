@@ -59,7 +59,7 @@ def is_stream(path: str) -> bool:
 
 def name_of(path: str) -> str:
     """What a path is called in messages."""
-    return "standard input" if descriptor_of(path) == 0 else path
+    return "standard input" if descriptor_of(path) == 0 else path or repr(path)
 
 
 class Stream:
@@ -135,6 +135,8 @@ class Stream:
         for magic, what in _OTHERS:
             if head.startswith(magic):
                 raise UsageError(what)
+        if len(head) >= 8 and not any(head[:64]):
+            raise UsageError("is no text: it begins with zero bytes")
         if len(head) >= 8 and (not any(head[0:8:2]) or not any(head[1:8:2])):
             raise UsageError("is UTF-16 without a byte order mark: save it as UTF-8")
         return head

@@ -278,10 +278,13 @@ def _read_header(header: str, delimiters: tuple[str, ...], line: int) -> tuple[s
             continue
         if names.count("recipient") == 1 and names.count("text") == 1:
             return delimiter, names
+    kind = next((what for begin, what in _KINDS.items() if header.lstrip("\ufeff \t").upper().startswith(begin)), None)
+    if kind is not None:
+        raise NotATableError(f"seems to be {kind}, not CSV")
     if header.lstrip("\ufeff \t").startswith(("{", "[")):
         raise NotATableError("seems to be JSON: give --input-format jsonl, or a name that ends in .jsonl")
-    if header.lstrip("\ufeff \t").startswith("<"):
-        raise NotATableError("seems to be a web page, not CSV")
+    if any(c < " " and c not in "\t\x1a\x1e\f\v" for c in header):
+        raise NotATableError("is no text, so no list: save it as CSV in UTF-8")
     if quotes:
         raise NotATableError(f"line {line} is not CSV: a quote opens there and does not close well")
     coded = next((c for c in header if "\udc80" <= c <= "\udcff"), None)
@@ -290,6 +293,15 @@ def _read_header(header: str, delimiters: tuple[str, ...], line: int) -> tuple[s
     raise NotATableError(f"line {line} {told}{_renamed(header)}")
 
 
+_KINDS = {
+    "BEGIN:VCARD": "contacts (vCard)",
+    "{\\RTF": "a document of a word processor (RTF)",
+    "<?XML": "XML",
+    "<": "a web page",
+    "%!PS": "a document to print (PostScript)",
+    "SQLITE FORMAT": "a database",
+}
+"""What else lists are kept in, by how it begins."""
 _OTHER_NAMES = {
     "recipient": "recipients phone number mobile msisdn to tel telephone cell phonenumber mobilenumber mobilephone",
     "text": "texts message sms body content msg messagetext smstext",
@@ -423,8 +435,11 @@ def _of_json(line: int, text: str) -> Row:
         return _bad(line, line, f"not JSON: {error}")
     if not isinstance(value, dict):
         return _bad(line, line, f"{shown(value)} is no JSON object")
-    if "recipient" not in value or "text" not in value:
-        value = {_name(key): field for key, field in value.items()}
+    names = [_name(key) for key in value]
+    for key in ("recipient", "text"):
+        if names.count(key) > 1:
+            return _bad(line, line, f"the key {key} comes twice, written in two ways")
+    value = dict(zip(names, value.values(), strict=True))
     for key in ("recipient", "text"):
         if key not in value:
             return _bad(line, line, f"no key {key!r}")

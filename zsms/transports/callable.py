@@ -40,6 +40,8 @@ _TELL_S = 10.0
 """Seconds between two lines on how many sends failed."""
 _CLOSE_S = 5.0
 """How long cancelled coroutines may take to end."""
+_LEFT_S = 1.0
+"""The same of tasks that they have started."""
 
 
 class CallableTransport:
@@ -201,6 +203,14 @@ class CallableTransport:
         """End all calls, in the loop's thread."""
         assert self._calls is not None
         await self._calls.cancel()
+        if self._thread is None:
+            return  # the loop is the caller's, and so are its other tasks
+        this = asyncio.current_task()
+        left = {task for task in asyncio.all_tasks() if task is not this}
+        for task in left:  # that the function has started, and did not wait for
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=_LEFT_S)
 
 
 def _rows(waiting: Waiting, messages: Iterator[Message], now: float) -> Iterator[tuple[int, Message, float]]:

@@ -10,6 +10,7 @@ import inspect
 import os
 import sys
 import traceback
+from contextlib import redirect_stdout
 from importlib import import_module
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
@@ -95,22 +96,27 @@ def load_function(name: str, folder: str | None = None) -> Any:
 def _import(name: str, module: str, folder: str) -> ModuleType:
     if folder not in sys.path:
         sys.path.append(folder)
-    top = module.partition(".")[0]
     try:
-        if top not in sys.modules:
-            spec = PathFinder.find_spec(top, [folder])
-            if spec is not None and spec.loader is not None:
-                made = sys.modules[top] = module_from_spec(spec)
-                try:
-                    spec.loader.exec_module(made)
-                except BaseException:
-                    del sys.modules[top]
-                    raise
-        return import_module(module)
+        with redirect_stdout(sys.stderr):  # what it prints: standard output may be the report's
+            return _imported(module, folder)
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) and not _lines(error, folder):
             raise
         raise UsageError(f"--transport {name!r}: {module} can't be imported: {_why(error, folder)}") from None
+
+
+def _imported(module: str, folder: str) -> ModuleType:
+    top = module.partition(".")[0]
+    if top not in sys.modules:
+        spec = PathFinder.find_spec(top, [folder])
+        if spec is not None and spec.loader is not None:
+            made = sys.modules[top] = module_from_spec(spec)
+            try:
+                spec.loader.exec_module(made)
+            except BaseException:
+                del sys.modules[top]
+                raise
+    return import_module(module)
 
 
 def _lines(error: BaseException, folder: str) -> list[str]:

@@ -7,6 +7,7 @@ import os
 import sysconfig
 import traceback
 from collections.abc import Callable
+from inspect import iscoroutine
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,23 +52,30 @@ class Judge:
             outcome = value if isinstance(value, Outcome) else Outcome.FAILED
             name = value.name if isinstance(value, Outcome) else "False"
             return self._count(f"returned {name}", lambda: None)[0] + outcome.code
-        code, first = self._count(f"returned {None if value is None else type(value).__name__}", lambda: repr(value))
+        code, first = self._count(
+            f"returned {None if value is None else type(value).__name__}", lambda: _text(value, repr)
+        )
+        forgotten = iscoroutine(value)
+        if forgotten:
+            value.close()
         if first:
             self._log.warning(
                 "%s returned %s, which is neither a bool nor an Outcome: such a message counts as failed",
                 self.name,
-                printable(repr(value), 80),
+                printable(_text(value, repr), 80) + (" (await it)" if forgotten else ""),
             )
         return code
 
     def of_error(self, error: BaseException) -> int:
         """How a call ended that has raised."""
-        code, first = self._count(f"raised {type(error).__qualname__}", lambda: f"{error} ({place_of(error)})".strip())
+        code, first = self._count(
+            f"raised {type(error).__qualname__}", lambda: f"{_text(error)} ({place_of(error)})".strip()
+        )
         if first:
             self._log.warning(
                 "%s raised %s at %s: such a message counts as failed%s",
                 self.name,
-                printable(f"{type(error).__qualname__}: {error}", 200),
+                printable(f"{type(error).__qualname__}: {_text(error)}", 200),
                 place_of(error),
                 "" if isinstance(error, Exception) else ", and nothing else ends",
             )
@@ -88,6 +96,14 @@ class Judge:
     def reasons(self) -> tuple[str, ...]:
         """The reasons by their place; empty where the outcome says it all."""
         return tuple("" if name in PLAIN else name for name in self.failures.names)
+
+
+def _text(value: Any, make: Callable[[Any], str] = str) -> str:
+    """What an object of the user's says of itself, which may fail as all that is theirs."""
+    try:
+        return make(value)
+    except Exception as error:
+        return f"({type(error).__qualname__} where its text should be)"
 
 
 def place_of(error: BaseException) -> str:

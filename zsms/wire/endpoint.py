@@ -62,6 +62,8 @@ class Endpoint:
             host, _, port = rest.partition(":")
         if not host:
             raise UsageError(f"endpoint {text!r}: the host is missing")
+        if host.isdigit() and not port:
+            raise UsageError(f"endpoint {text!r}: a port alone; write HOST:{host}, such as 127.0.0.1:{host}")
         if port and port != "*" and not (port.isascii() and port.isdigit() and len(port) < 6 and int(port) < 65_535):
             raise UsageError(f"endpoint {text!r}: the port must be a number from 0 (any) to 65534")
         number = 0 if port in ("*", "0") else int(port or default_port)

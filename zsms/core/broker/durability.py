@@ -12,6 +12,11 @@ may crash but not its machine; in the broker's memory."""
 def check_durability(journal: object | None, durability: str | None) -> str:
     """What `durability` (None: the default) comes to, with or without a journal. Raises UsageError."""
     on_servers = is_on_servers(journal)
+    if journal is not None and not on_servers:
+        if not str(journal).strip():
+            raise UsageError("journal '': give the name of a folder (is a variable not set?)")
+        if "://" in str(journal):
+            raise UsageError(f"journal {journal}: give a folder, or nats://HOST,HOST,HOST/NAME")
     if durability is None:
         return "memory" if journal is None else "majority" if on_servers else "fsync"
     if durability not in DURABILITIES:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
 
 from zsms import kinds
 from zsms.errors import UsageError, check_types
@@ -11,6 +10,10 @@ from zsms.fields import entry
 
 LEAST_LIVENESS_S = 0.25
 """Five pings, which come every 0.05 s at most."""
+LONGEST_S = 366 * 86_400
+"""The longest that anything may take: peers refuse a broker's word of more."""
+_MOST = {"max_messages": 2**53, "max_bytes": 2**53, "max_attempts": 2**32 - 1, "max_deliveries": 2**32 - 1}
+"""What can be counted, and told."""
 UNCERTAIN = ("fail", "resend")
 """What may become of a send without an answer."""
 _LIMITED = ("run", "plan", "broker")
@@ -53,17 +56,18 @@ class BrokerLimits:
 
     def __post_init__(self) -> None:
         check_types(self)
-        for name in ("max_messages", "max_bytes", "max_attempts", "max_deliveries"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name.replace('_', ' ')} {getattr(self, name)}: give at least 1")
+        for name, most in _MOST.items():
+            if not 1 <= getattr(self, name) <= most:
+                raise UsageError(f"{name.replace('_', ' ')} {getattr(self, name)}: give 1 to {most:,}")
         if self.uncertain not in UNCERTAIN:
             raise UsageError(f"uncertain {self.uncertain!r}: give one of {', '.join(UNCERTAIN)}")
         for name in ("retry_base", "retry_cap"):
-            if not (isfinite(getattr(self, name)) and getattr(self, name) >= 0):
-                raise UsageError(f"{name.replace('_', ' ')} {getattr(self, name)}: give seconds from 0 on")
+            if not 0 <= getattr(self, name) <= LONGEST_S:
+                raise UsageError(f"{name.replace('_', ' ')} {getattr(self, name)}: give seconds from 0 to {LONGEST_S}")
         for name in ("lease", "max_lease", "liveness"):
-            if not (isfinite(getattr(self, name)) and getattr(self, name) > 0):
-                raise UsageError(f"{name.replace('_', ' ')} {getattr(self, name)}: give seconds above 0")
+            if not 0 < getattr(self, name) <= LONGEST_S:
+                value = getattr(self, name)
+                raise UsageError(f"{name.replace('_', ' ')} {value}: give seconds above 0, up to {LONGEST_S}")
         if self.liveness < LEAST_LIVENESS_S:
             raise UsageError(
                 f"liveness {self.liveness:g}: give at least {LEAST_LIVENESS_S:g} s, for nobody pings more "

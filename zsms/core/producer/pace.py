@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from math import floor, isfinite
+from math import floor
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from zsms.message import MAX_BATCH_MESSAGES
 
 ARRIVALS = ("even", "poisson")
 """How arrivals of one rate lie in time."""
+LEAST_RATE, MOST_RATE = 1e-6, 1_000_000_000
+"""Messages a second: what is slower is due after longer than frames can say."""
 
 BUNDLE_S = 0.001
 """Poisson arrivals within this time are made as one batch, their due times spread evenly from the first to the last."""
@@ -31,8 +33,8 @@ BUNDLE_S = 0.001
 
 def check_pushing(rate: float | None, batch: int | None, window: int | None) -> None:
     """Raises UsageError for a rate, batch or window (None: the default) that can't be."""
-    if rate is not None and not (isfinite(rate) and rate > 0):
-        raise UsageError(f"rate {rate}: give messages a second, above 0")
+    if rate is not None and not LEAST_RATE <= rate <= MOST_RATE:
+        raise UsageError(f"rate {rate}: give messages a second, above 0: from {LEAST_RATE:.6f} to {MOST_RATE:,}")
     if batch is not None and not 1 <= batch <= MAX_BATCH_MESSAGES:
         raise UsageError(f"batch {batch}: give 1 to {MAX_BATCH_MESSAGES} messages")
     if window is not None and window < 1:

@@ -10,6 +10,8 @@ PREFETCH_S = 0.02
 """The automatic prefetch covers this much time: a round trip to the broker on a busy machine."""
 MAX_LEASE_S = 7 * 86_400.0
 MAX_RAMP_S = 3_600.0
+_LONG_S = 100.0
+"""A mean that is rather one in milliseconds."""
 
 
 def auto_prefetch(concurrency: int, mean: float) -> int:
@@ -48,6 +50,8 @@ def check_asking(prefetch: int | None, ramp: float | None) -> None:
 def delay_warnings(delay: DelayModel, tick: float | None) -> list[str]:
     """What a user of such delays should know before the start."""
     found = []
+    if delay.mean > _LONG_S:
+        found.append(f"a send takes {delay.mean:g} s on average: times are in seconds, not milliseconds")
     if coarse(tick, delay):
         tick = auto_tick(delay.mean) if tick is None else tick
         found.append(

@@ -15,7 +15,7 @@ beside the rate.
 
 from __future__ import annotations
 
-from math import inf, isfinite
+from math import inf
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ F64 = npt.NDArray[np.float64]
 _BINS = 100
 """A second of them is counted: the one that runs, and those before it."""
 _SMOOTH_S = 0.1
+_LEAST, _MOST = 1e-6, 1_000_000_000
 _REST_S = 0.5
 """Who has not asked for so long had nothing to send."""
 _QUANTUM_S = 0.02
@@ -52,10 +53,10 @@ class Cap:
 
     def __init__(self, rate: float, burst: float = 0.0) -> None:
         """`rate` in segments a second, `burst` in segments. Raises UsageError."""
-        if not (isfinite(rate) and rate > 0):
-            raise UsageError(f"cap {rate}: give segments a second, above 0")
-        if not (isfinite(burst) and burst >= 0):
-            raise UsageError(f"burst {burst}: give segments, 0 or more")
+        if not _LEAST <= rate <= _MOST:
+            raise UsageError(f"cap {rate}: give segments a second, above 0: from {_LEAST:.6f} to {_MOST:,}")
+        if not 0 <= burst <= _MOST:
+            raise UsageError(f"burst {burst}: give segments, 0 to {_MOST:,}")
         self._member, self._members = 0, 1
         self._state = fresh(1, rate, burst)
 

@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from zsms.errors import UsageError
+from zsms.reading import text_of, toml_of
 
 PASSWORD_VARIABLE = "ZSMS_GATEWAY_PASSWORD"
 BODIES = ("none", "form", "json")
@@ -149,9 +148,9 @@ class HttpSettings:
         if file is None:
             return replace(self, password=os.environ.get(PASSWORD_VARIABLE, self.password))
         try:
-            text = Path(file).read_text(encoding="utf-8").partition("\n")[0].strip()
-        except (OSError, UnicodeError) as error:
-            raise UsageError(f"password_file {file}: {getattr(error, 'strerror', None) or error}") from None
+            text = text_of(file, most=65_536).partition("\n")[0].strip()
+        except OSError as error:
+            raise UsageError(f"password_file {file}: {error.strerror}") from None
         return replace(self, password=text)
 
     def check(self) -> None:
@@ -199,11 +198,9 @@ def _behind(fragment: str, where: str) -> tuple[dict[str, Any], str | None]:
 
 def _file(path: str) -> dict[str, Any]:
     try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeError) as error:
-        raise UsageError(f"can't read {path}: {getattr(error, 'strerror', None) or error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: {error}") from None
+        table = toml_of(path)
+    except OSError as error:
+        raise UsageError(f"can't read {path}: {error.strerror}") from None
     if "password" in table:
         raise UsageError(f"{path}: give password_file, or {PASSWORD_VARIABLE}, instead of password")
     found: dict[str, Any] = dict(PRESETS.get(str(table.pop("preset", "")), {}))

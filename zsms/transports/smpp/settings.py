@@ -14,6 +14,7 @@ from zsms.core.smpp.pdu import MAX_ADDRESS, MAX_SERVICE_TYPE, Command
 from zsms.core.smpp.statuses import Consequences
 from zsms.core.smpp.texts import Alphabet, Long
 from zsms.errors import UsageError
+from zsms.reading import text_of
 
 PORT, TLS_PORT = 2775, 3550
 """Ports of SMPP that IANA and habit know."""
@@ -135,10 +136,10 @@ class SmppSettings:
             found = os.environ.get(PASSWORD_VARIABLE)
             return self if found is None else replace(self, password=found)._checked()
         try:
-            with open(file, encoding="utf-8") as lines:
-                return replace(self, password=lines.readline().rstrip("\r\n"))._checked()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"the password's file {file}: {error}") from None
+            text = text_of(file, most=65_536)
+        except OSError as error:
+            raise UsageError(f"the password's file {file}: {error.strerror}") from None
+        return replace(self, password=text.partition("\n")[0].rstrip("\r"))._checked()
 
     def _checked(self) -> SmppSettings:
         self.check()

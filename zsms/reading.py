@@ -1,0 +1,59 @@
+"""Text files that people write, as their editors and shells leave them: with a byte order mark or without, and UTF-16
+from those who have it (`>` in PowerShell, Notepad). What can't be read is a UsageError that names the file."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import tomllib
+from typing import Any
+
+from zsms.errors import UsageError
+
+MOST_BYTES = 2**28
+"""No report is larger; /dev/zero is."""
+_UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+
+
+def text_of(path: str, *, most: int = MOST_BYTES) -> str:
+    """The file's text. Raises UsageError, and OSError where it can't be read; of more than `most` bytes it is none."""
+    with open(path, "rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise UsageError(f"{path} is too large: it has over {most:,} bytes")
+    encoding = _UTF16.get(data[:2], "utf-8-sig")
+    if encoding != "utf-8-sig":
+        data = data[2:]
+    elif b"\0" in data:
+        raise UsageError(
+            f"{path} is no text: it has zero bytes (UTF-16, without its mark, has them too: save it as UTF-8)"
+        )
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        if encoding == "utf-8-sig":
+            line = data.count(b"\n", 0, error.start) + 1
+            raise UsageError(f"{path} is not UTF-8 in line {line}: save it as UTF-8") from None
+        raise UsageError(f"{path} begins as UTF-16 and is none: save it as UTF-8") from None
+
+
+def toml_of(path: str) -> dict[str, Any]:
+    """The tables of a TOML file. Raises as `text_of` does."""
+    text = text_of(path, most=2**22)
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not TOML: {error}") from None
+    except RecursionError:
+        raise UsageError(f"{path} is not TOML that anybody would write: its brackets are too deep") from None
+
+
+def json_of(path: str) -> Any:
+    """The value of a JSON file. Raises as `text_of` does."""
+    text = text_of(path)
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise UsageError(f"{path} is not JSON that anybody would write: its brackets are too deep") from None
+    except ValueError as error:  # an integer of thousands of digits, too
+        raise UsageError(f"{path} is not JSON: {error}") from None
