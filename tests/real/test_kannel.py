@@ -77,7 +77,7 @@ def test_the_whole_circle(tmp_path: Path) -> None:
     got, report_at, count = tmp_path / "got.csv", tmp_path / "report.json", 300
     rules = Rules(ACCOUNT, statuses=((0, 97.0), (0x0B, 3.0)), states=(("DELIVRD", 9.0), ("UNDELIV", 1.0)))
     with FakeSmsc(rules, seed=3, record=got) as smsc, Kannel(smsc.port, tmp_path) as kannel:
-        url = f"http://127.0.0.1:{kannel.port}#kannel&username=tester&sender=12025550100&query.dlr-mask=3"
+        url = f"http://127.0.0.1:{kannel.port}#kannel&username=tester&sender=12025550100&callback=127.0.0.1:0"
         ran = zsms(
             *("run", "--messages", count, "--seed", 7, "--json", report_at, "--gateway", f"{url}&connections=20"),
             env={"ZSMS_GATEWAY_PASSWORD": "foobar"},
@@ -88,6 +88,9 @@ def test_the_whole_circle(tmp_path: Path) -> None:
         wait("their receipts", lambda: smsc.desk.counts.receipts_answered >= told.accepted)
         report: dict[str, Any] = json.loads(report_at.read_text())
         assert report["messages"]["sent"] == count, "Kannel has taken all"
+        receipts = report["receipts"]
+        assert receipts["delivered"] > receipts["undelivered"] > 0 and receipts["unmatched"] == 0
+        assert sum(receipts.values()) == count, "each is delivered, undelivered, refused or was not waited for"
         assert told.submitted == count + told.duplicates and told.duplicates == 0
         assert (kannel.sent, kannel.failed) == (told.accepted, told.rejected)
         assert told.rejected == told.by_status[0x0B] > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -11,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, web
 
+from zsms.core.sender import Waiting
 from zsms.errors import UsageError
-from zsms.message import Message, MessageId, Outcome
+from zsms.message import Batch, Delivery, Message, MessageId, Outcome
 from zsms.transports.http import HttpSettings, HttpTransport
 from zsms.transports.http.answers import outcome, retry_after
 from zsms.transports.judging import Said
@@ -249,3 +251,64 @@ def test_the_password_comes_from_a_file_or_the_environment_and_is_not_shown(
     from_file = HttpSettings.from_url(f"http://localhost#kannel&password_file={tmp_path}/secret")
     assert from_file.password == "from the file" and "from the file" not in f"{from_file}"
     assert HttpSettings.from_url("http://localhost#kannel").with_password().password == "from the environment"
+
+
+def test_callbacks_say_what_became_of_messages() -> None:
+    statuses = iter(["delivered", "8", "undelivered", "queued", "rejected", "odd"])
+    asked: list[Any] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        form = await request.post()
+        asked.append(form)
+        if form["Body"] == "refused":
+            return web.Response(status=400)
+        return web.json_response({"sid": "1"}, status=201)
+
+    async def tell(urls: list[str]) -> list[int]:
+        async with ClientSession() as session:
+            said = []
+            for number, url in enumerate([*urls, urls[0], urls[0].replace("id=", "id=x")]):
+                body: dict[str, Any] = {"MessageStatus": next(statuses, "delivered")}
+                kind = {"data": body} if number % 2 else {"json": body}
+                said.append((await session.post(url, **kind)).status)  # type: ignore[arg-type]
+            said.append((await session.get(f"{urls[1]}&status=1")).status)
+            said.append((await session.post(urls[1], data=b"{", headers={"Content-Type": "application/json"})).status)
+            return said
+
+    async def main() -> None:
+        async with gateway(answer) as base:
+            transport = HttpTransport(HttpSettings.from_url(f"{base}#twilio&callback=127.0.0.1:0"))
+            woken: list[int] = []
+            await asyncio.to_thread(transport.open, lambda: woken.append(1))
+            rows = [("+12025550123", text) for text in ("a", "b", "c", "d", "e", "f", "refused")]
+            batch = Batch.of(rows, producer=7, first=100, due=time.monotonic())
+            transport.start(Waiting(0, batch, 0.0, 0.0, 1, 1), time.monotonic())
+            sent = failed = 0
+            while sent + failed < 7:
+                await asyncio.sleep(0.005)
+                if (done := transport.finished(time.monotonic())) is not None:
+                    sent, failed = sent + len(done.sent), failed + len(done.failed)
+            assert (sent, failed, transport.awaited) == (6, 1, 6)
+            by_text = {form["Body"]: form["StatusCallback"] for form in asked}
+            said = await tell([by_text[text] for text in "abcdef"])
+            assert said == [200] * 9 + [400]
+            told = transport.receipts()
+            assert told is not None and told.producers.tolist() == [7] * 5
+            assert dict(zip(told.seqs.tolist(), told.outcomes.tolist(), strict=True)) == {
+                100: Delivery.DELIVERED.value,
+                101: Delivery.DELIVERED.value,
+                102: Delivery.UNDELIVERED.value,
+                104: Delivery.REJECTED.value,
+                105: Delivery.UNKNOWN.value,
+            }
+            assert transport.figures == {"receipts_missing": 0, "receipts_unmatched": 2, "receipts_awaited": 1}
+            assert woken and (told.took >= 0).all()
+            await asyncio.to_thread(transport.close)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("address", ["8080", "127.0.0.1:x", "127.0.0.1:99999"])
+def test_a_callback_s_address(address: str) -> None:
+    with pytest.raises(UsageError, match="HOST:PORT"):
+        HttpSettings.from_url(f"http://127.0.0.1/#kannel&callback={address}")

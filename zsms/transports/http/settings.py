@@ -7,7 +7,9 @@ A gateway's address is that of its API; what stands behind # is for zsms and nev
 
 `file` is a TOML file of the same settings, for headers and bodies. In their values, and in those of `query`, these
 stand for what a message has: {recipient} with its plus, {digits} without, {text}, {id}, {attempt}, {sender},
-{username}, {password}, {basic} (username and password as in HTTP's Basic), {coding} (Kannel's: 0 for GSM-7, else 2).
+{username}, {password}, {basic} (username and password as in HTTP's Basic), {coding} (Kannel's: 0 for GSM-7, else 2),
+{callback} (where the gateway is to say what became of it) and {mask} (Kannel's dlr-mask: 3); what holds one of these
+two is left out where no callbacks are listened for.
 """
 
 from __future__ import annotations
@@ -24,7 +26,20 @@ from zsms.reading import text_of, toml_of
 
 PASSWORD_VARIABLE = "ZSMS_GATEWAY_PASSWORD"
 BODIES = ("none", "form", "json")
-PLACES = ("recipient", "digits", "text", "id", "attempt", "sender", "username", "password", "basic", "coding")
+PLACES = (
+    "recipient",
+    "digits",
+    "text",
+    "id",
+    "attempt",
+    "sender",
+    "username",
+    "password",
+    "basic",
+    "coding",
+    "callback",
+    "mask",
+)
 MAX_CONNECTIONS = 10_000
 _PLACE = re.compile(r"\{([a-z]+)\}")
 _SECRETS = ("password", "pass", "passwd", "token", "api_key", "apikey", "secret", "key")
@@ -41,6 +56,8 @@ PRESETS: dict[str, dict[str, Any]] = {
             "text": "{text}",
             "charset": "UTF-8",
             "coding": "{coding}",
+            "dlr-mask": "{mask}",
+            "dlr-url": "{callback}&status=%d",
         },
         "success": (200, 202),
     },
@@ -48,7 +65,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "method": "POST",
         "headers": {"Authorization": "Basic {basic}"},
         "body": "form",
-        "content": {"To": "{recipient}", "From": "{sender}", "Body": "{text}"},
+        "content": {"To": "{recipient}", "From": "{sender}", "Body": "{text}", "StatusCallback": "{callback}"},
         "success": (200, 201),
         "success_path": "sid",
     },
@@ -93,7 +110,10 @@ class HttpSettings:
     ca: str | None = None
     """File of certificates that the gateway's must be signed by; None: those of the system."""
 
-    receipt_wait_s = 0.0
+    callback: str = ""
+    """HOST:PORT where delivery callbacks are listened for, port 0 for a free one; empty: nowhere."""
+    receipt_wait_s: float = 5.0
+    """Seconds for which a sender that is done waits for the callbacks that are still to come."""
 
     @property
     def host(self) -> str:
@@ -157,6 +177,11 @@ class HttpSettings:
         """Raises UsageError for what can't be."""
         if not 1 <= self.connections <= MAX_CONNECTIONS:
             raise UsageError(f"connections {self.connections}: give 1 to {MAX_CONNECTIONS}")
+        host, _, port = self.callback.rpartition(":")
+        if self.callback and not (host and port.isascii() and port.isdigit() and int(port) < 65_536):
+            raise UsageError(f"callback {self.callback!r}: write HOST:PORT, with a port from 0 (any) to 65535")
+        if not 0 <= self.receipt_wait_s <= 1e9:
+            raise UsageError(f"receipt_wait_s {self.receipt_wait_s}: give seconds from 0")
         if self.body not in BODIES:
             raise UsageError(f"body {self.body!r}: choose from {', '.join(BODIES)}")
         if self.method.upper() not in ("GET", "POST", "PUT", "PATCH"):
@@ -246,6 +271,15 @@ def _check_template(value: Any, where: str) -> None:
         for name in _PLACE.findall(value):
             if name not in PLACES:
                 raise UsageError(f"{where}: there is no {{{name}}}; there are {', '.join(PLACES)}")
+
+
+def without_callbacks(template: Mapping[str, Any]) -> dict[str, Any]:
+    """What is left of a template where nobody listens for them."""
+    return {
+        name: value
+        for name, value in template.items()
+        if not (isinstance(value, str) and ("{callback}" in value or "{mask}" in value))
+    }
 
 
 def filled(template: Any, values: Mapping[str, str]) -> Any:

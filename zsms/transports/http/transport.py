@@ -9,21 +9,26 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
+from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from zsms.carriers.segments import BASIC, EXTENSION
+from zsms.core.outcomes import Receipts
 from zsms.errors import UsageError
 from zsms.message import Message, Outcome
 from zsms.transports.callable import CallableTransport
 from zsms.transports.http.answers import MAX_ANSWER, outcome, retry_after
-from zsms.transports.http.settings import HttpSettings, filled
+from zsms.transports.http.callbacks import Callbacks
+from zsms.transports.http.settings import HttpSettings, filled, without_callbacks
 from zsms.transports.judging import Said
 
 if TYPE_CHECKING:
     import aiohttp
 
+START_S = 10.0
+"""Seconds that it may take to listen for callbacks."""
 WAIT_S = 5.0
 """A message in hand waits so long at most for a gateway that has asked for a pause, then goes back to the broker."""
 FIRST_PAUSE_S = 0.5
@@ -54,12 +59,45 @@ class HttpTransport(CallableTransport):
         self._session: aiohttp.ClientSession | None = None
         self._paused_until = 0.0
         self._pause_s = FIRST_PAUSE_S
+        self._callbacks: Callbacks | None = None
+        listens = bool(settings.callback)
+        self._query = settings.query if listens else without_callbacks(settings.query)
+        self._content = settings.content if listens else without_callbacks(settings.content)
         self._fixed = {
+            "mask": "3",
+            "callback": "",
             "sender": settings.sender,
             "username": settings.username,
             "password": settings.password,
             "basic": base64.b64encode(f"{settings.username}:{settings.password}".encode()).decode(),
         }
+
+    def open(self, wake: Callable[[], None]) -> None:
+        """Begin; where callbacks are asked for, listen. Raises UsageError for an address that can't be had."""
+        super().open(wake)
+        if self.settings.callback:
+            assert self._loop is not None
+            self._callbacks = Callbacks(self.settings.callback, wake)
+            asyncio.run_coroutine_threadsafe(self._callbacks.open(), self._loop).result(START_S)
+
+    def receipts(self) -> Receipts | None:
+        """What callbacks have told."""
+        return None if self._callbacks is None else self._callbacks.receipts()
+
+    @property
+    def awaited(self) -> int:
+        """Messages whose callback may still come."""
+        return 0 if self._callbacks is None else self._callbacks.awaited
+
+    @property
+    def linger_s(self) -> float:
+        """Seconds for which they are worth waiting for."""
+        return self.settings.receipt_wait_s
+
+    @property
+    def figures(self) -> Mapping[str, int]:
+        """What is counted of them."""
+        return {} if self._callbacks is None else self._callbacks.figures
 
     def room(self, waiting: int) -> int | None:
         """Nothing while the gateway has asked for a pause."""
@@ -100,22 +138,23 @@ class HttpTransport(CallableTransport):
 
     def request_of(self, message: Message) -> tuple[str, dict[str, str], dict[str, Any]]:
         """The address, the headers and the body of a message's request; a plus in a query is %2B."""
-        settings = self.settings
+        settings, name = self.settings, _name(message)
         values = {
             **self._fixed,
+            **({} if self._callbacks is None else {"callback": self._callbacks.url(name)}),
             "recipient": message.recipient,
             "digits": message.recipient.removeprefix("+"),
             "text": message.text,
-            "id": f"{message.id.producer:x}-{message.id.start:x}-{message.id.seq}",
+            "id": name,
             "attempt": f"{message.attempt}",
             "coding": "0" if _is_gsm(message.text) else "2",
         }
         parts = urlsplit(settings.url)
-        asked = {name: value for name, value in filled(settings.query, values).items() if value}
+        asked = {name: value for name, value in filled(self._query, values).items() if value}
         query = urlencode(asked, quote_via=quote, safe="")
         url = urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, query)))))
         body: dict[str, Any] = {}
-        content = filled(settings.content, values)
+        content = filled(self._content, values)
         headers = filled(settings.headers, values)
         if settings.body == "json":
             body["json"] = content
@@ -126,6 +165,17 @@ class HttpTransport(CallableTransport):
 
     async def deliver(self, message: Message) -> Outcome | Said:
         """Send one message, and say what became of it."""
+        callbacks = self._callbacks
+        if callbacks is None:
+            return await self._deliver(message)
+        name = _name(message)
+        callbacks.await_one(name, message.id)
+        said = await self._deliver(message)
+        if (said.outcome if isinstance(said, Said) else said) is not Outcome.SENT:
+            callbacks.forget(name)
+        return said
+
+    async def _deliver(self, message: Message) -> Outcome | Said:
         while (left := self._paused_until - monotonic()) > 0:
             if left > WAIT_S:
                 return Said(Outcome.THROTTLED, "the gateway has asked for a pause", None)
@@ -182,8 +232,15 @@ class HttpTransport(CallableTransport):
 
     async def _cancel(self) -> None:
         await super()._cancel()
+        if self._callbacks is not None:
+            await self._callbacks.close()
         if self._session is not None:
             await self._session.close()
+
+
+def _name(message: Message) -> str:
+    """What names it towards a gateway."""
+    return f"{message.id.producer:x}-{message.id.start:x}-{message.id.seq}"
 
 
 def _is_gsm(text: str) -> bool:

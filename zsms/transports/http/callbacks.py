@@ -1,0 +1,154 @@
+"""Delivery callbacks: a gateway asks an address of ours when it knows what became of a message.
+
+    GET  /receipts?id=ID&status=1               as Kannel's dlr-url has it: 1 delivered, 2 failed, 16 rejected
+    POST /receipts?id=ID  {"status": "..."}      JSON or a form, as of APIs like Twilio's (MessageStatus)
+
+The id is a message's own; one that is not awaited is counted, and answered like any other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import Any
+
+import numpy as np
+
+from zsms.core.outcomes import Receipts
+from zsms.errors import UsageError
+from zsms.message import Delivery, MessageId
+
+MOST_AWAITED = 1_000_000
+MAX_BODY = 65_536
+_FIELDS = ("status", "messagestatus", "smsstatus", "stat", "state")
+_UNDELIVERED = Delivery.UNDELIVERED.value
+_STATUSES: dict[str, int | None] = {
+    "1": Delivery.DELIVERED.value,
+    "2": _UNDELIVERED,
+    "16": Delivery.REJECTED.value,
+    "4": None,
+    "8": None,
+    "delivered": Delivery.DELIVERED.value,
+    "delivrd": Delivery.DELIVERED.value,
+    "undelivered": _UNDELIVERED,
+    "undeliv": _UNDELIVERED,
+    "failed": _UNDELIVERED,
+    "expired": Delivery.EXPIRED.value,
+    "rejected": Delivery.REJECTED.value,
+    "rejectd": Delivery.REJECTED.value,
+    **dict.fromkeys(("accepted", "queued", "scheduled", "sending", "sent", "enroute", "acceptd", "buffered"), None),
+}
+"""What a status means; None: not yet."""
+
+
+class Callbacks:
+    """Listens for them, in the event loop of a transport; what has come is for the role's thread."""
+
+    def __init__(self, address: str, wake: Callable[[], None]) -> None:
+        """`address`: HOST:PORT, port 0 for a free one."""
+        self.host, _, port = address.rpartition(":")
+        self._port = int(port)
+        self._wake = wake
+        self._runner: Any = None
+        self._awaited: dict[str, tuple[int, int, float]] = {}
+        self._told: deque[tuple[int, int, int, float]] = deque()
+        self.port = 0
+        self.missing = 0
+        """Given up, because too many are awaited."""
+        self.unmatched = 0
+        """Of no message that is awaited."""
+
+    async def open(self) -> None:
+        """Begin to listen. Raises UsageError for an address that can't be had."""
+        import aiohttp.web
+
+        app = aiohttp.web.Application(client_max_size=MAX_BODY)
+        app.router.add_route("*", "/receipts", self._asked)
+        self._runner = aiohttp.web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        try:
+            await aiohttp.web.TCPSite(self._runner, self.host.strip("[]"), self._port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise UsageError(f"callback {self.host}:{self._port}: {error.strerror or error}") from None
+        self.port = self._runner.addresses[0][1]
+
+    async def close(self) -> None:
+        """Listen no more."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def url(self, name: str) -> str:
+        """What a gateway is to ask about the message of this id."""
+        return f"http://{self.host}:{self.port}/receipts?id={name}"
+
+    def await_one(self, name: str, message: MessageId) -> None:
+        """A message is on its way."""
+        self._awaited[name] = (message.producer, message.seq, monotonic())
+        if len(self._awaited) > MOST_AWAITED:
+            del self._awaited[next(iter(self._awaited))]
+            self.missing += 1
+
+    def forget(self, name: str) -> None:
+        """It was not accepted."""
+        self._awaited.pop(name, None)
+
+    async def _asked(self, request: Any) -> Any:
+        import aiohttp.web
+
+        try:
+            fields = {**await _body(request), **request.query}
+        except (ValueError, UnicodeDecodeError):
+            return aiohttp.web.Response(status=400, text="a body that can't be read")
+        said = {str(name).lower(): value for name, value in fields.items()}
+        status = str(next((said[name] for name in _FIELDS if name in said), "")).strip().lower()
+        outcome = _STATUSES.get(status, Delivery.UNKNOWN.value)
+        if outcome is not None:
+            found = self._awaited.pop(str(said.get("id", "")), None)
+            if found is None:
+                self.unmatched += 1
+            else:
+                producer, seq, at = found
+                self._told.append((producer, seq, outcome, monotonic() - at))
+                self._wake()
+        return aiohttp.web.Response(status=200)
+
+    # -- the role's thread -------------------------------------------------------------------------------------------
+
+    @property
+    def awaited(self) -> int:
+        """Messages whose callback may still come."""
+        return len(self._awaited)
+
+    def receipts(self) -> Receipts | None:
+        """What was told since the last call."""
+        rows = [self._told.popleft() for _ in range(len(self._told))]
+        if not rows:
+            return None
+        producers, seqs, outcomes, took = zip(*rows, strict=True)
+        return Receipts(
+            np.array(producers, np.uint64),
+            np.array(seqs, np.uint64),
+            np.array(outcomes, np.uint8),
+            np.array(took, np.float32),
+        )
+
+    @property
+    def figures(self) -> Mapping[str, int]:
+        """By the names that statistics have."""
+        return {
+            "receipts_missing": self.missing,
+            "receipts_unmatched": self.unmatched,
+            "receipts_awaited": self.awaited,
+        }
+
+
+async def _body(request: Any) -> dict[str, Any]:
+    if request.content_type == "application/json":
+        found = json.loads(await request.text())
+        if not isinstance(found, dict):
+            raise ValueError("no object")
+        return found
+    return dict(await request.post())
