@@ -121,7 +121,7 @@ class Bind:
             try:
                 if self._dial.phase is not Phase.IDLE:
                     self._dial.look(now)
-                elif now >= self._next_try:
+                elif now >= self._next_try and not self.leaving:
                     self._dial.begin(now)
             except NotConnected as error:
                 self._lose(str(error), now)
