@@ -92,7 +92,7 @@ def _number(value: Any) -> float:
 def _above(value: Any) -> float:
     found = _number(value)
     if not 0 < found <= MAX_COUNT:
-        raise ValueError("give a number above 0")
+        raise ValueError(f"give a number above 0, up to {MAX_COUNT:,}")
     return found
 
 
@@ -127,14 +127,14 @@ def _some(value: Any) -> float:
 def _whole(value: Any) -> int:
     found = whole(value)
     if not isinstance(found, int) or isinstance(value, bool) or not 0 <= found <= MAX_COUNT:
-        raise ValueError("give a whole number from 0 on")
+        raise ValueError(f"give a whole number from 0 to {MAX_COUNT:,}")
     return found
 
 
 def _count(value: Any) -> int:
     found = _whole(value)
     if not found:
-        raise ValueError("give a whole number from 1 on")
+        raise ValueError(f"give a whole number from 1 to {MAX_COUNT:,}")
     return found
 
 

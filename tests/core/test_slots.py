@@ -5,6 +5,7 @@ import pytest
 
 from zsms.core.sender.slots import SEEN_WITHIN_S, Slots, auto_tick, coarse
 from zsms.errors import UsageError
+from zsms.message import Outcome
 from zsms.stats.delay import DelayModel
 
 SECOND = DelayModel("constant", mean=1.0)
@@ -216,3 +217,26 @@ def test_sends_that_begin_can_be_made_slow_and_to_fail_and_back():
     assert late is not None and len(late.failed) == 1_000 and not len(late.sent)
     with pytest.raises(UsageError, match="failure rate 2"):
         slots.fail(2.0)
+
+
+def test_sends_fail_in_kinds_and_only_refused_ones_are_final() -> None:
+    slots = Slots(
+        20_000, DelayModel("constant", 0.1), failure_rate=0.2, throttled_rate=0.1, permanent_rate=0.05, seed=1
+    )
+    slots.start(np.arange(20_000, dtype=np.uint64), 0.0, 5.0, last=False)
+    done = slots.advance(6.0)
+    assert done is not None
+    counts = {kind: int((done.outcomes == kind.code).sum()) for kind in list(Outcome)[1:]}
+    assert counts[Outcome.FAILED] == pytest.approx(4_000, rel=0.06)
+    assert counts[Outcome.THROTTLED] == pytest.approx(2_000, rel=0.1)
+    assert counts[Outcome.REJECTED] == pytest.approx(1_000, rel=0.12)
+    assert len(done.sent) + sum(counts.values()) == 20_000
+    assert slots.times.total.count == len(done.sent) + counts[Outcome.REJECTED]  # the others are sent again
+    assert slots.times.send.mean == pytest.approx(1.0, rel=0.01)
+
+
+@pytest.mark.parametrize("rates", [(0.5, 0.4, 0.2), (0.0, -0.1, 0.0), (0.0, 0.0, 1.1)])
+def test_shares_of_failures_that_can_not_be_are_refused(rates: tuple[float, float, float]) -> None:
+    failing, throttled, permanent = rates
+    with pytest.raises(UsageError, match="rate"):
+        Slots(1, DelayModel(), failure_rate=failing, throttled_rate=throttled, permanent_rate=permanent)

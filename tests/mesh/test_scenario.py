@@ -22,6 +22,7 @@ from zsms.launch.carried import carried
 from zsms.roles.caps import Caps
 from zsms.scenario import MeshConfig, read
 from zsms.scenario.caps import SharedCap
+from zsms.sources.mix import mean_segments
 
 FILE = """
 [scenario]
@@ -124,6 +125,19 @@ def test_caps_of_accounts_are_shared_and_a_throttle_knows_its_part() -> None:
         part_of(replace(config, caps=found.caps), found.groups[0])
 
 
+def test_a_run_s_texts_are_as_many_segments_as_the_scenario_says() -> None:
+    assert carried(read(tables()), "x.toml").texts == ()
+    one = carried(read(tables(scenario={"segments": 2})), "x.toml").texts
+    assert mean_segments(one) == 2
+    audiences = [{"name": "a", "share": 0.25, "segments": 3}, {"name": "b", "share": 0.75}]
+    several = carried(read(tables(audience=audiences, scenario={"segments": 1.5})), "x.toml").texts
+    assert mean_segments(several) == pytest.approx(0.25 * 3 + 0.75 * 1.5, rel=0.01)
+    planned = read({"run": {"messages": 100, "texts": ["en:153-153=0.5", "ru:67-134=0.5"]}})
+    assert 1.0 < planned.segments < 2.0
+    with pytest.raises(UsageError, match=re.escape("[run]: texts 'xx:1-2'")):
+        read({"run": {"texts": ["xx:1-2"]}})
+
+
 def test_the_keeper_opens_and_renews_at_its_times(tmp_path: Path) -> None:
     caps = [
         SharedCap("a", ("a",), budget=5.0, renewed=(2.0,)),
@@ -140,8 +154,8 @@ def test_the_keeper_opens_and_renews_at_its_times(tmp_path: Path) -> None:
     assert own.room(1.6) == 0
     keeper.keep(2.0)
     assert own.room(2.0) == 5
-    keeper.keep(2.96)
-    assert (own.room(2.96), own.ahead(0)) == (5, 0)  # about to close: nothing more is asked for
+    keeper.keep(2.985)
+    assert (own.room(2.985), own.ahead(0)) == (5, 0)  # about to close: nothing more is asked for
     assert keeper.keep(3.0) == inf and own.room(3.0) == 0
     own.close()
     keeper.close()
@@ -151,7 +165,6 @@ def test_the_keeper_opens_and_renews_at_its_times(tmp_path: Path) -> None:
     ("more", "why"),
     [
         ({"group": [{"name": "a", "cap": 1, "queue": 9}]}, "[[group]] 1: queue"),
-        ({"group": [{"name": "a", "permanent_rate": 0.1}]}, "[[group]] 1: permanent-rate"),
         ({"expect": [{"deadline": 60, "share": 0.85}]}, "share 0.85"),
         ({"audience": [{"name": "x", "share": 1.0, "routes": ["sender"]}]}, "routes"),
     ],

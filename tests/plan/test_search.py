@@ -58,6 +58,7 @@ def test_what_can_t_be_asked_is_refused(wrong: dict[str, float]) -> None:
         (["--deadline", "0"], "give a time above 0"),
         (["--deadline", "10m", "--share", "2"], "share"),
         (["--against", "nowhere.json"], "can't read the report"),
+        (["--deadline", "60", "--solve", "slots", "--confidence", "0.9999999"], "give up to 0.9999"),
     ],
 )
 def test_a_slip_in_the_options_is_told(words: list[str], says: str) -> None:

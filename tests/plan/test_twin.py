@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf, log, sqrt
 
 import numpy as np
 import pytest
 
 from zsms.plan.design import Design
+from zsms.plan.outcome import Outcome
 from zsms.plan.planner import times
 from zsms.plan.rings import Fifo
 from zsms.plan.spread import gamma_below, of_delay, of_jitter
-from zsms.plan.twin import Outcome, replicate
+from zsms.plan.twin import replicate
 from zsms.scenario import Account, Audience, Fault, Group, Retries, Scenario, Stage, read
 from zsms.stats.delay import DelayModel
 
@@ -141,6 +143,37 @@ def test_a_stop_shorter_than_liveness_only_costs_its_time() -> None:
     assert found.duplicates[0] == found.redelivered[0] == 0
 
 
+def test_a_throttled_send_costs_no_attempt() -> None:
+    group = Group(senders=1, concurrency=100, mean=0.1, throttled_rate=0.5)
+    found = run(Scenario(messages=2_000, groups=(group,)), 3)
+    assert (found.reached[-1] == 2_000).all() and found.retried.mean() == pytest.approx(2_000, rel=0.1)
+    refused = run(Scenario(messages=2_000, groups=(Group(permanent_rate=0.2),), retries=Retries(3)), 3)
+    assert refused.failed.mean() == pytest.approx(400, rel=0.1) and refused.retried.sum() == 0
+
+
+def test_one_of_two_brokers_stops_and_half_of_what_there_is_waits_for_it() -> None:
+    groups = (Group(senders=2, concurrency=50, delay="constant", mean=0.5),)
+    arrivals = {"stages": (Stage(10.0, 100.0),), "brokers": 2, "groups": groups}
+    usual = run(Scenario(messages=1_000, **arrivals), 1)
+    stopped = run(Scenario(messages=1_000, faults=(Fault(4.0, "stop", "broker-2", lasts=3.0),), **arrivals), 1)
+    by = [found.reached[np.searchsorted(found.at, 6.9), 0] for found in (usual, stopped)]
+    assert by[0] - by[1] == pytest.approx(150, abs=5)  # half of 3 s of arrivals
+    assert stopped.reached[-1, 0] == 1_000 and mean_time(stopped, 1) == pytest.approx(mean_time(usual, 1), abs=0.1)
+
+
+def test_what_a_lost_broker_held_is_lost_and_the_others_have_the_rest() -> None:
+    scenario = Scenario(
+        messages=1_000,
+        stages=(Stage(10.0, 100.0),),
+        brokers=2,
+        groups=(Group(senders=1, concurrency=100, delay="constant", mean=0.5),),
+        faults=(Fault(4.0, "kill", "broker-1"),),
+    )
+    found = run(scenario, 1)
+    assert found.lost[0] == pytest.approx(25, abs=3)  # half of what was in slots
+    assert found.reached[-1, 0] + found.lost[0] == 1_000
+
+
 def test_an_account_is_shared_and_no_group_has_more_than_its_own_cap() -> None:
     groups = tuple(Group(name=n, senders=1, mean=0.1, account="acme", cap=c) for n, c in (("a", 300.0), ("b", 5e3)))
     scenario = Scenario(messages=10_000, groups=groups, accounts=(Account("acme", cap=1_000.0),))
@@ -165,12 +198,8 @@ def test_a_full_queue_refuses_or_loses() -> None:
     refused = run(Scenario(messages=1_000, groups=(group,)), 1)
     assert refused.failed[0] == pytest.approx(800, abs=3)
     assert mean_time(refused, 0.2) == pytest.approx(20, rel=0.03)
-    lost = run(Scenario(messages=1_000, groups=(Group(**{**vars_of(group), "when_full": "expire"}),)), 1)
+    lost = run(Scenario(messages=1_000, groups=(replace(group, when_full="expire"),)), 1)
     assert lost.expired[0] == pytest.approx(800, abs=3) and lost.failed[0] == 0
-
-
-def vars_of(group: Group) -> dict[str, object]:
-    return {name: getattr(group, name) for name in Group.__slots__}
 
 
 def test_audiences_go_by_their_routes_only() -> None:

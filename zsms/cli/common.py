@@ -122,6 +122,7 @@ role_options = together(
         config_option,
         verbosity,
         click.option("--exit-with-parent", is_flag=True, hidden=True, help="End when standard input closes."),
+        click.option("--held", is_flag=True, hidden=True, help="Be ready, and begin when standard input says go."),
     ]
 )
 
@@ -178,8 +179,8 @@ def when_open(role: Any) -> None:
     """What is done once a role's sockets are open: nothing. :mod:`zsms.cli.launched` has something to do."""
 
 
-def run_role(make: Callable[[], Any], *, quiet: bool, verbose: int, exit_with_parent: bool) -> int:
-    """Make a role and run it to its end; returns the exit code."""
+def run_role(make: Callable[[], Any], *, quiet: bool, verbose: int, exit_with_parent: bool, held: bool = False) -> int:
+    """Make a role and run it to its end; returns the exit code. One that is `held` begins when its parent says so."""
     set_up_logging(quiet, verbose)
     allow_many_descriptors()
     role = make()
@@ -191,6 +192,8 @@ def run_role(make: Callable[[], Any], *, quiet: bool, verbose: int, exit_with_pa
     role.wake_on_signals()
     if parent is not None:
         threading.Thread(target=parent.listen, daemon=True).start()
+        if held:
+            parent.may_go.wait()
     role.run()
     if getattr(role, "unread", ""):
         return UNREAD
@@ -200,7 +203,7 @@ def run_role(make: Callable[[], Any], *, quiet: bool, verbose: int, exit_with_pa
 def how_to_run(options: dict[str, Any]) -> dict[str, Any]:
     """What `run_role` needs of a command's options, taken out of them."""
     del options["config"]
-    return {name: options.pop(name) for name in ("quiet", "verbose", "exit_with_parent")}
+    return {name: options.pop(name) for name in ("quiet", "verbose", "exit_with_parent", "held")}
 
 
 def allow_many_descriptors() -> None:
@@ -220,14 +223,15 @@ def allow_many_descriptors() -> None:
 class _Parent:
     """Whoever started this role, and gives it orders on standard input, a line each, until that ends.
 
-    ``rate 1234.5`` is for a producer; ``slow 2``, ``fail 0.1`` and ``cap 100``
-    for a sender; ``stop`` is to drain; ``stay`` is not to mind the signals that come. When the
-    parent is gone, however it went, nobody needs this process: it leaves at once.
+    ``rate 1234.5`` is for a producer; ``slow 2``, ``fail 0.1`` and ``cap 100`` for a sender; ``go`` lets one that is
+    held begin; ``stop`` is to drain; ``stay`` is not to mind the signals that come. When the parent is gone, however it
+    went, nobody needs this process: it leaves at once.
     """
 
     def __init__(self, role: Any) -> None:
         self._role = role
         self._stay = False
+        self.may_go = threading.Event()
 
     def stop(self) -> None:
         """A signal came. If it came to everybody, the parent says within `_PARENT_S` to stay."""
@@ -248,6 +252,7 @@ class _Parent:
                 self._obey(line.decode("ascii", "replace"))
         self._role.stop()
         self._role.stop()
+        self.may_go.set()
         time.sleep(_END_S)
         os._exit(1)  # a function of the user's keeps it, for nobody
 
@@ -256,8 +261,11 @@ class _Parent:
         try:
             if order == "stay":
                 self._stay = True
+            elif order == "go":
+                self.may_go.set()
             elif order == "stop":
                 self._role.stop()
+                self.may_go.set()
             elif word == "rate" and hasattr(self._role, "set_rate"):
                 self._role.set_rate(float(value))
             elif word in ("slow", "fail", "cap") and hasattr(self._role, "change"):

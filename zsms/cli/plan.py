@@ -111,6 +111,7 @@ def command(
                 deadline=wish.deadline,
                 share=wish.share,
                 confidence=confidence,
+                replications=replications,
                 seed=made.seed,
                 mapped=mapped,
             )
@@ -194,7 +195,7 @@ def lines(made: Any) -> list[str]:
         text.append(f"in {span(each.deadline_s)}: {middle} ({low} to {high}); "
                     f"{each.share * 100:g} % with a probability of {each.probability * 100:.0f} %")  # fmt: skip
     counts = made.counts
-    named = ("accepted", "delivered", "failed", "expired", "undelivered", "unsent", "retried", "redelivered")
+    named = ("accepted", "delivered", "failed", "expired", "undelivered", "lost", "unsent", "retried", "redelivered")
     told = [f"{counts[name]:,.0f} {name}" for name in named if round(counts[name]) or name == "delivered"]
     text += ["", ", ".join(told), "", *_route_lines(made), ""]
     text.append(f"limit         {made.binds}" + (f"; next: {made.next}" if made.next else ""))

@@ -206,6 +206,8 @@ def _carried(ctx: click.Context, config: str | None, settings: MeshConfig) -> tu
         first = found.stages[0]
         settings = replace(settings, stages=found.stages, rate=max(first.rate, first.to / 100, 0.001),
                            arrivals="poisson" if scenario.poisson else "even")  # fmt: skip
+    if found.texts and settings.input is None and not settings.texts:
+        settings = replace(settings, texts=found.texts)
     if found.stages or scenario.audiences:
         settings = replace(settings, messages=scenario.messages)
     return settings, found.thresholds

@@ -133,7 +133,7 @@ def _settings(path: str, name: str, table: dict[str, Any]) -> dict[str, Any]:
     """The table of the command `name`, checked."""
     where = f"{path}: [{name}]"
     options = {p.name: p for p in load_command(name).params if isinstance(p, click.Option) and p.name}
-    known = options.keys() - {"config", "exit_with_parent"}
+    known = options.keys() - {"config", "exit_with_parent", "held"}
     if name == "run":
         known.add(GROUPS)
     settings = check_keys(where, table, known)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from html import escape
+from math import ceil
 from typing import Any
 
 from zsms.dashboard.report_page import asset, seconds, table
@@ -17,7 +18,8 @@ from zsms.dashboard.report_page import asset, seconds, table
 _WIDE, _HIGH, _LEFT, _BELOW = 900, 260, 52, 24
 _COLOURS = ("#2f6fb2", "#d08a2e", "#4c9a5a", "#a24f8f", "#7a7a7a", "#b5483a", "#3f9c9c", "#8b6f3d")
 _STYLES = """
-svg { width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: currentColor; }
+.panel { overflow-x: auto; } svg { display: block; width: 100%; min-width: 40rem; height: auto; }
+svg text { font: 12px system-ui, sans-serif; fill: currentColor; }
 svg .grid { stroke: currentColor; opacity: .15; } svg .line { fill: none; stroke: #2f6fb2; stroke-width: 2; }
 svg .band { fill: #2f6fb2; opacity: .25; } svg .deadline { stroke: #b5483a; stroke-dasharray: 5 4; }
 svg .fault { stroke: #7a7a7a; stroke-dasharray: 2 3; } svg .later { fill: #b5483a; } svg .earlier { fill: #4c9a5a; }
@@ -81,7 +83,9 @@ class _Axes:
         return 10 + (_HIGH - _BELOW - 10) * (1 - share)
 
     def points(self, shares: Sequence[float]) -> str:
-        return " ".join(f"{self.x(at):.1f},{self.y(share):.1f}" for at, share in zip(self.at, shares, strict=True))
+        """Of a curve, which stays where it ends."""
+        pairs = [*zip(self.at, shares, strict=True), (self.last, shares[-1])]
+        return " ".join(f"{self.x(at):.1f},{self.y(share):.1f}" for at, share in pairs)
 
     def area(self, low: Sequence[float], high: Sequence[float]) -> str:
         back = " ".join(reversed(self.points(low).split()))
@@ -92,11 +96,12 @@ class _Axes:
         for share in (0, 0.25, 0.5, 0.75, 1):
             y = self.y(share)
             lines.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDE - 10}" y1="{y:.1f}" y2="{y:.1f}"/>')
-            lines.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{share:.0%}</text>')
-        for step in range(5):
-            at = self.last * step / 4
-            anchor = "end" if step == 4 else "middle"
-            lines.append(f'<text x="{self.x(at):.1f}" y="{_HIGH - 6}" text-anchor="{anchor}">{seconds(at)}</text>')
+            lines.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{share * 100:.0f} %</text>')
+        step = _round_step(self.last)
+        for number in range(int(self.last / step + 1e-9) + 1):
+            at = number * step
+            anchor = "end" if self.x(at) > _WIDE - 40 else "middle"
+            lines.append(f'<text x="{self.x(at):.1f}" y="{_HIGH - 6}" text-anchor="{anchor}">{_axis(at, step)}</text>')
         return "".join(lines)
 
     def mark(self, kind: str, at: float, words: str, row: int) -> str:
@@ -110,6 +115,27 @@ class _Axes:
         )
 
 
+_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400)
+"""Seconds between two figures of an axis that people read with ease."""
+
+
+def _round_step(last: float) -> float:
+    """The least of them, or of their tenths and so on, that makes at most seven parts of so many seconds."""
+    wanted = last / 7
+    if wanted > _STEPS[-1]:
+        return _STEPS[-1] * ceil(wanted / _STEPS[-1])
+    scale = 1.0
+    while wanted * scale <= 0.5 and scale < 1e6:
+        scale *= 10
+    return next(step for step in _STEPS if step >= wanted * scale) / scale
+
+
+def _axis(at: float, step: float) -> str:
+    """A time of an axis, in the unit of its steps."""
+    unit, name = next((pair for pair in ((86_400, "d"), (3_600, "h"), (60, "min")) if step % pair[0] == 0), (1, "s"))
+    return f"{at / unit:.6g} {name}"
+
+
 def _svg(title: str, inside: str, high: float = _HIGH) -> str:
     return (
         f'<div class="panel"><svg viewBox="0 0 {_WIDE} {high:.0f}" role="img" aria-label="{escape(title)}">'
@@ -120,7 +146,7 @@ def _svg(title: str, inside: str, high: float = _HIGH) -> str:
 def _reach(plan: dict[str, Any]) -> str:
     axes, curve = _Axes(plan), plan["curve"]
     marks = [
-        axes.mark("deadline", each["deadline_s"] - plan["lead_s"], f"deadline, {each['share']:.4g}", row)
+        axes.mark("deadline", each["deadline_s"] - plan["lead_s"], _deadline(each, plan["lead_s"]), row)
         for row, each in enumerate(plan["deadlines"])
     ]
     begin = len(marks)
@@ -130,6 +156,11 @@ def _reach(plan: dict[str, Any]) -> str:
         f'<polyline class="line" points="{axes.points(curve["p50"])}"/>{"".join(marks)}'
     )
     return _svg("Share delivered by the time: median, and 10th to 90th percentile", inside)
+
+
+def _deadline(wish: dict[str, Any], lead: float) -> str:
+    since = " from the decision" if lead else ""
+    return f"deadline: {wish['share'] * 100:.6g} % in {seconds(wish['deadline_s'])}{since}"
 
 
 def _stacked(plan: dict[str, Any]) -> str:
@@ -151,7 +182,8 @@ def _stacked(plan: dict[str, Any]) -> str:
 def _tornado(rows: list[dict[str, Any]]) -> str:
     order = sorted(rows, key=lambda row: -abs(row["later_s"] or 0))
     most = max([abs(row["later_s"]) for row in rows if row["later_s"] is not None], default=0) or 1.0
-    middle, half, bars = 560.0, 220.0, []
+    middle, half = 560.0, 220.0
+    bars = [f'<line class="grid" x1="{middle}" x2="{middle}" y1="4" y2="{12 + 24 * len(rows)}"/>']
     for number, row in enumerate(order):
         y = 8 + 24 * number
         bars.append(f'<text x="300" y="{y + 13}" text-anchor="end">{escape(row["change"])}</text>')

@@ -16,7 +16,7 @@ from zsms.roles.caps import CapFile
 from zsms.scenario import MeshConfig, SenderGroup
 from zsms.scenario.caps import SharedCap
 
-_AHEAD_S = 0.05
+_AHEAD_S = 0.02
 """Senders ask for no more so many seconds before they may begin no more."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from zsms.carriers.segments import GSM7, PART
 from zsms.core.stages import Stage
 from zsms.core.strikes import Fault
 from zsms.errors import UsageError
@@ -29,6 +30,8 @@ class Carried:
     faults: tuple[Fault, ...]
     stages: tuple[Stage, ...]
     thresholds: tuple[str, ...]
+    texts: tuple[str, ...]
+    """Random texts that are as many segments as the scenario says; (): of one each."""
 
 
 def carried(scenario: Scenario, where: str) -> Carried:
@@ -41,11 +44,12 @@ def carried(scenario: Scenario, where: str) -> Carried:
     if any(audience.routes for audience in scenario.audiences):
         raise UsageError(f"{where}: [[audience]]: routes: a run's groups share all messages; `zsms plan` knows routes")
     return Carried(
-        tuple(_group(group) for group in scenario.groups),
-        tuple(_caps(scenario)),
-        tuple(_fault(fault, scenario) for fault in scenario.faults),
-        tuple(Stage(s.lasts, s.rate, s.rate if s.to is None else s.to) for s in scenario.stages),
-        tuple(_threshold(e.share, e.deadline, scenario.lead, where) for e in scenario.expectations),
+        groups=tuple(_group(group) for group in scenario.groups),
+        caps=tuple(_caps(scenario)),
+        faults=tuple(_fault(fault, scenario) for fault in scenario.faults),
+        stages=tuple(Stage(s.lasts, s.rate, s.rate if s.to is None else s.to) for s in scenario.stages),
+        thresholds=tuple(_threshold(e.share, e.deadline, scenario.lead, where) for e in scenario.expectations),
+        texts=_texts(scenario),
     )
 
 
@@ -88,6 +92,21 @@ def _daily(what: Group | Account, groups: tuple[str, ...], scenario: Scenario) -
     assert scenario.start is not None and what.daily_cap is not None
     renewed = tuple(at for at in daily(scenario.start, what.zone, what.daily_reset, MAX_S) if at > 0)
     return SharedCap(what.name, groups, budget=float(what.daily_cap), renewed=renewed)
+
+
+def _texts(scenario: Scenario) -> tuple[str, ...]:
+    parts = [(each.messages or 0, each.segments or scenario.segments) for each in scenario.audiences]
+    parts = parts or [(1, scenario.segments)]
+    if all(segments <= 1 for _, segments in parts):
+        return ()
+    whole = sum(messages for messages, _ in parts)
+    shares: dict[int, float] = {}
+    for messages, segments in parts:
+        low, over = divmod(max(segments, 1.0), 1.0)
+        for count, share in ((int(low), 1 - over), (int(low) + 1, over)):
+            shares[count] = shares.get(count, 0.0) + share * messages / whole
+    lengths = {count: 100 if count == 1 else count * PART[8][GSM7] for count in shares}
+    return tuple(f"en:{lengths[c]}-{lengths[c]}={share:.9f}" for c, share in shares.items() if share > 1e-9)
 
 
 def _threshold(share: float, deadline: float, lead: float, where: str) -> str:

@@ -61,8 +61,10 @@ class Faults:
         if strike.what in ("kill", "restart") and not strike.over:
             self._processes.meant.append(process)
             process.kill()
+            if strike.what == "restart":
+                self._processes.start_again(process)
         elif strike.what == "restart":
-            self._processes.start_again(process)
+            process.order("go")
         elif strike.what == "stop":
             process.signal(signal.SIGCONT if strike.over else signal.SIGSTOP)
         else:

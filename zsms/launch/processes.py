@@ -99,8 +99,10 @@ class Processes:
         return child
 
     def start_again(self, process: Child) -> None:
-        """Another process of the same command."""
-        self._start(process.role, process.name, self._options[process.name]).listen()
+        """Another process of the same command, ready to begin when it is told to go: starting takes its time."""
+        options = self._options[process.name]
+        self._start(process.role, process.name, [*options, "--held"]).listen()
+        self._options[process.name] = options
 
     def listen(self) -> None:
         """Hear what they say from now on; none can be forked any more."""

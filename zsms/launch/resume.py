@@ -97,12 +97,12 @@ def load(directory: str) -> tuple[MeshConfig, Before]:
         fields = said["config"]
         limits = BrokerLimits(**fields.pop("limits"))
         groups = tuple(SenderGroup(**group) for group in fields.pop("groups"))
-        prefixes = tuple(fields.pop("prefixes"))
+        lists = {name: tuple(fields.pop(name, ())) for name in ("prefixes", "texts")}
         caps = tuple(SharedCap(**{**cap, "groups": tuple(cap["groups"])}) for cap in fields.pop("caps", ()))
         for name in ("faults", "stages"):  # of a time that is over
             fields.pop(name, None)
         config = MeshConfig(
-            **{**fields, "limits": limits, "groups": groups, "caps": caps, "prefixes": prefixes, "journal": directory}
+            **{**fields, "limits": limits, "groups": groups, "caps": caps, **lists, "journal": directory}
         )
         like, started = said["list"], str(said["started"])
     except OSError as error:

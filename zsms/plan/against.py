@@ -52,7 +52,7 @@ def compared(plan: Plan, report: dict[str, Any]) -> tuple[Row, ...]:
         )
     rows = []
     for name, words in _WORDS.items():
-        band, told = plan.reach_s[name], report["reach_s"].get(name)
+        band, told = plan.accepted_s[name], report["reach_s"].get(name)
         measured = float(told) if isinstance(told, int | float) and not isinstance(told, bool) else None
         off, within = None, None
         if measured is not None and band.p50:

@@ -18,7 +18,7 @@ class Bucket:
     """
 
     def __init__(
-        self, kind: int, members: list[int], rate: float, burst: float, replications: int, *, day: float | None = None
+        self, kind: int, members: list[int], rate: float, burst: float, *, replications: int, day: float | None = None
     ) -> None:
         """`day`: a daily cap, which has no rate and is `renew`ed."""
         self.kind = kind

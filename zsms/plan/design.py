@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from math import ceil, inf
@@ -24,6 +24,8 @@ _TICKS = 1_500
 """About so many ticks a run is cut into, if its sends allow that."""
 _FINE, _COARSE = 100, 20
 """Ticks of the shortest mean send: as few as `_COARSE` in a long run, as many as `_FINE` in a short one."""
+_FRAME = 16_384
+"""Messages of a frame of a producer that makes all that it can."""
 _LEAST_TICKS = 8
 """A send of fewer ticks than that is not followed slot by slot: its slots are a rate (Little's law)."""
 
@@ -46,6 +48,8 @@ class Queue:
     messages: int
     segments: float
     groups: tuple[int, ...]
+    broker: int = 0
+    """Where it is, counted from 0; of brokers that nothing strikes alone all are one."""
 
 
 @lru_cache(256)
@@ -63,7 +67,7 @@ class Design:
         self.until = min(until, MAX_S)
         self.groups = scenario.groups
         self.units = _units(scenario)
-        self.queues = _queues(scenario)
+        self.queues = _by_broker(_queues(scenario), scenario)
         self.messages = sum(queue.messages for queue in self.queues)
         self.segments = float(
             np.average([q.segments for q in self.queues], weights=[max(q.messages, 1) for q in self.queues])
@@ -177,6 +181,31 @@ def _queues(scenario: Scenario) -> list[Queue]:
         for (group, _), begin, end in zip(fixed, [0, *ends[:-1]], ends, strict=True):
             queues.append(Queue(number, end - begin, segments, (group,)))
     return queues
+
+
+def _by_broker(queues: list[Queue], scenario: Scenario) -> list[Queue]:
+    """A queue for each broker, where a fault strikes one of several."""
+    struck = [fault for fault in scenario.faults if fault.whom != "collector" and not scenario.struck(fault)]
+    if scenario.brokers == 1 or not struck:
+        return queues
+    parts = [_parts(queue.messages, scenario) for queue in queues]
+    return [
+        replace(queue, messages=part, broker=number)
+        for queue, counts in zip(queues, parts, strict=True)
+        for number, part in enumerate(counts)
+    ]
+
+
+def _parts(messages: int, scenario: Scenario) -> list[int]:
+    """So many messages by broker: evenly as they arrive, else in whole frames, each to the one that has least."""
+    brokers = scenario.brokers
+    if scenario.stages:
+        ends = [messages * (number + 1) // brokers for number in range(brokers)]
+        return [end - begin for begin, end in zip([0, *ends[:-1]], ends, strict=True)]
+    frames, rest = divmod(messages, _FRAME)
+    parts = [(frames // brokers + (number < frames % brokers)) * _FRAME for number in range(brokers)]
+    parts[frames % brokers] += rest
+    return parts
 
 
 class Arrivals:

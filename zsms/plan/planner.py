@@ -15,7 +15,8 @@ from zsms import __version__
 from zsms.core.seeds import sequence
 from zsms.errors import UsageError
 from zsms.plan.design import Design
-from zsms.plan.twin import Limit, Outcome, replicate
+from zsms.plan.outcome import Limit, Outcome
+from zsms.plan.twin import replicate
 from zsms.scenario import Group, Scenario, check, load
 
 F64 = npt.NDArray[np.float64]
@@ -109,9 +110,11 @@ class Plan:
     lead_s: float
     reach_s: dict[str, Band]
     """By share: when so many of all messages had been delivered."""
+    accepted_s: dict[str, Band]
+    """And when gateways had taken so many, which is what a run tells."""
     deadlines: tuple[Deadline, ...]
     counts: dict[str, float]
-    """Means: accepted, delivered, failed, expired, undelivered, unsent, retried, redelivered, duplicates."""
+    """Means: accepted, delivered, failed, expired, undelivered, lost, unsent, retried, redelivered, duplicates."""
     routes: tuple[Route, ...]
     segments: float
     cost: float
@@ -135,7 +138,8 @@ class Plan:
         body = {"schema": SCHEMA, "version": __version__, **asdict(self)}
         for key in ("deadlines", "routes", "faults", "sensitivity", "relied_on", "struck", "against"):
             body[key] = list(body[key])
-        body["reach_s"] = {name: band._asdict() for name, band in self.reach_s.items()}
+        for name in ("reach_s", "accepted_s"):
+            body[name] = {share: band._asdict() for share, band in getattr(self, name).items()}
         for found, own in zip(body["deadlines"], self.deadlines, strict=True):
             found["reached"] = own.reached._asdict()
         return body
@@ -256,12 +260,16 @@ def _without(scenario: Scenario, name: str) -> Scenario | None:
 # -- from counts to figures --------------------------------------------------------------------------------------------
 
 
-def times(outcome: Outcome, share: float) -> F64:
-    """When that share of all messages had been delivered, float64[replications]; infinite where it never was."""
+def times(outcome: Outcome, share: float, taken: bool = False) -> F64:
+    """When that share of all messages had been delivered, float64[replications]; infinite where it never was.
+
+    `taken`: when gateways had accepted it.
+    """
     wanted = ceil(round(share * outcome.messages, 6))
-    found = np.full(outcome.reached.shape[1], inf)
+    curve = outcome.taken if taken else outcome.reached
+    found = np.full(curve.shape[1], inf)
     for replication in range(len(found)):
-        place = int(np.searchsorted(outcome.reached[:, replication], wanted))
+        place = int(np.searchsorted(curve[:, replication], wanted))
         if place < len(outcome.at):
             found[replication] = outcome.at[place]
     return found
@@ -301,16 +309,19 @@ def _made(
     others: list[tuple[str, Scenario, Outcome]],
 ) -> Plan:
     scenario = design.scenario
-    reach = {name: band(np.concatenate([times(block, share) for block in blocks])) for name, share in SHARES.items()}
+    reach, taken = (
+        {name: band(np.concatenate([times(b, share, which) for b in blocks])) for name, share in SHARES.items()}
+        for which in (False, True)
+    )
     deadlines = []
     for each in scenario.expectations:
         shares = np.concatenate([shares_at(block, each.deadline - scenario.lead) for block in blocks])
         made = float(np.mean(shares >= each.share - 1e-12))
         deadlines.append(Deadline(each.deadline, each.share, band(shares), made))
-    names = ("accepted", "failed", "expired", "undelivered", "retried", "redelivered", "duplicates")
+    names = ("accepted", "failed", "expired", "undelivered", "lost", "retried", "redelivered", "duplicates")
     counts = {name: float(_together(blocks, name).mean()) for name in names}
     counts["delivered"] = float(np.mean(np.concatenate([block.reached[-1] for block in blocks])))
-    counts["unsent"] = scenario.messages - counts["accepted"] - counts["failed"]
+    counts["unsent"] = scenario.messages - counts["accepted"] - counts["failed"] - counts["lost"]
     routes = _routes(design, blocks)
     binds, then = _binds(design, routes)
     base = others[0] if others else None
@@ -324,6 +335,7 @@ def _made(
         tick_s=design.tick,
         lead_s=scenario.lead,
         reach_s=reach,
+        accepted_s=taken,
         deadlines=tuple(deadlines),
         counts=counts,
         routes=routes,

@@ -12,12 +12,15 @@ import numpy as np
 from zsms.core.seeds import sequence
 from zsms.errors import UsageError
 from zsms.plan.design import Design
+from zsms.plan.outcome import Outcome
 from zsms.plan.planner import BLOCK, Map, shares_at
-from zsms.plan.twin import Outcome, replicate
+from zsms.plan.twin import replicate
 from zsms.scenario import Group, Scenario, check
 
 WHAT = ("slots", "processes", "routes")
 REPLICATIONS = 40
+MOST_REPLICATIONS = 10_000
+"""More are not made for a confidence."""
 _PRECISION = 0.005
 """Slots are found to so much of themselves."""
 _MOST = 1_000_000.0
@@ -70,6 +73,9 @@ def solve(
     # One replication more or less than asked for is no confidence: there must be some that may fail.
     if replications * (1 - confidence) < 1:
         replications = ceil(1 / (1 - confidence))
+        if replications > MOST_REPLICATIONS:
+            most = 1 - 1 / MOST_REPLICATIONS
+            raise UsageError(f"confidence {confidence:g} takes {replications:,} replications: give up to {most:g}")
     search = _Search(_Wish(what, deadline, share), scenario, replications, seed, mapped)
     found = search.least(confidence)
     best = search.changed(found if found is not None else search.most)

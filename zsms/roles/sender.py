@@ -50,7 +50,8 @@ class Sender(Role):
 
     `broker` is the address of a broker, or those of several to take from; the slots and the prefetch are for all
     of them together. `seed` makes the drawn times and failures repeatable; several senders with the same seed need
-    a `stream` (a number) each.
+    a `stream` (a number) each. Of the drawn sends `failure_rate`, `throttled_rate` and `permanent_rate` are the shares
+    that fail for now, that are throttled (which spends no attempt) and that are refused for good.
     `prefetch` is how many messages may wait beside those in slots, by default what the slots need in 20 ms.
     `lease` (seconds) is how long a message may take here, 0 for the broker's own, which holds when it is longer;
     by default what `delay` may need. `tick` (seconds) is the slots' clock. `ramp` is over how long (seconds) the
@@ -71,6 +72,8 @@ class Sender(Role):
         concurrency: int = 1_000,
         delay: DelayModel | None = None,
         failure_rate: float = 0.0,
+        throttled_rate: float = 0.0,
+        permanent_rate: float = 0.0,
         tick: float | None = None,
         send: Send | None = None,
         transport: Transport | None = None,
@@ -95,7 +98,15 @@ class Sender(Role):
 
             transport = CallableTransport(send, concurrency)
         self.transport: Transport = transport or SimulatedTransport(
-            Slots(concurrency, delay, failure_rate=failure_rate, tick=tick, seed=sequence(seed, Stream.SENDER, stream))
+            Slots(
+                concurrency,
+                delay,
+                failure_rate=failure_rate,
+                throttled_rate=throttled_rate,
+                permanent_rate=permanent_rate,
+                tick=tick,
+                seed=sequence(seed, Stream.SENDER, stream),
+            )
         )
         self._endpoints = brokers_at(broker)
         slots = self.transport.concurrency

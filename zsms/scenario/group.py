@@ -49,6 +49,13 @@ class SenderGroup:
         reported=True,
     )
     failure_rate: float = entry(0.0, "Share of sends that fail for now, 0 to 1.", kinds.SHARE, on=_SENT)
+    throttled_rate: float = entry(
+        0.0,
+        "Share of sends that the gateway throttles, 0 to 1: no attempt is spent.",
+        kinds.SHARE,
+        on=_SENT,
+    )
+    permanent_rate: float = entry(0.0, "Share of sends that are refused for good, 0 to 1.", kinds.SHARE, on=_SENT)
     tick: float | None = entry(
         None,
         "Seconds between two looks at the slots.",
@@ -127,7 +134,14 @@ class SenderGroup:
             raise UsageError(f"group name {self.name[:80]!r}: give 1 to {room} printable characters")
         if not 1 <= self.senders <= 1_000:
             raise UsageError(f"group {self.name!r}: senders {self.senders}: give 1 to 1000 processes")
-        Slots(self.concurrency, self.model, failure_rate=self.failure_rate, tick=self.tick)
+        Slots(
+            self.concurrency,
+            self.model,
+            failure_rate=self.failure_rate,
+            throttled_rate=self.throttled_rate,
+            permanent_rate=self.permanent_rate,
+            tick=self.tick,
+        )
         check_asking(self.prefetch, self.ramp)
         if self.cap is not None:
             Cap(self.cap, self.burst)

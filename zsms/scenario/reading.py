@@ -117,7 +117,7 @@ class _Reader:
             name=head.name,
             start=head.start,
             lead=head.lead,
-            segments=_segments_of(head, self.at("[scenario]")) or 1.0,
+            segments=_segments_of(head, self.at("[scenario]")) or self.of_texts() or 1.0,
             groups=self.groups(),
             accounts=self.several("account", Account),
             audiences=self.several("audience", Audience),
@@ -131,6 +131,18 @@ class _Reader:
         found = self.counted(found)
         check(found, self.where)
         return found
+
+    def of_texts(self) -> float | None:
+        """Segments of a message on average, where [run] says what texts there are."""
+        texts = self.run.get("texts")
+        if not texts:
+            return None
+        from zsms.sources.mix import mean_segments
+
+        try:
+            return mean_segments([texts] if isinstance(texts, str) else texts)
+        except UsageError as error:
+            raise UsageError(self.at(f"[run]: {error}")) from None
 
     def retries(self) -> Retries:
         """[retries], or what [run] says of them."""

@@ -17,10 +17,6 @@ ALL = MISSING
 class Group(SenderGroup):
     """A route: sender processes that are alike, and what it may be given."""
 
-    throttled_rate: float = entry(
-        0.0, "Share of sends that the gateway throttles, 0 to 1: tried again as well.", kinds.SHARE, planned=True
-    )
-    permanent_rate: float = entry(0.0, "Share of sends that are refused for good, 0 to 1.", kinds.SHARE, planned=True)
     delivered: float = entry(1.0, "Share of accepted messages that reach their handset.", kinds.SOME_SHARE)
     profile: str | None = entry(
         None, "A carrier profile that says what is not given here (`zsms carriers list`).", kinds.TEXT

@@ -75,7 +75,8 @@ class Scenario:
             return {}
         known = [group.name for group in self.groups]
         known += [name for group in self.groups for name in group.processes[:3]]
-        raise ValueError(f"there is no {fault.whom!r}{nearest(fault.whom, [*known, 'broker', 'collector'])}")
+        brokers = BROKERS if self.brokers == 1 else [f"broker-{number + 1}" for number in range(self.brokers)]
+        raise ValueError(f"there is no {fault.whom!r}{nearest(fault.whom, [*known, *brokers, 'collector'])}")
 
 
 def check(scenario: Scenario, where: str = "scenario") -> None:

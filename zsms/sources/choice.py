@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from zsms import kinds
 from zsms.errors import UsageError
 from zsms.fields import entry
+from zsms.sources.mix import LANGUAGES
 from zsms.sources.random import DEFAULT_ALPHABET, DEFAULT_PREFIXES, MESSAGES, RandomSource, Source
 
 MADE = ("run", "plan", "producer")
@@ -60,6 +61,15 @@ class MessageSettings:
     alphabet: str | None = entry(
         None, "Characters of random texts.", kinds.TEXT, unless="ASCII from space to underscore", on=MADE
     )
+    texts: tuple[str, ...] = entry(
+        (),
+        "Random texts of a language and of so many characters, and their share; repeatable: en:20-160=0.7. Languages: "
+        f"{', '.join(LANGUAGES)}.",
+        kinds.TEXTS,
+        unless="1 to 100 characters of --alphabet",
+        on=MADE,
+        metavar="LANGUAGE:SHORTEST-LONGEST=SHARE",
+    )
     prefixes: tuple[str, ...] = entry(
         (),
         "Beginning of random numbers, repeatable.",
@@ -107,19 +117,25 @@ def _random(wanted: MessageSettings, share: tuple[int, int] = (0, 1)) -> RandomS
         min_length=wanted.min_length,
         max_length=wanted.max_length,
         alphabet=DEFAULT_ALPHABET if wanted.alphabet is None else wanted.alphabet,
+        texts=wanted.texts,
         prefixes=wanted.prefixes or DEFAULT_PREFIXES,
     )
 
 
 def check_messages(wanted: MessageSettings) -> None:
     """Raise UsageError for random messages that can't be, and for what means nothing beside a list."""
-    if wanted.input is None:
-        _random(wanted)
-        return
     given = {
         "--min-length": wanted.min_length != 1,
         "--max-length": wanted.max_length != 100,
         "--alphabet": wanted.alphabet is not None,
+    }
+    if wanted.input is None:
+        for option in (name for name, there in given.items() if there and wanted.texts):
+            raise UsageError(f"{option} means nothing beside --texts, which say it of each kind: leave one of them out")
+        _random(wanted)
+        return
+    given |= {
+        "--texts": bool(wanted.texts),
         "--prefix": bool(wanted.prefixes),
     }
     for option in (name for name, there in given.items() if there):

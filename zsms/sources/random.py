@@ -25,6 +25,7 @@ import numpy as np
 
 from zsms.errors import UsageError
 from zsms.message import LENGTH, MAX_TEXT_BYTES, RECIPIENT, TEXT, U8, U16, U64
+from zsms.sources.mix import mixed
 
 BLOCK = 16_384
 """Messages in a block; a producer that takes this many at a time gets whole blocks, without a copy."""
@@ -102,15 +103,16 @@ class RandomSource:
         min_length: int = 1,
         max_length: int = 100,
         alphabet: str = DEFAULT_ALPHABET,
+        texts: Sequence[str] = (),
         prefixes: Sequence[str] = DEFAULT_PREFIXES,
         digits: int = 11,
     ) -> None:
         """`total` messages (None: without end), of which this source makes share `i` of `k`, counted from 0.
 
         Texts have `min_length` to `max_length` characters of `alphabet`; a character that is in it twice comes twice
-        as often. Numbers have `digits` digits and begin with one of `prefixes`, every such number as likely as any
-        other; those of +1 have 11 digits, their area code and exchange begin with 2 to 9. A `seed` of None is drawn.
-        Raises UsageError.
+        as often; or they are those of `texts` (:mod:`zsms.sources.mix`), if there are any. Numbers have `digits` digits
+        and begin with one of `prefixes`, every such number as likely as any other; those of +1 have 11 digits, their
+        area code and exchange begin with 2 to 9. A `seed` of None is drawn. Raises UsageError.
         """
         check_total(total)
         if seed is not None and seed < 0:
@@ -118,7 +120,7 @@ class RandomSource:
         check_share(share)
         self.seed = secrets.randbits(64) if seed is None else seed
         self._numbers = _numbers(prefixes, digits)
-        self._texts, widest = _texts(alphabet, min_length, max_length)
+        self._texts, widest = mixed(texts, _texts) if texts else _texts(alphabet, min_length, max_length)
         self._size = BLOCK
         while self._size * widest > MAX_BLOCK_BYTES:
             self._size //= 2

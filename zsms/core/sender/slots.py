@@ -15,7 +15,7 @@ count is all there is to keep of them, and a busy slot is one entry of the timin
     word 0   the handle
     word 1   two float32, never negative, so that their sign bits are free: the age of the message when its slot began
              (signed: a failure would be final), and how long it was asked to sleep (signed: drawn to fail)
-    word 2   when its slot began, float64
+    word 2   when its slot began, float64 (signed: throttled if it will be tried again, else refused for good)
 
 24 bytes a busy slot. The slots measure their own honesty: `error` is how far the real sleep was from the asked one.
 """
@@ -28,10 +28,11 @@ from math import isfinite
 import numpy as np
 import numpy.typing as npt
 
-from zsms.core.outcomes import Finished
+from zsms.core.outcomes import NO_CODES, Finished
 from zsms.core.seeds import Seed
 from zsms.core.sender.wheel import TimingWheel
 from zsms.errors import UsageError
+from zsms.message import Outcome
 from zsms.stats.delay import MAX_SECONDS, DelayModel
 from zsms.stats.histogram import Histogram
 
@@ -75,10 +76,13 @@ def coarse(tick: float | None, delay: DelayModel) -> bool:
     return delay.mean > 0 and (auto_tick(delay.mean) if tick is None else tick) > delay.mean / 10 * (1 + 1e-9)
 
 
-def check_failure_rate(rate: float) -> None:
-    """Raise UsageError for what is no share."""
-    if not isfinite(rate) or not 0 <= rate <= 1:
-        raise UsageError(f"failure rate {rate}: give a share from 0 to 1")
+def check_failure_rate(rate: float, throttled: float = 0.0, permanent: float = 0.0) -> None:
+    """Raise UsageError for what are no shares, or more than 1 together."""
+    for name, each in (("failure", rate), ("throttled", throttled), ("permanent", permanent)):
+        if not isfinite(each) or not 0 <= each <= 1:
+            raise UsageError(f"{name} rate {each}: give a share from 0 to 1")
+    if rate + throttled + permanent > 1 + 1e-9:
+        raise UsageError(f"failure, throttled and permanent rates {rate:g}, {throttled:g}, {permanent:g}: more than 1")
 
 
 class Slots:
@@ -90,13 +94,15 @@ class Slots:
         delay: DelayModel,
         *,
         failure_rate: float = 0.0,
+        throttled_rate: float = 0.0,
+        permanent_rate: float = 0.0,
         tick: float | None = None,
         seed: Seed = None,
     ) -> None:
         """Raises UsageError for a concurrency, failure rate or tick that can't be."""
         if not 1 <= concurrency <= MAX_CONCURRENCY:
             raise UsageError(f"concurrency {concurrency}: give 1 to {MAX_CONCURRENCY} slots")
-        check_failure_rate(failure_rate)
+        check_failure_rate(failure_rate, throttled_rate, permanent_rate)
         tick = auto_tick(delay.mean) if tick is None else tick
         if not isfinite(tick) or not 0.0001 <= tick <= 10:
             raise UsageError(f"tick {tick}: give seconds from 0.0001 to 10")
@@ -104,7 +110,9 @@ class Slots:
         self.failure_rate = failure_rate
         self.slower = 1.0
         """Sends that begin from now on take so many times as long as the delay says."""
-        self._may_fail = failure_rate > 0
+        self._throttled, self._permanent = throttled_rate, permanent_rate
+        self._of_kinds = throttled_rate + permanent_rate > 0
+        self._may_fail = failure_rate > 0 or self._of_kinds
         self.times = SendTimes.empty()
         self.mean = delay.mean
         self.delay = delay
@@ -185,11 +193,24 @@ class Slots:
         times[:, 3] = asked
         records.view(np.float64)[:, 2] = began
         if self._may_fail:
-            fails = self._rng.random(count, dtype=np.float32) < self.failure_rate
+            drawn = self._rng.random(count, dtype=np.float32)
+            fails = drawn < self.failure_rate
+            if self._of_kinds:
+                fails, last = self._draw_kinds(drawn, fails, last, records)
             np.negative(times[:, 3], out=times[:, 3], where=fails)
             np.maximum(times[:, 2], np.float32(0), out=times[:, 2])
             np.negative(times[:, 2], out=times[:, 2], where=last)
         self._wheel.add(first, asked if isinstance(after, float) else (asked + after).astype(np.float32), records)
+
+    def _draw_kinds(
+        self, drawn: F32, fails: npt.NDArray[np.bool_], last: npt.NDArray[np.bool_] | bool, records: U64
+    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Mark those that are throttled or refused; returns which fail at all, and of which that would be final."""
+        throttled = np.float32(self.failure_rate + self._throttled)
+        special = ~fails & (drawn < np.float32(self.failure_rate + self._throttled + self._permanent))
+        began = records.view(np.float64)[:, 2]
+        np.negative(began, out=began, where=special)
+        return fails | special, np.where(special, drawn >= throttled, last)
 
     def advance(self, now: float) -> Finished | None:
         """Free the slots whose time is up and measure their sends; None when there are none."""
@@ -199,12 +220,18 @@ class Slots:
         handles = records[:, 0]
         floats = records.view(np.float32)
         began = records.view(np.float64)[:, 2]
+        special = np.signbit(began) if self._of_kinds else None
+        began = np.abs(began) if special is not None else began
         took = (now - began).astype(np.float32)
         asked, total = floats[:, 3], took + np.abs(floats[:, 2])
         if self._may_fail:
             fails = np.signbit(asked)
             asked = np.abs(asked)
-            finished = Finished(handles[~fails], handles[fails])
+            codes = NO_CODES
+            if special is not None and special.any():
+                kinds = np.where(np.signbit(floats[:, 2]), Outcome.REJECTED.code, Outcome.THROTTLED.code)
+                codes = np.where(special, kinds, Outcome.FAILED.code)[fails].astype(np.uint8)
+            finished = Finished(handles[~fails], handles[fails], codes)
             total = total[~fails | np.signbit(floats[:, 2])]  # the others are sent again: their time goes on
         else:
             finished = Finished(handles, _NONE)
