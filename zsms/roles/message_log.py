@@ -20,7 +20,7 @@ from queue import SimpleQueue
 
 from zsms import saving
 from zsms.core.outcomes import Finished
-from zsms.core.sender import Moments, Waiting
+from zsms.core.sender import Waiting
 from zsms.core.sender.message_log import COLUMNS, Ended, OpenSends, csv_of
 from zsms.errors import UsageError
 from zsms.report.csv import cell
@@ -70,8 +70,8 @@ class MessageLog:
             raise UsageError(f"can't write the log of messages to {self._path}: {error.strerror}") from None
         self._thread.start()
 
-    def begin(self, waiting: Waiting, now: Moments) -> None:
-        """Slots begin with these messages, at their moments."""
+    def begin(self, waiting: Waiting, now: float) -> None:
+        """Slots begin with these messages."""
         self._open.begin(waiting, now)
 
     def end(self, finished: Finished, now: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from zsms.core.outcomes import Finished, Receipts
-from zsms.core.sender import Moments, Waiting
+from zsms.core.sender import Waiting
 from zsms.core.sender.slots import SendTimes, Slots
 from zsms.errors import UsageError
 from zsms.stats.failures import SIMULATED, Failure
@@ -58,15 +58,15 @@ class SimulatedTransport:
     def open(self, wake: Callable[[], None]) -> None:
         """Nothing to do: time alone finishes a sleep."""
 
-    def began(self, waiting: Waiting, now: float) -> Moments:
-        """When each of these messages begins: `start` is to be told next."""
+    def began(self, waiting: Waiting, now: float) -> float:
+        """When these messages begin: `start` is to be told next."""
         return self._slots.free_since(len(waiting.batch), waiting.arrived, now)
 
     def ending(self, until: float) -> int:
         """How many slots will be free by then."""
         return self._slots.ending(until)
 
-    def start(self, waiting: Waiting, now: Moments) -> None:
+    def start(self, waiting: Waiting, now: float) -> None:
         """Let these messages sleep."""
         self._slots.start(waiting.handles, waiting.ages(now), now, waiting.last)
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zsms.core.outcomes import Finished, final
-from zsms.core.sender.waiting import Moments, Waiting
+from zsms.core.sender.waiting import Waiting
 from zsms.message import Mixed, Outcome
 
 Rows = npt.NDArray[Any]
@@ -64,8 +64,8 @@ class OpenSends:
         """Bytes of the tables."""
         return sum(table.nbytes for table in self._tables)
 
-    def begin(self, waiting: Waiting, now: Moments) -> None:
-        """Slots begin with these messages, at their moments."""
+    def begin(self, waiting: Waiting, now: float) -> None:
+        """Slots begin with these messages."""
         batch = waiting.batch
         rows = np.empty(len(batch), dtype=OPEN)
         if isinstance(batch, Mixed):

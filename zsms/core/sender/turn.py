@@ -20,7 +20,7 @@ from zsms.carriers.segments import segments_of
 from zsms.core.outcomes import Finished
 from zsms.core.sender.core import AckFrame
 from zsms.core.sender.shares import Shares
-from zsms.core.sender.waiting import Moments, Waiting
+from zsms.core.sender.waiting import Waiting
 from zsms.message import Outcome
 from zsms.stats.histogram import Histogram
 from zsms.stats.steady import State, Steady
@@ -60,13 +60,13 @@ class Sleeping(Protocol):
     def worked(self, now: float) -> float:
         """Slot seconds within the asked time of a send, up to now."""
 
-    def began(self, waiting: Waiting, now: float) -> Moments:
-        """When each of these messages begins: `start` is to be told next."""
+    def began(self, waiting: Waiting, now: float) -> float:
+        """When these messages begin: `start` is to be told next."""
 
     def ending(self, until: float) -> int:
         """How many slots will be free by then."""
 
-    def start(self, waiting: Waiting, now: Moments) -> None:
+    def start(self, waiting: Waiting, now: float) -> None:
         """Let these messages sleep."""
 
 
@@ -154,14 +154,14 @@ class Turn:
         self.failed += len(finished.failed)
         return Collected(finished, self._shares.finished(finished))
 
-    def begin(self, now: float) -> list[tuple[Waiting, Moments]]:
+    def begin(self, now: float) -> list[tuple[Waiting, float]]:
         """Start what waits; what was started, and when each of it began."""
         free = self._slots.concurrency - self._slots.busy
         if not free or not self._shares.waiting_messages:
             return []
         return [(each, self._start(each, now)) for each in self._may_begin(free, now)]
 
-    def _start(self, waiting: Waiting, now: float) -> Moments:
+    def _start(self, waiting: Waiting, now: float) -> float:
         slept, count = self._slept, len(waiting.batch)
         began = now if slept is None or self._caps else slept.began(waiting, now)
         self.started += count
@@ -170,10 +170,7 @@ class Turn:
                 times.record_one(measured, count)
             elif len(measured):
                 times.record(measured)
-        if slept is not None:
-            slept.start(waiting, began)
-        else:
-            self._slots.start(waiting, now)
+        self._slots.start(waiting, began)
         return began
 
     def _may_begin(self, free: int, now: float) -> list[Waiting]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +11,7 @@ import numpy.typing as npt
 from zsms.message import Batch, Mixed
 
 F32 = npt.NDArray[np.float32]
-F64 = npt.NDArray[np.float64]
 U64 = npt.NDArray[np.uint64]
-Moments = F64 | float
-"""Of each of some messages, or one for all: seconds of our own clock."""
 
 
 @dataclass(slots=True)
@@ -49,35 +45,34 @@ class Waiting:
         """A handle a message, uint64[n]."""
         return np.arange(self.handle, self.handle + len(self.batch), dtype=np.uint64)
 
-    def ages(self, at: Moments) -> F32 | float:
-        """How long each message had been due at its moment, in seconds: one figure when it was the same for all."""
+    def ages(self, now: float) -> F32 | float:
+        """How long ago each message was due, in seconds: one figure when all were due at once."""
         batch = self.batch
         if isinstance(batch, Mixed):
-            return _narrow(at + self.clock - batch.rows["due"])
-        age = at - (batch.due - self.clock)
+            ages: F32 = (now + self.clock - batch.rows["due"]).astype(np.float32)
+            return ages
+        age = now - (batch.due - self.clock)
         if not batch.step:
-            return _narrow(age)
+            return age
         offsets = np.arange(len(batch)) if batch.offsets is None else batch.offsets
-        return _narrow(age - offsets * batch.step)
+        return (age - offsets * batch.step).astype(np.float32)
 
-    def late(self, at: Moments) -> F32 | float:
+    def late(self, now: float) -> F32 | float:
         """`ages` of the messages that no sender had before, the only ones that a slot was late for."""
         if isinstance(self.batch, Mixed):
             rows = self.batch.rows
-            ages = at + self.clock - rows["due"]
-            return _narrow(ages[(rows["attempt"] == 1) & (rows["delivery"] == 1)])
-        return self.ages(at) if self.attempt == self.delivery == 1 else np.zeros(0, dtype=np.float32)
+            first = (rows["attempt"] == 1) & (rows["delivery"] == 1)
+            late: F32 = (now + self.clock - rows["due"][first]).astype(np.float32)
+            return late
+        return self.ages(now) if self.attempt == self.delivery == 1 else np.zeros(0, dtype=np.float32)
 
-    def waited(self, at: Moments) -> F32 | float:
-        """How long each message had been queued at its moment, in seconds: one figure when it was the same for all."""
+    def waited(self, now: float) -> F32 | float:
+        """How long ago each message was queued, in seconds: one figure when it was all at once."""
         if isinstance(self.batch, Mixed):
-            return _narrow(np.maximum(at + self.clock - self.batch.rows["queued"], 0.0))
-        return max(0.0, at - self.queued) if isinstance(at, float) else _narrow(np.maximum(at - self.queued, 0.0))
+            waited: F32 = np.maximum(now + self.clock - self.batch.rows["queued"], 0.0).astype(np.float32)
+            return waited
+        return max(0.0, now - self.queued)
 
     def part(self, begin: int, end: int) -> Waiting:
         """Messages begin..end-1."""
         return replace(self, handle=self.handle + begin, batch=self.batch.slice(begin, end))
-
-
-def _narrow(seconds: Any) -> F32 | float:
-    return seconds if isinstance(seconds, float) else seconds.astype(np.float32)
