@@ -300,7 +300,8 @@ what its report told / what is right, and the difference. Times are in seconds, 
 one queue, slots that are never late. A cell in **bold** is off by more than 1 % and by more than three standard errors
 of one run. The runs are short, so that a few hundredths of a second until the slots are filled count; arrivals begin
 with the first that is due, *reach* with the first that is accepted. Queue times are of sends, each from when its
-message was queued or queued again; total times are of messages, from due to the final outcome.
+message was queued or queued again; total times are of messages, from due to the final outcome. Where no message waits
+for a slot, what *queue* tells is the way from the broker to one.
 """
 
 
