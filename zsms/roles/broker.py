@@ -23,6 +23,7 @@ from zsms.roles.broker_figures import broker_figures
 from zsms.roles.callers import Callers
 from zsms.roles.desk import FROM_PEERS, Desk
 from zsms.roles.granting import send_grants
+from zsms.roles.memory import Memory
 from zsms.roles.permissions import BrokerPermissions, user_of
 from zsms.stats.snapshot import Snapshot
 from zsms.wire.codec import encode, expect, refusal
@@ -104,6 +105,7 @@ class Broker(Role):
         self.reading = False
         """Whether it takes batches at the moment."""
         self._was_idle = True
+        self._memory = Memory()
 
     @property
     def endpoint(self) -> str:

@@ -8,7 +8,7 @@ rejected, uncertain            the same at once (uncertain only where it is not 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,10 +93,10 @@ class Failures:
             self._give_up([part for part in settled.positions() if len(part[1])], _COUNTED[outcome], reason)
         else:
             alone = session.account if self._journal is None and self._limits.max_attempts > 1 else None
-            if alone is not None and not settled.old:
-                dead = self._try_most_again(alone, settled, now)
+            if alone is not None:
+                dead = self._try_some_again(settled.old, now) + self._try_most_again(alone, settled, now)
             else:
-                dead = self._try_some_again(settled, now)
+                dead = self._try_some_again(settled.positions(), now)
             self._give_up(dead, "", reason)
         fresh = settled.fresh
         session.failed += fresh
@@ -109,11 +109,11 @@ class Failures:
 
     # -- another attempt --------------------------------------------------------------------------------------
 
-    def _try_some_again(self, settled: Settled, now: float) -> list[Part]:
+    def _try_some_again(self, parts: Iterable[Part], now: float) -> list[Part]:
         """Another attempt for whatever has one left; the rest."""
         dead: list[Part] = []
         most = self._limits.max_attempts
-        for lot, positions in settled.positions():
+        for lot, positions in parts:
             spent = positions >= 0 if lot.attempt else lot.rows["attempt"][positions] >= most
             if lot.attempt and lot.attempt < most:
                 self._try_again(lot, positions, now)
@@ -124,10 +124,12 @@ class Failures:
         return [part for part in dead if len(part[1])]
 
     def _try_most_again(self, account: ProducerAccount, settled: Settled, now: float) -> list[Part]:
-        """`_try_some_again` where all is of one producer: nothing but the dead is looked at by lot."""
+        """`_try_some_again` for what is in the window and of one producer: nothing but the dead is looked at by lot."""
         lots, counts = settled.lots, settled.counts
         shifts = [lot.begin - base for lot, base in zip(lots, settled.bases, strict=True)]
         places = settled.numbers + np.repeat(np.array(shifts, dtype=np.int64), counts)
+        if not lots:
+            return []
         dead: list[Part] = []
         kept = None
         most = self._limits.max_attempts

@@ -10,6 +10,7 @@ lengths are kept together: less than half of a width is empty, but for the short
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -55,11 +56,19 @@ class Records:
 
     def take(self, indices: I64) -> Records:
         """Those at `indices` (any order), copied, their texts cut to the longest."""
-        rows = taken(self.rows, indices)
-        longest = int(words_of(rows["length"]).max(initial=0))
-        text = windows(self.text, self.text.strides[0], longest)[indices] if longest else self.text[indices, :0]
-        kept = None if self.kept is None else taken(self.kept, indices)
-        return Records(rows, text.view(WORD).reshape(len(rows), longest), kept)
+        return self.split(indices, [0, len(indices)])[0]
+
+    def split(self, indices: I64, cuts: Sequence[int]) -> list[Records]:
+        """Those at `indices` (any order), copied in parts of which `cuts` has begins and ends; texts as in `take`."""
+        longest = int(words_of(self.rows["length"][indices]).max(initial=0))
+        texts = windows(self.text, self.text.strides[0], longest) if longest else np.zeros(len(self), dtype="V8")
+        found = []
+        for begin, end in pairwise(cuts):
+            own = indices[begin:end]
+            text = texts[own].view(WORD)[: longest * len(own)]
+            kept = None if self.kept is None else taken(self.kept, own)
+            found.append(Records(taken(self.rows, own), text.reshape(end - begin, longest), kept))
+        return found
 
     @classmethod
     def join(cls, parts: Sequence[Records]) -> Records:

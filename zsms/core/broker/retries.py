@@ -57,6 +57,7 @@ class Retries:
         self._inbox: list[tuple[list[Lot], list[int], I64, float, bool]] = []
         """Lots, how many of each, their places; when they failed, and whether that spent an attempt."""
         self._inbox_bytes = 0
+        self._inbox_lots = 0
         self._waiting: dict[int, Waiting] = {}
         """By width."""
         self._fell_due = -inf
@@ -85,6 +86,7 @@ class Retries:
             nbytes += (_BYTES + lot.whole.text.nbytes // len(lot.whole)) * count
         self._inbox.append((lots, counts, places, now, spent))
         self._inbox_bytes += nbytes
+        self._inbox_lots += len(lots)
         self.messages += len(places)
 
     # -- from the inbox to where they wait ----------------------------------------------------------------------
@@ -92,14 +94,14 @@ class Retries:
     def _sort(self, now: float = inf) -> None:
         """Copy the failures of the inbox out and draw their times, unless they can wait for more."""
         inbox = self._inbox
-        if not inbox or (sum(len(lots) for lots, *_ in inbox) > _FEW and now < self._sort_at):
+        if not inbox or (self._inbox_lots > _FEW and now < self._sort_at):
             return
         parts, order = self._parts()
         sizes = [len(places) for _, _, places, *_ in inbox]
         failed = np.repeat([at for *_, at, _ in inbox], sizes)[order]
         spent = np.repeat([spent for *_, spent in inbox], sizes)[order]
         self._inbox = []
-        self._inbox_bytes = 0
+        self._inbox_bytes = self._inbox_lots = 0
         for chosen, widest, records in collect(parts):
             self._schedule(widest, records, failed[chosen], spent[chosen])
 

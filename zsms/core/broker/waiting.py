@@ -9,7 +9,6 @@ Varghese, T. Lauck, SOSP 1987.)
 from __future__ import annotations
 
 from heapq import heappop, heappush
-from itertools import pairwise
 from math import inf
 
 import numpy as np
@@ -63,14 +62,13 @@ class Waiting:
         """Into the places of one level."""
         index = np.floor(at / span).astype(np.int64)
         cuts = [0, *(np.flatnonzero(index[1:] != index[:-1]) + 1).tolist(), len(at)]
-        for begin, end in pairwise(cuts):
+        for begin, part in zip(cuts, records.split(order, cuts), strict=False):
             key = level, int(index[begin])
             place = self._places.get(key)
             if place is None:
                 place = self._places[key] = []
                 when = key[1] * span if level else self._end(key[1]) - self._early
                 heappush(self._order, (when, *key))
-            part = records.take(order[begin:end])
             place.append(part)
             self.nbytes += part.nbytes
             while len(place) > 1 and len(place[-2]) < _SMALL and len(place[-1]) * 2 > len(place[-2]):

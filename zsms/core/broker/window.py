@@ -33,10 +33,10 @@ from zsms.core.broker.outlasted import Late, Old, Outlasted
 from zsms.core.broker.pieces import Piece, Pieces
 from zsms.message import Sources
 
-_SPARSE = 1.5
+_SPARSE = 1.6
 """A window of so many times the open messages (and `_SPARSE_FROM` more) is cut: what is open of the oldest pieces is
 copied out, where it takes twice as much."""
-_SPARED = 1.25
+_SPARED = 1.3
 """To so many times, and half of the rest."""
 _SPARSE_FROM = 1_024
 _FEW = 8
