@@ -86,12 +86,12 @@ class Pieces:
         self.all[index].lot = _NO_LOT
         return True
 
-    def close_many(self, begin: int, closed: I64, touched: I64) -> None:
-        """`close` so many of each piece from `begin` on; `touched` are those of which any are."""
-        left = self.left_column[begin : begin + len(closed)]
-        left -= closed
-        for index in touched[left[touched] == 0].tolist():
-            self.all[begin + index].lot = _NO_LOT
+    def close_many(self, indices: I64, closed: I64) -> None:
+        """`close` so many of each of these pieces."""
+        left = self.left_column[indices] - closed
+        self.left_column[indices] = left
+        for index in indices[left == 0].tolist():
+            self.all[index].lot = _NO_LOT
 
     def let_go(self, index: int) -> Lot:
         """Close a piece, whatever is open in it; its lot."""

@@ -19,7 +19,6 @@ the window moves up.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, takewhile
@@ -276,23 +275,22 @@ class Window:
         pieces = self._pieces
         begin = pieces.find(int(numbers[0]))
         end = pieces.find(int(numbers[-1]), begin) + 1
+        ends = pieces.end_column[begin:end]
         if end - begin <= 4 * len(numbers) + 16:
-            cuts = np.searchsorted(numbers, pieces.end_column[begin:end])
-            closed = cuts.copy()
-            closed[1:] -= cuts[:-1]
-            touched = np.flatnonzero(closed)
-            if not counted:
-                for index, count in zip((touched + begin).tolist(), closed[touched].tolist(), strict=True):
-                    settled.touch(pieces.all[index], count)
-            pieces.close_many(begin, closed, touched)
-            return
-        plain, place = numbers.tolist(), 0
-        while place < len(plain):
-            begin = pieces.find(plain[place], begin)
-            after = bisect_left(plain, pieces.ends[begin], place)
-            settled.touch(pieces.all[begin], after - place)
-            pieces.close(begin, after - place)
-            place = after
+            cuts = np.searchsorted(numbers, ends)
+            cuts[1:] -= cuts[:-1].copy()
+            touched = np.flatnonzero(cuts)
+            closed = cuts[touched]
+        else:
+            at = np.searchsorted(ends, numbers, "right")
+            first = np.flatnonzero(np.diff(at, prepend=-1))
+            touched = at[first]
+            closed = np.diff(first, append=len(numbers))
+        touched += begin
+        if not counted:
+            for index, count in zip(touched.tolist(), closed.tolist(), strict=True):
+                settled.touch(pieces.all[index], count)
+        pieces.close_many(touched, closed)
 
     def _move_up(self) -> None:
         """Let go of the oldest pieces that are wholly settled."""
