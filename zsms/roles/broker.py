@@ -104,8 +104,7 @@ class Broker(Role):
         self._await_slots = await_slots
         self.reading = False
         """Whether it takes batches at the moment."""
-        self._was_idle = True
-        self._memory = Memory()
+        self._was_idle, self._memory = True, Memory()
 
     @property
     def endpoint(self) -> str:
@@ -193,6 +192,7 @@ class Broker(Role):
         self._confirm()
         self._tell_events()
         was_idle, self._was_idle = self._was_idle, self.core.idle
+        self._memory.look(now)
         self._publisher.tick(now, soon=was_idle != self._was_idle)
         if not self._done(now):
             return True
