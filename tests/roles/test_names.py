@@ -10,7 +10,7 @@ import pytest
 
 from tests.roles.waiting import until
 from zsms import Broker, DelayModel, Monitor, Producer, Sender, StatsCollector, UsageError
-from zsms.roles import feed, link
+from zsms.roles import link, stats_publisher
 from zsms.roles.operator import Operator
 
 
@@ -29,7 +29,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     monkeypatch.setattr(link, "COMPLAIN_S", 0.1)
-    monkeypatch.setattr(feed, "LOOK_S", 0.1)
+    monkeypatch.setattr(stats_publisher, "LOOK_S", 0.1)
     return table
 
 
