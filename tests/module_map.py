@@ -7,7 +7,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "docs" / "ARCHITECTURE.md"
-_BEGIN = "| room | what it is |\n| --- | --- |\n"
+_HEAD = "## The map\n"
+_INTRODUCTION = """
+Imports go one way: `tests/test_house.py` holds the table of rooms, that no class, function or call grows too large, and
+that nothing pure knows a socket, a thread, a file or a clock. `python -m tests.generated` writes this table.
+
+| room | what it is |
+| --- | --- |
+"""
 
 
 def rows() -> str:
@@ -22,10 +29,9 @@ def rows() -> str:
 
 
 def document() -> str:
-    """The document with the map as it is now."""
-    text = DOCUMENT.read_text(encoding="utf-8")
-    before, _, _ = text.partition(_BEGIN)
-    return before + _BEGIN + rows()
+    """The document, whose last part is made."""
+    before, _, _ = DOCUMENT.read_text(encoding="utf-8").partition(_HEAD)
+    return before + _HEAD + _INTRODUCTION + rows()
 
 
 if __name__ == "__main__":

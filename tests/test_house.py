@@ -20,11 +20,10 @@ FILES = {
     for path in (ROOT / "zsms").rglob("*.py")
 }
 
-LARGE_CLASSES: set[str] = {
-    "zsms.plan.twin.Twin",
-}
+LARGE_CLASSES: set[str] = set()
 LONG_FUNCTIONS: set[str] = {
     "zsms.report.report.make_report",
+    "zsms.roles.sender.Sender.__init__",
 }
 LONG_CALLS: dict[str, int] = {
     "zsms.journal.records": 1,
@@ -43,8 +42,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "extras": (),
     "fields": (),
     "kinds": (),
-    "reading": (),
     "message": (),
+    "reading": (),
     "saving": (),
     "security": (),
     "stats": (),
@@ -78,6 +77,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "dashboard": ("report", "roles", "stats", "wire"),
     "smsc": ("carriers", "core", "core.sender", "core.smpp", "roles", "stats"),
     "launch": (
+        "carriers",
         "core",
         "core.broker",
         "core.producer",
