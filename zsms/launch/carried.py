@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from zsms.carriers.segments import GSM7, PART
 from zsms.core.stages import Stage
 from zsms.core.strikes import Fault
 from zsms.errors import UsageError
@@ -17,6 +16,7 @@ from zsms.plan.design import MAX_S, daily
 from zsms.scenario import Account, Group, Scenario, SenderGroup
 from zsms.scenario import Fault as PlannedFault
 from zsms.scenario.caps import SharedCap
+from zsms.sources.mix import of_segments
 
 _SHARES = {0.5: "p50", 0.9: "p90", 0.99: "p99", 0.999: "p999", 1.0: "p100"}
 
@@ -95,18 +95,8 @@ def _daily(what: Group | Account, groups: tuple[str, ...], scenario: Scenario) -
 
 
 def _texts(scenario: Scenario) -> tuple[str, ...]:
-    parts = [(each.messages or 0, each.segments or scenario.segments) for each in scenario.audiences]
-    parts = parts or [(1, scenario.segments)]
-    if all(segments <= 1 for _, segments in parts):
-        return ()
-    whole = sum(messages for messages, _ in parts)
-    shares: dict[int, float] = {}
-    for messages, segments in parts:
-        low, over = divmod(max(segments, 1.0), 1.0)
-        for count, share in ((int(low), 1 - over), (int(low) + 1, over)):
-            shares[count] = shares.get(count, 0.0) + share * messages / whole
-    lengths = {count: 100 if count == 1 else count * PART[8][GSM7] for count in shares}
-    return tuple(f"en:{lengths[c]}-{lengths[c]}={share:.9f}" for c, share in shares.items() if share > 1e-9)
+    parts = [(float(each.messages or 0), each.segments or scenario.segments) for each in scenario.audiences]
+    return of_segments(parts or [(1.0, scenario.segments)])
 
 
 def _threshold(share: float, deadline: float, lead: float, where: str) -> str:

@@ -97,16 +97,10 @@ class Sender(Role):
             from zsms.transports.callable import CallableTransport  # brings asyncio, which simulated slots do without
 
             transport = CallableTransport(send, concurrency)
+        rates = {"failure_rate": failure_rate, "throttled_rate": throttled_rate, "permanent_rate": permanent_rate}
+        drawn = sequence(seed, Stream.SENDER, stream)
         self.transport: Transport = transport or SimulatedTransport(
-            Slots(
-                concurrency,
-                delay,
-                failure_rate=failure_rate,
-                throttled_rate=throttled_rate,
-                permanent_rate=permanent_rate,
-                tick=tick,
-                seed=sequence(seed, Stream.SENDER, stream),
-            )
+            Slots(concurrency, delay, **rates, tick=tick, seed=drawn)
         )
         self._endpoints = brokers_at(broker)
         slots = self.transport.concurrency

@@ -119,3 +119,19 @@ def mean_segments(texts: Sequence[str]) -> float:
 
     columns = RandomSource(_SAMPLE, 0, texts=texts).take(_SAMPLE)
     return float(count(columns.text.tobytes(), columns.lengths).segments.mean())
+
+
+def of_segments(parts: Sequence[tuple[float, float]]) -> tuple[str, ...]:
+    """Texts of so many segments on average, by parts of all messages (weight, segments); (): of one each."""
+    from zsms.carriers.segments import GSM7, PART
+
+    if all(segments <= 1 for _, segments in parts):
+        return ()
+    whole = sum(weight for weight, _ in parts)
+    shares: dict[int, float] = {}
+    for weight, segments in parts:
+        low, over = divmod(max(segments, 1.0), 1.0)
+        for count, share in ((int(low), 1 - over), (int(low) + 1, over)):
+            shares[count] = shares.get(count, 0.0) + share * weight / whole
+    lengths = {count: 100 if count == 1 else count * PART[8][GSM7] for count in shares}
+    return tuple(f"en:{lengths[c]}-{lengths[c]}={share:.9f}" for c, share in shares.items() if share > 1e-9)
