@@ -30,27 +30,21 @@ from zsms.report.comparison import (
     settings_apart,
     smallest_p,
 )
-from zsms.report.report import ProcessRow, make_report
+from zsms.report.making import Course, make_report
+from zsms.report.report import ProcessRow
 from zsms.scenario import MeshConfig
-from zsms.stats.series import Series
 
 
 @pytest.fixture(scope="module")
 def blank() -> dict[str, Any]:
-    return make_report(
-        {},
+    course = Course(
         config=MeshConfig(seed=1).to_json(),
         processes=[ProcessRow("broker", "broker", 1, 2.0, 2**20), ProcessRow("run", "run", 2, 0.5, 2**20)],
         elapsed_s=1.0,
         started="2026-01-01T00:00:00+00:00",
-        started_at=0.0,
-        brokers_lost=(),
         completed=True,
-        interrupted=False,
-        aborted=False,
-        problems=[],
-        series=Series(),
-    ).to_json()
+    )
+    return make_report({}, course).to_json()
 
 
 def run(blank: dict[str, Any], throughput: float, lost: int = 0) -> dict[str, Any]:

@@ -15,10 +15,12 @@ from tests.core.test_audit import Mesh as Books
 from zsms import Mesh
 from zsms.core.broker import BrokerLimits
 from zsms.fields import settings_of
-from zsms.report.report import SCHEMA, Messages, ProcessRow, Report, Sends, make_report, summary_lines
+from zsms.report.making import Course, make_report
+from zsms.report.report import SCHEMA, Messages, ProcessRow, Report, Sends
+from zsms.report.summary import summary_lines
 from zsms.report.thresholds import Verdict
 from zsms.scenario import MeshConfig, SenderGroup
-from zsms.stats.series import COLUMNS, MOST_POINTS, Series
+from zsms.stats.series import COLUMNS, MOST_POINTS
 
 SCHEMA_FILE = Path(__file__).parent.parent / "docs" / "report.schema.json"
 
@@ -52,20 +54,15 @@ def assert_all_described(schema: Any, value: Any, path: str = "report") -> None:
 def empty_report() -> Report:
     """Of a run that nobody has said anything about."""
     config = MeshConfig(seed=1).to_json()
-    return make_report(
-        {},
+    course = Course(
         config=config,
-        processes=[],
         elapsed_s=1.0,
         started="2026-01-01T00:00:00+00:00",
-        started_at=0.0,
         brokers_lost={"broker"},
-        completed=False,
         interrupted=True,
-        aborted=False,
         problems=["broker (pid 1) was killed by SIGKILL; the run can't go on without it"],
-        series=Series(),
     )
+    return make_report({}, course)
 
 
 def test_the_schema_is_one_and_says_what_every_field_is(schema: Any) -> None:
@@ -172,9 +169,7 @@ def test_the_summary_says_first_that_a_run_was_interrupted() -> None:
 def made_of(**answer: Any) -> Report:
     """A report of what a collector's last answer says, of processes that all ended well."""
     rows = [ProcessRow(role, role, 1, 0.0, 0, 0) for role in ("producer", "broker")]
-    common = {"completed": True, "interrupted": False, "aborted": False, "problems": [], "series": Series()}
-    times = {"elapsed_s": 1.0, "started": "", "started_at": 0.0}
-    return make_report(answer, config={}, processes=rows, brokers_lost=(), **common, **times)
+    return make_report(answer, Course(config={}, processes=rows, elapsed_s=1.0, completed=True))
 
 
 def test_what_a_broker_confirmed_and_dropped_is_lost() -> None:

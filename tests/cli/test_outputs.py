@@ -19,8 +19,8 @@ import pytest
 from tests.mesh.processes import Command, environment, until
 from zsms.cli import outputs, streams
 from zsms.errors import UsageError
-from zsms.report.report import Report, make_report
-from zsms.stats.series import Series
+from zsms.report.making import Course, make_report
+from zsms.report.report import Report
 
 ZSMS = f"{sys.executable} -m zsms"
 SMALL = f"{ZSMS} run --messages 40 --mean 0.01 --sd 0 --senders 1 --concurrency 40"
@@ -154,10 +154,7 @@ def test_a_folder_that_vanished_is_an_error_and_the_report_is_kept(place: Path) 
 
 
 def report_of(config: dict[str, Any]) -> Report:
-    return make_report(
-        {}, config=config, processes=[], elapsed_s=1.0, started="", started_at=0.0, brokers_lost=(), completed=True,
-        interrupted=False, aborted=False, problems=[], series=Series(),
-    )  # fmt: skip
+    return make_report({}, Course(config=config, elapsed_s=1.0, completed=True))
 
 
 def test_without_any_room_the_report_is_printed(

@@ -22,20 +22,18 @@ from zsms.cli import COMMANDS, EXIT_CODES, INTERRUPTED, UNREAD, cli, load_comman
 from zsms.dashboard import compare_page, report_page
 from zsms.errors import UsageError, ZsmsError
 from zsms.report.comparison import compare
-from zsms.report.report import THRESHOLD_FAILED, WIDTH, Report, make_report, summary_lines, wrapped
+from zsms.report.making import Course, make_report
+from zsms.report.report import THRESHOLD_FAILED, Report
+from zsms.report.summary import WIDTH, summary_lines, wrapped
 from zsms.report.thresholds import Verdict
 from zsms.report.verdicts import annotation, junit, workflow_commands
 from zsms.scenario import MeshConfig
-from zsms.stats.series import Series
 
 CONFIG = MeshConfig().to_json()
 
 
 def blank(**fields: Any) -> Report:
-    report = make_report(
-        {}, config=CONFIG, processes=[], elapsed_s=1.25, started="2026-01-02T03:04:05+00:00", started_at=0.0,
-        brokers_lost=(), completed=True, interrupted=False, aborted=False, problems=[], series=Series(),
-    )  # fmt: skip
+    report = make_report({}, Course(config=CONFIG, elapsed_s=1.25, started="2026-01-02T03:04:05+00:00", completed=True))
     for name, value in fields.items():
         setattr(report, name, value)
     return report

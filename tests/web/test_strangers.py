@@ -15,7 +15,8 @@ from zsms.cli.panel.look import Panel
 from zsms.dashboard.app import Pages
 from zsms.dashboard.picture import Watch
 from zsms.dashboard.prometheus import families
-from zsms.report.report import make_report, summary_lines
+from zsms.report.making import Course, make_report
+from zsms.report.summary import summary_lines
 from zsms.roles.monitor import line_of
 from zsms.stats import book as statsbook
 from zsms.stats.book import StatsBook
@@ -128,10 +129,7 @@ def show_everywhere(book: StatsBook, answers: list[dict]) -> None:
         list(families(answer))
         series.add(view, Histogram(), last=at == 2)
         before = view
-    report = make_report(
-        answers[-1], config={}, processes=[], elapsed_s=1.0, started="", started_at=0.0, brokers_lost=(),
-        completed=True, interrupted=False, aborted=False, problems=[], series=series,
-    )  # fmt: skip
+    report = make_report(answers[-1], Course(config={}, elapsed_s=1.0, completed=True, series=series))
     json.dumps(report.to_json(), allow_nan=False)
     summary_lines(report)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from zsms.errors import UsageError
 from zsms.launch.private_folder import PrivateFolder
-from zsms.report.report import wrapped
+from zsms.report.summary import wrapped
 
 if TYPE_CHECKING:
     from zsms.launch.mesh import Mesh

@@ -123,7 +123,7 @@ def command(
 
 def _carry_out(mesh: Mesh, output: outputs.Outputs, ended: Callable[[], None], scenario: Scenario | None) -> int:
     """Run it, and hand over the report; returns the exit code."""
-    from zsms.report.report import summary_lines
+    from zsms.report.summary import summary_lines
 
     if mesh.metrics is not None:
         logging.getLogger("zsms.mesh").info("metrics at %s", mesh.metrics)

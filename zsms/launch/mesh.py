@@ -32,7 +32,8 @@ from zsms.launch.processes import Processes, have_descriptors
 from zsms.launch.ready import ready
 from zsms.launch.resume import Before, may_go_on, note
 from zsms.launch.watching import Progress, Seen, Watching
-from zsms.report.report import ProcessRow, Report, make_report
+from zsms.report.making import Course, make_report
+from zsms.report.report import ProcessRow, Report
 from zsms.report.thresholds import parse_all
 from zsms.roles.monitor import Asker
 from zsms.scenario import MeshConfig, SenderGroup, config_from
@@ -343,8 +344,7 @@ class Mesh:
         if self.view is not None:
             told = {(row.role, row.name): row.figures for row in self.view.processes}
         told["stats", "stats"] = CollectorFigures.of({}, answer.get("collector", {}))
-        return make_report(
-            answer,
+        course = Course(
             config=self.config.to_json(),
             processes=[] if self._processes is None else self._processes.rows(told),
             elapsed_s=elapsed,
@@ -359,6 +359,7 @@ class Mesh:
             warnings=self._warnings,
             struck=[] if self._faults is None else self._faults.struck,
         )
+        return make_report(answer, course)
 
 
 def _blank_report(config: MeshConfig) -> dict[str, Any]:
@@ -367,20 +368,9 @@ def _blank_report(config: MeshConfig) -> dict[str, Any]:
     names = {"stats": ["stats"], "broker": config.broker_names, "producer": config.producer_names}
     names |= {"sender": senders, "run": ["run"]}
     row = {"role": "sender", "state": "", "age": 0.0, "interval": 1.0, "counters": {}, "gauges": {}}
-    return make_report(
-        {"processes": [{**row, "name": name} for name in senders]},
-        config=config.to_json(),
-        processes=[ProcessRow(role, name, 0, cpu_s=0.0, rss_max_bytes=0) for role in names for name in names[role]],
-        elapsed_s=0.0,
-        started="",
-        started_at=0.0,
-        brokers_lost=(),
-        completed=False,
-        interrupted=False,
-        aborted=False,
-        problems=[],
-        series=Series(),
-    ).to_json()
+    processes = [ProcessRow(role, name, 0, cpu_s=0.0, rss_max_bytes=0) for role in names for name in names[role]]
+    answer = {"processes": [{**row, "name": name} for name in senders]}
+    return make_report(answer, Course(config=config.to_json(), processes=processes)).to_json()
 
 
 def _settled(config: MeshConfig, before: Before | None, place: Place | None) -> MeshConfig:

@@ -16,7 +16,7 @@ from zsms.launch.caps import CapKeeper
 from zsms.launch.judge import OVER, REST_S, Judge, Phase
 from zsms.launch.orders import Arrivals, Faults
 from zsms.launch.processes import Processes
-from zsms.report.report import histogram_of
+from zsms.report.making import histogram_of
 from zsms.roles.monitor import Asker
 from zsms.stats.series import Series
 from zsms.stats.view import View
