@@ -31,12 +31,11 @@ from study.style import (
     name_curves,
     new_axes,
     save,
-    short,
     slope,
-    spoken,
     style,
 )
 from zsms.errors import UsageError
+from zsms.formats import short, spoken
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

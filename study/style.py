@@ -139,18 +139,3 @@ def slope(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> f
     """The angle, in degrees, at which the line between two points of the data is seen: for text along it."""
     (x0, y0), (x1, y1) = axes.transData.transform([start, end])
     return math.degrees(math.atan2(y1 - y0, x1 - x0))
-
-
-def short(value: float) -> str:
-    """A count for an axis: 1, 300, 10k, 2.5M."""
-    for size, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= size:
-            return f"{value / size:g}{suffix}"
-    return f"{value:g}"
-
-
-def spoken(value: float) -> str:
-    """A count for a sentence: 931, 32,600, 3.9 million; three digits of it."""
-    if value >= 1e6:
-        return f"{float(f'{value:.3g}') / 1e6:g} million"
-    return f"{float(f'{value:.3g}'):,.0f}" if value >= 100 else f"{value:.3g}"

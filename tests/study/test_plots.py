@@ -24,7 +24,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402  # aft
 from matplotlib.image import imread  # noqa: E402
 
 from study import diagram, plots  # noqa: E402
-from study.style import COLOUR, Label, name_curves, new_axes, short, spoken, style  # noqa: E402
+from study.style import COLOUR, Label, name_curves, new_axes, style  # noqa: E402
+from zsms.formats import short, spoken  # noqa: E402
 
 REAL = {
     "messages": {"sent": 340_000_000, "lost": 0},

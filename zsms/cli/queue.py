@@ -10,6 +10,7 @@ import click
 
 from zsms.cli import common, places
 from zsms.errors import UsageError
+from zsms.formats import ago, size
 
 
 @click.command(
@@ -124,14 +125,14 @@ def lines_of(held: dict[str, Any]) -> list[str]:
     """The broker's answer for people."""
     ready, flight, dead = held["ready"], held["in_flight"], held["dead"]
     lines = [
-        f"ready      {ready['messages']:,} messages, {_size(ready['bytes'])}{_oldest(ready)}"
+        f"ready      {ready['messages']:,} messages, {size(ready['bytes'])}{_oldest(ready)}"
         + (f", {ready['retrying']:,} of them wait for their next attempt" if ready["retrying"] else ""),
         f"in flight  {flight['messages']:,} messages with {len(flight['senders']) + flight['more']:,} senders"
-        + (f", the longest for {_age(flight['oldest_s'])}" if flight["messages"] else ""),
+        + (f", the longest for {ago(flight['oldest_s'])}" if flight["messages"] else ""),
     ]
     lines += [
         f"  {row['name']}: holds {row['messages']:,} (slots {row['slots']:,}), sent {row['sent']:,}, failed sends "
-        f"{row['failed']:,}, last heard {_age(row['silent_s'])} ago"
+        f"{row['failed']:,}, last heard {ago(row['silent_s'])} ago"
         for row in flight["senders"]
     ]
     if flight["more"]:
@@ -139,7 +140,7 @@ def lines_of(held: dict[str, Any]) -> list[str]:
     forgotten = dead["messages"] - dead["kept"]
     lines.append(
         f"dead       {dead['messages']:,} messages"
-        + (f", {_size(dead['bytes'])}{_oldest(dead)}" if dead["kept"] else "")
+        + (f", {size(dead['bytes'])}{_oldest(dead)}" if dead["kept"] else "")
         + (f"; {forgotten:,} are counted, but no longer kept" if forgotten else "")
     )
     lines += [f"  {count:,}: {reason}" for reason, count in dead["reasons"].items()]
@@ -155,19 +156,9 @@ def _letter(letter: dict[str, Any]) -> str:
     reason = f"; {letter['reason']}" if "reason" in letter else ""
     return (
         f"  {letter['recipient']}  {letter['text']!r}{more}  (attempt {letter['attempt']}, delivery "
-        f"{letter['delivery']}, {_age(letter['age_s'])} old{reason})"
+        f"{letter['delivery']}, {ago(letter['age_s'])} old{reason})"
     )
 
 
 def _oldest(part: dict[str, Any]) -> str:
-    return f", the oldest {_age(part['oldest_s'])} old" if part["oldest_s"] > 0 else ""
-
-
-def _age(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7_200 else f"{seconds / 3_600:.1f} h"
-
-
-def _size(count: int) -> str:
-    return f"{count:,} bytes" if count < 10_000 else f"{count / 2**20:.1f} MiB"
+    return f", the oldest {ago(part['oldest_s'])} old" if part["oldest_s"] > 0 else ""

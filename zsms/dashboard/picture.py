@@ -16,6 +16,7 @@ from typing import Any
 
 from zsms import __version__
 from zsms.stats.figures import SenderFigures, added
+from zsms.stats.grave import is_grave
 from zsms.stats.histogram import QUANTILES, Histogram
 from zsms.stats.reach import SHARES
 from zsms.stats.row import Row
@@ -105,7 +106,8 @@ class Watch:
         self._silent = True
 
     def _note(self, at: float, kind: str) -> None:
-        self._own_events.append({"at": self._day + at, "kind": kind, "subject": self.endpoint, "messages": 0})
+        event = {"at": self._day + at, "kind": kind, "subject": self.endpoint, "messages": 0, "grave": is_grave(kind)}
+        self._own_events.append(event)
         del self._own_events[:-MOST_EVENTS]
 
     def _everyone_is_there(self, view: View, at: float) -> bool:
@@ -219,7 +221,7 @@ class Watch:
     def events(self) -> list[dict[str, Any]]:
         """What happened lately, the newest first: as the brokers tell it, and what the page's own reader saw."""
         told = [
-            {"at": at, "kind": kind, "subject": subject, "messages": messages}
+            {"at": at, "kind": kind, "subject": subject, "messages": messages, "grave": is_grave(kind)}
             for events in self._events.values()
             for at, kind, subject, messages in events
         ]
@@ -242,13 +244,19 @@ class Watch:
         figures = view.to_json() | self._reckoned.to_json()
         fresh = bool(view.brokers) and not self._reckoned.frozen
         figures["rate_per_s"] = point["rate_per_s"] if point and fresh else None
+        expected = _expected(view)
+        slots = int(added(row.figures.slots for row in view.senders if row.is_present))
         figures |= {
             "accepted": view.accepted,
             "retried": view.retried,
             "settled": view.settled,
-            "expected": _expected(view),
+            "expected": expected,
+            "settled_share": view.settled / expected if expected else None,
+            "coming": None if expected is None else expected - max(view.accepted, view.settled),
+            "failed_share": view.totals.sender.error_share,
             "busy_slots": self._reckoned.busy,
-            "sender_slots": int(added(row.figures.slots for row in view.senders if row.is_present)),
+            "sender_slots": slots,
+            "busy_share": self._reckoned.busy / slots if slots else None,
             "retrying": int(added(row.figures.retrying for row in view.brokers)),
             "full": any(row.figures.full for row in view.brokers),
         }
@@ -320,6 +328,7 @@ class Watch:
             "mean_s": figures.send_time_s,
             "rate_per_s": round(reckoned.rate, 1),
             "pace": None if reckoned.pace is None else round(reckoned.pace, 3),
+            "trouble": None if reckoned.trouble is None else reckoned.trouble._asdict(),
         }
 
 

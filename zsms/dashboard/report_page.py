@@ -15,6 +15,7 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
+from zsms import formats
 from zsms.stats.reach import SPOKEN
 
 _TIMES = {
@@ -38,7 +39,7 @@ def render(report: dict[str, Any]) -> str:
         alarms=_alarms(report),
         tables="\n".join(section(report) for section in _SECTIONS),
         report=json.dumps(report, separators=(",", ":")).replace("<", "\\u003c"),
-        scripts=_licence() + asset("static/uPlot.iife.min.js") + asset("static/charts.js"),
+        scripts=_licence() + asset("static/uPlot.iife.min.js") + asset("static/format.js") + asset("static/charts.js"),
     )
 
 
@@ -59,25 +60,17 @@ def _licence() -> str:
 
 
 def seconds(value: float | None) -> str:
-    """A duration with three digits and a unit that suits it; "-" for one that was not measured."""
-    if value is None:
-        return "-"
-    if value == 0 or value >= 1:
-        return f"{value:,.0f} s" if value >= 1_000 else f"{value:.3g} s"
-    return f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.0f} µs"
+    """A duration, or "-" for one that was not measured."""
+    return formats.UNKNOWN if value is None else formats.seconds(value)
 
 
 def _per_second(figures: dict[str, Any]) -> str:
     rate = figures["throughput_per_s"]
-    return "-" if rate is None else f"{rate:,.0f}/s"
+    return formats.UNKNOWN if rate is None else f"{formats.count(rate)}/s"
 
 
 def _share(figures: dict[str, Any]) -> str:
     return "-" if figures["efficiency"] is None else f"{figures['efficiency']:.3f}"
-
-
-def _bytes(value: float) -> str:
-    return f"{value / 2**30:,.1f} GiB" if value >= 2**30 else f"{value / 2**20:,.0f} MiB"
 
 
 def _day(started: str) -> str:
@@ -152,7 +145,7 @@ def _tiles(report: dict[str, Any]) -> str:
 def _rate_tile(rate: dict[str, Any] | None) -> list[tuple[str, str, str, str]]:
     if rate is None:
         return []
-    reached = "-" if rate["reached_per_s"] is None else f"{rate['reached_per_s']:,.6g}/s"
+    reached = formats.told(rate["reached_per_s"], "/s")
     late = rate["late_s"]
     about = f"of {rate['asked_per_s']:,.6g}/s asked for; late p50 {seconds(late['p50'])}, p99 {seconds(late['p99'])}"
     return [("Rate reached", reached, about, "")]
@@ -257,7 +250,7 @@ def _processes(report: dict[str, Any]) -> str:
             escape(row.get("host", "")),
             f"{row['pid']}",
             f"{row['cpu_s']:,.2f} s",
-            _bytes(row["rss_max_bytes"]),
+            formats.size(row["rss_max_bytes"]),
             "-" if row["exit_code"] is None else f"{row['exit_code']}",
         )
         for row in report["processes"]
@@ -301,7 +294,7 @@ def _machine(report: dict[str, Any]) -> str:
     machine = report["machine"]
     rows = [
         ("processor", f"{escape(machine['cpu'])}, {machine['cores']} cores, {escape(machine['architecture'])}"),
-        ("memory", _bytes(machine["memory_bytes"])),
+        ("memory", formats.size(machine["memory_bytes"])),
         ("system", escape(f"{machine['system']} {machine['kernel']}")),
         *((escape(name), escape(version)) for name, version in report["versions"].items()),
     ]

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Callable
 from typing import Any
 
+from zsms.formats import exact_seconds, size
 from zsms.report.report import Report, Sends
 from zsms.report.thresholds import Verdict
 from zsms.stats.arrivals import Rate
@@ -24,7 +25,7 @@ def summary_lines(report: Report) -> list[str]:
 
     def times(figures: dict[str, float | None]) -> str:
         told = ((name, value) for name in _SUMMED if (value := figures.get(name)) is not None)
-        return "  ".join(f"{name} {_seconds(value)}" for name, value in told) or _NOTHING
+        return "  ".join(f"{name} {exact_seconds(value)}" for name, value in told) or _NOTHING
 
     rows = [("title", report.title)] if report.title else []
     if report.tags:
@@ -63,7 +64,7 @@ def summary_lines(report: Report) -> list[str]:
         ("slot error", times(report.slot_error_s)),
         (
             "processes",
-            f"{len(report.processes)}, {cpu:.1f} s of processor, at most {memory / 2**20:,.0f} MiB in all",
+            f"{len(report.processes)}, {cpu:.1f} s of processor, at most {size(memory)} in all",
         ),
     ]
     rows += [("failures", _failure(row)) for row in report.failures if row["reason"] != SIMULATED]
@@ -142,14 +143,3 @@ def _verdict(verdict: Verdict) -> str:
         "nothing measured" if value is None else str(value).lower() if isinstance(value, bool) else f"{value:,.6g}"
     )
     return f"{'pass' if verdict.ok else 'FAIL'}  {verdict.threshold}: {measured}"
-
-
-def _seconds(value: float) -> str:
-    """At most seven characters of it, up to a day: five such and their names are a line."""
-    if value >= 1:
-        return f"{value:.{_decimals(value, 100)}f} s"
-    return f"{value * 1e3:.{_decimals(value * 1e3, 10)}f} ms" if value >= 1e-3 else f"{value * 1e6:.0f} us"
-
-
-def _decimals(value: float, many: float) -> int:
-    return 2 if value < many else 1 if value < 10 * many else 0

@@ -45,13 +45,14 @@ _LARGE = 64 * 1024
 """From this size on a batch stays in ZeroMQ's memory and goes out of it again without a copy."""
 _NOBLOCK = int(zmq.NOBLOCK)
 _RCVMORE = int(zmq.RCVMORE)
-_TROUBLE = (
+TROUBLE = (
     "sender lost",
     "lease expired",
     "foreign acknowledgements",
     "unknown acknowledgements",
     "confirmed batches missing",
 )
+"""Kinds of events that are logged as warnings."""
 
 
 class Broker(Role):
@@ -305,7 +306,7 @@ class Broker(Role):
         """Log what happened since the last turn."""
         for event in self.core.new_events():
             self.log.log(
-                30 if event.kind in _TROUBLE else 20,
+                30 if event.kind in TROUBLE else 20,
                 f"%s: {event.kind}: %s%s",  # a kind of its own in the log: many of one must not swallow another
                 self.name,
                 event.subject,

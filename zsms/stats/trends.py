@@ -22,6 +22,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from zsms.stats.figures import SenderFigures, added
+from zsms.stats.grave import Trouble, is_grave, trouble
 from zsms.stats.histogram import Histogram
 from zsms.stats.left import TimeLeft
 from zsms.stats.row import Row, names_of
@@ -132,6 +133,11 @@ class SenderRow:
     host: str = ""
     """The machine that it runs on."""
 
+    @property
+    def trouble(self) -> Trouble | None:
+        """What is wrong with it."""
+        return trouble(self.state, self.errors, self.pace)
+
 
 class Happening(NamedTuple):
     """Something that happened."""
@@ -140,6 +146,11 @@ class Happening(NamedTuple):
     kind: str
     subject: str
     messages: int
+
+    @property
+    def grave(self) -> bool:
+        """Whether it means that something is wrong."""
+        return is_grave(self.kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from typing import NamedTuple
 from rich.cells import set_cell_size
 from rich.text import Text
 
+from zsms.formats import ago, clock, narrow, seconds, share
 from zsms.stats.histogram import Histogram
 from zsms.stats.trends import Figures, Happening, SenderRow, natural
 
@@ -38,16 +39,6 @@ _SLEEK = ("━", "╌", " ▁▂▃▄▅▆▇█", "▾", "▴")
 _ASCII = ("#", "-", " .:-=+*#@", "v", "^")
 
 DIM, ACCENT, WARN, BAD = "dim", "cyan", "yellow", "bold red"
-TROUBLE = {
-    "lost": WARN,
-    "expired": WARN,
-    "silent": WARN,
-    "fenced": WARN,
-    "unknown": WARN,
-    "warning": WARN,
-    "error": BAD,
-}
-"""Words in the kinds of events that mean something is wrong."""
 
 
 class Column(NamedTuple):
@@ -70,48 +61,13 @@ def text(words: str, style: str = "") -> Text:
     return Text.assemble((words, style))
 
 
-def count(value: float) -> str:
-    """A whole number in at most ten characters: 9,999,999, then 12.3M."""
-    if value < 9_999_999.5:
-        return f"{value:,.0f}"
-    return f"{value / 1e6:,.1f}M" if value < 9_999_950_000 else f"{value / 1e9:,.1f}G"
-
-
-def percent(share: float, digits: int = 0) -> str:
-    """A share of 1 as 62 % or 62.3 %."""
-    return f"{100 * share:.{digits}f} %"
-
-
-def seconds(value: float) -> str:
-    """A duration of sends: 3.2 ms, 1.01 s, 12.3 s."""
-    if value < 0.0995:
-        return f"{1000 * value:.1f} ms"
-    return f"{value:.2f} s" if value < 9.995 else f"{value:.1f} s"
-
-
-def ago(value: float) -> str:
-    """An age: 0.2 s, 12 s, 3 min, 2 h."""
-    if value < 9.95:
-        return f"{max(0.0, value):.1f} s"
-    if value < 99.5:
-        return f"{value:.0f} s"
-    return f"{value / 60:.0f} min" if value < 5_970 else f"{value / 3600:.0f} h"
-
-
-def clock(value: float) -> str:
-    """A time as 0:07 or 1:02:03."""
-    minutes, second = divmod(round(value), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
-
-
 COLUMNS = (
     Column("sender", 0, lambda row: row.name, lambda row: 0.0),
-    Column("rate", 11, lambda row: f"{count(row.rate)}/s", lambda row: -row.rate),
-    Column("share", 8, lambda row: percent(row.share, 1), lambda row: -row.share),
-    Column("slots", 11, lambda row: count(row.slots), lambda row: -row.slots),
-    Column("busy", 7, lambda row: percent(row.busy), lambda row: -row.busy),
-    Column("errors", 8, lambda row: percent(row.errors, 1), lambda row: -row.errors),
+    Column("rate", 11, lambda row: f"{narrow(row.rate)}/s", lambda row: -row.rate),
+    Column("share", 8, lambda row: share(row.share, 1), lambda row: -row.share),
+    Column("slots", 11, lambda row: narrow(row.slots), lambda row: -row.slots),
+    Column("busy", 7, lambda row: share(row.busy), lambda row: -row.busy),
+    Column("errors", 8, lambda row: share(row.errors, 1), lambda row: -row.errors),
     Column("heard", 8, lambda row: ago(row.heard), lambda row: -row.heard),
 )
 _WIDE_ONLY = ("slots", "busy")
@@ -211,30 +167,29 @@ class Panel:
 
     def _progress(self, figures: Figures) -> Text:
         settled, total = figures.view.settled, figures.total
-        share = None if total is None else min(1.0, settled / total) if total else 1.0
+        done = None if total is None else min(1.0, settled / total) if total else 1.0
         left = (
             ""
-            if share is None
+            if done is None
             else "-:-- left"
             if figures.left_s is None or self._frozen
             else f"{clock(figures.left_s)} left"
         )
         # 99.97 % is not done: rounding down keeps 100 % for the end.
-        done = "total unknown" if share is None else f"{int(100 * share):>3} %"
-        words = f"  {done}{left:>14}"
+        words = f"  {'total unknown' if done is None else f'{int(100 * done):>3} %'}{left:>14}"
         width = max(0, self._width - len(words))
-        full = 0 if share is None else int(width * share)
+        full = 0 if done is None else int(width * done)
         return text(self._full * full, ACCENT) + text(self._rest * (width - full), DIM) + text(words)
 
     def _label(self, label: str, figure: str, style: str = "") -> Text:
         return text(f"{label:<{_LABEL}}", DIM) + text(f"{figure:>{_FIGURE}}", style)
 
     def _rate(self, figures: Figures) -> Text:
-        rate = self._label("rate", "-" if self._frozen else f"{count(figures.rate)}/s", style="bold")
+        rate = self._label("rate", "-" if self._frozen else f"{narrow(figures.rate)}/s", style="bold")
         if self._asked is not None:
-            right = f"{count(self._asked)}/s asked for"
+            right = f"{narrow(self._asked)}/s asked for"
         else:
-            right = f"peak {count(max(figures.bars, default=0.0))}/s"
+            right = f"peak {narrow(max(figures.bars, default=0.0))}/s"
         right = f"{right:>18}"
         width = max(1, self._width - rate.cell_len - len(right) - 3)
         return rate + text(f"  {spark(figures.bars, width, self._levels):<{width}} ", ACCENT) + text(right, DIM)
@@ -250,14 +205,14 @@ class Panel:
         view, times = figures.view, figures.send_time
         failed = view.failed + view.dead
         left = [
-            self._label("sent", count(view.sent)),
-            self._label("failed", count(failed), style=WARN if failed else ""),
-            self._label("queued", count(view.queued)),
-            self._label("in flight", count(view.in_flight)),
+            self._label("sent", narrow(view.sent)),
+            self._label("failed", narrow(failed), style=WARN if failed else ""),
+            self._label("queued", narrow(view.queued)),
+            self._label("in flight", narrow(view.in_flight)),
         ]
         right = [text(f"send time {f'p{q}':<7}", DIM) + text(f"{_quantile(times, q / 100):>12}") for q in (50, 90, 99)]
         slots = sum(row.slots for row in figures.senders if row.state not in ("left", "silent"))
-        busy = f"{percent(figures.busy / slots)} of {count(slots)}" if slots and not self._frozen else "-"
+        busy = f"{share(figures.busy / slots)} of {narrow(slots)}" if slots and not self._frozen else "-"
         right.append(text(f"{'slots busy':<12}", DIM) + text(f"{busy:>17}"))
         return [a + text("     ") + b for a, b in zip(left, right, strict=True)]
 
@@ -266,15 +221,15 @@ class Panel:
         words, style = ("balanced", "") if view.balanced else ("NOT BALANCED", BAD)
         line = self._label("ledger", words, style=style)
         if view.missing:
-            line += text(f"  {count(view.missing)} MISSING", BAD)
-        line += text(f"  {'at least ' if view.untold else ''}{count(view.made)} produced")
+            line += text(f"  {narrow(view.missing)} MISSING", BAD)
+        line += text(f"  {'at least ' if view.untold else ''}{narrow(view.made)} produced")
         for words, value in (
             ("redelivered", view.redelivered),
             ("sends tried again", view.retried),
             ("duplicates", view.duplicates),
         ):
             if value:
-                line += text(f"  {count(value)} {words}", WARN)
+                line += text(f"  {narrow(value)} {words}", WARN)
         return line
 
     def _table(self, rows: list[SenderRow], height: int) -> list[Text]:
@@ -326,10 +281,9 @@ class Panel:
         for index in shown[1:]:
             column = COLUMNS[index]
             line += text(f"{column.show(row):>{column.width}}", "" if there else DIM)
-        if row.state == "silent":
-            line += text("  ! silent", BAD)
-        elif row.pace is not None:
-            line += text(f"  ! slow {percent(row.pace)}", WARN)
+        trouble = row.trouble
+        if trouble is not None:
+            line += text(f"  ! {trouble.words}", BAD if trouble.grave else WARN)
         elif row.state != "running":
             line += text(f"  {row.state}", DIM)
         return line
@@ -344,16 +298,16 @@ class Panel:
         lines = []
         for event in events[:most]:
             line = text(f"{ago(now - event.at):>7} ago  ", DIM)
-            style = next((style for word, style in TROUBLE.items() if word in event.kind), "")
+            style = BAD if event.kind == "error" else WARN if event.grave else ""
             line += text(f"{event.kind:<14} ", style) + text(" ".join(event.subject.split()))
             if event.messages:
-                line += text(f", {count(event.messages)} messages")
+                line += text(f", {narrow(event.messages)} messages")
             lines.append(line)
         return lines
 
 
-def _quantile(times: Histogram | None, share: float) -> str:
-    value = None if times is None else times.quantile(share)
+def _quantile(times: Histogram | None, q: float) -> str:
+    value = None if times is None else times.quantile(q)
     return "-" if value is None else seconds(value)
 
 

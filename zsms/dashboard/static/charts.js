@@ -11,54 +11,26 @@ const zsmsCharts = (() => {
   const MARKS = [[600, "10 min"], [900, "15 min"]];
   const HEIGHT = 200;
 
-  // -- figures for people ------------------------------------------------------------------------------------------
-
-  function count(value) {
-    if (value == null) return "–";
-    let unit = "";
-    for (const next of ["k", "M", "G"]) {
-      if (Math.abs(value) < 999.5) break;
-      value /= 1000;
-      unit = next;
-    }
-    return unit ? `${+value.toPrecision(3)} ${unit}` : `${+value.toFixed(value < 10 ? 1 : 0)}`;
-  }
-
-  function seconds(value) {
-    if (value == null) return "–";
-    if (value >= 1 || value === 0) return `${+value.toPrecision(3)} s`;
-    return value >= 1e-3 ? `${+(value * 1e3).toPrecision(3)} ms` : `${Math.round(value * 1e6)} µs`;
-  }
-
-  const share = (value) => (value == null ? "–" : `${(100 * value).toFixed(value > 0.999 && value < 1 ? 2 : 1)} %`);
-
-  /* 4.2 s, 2:05, 1:02:05 */
-  function clock(value) {
-    if (value < 100) return `${+value.toFixed(value < 10 ? 1 : 0)} s`;
-    const whole = Math.round(value);
-    const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-    const two = (n) => String(n).padStart(2, "0");
-    return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
-  }
+  const { as, told } = zsmsFormat;
 
   // -- what is drawn -----------------------------------------------------------------------------------------------
 
   const CHARTS = [
     {
-      id: "reach", title: "Reach", about: "share of the messages that are delivered", format: share, wide: true,
+      id: "reach", title: "Reach", about: "share of the messages that are delivered", format: "percent", wide: true,
       ticks: (value) => `${Math.round(100 * value)} %`,
       lines: [["reach", "delivered", "--reach"]], fill: "--reach-fill", range: () => [0, 1], marks: MARKS,
     },
     {
-      id: "rate", title: "Rate", about: "messages settled a second", format: count,
+      id: "rate", title: "Rate", about: "messages settled a second", format: "short",
       lines: [["rate_per_s", "rate", "--rate"]], fill: "--rate-fill",
     },
     {
-      id: "queue", title: "Queue", about: "messages that wait, and that senders hold", format: count,
+      id: "queue", title: "Queue", about: "messages that wait, and that senders hold", format: "short",
       lines: [["queued", "queued", "--queued"], ["in_flight", "in flight", "--in-flight"]],
     },
     {
-      id: "times", title: "Send time", about: "of the sends that ended since the point before", format: seconds,
+      id: "times", title: "Send time", about: "of the sends that ended since the point before", format: "seconds",
       lines: [
         ["send_time_p99_s", "p99", "--time-high"], ["send_time_p90_s", "p90", "--time-mid"],
         ["send_time_p50_s", "p50", "--time-low"],
@@ -66,7 +38,7 @@ const zsmsCharts = (() => {
       band: "--time-band",
     },
     {
-      id: "failures", title: "Failures", about: "messages so far", format: count,
+      id: "failures", title: "Failures", about: "messages so far", format: "short",
       lines: [["failed", "failed", "--failed"], ["dead", "given up", "--dead"]],
     },
   ];
@@ -101,7 +73,7 @@ const zsmsCharts = (() => {
     const said = [];
     for (const [level, name] of [[0.5, "50 %"], [0.9, "90 %"], [0.99, "99 %"], [1, "all"]]) {
       const at = reachedAt(curve, level);
-      if (at != null) said.push(`${name} after ${clock(at)}`);
+      if (at != null) said.push(`${name} after ${as.since(at)}`);
     }
     return said.join(" · ");
   }
@@ -128,7 +100,7 @@ const zsmsCharts = (() => {
       ctx.stroke();
       ctx.textAlign = "right";
       const value = valueAt(u.data, at);
-      ctx.fillText(value == null ? name : `${name}: ${share(value)}`, x - 5 * devicePixelRatio, bbox.top + bbox.height - (7 + 14 * row) * devicePixelRatio);
+      ctx.fillText(value == null ? name : `${name}: ${as.percent(value)}`, x - 5 * devicePixelRatio, bbox.top + bbox.height - (7 + 14 * row) * devicePixelRatio);
     }
     ctx.restore();
   }
@@ -165,8 +137,8 @@ const zsmsCharts = (() => {
     /* The figures under the cursor, or the newest. */
     function show(u) {
       const i = u.cursor.idx ?? u.data[0].length - 1;
-      when.textContent = i < 0 ? "" : `at ${clock(u.data[0][i])}`;
-      values.forEach((value, k) => (value.textContent = spec.format(i < 0 ? null : u.data[k + 1][i])));
+      when.textContent = i < 0 ? "" : `at ${as.since(u.data[0][i])}`;
+      values.forEach((value, k) => (value.textContent = told(i < 0 ? null : u.data[k + 1][i], spec.format)));
     }
 
     const axis = { stroke: () => colour("--muted"), font: "11px system-ui, sans-serif", ticks: { show: false } };
@@ -182,8 +154,8 @@ const zsmsCharts = (() => {
           y: { range: spec.range || ((_, low, high) => [0, high > 0 ? 1.08 * high : 1]) },
         },
         axes: [
-          { ...axis, grid: { show: false }, size: 26, gap: 4, space: 64, incrs: TIMES, values: (_, ticks) => ticks.map(clock) },
-          { ...axis, grid, size: 58, gap: 6, space: 34, values: (_, ticks) => ticks.map(spec.ticks || spec.format) },
+          { ...axis, grid: { show: false }, size: 26, gap: 4, space: 64, incrs: TIMES, values: (_, ticks) => ticks.map(as.since) },
+          { ...axis, grid, size: 58, gap: 6, space: 34, values: (_, ticks) => ticks.map(spec.ticks || as[spec.format]) },
         ],
         series: [
           {},

@@ -9,34 +9,8 @@ const $ = (id) => document.getElementById(id);
 
 // -- words and numbers ----------------------------------------------------------------------------------------------
 
-const grouped = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const UNKNOWN = "–";
-
-const as = {
-  count: (n) => grouped.format(n),
-  rate: (n) => (n !== 0 && n < 10 ? n.toFixed(1) : grouped.format(n)),
-  // Never 100 % while something is missing, and never 0 % when something is there.
-  percent(n) {
-    if (n === 0 || n === 1) return `${100 * n} %`;
-    const percent = Math.min(Math.max(100 * n, 0.01), 99.99);
-    return `${percent < 1 || percent > 99.9 ? percent.toFixed(2) : percent.toFixed(1)} %`;
-  },
-  seconds: (n) => (n === 0 || n >= 0.9995 ? `${n.toFixed(2)} s` : n >= 0.001 ? `${(1e3 * n).toPrecision(3)} ms` : `${(1e6 * n).toFixed(0)} µs`),
-  duration(n) {
-    if (n < 1) return "a moment";
-    if (n < 100) return `${Math.round(n)} s`;
-    if (n < 5400) return `${Math.floor(n / 60)} min ${String(Math.floor(n % 60)).padStart(2, "0")} s`;
-    return `${Math.floor(n / 3600)} h ${String(Math.floor((n % 3600) / 60)).padStart(2, "0")} min`;
-  },
-  short(n) {
-    for (const [unit, size] of [["G", 1e9], ["M", 1e6], ["k", 1e3]]) if (Math.abs(n) >= size) return `${+(n / size).toPrecision(3)}${unit}`;
-    return String(+n.toPrecision(3));
-  },
-};
-
-const known = (value) => value !== null && value !== undefined && !Number.isNaN(value);
-const told = (value, how) => (known(value) ? as[how](value) : UNKNOWN);
+const { as, known, told, UNKNOWN } = zsmsFormat;
 const timeOf = (seconds) => clock.format(new Date(1000 * seconds));
 
 function put(element, text) {
@@ -157,14 +131,8 @@ function showPicture() {
 
 function showFigures() {
   const f = picture.figures;
-  const sends = picture.totals.sender ?? {};
-  const ended = (sends.sent ?? 0) + (sends.failed ?? 0);
   const figures = {
     ...f,
-    share: f.expected ? f.settled / f.expected : null,
-    coming: f.expected === null ? null : f.expected - Math.max(f.accepted, f.settled),
-    failed_share: ended ? (sends.failed ?? 0) / ended : null,
-    busy_share: f.sender_slots ? f.busy_slots / f.sender_slots : null,
     late_p50: picture.late_s.p50,
     p50: picture.send_time_s.now.p50,
     p99: picture.send_time_s.now.p99,
@@ -175,7 +143,7 @@ function showFigures() {
     element.dataset.value = known(value) ? value : "";
   }
   const all = f.expected || 1;
-  const parts = { sent: f.sent, failed: f.failed, dead: f.dead, flight: f.in_flight, queued: f.queued, coming: figures.coming };
+  const parts = { sent: f.sent, failed: f.failed, dead: f.dead, flight: f.in_flight, queued: f.queued, coming: f.coming };
   for (const [name, count] of Object.entries(parts)) {
     $("bar").querySelector(`.${name}`).style.width = `${(100 * (count ?? 0)) / all}%`;
   }
@@ -198,12 +166,6 @@ function leftOver(f) {
   return known(f.left_s) ? `about ${as.duration(f.left_s)} left` : "\u00a0";
 }
 
-function tagOf(row) {
-  if (!row.alive) return ["silent", "bad"];
-  if (row.error_share !== null && row.error_share >= 0.05) return ["failing", "bad"];
-  return known(row.pace) ? [`slow ${Math.round(100 * row.pace)} %`, ""] : null;
-}
-
 const rowsByName = new Map();
 
 function showSenders() {
@@ -220,22 +182,21 @@ function showSenders() {
     let cells = rowsByName.get(row.name);
     if (cells === undefined) rowsByName.set(row.name, (cells = makeSenderRow(row.name)));
     if ($("senders").children[index] !== cells.row) $("senders").insertBefore(cells.row, $("senders").children[index] ?? null);
-    const tag = tagOf(row);
     cells.row.dataset.state = row.alive ? row.state : "silent";
-    put(cells.tag, tag === null ? "" : tag[0]);
-    cells.tag.hidden = tag === null;
-    cells.tag.className = `tag ${tag === null ? "" : tag[1]}`;
+    put(cells.tag, row.trouble?.words ?? "");
+    cells.tag.hidden = row.trouble === null;
+    cells.tag.className = `tag ${row.trouble?.grave ? "bad" : ""}`;
     cells.name.title = `${row.name}: ${row.state}, process ${row.pid} on ${row.host}`;
     const share = sum ? (row.rate_per_s ?? 0) / sum : null;
     put(cells.rate, told(row.rate_per_s, "rate"));
-    put(cells.share, known(share) ? `${(100 * share).toFixed(1)} %` : UNKNOWN);
+    put(cells.share, told(share, "percent"));
     cells.track.style.width = `${100 * (share ?? 0)}%`;
     put(cells.errors, told(row.error_share, "percent"));
     put(cells.mean, told(row.mean_s, "seconds"));
     put(cells.busy, row.alive && row.slots ? as.count(row.busy) : UNKNOWN);
     put(cells.slots, row.alive && row.slots ? ` of ${as.count(row.slots)}` : "");
     put(cells.sends, as.count(row.sends));
-    put(cells.age, row.age_s < 10 ? `${row.age_s.toFixed(1)} s` : as.duration(row.age_s));
+    put(cells.age, as.ago(row.age_s));
   });
   const omitted = picture.senders_left_out;
   const notes = omitted ? [`the busiest ${rows.length} of ${rows.length + omitted}`] : [];
@@ -270,7 +231,6 @@ function showProcesses() {
   put($("processes"), words.join(" · "));
 }
 
-const GRAVE = /lost|expired|no word|dead|fenced|unknown|full/;
 let eventsShown = "";
 
 function showEvents() {
@@ -283,7 +243,7 @@ function showEvents() {
       const item = make("li", {}, make("time", { textContent: timeOf(event.at), dateTime: new Date(1000 * event.at).toISOString() }));
       const what = make("span", {}, make("b", { textContent: event.kind }), ` ${event.subject}`);
       if (event.messages) what.append(`, ${as.count(event.messages)} messages`);
-      item.dataset.weight = GRAVE.test(event.kind) ? "bad" : "";
+      item.dataset.weight = event.grave ? "bad" : "";
       item.append(what);
       return item;
     }),
