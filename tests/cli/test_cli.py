@@ -340,7 +340,7 @@ def test_a_wrong_run_leaves_an_older_report_alone(mistake: Mistake, tmp_path: Pa
         ("[run.groups]\nmean = 1\n", ["[[run.groups]]"]),
         ("[run]\ngroups = [1]\n", ["[[run.groups]]"]),
         ("[[run.groups]]\nmaen = 1\n", ["[[run.groups]] 1", "'maen'", "'mean'"]),
-        ("[[run.groups]]\n[[run.groups]]\nsenders = 1.0\n", ["[[run.groups]] 2", "senders", "whole number"]),
+        ("[[run.groups]]\n[[run.groups]]\nsenders = 1.5\n", ["[[run.groups]] 2", "senders", "whole number"]),
         ('[[run.groups]]\ntick = "x"\n', ["[[run.groups]] 1", "tick", "a time"]),
         ("[[run.groups]]\nmean = -1\n", ["mean", "-1"]),
         ('[[run.groups]]\nname = "a"\n[[run.groups]]\nname = "a"\n', ["same name", "a"]),

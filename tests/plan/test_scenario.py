@@ -42,7 +42,7 @@ BAD = {
     "both lists of groups": (GROUP + '[[run.groups]]\nname = "b"', "are the same"),
     "a group that is a table": ("[group]\ncap = 5", "write each group as a table [[group]]"),
     "no such delay": (GROUP + 'delay = "cauchy"', "choose one of"),
-    "slots of 0": (GROUP + "slots = 0", "whole number from 1 on"),
+    "slots of 0": (GROUP + "slots = 0", "whole number from 1 to"),
     "audience shares": ('[[audience]]\nname = "x"\nshare = 0.6\n[[audience]]\nname = "y"\nshare = 0.6',
                         "the shares add up to 1.2, not to 1"),
     "audience of both": ('[[audience]]\nname = "x"\nshare = 1\nmessages = 5', "all of them a share"),
@@ -73,7 +73,7 @@ BAD = {
     "more messages than arrive": ("[run]\nmessages = 50\n[[arrival]]\nfor = 5\nrate = 1", "[[arrival]] bring 5"),
     "a time of nonsense": ('[[arrival]]\nfor = "soon"\nrate = 1', "give a time"),
     "a number that is true": ("[[arrival]]\nfor = 5\nrate = true", "give a number"),
-    "attempts of 0": ("[retries]\nattempts = 0", "whole number from 1 on"),
+    "attempts of 0": ("[retries]\nattempts = 0", "whole number from 1 to"),
     "a profile that is a number": (GROUP + "profile = 5", "profile = 5: give a text"),
 }  # fmt: skip
 
@@ -95,7 +95,7 @@ def test_a_command_says_it_too_and_exits_with_2(tmp_path: Path) -> None:
             [sys.executable, "-m", "zsms", *words, str(file)], capture_output=True, text=True, check=False
         )
         assert done.returncode == 2 and done.stdout == ""
-        assert done.stderr == f"zsms: {file}: [[group]] 1: cap = 0: give a number above 0\n"
+        assert done.stderr == f"zsms: {file}: [[group]] 1: cap = 0: give a number above 0, up to 1,000,000,000,000\n"
 
 
 def test_a_run_refuses_what_only_a_plan_can_carry_out(tmp_path: Path) -> None:
