@@ -21,10 +21,7 @@ FILES = {
 }
 
 LARGE_CLASSES: set[str] = set()
-LONG_FUNCTIONS: set[str] = {
-    "zsms.report.report.make_report",
-    "zsms.roles.sender.Sender.__init__",
-}
+LONG_FUNCTIONS: set[str] = set()
 LONG_CALLS: dict[str, int] = {
     "zsms.journal.records": 1,
 }
@@ -41,6 +38,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "errors": (),
     "extras": (),
     "fields": (),
+    "formats": (),
     "kinds": (),
     "message": (),
     "reading": (),
@@ -53,7 +51,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "core.sender": ("carriers", "core", "stats"),
     "core.smpp": ("carriers",),
     "logs": ("core",),
-    "report": ("stats",),
+    "report": ("formats", "stats"),
     "sources": ("carriers",),
     "wire": ("security",),
     "journal": ("core.broker", "wire"),
@@ -74,10 +72,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "wire",
     ),
     "testing": ("core", "core.broker", "core.producer", "core.sender", "sources", "stats", "transports"),
-    "dashboard": ("report", "roles", "stats", "wire"),
+    "dashboard": ("formats", "report", "roles", "stats", "wire"),
     "smsc": ("carriers", "core", "core.sender", "core.smpp", "roles", "stats"),
     "launch": (
-        "carriers",
         "core",
         "core.broker",
         "core.producer",
@@ -99,6 +96,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "core",
         "core.broker",
         "dashboard",
+        "formats",
         "journal",
         "launch",
         "plan",
