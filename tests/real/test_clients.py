@@ -24,6 +24,8 @@ from zsms.transports.smpp import SmppSettings
 
 HERE = Path(__file__).parent
 NODE_MODULES = Path(sys.prefix) / "node" / "node_modules"
+NODE = ["node"] if shutil.which("node") and (NODE_MODULES / "smpp").is_dir() else []
+"""bin/test installs it where node and npm's registry are; without them there are no tests of it."""
 ACCOUNT = (Account("alerts", "secret"),)
 LONG = "A long text, of which each client makes what it will. " * 8
 PLAIN = ["Hello", "Two are (better) than one!", "#smsc status=0x0b", "#smsc receipt=UNDELIV x", LONG]
@@ -38,8 +40,6 @@ def python(name: str) -> list[str]:
 
 
 def node(script: str) -> list[str]:
-    if shutil.which("node") is None or not (NODE_MODULES / "smpp").is_dir():
-        pytest.skip(f"no node, or no smpp: npm install --prefix {NODE_MODULES.parent} smpp@0.5.1")
     return ["node", str(HERE / script)]
 
 
@@ -59,7 +59,7 @@ def talk(words: list[str], port: int, texts: list[str], receipts: int, password:
     return said
 
 
-@pytest.mark.parametrize("client", [*PYTHON, "node"])
+@pytest.mark.parametrize("client", [*PYTHON, *NODE])
 def test_a_client_s_texts_refusals_and_receipts(client: str) -> None:
     words = node("client.js") if client == "node" else python(client)
     rules = Rules(ACCOUNT, ids="hex" if client == "node" else "decimal")
@@ -78,7 +78,7 @@ def test_a_client_s_texts_refusals_and_receipts(client: str) -> None:
     assert counts.receipts_answered == counts.receipts_sent == len(texts) - 1
 
 
-@pytest.mark.parametrize("client", ["smpplib", "node"])
+@pytest.mark.parametrize("client", ["smpplib", *NODE])
 def test_a_client_that_is_throttled_and_one_that_may_not_bind(client: str) -> None:
     words = node("client.js") if client == "node" else python(client)
     rules = Rules((Account("alerts", "secret", segments=5.0),))
@@ -112,32 +112,36 @@ def node_server() -> Iterator[tuple[int, list[dict[str, Any]]]]:
             reader.join()
 
 
-def test_node_s_server_takes_texts_refuses_throttles_and_breaks_off() -> None:
-    with node_server() as (port, asked):
-        settings = SmppSettings("127.0.0.1", port, "alerts", "secret", window=5, source="15550199", receipt_wait_s=2)
-        with Driver(settings) as driver:
-            texts = ["zero", "é € {x}", WIDE, "x" * 300, "four", "five undelivered", "six"]
-            driver.send(*texts, recipient="+15550100")
-            driver.send("eight", "nine", recipient="+15550108")
-            driver.settle(20)
-            assert driver.outcomes[7] is Outcome.THROTTLED and driver.outcomes[8] is Outcome.REJECTED
-            driver.send("seven", recipient="+15550107")
-            driver.settle(20)
-            assert driver.outcomes[9] is Outcome.UNCERTAIN, "the connection ended before its answer"
-            driver.send("ten", recipient="+15550110")
-            driver.settle(20)
-            assert driver.transport.binds[0].connections == 2
-            sent = [handle for handle, outcome in driver.outcomes.items() if outcome is Outcome.SENT]
-            driver.until(lambda: len(driver.told) == len(sent))
-            assert {seq - 1000: code for _, seq, code in driver.told} == {
-                handle: Delivery.UNDELIVERED.value if handle == 5 else Delivery.DELIVERED.value for handle in sent
-            }
-    texts_of = {each["to"]: each for each in asked if "to" in each}
-    assert texts_of["15550101"]["text"] == "é € {x}" and texts_of["15550102"]["coding"] == 8
-    assert texts_of["15550102"]["text"] == WIDE
-    parts = [each for each in asked if each.get("to") == "15550103"]
-    assert [each["udh"] for each in parts] == [True, True] and sorted(each["receipt"] for each in parts) == [0, 1]
-    assert asked[-1] == {"unbind": True}
+if NODE:
+
+    def test_node_s_server_takes_texts_refuses_throttles_and_breaks_off() -> None:
+        with node_server() as (port, asked):
+            settings = SmppSettings(
+                "127.0.0.1", port, "alerts", "secret", window=5, source="15550199", receipt_wait_s=2
+            )
+            with Driver(settings) as driver:
+                texts = ["zero", "é € {x}", WIDE, "x" * 300, "four", "five undelivered", "six"]
+                driver.send(*texts, recipient="+15550100")
+                driver.send("eight", "nine", recipient="+15550108")
+                driver.settle(20)
+                assert driver.outcomes[7] is Outcome.THROTTLED and driver.outcomes[8] is Outcome.REJECTED
+                driver.send("seven", recipient="+15550107")
+                driver.settle(20)
+                assert driver.outcomes[9] is Outcome.UNCERTAIN, "the connection ended before its answer"
+                driver.send("ten", recipient="+15550110")
+                driver.settle(20)
+                assert driver.transport.binds[0].connections == 2
+                sent = [handle for handle, outcome in driver.outcomes.items() if outcome is Outcome.SENT]
+                driver.until(lambda: len(driver.told) == len(sent))
+                assert {seq - 1000: code for _, seq, code in driver.told} == {
+                    handle: Delivery.UNDELIVERED.value if handle == 5 else Delivery.DELIVERED.value for handle in sent
+                }
+        texts_of = {each["to"]: each for each in asked if "to" in each}
+        assert texts_of["15550101"]["text"] == "é € {x}" and texts_of["15550102"]["coding"] == 8
+        assert texts_of["15550102"]["text"] == WIDE
+        parts = [each for each in asked if each.get("to") == "15550103"]
+        assert [each["udh"] for each in parts] == [True, True] and sorted(each["receipt"] for each in parts) == [0, 1]
+        assert asked[-1] == {"unbind": True}
 
 
 @contextmanager
