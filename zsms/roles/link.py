@@ -94,6 +94,11 @@ class Link:
             return False
         return True
 
+    @property
+    def has_room(self) -> bool:
+        """Whether the pipe takes another frame."""
+        return bool(self.socket.poll(0, zmq.POLLOUT))
+
     def read(self, most: int) -> Iterator[list[Any]]:
         """Up to `most` multipart messages that wait, as buffers."""
         for _ in range(most):
@@ -196,7 +201,7 @@ class Link:
             if now >= self._next_join:
                 self._next_join = now + RETRY_S
                 # A join that is made counts, so it has to be said: with a full pipe there is none.
-                if self.socket.poll(0, zmq.POLLOUT):
+                if self.has_room:
                     self.say(self._make_join(now))
         elif pings:
             self._next_ping = now + self.interval

@@ -1,7 +1,7 @@
 """The sender role: a session with each broker, and a transport that does the sending.
 
 The loop: wait for the next tick or frame; read grants; collect what is finished and acknowledge it; start what
-waits in the slots that are free; share them out; say the credit if nothing else said it.
+waits in the slots that are free; share them out; say the credit if nothing else said it; hand receipts on.
 """
 
 from __future__ import annotations
@@ -204,10 +204,10 @@ class Sender(Role):
             if way.link.socket in events:
                 way.read(now)
         self._collect(now)
-        self._tell_receipts()
         self._begin(now)
         self._look(now)
         self._share(now)
+        self._tell_receipts()
         for way in self.ways:
             way.tick(now)
         end_if_refused([way.link for way in self.ways])
@@ -215,7 +215,7 @@ class Sender(Role):
         return not self._done(now)
 
     def _wake_at(self) -> float:
-        times = [way.link.next_time() for way in self.ways]
+        times = [way.next_time() for way in self.ways]
         others = (self._publisher.due(), self.turn.next_time(self._clock()), self._drain_until, self._linger_until)
         return min(times + [at for at in others if at is not None])
 

@@ -3,12 +3,14 @@
 read(now)      what the broker says, into the core
 say(frames)    acknowledgements and credit, to the broker
 ask(now)       the credit, when nothing else said it
+tell(receipts) receipts, when there is room beside all that
 tick(now)      join or ping when it is time
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 from zsms.core.outcomes import Receipts
@@ -20,6 +22,8 @@ from zsms.wire.codec import UnknownKind, decode
 from zsms.wire.frames import Ack, Bye, Ended, Grant, JoinSender, Pong, Receipt, Refused, Welcome, Who, reason_column
 
 _READ_AT_ONCE = 64
+_ROOM_S = 0.05
+"""Seconds after which a full pipe is looked at again."""
 
 
 class SenderLink:
@@ -49,6 +53,8 @@ class SenderLink:
         self._instance = 0
         """The start of the broker that the session is with."""
         self._told_lease = 0.0
+        self._ask_at = inf
+        """When to look whether the pipe has room for the credit; inf: the credit is said."""
         self.link = make_link(self._make_join)
 
     def _make_join(self, now: float) -> JoinSender:
@@ -150,15 +156,24 @@ class SenderLink:
                 return
 
     def tell(self, receipts: Receipts) -> bool:
-        """Hand receipts on; False when the broker is not there, or its pipe is full."""
-        return self.link.joined and self.link.say(Receipt(self.core.token, *receipts))
+        """Hand receipts on; False when the broker is not there, or its pipe is full or has its next room for credit."""
+        return self.link.joined and self._ask_at == inf and self.link.say(Receipt(self.core.token, *receipts))
 
     def ask(self, now: float) -> None:
-        """Say the credit when it has changed."""
-        if self.link.joined:
-            credit = self.core.new_credit()
-            if credit is not None:
-                self.say([credit])
+        """Say the credit when it has changed; when the pipe is full, later.
+
+        A frame that is made counts: one that could not be said would cost a new join, which begins by saying it again
+        and fills a small pipe with that.
+        """
+        self._ask_at = inf
+        if not (self.link.joined and self.core.owes_credit):
+            return
+        if not self.link.has_room:
+            self._ask_at = now + _ROOM_S
+            return
+        credit = self.core.new_credit()
+        if credit is not None:
+            self.say([credit])
 
     def tick(self, now: float) -> None:
         """Join or ping when it is time."""
@@ -166,6 +181,10 @@ class SenderLink:
             self.core.asked(now)
         elif self.link.refused and self.core.live:
             self.core.joining()  # never said, but what was granted and has not arrived is void, and others may have it
+
+    def next_time(self) -> float:
+        """When `ask` or `tick` has something to do."""
+        return min(self.link.next_time(), self._ask_at)
 
     def goodbye(self) -> bool:
         """Say goodbye; False when there is nobody to say it to."""

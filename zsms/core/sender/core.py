@@ -385,9 +385,14 @@ class SenderCore:
             return AckFrame._make((session.token, session.number, 0, base, *columns))
         return self._frame(base, columns)
 
+    @property
+    def owes_credit(self) -> bool:
+        """Whether the credit has changed since the broker was last told."""
+        return self.limit != self.credit.told
+
     def new_credit(self) -> AckFrame | None:
         """A frame of nothing but credit, when it has changed since the broker was last told."""
-        return None if self.limit == self.credit.told else self._frame()
+        return self._frame() if self.owes_credit else None
 
     def _frame(self, base: int = 0, columns: Columns = _NO_COLUMNS) -> AckFrame:
         """The next frame, of these columns; without any, of nothing but credit."""
