@@ -11,6 +11,7 @@ import pytest
 
 from zsms.core.broker import BrokerCore, BrokerLimits
 from zsms.message import Batch
+from zsms.wire.frames import Ack, JoinProducer, JoinSender
 
 SLOTS, BATCH, TICK = 3_000, 500, 0.02
 NOTHING = np.zeros(0, dtype=np.uint32)
@@ -51,13 +52,14 @@ class Schedule:
         self.rng = np.random.default_rng(1)
         self.kind, self.failure_rate, self.messages = kind, failure_rate, messages
         self.core = BrokerCore(BrokerLimits(max_messages=SLOTS, max_attempts=3, retry_base=0.5), seed=1)
-        self.core.producer_joined(b"p", 1, 1, "producer", 0, 0.0)
+        self.core.producer_joined(b"p", JoinProducer(1, 1, "producer", 0, 0.0), 0.0)
         self.made = 0
         self.bytes = 0
         self.numbers = {token: NOTHING.astype(np.int64) for token in (1, 2)}
         self.ends = {token: np.zeros(0) for token in (1, 2)}
         for token in self.numbers:
-            self.core.sender_joined(b"%d" % token, token, 1, "sender", SLOTS, 0, 3_600.0, 0.0)
+            join = JoinSender(token, 1, "sender", SLOTS, 0, 3_600.0, 0.0)
+            self.core.sender_joined(b"%d" % token, join, 0.0)
 
     def delays(self, count: int) -> np.ndarray:
         if self.kind == "exponential":
@@ -84,7 +86,8 @@ class Schedule:
             settled = session.granted - len(self.numbers[token])
             base = int(numbers[0]) if len(numbers) else 0
             sent, failed = ((numbers[own] - base).astype(np.uint32) for own in (~fails, fails))
-            core.acknowledged(b"%d" % token, token, turn, settled + SLOTS + 50, base, sent, failed, now)
+            ack = Ack(token, turn, settled + SLOTS + 50, base, sent, failed)
+            core.acknowledged(b"%d" % token, ack, now)
         core.looked(now)
         for granted in core.grants(now):
             token, piece = granted.session.token, granted.piece
