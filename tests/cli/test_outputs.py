@@ -95,6 +95,13 @@ def test_roles_run_without_standard_error(place: Path, role: str, streams: str) 
         assert process.wait(20) == 0
 
 
+def test_a_log_of_messages_that_lacks_rows_is_a_problem_of_the_run(place: Path) -> None:
+    done = shell(f"{SMALL} --ui none --log-messages /dev/full --json r.json", place)
+    (problem,) = json.loads((place / "r.json").read_text())["problems"]
+    assert problem == "sender-1: the log of messages /dev/full lacks 40 rows" and sent(place / "r.json") == 40
+    assert "problem     sender-1: the log of messages /dev/full lacks" in done.stdout
+
+
 def test_a_file_that_is_opened_does_not_take_the_place_of_a_closed_stream(place: Path) -> None:
     """Else the first line that is written to standard error goes into the journal."""
     program = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import platform
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 HEAR_S = 1.0
 """How long the last words of a process that has ended are waited for."""
+LACKS = re.compile(r"the log of messages .* lacks \d+ rows")
+"""What a sender says of rows that could not be written."""
 
 
 class Processes:
@@ -185,6 +188,14 @@ class Processes:
                 late.append(f"{process.name} did not end within {timeout:.0f} s and was killed")
                 self._kill(process)
         return late
+
+    def unwritten(self) -> list[str]:
+        """What senders that have ended say of rows that their log of messages lacks."""
+        said = []
+        for process in self.of("sender"):
+            process.heard_out(HEAR_S)
+            said += [f"{process.name}: {line}" for line in process.said if LACKS.search(line)]
+        return said
 
     def kill(self) -> None:
         """Whatever still runs."""
