@@ -131,8 +131,12 @@ def test_a_mixture_is_told_apart_message_by_message(run, address):
     now = totals(broker.core)
     assert (now["sent"], now["dead"], now["failed"]) == (100, 100, 0)
     assert tries == {seq: 1 if seq % 2 == 0 else 3 for seq in range(200)}
-    dead = [seq for letter in broker.core.dead_letters for seq in letter.lot.batch.seqs.tolist()]
-    assert sorted(dead) == [seq for seq in range(200) if seq % 2]
+
+    def dead() -> list[int]:
+        return sorted(seq for letter in broker.core.dead_letters for seq in letter.lot.batch.seqs.tolist())
+
+    until(lambda: len(dead()) == 100, "letters of the dead, which are written together a moment later")
+    assert dead() == [seq for seq in range(200) if seq % 2]
 
 
 def test_errors_are_counted_by_kind_and_each_kind_is_said_once(run, address, caplog):

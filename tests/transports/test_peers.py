@@ -226,6 +226,7 @@ def test_alerts_unknown_commands_and_parameters_change_nothing() -> None:
     with MiniSmsc(answer) as smsc, Driver(settings(smsc, binds=2)) as driver:
         driver.send(*["x"] * 20)
         assert driver.settle() == {Outcome.SENT: 20}
+        driver.until(lambda: all(each.connections for each in driver.transport.binds), 20)
         assert [each.connections for each in driver.transport.binds] == [1, 1]
 
 
