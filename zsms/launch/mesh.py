@@ -301,7 +301,6 @@ class Mesh:
                 patience += self._receipt_wait
             late = processes.await_end(role, min(_AT_ONCE_S, self._patience) if at_once else patience)
             self._judge.problems += late
-        self._judge.problems += processes.unwritten()
 
     @property
     def _receipt_wait(self) -> float:

@@ -178,7 +178,7 @@ class Processes:
             process.leave()
 
     def await_end(self, role: str, timeout: float) -> list[str]:
-        """Wait for those of a role for so many seconds, and kill who is late; what there is to say of these."""
+        """Wait for those of a role for so many seconds, and kill who is late; what there is to say of their ends."""
         deadline = time.monotonic() + timeout
         late = []
         for process in self.of(role):
@@ -187,15 +187,10 @@ class Processes:
             except TimeoutError:
                 late.append(f"{process.name} did not end within {timeout:.0f} s and was killed")
                 self._kill(process)
-        return late
-
-    def unwritten(self) -> list[str]:
-        """What senders that have ended say of rows that their log of messages lacks."""
-        said = []
-        for process in self.of("sender"):
+        for process in self.of(role):  # of senders: rows that their log of messages lacks
             process.heard_out(HEAR_S)
-            said += [f"{process.name}: {line}" for line in process.said if LACKS.search(line)]
-        return said
+            late += [f"{process.name}: {line}" for line in process.said if LACKS.search(line)]
+        return late
 
     def kill(self) -> None:
         """Whatever still runs."""
