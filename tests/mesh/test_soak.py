@@ -10,6 +10,7 @@ from tests import soak
 from tests.soak import BROKER_KILLS, JUDGED_SAMPLES, Sample, Soak, grown
 
 
+@pytest.mark.timeout(90)  # some 10 s; what is not settled by then is told, and not cut off
 def test_a_short_soak_finds_nothing(tmp_path: Path) -> None:
     told: list[str] = []
     short = Soak(tmp_path, 5, told.append)
