@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from zsms import saving
 from zsms.cli import options, places, settings
+from zsms.cli.written import write
 from zsms.errors import UsageError
 from zsms.scenario import Expectation, MeshConfig, Scenario, check, table
 
@@ -122,7 +122,7 @@ def command(
 
     for path, text in ((json, made.dumps), (csv, lambda: curve_csv(made)), (html, lambda: render(made.to_json()))):
         if path is not None:
-            _write(path, text())
+            write(path, text(), "plan")
     if "-" not in (json, csv, html):
         click.echo("\n".join(lines(made)))
     return 0
@@ -142,16 +142,6 @@ def _expecting(found: Scenario, deadline: str | None, share: float, solve: str |
     found = replace(found, expectations=(wish, *found.expectations))
     check(found, where)
     return found
-
-
-def _write(path: str, text: str) -> None:
-    if path == "-":
-        click.echo(text, nl=False)
-        return
-    try:
-        saving.save(path, text.encode())
-    except OSError as error:
-        raise UsageError(f"can't write the plan to {path}: {error.strerror}") from None
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from zsms.cli import places
+from zsms.cli.written import write
 from zsms.errors import UsageError, ZsmsError
 
 
@@ -93,7 +94,6 @@ def command(
     run by `zsms run` with --live. A figure is the median of the replications; its spread is where a tenth and nine
     tenths of them lie, or the least and the greatest of fewer than ten. Exits with 0 when every point was done, else 1.
     """
-    from zsms import saving
     from zsms.cli import COMMANDS
     from zsms.launch import sweep
 
@@ -117,20 +117,15 @@ def command(
             continue
         kept.add(point, sweep.figures_of(came, live))
         click.echo(f"{number} of {len(todo)}: {words}", err=True)
-    if csv is not None and csv != "-":
-        try:
-            saving.save(csv, sweep.to_csv(points, kept.done).encode())
-        except OSError as error:
-            raise UsageError(f"can't write the table to {csv}: {error.strerror}") from None
+    if csv is not None:
+        write(csv, sweep.to_csv(points, kept.done), "table")
     if html is not None:
         from zsms.dashboard import sweep_page
 
         title = f"{'Runs' if live else 'Plans'} of {scenario or 'zsms'}: {', '.join(vary)}"
-        try:
-            saving.save(html, sweep_page.render(title, points, kept.done).encode())
-        except OSError as error:
-            raise UsageError(f"can't write the page to {html}: {error.strerror}") from None
-    click.echo(sweep.to_csv(points, kept.done) if csv == "-" else "\n".join(sweep.to_lines(points, kept.done)))
+        write(html, sweep_page.render(title, points, kept.done), "page")
+    if csv != "-":
+        click.echo("\n".join(sweep.to_lines(points, kept.done)))
     return 1 if failed else 0
 
 

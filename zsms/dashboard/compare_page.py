@@ -11,6 +11,7 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 
 from zsms.dashboard.report_page import asset, table
+from zsms.dashboard.report_page import head as page_head
 
 if TYPE_CHECKING:
     from zsms.report.comparison import Difference
@@ -38,9 +39,8 @@ def render(
     sets = [_set(*each) for each in zip(_SIDES, names, reports, strict=True)]
     said = "".join(f"<li>{escape(remark)}</li>" for remark in remarks)
     return Template(asset("templates/compare.html")).substitute(
-        title=escape(f"{names[0]} and {names[1]}"),
+        head=page_head(f"zsms compare: {names[0]} and {names[1]}", asset("static/report.css")),
         sets=table(("", "reports", "runs", "titles"), sets),
-        styles=asset("static/report.css"),
         remarks=f'<div class="panel"><ul id="remarks">{said}</ul></div>' if said else "",
         figures=table((*map(escape, head[:5]), "verdict", "each run"), body, range(1, 5), "figures"),
     )

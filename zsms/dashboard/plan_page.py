@@ -13,7 +13,7 @@ from html import escape
 from math import ceil
 from typing import Any
 
-from zsms.dashboard.report_page import asset, seconds, table
+from zsms.dashboard.report_page import asset, head, seconds, table
 
 _WIDE, _HIGH, _LEFT, _BELOW = 900, 260, 52, 24
 _COLOURS = ("#2f6fb2", "#d08a2e", "#4c9a5a", "#a24f8f", "#7a7a7a", "#b5483a", "#3f9c9c", "#8b6f3d")
@@ -24,15 +24,6 @@ svg .grid { stroke: currentColor; opacity: .15; } svg .line { fill: none; stroke
 svg .band { fill: #2f6fb2; opacity: .25; } svg .deadline { stroke: #b5483a; stroke-dasharray: 5 4; }
 svg .fault { stroke: #7a7a7a; stroke-dasharray: 2 3; } svg .later { fill: #b5483a; } svg .earlier { fill: #4c9a5a; }
 """
-_HEAD = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<link rel="icon" href="data:,">
-"""
 
 
 def render(plan: dict[str, Any]) -> str:
@@ -41,7 +32,7 @@ def render(plan: dict[str, Any]) -> str:
     limit = f"The limit that binds: {plan['binds']}" + (f"; the next: {plan['next']}" if plan["next"] else "")
     aside = f"{plan['replications']} replications, seed {plan['seed']}, zsms {plan['version']}"
     parts = [
-        f"{_HEAD}<title>{escape(title)}</title>\n<style>{asset('static/report.css')}{_STYLES}</style>\n</head>\n<body>\n<main>",
+        f"{head(title, asset('static/report.css') + _STYLES)}<body>\n<main>",
         f'<header><h1>{escape(title)}</h1><span class="aside">{escape(aside)}</span></header>',
         f'<p class="panel">{escape(limit)}</p>',
         _section("Reach", _reach(plan), _reach_table(plan)),

@@ -30,11 +30,14 @@ def render(report: dict[str, Any]) -> str:
     """The page of a report's JSON (docs/report.schema.json)."""
     title = f"{report['messages']['produced']:,} messages, {_day(report['started'])}"
     return Template(asset("templates/report.html")).substitute(
-        title=escape(f"{report['title'] or 'zsms run'}: {title}"),
+        head=head(
+            f"{report['title'] or 'zsms run'}: {title}",
+            asset("static/uPlot.min.css") + asset("static/report.css"),
+            scripts="script-src 'unsafe-inline'; ",
+        ),
         heading=escape(report["title"] or "zsms run"),
         badges=_badges(report),
         aside=escape(" · ".join([_day(report["started"]), f"zsms {report['version']}", *_tags(report)])),
-        styles=asset("static/uPlot.min.css") + asset("static/report.css"),
         tiles=_tiles(report),
         alarms=_alarms(report),
         tables="\n".join(section(report) for section in _SECTIONS),
@@ -50,6 +53,19 @@ def _tags(report: dict[str, Any]) -> list[str]:
 def asset(name: str) -> str:
     """The text of a file that the package brings."""
     return files("zsms.dashboard").joinpath(name).read_text(encoding="utf-8")
+
+
+def head(title: str, styles: str, scripts: str = "") -> str:
+    """What a page that is whole in itself begins with. Its own policy forbids it to load anything; `scripts` is what
+    that says of scripts."""
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; {scripts}img-src data:"
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n<link rel="icon" href="data:,">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{styles}\n</style>\n</head>\n"
+    )
 
 
 def _licence() -> str:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
-from zsms.dashboard.report_page import asset, table
+from zsms.dashboard.report_page import asset, head, table
 from zsms.report.spread import Point, Spread, cell_of
 
 MOST_MAPS = 24
@@ -28,15 +28,6 @@ svg .band { fill: var(--reach-fill); } svg .dot { fill: var(--reach); } svg .axi
 .heat th { padding: 4px 8px; text-align: right; font-weight: 500; color: var(--muted); }
 .heat caption { text-align: left; color: var(--muted); font-size: 0.85rem; padding-bottom: 4px; }
 """
-_HEAD = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<link rel="icon" href="data:,">
-"""
 
 
 def render(title: str, points: Sequence[Point], done: Mapping[Point, Mapping[str, Spread]]) -> str:
@@ -45,8 +36,8 @@ def render(title: str, points: Sequence[Point], done: Mapping[Point, Mapping[str
     missing = len(points) - len(found)
     aside = f"{len(found)} points" + (f", {missing} more are not done" if missing else "")
     parts = [
-        f"{_HEAD}<title>{escape(title)}</title>\n<style>{asset('static/report.css')}{_STYLES}</style>\n</head>\n"
-        f'<body>\n<main>\n<header><h1>{escape(title)}</h1><span class="aside">{escape(aside)}</span></header>'
+        head(title, asset("static/report.css") + _STYLES)
+        + f'<body>\n<main>\n<header><h1>{escape(title)}</h1><span class="aside">{escape(aside)}</span></header>'
     ]
     if found:
         for figure in done[found[0]]:
