@@ -5,12 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+import zsms
+from zsms.formats import size
 from zsms.report.csv import csv_of
-from zsms.words import writable, writable_in
+from zsms.words import lines_named, many, writable, writable_in
 
 ANY = st.text(st.characters() | st.characters(categories=["Cs"]), max_size=20)
 
@@ -51,3 +55,41 @@ def test_formulas_in_any_cell_of_any_dialect() -> None:
     assert csv_of(("x",), [("a;=1+1",), ('a"\t=1',)]) == 'x\n"a;=1+1"\n"a""\t=1"\n'
     assert csv_of(("x", "y"), [(-1.5, None), (True, 2)]) == "x,y\n-1.5,\ntrue,2\n"
     assert json.dumps(csv_of(("x",), [("",)])) == '"x\\n\\n"'
+
+
+def test_one_is_not_several() -> None:
+    assert [many(n, "row") for n in (0, 1, 2, 1_234)] == ["0 rows", "1 row", "2 rows", "1,234 rows"]
+    assert many(1, "process", "processes") == "1 process" and many(2, "process", "processes") == "2 processes"
+    assert (lines_named(1, [9]), lines_named(2, [3, 9]), lines_named(7, [3, 9])) == (
+        "line 9",
+        "lines 3, 9",
+        "lines 3, 9, ...",
+    )
+    assert size(1) == "1 byte" and size(2) == "2 bytes"
+
+
+COUNTED = re.compile(r"(?:\{[^{}\"]*:,\}|\{(?:len|sum)\([^{}\"]*\)\}|%d) [a-z-]+(?: [a-z]+)?s\b")
+"""A count in a text, and what it counts: of one there are several."""
+
+
+def test_what_people_read_counts_with_the_one_function() -> None:
+    # What refuses a value whose bound is far above one, or a protocol's octets, may say it plainly.
+    plain = (
+        "wire/",
+        "core/",
+        "journal/log.py",
+        "smsc/rules.py",
+        "stats/snapshot.py",
+        "message.py",
+        "carriers/segments.py",
+    )
+    plainly = re.compile(r"raise \w+|is no number|have (?:room|too)|there are too|MAX|its probability is")
+    root = Path(zsms.__file__).parent
+    found = [
+        f"{path.relative_to(root)}:{number}: {line.strip()}"
+        for path in sorted(root.rglob("*.py"))
+        if not str(path.relative_to(root)).startswith(plain)
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if COUNTED.search(line) and not plainly.search(line)
+    ]
+    assert not found

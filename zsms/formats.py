@@ -123,7 +123,7 @@ def clock(value: float) -> str:
 def size(value: float) -> str:
     """Bytes: 9,999 bytes, 85.3 MiB, 120 MiB, 4.2 GiB."""
     if value < 10_000:
-        return f"{fixed(value)} bytes"
+        return f"{fixed(value)} byte{'' if fixed(value) == '1' else 's'}"
     if value >= 2**30:
         return f"{fixed(value / 2**30, 1)} GiB"
     return f"{fixed(value / 2**20, 1 if value < 100 * 2**20 else 0)} MiB"

@@ -25,7 +25,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, TextIO
 
 from zsms.core.throttle import Throttle
-from zsms.words import writable
+from zsms.words import many, writable
 
 FORMATS = ("human", "json")
 BURST = 20
@@ -199,7 +199,9 @@ def diverted(notify: Callable[[], None]) -> Iterator[deque[logging.LogRecord]]:
     finally:
         root.handlers[:] = handlers
         if keeper.lost:
-            logging.getLogger("zsms.logs").warning("%d lines that came before these are gone", keeper.lost)
+            logging.getLogger("zsms.logs").warning(
+                "%s gone", many(keeper.lost, "line that came before these is", "lines that came before these are")
+            )
         for record in records:
             for handler in handlers:
                 handler.emit(record)  # the keeper's filter has seen it

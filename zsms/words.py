@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -25,6 +26,17 @@ def writable_in(value: Any) -> Any:
             return value  # a long column of numbers
         return [writable_in(inner) for inner in value]
     return value
+
+
+def many(count: int, one: str, more: str = "") -> str:
+    """A count and what there are so many of: 1 row, 1,234 rows. `more` is the plural where `one` and an s is not."""
+    return f"{count:,} {one if count == 1 else more or f'{one}s'}"
+
+
+def lines_named(rows: int, lines: Sequence[int]) -> str:
+    """Where so many rows begin, of the first of which the lines are known: line 3, or lines 3, 5, 9, ..."""
+    named = ", ".join(map(str, lines)) + (", ..." if rows > len(lines) else "")
+    return f"{'line' if rows == 1 else 'lines'} {named}"
 
 
 def _shown(letter: str) -> str:

@@ -885,7 +885,7 @@ def test_dead_letters_are_kicked_by_reason_and_number_as_if_they_were_new():
     granted(core, 100.0)
     core.left(peer.peer, 100.0)
     reasons = [letter.reason for letter in core.dead_letters]
-    assert set(reasons) == {"failed 2 times", "taken back from 1 senders"} and totals(core) == {"dead": 9}
+    assert set(reasons) == {"failed 2 times", "taken back from 1 sender"} and totals(core) == {"dead": 9}
     assert core.kick(101.0, "no such reason") == 0
     assert core.kick(101.0, "failed 2 times", 3) == 3
     assert totals(core) == {"dead": 6, "queued": 3}

@@ -33,7 +33,7 @@ def test_a_letter_that_is_kicked_in_part_is_divided_in_the_journal_too(tmp_path:
     found = held(tmp_path)
     assert found["totals"] == {"accepted": 15, "queued": 9, "in_flight": 0, "sent": 0, "failed": 0, "dead": 6}
     assert found["ready"] == [(list(range(10, 15)), [(1, 1)]), ([0, 1, 2, 3], [(1, 1)])]
-    assert [letter[:2] for letter in found["dead"]] == [(list(range(4, 10)), "taken back from 1 senders")]
+    assert [letter[:2] for letter in found["dead"]] == [(list(range(4, 10)), "taken back from 1 sender")]
     assert holder.kick("no such reason") == 0 and holder.kick() == 6
     found = held(tmp_path)
     assert found["dead"] == [] and found["totals"]["queued"] == 15
@@ -45,7 +45,7 @@ def test_what_is_purged_stays_so(tmp_path: Path) -> None:
     assert holder.purge(ready=True) == (5, 0)
     found = held(tmp_path)
     assert found["totals"]["dead"] == 15 and found["ready"] == []
-    assert [letter[1] for letter in found["dead"]] == ["taken back from 1 senders", "purged"]
+    assert [letter[1] for letter in found["dead"]] == ["taken back from 1 sender", "purged"]
     assert holder.purge(dead=True, reason="purged") == (0, 5)
     assert holder.purge(ready=True, dead=True) == (0, 10)
     found = held(tmp_path)
@@ -69,7 +69,7 @@ def test_the_command_looks_into_a_journal(tmp_path: Path) -> None:
     at = ("--journal", tmp_path)
     shown = json.loads(zsms("queue", "show", *at, "--json", "--messages", 3).stdout)
     assert shown["ready"]["messages"] == 5 and shown["in_flight"]["senders"] == []
-    assert shown["dead"]["reasons"] == {"taken back from 1 senders": 10}
+    assert shown["dead"]["reasons"] == {"taken back from 1 sender": 10}
     assert [letter["seq"] for letter in shown["dead"]["letters"]] == [0, 1, 2]
     assert zsms("queue", "kick", *at).stdout == "10 dead messages are ready again\n"
     with open_journal(tmp_path):

@@ -135,7 +135,7 @@ def test_a_broker_that_is_stopped_keeps_what_it_could_not_drain(mesh: Mesh) -> N
     mesh.producer(2_000, "--window", 5_000)
     view_when(mesh.stats, lambda view: view.queued == 2_000 and confirmed(view) == 2_000, "a queue")
     broker.signal(SIGTERM)
-    broker.wait_for(r"leaving with 2000 messages queued and 0 in flight; they stay in the journal in \S+journal")
+    broker.wait_for(r"leaving with 2,000 messages queued and 0 in flight; they stay in the journal in \S+journal")
     assert broker.end() == 0
     assert mesh.held()["queued"] == 2_000
     mesh.broker()

@@ -41,7 +41,7 @@ def test_standard_input_is_a_list(tmp_path: Path, how: str) -> None:
     transport = ("--transport", "gateway:send") if how == "process" else ()
     report = run(people(300) + people(7).split("\n", 1)[1], "--input", "-", *transport, cwd=tmp_path)
     assert report["messages"]["sent"] == 307 and report["messages"]["repeated_rows"] == 7
-    assert "standard input: 7 rows have a recipient that came before" in report["stderr"]
+    assert "standard input: 7 rows to a recipient that came before" in report["stderr"]
     assert report["config"]["messages"] is None
 
 

@@ -76,7 +76,7 @@ def test_a_producer_that_is_stopped_in_a_list_says_what_was_not_read(
     producer.stop()
     assert producer.join(5)
     assert producer.unread == f"{path}: lines from 3 on were not read"
-    assert f"stopped after 1 messages: {producer.unread}" in caplog.text
+    assert f"stopped after 1 message: {producer.unread}" in caplog.text
     assert totals(broker.core)["accepted"] == 1
 
 
@@ -88,5 +88,5 @@ def test_repeats_are_told_once_all_is_read(
     broker = run(Broker(address()))
     producer = run(Producer(broker.endpoint, source=FileSource(path, unique=True)))
     assert producer.join(10) and producer.produced == 10
-    assert "4 rows have a recipient that came before (lines 12, 13, 14, 15); they were left out" in caplog.text
+    assert "4 rows to a recipient that came before (lines 12, 13, 14, 15); left out" in caplog.text
     assert producer._snapshot(0.0).counters["repeated_rows"] == 4

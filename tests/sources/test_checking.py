@@ -51,7 +51,7 @@ def test_it_is_told_for_people(people: Path) -> None:
     assert "rows      10\ngood      4\nbad       6 on 7 lines\n" in told
     assert "2: recipient has a decimal tail (lines 3, 5)\n" in told
     assert "1: recipient '13705550106' is no E.164 number: a plus and the country's code are missing (line 10)" in told
-    assert "repeated  1 rows have a recipient that came before (lines 9)" in told
+    assert "repeated  1 row to a recipient that came before (line 9)" in told
     assert "segments  5 in all, at most 2 a text; 3 texts in GSM-7, 1 in UCS-2" in told
 
 
@@ -70,7 +70,7 @@ def test_plans_are_asked_where_they_are_known(people: Path, monkeypatch: pytest.
 def test_reasons_of_one_kind_are_one() -> None:
     for some in (
         ("recipient '+1.0' has a decimal tail (.0)", 'recipient "it\'s" has a decimal tail (.00)'),
-        ("3 fields where the header has 2", "1 fields where the header has 2"),
+        ("3 fields where the header has 2", "1 field where the header has 2"),
         ("not JSON: Extra data at column 43", "not JSON: Extra data at column 9"),
         ("recipient '+1\\u200e' holds a mark (U+200E)", "recipient '...' holds a mark (U+200B)"),
         ("recipient '+1 370 555 0100 and something l... is too long", "recipient 'x' is too long"),

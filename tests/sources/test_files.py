@@ -152,7 +152,7 @@ def test_a_closed_source_has_no_more(tmp_path: Path) -> None:
 # -- bad rows ----------------------------------------------------------------------------------------------------
 
 BAD_CSV = [
-    ("+13702000000", "1 fields where the header has 2"),
+    ("+13702000000", "1 field where the header has 2"),
     ("+13702000000,a,b", "3 fields"),
     ("+13702000000,a,", "3 fields"),
     ("13702000000,a", "recipient '13702000000' is no E.164 number"),

@@ -131,7 +131,7 @@ def test_what_never_ends_is_told() -> None:
 
     mesh = StubMesh(send, limits=BrokerLimits(lease=5.0))
     mesh.put(ROWS[:1])
-    with pytest.raises(ZsmsError, match="1 messages are not settled after 30 s"):
+    with pytest.raises(ZsmsError, match="1 message is not settled after 30 s"):
         mesh.join(within=30)
     mesh.kill("sender-1")
     with pytest.raises(ZsmsError, match="no sender"):

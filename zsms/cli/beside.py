@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from zsms.cli.settings import scenario_of
 from zsms.errors import UsageError
+from zsms.words import many
 
 if TYPE_CHECKING:
     import click
@@ -36,7 +37,7 @@ def stand(scenario: Scenario, report: Report) -> list[str]:
 
     found = plan(scenario, variants=False)
     if report.messages.produced != found.messages:
-        ended = f"{report.messages.produced:,} of {found.messages:,} messages were made"
+        ended = f"{report.messages.produced:,} of {many(found.messages, 'message')} made"
         return [f"plan        not comparable: {ended}"]
     rows: tuple[Row, ...] = compared(found, report.to_json())
     report.plan = [asdict(row) for row in rows]

@@ -8,6 +8,7 @@ import click
 
 from zsms.carriers import profiles
 from zsms.scenario import check_profile
+from zsms.words import many
 
 
 @click.group("carriers", epilog="\b\nExamples:\n  zsms carriers list\n  zsms carriers show us-short-code")
@@ -55,4 +56,4 @@ def show(as_json: bool, name: str) -> None:
 def check(path: str) -> None:
     """Say whether a profile of your own is right."""
     found = check_profile(profiles.find(path if "/" in path or path.endswith(".toml") else f"./{path}"))
-    click.echo(f"{path}: {len(found.figures)} figures, as of {found.date.isoformat()}")
+    click.echo(f"{path}: {many(len(found.figures), 'figure')}, as of {found.date.isoformat()}")

@@ -15,7 +15,7 @@ from zsms.cli import places
 from zsms.cli.outputs import Output, annotate_error
 from zsms.errors import UsageError
 from zsms.reading import json_of
-from zsms.words import writable
+from zsms.words import many, writable
 
 if TYPE_CHECKING:
     from zsms.report.comparison import Difference
@@ -97,7 +97,7 @@ def _remarks(differences: list[Difference], sets: _Sets, not_measured: list[str]
     for name, reports in sets:
         unbalanced = sum(not report["balanced"] for report in reports)
         if unbalanced:
-            lines.append(f"{name}: {unbalanced} of {len(reports)} runs not balanced")
+            lines.append(f"{name}: {unbalanced} of {many(len(reports), 'run')} not balanced")
     if not_measured:
         lines.append(f"not measured in every run, so not compared: {', '.join(not_measured)}")
     return lines

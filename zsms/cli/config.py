@@ -9,6 +9,7 @@ import click
 
 from zsms.cli import COMMANDS, load_command, settings
 from zsms.fields import nearest
+from zsms.words import many
 
 HIDDEN = frozenset({"help", "version"})
 
@@ -71,10 +72,9 @@ def check(ctx: click.Context, path: str) -> None:
     scenario = settings.scenario_of(found, path, options)
     run = load_command("run").make_context("run", ["--config", path], parent=ctx.find_root())
     del run
-    faults = f", {len(scenario.faults)} faults" if scenario.faults else ""
-    click.echo(
-        f"{path}: {scenario.messages:,} messages, {len(scenario.groups)} groups, {scenario.slots:,} slots{faults}"
-    )
+    faults = f", {many(len(scenario.faults), 'fault')}" if scenario.faults else ""
+    groups = f"{many(len(scenario.groups), 'group')}, {many(scenario.slots, 'slot')}"
+    click.echo(f"{path}: {many(scenario.messages, 'message')}, {groups}{faults}")
 
 
 def effective(ctx: click.Context, name: str, words: list[str]) -> dict[str, dict[str, Any]]:
@@ -127,5 +127,5 @@ def shown(value: Any) -> str:
     if isinstance(value, tuple):
         return " ".join(map(str, value))
     if isinstance(value, list):
-        return f"{len(value)} groups: " + ", ".join(str(group.get("name", "?")) for group in value)
+        return f"{many(len(value), 'group')}: " + ", ".join(str(group.get("name", "?")) for group in value)
     return str(value)

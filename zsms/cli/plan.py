@@ -15,6 +15,7 @@ from zsms.cli import options, places, settings
 from zsms.cli.written import write
 from zsms.errors import UsageError
 from zsms.scenario import Expectation, MeshConfig, Scenario, check, table
+from zsms.words import many
 
 
 @click.command(
@@ -173,7 +174,8 @@ def _progress(quiet: bool) -> Iterator[Callable[[float], None] | None]:
 
 def lines(made: Any) -> list[str]:
     """A plan for people."""
-    head = f"{made.scenario}: {made.messages:,} messages, {made.slots:,} slots, {made.replications} replications"
+    of = (many(made.messages, "message"), many(made.slots, "slot"), many(made.replications, "replication"))
+    head = f"{made.scenario}: {', '.join(of)}"
     text = [head, "", f"{'reached':<14}{'10 %':>17}{'median':>17}{'90 %':>17}   of the replications, by then"]
     for name, words in (("p50", "50 %"), ("p90", "90 %"), ("p99", "99 %"), ("p100", "all")):
         cells = "".join(f"{span(value):>17}" for value in made.reach_s[name])

@@ -22,6 +22,7 @@ from zsms import logs
 from zsms.errors import UsageError
 from zsms.roles.monitor import line_of, made_of
 from zsms.stats.trends import staleness
+from zsms.words import many
 
 if TYPE_CHECKING:
     from zsms.cli.panel.live import LivePanel
@@ -89,7 +90,7 @@ class Plain(Silent):
 
     def _note(self, view: View) -> None:
         """What the row can't say: once, and again when it has changed."""
-        note = f"{view.missing:,} confirmed messages are missing: no broker answers for them" if view.missing else ""
+        note = f"missing: {many(view.missing, 'confirmed message')} that no broker answers for" if view.missing else ""
         if view.untold:
             note += f"{'; ' if note else ''}produced: {made_of(view)}, for {view.untold}"
         stale, frozen = staleness(view)

@@ -11,6 +11,7 @@ import click
 from zsms.cli import common, places
 from zsms.errors import UsageError
 from zsms.formats import ago, size
+from zsms.words import many
 
 
 @click.command(
@@ -103,13 +104,15 @@ def command(
             click.echo(dumps(held) if json else "\n".join(lines_of(held)))
         elif action == "kick":
             kicked = operator.kick(reason, limit)
-            click.echo(dumps({"kicked": kicked}) if json else f"{kicked:,} dead messages are ready again")
+            again = many(kicked, "dead message is", "dead messages are")
+            click.echo(dumps({"kicked": kicked}) if json else f"{again} ready again")
         else:
             if not yes:
                 _confirm(operator.inspect(), where, ready=ready, dead=dead, reason=reason)
             was_ready, was_dead = operator.purge(ready=ready, dead=dead, reason=reason)
             said = {"purged_ready": was_ready, "purged_dead": was_dead}
-            text = [f"{was_ready:,} ready messages given up"] * ready + [f"{was_dead:,} dead ones let go"] * dead
+            text = [f"{many(was_ready, 'ready message')} given up"] * ready
+            text += [f"{many(was_dead, 'dead one')} let go"] * dead
             click.echo(dumps(said) if json else ", ".join(text))
     return 0
 
@@ -117,17 +120,18 @@ def command(
 def _confirm(held: dict[str, Any], where: str, *, ready: bool, dead: bool, reason: str) -> None:
     """Ask whether that is meant. Raises click.Abort when it is not."""
     count = held["dead"]["reasons"].get(reason, 0) if reason else held["dead"]["kept"]
-    what = [f"{held['ready']['messages']:,} ready messages"] * ready + [f"{count:,} dead ones"] * dead
+    what = [f"{many(held['ready']['messages'], 'ready message')}"] * ready + [f"{many(count, 'dead one')}"] * dead
     click.confirm(f"Purge {' and '.join(what)} of {where}?", abort=True, err=True)
 
 
 def lines_of(held: dict[str, Any]) -> list[str]:
     """The broker's answer for people."""
     ready, flight, dead = held["ready"], held["in_flight"], held["dead"]
+    senders = many(len(flight["senders"]) + flight["more"], "sender")
     lines = [
-        f"ready      {ready['messages']:,} messages, {size(ready['bytes'])}{_oldest(ready)}"
+        f"ready      {many(ready['messages'], 'message')}, {size(ready['bytes'])}{_oldest(ready)}"
         + (f", {ready['retrying']:,} of them wait for their next attempt" if ready["retrying"] else ""),
-        f"in flight  {flight['messages']:,} messages with {len(flight['senders']) + flight['more']:,} senders"
+        f"in flight  {many(flight['messages'], 'message')} with {senders}"
         + (f", the longest for {ago(flight['oldest_s'])}" if flight["messages"] else ""),
     ]
     lines += [
@@ -139,7 +143,7 @@ def lines_of(held: dict[str, Any]) -> list[str]:
         lines.append(f"  and {flight['more']:,} more")
     forgotten = dead["messages"] - dead["kept"]
     lines.append(
-        f"dead       {dead['messages']:,} messages"
+        f"dead       {many(dead['messages'], 'message')}"
         + (f", {size(dead['bytes'])}{_oldest(dead)}" if dead["kept"] else "")
         + (f"; {forgotten:,} are counted, but no longer kept" if forgotten else "")
     )

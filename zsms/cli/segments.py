@@ -9,6 +9,7 @@ import click
 
 from zsms.cli import places
 from zsms.errors import UsageError
+from zsms.words import many
 
 
 @click.command(
@@ -39,13 +40,13 @@ def command(input: str | None, skip_bad_rows: bool, reference_bits: str, as_json
     if text is not None:
         body = _of_text(text, int(reference_bits))
         lines = [
-            f"{body['encoding']}, {body['units']} units, {body['segments']} segments",
+            f"{body['encoding']}, {many(body['units'], 'unit')}, {many(body['segments'], 'segment')}",
             *(f"  {number}: {part}" for number, part in enumerate(body["parts"], 1) if body["segments"] > 1),
         ]
     else:
         body = _of_file(input or "", skip_bad_rows, int(reference_bits))
         lines = [
-            f"{body['messages']:,} messages, {body['segments']:,} segments, {body['mean']:.4f} a message",
+            f"{many(body['messages'], 'message')}, {many(body['segments'], 'segment')}, {body['mean']:.4f} a message",
             f"  {body['ucs2']:,} in UCS-2, {body['several']:,} of several segments, at most {body['most']}",
         ]
     click.echo(json.dumps(body, indent=2, ensure_ascii=False) if as_json else "\n".join(lines))

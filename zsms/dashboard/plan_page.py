@@ -14,6 +14,7 @@ from math import ceil
 from typing import Any
 
 from zsms.dashboard.report_page import asset, head, seconds, table
+from zsms.words import many
 
 _WIDE, _HIGH, _LEFT, _BELOW = 900, 260, 52, 24
 _COLOURS = ("#2f6fb2", "#d08a2e", "#4c9a5a", "#a24f8f", "#7a7a7a", "#b5483a", "#3f9c9c", "#8b6f3d")
@@ -28,9 +29,9 @@ svg .fault { stroke: #7a7a7a; stroke-dasharray: 2 3; } svg .later { fill: #b5483
 
 def render(plan: dict[str, Any]) -> str:
     """The page of a plan's JSON (docs/plan.schema.json)."""
-    title = f"{plan['scenario']}: {plan['messages']:,} messages"
+    title = f"{plan['scenario']}: {many(plan['messages'], 'message')}"
     limit = f"The limit that binds: {plan['binds']}" + (f"; the next: {plan['next']}" if plan["next"] else "")
-    aside = f"{plan['replications']} replications, seed {plan['seed']}, zsms {plan['version']}"
+    aside = f"{many(plan['replications'], 'replication')}, seed {plan['seed']}, zsms {plan['version']}"
     parts = [
         f"{head(title, asset('static/report.css') + _STYLES)}<body>\n<main>",
         f'<header><h1>{escape(title)}</h1><span class="aside">{escape(aside)}</span></header>',

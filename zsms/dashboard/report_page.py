@@ -17,6 +17,7 @@ from typing import Any
 
 from zsms import formats
 from zsms.stats.reach import SPOKEN
+from zsms.words import many
 
 _TIMES = {
     "send_time_s": ("Send time", "in a slot"),
@@ -28,7 +29,7 @@ _TIMES = {
 
 def render(report: dict[str, Any]) -> str:
     """The page of a report's JSON (docs/report.schema.json)."""
-    title = f"{report['messages']['produced']:,} messages, {_day(report['started'])}"
+    title = f"{many(report['messages']['produced'], 'message')}, {_day(report['started'])}"
     return Template(asset("templates/report.html")).substitute(
         head=head(
             f"{report['title'] or 'zsms run'}: {title}",
@@ -128,7 +129,7 @@ def _badges(report: dict[str, Any]) -> str:
         badges.append(
             badge(
                 not failed,
-                f"{failed} of {len(report['thresholds'])} thresholds failed" if failed else "thresholds passed",
+                f"{failed} of {many(len(report['thresholds']), 'threshold')} failed" if failed else "thresholds passed",
             )
         )
     return "".join(badges)
@@ -145,7 +146,7 @@ def _tiles(report: dict[str, Any]) -> str:
         ("Wall time", seconds(report["wall_s"]), f"first message after {seconds(report['first_message_s'])}", ""),
         ("Send time p99", seconds(report["send_time_s"]["p99"]), f"median {seconds(report['send_time_s']['p50'])}", ""),
         ("Efficiency", _share(report), f"steady {_share(steady)}", ""),
-        ("Lost", f"{m['lost']:,}", f"{m['duplicates']:,} duplicates", "bad" if m["lost"] else "good"),
+        ("Lost", f"{m['lost']:,}", f"{many(m['duplicates'], 'duplicate')}", "bad" if m["lost"] else "good"),
     ]
     return (
         '<div class="tiles">'
@@ -236,7 +237,7 @@ def _ledger(report: dict[str, Any]) -> str:
     if m["unsettled"] or m["lost"]:
         sum_ += f" + {m['unsettled']:,} unsettled + {m['lost']:,} lost"
     s = report["sends"]
-    again = f" {s['ended']:,} sends, {s['failed']:,} of them failed, {s['retried']:,} of these sent again."
+    again = f" {many(s['ended'], 'send')}, {s['failed']:,} of them failed, {s['retried']:,} of these sent again."
     sum_ += f".{again}" if s["failed"] else "."
     return f"<h2>Ledger</h2><p>It {verdict}: {sum_}</p>" + table(("", "messages", ""), rows, [1], "ledger")
 
@@ -309,7 +310,7 @@ def _configuration(report: dict[str, Any]) -> str:
 def _machine(report: dict[str, Any]) -> str:
     machine = report["machine"]
     rows = [
-        ("processor", f"{escape(machine['cpu'])}, {machine['cores']} cores, {escape(machine['architecture'])}"),
+        ("processor", f"{escape(machine['cpu'])}, {many(machine['cores'], 'core')}, {escape(machine['architecture'])}"),
         ("memory", formats.size(machine["memory_bytes"])),
         ("system", escape(f"{machine['system']} {machine['kernel']}")),
         *((escape(name), escape(version)) for name, version in report["versions"].items()),

@@ -13,6 +13,7 @@ from html import escape
 
 from zsms.dashboard.report_page import asset, head, table
 from zsms.report.spread import Point, Spread, cell_of
+from zsms.words import many
 
 MOST_MAPS = 24
 """Of one figure; a sweep of more than two settings has one for each combination of the others."""
@@ -34,7 +35,7 @@ def render(title: str, points: Sequence[Point], done: Mapping[Point, Mapping[str
     """The page of the points that are done."""
     found = [point for point in points if point in done]
     missing = len(points) - len(found)
-    aside = f"{len(found)} points" + (f", {missing} more are not done" if missing else "")
+    aside = f"{many(len(found), 'point')}" + (f", {missing} more are not done" if missing else "")
     parts = [
         head(title, asset("static/report.css") + _STYLES)
         + f'<body>\n<main>\n<header><h1>{escape(title)}</h1><span class="aside">{escape(aside)}</span></header>'
@@ -122,7 +123,7 @@ def _maps(spreads: Mapping[Point, Spread]) -> Iterator[str]:
     for other in others[:MOST_MAPS]:
         yield _map({point: spread for point, spread in spreads.items() if point[2:] == other}, min(known), max(known))
     if len(others) > MOST_MAPS:
-        yield f"<p>{len(others) - MOST_MAPS} more combinations are in the table.</p>"
+        yield f"<p>{many(len(others) - MOST_MAPS, 'more combination is', 'more combinations are')} in the table.</p>"
 
 
 def _map(spreads: Mapping[Point, Spread], least: float, most: float) -> str:

@@ -45,6 +45,7 @@ from zsms.journal.records import (
     unseal,
 )
 from zsms.journal.wal import Log
+from zsms.words import many
 
 _FORMAT = 1
 _PAGE = 16 * 1024
@@ -126,13 +127,13 @@ class SqliteStore:
             return
         if known.get("durability") == "os" and known["boot"] != boot_id():
             self.dropped = (
-                f"the last {missing} groups, which were confirmed: with durability os they are not on the disk before "
-                "the operating system puts them there, and the machine has started again since"
+                f"the last {many(missing, 'group')}, confirmed: with durability os nothing is on the disk before "
+                "the operating system puts it there, and the machine has started again since"
             )
             return
         raise JournalError(
-            f"{self._log_path} is {self._log.state}: {missing} groups that were kept, and confirmed, are not there; "
-            f"restore the folder from a copy, or delete {self._mark.path} to go on without them"
+            f"{self._log_path} is {self._log.state}: {many(missing, 'group')} missing, kept and confirmed before; "
+            f"restore the folder from a copy, or delete {self._mark.path} to go on without that"
         )
 
     def _begin(self, durability: str) -> None:

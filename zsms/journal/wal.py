@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zsms.errors import JournalError
+from zsms.words import many
 
 U32 = npt.NDArray[np.uint32]
 
@@ -83,7 +84,7 @@ class Log:
         """What will be left out, in words; empty when nothing is. Raises JournalError for more than one group."""
         if self.groups_behind > 1:
             raise JournalError(
-                f"{path} is damaged at or after byte {self.read:,}: {self.groups_behind} groups that stand behind "
+                f"{path} is damaged at or after byte {self.read:,}: {many(self.groups_behind, 'group')} behind it "
                 "can't be read; restore the folder from a copy, or delete that file to go on without them"
             )
         if not self.behind:

@@ -23,6 +23,7 @@ from zsms.journal import open_journal, read
 from zsms.journal.lock import InUse
 from zsms.scenario import MeshConfig, SenderGroup
 from zsms.scenario.caps import SharedCap
+from zsms.words import many
 
 _FILE = "run.json"
 _LEAVE_S = 10.0
@@ -42,10 +43,11 @@ class Before:
     @property
     def remark(self) -> str:
         """What makes the figures of the rest mean something else than one would think."""
+        taken = many(sum(self.taken.values()), "message was", "messages were")
         return (
-            f"goes on with the run of {self.started}, of which {sum(self.taken.values()):,} messages were taken over "
-            f"and {self.settled:,} settled: counts are of all of it, wall and throughput include the time between, and "
-            "sends and their times are of what came after"
+            f"goes on with the run of {self.started}, of which {taken} taken over and {self.settled:,} settled: counts "
+            "are of all of it, wall and throughput include the time between, sends and their times are of what came "
+            "after"
         )
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from zsms.errors import UsageError
 from zsms.launch.place import Wanted
+from zsms.words import many
 
 _OF_SENDERS = {"producer": 2.0, "broker": 0.6}
 """What all processes of a role take of processors, beside all senders (docs/PERFORMANCE.md)."""
@@ -40,8 +41,8 @@ def spread(roles: Sequence[Wanted], workers: Mapping[str, Worker]) -> dict[str, 
         fit = [name for name, worker in workers.items() if role.place is None or role.place in worker.resources]
         if not fit:
             raise UsageError(
-                f"{role.name} is to run in the place {role.place!r}, and none of {len(workers)} workers has it: start "
-                f"one with `dask worker --resources '{role.place}=1'`"
+                f"{role.name} is to run in the place {role.place!r}, and none of {many(len(workers), 'worker')} has "
+                f"it: start one with `dask worker --resources '{role.place}=1'`"
             )
         apart = {found.get(name, "") for name in role.apart_from}
         apart |= {found.get(other.name, "") for other in roles if role.name in other.apart_from}

@@ -8,6 +8,7 @@ from typing import Any
 from zsms.errors import UsageError
 from zsms.plan.planner import Plan
 from zsms.reading import json_of
+from zsms.words import many
 
 _WORDS = {"p50": "50 %", "p90": "90 %", "p99": "99 %", "p100": "all"}
 
@@ -48,7 +49,7 @@ def compared(plan: Plan, report: dict[str, Any]) -> tuple[Row, ...]:
     produced = report["messages"]["produced"]
     if produced != plan.messages:
         raise UsageError(
-            f"the report is of {produced:,} messages, the plan of {plan.messages:,}: give it the same file"
+            f"the report is of {many(produced, 'message')}, the plan of {plan.messages:,}: give it the same file"
         )
     rows = []
     for name, words in _WORDS.items():

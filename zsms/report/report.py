@@ -16,7 +16,7 @@ from zsms.report.machine import machine, versions
 from zsms.report.thresholds import Verdict
 from zsms.stats.arrivals import Rate
 from zsms.stats.series import Series
-from zsms.words import writable_in
+from zsms.words import many, writable_in
 
 SCHEMA = "zsms-report/2"
 THRESHOLD_FAILED = 99
@@ -186,7 +186,7 @@ class Report:
             fates = ((m.failed, "failed"), (m.dead, "dead"), (m.unsettled, "unsettled"), (m.lost, "lost"))
             why = ", ".join(f"{count:,} {fate}" for count, fate in fates if count)
         else:
-            why = f"{m.skipped_rows:,} rows, and none of them good" if m.skipped_rows else "the input has no rows"
+            why = f"{many(m.skipped_rows, 'row')}, and none of them good" if m.skipped_rows else "the input has no rows"
         self.problems.append(f"nothing was sent: {why} (--allow-failures lets such a run end well)")
 
     def to_json(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from zsms.report.thresholds import Verdict
 from zsms.stats.arrivals import Rate
 from zsms.stats.failures import SIMULATED
 from zsms.stats.reach import SPOKEN
-from zsms.words import writable
+from zsms.words import many, writable
 
 WIDTH = 80
 """Columns of a summary."""
@@ -22,6 +22,7 @@ _LABEL = 12
 def summary_lines(report: Report) -> list[str]:
     """The report in a dozen lines, for people."""
     m, steady = report.messages, report.steady
+    skipped = many(m.skipped_lines, "line")
 
     def times(figures: dict[str, float | None]) -> str:
         told = ((name, value) for name in _SUMMED if (value := figures.get(name)) is not None)
@@ -36,13 +37,13 @@ def summary_lines(report: Report) -> list[str]:
         (
             "messages",
             f"{m.produced:,} produced, {m.sent:,} sent, {m.failed:,} failed, {m.dead:,} dead"
-            + (f"; {m.skipped_rows:,} bad rows ({m.skipped_lines:,} lines) left out" if m.skipped_rows else "")
-            + (f"; {m.repeated_rows:,} rows to a recipient that came before" if m.repeated_rows else ""),
+            + (f"; {many(m.skipped_rows, 'bad row')} ({skipped}) left out" if m.skipped_rows else "")
+            + (f"; {many(m.repeated_rows, 'row')} to a recipient that came before" if m.repeated_rows else ""),
         ),
         (
             "ledger",
             f"{'balanced' if report.balanced else 'NOT BALANCED'}: {m.lost:,} lost, {m.unsettled:,} unsettled, "
-            f"{m.redelivered:,} redelivered, {m.duplicates:,} duplicates",
+            f"{m.redelivered:,} redelivered, {many(m.duplicates, 'duplicate')}",
         ),
         *_sends_rows(report.sends),
         *_rate_rows(report.rate, times),
@@ -117,7 +118,7 @@ def _told_by_gateways(report: Report, times: Callable[[dict[str, float | None]],
 def _early_end(report: Report) -> str:
     who = "interrupted" if report.interrupted else "ended early by a threshold"
     left = report.messages.unsettled
-    rest = f"{left:,} messages were not settled" if left else "all that had been made was settled"
+    rest = f"{many(left, 'message was', 'messages were')} not settled" if left else "all that had been made was settled"
     return f"{who} after {report.elapsed_s:.1f} s; {rest}"
 
 

@@ -34,6 +34,7 @@ from zsms.wire.frames import (
     JoinProducer,
     Refused,
 )
+from zsms.words import many
 
 if TYPE_CHECKING:
     from zsms.roles.journaling import Journaling
@@ -310,21 +311,22 @@ class Broker(Role):
                 f"%s: {event.kind}: %s%s",  # a kind of its own in the log: many of one must not swallow another
                 self.name,
                 event.subject,
-                f", {event.messages} messages" if event.messages else "",
+                f", {many(event.messages, 'message')}" if event.messages else "",
             )
 
     def _done(self, now: float) -> bool:
         if not self._stopping:
             return False
         totals = self.core.totals()
-        if totals["queued"] + totals["in_flight"] == 0 and (self._journaling is None or self._journaling.done):
+        queued, in_flight = totals["queued"], totals["in_flight"]
+        if queued + in_flight == 0 and (self._journaling is None or self._journaling.done):
             return True
         if not self._out_of_time(now):
             return False
         where = "" if self._journal is None else f"; they stay in the journal in {hidden(str(self._journal))}"
-        held = (totals["queued"], totals["in_flight"])
-        if any(held):
-            self.log.warning("%s: leaving with %d messages queued and %d in flight%s", self.name, *held, where)
+        if queued + in_flight:
+            what = f"{many(queued, 'message')} queued and {in_flight:,} in flight{where}"
+            self.log.warning("%s: leaving with %s", self.name, what)
         return True
 
     def _settled(self) -> int:

@@ -22,6 +22,7 @@ from zsms.wire import frames
 from zsms.wire.codec import decode, encode, expect, refusal
 from zsms.wire.endpoint import DEFAULT_STATS, STATS_PORT, Endpoint
 from zsms.wire.frames import Answer, Ask, Report
+from zsms.words import many
 
 _READ_AT_ONCE = 256
 _ON_THEIR_WAY = 3
@@ -93,7 +94,9 @@ class StatsCollector(Role):
     def _figures(self, what: str, now: float) -> dict[str, Any]:
         answer = self.book.answer(what, now)
         if answer["rows_left_out"] and self._throttle.allows("rows left out", now) is not None:
-            self.log.warning("%s: an answer has no room for %d processes", self.name, answer["rows_left_out"])
+            self.log.warning(
+                "%s: an answer has no room for %s", self.name, many(answer["rows_left_out"], "process", "processes")
+            )
         answer["collector"] = {
             "refused_frames": self.refused_frames,
             "refused_connections": self.refused_connections,

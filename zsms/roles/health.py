@@ -20,6 +20,7 @@ from zsms.wire.codec import decode, encode
 from zsms.wire.endpoint import BROKER_PORT, STATS_PORT, Endpoint
 from zsms.wire.frames import Ping, Pong, Who
 from zsms.wire.sockets import Sockets
+from zsms.words import many
 
 
 def check(role: str, endpoint: str, *, name: str | None = None, timeout: float = 2.0, keys: str | None = None) -> str:
@@ -42,8 +43,8 @@ def check(role: str, endpoint: str, *, name: str | None = None, timeout: float =
         if answer is None:
             raise ZsmsError(f"no answer from a collector at {collector} within {timeout:g} s")
         if role == "stats":
-            took = time.monotonic() - began
-            return f"the collector at {collector} answers in {took * 1e3:.0f} ms and knows {_count(answer)} processes"
+            took, known = time.monotonic() - began, many(_count(answer), "process", "processes")
+            return f"the collector at {collector} answers in {took * 1e3:.0f} ms and knows {known}"
         return _reported(answer.get("processes", []), role, name)
     finally:
         sockets.close_all()

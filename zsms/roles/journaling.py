@@ -23,6 +23,7 @@ from zsms.core.seeds import Seed
 from zsms.errors import JournalError, UsageError
 from zsms.journal import Fenced, Store, about_dropped, open_journal
 from zsms.journal.writer import Writer
+from zsms.words import many
 
 GROUP_S = 0.005
 """A group is handed over when it is that old."""
@@ -85,7 +86,8 @@ class Journaling:
         queued = self.core.queue.messages
         if self.core.producers:
             dead = sum(letter.lot.size for letter in self.core.dead_letters)
-            held = f"{queued} messages are ready again; {len(self.core.producers)} producers, {dead} dead letters"
+            others = f"{many(len(self.core.producers), 'producer')}, {many(dead, 'dead letter')}"
+            held = f"{many(queued, 'message')} ready again; {others}"
             self._log.info("%s: from the journal in %s: %s", self._name, self._directory, held)
 
     @property

@@ -28,6 +28,7 @@ from zsms.wire.codec import decode, encode
 from zsms.wire.endpoint import Endpoint
 from zsms.wire.frames import Frame, Ping, Pong, Refused, Welcome, Who
 from zsms.wire.sockets import Sockets
+from zsms.words import many
 
 GIVE_UP_PINGS = 5
 """A broker that is silent for so many of its intervals, which is its liveness time, is taken for lost."""
@@ -253,4 +254,4 @@ def end_if_refused(links: Sequence[Link]) -> None:
 def refuse_parts(parts: list[Any], expected: int) -> None:
     """Raise WireError unless a message has that many parts."""
     if len(parts) != expected:
-        raise WireError(f"{len(parts)} parts where {expected} belong")
+        raise WireError(f"{many(len(parts), 'part')} where {expected} belong")

@@ -24,6 +24,7 @@ from zsms.core.sender import Waiting
 from zsms.core.sender.message_log import COLUMNS, Ended, OpenSends, csv_of
 from zsms.errors import UsageError
 from zsms.report.csv import cell
+from zsms.words import many
 
 MOST_ROWS = 2_000_000
 """Rows that wait to be written, at most: 64 MB."""
@@ -94,7 +95,7 @@ class MessageLog:
         else:
             os.close(self._file)
         if self.lost:
-            self._log.warning("the log of messages %s lacks %d rows", self._path, self.lost)
+            self._log.warning("the log of messages %s lacks %s", self._path, many(self.lost, "row"))
 
     def _write_all(self) -> None:
         while (ended := self._rows.get()) is not None:

@@ -28,6 +28,7 @@ from zsms.stats.figures import ProducerFigures
 from zsms.stats.snapshot import Snapshot
 from zsms.wire.codec import encode_batch, moved_batch
 from zsms.wire.endpoint import DEFAULT_BROKER, brokers_at
+from zsms.words import many
 
 BATCH_MESSAGES = 16_384
 """Messages in a batch, at most: one block of the random source."""
@@ -265,16 +266,17 @@ class Producer(Role):
             for way in self.ways:
                 way.goodbye()
         if done and beyond and not self._stopping:
-            raise ZsmsError(f"{self.name}: {beyond} messages are unconfirmed, and their broker refuses this producer")
+            left = many(beyond, "message is", "messages are")
+            raise ZsmsError(f"{self.name}: {left} unconfirmed, and their broker refuses this producer")
         if not (done or self._out_of_time(now)):
             return False
         if self.unconfirmed:
-            self.log.warning("%s: leaving with %d messages unconfirmed", self.name, self.unconfirmed)
+            self.log.warning("%s: leaving with %s unconfirmed", self.name, many(self.unconfirmed, "message"))
         if self._failed is not None:
             before = f"; handed over before that: {self.produced:,}" if self.produced else ""
             raise UsageError(f"{self._failed}{before}")
         if self.unread:
-            self.log.warning("%s: stopped after %d messages: %s", self.name, self.produced, self.unread)
+            self.log.warning("%s: stopped after %s: %s", self.name, many(self.produced, "message"), self.unread)
         return True
 
     def _settled(self) -> int:

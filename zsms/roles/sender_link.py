@@ -20,6 +20,7 @@ from zsms.message import Batch, Mixed
 from zsms.roles.link import Link, refuse_parts
 from zsms.wire.codec import UnknownKind, decode
 from zsms.wire.frames import Ack, Bye, Ended, Grant, JoinSender, Pong, Receipt, Refused, Welcome, Who, reason_column
+from zsms.words import many
 
 _READ_AT_ONCE = 64
 _ROOM_S = 0.05
@@ -118,9 +119,9 @@ class SenderLink:
                     dropped = core.renew()
                     link.lost()
                     link.log.warning(
-                        "%s: the broker gave this sender up; %d messages that waited here went to others",
+                        "%s: the broker gave this sender up; %s that waited here went to others",
                         self._name,
-                        dropped,
+                        many(dropped, "message"),
                     )
             case Bye():
                 self.left = self.left or frame.instance == link.instance

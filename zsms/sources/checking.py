@@ -13,6 +13,7 @@ from zsms.carriers import segments
 from zsms.sources.files import CHUNK, EXAMPLES, FileSource
 from zsms.sources.numbers import is_valid, plans
 from zsms.sources.random import Columns
+from zsms.words import lines_named, many
 
 JUDGED = 100_000
 """Good rows whose numbers are looked up in the plans: that takes some 10 us each."""
@@ -143,7 +144,7 @@ def _add(findings: Findings, columns: Columns) -> None:
 def kind_of(reason: str) -> str:
     """A reason without what is only so in its row."""
     kind = _PLACE.sub("", _VALUE.sub(r"\1 ", reason))
-    return re.sub(r"^[0-9]+ fields where", "not as many fields as", kind).replace("as the header has", "the header has")
+    return re.sub(r"^[0-9]+ fields? where", "not as many fields as", kind).replace("as the header", "the header")
 
 
 def lines_of(findings: Findings, name: str) -> list[str]:
@@ -152,17 +153,16 @@ def lines_of(findings: Findings, name: str) -> list[str]:
     told = [("list", name), ("rows", f"{f.rows:,}")]
     told.append(("good", f"{f.good:,}" + ("" if f.bad_rows else ", all of them")))
     if f.bad_rows:
-        told.append(("bad", f"{f.bad_rows:,} on {f.bad_lines:,} lines"))
+        told.append(("bad", f"{f.bad_rows:,} on {many(f.bad_lines, 'line')}"))
         for reason in f.reasons:
-            more = ", ..." if reason.rows > len(reason.lines) else ""
-            where = ("line " if reason.rows == 1 else "lines ") + ", ".join(map(str, reason.lines)) + more
+            where = lines_named(reason.rows, reason.lines)
             told.append(("", f"{reason.rows:,}: {reason.example if reason.rows == 1 else reason.reason} ({where})"))
     if f.repeated_rows:
         least = "at least " if f.repeated_is_least else ""
-        where = ", ".join(map(str, f.repeated_lines)) + (", ..." if f.repeated_rows > len(f.repeated_lines) else "")
-        told.append(("repeated", f"{least}{f.repeated_rows:,} rows have a recipient that came before (lines {where})"))
+        where = lines_named(f.repeated_rows, f.repeated_lines)
+        told.append(("repeated", f"{least}{many(f.repeated_rows, 'row')} to a recipient that came before ({where})"))
     if f.good:
-        most = f"at most {f.most_segments} a text; {f.gsm7:,} texts in GSM-7, {f.ucs2:,} in UCS-2"
+        most = f"at most {f.most_segments} a text; {many(f.gsm7, 'text')} in GSM-7, {f.ucs2:,} in UCS-2"
         told.append(("segments", f"{f.segments:,} in all, {most}"))
     told.append(("numbers", _about_numbers(f)))
     return [f"{label:<9} {text}" for label, text in told]
@@ -174,7 +174,8 @@ def _about_numbers(findings: Findings) -> str:
         return "judged by form only; with phonenumbers (the extra `numbers`) by their countries' plans too"
     if not f.judged:
         return "none that could be judged"
-    of = f"of the first {f.judged:,} good rows" if f.judged < f.good else "of the good rows"
+    of = f"of the first {many(f.judged, 'good row')}" if f.judged < f.good else "of the good rows"
     if not f.not_in_use:
         return f"{of} all are in ranges in use, says {f.judge}"
-    return f"{of} {f.not_in_use:,} are possible but in no range in use, such as {f.not_in_use_example}, says {f.judge}"
+    where = f"possible but in no range in use, such as {f.not_in_use_example}, says {f.judge}"
+    return f"{of} {f.not_in_use:,} {'is' if f.not_in_use == 1 else 'are'} {where}"

@@ -29,6 +29,7 @@ from zsms.sources.random import Columns, check_share, check_total
 from zsms.sources.repeats import MOST, Repeats
 from zsms.sources.stream import Lines, Stream, descriptor_of, is_stream, name_of
 from zsms.sources.tables import Csv, JsonLines, NotATableError, Table
+from zsms.words import lines_named, many
 
 CHUNK = 16_384
 """Most rows in one take."""
@@ -129,9 +130,10 @@ class FileSource:
         if not self.repeated:
             return []
         least = "at least " if self.repeated_is_least else ""
-        lines = ", ".join(map(str, self.repeated_lines)) + (", ..." if self.repeated > EXAMPLES else "")
-        fate = "; they were left out" if self._unique else "; --unique leaves them out"
-        return [f"{self._name}: {least}{self.repeated:,} rows have a recipient that came before (lines {lines}){fate}"]
+        where = lines_named(self.repeated, self.repeated_lines)
+        fate = "left out" if self._unique else "--unique leaves out such"
+        again = f"{least}{many(self.repeated, 'row')} to a recipient that came before ({where})"
+        return [f"{self._name}: {again}; {fate}"]
 
     @property
     def repeated_is_least(self) -> bool:

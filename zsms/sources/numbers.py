@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zsms.message import U64
+from zsms.words import many
 
 MIN_DIGITS, MAX_DIGITS = 7, 15
 _MAX_FIELD = 64
@@ -163,7 +164,7 @@ def _wrong_digits(digits: str) -> str:
 def _wrong_size(head: str, size: int) -> str:
     """What there is against numbers of so many digits that begin with these three."""
     if not MIN_DIGITS <= size <= MAX_DIGITS:
-        return f"is no E.164 number: it has {size} digits, not {MIN_DIGITS} to {MAX_DIGITS}"
+        return f"is no E.164 number: it has {many(size, 'digit')}, not {MIN_DIGITS} to {MAX_DIGITS}"
     code = country_code(head)
     if size != _EXACT.get(code, size):
         return f"has {size} digits, and a number of +{code} has {_EXACT[code]}"

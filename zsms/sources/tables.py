@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Protocol
 from zsms.message import MAX_TEXT_BYTES
 from zsms.sources.numbers import FORMATTED, PLAIN, BadFieldError, read_number, shown
 from zsms.sources.stream import MAX_LINE
+from zsms.words import many
 
 _NUMBER = f"{PLAIN}|{FORMATTED}"
 DELIMITERS = (",", ";", "\t", "|")
@@ -238,7 +239,7 @@ class Csv:
         if not self._least <= len(fields) <= len(self._header):
             if all(map(_is_blank, fields)):
                 return None
-            return _bad(line, last, f"{len(fields)} fields where the header has {len(self._header)}")
+            return _bad(line, last, f"{many(len(fields), 'field')} where the header has {len(self._header)}")
         if not all(map(_is_blank, fields[self._least :])):
             return _bad(line, last, "a value behind the last column that has a name")
         recipient = fields[self._recipient]

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from zsms.stats.figures import added
 from zsms.stats.row import STALE_INTERVALS, Row, names_of
 from zsms.stats.view import GONE_S, View
+from zsms.words import many
 
 PRODUCER_GONE_S = 10.0
 """Seconds of silence after which nothing more is expected of a producer."""
@@ -75,26 +76,25 @@ class Ending:
         if not view.brokers_alive:
             return "a broker: none is known to be alive"
         if view.held and not view.senders_alive:
-            return f"a sender: none is alive, and {view.held:,} messages wait"
+            return f"a sender: none is alive, and {many(view.held, 'message waits', 'messages wait')}"
         if not view.producers and not view.producers_done:
             return "a producer: none has been heard of"
         if view.producers_done and view.missing and not view.held:
-            return f"{view.missing:,} messages that were confirmed, and that no broker answers for"
+            return f"{many(view.missing, 'confirmed message')} that no broker answers for"
         return ""
 
     def _verdict(self, view: View) -> Verdict:
         audit, parts = view.audit, []
         if audit.missing:
-            where = "has started again without them" if view.brokers_alive else "is gone"
+            where = f"has started again without {_them(audit.missing)}" if view.brokers_alive else "is gone"
             parts.append(
-                f"{audit.missing:,} messages were confirmed and are not settled, and the broker that held them {where}"
+                f"{_confirmed(audit.missing)} not settled, and the broker that held {_them(audit.missing)} {where}"
             )
         if audit.held:
-            parts.append(
-                f"{audit.held:,} messages were confirmed and are not settled, and the broker that holds them is gone"
-            )
+            parts.append(f"{_confirmed(audit.held)} not settled, and the broker that holds {_them(audit.held)} is gone")
         if audit.unconfirmed:
-            parts.append(f"{audit.unconfirmed:,} messages were made and {_with(view, audit.unconfirmed)}")
+            made = many(audit.unconfirmed, "message was", "messages were")
+            parts.append(f"{made} made and {_with(view, audit.unconfirmed)}")
         given_up = [row for row in view.producers if not row.has_ended]
         if given_up:
             parts.append(f"{names_of(given_up)} fell silent before the end: nobody knows what there was still to make")
@@ -105,6 +105,14 @@ class Ending:
     def _left(self, view: View) -> str:
         left = [row for row in view.producers if row.state != "done"]
         return f"{names_of(left)} left before the end of the work" if left else ""
+
+
+def _confirmed(messages: int) -> str:
+    return many(messages, "message was confirmed and is", "messages were confirmed and are")
+
+
+def _them(messages: int) -> str:
+    return "it" if messages == 1 else "them"
 
 
 def _with(view: View, messages: int) -> str:

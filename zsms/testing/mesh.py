@@ -29,6 +29,7 @@ from zsms.testing.loop import VirtualLoop
 from zsms.transports import Transport
 from zsms.transports.calls import Send
 from zsms.transports.simulated import SimulatedTransport
+from zsms.words import many
 
 _BATCH = 1_000
 _WINDOW = 200_000
@@ -181,10 +182,11 @@ class StubMesh:
         self._settle()
         while not self.idle:
             if not any(sender.alive for sender in self.senders.values()):
-                raise ZsmsError(f"{self._open} messages are left, and no sender")
+                raise ZsmsError(f"{many(self._open, 'message is', 'messages are')} left, and no sender")
             at = self._next_time()
             if at > until:
-                raise ZsmsError(f"{self._open} messages are not settled after {within:g} s of the mesh's time")
+                left = many(self._open, "message is", "messages are")
+                raise ZsmsError(f"{left} not settled after {within:g} s of the mesh's time")
             self.now = max(self.now, at)
             self._settle()
 

@@ -31,6 +31,7 @@ from zsms.transports.calls import Calls, Results, Send
 from zsms.transports.checking import check_send
 from zsms.transports.judging import PLAIN
 from zsms.transports.watch import LoopWatch
+from zsms.words import many
 
 _log = logging.getLogger("zsms.sender")
 
@@ -172,7 +173,7 @@ class CallableTransport:
         if at or last:  # the first of each kind was spoken of when it came
             reasons = ", ".join(f"{row.sends:,} {row.reason}" for row in rows)
             said = all(row.reason in PLAIN for row in rows)  # by the function itself: that is its business
-            _log.log(logging.INFO if said else logging.WARNING, "%d sends have failed: %s", count, reasons)
+            _log.log(logging.INFO if said else logging.WARNING, "%s failed: %s", many(count, "send"), reasons)
 
     def next_time(self) -> float | None:
         """`wake` tells; but somebody has to see that the loop turns."""

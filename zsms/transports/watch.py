@@ -15,6 +15,7 @@ from time import monotonic
 
 from zsms.transports.calls import Calls
 from zsms.transports.judging import place
+from zsms.words import many
 
 BEAT_S = 0.5
 """Seconds between two signs of life."""
@@ -114,9 +115,9 @@ class LoopWatch:
         if not self._said:
             self._said = True
             self._log.warning(
-                "%s blocks its event loop: %d calls have kept it for %.3f s each; %s",
+                "%s blocks its event loop: %s of %.3f s each; %s",
                 calls.judge.name,
-                steps,
+                many(steps, "call"),
                 seconds / steps,
                 _ADVICE,
             )
@@ -125,8 +126,8 @@ class LoopWatch:
         """Say what it came to."""
         if self.blocked:
             self._log.warning(
-                "%s has blocked its event loop %d times, for %.1f s in all",
+                "%s has blocked its event loop %s, for %.1f s in all",
                 self._calls.judge.name,
-                self.blocked,
+                many(self.blocked, "time"),
                 self.blocked_s,
             )

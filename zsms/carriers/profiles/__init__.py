@@ -23,6 +23,7 @@ from typing import Any
 
 from zsms.errors import UsageError
 from zsms.fields import nearest, tables_of
+from zsms.words import many
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Profile:
     def sources(self) -> str:
         """What a plan says of it."""
         contested = sum(figure.contested is not None for figure in self.figures)
-        doubt = f", {contested} of its {len(self.figures)} figures contested" if contested else ""
+        doubt = f", {contested} of its {many(len(self.figures), 'figure')} contested" if contested else ""
         return f"{self.name}: as of {self.date.isoformat()}{doubt}; not checked since"
 
 

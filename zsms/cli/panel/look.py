@@ -301,7 +301,7 @@ class Panel:
             style = BAD if event.kind == "error" else WARN if event.grave else ""
             line += text(f"{event.kind:<14} ", style) + text(" ".join(event.subject.split()))
             if event.messages:
-                line += text(f", {narrow(event.messages)} messages")
+                line += text(f", {narrow(event.messages)} message{'' if event.messages == 1 else 's'}")
             lines.append(line)
         return lines
 

@@ -21,6 +21,7 @@ from zsms.core.broker.journal import Journal
 from zsms.core.broker.ledger import ProducerAccount
 from zsms.core.broker.lot import OVERHEAD, Lot, Part, alike, gather, mixed_lot, mixed_lots
 from zsms.message import MAX_REASON, Mixed
+from zsms.words import many
 
 _MOST_MESSAGES = 100_000
 """Messages kept as dead letters at most."""
@@ -101,17 +102,17 @@ class Letters:
         self._left_since = None
         if self._left:
             parts, self._left = alike(self._left), []
-            self.bury_by("attempt", "failed {} times", gather(parts, self._sources), self._left_for)
+            self.bury_by("attempt", "failed", "time", gather(parts, self._sources), self._left_for)
 
-    def bury_by(self, name: str, reason: str, dead: Mixed, why: str = "") -> None:
-        """Bury these; the value of that field of each is part of its reason, and so is `why`."""
+    def bury_by(self, name: str, what: str, of: str, dead: Mixed, why: str = "") -> None:
+        """Bury these: `what` has happened with so many of `of` as that field of each says, and `why`."""
         values = dead.rows[name]
         first = int(values[0])
         if (values == first).all():
-            self.bury(dead, why_dead(reason.format(first), why))
+            self.bury(dead, why_dead(f"{what} {many(first, of)}", why))
             return
         for value in np.unique(values).tolist():
-            self.bury(dead.take(np.flatnonzero(values == value)), why_dead(reason.format(value), why))
+            self.bury(dead.take(np.flatnonzero(values == value)), why_dead(f"{what} {many(value, of)}", why))
 
     def bury(self, dead: Mixed, reason: str) -> None:
         """These are given up; whoever says so has counted them."""

@@ -71,7 +71,7 @@ class Redelivery:
         for account, count in lot.accounts(poison):
             account.in_flight -= count
             account.dead += count
-        self._letters.bury_by("delivery", "taken back from {} senders", dead)
+        self._letters.bury_by("delivery", "taken back from", "sender", dead)
         self._progress.given_up(now)  # and not one send more
         if len(poison) == lot.size:
             return None

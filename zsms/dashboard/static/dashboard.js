@@ -154,7 +154,7 @@ function showFigures() {
   );
   const balance = $("balance");
   balance.dataset.state = f.balanced ? "good" : "bad";
-  const missing = f.missing ? `: ${as.count(f.missing)} confirmed messages are missing` : "";
+  const missing = f.missing ? `: missing ${as.count(f.missing)} confirmed message${f.missing === 1 ? "" : "s"}` : "";
   put(balance, f.balanced ? "✓ The ledger balances" : `✗ The ledger does not balance${missing}`);
   put($("left"), leftOver(f));
   $("asked").hidden = !known(f.asked_per_s);
@@ -242,7 +242,7 @@ function showEvents() {
     ...events.map((event) => {
       const item = make("li", {}, make("time", { textContent: timeOf(event.at), dateTime: new Date(1000 * event.at).toISOString() }));
       const what = make("span", {}, make("b", { textContent: event.kind }), ` ${event.subject}`);
-      if (event.messages) what.append(`, ${as.count(event.messages)} messages`);
+      if (event.messages) what.append(`, ${as.count(event.messages)} message${event.messages === 1 ? "" : "s"}`);
       item.dataset.weight = event.grave ? "bad" : "";
       item.append(what);
       return item;

@@ -43,6 +43,7 @@ from zsms.transports.smpp.load import SENT, U64, Load
 from zsms.transports.smpp.receipts import Awaited
 from zsms.transports.smpp.settings import SmppSettings
 from zsms.transports.smpp.settling import Results, Settling
+from zsms.words import many
 
 _log = logging.getLogger("zsms.sender")
 
@@ -329,8 +330,8 @@ class SmppTransport:
         failures = self._settling.failures
         reasons = ", ".join(f"{row.sends:,} {row.reason}" for row in failures.rows())
         slowed = sum(bind.flow.bounded for bind in links.binds)
-        more = f"; {slowed} of {len(links.binds)} links are slowed" if slowed else ""
-        _log.warning("%s: %d messages were not sent: %s%s", self.settings.address, failures.sends, reasons, more)
+        more = f"; slowed: {slowed} of {many(len(links.binds), 'link')}" if slowed else ""
+        _log.warning("%s: not sent: %s: %s%s", self.settings.address, many(failures.sends, "message"), reasons, more)
 
 
 def _all_of(answered: list[tuple[I64, Answered]]) -> tuple[I64, Answered]:
