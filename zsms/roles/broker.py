@@ -317,16 +317,15 @@ class Broker(Role):
     def _done(self, now: float) -> bool:
         if not self._stopping:
             return False
-        totals = self.core.totals()
-        queued, in_flight = totals["queued"], totals["in_flight"]
-        if queued + in_flight == 0 and (self._journaling is None or self._journaling.done):
+        queued, in_flight = (totals := self.core.totals())["queued"], totals["in_flight"]
+        if not queued + in_flight and (self._journaling is None or self._journaling.done):
             return True
         if not self._out_of_time(now):
             return False
         where = "" if self._journal is None else f"; they stay in the journal in {hidden(str(self._journal))}"
         if queued + in_flight:
-            what = f"{many(queued, 'message')} queued and {in_flight:,} in flight{where}"
-            self.log.warning("%s: leaving with %s", self.name, what)
+            held = many(queued, "message"), in_flight
+            self.log.warning("%s: leaving with %s queued and %d in flight%s", self.name, *held, where)
         return True
 
     def _settled(self) -> int:
