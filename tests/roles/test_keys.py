@@ -16,6 +16,7 @@ from tests.roles.waiting import until
 from tests.wire.frames import snapshot_body
 from zsms import Broker, DelayModel, Monitor, Producer, Sender, StatsCollector, UsageError, ZsmsError
 from zsms.core.broker import BrokerLimits
+from zsms.dashboard.reader import Reader
 from zsms.message import Batch
 from zsms.roles import permissions as guard
 from zsms.security.keys import Keys, make, read
@@ -486,3 +487,8 @@ def test_grants_travel_with_keys_on(run, broker, with_key, keys):
     assert isinstance(granted[0][0], Grant) and sum(len(batch) for _, batch in granted) == 3_000
     peer.say(Ping(7, 1.0))
     assert peer.hear(Pong).subject == 7
+
+
+def test_a_collector_that_wants_a_key_ends_a_dashboard_s_reader(run, collector):
+    reader = run(Reader(collector.endpoint, 0.05, lambda *_: None))
+    assert reader.join(25) and "it wants a key: give --keys" in reader.refused

@@ -10,6 +10,7 @@ import pytest
 
 from tests.roles.waiting import until
 from zsms import Broker, DelayModel, Monitor, Producer, Sender, StatsCollector, UsageError
+from zsms.dashboard.reader import Reader
 from zsms.roles import link, stats_publisher
 from zsms.roles.operator import Operator
 
@@ -77,6 +78,15 @@ def test_of_two_addresses_the_one_that_answers_is_taken(run, names, caplog, firs
     (other,) = make.keys() - made.keys()
     made[other] = make[other]()
     until(lambda: made["broker"].core.sessions, "the sender that joined")
+
+
+def test_the_dashboard_says_what_the_monitor_says(run, names, caplog):
+    names["later.invalid"] = []
+    heard: list[object] = []
+    run(Reader("later.invalid:5557", 0.05, lambda answer, _: heard.append(answer)))
+    until(lambda: "no answer from a collector at tcp://later.invalid:5557" in caplog.text, "the line")
+    until(lambda: "host 'later.invalid' can't be resolved" in caplog.text and heard, "why, and a page that says it too")
+    assert set(heard) == {None}
 
 
 def test_what_is_said_once_needs_a_name_at_once(names):

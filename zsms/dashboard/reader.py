@@ -12,7 +12,7 @@ import zmq
 
 from zsms.errors import WireError
 from zsms.roles.base import Role
-from zsms.roles.monitor import ANSWER_S, Asker
+from zsms.roles.monitor import ANSWER_S, Asker, Silence
 from zsms.wire.endpoint import STATS_PORT, Endpoint
 
 SILENT_S = 0.95
@@ -27,23 +27,34 @@ class Reader(Role):
     key_role = "monitor"
 
     def __init__(
-        self, stats: str, interval: float, hear: Callable[[dict[str, Any] | None, float], None], **common: Any
+        self,
+        stats: str,
+        interval: float,
+        hear: Callable[[dict[str, Any] | None, float], None],
+        *,
+        quiet: bool = False,
+        **common: Any,
     ) -> None:
         """`hear(answer or None, when)` is called from the reader's thread: with each answer, and with None at every
-        interval in which the collector is silent. `common` are the options of :class:`Role`. Raises UsageError.
+        interval in which the collector is silent. It is said in the log too, unless `quiet`. `common` are the options
+        of :class:`Role`. Raises UsageError.
         """
         super().__init__(**common)
+        self.refused = ""
+        """Why the collector never will answer, which ends the reader."""
+        self._tell = self.log.debug if quiet else self.log.warning
         self._interval = interval
         self._hear = hear
         self._endpoint = Endpoint.parse(stats, STATS_PORT)
         self._next_ask = 0.0
         self._asked_at: float | None = None
         """When the question was put that has no answer yet."""
-        self._silent_since: float | None = None
         self._asker: Asker
+        self._silence: Silence
 
     def _open(self) -> None:
         self._asker = Asker(self._sockets, self._endpoint)
+        self._silence = Silence(self._asker, self._sockets, self._tell)
         self._poller.register(self._asker.socket, zmq.POLLIN)
 
     def _step(self) -> bool:
@@ -54,13 +65,12 @@ class Reader(Role):
             self._read(now)
         if now >= self._next_ask:
             self._ask(now)
-        return not self._stopping
+        return not (self._stopping or self.refused)
 
     def _ask(self, now: float) -> None:
         self._next_ask = max(self._next_ask + self._interval, now)
-        if self._silent_since is None:
-            self._silent_since = now
-        elif now - self._silent_since >= max(SILENT_S, self._interval):
+        self.refused = self._silence.refused(now)
+        if self._silence.asks(now) >= max(SILENT_S, self._interval) or self.refused:
             self._sockets.look_again(self._endpoint)
             self._hear(None, now)
         # A question that waits is not repeated at once: a slow collector would never get its answer through.
@@ -75,5 +85,6 @@ class Reader(Role):
             self._refuse("stats out", error, now)
             return
         if answer is not None:
-            self._asked_at = self._silent_since = None
+            self._asked_at = None
+            self._silence.ends()
             self._hear(answer, now)

@@ -23,7 +23,7 @@ from zsms import extras
 from zsms.dashboard import DEFAULT_BIND
 from zsms.dashboard.picture import Watch
 from zsms.dashboard.reader import Reader
-from zsms.errors import UsageError
+from zsms.errors import UsageError, ZsmsError
 from zsms.wire.endpoint import STATS_PORT, Endpoint
 
 PORT = int(DEFAULT_BIND.rpartition(":")[2])
@@ -110,10 +110,14 @@ class Dashboard:
         )
 
     def watch(self, stats: str, keys: str | None = None) -> None:
-        """Begin to ask the collector at `stats`, once; with `keys` as a monitor does. Raises UsageError."""
+        """Begin to ask the collector at `stats`, once; with `keys` as a monitor does. Raises UsageError.
+
+        Where this is not beside a run, whose end the collector's is, its silence is said in the log too.
+        """
         if self._reader is None:
             self._watch.endpoint = str(Endpoint.parse(stats, STATS_PORT))
-            self._reader = Reader(stats, self._interval, self._hear, keys=keys).start()
+            self._reader = Reader(stats, self._interval, self._hear, quiet=self._thread is not None, keys=keys)
+            self._reader.start()
 
     def _hear(self, answer: dict[str, Any] | None, at: float) -> None:
         """In the reader's thread."""
@@ -122,9 +126,11 @@ class Dashboard:
             self._loop.call_soon_threadsafe(self._pages.hear, answer, at)
         except RuntimeError:
             pass  # the loop is closed: we are leaving
+        if self._reader is not None and self._reader.refused:
+            self.stop()
 
     def run(self) -> None:
-        """Serve here until `stop`."""
+        """Serve here until `stop`. Raises ZsmsError for a collector that refuses to answer."""
         try:
             asyncio.run(self._serve())
         finally:
@@ -133,6 +139,8 @@ class Dashboard:
                 self._reader.stop()
                 self._reader.join()
             self._socket.close()
+        if self._reader is not None and self._reader.refused and self._thread is None:
+            raise ZsmsError(self._reader.refused)
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()

@@ -8,6 +8,7 @@ from typing import Any, Unpack
 
 import zmq
 
+from zsms.core.throttle import Throttle
 from zsms.errors import UsageError, WireError, ZsmsError
 from zsms.roles.base import CommonOptions, Role, check_timeout
 from zsms.stats.answer import checked
@@ -69,6 +70,45 @@ class Asker:
             return None
 
 
+class Silence:
+    """Since when a collector has not answered, and why, as far as that is known: said now and then."""
+
+    def __init__(self, asker: Asker, sockets: Sockets, tell: Callable[..., None]) -> None:
+        """`asker` is one that `sockets` has made; `tell` takes what a logger's methods do."""
+        self._asker, self._sockets, self._tell = asker, sockets, tell
+        self._throttle = Throttle()
+        self._complained = False
+        self._complain_at = 0.0
+        self.since: float | None = None
+        """When the first question was put that has no answer yet."""
+
+    def asks(self, now: float) -> float:
+        """A question is put; for how many seconds there has been none."""
+        if self.since is None:
+            self.since = now
+        silent = now - self.since
+        if silent > ANSWER_S and now >= self._complain_at:
+            self._complained, self._complain_at = True, now + COMPLAIN_S
+            looked = self._sockets.look_again(self._asker.endpoint)
+            why = f" ({looked})" if looked else ""
+            where = self._asker.endpoint
+            self._tell("no answer from a collector at %s for %.0f s%s; trying on", where, silent, why)
+        return silent
+
+    def refused(self, now: float) -> str:
+        """Why it never will answer; what may pass is said."""
+        why, for_good = self._asker.handshakes.failed() or ("", False)
+        if why and not for_good and self._throttle.allows("handshake", now) is not None:
+            self._tell("the collector at %s: %s", self._asker.endpoint, why)
+        return f"the collector at {self._asker.endpoint}: {why}" if for_good else ""
+
+    def ends(self) -> None:
+        """It has answered."""
+        if self._complained:
+            self._tell("the collector at %s answers again", self._asker.endpoint)
+        self.since, self._complained, self._complain_at = None, False, 0.0
+
+
 class Monitor(Role):
     """Watches a mesh and hands each view to `show`."""
 
@@ -108,18 +148,16 @@ class Monitor(Role):
         self._show = show or log_view(self.log)
         self._endpoint = Endpoint.parse(stats, STATS_PORT)
         self._next_ask = 0.0
-        self._asked_at = 0.0
-        self._silent_since: float | None = None
-        self._complained = False
-        self._complain_at = 0.0
         self._finished = False
         self._ending = Ending()
         self._waits = ""
         self._say_waits_at = 0.0
         self._asker: Asker
+        self._silence: Silence
 
     def _open(self) -> None:
         self._asker = Asker(self._sockets, self._endpoint)
+        self._silence = Silence(self._asker, self._sockets, self.log.warning)
         self._poller.register(self._asker.socket, zmq.POLLIN)
 
     def _step(self) -> bool:
@@ -133,28 +171,16 @@ class Monitor(Role):
         return not (self._stopping or self._finished)
 
     def _ask(self, now: float) -> None:
-        if self._silent_since is None:
-            self._silent_since = now
-        silent = now - self._silent_since
+        silent = self._silence.asks(now)
         if self._timeout is not None and silent >= self._timeout:
             raise ZsmsError(f"no answer from a collector at {self._endpoint} for {self._timeout:g} s")
-        if silent > ANSWER_S and now >= self._complain_at:
-            self._complained, self._complain_at = True, now + COMPLAIN_S
-            looked = self._sockets.look_again(self._endpoint)
-            why = f" ({looked})" if looked else ""
-            self.log.warning("no answer from a collector at %s for %.0f s%s; trying on", self._endpoint, silent, why)
-        failed = self._asker.handshakes.failed()
-        if failed is not None:
-            why, for_good = failed
-            if for_good:
-                raise ZsmsError(f"the collector at {self._endpoint}: {why}")
-            if self._throttle.allows("handshake", now) is not None:
-                self.log.warning("the collector at %s: %s", self._endpoint, why)
+        if refused := self._silence.refused(now):
+            raise ZsmsError(refused)
         self._asker.ask(self._what)
         # Until it answers, the question is repeated at its own pace: the interval may be an hour.
         self._next_ask = now + min(self._interval, ANSWER_S)
         if self._timeout is not None:
-            self._next_ask = min(self._next_ask, max(now + 0.05, self._silent_since + self._timeout))
+            self._next_ask = min(self._next_ask, max(now + 0.05, now - silent + self._timeout))
 
     def _read(self, now: float) -> None:
         try:
@@ -164,9 +190,7 @@ class Monitor(Role):
             return
         if answer is None:
             return
-        if self._complained:
-            self.log.warning("the collector at %s answers again", self._endpoint)
-        self._silent_since, self._complained, self._complain_at = None, False, 0.0
+        self._silence.ends()
         before, self.view = self.view, View.of(answer, now)
         self._show(self.view, before)
         self._next_ask = now + self._interval
