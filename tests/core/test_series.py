@@ -95,6 +95,13 @@ def test_points_are_bounded_and_nothing_is_lost_from_sight(sends: list[int], mos
     assert columns["sent"][-1] == sent
 
 
+def test_a_point_is_due_a_little_early_and_not_before() -> None:
+    series = Series(every=1.0)
+    assert series.due(view(5.0))
+    series.add(view(5.0))
+    assert [series.due(view(at)) for at in (5.1, 5.8, 5.95, 6.5)] == [False, False, True, True]
+
+
 def test_the_moment_of_several_brokers_is_that_of_the_newest() -> None:
     both = view(10.0, age=0.5)
     both.brokers.append(replace(both.brokers[0], name="other", age=0.1))

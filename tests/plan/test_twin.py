@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from math import inf, log, sqrt
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
-from zsms.plan.design import Design
+from zsms.plan.design import Design, daily
 from zsms.plan.outcome import Outcome
 from zsms.plan.planner import times
 from zsms.plan.rings import Fifo
@@ -191,6 +193,13 @@ def test_a_daily_cap_waits_for_its_day_and_quiet_hours_for_their_end() -> None:
     assert mean_time(found, 1) == pytest.approx(3_600 + 6, abs=3)
     quiet = {"cap": 100, "quiet": "21:00-08:00", "zone": "America/Los_Angeles"}
     assert mean_time(run(read({**head, "group": [quiet]}), 1), 1) == pytest.approx(9 * 3_600 + 16, rel=0.003)
+
+
+def test_a_time_of_day_comes_each_day_in_its_zone_whatever_clocks_do() -> None:
+    hour = 3_600.0
+    start = datetime(2026, 3, 7, 12, tzinfo=ZoneInfo("America/New_York"))  # the night of March 8 has no 02:30
+    assert daily(start, "America/New_York", 2.5 * hour, 72 * hour) == [h * hour for h in (-9.5, 14.5, 37.5, 61.5)]
+    assert daily(start, "America/Los_Angeles", 21 * hour, 48 * hour) == [h * hour for h in (-12, 12, 35)]
 
 
 def test_a_full_queue_refuses_or_loses() -> None:

@@ -87,6 +87,15 @@ def test_reasons_and_lines_are_bounded(tmp_path: Path) -> None:
     assert all(len(reason.lines) <= 5 for reason in found.reasons)
 
 
+def test_kinds_beyond_the_most_are_told_together(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "MAX_REASONS", 2)
+    found = check(str(people))
+    assert [(reason.reason, reason.lines) for reason in found.reasons if reason.reason == "other reasons"] == [
+        ("other reasons", [10, 11])
+    ]
+    assert len(found.reasons) == 3 and sum(reason.rows for reason in found.reasons) == 5
+
+
 def test_a_pipe_can_be_checked(tmp_path: Path) -> None:
     path = tmp_path / "people.csv"
     os.mkfifo(path)
