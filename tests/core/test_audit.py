@@ -152,6 +152,15 @@ def test_what_was_given_to_a_broker_again_is_not_missing():
     assert view.made == 1_000 and view.missing == 100  # of the 400, 300 were sent
 
 
+def test_what_was_given_again_and_sent_twice_is_not_beyond_what_was_made():
+    mesh = Mesh()
+    mesh.say("producer", produced=1_000, confirmed=1_000, repeated=600, state="done", last=True)
+    mesh.say("broker", accepted=1_500, sent=1_500)
+    assert mesh.view().lost == 0
+    mesh.say("broker", accepted=1_700, sent=1_700)
+    assert mesh.view().lost == -100
+
+
 def test_what_was_accepted_twice_does_not_keep_it_from_being_done():
     mesh = Mesh()
     mesh.say("producer", produced=1_000)
