@@ -107,7 +107,7 @@ class Study:
             step = todo.pop(0)
             later_s = sum(map(self.expected_s, todo))
             watcher.begins(step, len(steps) - len(todo), len(steps), self.expected_s(step) + later_s)
-            run = self._make(step, self._command(step, baseline), watcher, later_s)
+            run = self._make(step, self.command_of(step, baseline), watcher, later_s)
             if run is None:
                 return
             self.runs.append(run)
@@ -164,7 +164,8 @@ class Study:
             )
         return path
 
-    def _command(self, step: Step, baseline: Path | None) -> list[str]:
+    def command_of(self, step: Step, baseline: Path | None) -> list[str]:
+        """What runs this step, with the mesh or, given its program, with the baseline."""
         load = ["--mean", f"{self.plan.mean_s:g}", "--sd", f"{self.plan.sd_s:g}", "--seed", f"{step.repeat}"]
         load += ["--messages", f"{step.messages}"]
         if step.design == BASELINE:

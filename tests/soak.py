@@ -185,7 +185,7 @@ class Soak:
                     self._look()
                 if now >= strike_at:
                     strike_at = now + self._rng.uniform(0.3, 1.8)
-                    self._strike()
+                    self.strike()
                 if now >= began + seconds / 2 and not self.done.get(BROKER_KILLS) and self._durable:
                     self.say(self._kill_one(self.of("broker")[0]))  # once at least, however short
                 time.sleep(0.05)
@@ -204,7 +204,7 @@ class Soak:
 
     # -- mischief -----------------------------------------------------------------------------------------------
 
-    def _strike(self) -> None:
+    def strike(self) -> None:
         kinds: dict[Callable[[], str], int] = {
             self._kill: 4,
             self._pause: 4,

@@ -123,6 +123,9 @@ IMPURE_ALL_THE_SAME: dict[str, set[str]] = {
 }
 """Modules of pure rooms that import one of these, and why they may."""
 
+OTHERS_PRIVATE = {"_exit", "_instance", "_replace", "_fields", "_asdict"}
+"""Of the standard library and of pyzmq."""
+
 
 @cache
 def tree(module: str) -> ast.Module:
@@ -228,3 +231,24 @@ def test_no_rooms_import_one_another_in_a_circle() -> None:
         for name in leaves:
             del arrows[name]
     assert not arrows, "a circle"
+
+
+def reached_into(path: Path) -> Iterator[str]:
+    """What begins with one underscore and is used of anything but `self`: an attribute, an import, a name to patch."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        found: list[str] = []
+        if isinstance(node, ast.Attribute):
+            own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+            found = [] if own else [node.attr]
+        elif isinstance(node, ast.ImportFrom):
+            found = [alias.name for alias in node.names]
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("setattr", "delattr", "object"):
+            names = [each.value for each in node.args[:2] if isinstance(each, ast.Constant)]
+            found = [str(name).rpartition(".")[2] for name in names]
+        for name in found:
+            if name.startswith("_") and not name.startswith("__") and name not in OTHERS_PRIVATE:
+                yield f"{path.relative_to(ROOT)}:{node.lineno}: {name}"
+
+
+def test_tests_see_what_a_user_sees() -> None:
+    assert [each for path in sorted((ROOT / "tests").rglob("*.py")) for each in reached_into(path)] == []

@@ -178,7 +178,7 @@ def test_pipes_and_devices_are_written_to(tmp_path: Path) -> None:
 
 
 def test_a_pipe_that_nobody_reads_does_not_hold_us_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(saving, "_READER_S", 0.1)
+    monkeypatch.setattr(saving, "READER_S", 0.1)
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OSError, match="nobody reads"):
         saving.save(str(tmp_path / "pipe"), NEW)

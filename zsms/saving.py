@@ -26,7 +26,7 @@ _NO_RENAME = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EXDEV)
 """Why a file can't be put in the place of another, where writing to that one may well work."""
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
 """What file systems say that have no disk to wait for."""
-_READER_S = 5.0
+READER_S = 5.0
 """How long a named pipe may be without a reader."""
 
 
@@ -176,7 +176,7 @@ def _fill(file: int, data: bytes) -> None:
 
 def open_special(path: str) -> int:
     """A pipe, or a device. Nobody may ever read a pipe, and opening it would wait for that."""
-    deadline = time.monotonic() + _READER_S
+    deadline = time.monotonic() + READER_S
     while True:
         try:
             file = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)

@@ -118,7 +118,7 @@ def test_a_file_that_is_opened_does_not_take_the_place_of_a_closed_stream(place:
 def test_what_has_arrived_has_no_holes(tmp_path: Path, gives_up: bool) -> None:
     """Standard output stays silent after an error; standard error goes on when there is room again."""
     fd = os.open("/dev/full", os.O_WRONLY)
-    stream = streams._Lasting(fd, gives_up=gives_up)
+    stream = streams.Lasting(fd, gives_up=gives_up)
     assert stream.write(b"one") == 3 and stream.error is not None
     room = os.open(tmp_path / "room", os.O_WRONLY | os.O_CREAT)
     os.dup2(room, fd)
@@ -251,7 +251,7 @@ def test_a_path_that_is_not_utf_8_costs_nothing(place: Path) -> None:
 def test_a_hangup_is_a_request_to_stop_and_leaves_nothing(place: Path) -> None:
     with Command(*ENDLESS, "--secure", "--rate", 500, "--json", place / "r.json") as run:
         run.wait_for(r" [1-9]\d* ")
-        (folder,) = [path for path in Path(run._folder.name).iterdir() if path.name.startswith("zsms-")]
+        (folder,) = [path for path in run.folder.iterdir() if path.name.startswith("zsms-")]
         assert (folder / "keys").is_dir()
         for _ in range(3):  # a shell and the kernel both send it
             run.popen.send_signal(signal.SIGHUP)

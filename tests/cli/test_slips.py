@@ -26,14 +26,14 @@ from zsms.sources.random import check_total
 
 def told(*arguments: object, env: dict[str, str] | None = None) -> str:
     """What `zsms` has to say about arguments that it refuses, as people see it."""
-    from zsms.cli import _show
+    from zsms.cli import show_error
 
     done = CliRunner().invoke(cli, [f"{a}" for a in arguments], prog_name="zsms", standalone_mode=False, env=env or {})
     error: Any = done.exception
     if isinstance(error, UsageError):
         return f"{error}"
     with patch("sys.argv", ["zsms", *map(str, arguments)]), CliRunner().isolation() as (_, err, _):
-        _show(error)
+        show_error(error)
         return err.getvalue().decode()
 
 

@@ -547,6 +547,17 @@ def test_what_several_leases_bring_back_keeps_its_order():
     assert granted(core) == [(2, [0, 1, 2, 3, 4, 5])]
 
 
+def test_slots_whose_leases_ran_out_are_free_before_the_sender_says_a_word():
+    core = broker(liveness=100.0, lease=6.0)
+    slow = sender(core, slots=4, prefetch=8)
+    put(core, 6)
+    core.looked(0.0)
+    assert granted(core) == [(1, [0, 1, 2, 3])]  # none of its sends has ended: nothing waits behind them
+    core.heard(slow.peer, 7.0)
+    core.looked(7.0)
+    assert granted(core, 7.0) == [(1, [0, 1, 2, 3])]
+
+
 def test_only_leases_that_ran_out_are_taken():
     core = broker(liveness=100.0, lease=6.0)
     peer = sender(core, slots=6)
@@ -648,7 +659,7 @@ def test_a_missing_acknowledgement_is_asked_for_once_and_with_each_sign_of_life_
 
 
 def test_sessions_that_ended_are_remembered_up_to_a_bound(monkeypatch):
-    monkeypatch.setattr(sessions, "_REMEMBERED", 2)
+    monkeypatch.setattr(sessions, "REMEMBERED", 2)
     core = broker()
     for token in (1, 2, 3):
         core.left(sender(core, token).peer, 0.0)
@@ -695,8 +706,8 @@ def test_a_message_that_kills_its_senders_is_dead_after_so_many_deliveries():
 
 
 def test_dead_letters_are_kept_up_to_a_bound_the_newest_at_least(monkeypatch):
-    monkeypatch.setattr(letters, "_MOST_MESSAGES", 5)
-    monkeypatch.setattr(letters, "_JOINED_MESSAGES", 0)
+    monkeypatch.setattr(letters, "MOST_MESSAGES", 5)
+    monkeypatch.setattr(letters, "JOINED_MESSAGES", 0)
     core = broker(max_deliveries=1)
     for size in (3, 2, 2, 9):
         put(core, size)
@@ -732,7 +743,7 @@ def test_a_dead_letter_keeps_its_message_and_not_its_batch():
 
 
 def test_dead_letters_are_bounded_in_bytes_and_in_objects(monkeypatch):
-    monkeypatch.setattr(letters, "_MOST_BYTES", 500_000)
+    monkeypatch.setattr(letters, "MOST_BYTES", 500_000)
     core = broker(max_attempts=2, retry_base=0.0)
     peer = sender(core, slots=1)
     for number in range(300):
@@ -808,7 +819,7 @@ def test_the_broker_must_look_at_least_five_times_within_the_liveness():
 
 
 def test_accounts_of_producers_that_are_over_are_added_up(monkeypatch):
-    monkeypatch.setattr(accounts_module, "_FOLD_FROM", 4)
+    monkeypatch.setattr(accounts_module, "FOLD_FROM", 4)
     core = BrokerCore(BrokerLimits(max_deliveries=1), seed=1)
     peer = sender(core, slots=1_000)
     for producer in range(1, 101):
@@ -831,7 +842,7 @@ def test_accounts_of_producers_that_are_over_are_added_up(monkeypatch):
 
 
 def test_an_account_whose_dead_letters_are_kept_is_not_added_up(monkeypatch):
-    monkeypatch.setattr(accounts_module, "_FOLD_FROM", 2)
+    monkeypatch.setattr(accounts_module, "FOLD_FROM", 2)
     core = broker(max_deliveries=1)
     peer = sender(core)
     put(core, 3)

@@ -45,7 +45,7 @@ def test_a_number_is_settled_once_and_the_rest_can_be_taken_back(data):
     bases: list[int] = []
     made = 0
     few_or_many = st.sampled_from([1, 3, 12, 700])
-    window_module._SPARSE_FROM = 4
+    window_module.SPARSE_FROM = 4
     for act in data.draw(st.lists(st.sampled_from("ggggsssssssctuurl"), max_size=60)):
         if act == "g":
             size = data.draw(few_or_many)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+
 from zsms.core.throttle import MOST_KINDS, Throttle
 
 
@@ -18,5 +20,6 @@ def test_several_of_a_kind_in_an_interval():
 def test_it_forgets_rather_than_grow():
     throttle = Throttle()
     for kind in range(MOST_KINDS + 10):
-        throttle.allows(str(kind), 0.0)
-    assert len(throttle._kinds) <= MOST_KINDS + 1
+        assert throttle.allows(str(kind), 0.0) == 0
+    assert throttle.allows(str(MOST_KINDS + 9), 0.0) is None
+    assert throttle.allows("0", 0.0) == 0 and len(pickle.dumps(throttle)) < 1_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -224,8 +225,9 @@ def test_figures_are_stale_as_soon_as_a_word_is_overdue():
 
 
 def test_senders_that_left_are_not_kept():
-    watch = Watch()
-    for number in range(1_000):
+    watch, sizes = Watch(), []
+    for number in range(1_000, 2_000):
         figures = watch.take(view(float(number), sender(f"sender-{number}", 10), sender("gone", 5, state="left")))
-    assert len(watch._senders) == 1
+        sizes.append(len(pickle.dumps(watch)))
+    assert sizes[-1] <= 1.01 * sizes[500]
     assert [row.state for row in figures.senders] == ["left", "running"]

@@ -17,7 +17,7 @@ import msgpack
 import numpy as np
 
 from tests.wire.frames import SEEDS
-from zsms.cli.settings import _settings, load
+from zsms.cli.settings import load, table_of
 from zsms.errors import UsageError, WireError
 from zsms.message import Batch
 from zsms.security.keys import parse
@@ -143,7 +143,7 @@ def _config(data: bytes) -> None:
     path = str(_file(".toml", data))
     try:
         for name, table in load(path).items():
-            _settings(path, name, table)
+            table_of(path, name, table)
     except UsageError:
         pass
 

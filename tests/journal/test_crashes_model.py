@@ -52,7 +52,7 @@ class Crashes(Ledger):
         assert journal is not None
         for lot in self.lots():
             for message, (number, place) in zip(lot.messages(), self.kept(lot), strict=True):
-                if number in journal._entries and place < journal._entries[number].granted:
+                if number in journal.entries and place < journal.entries[number].granted:
                     self.given.add(message.id)
 
     def kept(self, lot: Lot) -> list:
@@ -70,7 +70,7 @@ class Crashes(Ledger):
             lots += [] if old is None else [old[0]]
         # What is settled of a piece may be of an entry that is gone.
         journal = self.core.journal
-        return [lot for lot in lots if isinstance(lot.whole, Mixed) or lot.whole.origin.number in journal._entries]
+        return [lot for lot in lots if isinstance(lot.whole, Mixed) or lot.whole.origin.number in journal.entries]
 
     @rule()
     def commit(self) -> None:

@@ -77,7 +77,7 @@ def test_a_long_life_keeps_the_stream_small(servers: Servers, url: str, monkeypa
             hand.acknowledge(range(5 * number + 5, 5 * number + 10), limit=1_000_000)
         hand.commit()
         assert hand.core.totals() | {"in_flight": 5, "sent": 2_000} == hand.core.totals()
-        assert store._log.nbytes < 40_000  # type: ignore[attr-defined]
+        assert store.log.nbytes < 40_000  # type: ignore[attr-defined]
         assert servers.size(url.rpartition("/")[2].partition("?")[0]) < 200_000
     assert held(url)["totals"]["queued"] == 5
 
@@ -85,17 +85,17 @@ def test_a_long_life_keeps_the_stream_small(servers: Servers, url: str, monkeypa
 def test_a_group_above_the_servers_limit_is_several_records_and_whole_or_nothing(url: str) -> None:
     with open_journal(url) as store:
         assert isinstance(store, JetStreamStore)
-        store._stream.payload = 1_000
+        store.stream.payload = 1_000
         hand = Hand(store)
-        before = store._holder.last
+        before = store.holder.last
         for _ in range(5):
             hand.put(200)
         hand.commit()
-        assert store._holder.last - before > 5
+        assert store.holder.last - before > 5
         # Who dies between two parts leaves a group that nobody was told of.
         half = Record(DATA, "half", b"half of a group", 0, 2)
-        assert store._loop.call(store._stream.append(store._holder.last, [half]))
-        store._holder.last += 1
+        assert store.loop.call(store.stream.append(store.holder.last, [half]))
+        store.holder.last += 1
     with open_journal(url) as store:
         assert isinstance(store, JetStreamStore)
         assert Hand(store).core.totals()["queued"] == 1_000
@@ -163,7 +163,7 @@ def test_what_can_not_be_is_said_before_anything_is_asked() -> None:
 
 
 def test_no_server_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zsms.journal.nats._FIRST_S", 0.1)
+    monkeypatch.setattr("zsms.journal.nats.FIRST_S", 0.1)
     with pytest.raises(JournalError, match=r"none of nats://127.0.0.1:1 answers"):
         open_journal("nats://127.0.0.1:1/x")
 
@@ -181,12 +181,12 @@ def test_one_server_keeps_one_copy_and_says_so(
                 hand.put(10)
                 hand.commit()
             # An answer that was lost: the record is there, and is found to be this one's own.
-            publish, lost = store._stream._publish, [True]
+            publish, lost = store.stream.publish, [True]
 
             async def loses(last: int, record: Record) -> bool:
                 return await publish(last, record) and not (lost and lost.pop())
 
-            monkeypatch.setattr(store._stream, "_publish", loses)
+            monkeypatch.setattr(store.stream, "publish", loses)
             hand.put(10)
             hand.commit()
             assert not lost
@@ -196,7 +196,7 @@ def test_one_server_keeps_one_copy_and_says_so(
 
 
 def test_servers_without_jetstream_are_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zsms.journal.nats._FIRST_S", 0.1)
+    monkeypatch.setattr("zsms.journal.nats.FIRST_S", 0.1)
     port = free_port()
     log = (tmp_path / "log").open("wb")
     with log, subprocess.Popen([str(PROGRAM), "-a", "127.0.0.1", "-p", str(port)], stdout=log, stderr=log) as server:

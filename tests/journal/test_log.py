@@ -43,7 +43,7 @@ def test_what_lives_is_read_back_though_the_front_is_moved_and_cut_off(
         content = Content()
         for payload in stream[first - 1 :]:
             content.append(*unpack_record(payload, "it"))
-        assert {key: bytes(row.head) for key, row in content._rows.items()} == model
+        assert {key: bytes(row.head) for key, row in content.rows.items()} == model
         assert log.living == sum(Row(key, value, value).nbytes for key, value in model.items())
 
 

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ MARK = "journal.mark"
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a group is short, and every place in it can be tried."""
-    monkeypatch.setattr(store_module, "_PAGE", 512)
+    monkeypatch.setattr(store_module, "PAGE", 512)
 
 
 def fill(hand: Hand) -> None:
@@ -63,7 +64,7 @@ def test_what_was_committed_is_there_again(tmp_path: Path) -> None:
 
 
 def test_a_long_life_of_a_journal_keeps_it_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "_CHECKPOINT_BYTES", 2**20)
+    monkeypatch.setattr(store_module, "CHECKPOINT_BYTES", 2**20)
     sizes = []
     with open_journal(tmp_path) as store:
         hand = Hand(store)
@@ -158,8 +159,8 @@ def test_only_one_at_a_time_and_the_other_is_told_who(tmp_path: Path) -> None:
 def test_what_is_promised_is_asked_of_sqlite(tmp_path: Path, durability: str, synchronous: int) -> None:
     """FULL syncs at every commit, NORMAL only before the log is written back (sqlite.org/pragma.html)."""
     with open_journal(tmp_path, durability) as store:
-        assert store._db.execute("PRAGMA synchronous").fetchone() == (synchronous,)
-        assert store._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert store.db.execute("PRAGMA synchronous").fetchone() == (synchronous,)
+        assert store.db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert (tmp_path / FILE).stat().st_mode & 0o077 == 0, "messages that others can read"
 
 
@@ -167,11 +168,11 @@ def test_brokers_of_one_program_take_a_journal_over_from_each_other(tmp_path: Pa
     at = f"ipc://{tmp_path}/broker"
     with Broker(at, journal=tmp_path / "journal", drain_timeout=0) as broker:
         Producer(at, messages=1_000).run()
-        before = broker._snapshot(0.0)
+        before = broker.snapshot(0.0)
     assert broker.core.totals()["accepted"] == 1_000
     with Broker(at, journal=tmp_path / "journal") as broker:
         assert broker.core.totals()["queued"] == 1_000
-        after = broker._snapshot(0.0)
+        after = broker.snapshot(0.0)
         assert after.start == before.start and after.seq > before.seq + 1_000_000  # newer than any of before
         with Sender(at, concurrency=1_000, delay=DelayModel("constant", 0.01)):
             broker.stop()
@@ -399,7 +400,7 @@ def test_frames_of_an_earlier_log_are_no_unfinished_group(tmp_path: Path, monkey
         hand = Hand(store)
         hand.put(3_000)
         with monkeypatch.context() as patch:
-            patch.setattr(store_module, "_CHECKPOINT_BYTES", 1)
+            patch.setattr(store_module, "CHECKPOINT_BYTES", 1)
             hand.commit()  # a long group, after which the log begins anew in the same file
         hand.put(1)
         hand.commit()
@@ -414,8 +415,8 @@ def test_a_disk_that_is_full_costs_the_group_and_not_the_journal(tmp_path: Path)
         hand = Hand(store)
         hand.put(10)
         hand.commit()
-        (pages,) = store._db.execute("PRAGMA page_count").fetchone()
-        store._db.execute(f"PRAGMA max_page_count={pages}")
+        (pages,) = store.db.execute("PRAGMA page_count").fetchone()
+        store.db.execute(f"PRAGMA max_page_count={pages}")
         hand.put(5_000)
         with pytest.raises(NoRoom, match="no room left"):
             hand.commit()
@@ -423,14 +424,25 @@ def test_a_disk_that_is_full_costs_the_group_and_not_the_journal(tmp_path: Path)
 
 
 def test_after_a_sync_that_failed_the_database_is_never_closed(tmp_path: Path) -> None:
-    failure = sqlite3.OperationalError("disk I/O error")
-    failure.sqlite_errorname = "SQLITE_IOERR_FSYNC"
+    class Broken:
+        def __init__(self, db: sqlite3.Connection) -> None:
+            self.db = db
 
-    def fail() -> None:
-        raise failure
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.db, name)
+
+        def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+            if statement == "COMMIT":
+                failure = sqlite3.OperationalError("disk I/O error")
+                failure.sqlite_errorname = "SQLITE_IOERR_FSYNC"
+                raise failure
+            return self.db.execute(statement, *values)
 
     store = open_journal(tmp_path)
+    hand = Hand(store)
+    hand.put(1)
+    store.db = Broken(db := store.db)
     with pytest.raises(JournalError, match="SQLITE_IOERR_FSYNC"):
-        store._tried(fail)
+        hand.commit()
     store.close()
-    assert store._db.execute("SELECT 1").fetchone() == (1,)  # closing would sync, and what was lost would look safe
+    assert db.execute("SELECT 1").fetchone() == (1,)  # closing would sync, and what was lost would look safe

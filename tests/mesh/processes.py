@@ -111,12 +111,13 @@ class Command:
         cwd: Path | None = None,
     ) -> None:
         # Also for what the command itself leaves behind when it is killed.
-        self._folder = tempfile.TemporaryDirectory(prefix="zsms-test-")
-        self._out, self._err = Path(self._folder.name, "out"), Path(self._folder.name, "err")
+        self._temporary = tempfile.TemporaryDirectory(prefix="zsms-test-")
+        self.folder = Path(self._temporary.name)
+        self._out, self._err = self.folder / "out", self.folder / "err"
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.popen = subprocess.Popen(
                 [*prefix, *ZSMS, *map(str, arguments)],
-                env={**environment(env), "TMPDIR": self._folder.name},
+                env={**environment(env), "TMPDIR": str(self.folder)},
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -139,7 +140,7 @@ class Command:
                 process.kill()
         self.popen.wait()
         print(f"--- {self.popen.args}: stdout\n{self.out}\n--- stderr\n{self.err}")  # shown when a test fails
-        self._folder.cleanup()
+        self._temporary.cleanup()
 
     @property
     def out(self) -> str:

@@ -34,7 +34,7 @@ def test_groups_and_tails_are_looked_at_too() -> None:
 def test_a_sender_by_hand_says_so_too(caplog) -> None:
     Sender(delay=DelayModel("constant", 5.0), lease=2.0)
     assert "a lease of 2 s is shorter than a send takes" in caplog.text
-    assert Sender(delay=DelayModel("constant", 5.0))._lease >= 10.0
+    assert Sender(delay=DelayModel("constant", 5.0)).lease >= 10.0
 
 
 def test_a_coarse_tick_and_a_rate_near_the_capacity_are_told_before_the_start() -> None:

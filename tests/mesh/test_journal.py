@@ -40,11 +40,11 @@ class Mesh:
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder, self.journal = folder, folder / "journal"
         self.stats, self.at = f"ipc://{folder}/stats", f"ipc://{folder}/broker"
-        self._stack = stack
+        self.stack = stack
         self.start("stats", "--bind", self.stats)
 
     def start(self, role: str, *options: object, **how: object) -> Command:
-        return self._stack.enter_context(Command(role, *options, **how))  # type: ignore[arg-type]
+        return self.stack.enter_context(Command(role, *options, **how))  # type: ignore[arg-type]
 
     def broker(self, *options: object, fail: str | None = None, prefix: tuple[str, ...] = ()) -> Command:
         broker = self.start(
@@ -211,7 +211,7 @@ def test_a_full_disk_holds_producers_back_and_nothing_else(mesh: Mesh) -> None:
     messages = 300_000  # 20 MB
     with small_disk(mesh.folder / "disk") as disk, ExitStack() as inside:
         mesh.journal = disk / "journal"
-        mesh._stack = inside  # ended before the disk goes
+        mesh.stack = inside  # ended before the disk goes
         broker = mesh.broker()
         producer = mesh.producer(messages, "--batch", 4_000, "--window", 40_000)
         broker.wait_for("has no room left: no batch is taken or confirmed")

@@ -64,7 +64,7 @@ def test_the_keys_of_a_run_are_private_and_gone_after_it(tmp_path: Path) -> None
     with Command("run", "--secure", "--messages", 100_000, "--concurrency", 100) as run:
 
         def found() -> list[Path]:
-            return list(Path(run._folder.name).glob("zsms-*/keys/broker.key"))
+            return list(run.folder.glob("zsms-*/keys/broker.key"))
 
         (key,) = until(found, "the keys of the run")
         folder = key.parent.parent

@@ -115,4 +115,4 @@ def test_a_producer_goes_on_where_an_earlier_start_was(before: int) -> None:
     everything = whole.take(100)
     rest = source.take(100)
     assert rest.recipients.tolist() == everything.recipients[before:].tolist()
-    assert producer._before == min(before, 100)
+    assert producer.before == min(before, 100)

@@ -26,7 +26,7 @@ def test_a_role_that_ends_by_itself_and_a_ledger_that_is_off_are_found(
 ) -> None:
     told: list[str] = []
     short = Soak(tmp_path, 5, told.append)
-    monkeypatch.setattr(short, "_strike", short.of("producer")[0].crash)
+    monkeypatch.setattr(short, "strike", short.of("producer")[0].crash)
     monkeypatch.setattr(soak, "confirmed_of", lambda view: view.accepted + 1)
     short.run(1.5)
     assert any("producer-1 ended by itself, with -9" in text for text in short.violations)

@@ -85,10 +85,10 @@ def test_two_processes_of_one_name_are_told_of(caplog: pytest.LogCaptureFixture)
     collector: Any = StatsCollector("127.0.0.1:0")
     # One that starts again: what was on its way from before may still come.
     for start, seq in ((1, 1), (2, 1), (1, 2), (2, 2), (2, 3)):
-        collector._take(snapshot_body(role="sender", name="s", start=start, seq=seq), "", 1.0)
+        collector.take(snapshot_body(role="sender", name="s", start=start, seq=seq), "", 1.0)
     assert not caplog.records
     for seq in range(4, 10):
         for start in (1, 2):
-            collector._take(snapshot_body(role="sender", name="s", start=start, seq=seq, pid=start), "", 1.0 + seq / 9)
+            collector.take(snapshot_body(role="sender", name="s", start=start, seq=seq, pid=start), "", 1.0 + seq / 9)
     (told,) = {record.getMessage() for record in caplog.records}
     assert "two processes call themselves sender 's'" in told and "--name" in told

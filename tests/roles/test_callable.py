@@ -162,7 +162,7 @@ def test_errors_are_counted_by_kind_and_each_kind_is_said_once(run, address, cap
     assert rows["returned str"].example == "'ok'" and rows["returned False"].example is None
     said = [r.getMessage() for r in caplog.records if r.name == "zsms.sender" and "counts as failed" in r.getMessage()]
     assert len(said) == 3 and not [r for r in caplog.records if r.exc_info and r.levelname != "DEBUG"]
-    assert sender._snapshot(0.0).failures == sender.transport.failures
+    assert sender.snapshot(0.0).failures == sender.transport.failures
 
 
 async def exits(message: Message) -> bool:
@@ -343,9 +343,10 @@ def test_without_a_loop_of_the_caller_send_has_one_thread_of_its_own(run, addres
 
 
 def test_leaving_at_once_cancels_send_and_lets_it_clean_up(run, address):
-    told = []
+    begun, told = [], []
 
     async def send(message: Message) -> bool:
+        begun.append(message.id.seq)
         try:
             await asyncio.sleep(60)
         finally:
@@ -357,7 +358,7 @@ def test_leaving_at_once_cancels_send_and_lets_it_clean_up(run, address):
     sender = run(Sender(broker.endpoint, concurrency=10, prefetch=0, send=send))
     run(Producer(broker.endpoint, messages=10))
     until(lambda: sender.transport.busy == 10, "10 messages in slots")
-    until(lambda: sender.transport._calls.begun == 10, "10 coroutines")
+    until(lambda: len(begun) == 10, "10 coroutines")
     sender.stop()
     sender.stop()
     assert sender.join(5)

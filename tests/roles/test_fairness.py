@@ -25,8 +25,8 @@ class Watched(Sender):
         self._free = 0
         return self
 
-    def _step(self) -> bool:
-        goes_on = super()._step()
+    def step(self) -> bool:
+        goes_on = super().step()
         self.note()
         return goes_on
 

@@ -143,7 +143,7 @@ def test_nobody_acknowledges_for_another(run, broker, peer, raw, caplog):
     peer.say(Bye(0, 7))
     peer.hear(Bye)
     peer.say(ack(7, 2, 10, sent=[1, 2]))
-    assert peer.hear(Ended) == Ended(broker._start_id, 7)
+    assert peer.hear(Ended) == Ended(broker.start_id, 7)
     assert counted(broker) == before | {"sent": 1, "in_flight": 0, "queued": 9, "unknown": 10, "duplicates": 2}
     assert broker.core.counters.redelivered == 9
 
@@ -339,9 +339,9 @@ def test_bytes_that_are_no_zeromq_cost_nobody_an_answer(run, raw):
 
 def test_a_peer_is_told_why_its_frame_was_refused(broker, peer):
     peer.send(b"\x93\x03\x0a\x01")
-    assert peer.hear(Refused) == Refused(broker._start_id, True, "version 3; this program speaks 2")
+    assert peer.hear(Refused) == Refused(broker.start_id, True, "version 3; this program speaks 2")
     peer.say(JoinSender(7, 1, "raw", 0, 0, 0.0, 0.0))
-    assert peer.hear(Refused) == Refused(broker._start_id, True, "a sender needs at least one slot")
+    assert peer.hear(Refused) == Refused(broker.start_id, True, "a sender needs at least one slot")
     peer.say(Ping(1, 0.5))
     peer.hear(Who)
 

@@ -180,7 +180,7 @@ def test_a_client_talks_to_nobody_but_the_server_of_its_list(run, keys, tmp_path
     impostor = run(Broker("127.0.0.1:0", keys=other))
     producer = run(Producer(impostor.endpoint, messages=10, keys=keys / "p1.key", drain_timeout=0))
     until(lambda: impostor.refused_connections > 3, "attempts that failed")
-    until(lambda: "is it the one whose key" in producer.ways[0].link._failure, "a reason")
+    until(lambda: "is it the one whose key" in producer.ways[0].link.failure, "a reason")
     assert not impostor.core.peers and producer.produced == 0
 
 
@@ -362,12 +362,12 @@ def test_a_key_that_is_deleted_is_locked_out_there_and_then(broker, with_key, ke
     (keys / "s1.key").rename(keys.parent / "s1.key")
     make(keys, "s1", ["sender"])
     renewed = with_key("s1", zmq.DEALER, dispatch)
-    until(lambda: "s1" in {key.name for key in broker._keys.users.values()}, "the new key listed")
+    until(lambda: "s1" in {key.name for key in broker.keys.users.values()}, "the new key listed")
     peer.say(Ping(7, 0.0))
     assert "not listed any more" in peer.hear(Refused).reason
     assert renewed
     (keys / "public" / "s1.pub").unlink()
-    until(lambda: "s1" not in {key.name for key in broker._keys.users.values()}, "the new key deleted")
+    until(lambda: "s1" not in {key.name for key in broker.keys.users.values()}, "the new key deleted")
     connections = broker.refused_connections
     with_key("s1", zmq.DEALER, dispatch)
     until(lambda: broker.refused_connections > connections, "a new connection refused")
@@ -417,10 +417,10 @@ def test_refusals_are_logged_once_a_second_at_most(broker, with_key, raw, caplog
 @pytest.mark.parametrize("role", [Broker, StatsCollector])
 def test_what_lets_a_stranger_in_does_not_run(keys, monkeypatch, role):
     with monkeypatch.context() as patch:
-        patch.setattr(Gate, "_judge", lambda *_: (b"200", "OK", "anybody"))
+        patch.setattr(Gate, "judge", lambda *_: (b"200", "OK", "anybody"))
         with pytest.raises(ZsmsError, match=r"a fresh key on .* was let in: not safe to run"):
             role("127.0.0.1:0", keys=keys).run()
-    monkeypatch.setattr(Sockets, "_guard", lambda *_: None)
+    monkeypatch.setattr(Sockets, "guard", lambda *_: None)
     with pytest.raises(ZsmsError, match=r"a client without a key on .* was let in"):
         role("127.0.0.1:0", keys=keys).run()
 
@@ -435,10 +435,8 @@ def test_what_does_not_refuse_in_time_does_not_run(keys, monkeypatch):
 @pytest.mark.parametrize("role", [Broker, StatsCollector])
 def test_the_strangers_of_its_own_proof_are_never_counted(run, keys, monkeypatch, role):
     """A stranger may know that it is refused before the side that listens has counted that."""
-    slow_until, count = time.monotonic() + 0.3, Gate._count_failures
-    monkeypatch.setattr(
-        Gate, "_count_failures", lambda *given: count(*given) if time.monotonic() > slow_until else None
-    )
+    slow_until, count = time.monotonic() + 0.3, Gate.count_failures
+    monkeypatch.setattr(Gate, "count_failures", lambda *given: count(*given) if time.monotonic() > slow_until else None)
     started = run(role("127.0.0.1:0", keys=keys))
     until(lambda: time.monotonic() > slow_until + 0.1, "the time to count them")
     assert started.refused_connections == 0

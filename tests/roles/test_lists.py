@@ -45,7 +45,7 @@ def test_a_pipe_that_nobody_writes_keeps_no_producer_from_leaving(
     os.mkfifo(path)
     broker = run(Broker(address()))
     producer = run(Producer(broker.endpoint, source=FileSource(path)))
-    until(lambda: producer._starved_on is not None, "its wait")
+    until(lambda: producer.starved, "its wait")
     producer.stop()
     assert producer.join(5)
     assert producer.unread == f"{path}: lines from 1 on were not read"
@@ -62,7 +62,7 @@ def test_rows_before_one_that_cannot_be_are_handed_over(run: Run, address: Calla
     with pytest.raises(UsageError, match=r":12: .*decimal tail.*handed over before that: 10$"):
         producer.run()
     assert totals(broker.core)["accepted"] == 10
-    assert producer._snapshot(0.0).gauges["exhausted"] == 0
+    assert producer.snapshot(0.0).gauges["exhausted"] == 0
 
 
 def test_a_producer_that_is_stopped_in_a_list_says_what_was_not_read(
@@ -89,4 +89,4 @@ def test_repeats_are_told_once_all_is_read(
     producer = run(Producer(broker.endpoint, source=FileSource(path, unique=True)))
     assert producer.join(10) and producer.produced == 10
     assert "4 rows to a recipient that came before (lines 12, 13, 14, 15); left out" in caplog.text
-    assert producer._snapshot(0.0).counters["repeated_rows"] == 4
+    assert producer.snapshot(0.0).counters["repeated_rows"] == 4

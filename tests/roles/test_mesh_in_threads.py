@@ -89,7 +89,7 @@ def test_roles_find_each_other_in_any_order(run, address):
     sender = run(Sender(at, concurrency=10, delay=QUICK, stats=stats, stats_interval=0.05))
     producer = run(Producer(at, messages=100, stats=stats, stats_interval=0.05))
     monitor = run(Monitor(stats, interval=0.05))
-    until(lambda: sender.ways[0].link._next_join and producer.ways[0].link._next_join, "their first knock")
+    until(lambda: sender.ways[0].link.next_time() and producer.ways[0].link.next_time(), "their first knock")
     broker = run(Broker(at, stats=stats, stats_interval=0.05))
     assert producer.join(10)
     until(lambda: totals(broker.core)["sent"] == 100, "100 messages sent")

@@ -103,7 +103,7 @@ def test_an_operator_s_late_answer_is_not_the_next_one_s(run, address):
         except ZsmsError:
             pass
         until(lambda: broker.running, "a broker")
-        operator._timeout = 10.0
+        operator.timeout = 10.0
         assert operator.kick() == 0
         assert operator.purge(dead=True) == (0, 0)
 

@@ -22,7 +22,6 @@ from zsms.roles.base import Role
 from zsms.roles.broker import Broker
 from zsms.roles.producer import Producer
 from zsms.roles.sender import Sender
-from zsms.roles.stats_publisher import StatsPublisher
 from zsms.sources.random import Columns
 from zsms.wire.codec import decode, encode
 from zsms.wire.endpoint import Endpoint
@@ -92,10 +91,7 @@ class Process:
         world.opening = self
         role: Any = self.role
         role.log = world.log
-        role._sockets = self.sockets
-        role._poller = self.poller
-        role._publisher = StatsPublisher(role._sockets, None, 1.0, role._snapshot, role.log)
-        role._open()
+        role.begin(self.sockets, self.poller)
         self._opened()
         self.wake()
 
@@ -132,7 +128,7 @@ class Process:
             return
         try:
             for _ in range(_MOST_TURNS):
-                goes_on = self.role._step()
+                goes_on = self.role.step()
                 self.check()
                 if not goes_on:
                     self.left = True
@@ -187,8 +183,7 @@ class BrokerProcess(Process):
     @property
     def durable(self) -> bool:
         """Whether its disk has all that it knows."""
-        journaling = self.role._journaling
-        return journaling is None or journaling.done
+        return self.role.durable
 
     def check(self) -> None:
         self.book.check()

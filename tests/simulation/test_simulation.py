@@ -177,7 +177,7 @@ def test_a_broken_core_is_found_and_its_seed_replays(monkeypatch):
     def forget(self: Dispatch, granted: Any) -> None:
         """In place of undoing a grant that the wire did not take."""
 
-    monkeypatch.setattr(Dispatch, "_undo", forget)
+    monkeypatch.setattr(Dispatch, "undo", forget)
     failing = next(seed for seed in range(200) if failure(seed) is not None)
     text = explanation(failing)
     assert f"--seed {failing}" in text and "AssertionError" in text

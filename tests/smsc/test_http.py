@@ -31,8 +31,7 @@ def send(smsc: FakeSmsc, behind: str, *texts: str, password: str = "") -> list[O
                 for number, text in enumerate(texts)
             ]
         finally:
-            assert transport._session is not None
-            await transport._session.close()
+            await transport.disconnect()
         return [each.outcome if isinstance(each, Said) else each for each in found]
 
     return asyncio.run(main())

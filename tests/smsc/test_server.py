@@ -27,6 +27,7 @@ from zsms.core.smpp.pdu import Command, Messages, Tag
 from zsms.core.smpp.record import Pdu, Target
 from zsms.core.smpp.session import Session
 from zsms.core.smpp.strings import Strings
+from zsms.core.smpp.window import Window
 from zsms.errors import UsageError
 from zsms.smsc import Account, FakeSmsc, Rules
 from zsms.smsc.rules import Fault
@@ -39,10 +40,16 @@ class Client:
     """An ESME with our own session over a plain socket."""
 
     def __init__(
-        self, smsc: FakeSmsc, *, command: int = Command.BIND_TRANSCEIVER, window: int = 100, **bind: bytes
+        self,
+        smsc: FakeSmsc,
+        *,
+        command: int = Command.BIND_TRANSCEIVER,
+        window: int = 100,
+        requests: Window | None = None,
+        **bind: bytes,
     ) -> None:
         self.sock = socket.create_connection(("127.0.0.1", smsc.port), PATIENCE_S)
-        self.session = Session(Side.ESME, window)
+        self.session = Session(Side.ESME, window, requests=requests)
         self.session.connected(0.0)
         self.session.bind(command, 0.0, **({"system_id": b"client"} | bind))
         self.answers: dict[int, tuple[int, bytes]] = {}
@@ -331,9 +338,10 @@ def test_bytes_that_are_no_smpp_harm_nobody_else(smsc: FakeSmsc, seed: int) -> N
 
 def test_a_client_that_does_not_read_costs_no_memory_and_nobody_else() -> None:
     with FakeSmsc(Rules(window=1_000_000)) as smsc:
-        deaf, good = Client(smsc, window=100_000), Client(smsc)
+        requests = Window()
+        deaf, good = Client(smsc, window=100_000, requests=requests), Client(smsc)
         for turn in range(20):
-            deaf.session._window.everything()  # its own window is not what is tested
+            requests.everything()  # its own window is not what is tested
             deaf.submit(*[b"y" * 100] * 2_000, first=turn * 2_000)
         good.submit(b"one")
         good.until(lambda: good.answers and good.texts)

@@ -101,10 +101,10 @@ def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     if request.param == "phonenumbers":
         pytest.importorskip("phonenumbers")
     else:
-        monkeypatch.setattr(numbers, "_phonenumbers", lambda: None)
-    numbers._wrong_size.cache_clear()
+        monkeypatch.setattr(numbers, "metadata", lambda: None)
+    numbers.wrong_size.cache_clear()
     yield
-    numbers._wrong_size.cache_clear()
+    numbers.wrong_size.cache_clear()
 
 
 @pytest.mark.usefixtures("either")
@@ -182,7 +182,7 @@ def test_country_codes_are_those_that_are_assigned() -> None:
 def test_no_country_that_writes_a_0_is_refused_one() -> None:
     phonenumbers = pytest.importorskip("phonenumbers")
     for code, regions in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.items():
-        if str(code) not in numbers._TRUNK_ZERO:
+        if str(code) not in numbers.TRUNK_ZERO:
             continue
         for region in regions:
             plan = phonenumbers.PhoneMetadata.metadata_for_region(region)
@@ -193,7 +193,7 @@ def test_no_country_that_writes_a_0_is_refused_one() -> None:
 
 def test_lengths_leave_room_for_every_number_that_is_possible() -> None:
     phonenumbers = pytest.importorskip("phonenumbers")
-    for code, most in {**numbers._LONGEST, **numbers._EXACT}.items():
+    for code, most in {**numbers.LONGEST, **numbers.EXACT}.items():
         for region in phonenumbers.COUNTRY_CODE_TO_REGION_CODE[int(code)]:
             plan = phonenumbers.PhoneMetadata.metadata_for_region(region)
             for kind in (plan.fixed_line, plan.mobile):

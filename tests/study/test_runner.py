@@ -55,7 +55,7 @@ def say(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Step], str]], No
     """Let a run be this Python program, instead of a mesh or the baseline."""
 
     def use(program: Callable[[Step], str]) -> None:
-        monkeypatch.setattr(Study, "_command", lambda self, step, baseline: [sys.executable, "-c", program(step)])
+        monkeypatch.setattr(Study, "command_of", lambda self, step, baseline: [sys.executable, "-c", program(step)])
 
     use(lambda step: f"print({json.dumps(answer(step))!r})")
     return use

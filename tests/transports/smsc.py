@@ -75,8 +75,8 @@ class MiniSmsc:
         self.peers: list[Peer] = []
         self.drop_all = False
         self._tls = tls
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
         self.url = f"smpp{'s' if tls else ''}://127.0.0.1:{self.port}"
         self._over = threading.Event()
         self._calls: list[Callable[[], None]] = []
@@ -105,11 +105,11 @@ class MiniSmsc:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
-        self._listener.close()
+        self.listener.close()
 
     def _run(self) -> None:
         with selectors.DefaultSelector() as selector:
-            selector.register(self._listener, selectors.EVENT_READ, None)
+            selector.register(self.listener, selectors.EVENT_READ, None)
             while not self._over.is_set():
                 while self._calls:
                     self._calls.pop(0)()
@@ -128,7 +128,7 @@ class MiniSmsc:
                 self._close(selector, peer)
 
     def _accept(self, selector: selectors.BaseSelector) -> None:
-        sock, _ = self._listener.accept()
+        sock, _ = self.listener.accept()
         if self._tls is not None:
             try:
                 sock = self._tls.wrap_socket(sock, server_side=True)

@@ -50,8 +50,7 @@ def say(url_of: str, handler: Handler, *messages: Message, password: str = "") -
             try:
                 return [await transport.deliver(message) for message in messages or (MESSAGE,)]
             finally:
-                if transport._session is not None:
-                    await transport._session.close()
+                await transport.disconnect()
 
     return asyncio.run(main())
 
@@ -195,8 +194,7 @@ def test_a_silent_gateway_is_uncertain_and_an_absent_one_temporary() -> None:
         try:
             return await transport.deliver(MESSAGE)
         finally:
-            assert transport._session is not None
-            await transport._session.close()
+            await transport.disconnect()
 
     said = asyncio.run(refused())
     assert isinstance(said, Said) and said.outcome is Outcome.TEMPORARY

@@ -278,8 +278,8 @@ def test_peers_that_are_no_smsc_are_tried_again_ever_more_slowly(octets: bytes, 
     raw = Raw(octets, close=close)
     with raw.listener, Driver(SmppSettings("127.0.0.1", raw.port)) as driver:
         tried = driver.transport.binds[0]
-        driver.until(lambda: raw.turn() or tried._tries >= 3, 8)
-        assert raw.came <= tried._tries + 1 and tried._next_try - time.monotonic() <= 0.21
+        driver.until(lambda: raw.turn() or tried.tries >= 3, 8)
+        assert raw.came <= tried.tries + 1 and tried.next_try - time.monotonic() <= 0.21
         for sock in raw.socks:
             sock.close()
 
@@ -315,7 +315,7 @@ def test_ipv6_and_a_name_with_two_addresses(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
     with raw.listener, Driver(SmppSettings("two.example", raw.port)) as driver:
         driver.until(lambda: raw.turn() or driver.transport.binds[0].bound, 5)
-        assert driver.transport.binds[0]._tries == 0
+        assert driver.transport.binds[0].tries == 0
         raw.socks[0].close()
 
 
@@ -328,7 +328,7 @@ def test_tls_with_another_s_name_is_no_connection(tmp_path: Path, caplog: pytest
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(own, key)
     with MiniSmsc(tls=server) as smsc, Driver(settings(smsc, ca=str(own))) as driver:
-        driver.until(lambda: driver.transport.binds[0]._tries >= 1)
+        driver.until(lambda: driver.transport.binds[0].tries >= 1)
         assert not smsc.binds and "not valid for '127.0.0.1'" in caplog.text
 
 

@@ -104,7 +104,7 @@ class Driver:
 
     def settle(self, seconds: float = 10.0) -> Counter[Outcome]:
         self.until(lambda: len(self.outcomes) == self.next_handle, seconds)
-        assert self.transport.busy == 0 and not len(self.transport._settling)
+        assert self.transport.busy == 0 and not len(self.transport.settling)
         return Counter(self.outcomes.values())
 
 
@@ -297,15 +297,15 @@ def test_a_bind_that_is_refused_for_now_is_tried_again() -> None:
 
 def test_nobody_there_yet() -> None:
     smsc = MiniSmsc()
-    smsc._listener.close()
+    smsc.listener.close()
     with Driver(settings(smsc)) as driver:
-        driver.until(lambda: driver.transport.binds[0]._tries >= 1)
+        driver.until(lambda: driver.transport.binds[0].tries >= 1)
         assert driver.transport.room(0) == 0
 
 
 def test_names_that_have_no_address() -> None:
     with Driver(SmppSettings.from_url("smpp://no-such-host.invalid:2775", connect_s=0.3)) as driver:
-        driver.until(lambda: driver.transport.binds[0]._tries >= 1)
+        driver.until(lambda: driver.transport.binds[0].tries >= 1)
         assert driver.transport.room(0) == 0
 
 
@@ -435,7 +435,7 @@ def test_tls_with_a_certificate_of_our_own_and_a_client_s(certificate: tuple[Pat
             driver.send(*["x" * 150] * 3000)
             driver.until(lambda: len(driver.told) == 3000)
         with Driver(settings(smsc)) as stranger:
-            stranger.until(lambda: stranger.transport.binds[0]._tries >= 1)
+            stranger.until(lambda: stranger.transport.binds[0].tries >= 1)
             assert not smsc.peers
 
 

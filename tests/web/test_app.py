@@ -115,10 +115,10 @@ def test_any_number_of_browsers_costs_the_mesh_one_question_an_interval(
         next(stream)
     elapsed = pictures[-1]["at"] - pictures[0]["at"]
     assert 1 <= questions <= elapsed / 0.1 + 3
-    assert page._pages.stream.readers == 5
+    assert page.pages.stream.readers == 5
     for stream in streams:
         stream.close()
-    until(lambda: not page._pages.stream.readers)
+    until(lambda: not page.pages.stream.readers)
 
 
 def test_a_slow_browser_skips_and_nothing_is_kept_for_it() -> None:
@@ -144,14 +144,14 @@ def test_a_browser_that_reads_nothing_holds_nobody_up(page: Dashboard) -> None:
     with socket.create_connection(("127.0.0.1", page.port)) as stuck:
         stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         stuck.sendall(b"GET /api/v1/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        until(lambda: page._pages.stream.readers == 1)
-        loop, big = page._loop, "x" * 4_000_000
+        until(lambda: page.pages.stream.readers == 1)
+        loop, big = page.loop, "x" * 4_000_000
         for _ in range(20):  # far more than all buffers between us take
-            loop.call_soon_threadsafe(page._pages.stream.publish, "now", big)
+            loop.call_soon_threadsafe(page.pages.stream.publish, "now", big)
         stream = events(page)
         assert next(stream) and next(stream)
         stream.close()
-    until(lambda: not page._pages.stream.readers)
+    until(lambda: not page.pages.stream.readers)
 
 
 def test_the_end_of_a_run_is_told_before_the_page_leaves(page: Dashboard) -> None:

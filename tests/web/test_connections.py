@@ -34,7 +34,7 @@ def port(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
         number, end = page.port, page.end
     else:
         server = MetricsServer("127.0.0.1:0", lambda: None)
-        number, end = server._server.server_port, server.close
+        number, end = server.port, server.close
     yield number
     end()
 
@@ -90,7 +90,7 @@ def test_metrics_on_another_address_need_keys_or_a_word():
         with pytest.raises(UsageError, match=r"--metrics .*--keys.*--insecure"):
             MetricsServer(address, lambda: None)
     server = MetricsServer("0.0.0.0:0", lambda: None, open_to_others=True)
-    assert get(server._server.server_port) == 200
+    assert get(server.port) == 200
     server.close()
 
 

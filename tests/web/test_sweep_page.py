@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zsms.dashboard.sweep_page import MOST_MAPS, _step, render
+from zsms.dashboard.sweep_page import MOST_MAPS, render, step_of
 from zsms.launch.sweep import points_of
 from zsms.report.spread import Point, Spread
 
@@ -47,4 +47,4 @@ def test_what_was_not_measured_is_not_drawn_and_what_is_not_done_is_counted() ->
 
 @given(st.floats(1e-6, 1e9))
 def test_a_scale_reaches_as_far_as_it_must_and_not_much_farther(most: float) -> None:
-    assert most <= 4 * _step(most) * (1 + 1e-9) and 4 * _step(most) <= 2.01 * most
+    assert most <= 4 * step_of(most) * (1 + 1e-9) and 4 * step_of(most) <= 2.01 * most

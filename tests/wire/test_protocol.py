@@ -110,7 +110,7 @@ def test_a_small_frame_may_be_written_by_any_msgpack(frame):
 @settings(max_examples=150, deadline=None)
 def test_small_and_large_frames_are_read_alike(frame):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(codec, "_FEW_BYTES", -1)  # columns as bin32, as in a large frame
+        patch.setattr(codec, "FEW_BYTES", -1)  # columns as bin32, as in a large frame
         data = encode(frame)
         patch.setattr(codec, "SMALL_FRAME", -1)
         as_large = plain(decode(data))

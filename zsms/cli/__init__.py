@@ -166,7 +166,7 @@ def _long(option: str, context: click.Context) -> str:
     return next((f" Did you mean {word}?" for word in words if word in names), "")
 
 
-def _show(error: click.ClickException) -> None:
+def show_error(error: click.ClickException) -> None:
     """A line that says what was wrong and where to look; click's own form of it takes four."""
     context = error.ctx if isinstance(error, click.UsageError) else None
     bad = error if isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter) else None
@@ -203,7 +203,7 @@ def _call() -> int:
     try:
         code = cli.main(prog_name="zsms", standalone_mode=False)
     except click.ClickException as error:
-        _show(error)
+        show_error(error)
         code = error.exit_code
     except ZsmsError as error:
         from zsms import logs

@@ -113,7 +113,7 @@ def _use(ctx: click.Context, parameter: click.Parameter, path: str | None) -> st
 
     # The other commands' tables are checked too: a slip in one is better told now than when it is used.
     found = load(path)
-    tables = {name: _settings(path, name, table) for name, table in found.items() if name not in TABLES}
+    tables = {name: table_of(path, name, table) for name, table in found.items() if name not in TABLES}
     # A plan is of what `run` would do.
     settings = tables.get("run" if ctx.info_name == "plan" else ctx.info_name or "", {})
     ctx.meta[GROUPS] = settings.pop(GROUPS, None)
@@ -129,7 +129,7 @@ def scenario_argument(function: Any) -> Any:
     )(function)
 
 
-def _settings(path: str, name: str, table: dict[str, Any]) -> dict[str, Any]:
+def table_of(path: str, name: str, table: dict[str, Any]) -> dict[str, Any]:
     """The table of the command `name`, checked."""
     where = f"{path}: [{name}]"
     options = {p.name: p for p in load_command(name).params if isinstance(p, click.Option) and p.name}

@@ -17,7 +17,7 @@ from typing import TextIO, cast
 from zsms.errors import ZsmsError
 
 
-class _Lasting(io.FileIO):
+class Lasting(io.FileIO):
     """A descriptor to write to, whose errors are kept and not raised."""
 
     def __init__(self, fd: int, *, gives_up: bool) -> None:
@@ -62,7 +62,7 @@ def set_up() -> None:
 def _stream(old: TextIO | None, fd: int, *, gives_up: bool) -> io.TextIOWrapper:
     if isinstance(old, io.TextIOWrapper):
         old.flush()
-    raw = _Lasting(fd, gives_up=gives_up)
+    raw = Lasting(fd, gives_up=gives_up)
     return io.TextIOWrapper(
         io.BufferedWriter(cast(io.RawIOBase, raw)),
         encoding=old.encoding if isinstance(old, io.TextIOWrapper) else "utf-8",
@@ -72,9 +72,9 @@ def _stream(old: TextIO | None, fd: int, *, gives_up: bool) -> io.TextIOWrapper:
     )
 
 
-def _raw(stream: object) -> _Lasting | None:
+def _raw(stream: object) -> Lasting | None:
     raw = getattr(getattr(stream, "buffer", None), "raw", None)
-    return raw if isinstance(raw, _Lasting) else None
+    return raw if isinstance(raw, Lasting) else None
 
 
 def take_error() -> OSError | None:

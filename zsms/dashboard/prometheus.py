@@ -364,10 +364,15 @@ class MetricsServer:
         self._thread.start()
 
     @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._server.server_port
+
+    @property
     def url(self) -> str:
         """Where Prometheus is to look."""
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._server.server_port}/metrics"
+        return f"http://{host}:{self.port}/metrics"
 
     def close(self) -> None:
         """Stop answering."""

@@ -57,7 +57,8 @@ class Reader(Role):
         self._silence = Silence(self._asker, self._sockets, self._tell)
         self._poller.register(self._asker.socket, zmq.POLLIN)
 
-    def _step(self) -> bool:
+    def step(self) -> bool:
+        """See `Role.step`."""
         now = self._clock()
         events = self._wait(self._next_ask, now)
         now = self._clock()

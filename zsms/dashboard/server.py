@@ -63,7 +63,7 @@ class Dashboard:
         self._reader: Reader | None = None
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
-        self._loop: asyncio.AbstractEventLoop
+        self.loop: asyncio.AbstractEventLoop
         self._make_server()
 
     def _make_server(self) -> None:
@@ -73,7 +73,7 @@ class Dashboard:
         from zsms.dashboard.connections import BoundedProtocol
 
         self._watch = Watch("", self._interval, time.time() - time.monotonic())
-        self._pages = pages = Pages(self._watch)
+        self.pages = pages = Pages(self._watch)
         app = make_app(pages, token=self.token, hosts=self._hosts, cookie=f"zsms-{self.port}")
 
         class Server(uvicorn.Server):
@@ -123,7 +123,7 @@ class Dashboard:
         """In the reader's thread."""
         self._ready.wait()
         try:
-            self._loop.call_soon_threadsafe(self._pages.hear, answer, at)
+            self.loop.call_soon_threadsafe(self.pages.hear, answer, at)
         except RuntimeError:
             pass  # the loop is closed: we are leaving
         if self._reader is not None and self._reader.refused:
@@ -143,8 +143,8 @@ class Dashboard:
             raise ZsmsError(self._reader.refused)
 
     async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._pages.tell()
+        self.loop = asyncio.get_running_loop()
+        self.pages.tell()
         self._ready.set()
         await self._server.serve([self._socket])
 
@@ -171,10 +171,10 @@ class Dashboard:
 
         def last() -> None:
             self._watch.ended = True
-            self._pages.hear(answer, time.monotonic()) if answer else self._pages.tell()
+            self.pages.hear(answer, time.monotonic()) if answer else self.pages.tell()
 
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(last)
+            self.loop.call_soon_threadsafe(last)
         self.stop()
         self.join()
 

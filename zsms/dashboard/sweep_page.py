@@ -76,7 +76,7 @@ def _curve(spreads: Mapping[Point, Spread]) -> Iterator[str]:
     lows = [spread.median if spread.low is None else spread.low for _, spread in known]
     highs = [spread.median if spread.high is None else spread.high for _, spread in known]
     medians = [spread.median for _, spread in known]
-    step = _step(max(0.0, *(value for value in highs if value is not None)) or 1.0)
+    step = step_of(max(0.0, *(value for value in highs if value is not None)) or 1.0)
     top = 4 * step
     log = xs[0] > 0 and xs[-1] / xs[0] >= _LOG_FROM
     begin, end = (math.log(xs[0]), math.log(xs[-1])) if log else (xs[0], xs[-1])
@@ -103,7 +103,7 @@ def _curve(spreads: Mapping[Point, Spread]) -> Iterator[str]:
     yield f'<text class="axis" x="{_WIDE / 2}" y="{_HIGH - 4}" text-anchor="middle">{escape(name)}</text></svg>'
 
 
-def _step(most: float) -> float:
+def step_of(most: float) -> float:
     """Of a scale in four round steps that reaches so far."""
     power = 10.0 ** math.floor(math.log10(most / 4))
     return next(

@@ -42,13 +42,13 @@ class Loop:
     """An event loop in a thread of its own."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="nats", daemon=True)
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="nats", daemon=True)
         self._thread.start()
 
     def call(self, what: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
         """Run it there to its end. Raises TimeoutError."""
-        future = asyncio.run_coroutine_threadsafe(what, self._loop)
+        future = asyncio.run_coroutine_threadsafe(what, self.loop)
         try:
             return future.result(timeout)
         except TimeoutError:
@@ -61,7 +61,7 @@ class Loop:
             self.call(_cancel_all(), 1.0)
         except TimeoutError:
             pass
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(1.0)
 
 
@@ -82,40 +82,40 @@ class JetStreamStore:
         self._url = hidden(url).partition("?")[0]
         self._address = Address.parse(url)
         self._who = f"{name} " * bool(name) + f"pid {os.getpid()} on {platform.node()}"
-        self._stream = JetStream(self._address)
+        self.stream = JetStream(self._address)
         self._name = name
-        self._holder = Holder(self._stream, self._who, self._say)
+        self.holder = Holder(self.stream, self._who, self._say)
         self._leaves = leaves
         self._cut_at = 1
         self._since_state = self._since_cut = 0
         """Bytes of groups."""
         self._failure: BaseException | None = None
-        self._log = Log()
+        self.log = Log()
         self._kept = Stored()
         self._asked_at = 0.0
         self.dropped = ""
-        self._loop = Loop()
+        self.loop = Loop()
         try:
-            self._loop.call(self._open(create, standby))
+            self.loop.call(self._open(create, standby))
         except BaseException as error:
-            self._loop.end()
+            self.loop.end()
             if isinstance(error, (Unavailable, JournalError)):
                 raise JournalError(f"the journal {self._url}: {error}") from None
             raise
 
     def _say(self, what: str) -> None:
-        level = logging.WARNING if self._holder.trouble else logging.INFO
+        level = logging.WARNING if self.holder.trouble else logging.INFO
         _log.log(level, "the journal %s: %s", self._url, what)
 
     async def _open(self, create: bool, standby: bool) -> None:
-        await self._stream.open(create)
+        await self.stream.open(create)
         self._lock = asyncio.Lock()
-        if not await self._holder.take(wait=standby, leaves=self._leaves, make_state=self._make_state):
+        if not await self.holder.take(wait=standby, leaves=self._leaves, make_state=self._make_state):
             raise NeverTaken
-        state = self._holder.state
+        state = self.holder.state
         self.owner: str = state["owner"]
         self.birth, self.opened, self.same_boot = state["birth"], state["opened"], self._same_boot
-        _log.info("the journal %s: %s", self._url, await self._stream.describe())
+        _log.info("the journal %s: %s", self._url, await self.stream.describe())
         self._beat = asyncio.ensure_future(self._hold())
         try:
             self._kept = await self._read()
@@ -135,11 +135,11 @@ class JetStreamStore:
 
     async def _hold(self) -> None:
         """Be heard, also when there is nothing to write."""
-        said = self._stream.now()
+        said = self.stream.now()
         while True:
             await asyncio.sleep(HOLD_S / 3)
-            now = self._stream.now()
-            if now - self._holder.heard < HOLD_S and now - said < _STATE_S:
+            now = self.stream.now()
+            if now - self.holder.heard < HOLD_S and now - said < _STATE_S:
                 continue
             try:
                 async with self._lock:
@@ -148,19 +148,19 @@ class JetStreamStore:
             except JournalError as error:
                 self._failure = error
                 return
-            said = self._stream.now()
+            said = self.stream.now()
 
     # -- reading ------------------------------------------------------------------------------------------------
 
     async def _read(self) -> Stored:
         """All records up to the one with which this holder began, which nobody can change any more."""
-        content, group, upto = Content(), list[Record](), self._holder.last
-        place = (await self._tried(self._stream.ends)).first
+        content, group, upto = Content(), list[Record](), self.holder.last
+        place = (await self._tried(self.stream.ends)).first
         while place <= upto:
             places = range(place, min(place + _READ_AT_ONCE, upto + 1))
             for at, record in zip(places, await asyncio.gather(*map(self._fetch, places)), strict=True):
                 if record is None:
-                    first = (await self._tried(self._stream.ends)).first
+                    first = (await self._tried(self.stream.ends)).first
                     if first <= at:
                         raise JournalError(f"it is damaged: record {at} is missing")
                     continue  # a holder before has just cut it off
@@ -180,10 +180,10 @@ class JetStreamStore:
         payload = b"".join(record.payload for record in group)
         rows, gone = unpack_record(payload, f"record {at}")
         content.append(rows, gone)
-        self._log.append(at + 1 - len(group), at + 1, len(payload), rows, gone)
+        self.log.append(at + 1 - len(group), at + 1, len(payload), rows, gone)
 
     async def _fetch(self, place: int) -> Record | None:
-        record: Record | None = await self._tried(self._stream.fetch, place)
+        record: Record | None = await self._tried(self.stream.fetch, place)
         return record
 
     async def _tried(self, ask: Any, *arguments: Any) -> Any:
@@ -208,14 +208,14 @@ class JetStreamStore:
         """
         rows, gone = rows_of(group)
         try:
-            self._loop.call(self._commit(rows, gone, pack_record(rows, gone)))
+            self.loop.call(self._commit(rows, gone, pack_record(rows, gone)))
         except JournalError as error:
             raise type(error)(f"{self._url}: {error}") from None
 
     async def _commit(self, rows: list[Any], gone: list[bytes], payload: bytes) -> None:
         async with self._lock:
             await self._append(rows, gone, payload)
-        if not self.sure or self._log.wasteful or self._since_state > SLACK_BYTES or self._since_cut > SLACK_BYTES:
+        if not self.sure or self.log.wasteful or self._since_state > SLACK_BYTES or self._since_cut > SLACK_BYTES:
             self._tidying = asyncio.ensure_future(self._tidy())  # the group is safe, and its confirm waits for nothing
 
     async def _tidy(self) -> None:
@@ -224,44 +224,44 @@ class JetStreamStore:
             async with self._lock:
                 if not self.sure or self._since_state > SLACK_BYTES:
                     await self._declare("hold")
-                if self._log.wasteful:
+                if self.log.wasteful:
                     await self._move()
                 await self._cut()
         except JournalError as error:
             self._failure = error
 
     async def _declare(self, event: str) -> None:
-        await self._holder.declare(event)
+        await self.holder.declare(event)
         self._since_state = 0
 
     async def _append(self, rows: list[Any], gone: list[bytes], payload: bytes) -> None:
-        size = self._stream.payload
+        size = self.stream.payload
         parts = [payload[begin : begin + size] for begin in range(0, len(payload), size)]
-        begin = await self._holder.append(DATA, parts)
-        self._log.append(begin, begin + len(parts), len(payload), rows, gone)
+        begin = await self.holder.append(DATA, parts)
+        self.log.append(begin, begin + len(parts), len(payload), rows, gone)
         self._since_state += len(payload)
         self._since_cut += len(payload)
 
     async def _move(self) -> None:
         """Move some of what lives in the oldest record behind the others."""
-        begin, end = self._log.oldest()
+        begin, end = self.log.oldest()
         try:
-            records = [await self._stream.fetch(place) for place in range(begin, end)]
+            records = [await self.stream.fetch(place) for place in range(begin, end)]
         except Unavailable:
             return  # later
         if None in records:
             raise JournalError(f"record {begin} is missing, with batches that are not settled")
         payload = b"".join(record.payload for record in records if record is not None)
-        rows = self._log.movable(begin, unpack_record(payload, f"record {begin}")[0])
+        rows = self.log.movable(begin, unpack_record(payload, f"record {begin}")[0])
         await self._append(rows, [], pack_record(rows, []))
 
     async def _cut(self) -> None:
         """Cut off the front of the log, in which nothing lives."""
-        below = min(self._log.floor() or self._holder.state_at, self._holder.state_at)
+        below = min(self.log.floor() or self.holder.state_at, self.holder.state_at)
         if below <= self._cut_at:
             return
         try:
-            await self._stream.cut(below)
+            await self.stream.cut(below)
         except Unavailable:
             return  # later
         self._cut_at, self._since_cut = below, 0
@@ -269,12 +269,12 @@ class JetStreamStore:
     @property
     def sure(self) -> bool:
         """Whether no other broker can have the journal at this moment."""
-        return self._holder.sure(self._stream.now())
+        return self.holder.sure(self.stream.now())
 
     @property
     def trouble(self) -> str:
         """Why nothing can be kept at the moment, in words; empty when all is well."""
-        return self._holder.trouble
+        return self.holder.trouble
 
     @property
     def failure(self) -> BaseException | None:
@@ -284,16 +284,16 @@ class JetStreamStore:
     def close(self) -> None:
         """Let another broker have it."""
         try:
-            self._loop.call(self._close(), _CLOSE_S)
+            self.loop.call(self._close(), _CLOSE_S)
         except (JournalError, TimeoutError):
             pass  # its time will be over
-        self._loop.end()
+        self.loop.end()
 
     async def _close(self) -> None:
         async with self._lock:
             self._beat.cancel()
             await self._declare("close")
-        await self._stream.close()
+        await self.stream.close()
 
     def __enter__(self) -> Self:
         return self

@@ -180,28 +180,28 @@ class Content:
     """The rows of a log, as its records are read one after the other."""
 
     def __init__(self) -> None:
-        self._rows: dict[bytes, Row] = {}
+        self.rows: dict[bytes, Row] = {}
 
     def append(self, rows: list[Row], gone: list[bytes]) -> None:
         """The next record says this."""
         for key in gone:
-            self._rows.pop(key, None)
+            self.rows.pop(key, None)
         for row in rows:
-            self._rows[row.key] = row
+            self.rows[row.key] = row
 
     def kept(self) -> Stored:
         """What a broker is rebuilt from. Raises JournalError for a row that is damaged."""
 
         def numbered(kind: bytes, unpack: Callable[..., Any]) -> list[Any]:
-            found = sorted(key for key in self._rows if key[:1] == kind)
-            return [unpack(_NUMBER.unpack(key)[1], self._rows[key]) for key in found]
+            found = sorted(key for key in self.rows if key[:1] == kind)
+            return [unpack(_NUMBER.unpack(key)[1], self.rows[key]) for key in found]
 
-        books = self._rows.get(_BOOKS)
-        accounts = sorted(key for key in self._rows if key[:1] == _ACCOUNT)
+        books = self.rows.get(_BOOKS)
+        accounts = sorted(key for key in self.rows if key[:1] == _ACCOUNT)
         changes = numbered(_CHANGES, lambda number, row: unpack_changes(number, row.head))
         return Stored(
             books={} if books is None else msgpack.unpackb(unseal("the record of the books", _BOOKS, books.head)),
-            accounts=[unpack_account(key[1:], self._rows[key].head) for key in accounts],
+            accounts=[unpack_account(key[1:], self.rows[key].head) for key in accounts],
             entries=numbered(_ENTRY, lambda number, row: unpack_entry(number, row.head, row.body)),
             changes=[change for row in changes for change in row],
             letters=numbered(_LETTER, lambda number, row: unpack_letter(number, row.head)),

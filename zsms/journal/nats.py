@@ -36,7 +36,7 @@ _MOST_BYTES = 8 * 2**20
 _REQUEST_S = 2.0
 _APPEND_S = 5.0
 _CONNECT_S = 2.0
-_FIRST_S = 30.0
+FIRST_S = 30.0
 """So long the first answer may take: a cluster that has just started takes some seconds."""
 _MONITOR_S = 0.5
 _AT_ONCE = 16
@@ -99,7 +99,7 @@ class JetStream:
 
     async def open(self, create: bool) -> None:
         """Connect, and make the stream if it is not there and `create`. Raises UsageError, and Unavailable."""
-        deadline = self.now() + _FIRST_S
+        deadline = self.now() + FIRST_S
         while True:
             try:
                 await self._connected()
@@ -220,12 +220,13 @@ class JetStream:
     async def append(self, last: int, records: Sequence[Record]) -> bool:
         """As of :class:`zsms.journal.fence.Stream`."""
         for begin in range(0, len(records), _AT_ONCE):
-            some = [self._publish(last + begin + at, record) for at, record in enumerate(records[begin:][:_AT_ONCE])]
+            some = [self.publish(last + begin + at, record) for at, record in enumerate(records[begin:][:_AT_ONCE])]
             if not all(await asyncio.gather(*some)):
                 return False
         return True
 
-    async def _publish(self, last: int, record: Record) -> bool:
+    async def publish(self, last: int, record: Record) -> bool:
+        """Append one record behind the place `last`; whether it is there."""
         headers = {
             Header.EXPECTED_LAST_SEQUENCE.value: str(last),
             Header.MSG_ID.value: record.id,

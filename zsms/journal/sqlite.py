@@ -48,8 +48,8 @@ from zsms.journal.wal import Log
 from zsms.words import many
 
 _FORMAT = 1
-_PAGE = 16 * 1024
-_CHECKPOINT_BYTES = 64 * 2**20
+PAGE = 16 * 1024
+CHECKPOINT_BYTES = 64 * 2**20
 """The log is written back into the database when it is that long."""
 _PAGES_A_GROUP = 8
 """Pages that a group changes beside those of its frames, about."""
@@ -99,7 +99,7 @@ class SqliteStore:
         self._mark = Mark(self._directory)
         self._tried(self._compare_with_mark)
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))  # messages are nobody else's business
-        self._db = self._tried(
+        self.db = self._tried(
             lambda: sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=32)
         )
         self._tried(self._begin, durability)
@@ -111,14 +111,14 @@ class SqliteStore:
         if self._mark.groups is None or not self._path.exists():
             return
         # Read-only, closing it writes nothing back: the log stays as it was found, and can be restored.
-        self._db = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True)
+        self.db = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True)
         try:
             known, books = self._meta("journal"), self._meta("books") or {}
         except sqlite3.Error:
             return  # opening it will say what is wrong
         finally:
-            self._db.close()
-            del self._db
+            self.db.close()
+            del self.db
             self._path.with_name(f"{FILE}-shm").unlink(missing_ok=True)
             if not self._log.there and self._log_path.exists() and not self._log_path.stat().st_size:
                 self._log_path.unlink()  # made by looking
@@ -138,7 +138,7 @@ class SqliteStore:
 
     def _begin(self, durability: str) -> None:
         pragmas = {
-            "page_size": _PAGE,
+            "page_size": PAGE,
             "locking_mode": "EXCLUSIVE",  # the index of the log is in memory then, and no one else comes in
             "journal_mode": "WAL",
             "synchronous": "FULL" if durability == "fsync" else "NORMAL",
@@ -146,15 +146,15 @@ class SqliteStore:
             "temp_store": "MEMORY",
         }
         for name, value in pragmas.items():
-            self._db.execute(f"PRAGMA {name}={value}")
+            self.db.execute(f"PRAGMA {name}={value}")
 
     def _check(self) -> None:
-        found = [row[0] for row in self._db.execute("PRAGMA quick_check(3)")]
+        found = [row[0] for row in self.db.execute("PRAGMA quick_check(3)")]
         if found != ["ok"]:
             raise JournalError(f"{self._path} is damaged: {'; '.join(map(str, found))}")
 
     def _identify(self, durability: str) -> None:
-        db = self._db
+        db = self.db
         db.executescript(_SCHEMA)
         known = self._meta("journal")
         boot = boot_id()
@@ -182,11 +182,11 @@ class SqliteStore:
         self._known = {**known, "opened": self.opened, "boot": boot, "durability": durability, "in_use": True}
         self._put_meta("journal", self._known)
         # Into the database itself: what it says must not depend on its log.
-        self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        self.db.execute("PRAGMA wal_checkpoint(PASSIVE)")
         self._mark.set(self.birth, self._groups)
 
     def _meta(self, key: str) -> dict[str, Any] | None:
-        row = self._db.execute("SELECT body FROM meta WHERE key = ?", (key,)).fetchone()
+        row = self.db.execute("SELECT body FROM meta WHERE key = ?", (key,)).fetchone()
         if row is None:
             return None
         body: dict[str, Any] = msgpack.unpackb(unseal(f"the record of the {key}", key.encode(), row[0]))
@@ -194,7 +194,7 @@ class SqliteStore:
 
     def _put_meta(self, key: str, body: dict[str, Any]) -> None:
         record = seal(key.encode(), msgpack.packb(body))
-        self._db.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET body = excluded.body", (key, record))
+        self.db.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET body = excluded.body", (key, record))
 
     # -- reading ------------------------------------------------------------------------------------------------
 
@@ -204,7 +204,7 @@ class SqliteStore:
         return kept
 
     def _load(self) -> Stored:
-        rows = self._db.execute
+        rows = self.db.execute
         return Stored(
             books=self._books,
             accounts=[unpack_account(*row) for row in rows("SELECT key, body FROM accounts ORDER BY key")],
@@ -223,12 +223,12 @@ class SqliteStore:
             self._make_room()
             raise
         self._mark.set(self.birth, self._groups)
-        self._logged += group.nbytes + _PAGES_A_GROUP * _PAGE
-        if self._logged > _CHECKPOINT_BYTES:
+        self._logged += group.nbytes + _PAGES_A_GROUP * PAGE
+        if self._logged > CHECKPOINT_BYTES:
             self._make_room()  # or later: the group is safe in the log
 
     def _transact(self, group: Group) -> None:
-        db, lengths = self._db, dict(self._lengths)
+        db, lengths = self.db, dict(self._lengths)
 
         def change(table: str, sign: int, statement: str, rows: Iterable[Any]) -> None:
             lengths[table] += sign * max(0, db.executemany(statement, rows).rowcount)
@@ -265,7 +265,7 @@ class SqliteStore:
 
     def _checkpoint(self) -> None:
         """Write the log back into the database; the next group then begins it anew."""
-        self._tried(self._db.execute, "PRAGMA wal_checkpoint(PASSIVE)")
+        self._tried(self.db.execute, "PRAGMA wal_checkpoint(PASSIVE)")
         self._logged = 0
 
     def _tried(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -282,13 +282,13 @@ class SqliteStore:
 
     def close(self) -> None:
         """Let go of it. Nothing that was committed depends on this."""
-        if hasattr(self, "_db"):
+        if hasattr(self, "db"):
             if self._failed:
-                _never_close(self._db)
+                _never_close(self.db)
             else:
                 with suppress(JournalError, NoRoom):
                     self._tried(self._leave)
-                self._tried(self._db.close)
+                self._tried(self.db.close)
         if hasattr(self, "_mark"):
             self._mark.close()
         self._lock.release()

@@ -77,7 +77,7 @@ class RoleOptions(CommonOptions, total=False):
 
 
 class Role:
-    """The life of a role. Subclasses implement `_open`, `_step` and `_snapshot`."""
+    """The life of a role. Subclasses implement `_open`, `step` and `snapshot`."""
 
     role = "role"
     key_role = ""
@@ -110,7 +110,7 @@ class Role:
         self.name = name or self._default_name()
         self.log = logging.getLogger(f"zsms.{self.role}")
         self.refused_frames = 0
-        self._keys = None if keys is None else Keys.load(keys, self.key_role or self.role, name)
+        self.keys = None if keys is None else Keys.load(keys, self.key_role or self.role, name)
         self.opened: Callable[[], object] = lambda: None
         """Called once its sockets are open, in the thread that runs it."""
         self.notifier: Notifier | None = None
@@ -120,7 +120,8 @@ class Role:
         self._drain_timeout = drain_timeout
         self._context = context
         self._clock = clock
-        self._start_id = time.time_ns()
+        self.start_id = time.time_ns()
+        """Tells this start from every other one of its name."""
         self._throttle = Throttle()
         self._stops = 0
         self._drain_until: float | None = None
@@ -143,19 +144,11 @@ class Role:
     def run(self) -> None:
         """Run here until the role is done or stopped. Raises ZsmsError when it can't begin or must give up."""
         try:
-            self._sockets = Sockets(self._context, keys=self._keys)
+            self._sockets = Sockets(self._context, keys=self.keys)
             try:
-                self._poller = zmq.Poller()
-                self._poller.register(self.waker.fileno(), zmq.POLLIN)
-                self._publisher = StatsPublisher(
-                    self._sockets,
-                    self._stats,
-                    self._stats_interval,
-                    make=self._snapshot,
-                    complete=self._complete,
-                    log=self.log,
-                )
-                self._open()
+                poller = zmq.Poller()
+                poller.register(self.waker.fileno(), zmq.POLLIN)
+                self.begin(self._sockets, poller)
                 self._watch_gate()
                 self._ready.set()
                 self.opened()
@@ -163,7 +156,7 @@ class Role:
                     self.notifier.ready()
                 patience = FINAL_STOPPED_S
                 try:
-                    while self._step():
+                    while self.step():
                         pass
                     patience = FINAL_S
                 finally:
@@ -179,6 +172,16 @@ class Role:
         finally:
             self._ready.set()
             self.waker.close()
+
+    def begin(self, sockets: Sockets, poller: zmq.Poller) -> None:
+        """Open what it needs of these sockets. `run` calls it, and then `step` until that is False; so may a program
+        whose sockets and poller are its own.
+        """
+        self._sockets, self._poller = sockets, poller
+        self._publisher = StatsPublisher(
+            sockets, self._stats, self._stats_interval, make=self.snapshot, complete=self._complete, log=self.log
+        )
+        self._open()
 
     def _complete(self, snapshot: Snapshot) -> None:
         """Add to the last snapshot what only that one has."""
@@ -273,7 +276,7 @@ class Role:
         """Make the sockets. Raises UsageError for an address that can't be had."""
         raise NotImplementedError
 
-    def _step(self) -> bool:
+    def step(self) -> bool:
         """One turn of the loop: wait, read, decide, write. False when the role is done."""
         raise NotImplementedError
 
@@ -284,7 +287,7 @@ class Role:
         """What grows as long as a drain gets on."""
         return 0
 
-    def _snapshot(self, now: float) -> Snapshot | None:
+    def snapshot(self, now: float) -> Snapshot | None:
         """How the role stands, for the collector."""
         return None
 
@@ -357,7 +360,7 @@ class Role:
         return Snapshot(
             role=self.role,
             name=self.name,
-            start=self._start_id,
+            start=self.start_id,
             seq=self._publisher.count,
             host=printable(platform.node(), MAX_NAME),
             pid=os.getpid(),

@@ -102,7 +102,7 @@ class Broker(Role):
         self._bind = Endpoint.parse(bind, BROKER_PORT)
         self._endpoint = self._bind
         self._insecure = insecure
-        self._permissions = None if self._keys is None else BrokerPermissions(self._keys, self.core)
+        self._permissions = None if self.keys is None else BrokerPermissions(self.keys, self.core)
         self._await_slots = await_slots
         self.reading = False
         """Whether it takes batches at the moment."""
@@ -125,7 +125,7 @@ class Broker(Role):
         self._desk = Desk(
             self.core,
             self.name,
-            self._start_id,
+            self.start_id,
             self.durability,
             clock=self._clock,
             full=lambda: self._full,
@@ -142,9 +142,7 @@ class Broker(Role):
         self.log.info("%s: listening on %s", self.name, self._endpoint)
 
     def _open_journal(self, directory: str | Path) -> None:
-        from zsms.roles.journaling import (
-            Journaling,  # the store's modules, which a broker without a journal does without
-        )
+        from zsms.roles.journaling import Journaling  # the store's modules, which a broker without one does without
 
         self._journaling = Journaling(
             directory,
@@ -159,8 +157,8 @@ class Broker(Role):
             leaves=self._leaves,
         )
         self.core = self._journaling.core
-        if self._keys is not None:
-            self._permissions = BrokerPermissions(self._keys, self.core)
+        if self.keys is not None:
+            self._permissions = BrokerPermissions(self.keys, self.core)
 
     def _leaves(self) -> bool:
         """Whether it is to leave while it stands by; its service manager hears that all is well."""
@@ -173,7 +171,13 @@ class Broker(Role):
         if self._journaling is not None:
             self._journaling.close()
 
-    def _step(self) -> bool:
+    @property
+    def durable(self) -> bool:
+        """Whether its journal has all that it knows; without one there is nothing to keep."""
+        return self._journaling is None or self._journaling.done
+
+    def step(self) -> bool:
+        """See `Role.step`."""
         if self._never_taken:
             return False
         now = self._clock()
@@ -266,11 +270,11 @@ class Broker(Role):
                 frame = expect(data, *FROM_PEERS)
             except WireError as error:
                 self._refuse("dispatch", error, now)
-                self._send_to(peer, refusal(error, self._start_id))
+                self._send_to(peer, refusal(error, self.start_id))
                 continue
             if self._permissions is not None and (why := self._permissions.frame(peer, user, frame)) is not None:
                 self._refuse("dispatch", why.reason, now)
-                self._say(peer, Refused(self._start_id, why.final, why.reason[:200]))
+                self._say(peer, Refused(self.start_id, why.final, why.reason[:200]))
                 continue
             if isinstance(frame, JoinProducer) and self._callers.waits(peer, frame, now):
                 continue
@@ -301,7 +305,7 @@ class Broker(Role):
     def _confirm(self) -> None:
         for account in self.core.confirms():
             through = account.durable_through
-            self._say(account.peer, Confirm(self._start_id, account.start, through, self._full, self.durability))
+            self._say(account.peer, Confirm(self.start_id, account.start, through, self._full, self.durability))
 
     def _tell_events(self) -> None:
         """Log what happened since the last turn."""
@@ -318,7 +322,7 @@ class Broker(Role):
         if not self._stopping:
             return False
         queued, in_flight = (totals := self.core.totals())["queued"], totals["in_flight"]
-        if not queued + in_flight and (self._journaling is None or self._journaling.done):
+        if not queued + in_flight and self.durable:
             return True
         if not self._out_of_time(now):
             return False
@@ -335,7 +339,8 @@ class Broker(Role):
     def _complete(self, snapshot: Snapshot) -> None:
         snapshot.reach = self.core.progress.reach.to_wire()
 
-    def _snapshot(self, now: float) -> Snapshot | None:
+    def snapshot(self, now: float) -> Snapshot | None:
+        """See `Role.snapshot`."""
         if self._never_taken:
             return None
         core, journaling = self.core, self._journaling

@@ -47,7 +47,7 @@ class StatsCollector(Role):
         self._endpoint = self._bind
         self._questions: deque[tuple[str, Future[dict[str, Any]]]] = deque()
         self._insecure = insecure
-        self._permissions = None if self._keys is None else StatsPermissions(self._keys, self.book)
+        self._permissions = None if self.keys is None else StatsPermissions(self.keys, self.book)
 
     @property
     def endpoint(self) -> str:
@@ -62,7 +62,8 @@ class StatsCollector(Role):
         self._poller.register(self._router, zmq.POLLIN)
         self.log.info("%s: listening on %s", self.name, self._endpoint)
 
-    def _step(self) -> bool:
+    def step(self) -> bool:
+        """See `Role.step`."""
         now = self._clock()
         events = self._wait(None, now)
         now = self._clock()
@@ -114,7 +115,7 @@ class StatsCollector(Role):
             try:
                 if len(parts) != 1:
                     raise WireError("a snapshot is one frame")
-                self._take(expect(parts[0], frames.Snapshot).body, user, now)
+                self.take(expect(parts[0], frames.Snapshot).body, user, now)
             except WireError as error:
                 self._refuse("stats in", error, now)
 
@@ -123,7 +124,8 @@ class StatsCollector(Role):
         parts = socket.recv_multipart(zmq.NOBLOCK, copy=False)
         return [part.bytes for part in parts], "" if self._permissions is None else user_of(parts[-1])
 
-    def _take(self, body: dict[str, Any], user: str, now: float, last: bool = False) -> None:
+    def take(self, body: dict[str, Any], user: str, now: float, last: bool = False) -> None:
+        """A snapshot has come from that key, in its `last` word or in one of many. Raises WireError."""
         try:
             snapshot = Snapshot.from_wire(body)
             if self._permissions is not None and (why := self._permissions.snapshot(user, snapshot)) is not None:
@@ -176,10 +178,10 @@ class StatsCollector(Role):
                         raise WireError(why)
                     return encode(Answer(0, self._figures(frame.what, now)))
                 case Report():
-                    self._take(frame.body, user, now, last=True)
+                    self.take(frame.body, user, now, last=True)
                     return encode(Answer(0, {}))
                 case _:
                     raise WireError(f"{type(frame).__name__} is no question")
         except WireError as error:
             self._refuse("stats out", error, now)
-            return refusal(error, self._start_id)
+            return refusal(error, self.start_id)

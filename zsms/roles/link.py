@@ -81,7 +81,7 @@ class Link:
         """When to look for the broker at its next place; None while it is there."""
         self._heard: float | None = None
         self._complain_at = 0.0
-        self._failure = ""
+        self.failure = ""
 
     def say(self, frame: Frame) -> bool:
         """Send; False when the pipe is full."""
@@ -134,7 +134,7 @@ class Link:
             self.clock = ClockOffset()  # perhaps on another host, and its clock began anew if its host did
         self._speaker = frame.instance
         self.joined = not self.refused
-        self._failure = ""
+        self.failure = ""
         if self.endpoint.others and self._turn_at is not None:
             self._handshakes.broken()  # what was before is over
             self.log.info("the broker is at %s", self._sockets.place(self.endpoint))
@@ -225,7 +225,7 @@ class Link:
         why, for_good = failed
         if for_good:
             self.refuse(why)
-        self._failure = why
+        self.failure = why
 
     def _complain(self, now: float) -> None:
         """Say in the log, now and then, that nobody answers."""
@@ -235,7 +235,7 @@ class Link:
         if silent > max(COMPLAIN_S, 3 * self.interval) and now >= self._complain_at:
             self._complain_at = now + COMPLAIN_S
             looked = self._sockets.look_again(self.endpoint)
-            why = f" ({self._failure or looked})" if self._failure or looked else ""
+            why = f" ({self.failure or looked})" if self.failure or looked else ""
             self.log.warning("no word from a broker at %s for %.0f s%s; trying on", self.endpoint, silent, why)
 
     def next_time(self) -> float:

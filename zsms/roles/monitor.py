@@ -160,7 +160,8 @@ class Monitor(Role):
         self._silence = Silence(self._asker, self._sockets, self.log.warning)
         self._poller.register(self._asker.socket, zmq.POLLIN)
 
-    def _step(self) -> bool:
+    def step(self) -> bool:
+        """See `Role.step`."""
         now = self._clock()
         events = self._wait(self._next_ask, now)
         now = self._clock()

@@ -85,7 +85,7 @@ class Operator:
         if not 0 <= timeout <= 86_400:
             raise UsageError(f"timeout {timeout}: give seconds from 0 to 86400")
         self.endpoint = Endpoint.parse(broker, BROKER_PORT, several=True)
-        self._timeout = timeout
+        self.timeout = timeout
         self._sockets = Sockets(context, keys=None if keys is None else Keys.load(keys, "operator"))
         self._requests = 0
         self._late = False
@@ -131,7 +131,7 @@ class Operator:
             self._socket = self._connect()
         self._late = True
         self._socket.send(encode(frame))
-        deadline = time.monotonic() + self._timeout
+        deadline = time.monotonic() + self.timeout
         while (left := deadline - time.monotonic()) > 0:
             if not self._socket.poll(int(left * 1_000) + 1):
                 break
@@ -148,6 +148,6 @@ class Operator:
                 self._late = False
                 raise ZsmsError(f"the broker at {self.endpoint} refused: {answer.reason}")
         raise ZsmsError(
-            f"no answer from a broker at {self.endpoint} within {self._timeout:g} s: is it running, and is that its "
+            f"no answer from a broker at {self.endpoint} within {self.timeout:g} s: is it running, and is that its "
             "address?"
         )

@@ -90,7 +90,7 @@ class Producer(Role):
         self._met = False
         """A broker has answered."""
         self.source: Source = RandomSource(messages, seed=seed) if source is None else source
-        self._before = _pass_over(self.source, before)
+        self.before = _pass_over(self.source, before)
         self._endpoints = brokers_at(broker)
         self.windows = [Window(window, resend_after, moved_batch) for _ in self._endpoints]
         """What is unconfirmed, by broker."""
@@ -128,6 +128,11 @@ class Producer(Role):
         """What of a list was not read when this producer was stopped, in words; "" for nothing."""
         return getattr(self.source, "unread", "") if self._stopping else ""
 
+    @property
+    def starved(self) -> bool:
+        """Whether it waits for a source of which nothing has come for now."""
+        return self._starved_on is not None
+
     def set_rate(self, rate: float) -> None:
         """Change the arrival rate, messages a second. From any thread.
 
@@ -149,12 +154,13 @@ class Producer(Role):
                     self._poller,
                     self._refuse,
                     producer=self._id,
-                    start=self._start_id,
+                    start=self.start_id,
                     name=self.name,
                 )
             )
 
-    def _step(self) -> bool:
+    def step(self) -> bool:
+        """See `Role.step`."""
         now = self._clock()
         events = self._wait(self._wake_at(now), now)
         now = self._clock()
@@ -218,7 +224,7 @@ class Producer(Role):
             return
         way.window.add(encode_batch(self._address(columns, way, now)), len(columns), now)
         self.turn.made(len(columns), now)
-        if self.source.total is not None and self.produced + self._before >= self.source.total:
+        if self.source.total is not None and self.produced + self.before >= self.source.total:
             self._exhausted = True
 
     def _take(self, size: int, now: float) -> Columns | None:
@@ -282,14 +288,15 @@ class Producer(Role):
     def _settled(self) -> int:
         return sum(window.confirmed_messages for window in self.windows)
 
-    def _snapshot(self, now: float) -> Snapshot:
+    def snapshot(self, now: float) -> Snapshot:
+        """See `Role.snapshot`."""
         done = self._exhausted and not self.unconfirmed
         joined = [way for way in self.ways if way.link.joined]
         state = "done" if done else "draining" if self._stopping else "running" if joined else "starting"
         rate, arrivals, seconds = self.turn.asked(self._made_at)
         figures = ProducerFigures(
-            produced=self.produced + self._before,
-            confirmed=sum(window.confirmed_messages for window in self.windows) + self._before,
+            produced=self.produced + self.before,
+            confirmed=sum(window.confirmed_messages for window in self.windows) + self.before,
             resent_batches=sum(window.resent for window in self.windows),
             repeated=sum(window.repeated_messages for window in self.windows),
             skipped_rows=self.source.skipped,

@@ -110,11 +110,11 @@ class Sender(Role):
             prefetch = auto_prefetch(slots, delay.mean) if transport is None else of_transport
         if lease is None:
             lease = auto_lease(delay, prefetch / slots) if simulated else 0.0
-        self._lease = float(lease)
+        self.lease = float(lease)
         self._caps = Caps(None if cap is None else Cap(cap, burst), caps)
         self._changes: deque[Callable[[], None]] = deque()
         # A sender that starts again must not draw the tokens of its earlier sessions, whose grants may still be coming.
-        tokens = sequence(seed, Stream.SENDER, stream, "tokens", self._start_id)
+        tokens = sequence(seed, Stream.SENDER, stream, "tokens", self.start_id)
         self.shares = Shares(len(self._endpoints), slots, prefetch, tokens, ramp)
         self.message_log = (
             None if log_messages is None else MessageLog(log_messages, self.name, len(self._endpoints), self.log)
@@ -178,7 +178,7 @@ class Sender(Role):
                 partial(Link, self._sockets, endpoint, self.log, alone=len(self._endpoints) == 1, hwm=20_000),
                 self._refuse,
                 name=self.name,
-                lease=self._lease,
+                lease=self.lease,
             )
             self.ways.append(way)
             self._poller.register(way.link.socket, zmq.POLLIN)
@@ -194,7 +194,8 @@ class Sender(Role):
         if self.message_log is not None:
             self.message_log.close()
 
-    def _step(self) -> bool:
+    def step(self) -> bool:
+        """See `Role.step`."""
         now = self._clock()
         events = self._wait(self._wake_at(), now)
         now = self._clock()
@@ -295,7 +296,8 @@ class Sender(Role):
         times = transport.times.send
         return times.mean or 0.0, times.deviation or 0.0, None
 
-    def _snapshot(self, now: float) -> Snapshot:
+    def snapshot(self, now: float) -> Snapshot:
+        """See `Role.snapshot`."""
         shares, times = self.shares, self.transport.times
         joined = any(way.link.joined for way in self.ways)
         turn, window = self.turn, self.turn.steady.window

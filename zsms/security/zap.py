@@ -88,13 +88,13 @@ class Gate:
                 break
             self._zap.send_multipart(self._answer(request, now))
         for monitor in self.sockets[1:]:
-            self._count_failures(monitor)
+            self.count_failures(monitor)
 
     def _answer(self, request: list[bytes], now: float) -> list[bytes]:
         """The reply to a request of [version, id, domain, address, routing id, mechanism, credentials...]."""
         version, number, domain, address = request[:4] if len(request) >= 7 else (b"1.0", b"", b"", b"")
         point = request[6] if len(request) == 7 and request[5] == b"CURVE" and len(request[6]) == 32 else None
-        status, text, name = self._judge(None if point is None else z85.encode(point), domain, now)
+        status, text, name = self.judge(None if point is None else z85.encode(point), domain, now)
         if status == b"200":
             self.admitted += 1
         else:
@@ -103,7 +103,7 @@ class Gate:
         user = z85.encode(point) if point is not None and status == b"200" else b""
         return [version, number, status, text.encode(), user, b""]
 
-    def _judge(self, public: bytes | None, domain: bytes, now: float) -> tuple[bytes, str, str]:
+    def judge(self, public: bytes | None, domain: bytes, now: float) -> tuple[bytes, str, str]:
         """Status, its text, and the key's name."""
         key = None if public is None else self.keys.listed.get(public)
         if public is None or key is None:
@@ -118,7 +118,8 @@ class Gate:
         self._opened[public] = began, count + 1
         return b"200", "OK", key.name
 
-    def _count_failures(self, monitor: zmq.Socket[bytes]) -> None:
+    def count_failures(self, monitor: zmq.Socket[bytes]) -> None:
+        """Clients whose handshake failed before it came to their key."""
         for _ in range(_AT_ONCE):
             event = read_event(monitor)
             if event is None:

@@ -131,7 +131,8 @@ class FakeSmsc(Role):
             self._http.open()
             self.log.info("%s: HTTP on port %d", self.name, self._http.port)
 
-    def _step(self) -> bool:
+    def step(self) -> bool:
+        """See `Role.step`."""
         now = self._clock()
         times = [self._publisher.due(), self.desk.next_time(), self._faults.next_time(now), now + _TIMERS_S]
         if not self._by_fd and not self.rules.faults:
@@ -274,7 +275,8 @@ class FakeSmsc(Role):
             if self._recorder.error:
                 self.log.warning("%s: the record in %s is not whole: %s", self.name, self._record, self._recorder.error)
 
-    def _snapshot(self, now: float) -> Snapshot:
+    def snapshot(self, now: float) -> Snapshot:
+        """See `Role.snapshot`."""
         model, counts = self.desk.model, asdict(self.desk.model.counts)
         by_status = counts.pop("by_status")
         told = {f"status_{status:#x}": times for status, times in sorted(by_status.items())[:_STATUSES]}

@@ -5,7 +5,7 @@
     GAP     := blanks, or one - or .
     area    := 1 to 5 digits, the first not 0; only behind a country's code
 
-- 7 to 15 digits in all, the first not 0 (ITU-T E.164); 11 after +1 and +7, and no more than `_LONGEST` of some others.
+- 7 to 15 digits in all, the first not 0 (ITU-T E.164); 11 after +1 and +7, and no more than `LONGEST` of some others.
 - No 0 behind the code of a country where it is dialled inside the country only.
 - Every kind of blank is a blank, every hyphen a dash. Marks that are not seen are nothing around a number, as contact
   books leave them, and refused within it.
@@ -39,16 +39,16 @@ def _codes(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_EXACT = {"1": 11, "7": 11}
+EXACT = {"1": 11, "7": 11}
 """Digits of each number of a country, its code included (North American Numbering Plan; Russia and Kazakhstan)."""
-_LONGEST = {"31": 13, "33": 11, "34": 11, "44": 12, "48": 12, "52": 12, "55": 13}
+LONGEST = {"31": 13, "33": 11, "34": 11, "44": 12, "48": 12, "52": 12, "55": 13}
 """The most digits of some other countries' numbers."""
 _TWO_DIGIT_CODES = _codes(
     "20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 "
     "90 91 92 93 94 95 98"
 )
 """Country codes of two digits (ITU-T E.164, list of assigned codes); those beside 1 and 7 have three."""
-_TRUNK_ZERO = _codes(
+TRUNK_ZERO = _codes(
     "20 27 31 32 33 40 41 43 44 46 49 51 53 54 55 57 58 60 61 62 63 64 66 81 82 84 86 90 91 92 93 94 95 98 211 212 213 "
     "218 231 232 233 234 243 249 250 251 252 254 255 256 260 261 262 263 264 265 291 353 355 358 359 370 373 374 377 "
     "380 381 382 383 385 386 387 389 421 423 508 590 591 593 594 595 596 598 686 850 855 856 880 886 961 962 963 964 "
@@ -148,12 +148,12 @@ def _wrong_digits(digits: str) -> str:
     """What there is against a number of these digits."""
     if not digits.isascii() or digits.startswith("0"):
         return "is no E.164 number: no country's code begins with 0"
-    wrong = _wrong_size(digits[:_HEAD], len(digits))
+    wrong = wrong_size(digits[:_HEAD], len(digits))
     if wrong:
         return wrong
     code = country_code(digits)
     after = digits[len(code)]
-    if after == "0" and code in _TRUNK_ZERO:
+    if after == "0" and code in TRUNK_ZERO:
         return f"has a 0 behind +{code}, which is dialled inside the country only: leave it out"
     if code == "1" and after in "01":
         return f"is no number of +1: no area code begins with {after}"
@@ -161,15 +161,15 @@ def _wrong_digits(digits: str) -> str:
 
 
 @cache
-def _wrong_size(head: str, size: int) -> str:
+def wrong_size(head: str, size: int) -> str:
     """What there is against numbers of so many digits that begin with these three."""
     if not MIN_DIGITS <= size <= MAX_DIGITS:
         return f"is no E.164 number: it has {many(size, 'digit')}, not {MIN_DIGITS} to {MAX_DIGITS}"
     code = country_code(head)
-    if size != _EXACT.get(code, size):
-        return f"has {size} digits, and a number of +{code} has {_EXACT[code]}"
-    if size > _LONGEST.get(code, MAX_DIGITS):
-        return f"has {size} digits, and a number of +{code} has {_LONGEST[code]} at most"
+    if size != EXACT.get(code, size):
+        return f"has {size} digits, and a number of +{code} has {EXACT[code]}"
+    if size > LONGEST.get(code, MAX_DIGITS):
+        return f"has {size} digits, and a number of +{code} has {LONGEST[code]} at most"
     return _impossible(code, size)
 
 
@@ -274,7 +274,7 @@ def shown(value: Any) -> str:
 _POWERS = np.array([10**power for power in range(20)], dtype=np.uint64)
 _CODES = [country_code(f"{head:03}") if head > 99 else "" for head in range(1000)]
 _CODE_DIGITS = np.array([len(code) for code in _CODES], dtype=np.int64)
-_NO_ZERO = np.array([code in _TRUNK_ZERO or code == "1" for code in _CODES])
+_NO_ZERO = np.array([code in TRUNK_ZERO or code == "1" for code in _CODES])
 _NO_ONE = np.array([code == "1" for code in _CODES])
 
 
@@ -290,7 +290,7 @@ def all_right(numbers: U64) -> npt.NDArray[np.bool_]:
     seen = np.zeros(1000 * 16, dtype=np.bool_)
     seen[kinds[right]] = True
     for kind in np.flatnonzero(seen).tolist():
-        if _wrong_size(str(kind // 16), kind % 16):
+        if wrong_size(str(kind // 16), kind % 16):
             right &= kinds != kind
     return right
 
@@ -299,7 +299,8 @@ def all_right(numbers: U64) -> npt.NDArray[np.bool_]:
 
 
 @cache
-def _phonenumbers() -> Any:
+def metadata() -> Any:
+    """The package that knows every country's numbers, or None where it is not installed."""
     try:
         import phonenumbers
     except ImportError:
@@ -309,13 +310,13 @@ def _phonenumbers() -> Any:
 
 def plans() -> str | None:
     """What else judges numbers, and its version; None without the extra `numbers`."""
-    found = _phonenumbers()
+    found = metadata()
     return None if found is None else f"phonenumbers {found.__version__}"
 
 
 def _impossible(code: str, size: int) -> str:
     """What that package has against the length of a country's numbers."""
-    package = _phonenumbers()
+    package = metadata()
     if package is None:
         return ""
     number = package.PhoneNumber(country_code=int(code), national_number=10 ** (size - len(code) - 1))
@@ -333,7 +334,7 @@ def _impossible(code: str, size: int) -> str:
 
 def is_valid(number: int) -> bool:
     """Whether that package knows the number's range as one in use. Needs the extra `numbers`."""
-    package = _phonenumbers()
+    package = metadata()
     code = country_code(str(number))
     national = str(number)[len(code) :]
     zeros = len(national) - len(national.lstrip("0"))

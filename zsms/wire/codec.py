@@ -62,7 +62,7 @@ class OtherVersion(WireError):
 
 # -- encode ------------------------------------------------------------------------------------------------
 
-_FEW_BYTES = SMALL_FRAME // 2
+FEW_BYTES = SMALL_FRAME // 2
 """Columns of no more bytes in all are packed with the rest of the frame: for a message or two that is twice as fast."""
 
 _packer = msgpack.Packer(autoreset=True)
@@ -166,7 +166,7 @@ _NO_OFFSETS = np.zeros(0, dtype=OFFSET)
 
 def _join(head: list[Any], columns: Sequence[npt.NDArray[Any]]) -> bytes:
     """One array of the head's scalars and the columns."""
-    if sum(column.nbytes for column in columns) <= _FEW_BYTES:
+    if sum(column.nbytes for column in columns) <= FEW_BYTES:
         small: bytes = _packer.pack([*head, *(column.tobytes() for column in columns)])
         return small
     # The packer's own array header counts the scalars only, so it is replaced.

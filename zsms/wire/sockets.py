@@ -240,7 +240,7 @@ class Sockets:
             second = self.make(kinds[1], hwm=hwm[1], ipv6=ipv6)
             if self.keys is not None:
                 for made, domain in zip((first, second), DOMAINS[kinds[0]], strict=True):
-                    self._guard(made, domain, self.keys)
+                    self.guard(made, domain, self.keys)
             try:
                 if endpoint.scheme == "tcp" and not endpoint.port:
                     first.bind(endpoint.first.removesuffix("0") + "*")
@@ -259,7 +259,7 @@ class Sockets:
                 raise UsageError(_why_not_bound(endpoint, option, error)) from None
         raise ZsmsError(f"no two free ports beside each other on {endpoint.host} in {_BIND_TRIES} tries")
 
-    def _guard(self, socket: zmq.Socket[bytes], domain: str, keys: Keys) -> None:
+    def guard(self, socket: zmq.Socket[bytes], domain: str, keys: Keys) -> None:
         """Before it is bound: whoever connects has to have a key."""
         socket.curve_server = True
         socket.curve_secretkey = keys.own.secret

@@ -56,8 +56,10 @@ def texts(count: int, begin: int = 0) -> Messages:
     )
 
 
-def bound_pair(window: int = 10, command: int = Command.BIND_TRANSCEIVER, **timers: float) -> tuple[Session, Session]:
-    esme = Session(Side.ESME, window, Timers(**timers))
+def bound_pair(
+    window: int = 10, command: int = Command.BIND_TRANSCEIVER, requests: Window | None = None, **timers: float
+) -> tuple[Session, Session]:
+    esme = Session(Side.ESME, window, Timers(**timers), requests=requests)
     smsc = Session(Side.SMSC, window)
     esme.connected(0.0), smsc.connected(0.0)
     esme.bind(command, 0.0, system_id=b"zsms", password=b"secret")
@@ -310,8 +312,9 @@ def test_binds_and_inactivity_have_an_end() -> None:
 
 
 def test_sequence_numbers_wrap() -> None:
-    esme, smsc = bound_pair()
-    esme._window.start_at(MAX_SEQUENCE - 2)
+    requests = Window()
+    esme, smsc = bound_pair(requests=requests)
+    requests.start_at(MAX_SEQUENCE - 2)
     received = submitted(esme, smsc, 5)
     assert received.messages.sequence.tolist() == [MAX_SEQUENCE - 1, MAX_SEQUENCE, 1, 2, 3]
     smsc.answer(Command.SUBMIT_SM, received.messages.sequence[::-1])
@@ -386,7 +389,8 @@ def test_windows_are_dictionaries(data: st.DataObject) -> None:
 
 
 def test_requests_that_are_never_answered_cost_the_others_nothing() -> None:
-    window, kept = Window(), []
+    windows, kept = Windows(), []
+    window = Window(windows)
     for turn in range(3_000):
         sequence = window.add(handles(2 * turn, 2 * turn + 1), float(turn))
         if turn % 100:
@@ -394,7 +398,7 @@ def test_requests_that_are_never_answered_cost_the_others_nothing() -> None:
         else:
             window.match(sequence[1:])
             kept.append(sequence[0])
-    assert window.open == 30 and window._windows._size <= 128 and window.oldest() == 0.0
+    assert window.open == 30 and windows.size <= 128 and window.oldest() == 0.0
     found = window.match(np.array(kept[::-1], np.uint32))
     assert found.handles.tolist() == [200 * place for place in range(29, -1, -1)] and not window.open
 

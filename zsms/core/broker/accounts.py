@@ -21,7 +21,7 @@ from zsms.core.broker.journal import Group, Journal
 from zsms.core.broker.ledger import Counters, ProducerAccount
 from zsms.message import Batch
 
-_FOLD_FROM = 1_000
+FOLD_FROM = 1_000
 """Accounts from which on those of producers that are finished are added up."""
 _REMEMBERED_STARTS = 65_536
 
@@ -53,7 +53,7 @@ class Accounts:
         self._journal = journal
         self._unconfirmed: dict[int, ProducerAccount] = {}
         self._free_indices: list[int] = []
-        self._fold_at = _FOLD_FROM
+        self._fold_at = FOLD_FROM
         self._folded_starts: OrderedDict[int, int] = OrderedDict()
 
     def joined(self, join: ProducerJoin, now: float) -> ProducerAccount | None:
@@ -198,4 +198,4 @@ class Accounts:
             self.finished.add(account)
             self.sources[account.index] = self.finished
             self._free_indices.append(account.index)
-        self._fold_at = max(_FOLD_FROM, 2 * (len(self.producers) + len(kept)))
+        self._fold_at = max(FOLD_FROM, 2 * (len(self.producers) + len(kept)))

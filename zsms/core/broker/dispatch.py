@@ -157,15 +157,16 @@ class Dispatch:
     def unreachable(self, granted: Granted) -> None:
         """The wire knows no way to that sender: the grant is undone, and there are no more until it speaks."""
         granted.session.reachable = False
-        self._undo(granted)
+        self.undo(granted)
 
     def blocked(self, granted: Granted, until: float) -> None:
         """The wire's pipe to that sender is full: the grant is undone and costs no credit."""
         granted.session.blocked_until = until
         self._blocked[granted.session.token] = granted.session
-        self._undo(granted)
+        self.undo(granted)
 
-    def _undo(self, granted: Granted) -> None:
+    def undo(self, granted: Granted) -> None:
+        """A grant did not leave: its messages are ready again."""
         lot = granted.session.undo()
         if lot is not None:
             self.requeue(lot)

@@ -182,7 +182,7 @@ class Journal:
         """Bytes of the batches in the open group."""
         self._next_entry = next_entry
         self._next_row = next_row
-        self._entries: dict[int, Entry] = {}
+        self.entries: dict[int, Entry] = {}
         """Those that are not done with, by number."""
         self._mentions: dict[int, int] = {}
         """How many living entries each row mentions."""
@@ -230,14 +230,14 @@ class Journal:
         accounts = tuple(account for account, _ in lot.accounts())
         entry = batch.origin = Entry.of(self._next_entry, batch, accounts)
         self._next_entry += 1
-        self._entries[entry.number] = entry
+        self.entries[entry.number] = entry
         self._accepted[entry.number] = (entry, lot)
         self.nbytes += batch.nbytes
 
     def known(self, entry: Entry, rows: list[int]) -> None:
         """An entry that the store holds already, and the rows that mention it."""
         entry.rows = rows
-        self._entries[entry.number] = entry
+        self.entries[entry.number] = entry
         for row in rows:
             self._mentions[row] = self._mentions.get(row, 0) + 1
 
@@ -301,7 +301,7 @@ class Journal:
                 changes.append(Change(SETTLED, entry, 0, joined.astype(PLACE)))
             else:
                 done.append(entry)
-                del self._entries[entry.number]
+                del self.entries[entry.number]
         changes += self._changes_moved()
         changes += [Change(GRANTED, e, e.granted, _NOWHERE) for e in self._granted.values() if e.open]
         changes += [change for change in self._again if change.entry.open]
@@ -357,7 +357,7 @@ class Journal:
             for number, _, places in _grouped(kept, np.zeros(len(kept), dtype=np.int64)):
                 settled.setdefault(number, []).append(places)
         for number, found in settled.items():
-            yield self._entries[number], found[0] if len(found) == 1 else np.concatenate(found)
+            yield self.entries[number], found[0] if len(found) == 1 else np.concatenate(found)
 
     def _changes_moved(self) -> Iterator[Change]:
         """What was retried or taken back."""
@@ -377,8 +377,8 @@ class Journal:
                     yield Change(kind, entry, getattr(lot, of) + more, entry.places(lot, positions).astype(PLACE))
             if mixed:
                 for number, step, places in _grouped(np.concatenate(mixed), np.concatenate(values)):
-                    if number in self._entries:
-                        yield Change(kind, self._entries[number], step, places.astype(PLACE))
+                    if number in self.entries:
+                        yield Change(kind, self.entries[number], step, places.astype(PLACE))
 
     def refused(self, group: Group) -> None:
         """The store had no room for the group: what of it is still to be kept goes into the open one.

@@ -23,15 +23,15 @@ from zsms.core.broker.lot import OVERHEAD, Lot, Part, alike, gather, mixed_lot, 
 from zsms.message import MAX_REASON, Mixed
 from zsms.words import many
 
-_MOST_MESSAGES = 100_000
+MOST_MESSAGES = 100_000
 """Messages kept as dead letters at most."""
-_MOST_BYTES = 64 * 2**20
+MOST_BYTES = 64 * 2**20
 """And their bytes."""
 _LEFT_S = 0.1
 """Seconds that what has failed may wait to be buried."""
 _LEFT_PARTS = 1_024
 """And how many parts of lots."""
-_JOINED_MESSAGES = 1_024
+JOINED_MESSAGES = 1_024
 """Dead letters of one reason that follow each other are made one, up to so many messages."""
 PURGED = "purged"
 """The reason of dead letters that somebody purged from the queue."""
@@ -124,7 +124,7 @@ class Letters:
             # A letter a message would cost more than the message: each is copied a few times at most.
             while self._kept and self._kept[-1].reason == reason:
                 last = self._kept[-1].lot
-                if last.size + len(whole) > _JOINED_MESSAGES or 2 * len(whole) <= last.size:
+                if last.size + len(whole) > JOINED_MESSAGES or 2 * len(whole) <= last.size:
                     break
                 self._drop(self._kept.pop())
                 assert isinstance(last.whole, Mixed)
@@ -146,7 +146,7 @@ class Letters:
     def remember(self, letter: DeadLetter) -> None:
         """Keep a letter; past the bound, the oldest ones go."""
         self._keep(letter)
-        while len(self._kept) > 1 and (self.messages > _MOST_MESSAGES or self.nbytes > _MOST_BYTES):
+        while len(self._kept) > 1 and (self.messages > MOST_MESSAGES or self.nbytes > MOST_BYTES):
             self._drop(self._kept.popleft())
 
     def _letter(self, lot: Lot, reason: str) -> DeadLetter:

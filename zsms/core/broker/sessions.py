@@ -21,7 +21,7 @@ from zsms.core.broker.peers import Peers
 from zsms.core.broker.redelivery import Redelivery
 from zsms.core.broker.session import Session
 
-_REMEMBERED = 4_096
+REMEMBERED = 4_096
 _JUDGE_S = 0.05
 """Seconds, at most, from one look through all sessions to the next."""
 LEFT = "sender left"
@@ -105,7 +105,7 @@ class Sessions:
         self._peers.forget(session)
         self._dispatch.ended(session)
         self._ended[session.token] = session.name
-        if len(self._ended) > _REMEMBERED:
+        if len(self._ended) > REMEMBERED:
             self._ended.popitem(last=False)
         if why != LEFT:
             self._counters.sessions_ended += 1
@@ -135,4 +135,5 @@ class Sessions:
         pieces, late = session.expired(session.lease, now)
         if pieces or late:
             count = self._redelivery.take_back(session, pieces, late, now)
+            self._dispatch.line_up(session)  # its slots count as free again
             self._events.note(now, "lease expired", session.name, count)

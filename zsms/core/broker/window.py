@@ -33,11 +33,11 @@ from zsms.core.broker.pieces import Piece, Pieces
 from zsms.message import Sources
 
 _SPARSE = 1.6
-"""A window of so many times the open messages (and `_SPARSE_FROM` more) is cut: what is open of the oldest pieces is
+"""A window of so many times the open messages (and `SPARSE_FROM` more) is cut: what is open of the oldest pieces is
 copied out, where it takes twice as much."""
 _SPARED = 1.3
 """To so many times, and half of the rest."""
-_SPARSE_FROM = 1_024
+SPARSE_FROM = 1_024
 _FEW = 8
 """Up to this many acknowledgements plain ints beat arrays."""
 
@@ -305,9 +305,9 @@ class Window:
         So the memory follows what is open, and not the age of the oldest of it.
         """
         window = self.granted - self._low
-        if window <= _SPARSE * self.in_flight + _SPARSE_FROM:
+        if window <= _SPARSE * self.in_flight + SPARSE_FROM:
             return
-        enough = window - int(_SPARED * self.in_flight) - _SPARSE_FROM // 2
+        enough = window - int(_SPARED * self.in_flight) - SPARSE_FROM // 2
         pieces, last = self._pieces.all, self._pieces.first
         parts: list[Part] = []
         numbers: list[I64] = []

@@ -53,7 +53,8 @@ class Windows:
         """Requests without an answer, by session."""
         self.serial = np.zeros(sessions, np.int64)
         """The next request's serial, by session."""
-        self._size = 0
+        self.size = 0
+        """Places of each session's ring."""
         self._held = np.zeros(0, np.int64)
         """By session and place: the serial and 1 of the request that stands there, 0: none."""
         self._handle = np.zeros(0, np.uint64)
@@ -69,14 +70,14 @@ class Windows:
             return
         self.open = np.concatenate([self.open, np.zeros(more, np.int64)])
         self.serial = np.concatenate([self.serial, np.zeros(more, np.int64)])
-        self._make_rings(self._size)
+        self._make_rings(self.size)
 
     def _make_rings(self, size: int) -> None:
         """Rings of so many places (a power of two) each, with what is open in them."""
-        old, at = self._size, np.flatnonzero(self._held)
+        old, at = self.size, np.flatnonzero(self._held)
         held, handle, sent = self._held[at], self._handle[at], self._sent[at]
         total = size * len(self.open)
-        self._size, self._claim = size, np.zeros(total, np.int64)
+        self.size, self._claim = size, np.zeros(total, np.int64)
         self._held, self._handle, self._sent = np.zeros(total, np.int64), np.zeros(total, np.uint64), np.zeros(total)
         if len(at):
             place = at // old * size + ((held - 1) & (size - 1))
@@ -89,12 +90,12 @@ class Windows:
             row, count = int(rows[0]), int(counts[0])
             first = int(self.serial[row])
             serials = rows_of(count) + first
-            flat = (serials & (self._size - 1)) + row * self._size
+            flat = (serials & (self.size - 1)) + row * self.size
         else:
             starts = self.serial[rows] - (np.cumsum(counts) - counts)
             serials = np.repeat(starts, counts) + rows_of(len(handles))
-            flat = (serials & (self._size - 1)) + np.repeat(rows * self._size, counts)
-        if 2 * int((self.open[rows] + counts).max(initial=0)) > self._size:
+            flat = (serials & (self.size - 1)) + np.repeat(rows * self.size, counts)
+        if 2 * int((self.open[rows] + counts).max(initial=0)) > self.size:
             self._grow(rows, counts)
             return self.add(rows, counts, handles, now)
         if self._held[flat].any():
@@ -107,13 +108,13 @@ class Windows:
         return sequence_of(serials)
 
     def _grow(self, rows: I64, counts: I64) -> None:
-        size = self._size
+        size = self.size
         while size < 2 * int((self.open[rows] + counts).max()):
             size *= 2
         self._make_rings(2 * size)
 
     def _set_aside(self, flat: I64) -> None:
-        owner, held = flat // self._size, self._held[flat]
+        owner, held = flat // self.size, self._held[flat]
         self._late = self._late.joined(_key(owner, held - 1), self._handle[flat], self._sent[flat])
         self._held[flat] = 0
 
@@ -126,7 +127,7 @@ class Windows:
         numbers = sequence.astype(np.int64)
         last = self.serial[owner] - 1
         wanted = last - (last + 1 - numbers) % MAX_SEQUENCE
-        flat = (wanted & (self._size - 1)) + owner * self._size
+        flat = (wanted & (self.size - 1)) + owner * self.size
         good = (self._held[flat] == wanted + 1) & (numbers > 0) & (numbers <= MAX_SEQUENCE) & (wanted >= 0)
         rows = rows_of(count)
         if not good.all():
@@ -163,7 +164,7 @@ class Windows:
         return Matched(rows[order], handles, sent)
 
     def _ring(self, row: int) -> slice:
-        return slice(row * self._size, (row + 1) * self._size)
+        return slice(row * self.size, (row + 1) * self.size)
 
     def oldest(self, row: int) -> float | None:
         """When the oldest open request of a session was sent; None when none is open."""

@@ -234,6 +234,10 @@ class HttpTransport(CallableTransport):
         await super()._cancel()
         if self._callbacks is not None:
             await self._callbacks.close()
+        await self.disconnect()
+
+    async def disconnect(self) -> None:
+        """End its connections; in the loop's thread."""
         if self._session is not None:
             await self._session.close()
 

@@ -73,8 +73,8 @@ class Bind:
         """Whether what comes may be read together with what comes on others."""
         self._rng = rng
         self._bound_at = 0.0
-        self._tries = 0
-        self._next_try = 0.0
+        self.tries = 0
+        self.next_try = 0.0
         self._out: list[memoryview] = []
         self._out_octets = 0
 
@@ -103,7 +103,7 @@ class Bind:
 
     def _next_look(self, now: float) -> float:
         if self.phase is Phase.IDLE:
-            return self._next_try
+            return self.next_try
         if self._bound:
             # What is sent from now on is due after this.
             at = self.session.next_time()
@@ -121,7 +121,7 @@ class Bind:
             try:
                 if self._dial.phase is not Phase.IDLE:
                     self._dial.look(now)
-                elif now >= self._next_try and not self.leaving:
+                elif now >= self.next_try and not self.leaving:
                     self._dial.begin(now)
             except NotConnected as error:
                 self._lose(str(error), now)
@@ -276,13 +276,13 @@ class Bind:
         if len(handles):
             self.lost.append((handles, why))
         if was_bound and now - self._bound_at >= STOOD_S:
-            self._tries = 0
-        longest = min(LAST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(self._tries, 10))
-        self._next_try = self.look_at = now + (0.5 + 0.5 * float(self._rng.random())) * longest
-        level = logging.WARNING if self._tries == 0 else logging.INFO
-        self._tries += 1
+            self.tries = 0
+        longest = min(LAST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(self.tries, 10))
+        self.next_try = self.look_at = now + (0.5 + 0.5 * float(self._rng.random())) * longest
+        level = logging.WARNING if self.tries == 0 else logging.INFO
+        self.tries += 1
         if not self.leaving:
-            _log.log(level, "%s: %s; trying again in %.1f s", self.settings.address, why, self._next_try - now)
+            _log.log(level, "%s: %s; trying again in %.1f s", self.settings.address, why, self.next_try - now)
 
     def _close(self) -> None:
         self._dial.close()
@@ -299,4 +299,4 @@ class Bind:
     def close(self) -> None:
         """Leave without another word."""
         self._close()
-        self._next_try = self.look_at = float("inf")
+        self.next_try = self.look_at = float("inf")

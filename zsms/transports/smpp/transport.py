@@ -80,7 +80,7 @@ class SmppTransport:
         self._consequences = Consequences.edited(settings.statuses)
         self._cap = Cap(settings.rate)
         self._links: Links | None = None
-        self._settling = Settling(settings, self._rng)
+        self.settling = Settling(settings, self._rng)
         self._awaited = Awaited(settings.receipt_timeout_s, settings.receipts == "each")
         self._queue: deque[tuple[Load, I64]] = deque()
         self._queued = 0
@@ -104,17 +104,17 @@ class SmppTransport:
     @property
     def failures(self) -> Sequence[Failure]:
         """Why messages were not sent."""
-        return self._settling.failures.rows()
+        return self.settling.failures.rows()
 
     @property
     def times(self) -> SendTimes:
         """What was measured of the messages that were given back."""
-        return self._settling.times
+        return self.settling.times
 
     @property
     def busy(self) -> int:
         """Messages in hand."""
-        return self._settling.busy
+        return self.settling.busy
 
     @property
     def figures(self) -> Mapping[str, int]:
@@ -153,12 +153,12 @@ class SmppTransport:
 
     def start(self, waiting: Waiting, now: float) -> None:
         """Take these messages on."""
-        load = self._settling.take(waiting, self._awaited.sources_of(waiting.batch), now)
+        load = self.settling.take(waiting, self._awaited.sources_of(waiting.batch), now)
         rows = rows_of(len(load))
         if load.unsendable is not None:
             bad = rows[load.unsendable]
             results = Results.alike(len(bad), Outcome.REJECTED, "more than 255 parts")
-            self._settling.settle(load, bad, results, now)
+            self.settling.settle(load, bad, results, now)
             rows = rows[~load.unsendable]
         if len(rows):
             self._queue.append((load, rows))
@@ -168,7 +168,7 @@ class SmppTransport:
     def finished(self, now: float) -> Finished | None:
         """What has ended; everything else that there is to do is done here, too."""
         self._turn(now)
-        done = self._settling.finished()
+        done = self.settling.finished()
         if done is not None:
             self._speak(now)
         return done
@@ -186,7 +186,7 @@ class SmppTransport:
             times.append(monotonic() + CAP_TICK_S)
         if self._queue and self._alone_since is not None:
             times.append(self._alone_since + ALONE_S)
-        if (again := self._settling.again_at) is not None:
+        if (again := self.settling.again_at) is not None:
             times.append(again)
         return min(times)
 
@@ -212,7 +212,7 @@ class SmppTransport:
             self._take(links.turn(monotonic()), monotonic())
         links.close()
         self._links = None
-        if self._settling.failures.sends:
+        if self.settling.failures.sends:
             self._tell_failures(links)
 
     # -- a turn ------------------------------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ class SmppTransport:
         if now >= self._sweep_at:
             self.outstanding.look(now)
             self._sweep_at = now + SWEEP_S
-        while (again := self._settling.again(now)) is not None:
+        while (again := self.settling.again(now)) is not None:
             self._queue.appendleft(again)
             self._queued += len(again[1])
         self._pump(now)
@@ -267,7 +267,7 @@ class SmppTransport:
         while self._queue:
             load, rows = self._queue.popleft()
             self._queued -= len(rows)
-            self._settling.settle(load, rows, Results.alike(len(rows), Outcome.THROTTLED, "no connection"), now)
+            self.settling.settle(load, rows, Results.alike(len(rows), Outcome.THROTTLED, "no connection"), now)
 
     # -- out ---------------------------------------------------------------------------------------------------------
 
@@ -308,11 +308,11 @@ class SmppTransport:
 
     def _settle(self, handles: U64, results: Results, ids: Strings | None, now: float) -> None:
         """Segments of any loads are answered, or given up."""
-        for load, rows, places in self._settling.groups(handles):
+        for load, rows, places in self.settling.groups(handles):
             own = results.take(places)
             if ids is not None and self.settings.registered_delivery:
                 self._awaited.accepted(load, rows, own.code, ids=ids.take(places), now=now)
-            self._settling.settle(load, rows, own, now)
+            self.settling.settle(load, rows, own, now)
 
     def _uncertain(self, handles: U64, why: str, now: float) -> None:
         self._settle(handles, Results.alike(len(handles), Outcome.UNCERTAIN, why), None, now)
@@ -321,13 +321,13 @@ class SmppTransport:
 
     def _speak(self, now: float) -> None:
         at, told = self._spoken
-        sends = self._settling.failures.sends
+        sends = self.settling.failures.sends
         if now - at >= _TELL_S and sends != told and self._links is not None:
             self._tell_failures(self._links)
             self._spoken = now, sends
 
     def _tell_failures(self, links: Links) -> None:
-        failures = self._settling.failures
+        failures = self.settling.failures
         reasons = ", ".join(f"{row.sends:,} {row.reason}" for row in failures.rows())
         slowed = sum(bind.flow.bounded for bind in links.binds)
         more = f"; slowed: {slowed} of {many(len(links.binds), 'link')}" if slowed else ""
