@@ -344,14 +344,8 @@ class Broker(Role):
         if self._never_taken:
             return None
         core, journaling = self.core, self._journaling
-        figures = broker_figures(
-            core,
-            now,
-            durability=self.durability,
-            refused_connections=self.refused_connections,
-            journal_groups=None if journaling is None else float(journaling.groups),
-            journal_full=None if journaling is None else float(bool(journaling.no_room)),
-        )
+        refused = self.refused_connections
+        figures = broker_figures(core, journaling, now, durability=self.durability, refused_connections=refused)
         state = "draining" if self._stopping else "running"
         snapshot = self._make_snapshot(state, figures, {"delivery_time": core.delivery_times})
         if journaling is not None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zsms.core.broker import BrokerCore
 from zsms.core.broker.durability import DURABILITIES
 from zsms.stats.figures import BrokerFigures
 
+if TYPE_CHECKING:
+    from zsms.roles.journaling import Journaling
 
-def broker_figures(core: BrokerCore, now: float, *, durability: str, **others: Any) -> BrokerFigures:
-    """The figures of a broker; `others` are those that its core does not know."""
+
+def broker_figures(
+    core: BrokerCore, journaling: Journaling | None, now: float, *, durability: str, **others: Any
+) -> BrokerFigures:
+    """The figures of a broker; `others` are those that neither its core nor its journal knows."""
     totals = core.totals()
     progress = core.progress
     first, last = progress.first_accepted, progress.last_settled
@@ -39,6 +44,8 @@ def broker_figures(core: BrokerCore, now: float, *, durability: str, **others: A
         attempts=float(core.limits.max_attempts),
         retry_base_s=core.limits.retry_base,
         retry_cap_s=core.limits.retry_cap,
+        journal_groups=None if journaling is None else float(journaling.groups),
+        journal_full=None if journaling is None else float(bool(journaling.no_room)),
         durability=float(DURABILITIES[::-1].index(durability)),
         **others,
     )
