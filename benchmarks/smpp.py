@@ -79,7 +79,7 @@ class Driver:
         self.transport = SmppTransport(SmppSettings.from_url(f"smpp://127.0.0.1:{port}", **options), seed=1)
         self.transport.open(lambda: None)
         self.sent = self.receipts = self.given = 0
-        self._waiting: Waiting | None = None
+        self._waiting, self._at = _waiting(0, 20_000, random), 0
         self._random = random
         self._poll = selectors.DefaultSelector()
         self._poll.register(self.transport.fileno(), selectors.EVENT_READ)
@@ -101,13 +101,13 @@ class Driver:
             self.receipts += len(told.seqs)
         free = min(transport.concurrency - transport.busy, most)
         while free > 0:
-            if self._waiting is None:
-                self._waiting = _waiting(self.given, 20_000, self._random)
-            size = len(self._waiting.batch)
-            part = self._waiting if size <= free else self._waiting.part(0, free)
-            self._waiting = None if size <= free else self._waiting.part(free, size)
-            free -= len(part.batch)
-            self.given += len(part.batch)
+            if self._at == len(self._waiting.batch):
+                self._waiting, self._at = _waiting(self.given, 20_000, self._random), 0
+            part = self._waiting.part(self._at, min(self._at + free, len(self._waiting.batch)))
+            count = len(part.batch)
+            self._at += count
+            self.given += count
+            free -= count
             transport.start(part, now)
 
 

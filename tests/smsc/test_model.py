@@ -48,7 +48,7 @@ def test_a_carrier_s_cap_and_day_hold_for_who_has_no_account() -> None:
 def test_everything_is_accepted_and_numbered_by_default() -> None:
     model, verdict = decided(Rules(), submits([b"a", b"b", b"c"]))
     assert verdict.status.tolist() == [0, 0, 0] and verdict.serials.tolist() == [1, 2, 3]
-    assert not verdict.delays.any() and verdict.copies.tolist() == [1, 1, 1]
+    assert verdict.delays is None and verdict.copies is None  # at once, and once
     rows = model.due(0.1)
     assert rows is not None and sorted(rows["serial"].tolist()) == [1, 2, 3]
     assert model.waiting == 0 and model.due(9.0) is None
@@ -180,11 +180,32 @@ def test_patterns_of_numbers_match_as_strings_do(numbers: list[bytes], data: st.
 
 def test_what_came_before_is_counted_as_repeated() -> None:
     seen = Seen(np.random.default_rng(1), size=1 << 16)
-    words = [Strings.of([b"a", b"a", b"b"]), Strings.of([b"1", b"1", b"1"]), Strings.of([b"x", b"x", b"x"])]
-    assert seen.repeated(*words) == 1
-    assert seen.repeated(*words) == 3
-    other = [Strings.of([b"a"]), Strings.of([b"1"]), Strings.of([b"x\0"])]
-    assert seen.repeated(*other) == 0  # longer by an octet
+
+    def repeated(*words: list[bytes]) -> int:
+        seen.note(*map(Strings.of, words))
+        return seen.repeated()
+
+    words = [b"a", b"a", b"b"], [b"1", b"1", b"1"], [b"x", b"x", b"x"]
+    assert repeated(*words) == 1
+    assert repeated(*words) == 3
+    assert repeated([b"a"], [b"1"], [b"x\0"]) == 0  # longer by an octet
+    assert repeated([], [], []) == 0
+
+
+@given(st.lists(st.lists(st.integers(0, 40), max_size=300), max_size=8), st.booleans())
+def test_few_that_are_looked_at_later_count_as_those_that_are_looked_at_once(turns: list[list[int]], ask: bool) -> None:
+    later, at_once = (Seen(np.random.default_rng(1), size=1 << 16) for _ in range(2))
+    counted = 0
+    for turn in turns:
+        if turn:
+            came = submits([b"%d" % each for each in turn], [b"1"] * len(turn))
+            text = came.source, came.destination, came.short_message
+            later.note(*text)
+            at_once.note(*(Strings.of(each.tolist()) for each in text))
+            came.source.buffer[:] = 0  # as where the next ones are read into it
+            counted += later.repeated() if ask else 0
+    numbers = [each for turn in turns for each in turn]
+    assert counted + later.repeated() == at_once.repeated() == len(numbers) - len(set(numbers))
 
 
 @given(st.lists(st.integers(1, 3_000), max_size=12), st.randoms(use_true_random=False))

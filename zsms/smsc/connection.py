@@ -17,7 +17,6 @@ from zsms.smsc.model import Party
 
 Rows = npt.NDArray[np.void]
 
-_READ = 1 << 20
 _LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 MOST_WAITING = 8 << 20
 """Octets that wait to be written, above which nothing more is delivered: who doesn't read gets its receipts later."""
@@ -92,18 +91,21 @@ class Connection:
         except OSError:
             return None
 
-    def read(self, now: float) -> list[Event] | None:
-        """What came, as events; None when the connection is gone."""
+    def read(self, scratch: memoryview, now: float) -> list[Event] | None:
+        """What came, as events; None when the connection is gone. `scratch` is where octets may stand meanwhile."""
+        events: list[Event] = []
         try:
-            data = self.sock.recv(_READ)
-            if isinstance(self.sock, ssl.SSLSocket):
-                while self.sock.pending():
-                    data += self.sock.recv(_READ)
+            while True:
+                count = self.sock.recv_into(scratch)
+                if not count:
+                    return events or None
+                events += self.session.receive(scratch[:count], now)
+                if not (isinstance(self.sock, ssl.SSLSocket) and self.sock.pending()):
+                    return events
         except _LATER:
-            return []
+            return events
         except OSError:
-            return None
-        return self.session.receive(data, now) if data else None
+            return events or None
 
     def flush(self) -> bool:
         """Write what can be; False when the connection is gone."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from zsms.core.seeds import Seed, stream
 from zsms.core.sender.wheel import TimingWheel
-from zsms.core.smpp.bundle import Heard, answer_together
+from zsms.core.smpp.bundle import Heard, answer_together, places_of
 from zsms.core.smpp.events import Answered, Asked, BindAsked, Ended, Event, Received, Unanswered
 from zsms.core.smpp.pdu import RESPONSE, Command, Messages, Status
 from zsms.core.smpp.record import Pdu
@@ -76,7 +76,7 @@ class Desk:
         for event in events:
             match event:
                 case Received(_, messages):
-                    self._submitted([connection], np.zeros(len(messages), np.int64), messages, now, wall)
+                    self._submitted([connection], None, messages, now, wall)
                 case Answered():
                     self._receipts_answered(event)
                 case Unanswered(handles):
@@ -134,50 +134,58 @@ class Desk:
     # -- submits -----------------------------------------------------------------------------------------------------
 
     def _submitted(
-        self, connections: Sequence[Connection], owner: I64, messages: Messages, now: float, wall: float
+        self, connections: Sequence[Connection], owner: I64 | None, messages: Messages, now: float, wall: float
     ) -> None:
-        """Messages of some connections, ascending by connection; those of one account without limits a bind at once."""
-        if len(connections) > 1:
-            places = np.unique(owner).tolist()
-            parties = {id(connections[place].party) for place in places}
-            if len(parties) > 1 or self._recorder is not None or any(connections[p].bucket for p in places):
-                for place in places:
-                    rows = np.flatnonzero(owner == place)
-                    self._submitted([connections[place]], np.zeros(len(rows), np.int64), messages.take(rows), now, wall)
-                return
-        first = connections[int(owner[0])]
+        """Messages of some connections, ascending by connection; None: of the only one."""
+        if owner is not None and not self._alike([connections[place] for place in places_of(owner)]):
+            for place in places_of(owner):
+                rows = np.flatnonzero(owner == place)
+                self._submitted([connections[place]], None, messages.take(rows), now, wall)
+            return
+        first = connections[0 if owner is None else int(owner[0])]
         assert first.party is not None  # nobody submits before a bind
-        numbers = np.array([each.number for each in connections], np.int64)
-        origin = Origin(first.party, first.bucket, numbers[owner])
-        verdict = self.model.submitted(messages, origin, now, wall)
+        binds = first.number if owner is None else np.array([each.number for each in connections], np.int64)[owner]
+        verdict = self.model.submitted(messages, Origin(first.party, first.bucket, binds), now, wall)
         if self._recorder is not None:
             self._recorder.put(messages, first.system_id, verdict.status, serials=verdict.serials, wall=wall)
         for row, text in verdict.wanted:
-            self._send_back(connections[int(owner[row])], messages, row, text, now)
+            self._send_back(connections[0 if owner is None else int(owner[row])], messages, row, text, now)
         if not self.silent:
             self._answer(connections, owner, messages.sequence, verdict, now)
 
+    def _alike(self, connections: Sequence[Connection]) -> bool:
+        """Whether all are of one account, without limits a bind, and nothing is written of each."""
+        party = connections[0].party
+        return self._recorder is None and all(each.party is party and each.bucket is None for each in connections)
+
     def _answer(
-        self, connections: Sequence[Connection], owner: I64, sequence: U32, verdict: Verdict, now: float
+        self, connections: Sequence[Connection], owner: I64 | None, sequence: U32, verdict: Verdict, now: float
     ) -> None:
         status, serials, delays = verdict.status, verdict.serials, verdict.delays
-        if (verdict.copies != 1).any():
+        if verdict.copies is not None:
             rows = np.repeat(np.arange(len(sequence)), verdict.copies)
-            owner, sequence, status = owner[rows], sequence[rows], status[rows]
-            serials, delays = serials[rows], delays[rows]
-        if not delays.any():
+            owner = None if owner is None else owner[rows]
+            sequence, status, serials = sequence[rows], status[rows], serials[rows]
+            delays = None if delays is None else delays[rows]
+        if delays is None or not delays.any():
             self._say(connections, owner, sequence, status, serials)
             return
+        numbers = np.array([each.number for each in connections], np.uint64)
         records = np.empty((len(sequence), 4), np.uint64)
-        records[:, 0] = np.array([each.number for each in connections], np.uint64)[owner]
+        records[:, 0] = numbers[0] if owner is None else numbers[owner]
         records[:, 1], records[:, 2], records[:, 3] = sequence, status, serials
         self._answers.add(now, delays, records)
 
-    def _say(self, connections: Sequence[Connection], owner: I64, sequence: U32, status: U32, serials: U64) -> None:
+    def _say(
+        self, connections: Sequence[Connection], owner: I64 | None, sequence: U32, status: U32, serials: U64
+    ) -> None:
+        """Answers; those that have no serial number are refused, and have no id."""
         if not len(sequence):
             return
         ids = ids_of(serials, self.rules.ids)
-        ids.lengths = np.where(serials > 0, ids.lengths, 0)
+        if owner is None:
+            connections[0].session.answer(Command.SUBMIT_SM, sequence, status, ids)
+            return
         sessions = [each.session for each in connections]
         answer_together(sessions, owner, Command.SUBMIT_SM, sequence=sequence, status=status, ids=ids)
 

@@ -142,9 +142,11 @@ class HttpSide:
             recorder.put(
                 submitted, asked.username or party.account.system_id, verdict.status, serials=verdict.serials, wall=wall
             )
-        status, copies = int(verdict.status[0]), int(verdict.copies[0])
+        status = int(verdict.status[0])
+        delay = 0.0 if verdict.delays is None else float(verdict.delays[0])
+        lost = verdict.copies is not None and not verdict.copies[0]
         named = "" if status else ids_of(verdict.serials, model.rules.ids).tolist()[0].decode()
-        return Decided(status, named, float(verdict.delays[0]), copies == 0)
+        return Decided(status, named, delay, lost)
 
     # -- the loop's thread -------------------------------------------------------------------------------------------
 

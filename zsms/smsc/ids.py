@@ -11,6 +11,7 @@ U64 = npt.NDArray[np.uint64]
 
 _HEX = np.frombuffer("".join(f"{number:02x}" for number in range(256)).encode(), "<u2")
 _LONG = 64
+_TENS = np.array([10**power for power in range(19, -1, -1)], np.uint64)
 _DASHES = (8, 13, 18, 23)
 
 
@@ -43,13 +44,8 @@ def ids_of(serials: U64, form: str, *, receipt: bool = False) -> Strings:
         matrix = np.full((rows, 36), ord("-"), np.uint8)
         matrix[:, [place for place in range(36) if place not in _DASHES]] = both
         return Strings(matrix.reshape(-1), np.arange(rows, dtype=np.int64) * 36, np.full(rows, 36, np.int64))
-    plain = digits(serials)
     matrix = np.full((rows, _LONG), ord("0"), np.uint8)
-    width = int(plain.lengths.max(initial=0))
-    right = Strings(plain.buffer, plain.begins + plain.lengths - width, np.full(rows, width, np.int64))
-    tail = right.matrix(width)
-    inside = np.arange(width) >= width - plain.lengths[:, None]
-    matrix[:, _LONG - width :] = np.where(inside, tail, ord("0"))
+    matrix[:, -len(_TENS) :] += (serials[:, None] // _TENS % np.uint64(10)).astype(np.uint8)
     return Strings(matrix.reshape(-1), np.arange(rows, dtype=np.int64) * _LONG, np.full(rows, _LONG, np.int64))
 
 

@@ -60,10 +60,10 @@ class Verdict(NamedTuple):
     status: U32
     serials: U64
     """Of those that were accepted, from 1 on (`zsms.smsc.ids`); 0 for others."""
-    delays: F32
-    """Seconds until the answer."""
-    copies: U8
-    """How often the answer is sent: 0, 1 or 2."""
+    delays: F32 | None
+    """Seconds until the answer; None: all are answered at once."""
+    copies: U8 | None
+    """How often the answer is sent: 0, 1 or 2; None: all once."""
     wanted: list[tuple[int, bytes]]
     """(row, text) of the messages that ask for one to be sent back."""
 
@@ -97,7 +97,7 @@ class Model:
 
     def __init__(self, rules: Rules, seed: Seed = None, now: float = 0.0) -> None:
         self.rules = rules
-        self.counts = Counts()
+        self._counts = Counts()
         self.states = States()
         self.slower = 1.0
         """Answers take so many times as long."""
@@ -129,6 +129,12 @@ class Model:
         return Status.INVPASWD if party.account.password not in ("", password) else party
 
     @property
+    def counts(self) -> Counts:
+        """Messages, since the start."""
+        self._counts.duplicates += self._seen.repeated()
+        return self._counts
+
+    @property
     def waiting(self) -> int:
         """Messages whose end is still to come."""
         return len(self._pending)
@@ -137,45 +143,68 @@ class Model:
 
     def submitted(self, messages: Messages, origin: Origin, now: float, wall: float) -> Verdict:
         """Decide on these; `wall` is the time of day in seconds."""
-        party = origin.party
         count = len(messages)
-        self.counts.submitted += count
+        self._counts.submitted += count
         source, destination, content = _strings(messages.source), _strings(messages.destination), messages.content
         assert isinstance(content, Strings)
-        self.counts.duplicates += self._seen.repeated(source, destination, content)
+        self._seen.note(source, destination, content)
         status = _drawn(self._rng, self._statuses, self._status_shares, count, Status.OK).astype(np.uint32)
         ends = _drawn(self._rng, self._ends, self._end_shares, count, STATES["DELIVRD"]).astype(np.uint8)
         copies = self._copies(count, self.rules.lost, self.rules.repeated)
         waits = self._receipt(self._rng, count)
-        delays = np.zeros(count, np.float32) if self._instant else self._answer(self._rng, count)
+        delays = None if self._instant else self._answer(self._rng, count)
         for outcome in self.rules.outcomes:
             _apply(outcome, destination, status, ends)
-        scripts = scripts_of(content, MARK)
-        for row, script in scripts:
-            script.apply(row, status=status, ends=ends, copies=copies, delays=delays, waits=waits)
+        if scripts := scripts_of(content, MARK):
+            copies = np.ones(count, np.uint8) if copies is None else copies
+            delays = np.zeros(count, np.float32) if delays is None else delays
+            for row, script in scripts:
+                script.apply(row, status=status, ends=ends, copies=copies, delays=delays, waits=waits)
         segments = segments_of(messages)
         self._limit(status, segments, origin, now)
-        good = status == Status.OK
-        serials = np.zeros(count, np.uint64)
-        accepted = int(good.sum())
-        serials[good] = np.arange(self._serial + 1, self._serial + accepted + 1, dtype=np.uint64)
-        self._serial += accepted
-        self.counts.accepted += accepted
-        self.counts.segments += int(segments[good].sum())
-        self.counts.answers_lost += int((copies == 0).sum())
-        self._count(status)
-        if accepted and not self._unasked(messages, serials, ends, good, party):
-            rows = self._rows(messages, np.flatnonzero(good), serials[good], ends[good], origin=origin, wall=wall)
-            self._keep(rows, party, waits[good] + delays[good] * np.float32(self.slower), now)
+        serials, good = self._accept(status, segments)
+        if delays is not None:
+            delays = delays * np.float32(self.slower)
+        if copies is not None:
+            self._counts.answers_lost += int((copies == 0).sum())
+        if not isinstance(good, slice):
+            ends, waits = ends[good], waits[good]
+        if len(ends) and not self._unasked(messages, serials[good], ends, origin.party):
+            rows = self._rows(messages, np.arange(count)[good], serials[good], ends, origin=origin, wall=wall)
+            self._keep(rows, origin.party, waits if delays is None else waits + delays[good], now)
         wanted = [(row, script.mo) for row, script in scripts if script.mo is not None]
-        return Verdict(status, serials, delays * np.float32(self.slower), copies, wanted)
+        return Verdict(status, serials, delays, copies, wanted)
 
-    def _unasked(self, messages: Messages, serials: U64, ends: U8, good: Bools, party: Party) -> bool:
-        """Whether all of these end at once and nobody wants to hear of it: then nothing is kept of them."""
+    def _accept(self, status: U32, segments: I64) -> tuple[U64, Bools | slice]:
+        """Serial numbers, and which they are of; what is refused is counted."""
+        first, counts = self._serial + 1, self._counts
+        good: Bools | slice
+        if not status.any():  # as nearly always
+            count = len(status)
+            serials, good = np.arange(first, first + count, dtype=np.uint64), slice(None)
+            counts.by_status[0] = counts.by_status.get(0, 0) + count
+        else:
+            able = good = status == Status.OK
+            count = int(able.sum())
+            serials = np.zeros(len(status), np.uint64)
+            serials[able] = np.arange(first, first + count, dtype=np.uint64)
+            segments = segments[good]
+            self._count(status)
+        self._serial += count
+        counts.accepted += count
+        counts.segments += int(segments.sum())
+        if not isinstance(good, slice):
+            counts.rejected = counts.submitted - counts.accepted - counts.throttled - counts.queue_full
+        return serials, good
+
+    def _unasked(self, messages: Messages, serials: U64, ends: U8, party: Party) -> bool:
+        """Whether all of these end at once and nobody wants to hear of it: then nothing is kept of them.
+
+        `serials` and `ends` are those of the accepted ones.
+        """
         if self.rules.receipt.mean or party.account.queue or (np.asarray(messages.registered_delivery) & 3).any():
             return False
-        final = ends[good]
-        self.states.put(serials[good], np.where(final == _NONE, STATES["DELIVRD"], final).astype(np.uint8))
+        self.states.put_run(int(serials[0]), np.where(ends == _NONE, STATES["DELIVRD"], ends))
         return True
 
     def one(self, source: bytes, destination: bytes, text: bytes, *, origin: Origin, now: float, wall: float) -> bytes:
@@ -186,9 +215,9 @@ class Model:
         row["serial"], row["bind"], row["account"], row["asked"] = self._serial, origin.binds, party.number, True
         row["source"], row["destination"], row["text"], row["submitted"] = source, destination, text[:20], wall
         row["state"] = _drawn(self._rng, self._ends, self._end_shares, 1, STATES["DELIVRD"])
-        self.counts.submitted += 1
-        self.counts.accepted += 1
-        self.counts.segments += 1
+        self._counts.submitted += 1
+        self._counts.accepted += 1
+        self._counts.segments += 1
         self._keep(row, party, self._receipt(self._rng, 1), now)
         return ids_of(row["serial"], self.rules.ids).tolist()[0]
 
@@ -200,7 +229,7 @@ class Model:
             rank = np.cumsum(status == Status.OK)
             full = (status == Status.OK) & (rank > queue - party.pending)
             status[full] = Status.MSGQFUL
-            self.counts.queue_full += int(full.sum())
+            self._counts.queue_full += int(full.sum())
         buckets = [each for each in (origin.bucket, party.bucket) if each is not None]
         if buckets:
             able = np.flatnonzero(status != Status.MSGQFUL)
@@ -210,7 +239,7 @@ class Model:
 
     def _throttle(self, status: U32, over: I64) -> None:
         status[over] = self.rules.throttle_status
-        self.counts.throttled += len(over)
+        self._counts.throttled += len(over)
 
     def _limit_day(self, status: U32, segments: I64, party: Party, now: float) -> None:
         day = int((now - self._began) / 86_400.0)
@@ -222,20 +251,16 @@ class Model:
         self._throttle(status, able[~passed])
 
     def _count(self, status: U32) -> None:
-        if not status.any():
-            self.counts.by_status[0] = self.counts.by_status.get(0, 0) + len(status)
-            return
         for number, times in zip(*(part.tolist() for part in np.unique(status, return_counts=True)), strict=True):
-            self.counts.by_status[number] = self.counts.by_status.get(number, 0) + times
-        others = self.counts
-        others.rejected = others.submitted - others.accepted - others.throttled - others.queue_full
+            self._counts.by_status[number] = self._counts.by_status.get(number, 0) + times
 
-    def _copies(self, count: int, lost: float, repeated: float) -> U8:
+    def _copies(self, count: int, lost: float, repeated: float) -> U8 | None:
+        if not (lost or repeated):
+            return None
+        drawn = self._rng.random(count, dtype=np.float32)
         copies = np.ones(count, np.uint8)
-        if lost or repeated:
-            drawn = self._rng.random(count, dtype=np.float32)
-            copies[drawn < lost] = 0
-            copies[drawn >= 1 - repeated] = 2
+        copies[drawn < lost] = 0
+        copies[drawn >= 1 - repeated] = 2
         return copies
 
     def _rows(
@@ -261,7 +286,7 @@ class Model:
         return rows
 
     def _keep(self, rows: npt.NDArray[np.void], party: Party, waits: F32, now: float) -> None:
-        self.states.put(rows["serial"], STATES["ENROUTE"])
+        self.states.put_run(int(rows["serial"][0]), np.full(len(rows), STATES["ENROUTE"], np.uint8))
         party.pending += len(rows)
         places = self._pending.put(rows)
         self._wheel.add(now, waits, places.astype(np.uint64).reshape(-1, 1))
@@ -286,8 +311,8 @@ class Model:
         self.states.put(rows["serial"], np.where(silent, STATES["DELIVRD"], rows["state"]).astype(np.uint8))
         rows = rows[rows["asked"] & ~silent]
         copies = self._copies(len(rows), self.rules.receipts_lost, self.rules.receipts_repeated)
-        rows = np.repeat(rows, copies)
-        self.counts.receipts += len(rows)
+        rows = rows if copies is None else np.repeat(rows, copies)
+        self._counts.receipts += len(rows)
         return rows if len(rows) else None
 
 

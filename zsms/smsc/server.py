@@ -20,7 +20,7 @@ from typing import Unpack
 import zmq
 
 from zsms.core.seeds import Seed
-from zsms.core.smpp.bundle import Gather
+from zsms.core.smpp.bundle import READ_OCTETS, Gather
 from zsms.core.smpp.events import Timers
 from zsms.core.smpp.window import Windows
 from zsms.errors import UsageError
@@ -77,6 +77,7 @@ class FakeSmsc(Role):
         self._rows = list(range(_ROWS - 1, -1, -1))
         """Rows of the windows that no connection has."""
         self._gather = Gather(self._windows)
+        self._scratch = memoryview(bytearray(READ_OCTETS))
         self._number = 0
         self._timers_at = 0.0
         self._began = 0.0
@@ -230,7 +231,7 @@ class FakeSmsc(Role):
     def _serve(self, connection: Connection, happened: int, now: float, wall: float) -> None:
         fd = connection.sock.fileno()
         if happened & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
-            events = connection.read(now)
+            events = connection.read(self._scratch, now)
             if events is None:
                 self._drop(fd, connection)
                 return

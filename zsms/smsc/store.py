@@ -85,6 +85,17 @@ class States:
         self._serials[at] = serials
         self._states[at] = state
 
+    def put_run(self, first: int, states: U8) -> None:
+        """The same of as many whose serial numbers follow each other."""
+        if len(states) > KEPT:
+            first, states = first + len(states) - KEPT, states[-KEPT:]
+        begin = first % KEPT
+        head = min(len(states), KEPT - begin)
+        serials = np.arange(first, first + len(states), dtype=np.uint64)
+        self._serials[begin : begin + head], self._states[begin : begin + head] = serials[:head], states[:head]
+        if head < len(states):
+            self._serials[: len(states) - head], self._states[: len(states) - head] = serials[head:], states[head:]
+
     def get(self, serial: int) -> int | None:
         """As a number of message_state, None for one that is unknown or too long ago."""
         at = serial % KEPT
@@ -98,14 +109,48 @@ class States:
 
 
 class Seen:
-    """Whether the same source, destination and body came before, of the last million or so: memory is bounded."""
+    """Whether the same source, destination and body came before, of the last million or so: memory is bounded.
+
+    Few that come at once are looked at later, together with others.
+    """
 
     def __init__(self, rng: np.random.Generator, size: int = 1 << 20) -> None:
         self._table = np.zeros(size, np.uint64)
         self._start = int(rng.integers(1, 2**63))
+        self._later: list[tuple[Strings, Strings, Strings]] = []
+        self._left = _OCTETS
+        self._repeated = 0
 
-    def repeated(self, source: Strings, destination: Strings, content: Strings) -> int:
-        """How many of these came before, here or in an earlier call; they count as having come from now on."""
+    def note(self, source: Strings, destination: Strings, content: Strings) -> None:
+        """These came, each behind the one before where they are in one buffer."""
+        if not len(source):
+            return
+        begin, end = int(source.begins[0]), int(content.begins[-1] + content.lengths[-1])
+        together = source.buffer is content.buffer and destination.buffer is content.buffer
+        if not together or len(source) >= _FEW or end - begin > _OCTETS:
+            self._look()
+            self._repeated += self._known(source, destination, content)
+            return
+        buffer = source.buffer[begin:end].copy()  # the buffer may be used again
+        first, second, third = (Strings(buffer, e.begins - begin, e.lengths) for e in (source, destination, content))
+        self._later.append((first, second, third))
+        self._left -= end - begin
+        if self._left < 0:
+            self._look()
+
+    def repeated(self) -> int:
+        """How many came before since the last call; they count as having come from now on."""
+        self._look()
+        found, self._repeated = self._repeated, 0
+        return found
+
+    def _look(self) -> None:
+        if self._later:
+            columns = [Strings.joined(column) for column in zip(*self._later, strict=True)]
+            self._later, self._left = [], _OCTETS
+            self._repeated += self._known(*columns)
+
+    def _known(self, source: Strings, destination: Strings, content: Strings) -> int:
         sums = np.full(len(source), self._start, np.uint64)
         for text, most in ((source, 20), (destination, 20), (content, 256)):
             sums = folded(text, sums, most)
@@ -115,3 +160,8 @@ class Seen:
         known = int((self._table[at] == unique).sum())
         self._table[at] = unique
         return known + len(sums) - len(places)
+
+
+_FEW = 256
+_OCTETS = 1 << 17
+"""Octets of messages that are looked at later, about."""

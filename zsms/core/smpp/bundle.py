@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -186,6 +187,19 @@ class Gather:
         return Bundle(self._sessions, self._windows, rows, buffer=buffer, begins=begins, ends=ends)
 
 
+def places_of(owner: I64) -> list[int]:
+    """The sessions that `owner` int64[m], ascending, names at least once."""
+    found: list[int] = _counted(owner)[0].tolist()
+    return found
+
+
+def _counted(owner: I64) -> tuple[I64, list[int]]:
+    """The same as a column, and how often it names each."""
+    first = np.flatnonzero(owner[1:] != owner[:-1]) + 1
+    bounds = [0, *first.tolist(), len(owner)]
+    return owner[bounds[:-1]], [end - begin for begin, end in pairwise(bounds)]
+
+
 def answer_together(
     sessions: Sequence[Session],
     owner: I64,
@@ -199,8 +213,8 @@ def answer_together(
 
     Those that have something to say now.
     """
-    places, counts = np.unique(owner, return_counts=True)
-    octets = encode_answers_in_parts(command | RESPONSE, sequence, status, ids, counts.tolist())
+    places, counts = _counted(owner)
+    octets = encode_answers_in_parts(command | RESPONSE, sequence, status, ids, counts)
     asked = [sessions[place] for place in places.tolist()]
     for session, part in zip(asked, octets, strict=True):
         session.say(part)

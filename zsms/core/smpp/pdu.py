@@ -18,16 +18,20 @@ Source: SMPP Protocol Specification v3.4, issue 1.2; sections 3.2 (header), 4.4 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import accumulate, repeat
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from zsms.core.smpp.frames import HEADER, Frames
+from zsms.core.smpp.layout import Fields, fields_alike
 from zsms.core.smpp.strings import (
+    FEW,
     I64,
     U8,
     U32,
@@ -39,11 +43,13 @@ from zsms.core.smpp.strings import (
     block,
     constant,
     join,
+    rows_of,
     sizes,
     windows,
 )
 from zsms.errors import UsageError
 
+_HEADER = struct.Struct(">IIII")
 MAX_SEQUENCE = 0x7FFFFFFF
 """Sequence numbers go from 1 to this one, then from 1 on."""
 MAX_SHORT_MESSAGE = 254
@@ -190,6 +196,7 @@ class TlvTable:
 
 
 _NO_ROWS = np.zeros(0, np.int64)
+_NO_TLVS = TlvTable(_NO_ROWS, np.zeros(0, np.uint16), Strings(np.zeros(0, np.uint8), _NO_ROWS, _NO_ROWS))
 
 
 def _tlvs(frames: Frames, at: I64, problem: U32) -> TlvTable:
@@ -220,7 +227,7 @@ def _tlvs(frames: Frames, at: I64, problem: U32) -> TlvTable:
         active = active[following < ends[active]]
         step += 1
     if not owners:
-        return TlvTable(_NO_ROWS, np.zeros(0, np.uint16), Strings(buffer, _NO_ROWS, _NO_ROWS))
+        return _NO_TLVS
     both = np.concatenate(heads)
     values = Strings(buffer, np.concatenate(begins), both[:, 1].astype(np.int64))
     return TlvTable(np.concatenate(owners), both[:, 0], values)
@@ -332,15 +339,15 @@ def _check(name: str, text: Text) -> None:
         raise UsageError(f"a {name} with a NUL in it")
 
 
-def _octets(rows: int, numbers: Sequence[Number]) -> Block:
+def _octets(*numbers: Number) -> Field:
     """Fields of one octet that stand beside each other."""
-    plain = [each for each in numbers if isinstance(each, int)]
-    if len(plain) == len(numbers):
-        return constant(bytes(plain))
+    if all(isinstance(each, int) for each in numbers):
+        return bytes(numbers)
+    rows = max(len(each) for each in numbers if not isinstance(each, int))
     matrix = np.empty((rows, len(numbers)), np.uint8)
     for place, each in enumerate(numbers):
         matrix[:, place] = each
-    return Block(matrix)
+    return Strings(matrix.reshape(-1), rows_of(rows) * len(numbers), np.full(rows, len(numbers), np.int64))
 
 
 def header_blocks(rows: int, command: int, status: int | U32, sequence: U32, body: Sequence[Block]) -> list[Block]:
@@ -359,12 +366,72 @@ def encode_messages(command: int, messages: Messages) -> U8:
 
     Raises UsageError for a field that is longer than SMPP allows, or has a NUL.
     """
-    return join(len(messages), _message_blocks(command, messages))
+    return encode_in_parts(command, messages, [len(messages)])[0]
 
 
 def encode_in_parts(command: int, messages: Messages, counts: Sequence[int]) -> list[U8]:
     """The same in parts of so many messages each, which all together are all of them: one for each connection."""
-    return _in_parts(len(messages), _message_blocks(command, messages), counts)
+    rows, fields = len(messages), _fields(messages)
+    if rows <= FEW and not messages.tlvs:
+        pdus = _few(command, repeat(0), messages.sequence, [_each(field, rows) for field in fields])
+        if len(counts) == 1:
+            return [np.frombuffer(b"".join(pdus), np.uint8)]
+        ends = accumulate(counts)
+        return [np.frombuffer(b"".join(pdus[end - n : end]), np.uint8) for n, end in zip(counts, ends, strict=True)]
+    body = [block(field) for field in fields]
+    assert not isinstance(messages.tlvs, TlvTable)
+    for tlv in messages.tlvs:
+        body += tlv.blocks()
+    return _in_parts(rows, header_blocks(rows, command, 0, messages.sequence, body), counts)
+
+
+Field = bytes | Strings
+"""One value for all, or a string each."""
+
+
+def _fields(m: Messages) -> list[Field]:
+    """What the bodies of messages consist of, without optional parameters. Raises UsageError."""
+    for name in _LIMITS:
+        _check(name, getattr(m, name))
+    if isinstance(m.tlvs, TlvTable):
+        raise ValueError("optional parameters that were decoded: give those to encode one by one")
+    short = m.short_message
+    length: Number = len(short) if isinstance(short, bytes) else short.lengths.astype(np.uint8)
+    numbers = m.registered_delivery, m.replace_if_present, m.data_coding, m.default_message_id, length
+    fields = [
+        m.service_type,
+        _octets(0, m.source_ton, m.source_npi),
+        m.source,
+        _octets(0, m.destination_ton, m.destination_npi),
+        m.destination,
+        _octets(0, m.esm_class, m.protocol_id, m.priority),
+        m.schedule,
+        b"\0",
+        m.validity,
+        b"\0",
+        _octets(*numbers),
+        short,
+    ]
+    found: list[Field] = []
+    for field in fields:  # those that are alike for all and stand beside each other as one
+        if found and isinstance(field, bytes) and isinstance(last := found[-1], bytes):
+            found[-1] = last + field
+        else:
+            found.append(field)
+    return found
+
+
+def _each(field: Field, rows: int) -> Iterable[bytes]:
+    return repeat(field) if isinstance(field, bytes) else field.tolist()
+
+
+def _few(command: int, status: Iterable[int], sequence: U32, fields: Sequence[Iterable[bytes]]) -> list[bytes]:
+    """PDUs one by one, which is faster for a few."""
+    found = []
+    for number, failed, *own in zip(sequence.tolist(), status, *fields, strict=False):
+        body = b"".join(own)
+        found.append(_HEADER.pack(HEADER + len(body), command, failed, number) + body)
+    return found
 
 
 def _in_parts(rows: int, blocks: list[Block], counts: Sequence[int]) -> list[U8]:
@@ -377,51 +444,6 @@ def _in_parts(rows: int, blocks: list[Block], counts: Sequence[int]) -> list[U8]
     return [octets[a:b] for a, b in zip([0, *stops[:-1].tolist()], stops.tolist(), strict=True)]
 
 
-def _message_blocks(command: int, messages: Messages) -> list[Block]:
-    rows = len(messages)
-    for name in _LIMITS:
-        _check(name, getattr(messages, name))
-    m = messages
-    short = m.short_message
-    length: Number = len(short) if isinstance(short, bytes) else short.lengths.astype(np.uint8)
-    body = [
-        block(m.service_type),
-        _octets(rows, (0, m.source_ton, m.source_npi)),
-        block(m.source),
-        _octets(rows, (0, m.destination_ton, m.destination_npi)),
-        block(m.destination),
-        _octets(rows, (0, m.esm_class, m.protocol_id, m.priority)),
-        block(m.schedule),
-        constant(b"\0"),
-        block(m.validity),
-        constant(b"\0"),
-        _octets(rows, (m.registered_delivery, m.replace_if_present, m.data_coding, m.default_message_id, length)),
-        block(short),
-    ]
-    if isinstance(m.tlvs, TlvTable):
-        raise ValueError("optional parameters that were decoded: give those to encode one by one")
-    for tlv in m.tlvs:
-        body += tlv.blocks()
-    return header_blocks(rows, command, 0, m.sequence, _merged(body))
-
-
-def _merged(blocks: list[Block]) -> list[Block]:
-    """Constants beside each other as one block: fewer copies."""
-    found: list[Block] = []
-    run: list[U8] = []
-    for each in blocks:
-        if each.lengths is None and len(each.matrix) == 1:
-            run.append(each.matrix)
-            continue
-        if run:
-            found.append(Block(run[0] if len(run) == 1 else np.concatenate(run, axis=1)))
-            run = []
-        found.append(each)
-    if run:
-        found.append(Block(np.concatenate(run, axis=1)))
-    return found
-
-
 class _Reader:
     """Reads the fields of n bodies one after the other; `at` int64[n] is where the next one begins.
 
@@ -430,6 +452,7 @@ class _Reader:
     """
 
     def __init__(self, frames: Frames) -> None:
+        self.frames = frames
         self.buffer = frames.buffer
         self.ends = frames.ends
         self.at = frames.begins + HEADER
@@ -454,16 +477,28 @@ class _Reader:
         self.at = at + lengths + 1
         return Strings(self.buffer, at, lengths)
 
-    def ended(self, lengths: I64) -> Strings:
-        """Octets of these lengths, the last field: a body that ends before is a problem."""
+    def fields(self) -> Fields:
+        """Those before the short_message."""
+        strings: list[Strings] = []
+        numbers: list[U8] = []
+        for most, count in ((MAX_SERVICE_TYPE, 2), (MAX_ADDRESS, 2), (MAX_ADDRESS, 3), (MAX_TIME, 0), (MAX_TIME, 5)):
+            strings.append(self.string(most))
+            numbers.extend(self.octets(count) if count else ())
+        return Fields(strings, numbers, self.at)
+
+    def ended(self, lengths: I64) -> tuple[Strings, TlvTable]:
+        """Octets of these lengths, the last field, and what stands behind: a body that ends before is a problem."""
         begins = self.at
-        beyond = begins + lengths > self.ends
+        stops = begins + lengths
+        if (stops == self.ends).all():
+            return Strings(self.buffer, begins, lengths), _NO_TLVS
+        beyond = stops > self.ends
         if beyond.any():
             self.problem[beyond & (self.problem == 0)] = Status.INVMSGLEN
             begins = np.minimum(begins, self.ends)
             lengths = np.minimum(lengths, self.ends - begins)
-        self.at = begins + lengths
-        return Strings(self.buffer, begins, lengths)
+            stops = begins + lengths
+        return Strings(self.buffer, begins, lengths), _tlvs(self.frames, stops, self.problem)
 
 
 def messages(frames: Frames) -> Messages:
@@ -471,36 +506,29 @@ def messages(frames: Frames) -> Messages:
 
     A short_message of 255 octets, which SMPP does not allow, is read: some peers send it.
     """
+    alike = fields_alike(frames)
     reader = _Reader(frames)
-    service_type = reader.string(MAX_SERVICE_TYPE)
-    source_ton, source_npi = reader.octets(2)
-    source = reader.string(MAX_ADDRESS)
-    destination_ton, destination_npi = reader.octets(2)
-    destination = reader.string(MAX_ADDRESS)
-    esm_class, protocol_id, priority = reader.octets(3)
-    schedule = reader.string(MAX_TIME)
-    validity = reader.string(MAX_TIME)
-    registered, replace_if_present, data_coding, default_message_id, length = reader.octets(5)
-    short = reader.ended(length.astype(np.int64))
-    table = _tlvs(frames, reader.at, reader.problem)
+    (strings, numbers, reader.at) = alike or reader.fields()
+    service_type, source, destination, schedule, validity = strings
+    short, table = reader.ended(numbers[11].astype(np.int64))
     return Messages(
         sequence=frames.sequence,
         service_type=service_type,
-        source_ton=source_ton,
-        source_npi=source_npi,
+        source_ton=numbers[0],
+        source_npi=numbers[1],
         source=source,
-        destination_ton=destination_ton,
-        destination_npi=destination_npi,
+        destination_ton=numbers[2],
+        destination_npi=numbers[3],
         destination=destination,
-        esm_class=esm_class,
-        protocol_id=protocol_id,
-        priority=priority,
+        esm_class=numbers[4],
+        protocol_id=numbers[5],
+        priority=numbers[6],
         schedule=schedule,
         validity=validity,
-        registered_delivery=registered,
-        replace_if_present=replace_if_present,
-        data_coding=data_coding,
-        default_message_id=default_message_id,
+        registered_delivery=numbers[7],
+        replace_if_present=numbers[8],
+        data_coding=numbers[9],
+        default_message_id=numbers[10],
         short_message=short,
         tlvs=table,
         problem=reader.problem,
@@ -548,6 +576,10 @@ def answers(frames: Frames) -> Answers:
     return Answers(frames.sequence, frames.status, Strings(frames.buffer, begins, lengths))
 
 
+_NAMED = (Command.SUBMIT_SM_RESP, Command.DELIVER_SM_RESP, Command.DATA_SM_RESP)
+"""Answers that have a message_id, be it empty."""
+
+
 def encode_answers(
     command: int, sequence: U32, status: int | U32 = 0, ids: Strings | None = None, *, always_body: bool = False
 ) -> U8:
@@ -557,7 +589,25 @@ def encode_answers(
     empty one and other commands no body. An answer with a `status` other than 0 has no body (4.4.2) unless
     `always_body`. Raises UsageError for an id of more than 64 octets.
     """
+    if len(sequence) <= FEW:
+        return np.frombuffer(_few_answers(command, sequence, status, ids, always_body=always_body), np.uint8)
     return join(len(sequence), _answer_blocks(command, sequence, status, ids, always_body=always_body))
+
+
+def _few_answers(command: int, sequence: U32, status: int | U32, ids: Strings | None, *, always_body: bool) -> bytes:
+    _check_ids(ids)
+    rows = len(sequence)
+    bodies = [b"\0" if command in _NAMED else b""] * rows if ids is None else [each + b"\0" for each in ids.tolist()]
+    statuses = [status] * rows if isinstance(status, int) else status.tolist()
+    if not always_body:
+        bodies = [b"" if failed else body for failed, body in zip(statuses, bodies, strict=True)]
+    return b"".join(_few(command, statuses, sequence, [bodies]))
+
+
+def _check_ids(ids: Strings | None) -> None:
+    """Raise UsageError for an id that no answer can have."""
+    if ids is not None and ids.longest > MAX_MESSAGE_ID:
+        raise UsageError(f"a message_id of {ids.longest} octets: SMPP has room for {MAX_MESSAGE_ID}")
 
 
 def encode_answers_in_parts(
@@ -571,11 +621,8 @@ def _answer_blocks(
     command: int, sequence: U32, status: int | U32, ids: Strings | None, *, always_body: bool = False
 ) -> list[Block]:
     rows = len(sequence)
-    longest = 0 if ids is None else ids.longest
-    if longest > MAX_MESSAGE_ID:
-        raise UsageError(f"a message_id of {longest} octets: SMPP has room for {MAX_MESSAGE_ID}")
-    named = command in (Command.SUBMIT_SM_RESP, Command.DELIVER_SM_RESP, Command.DATA_SM_RESP)
-    if ids is None and not named:
+    _check_ids(ids)
+    if ids is None and command not in _NAMED:
         return header_blocks(rows, command, status, sequence, [])
     body = [constant(b"\0")] if ids is None else [block(ids), constant(b"\0")]
     failed = None if isinstance(status, int) and not status else np.asarray(status != 0)

@@ -54,12 +54,14 @@ from zsms.core.smpp.record import Pdu
 from zsms.core.smpp.strings import U32, Bools
 from zsms.core.smpp.window import U64, Window
 
-HOT = (
-    Command.SUBMIT_SM_RESP,
-    Command.DELIVER_SM,
-    Command.SUBMIT_SM,
-    Command.DELIVER_SM_RESP,
-    Command.GENERIC_NACK,
+HOT = frozenset(
+    {
+        Command.SUBMIT_SM_RESP,
+        Command.DELIVER_SM,
+        Command.SUBMIT_SM,
+        Command.DELIVER_SM_RESP,
+        Command.GENERIC_NACK,
+    }
 )
 _COLD = np.ones(256, np.bool_)
 _COLD[[command & 0xFF for command in HOT]] = False
@@ -132,19 +134,27 @@ class Session(Link):
         frames = self._stream.feed(data)
         if frames is not None:
             self.counts.pdus_in += len(frames)
-            for piece, row in _pieces(frames.command):
-                if row is not None:
-                    self._one(frames, row, now, events)
-                    if self.over():
-                        break
-                else:
-                    self._due.messaged = now
-                    self._kind(int(frames.command[piece][0]), frames.take(piece), now, events)
+            first = int(frames.command[0])
+            if first in HOT and (frames.command == first).all():  # as nearly always
+                self._kind(first, frames, now, events)
+            else:
+                self._sort(frames, now, events)
         if self._stream.broken is not None and not self.over():
             header = self._stream.header
             self.nack(int.from_bytes(header[12:16], "big") if len(header) == 16 else 0, Status.INVCMDLEN)
             self._end(f"a command_length of {self._stream.broken}, which can't be", events)
         return events
+
+    def _sort(self, frames: Frames, now: float, events: list[Event]) -> None:
+        """PDUs of several kinds."""
+        for piece, row in _pieces(frames.command):
+            if row is None:
+                part = frames.take(piece)
+                self._kind(int(part.command[0]), part, now, events)
+                continue
+            self._one(frames, row, now, events)
+            if self.over():
+                break
 
     @property
     def waiting(self) -> int:
@@ -173,6 +183,7 @@ class Session(Link):
         self.answer(command, sequence, problem)
 
     def _kind(self, command: int, frames: Frames, now: float, events: list[Event]) -> None:
+        self._due.messaged = now
         if command == Command.GENERIC_NACK:
             self._nacked(frames, now, events)
             return

@@ -25,6 +25,10 @@ _PORTION = 1 << 19
 """Octets of the rows that are joined at once, about: they stay in the processor's cache."""
 
 
+FEW = 32
+"""Rows of which so many are dealt with faster one by one."""
+
+
 def windows(buffer: U8, width: int) -> U8:
     """The `width` octets from each octet on, as an overlapping view, uint8[len(buffer) - width + 1, width]."""
     return np.ndarray((max(0, len(buffer) - width + 1), width), np.uint8, buffer.data, 0, (1, 1))
@@ -140,7 +144,10 @@ class Strings:
         return join(len(self), [Block(self.matrix(), self.lengths)])
 
     def tolist(self) -> list[bytes]:
-        """Python's, one by one: for tests and people."""
+        """Python's, one by one: for few, for tests and people."""
+        if len(self) <= FEW:
+            buffer, ends = self.buffer, (self.begins + self.lengths).tolist()
+            return [buffer[a:b].tobytes() for a, b in zip(self.begins.tolist(), ends, strict=True)]
         raw = self.buffer.tobytes()
         return [raw[a : a + n] for a, n in zip(self.begins.tolist(), self.lengths.tolist(), strict=True)]
 
@@ -263,7 +270,9 @@ _POWERS = np.array([10**power for power in range(1, 20)], np.uint64)
 def digits(numbers: npt.NDArray[np.uint64]) -> Strings:
     """Numbers in decimal digits, without zeros before them; 0 is "0"."""
     rows = len(numbers)
-    most = int(numbers.max()) if rows else 0
+    if rows <= FEW:
+        return Strings.of([b"%d" % each for each in numbers.tolist()])
+    most = int(numbers.max())
     groups = max(1, -(-len(str(most)) // 4))
     matrix = np.empty((rows, groups), "<u4")
     left = numbers

@@ -14,7 +14,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from zsms.core.smpp.bundle import READ_OCTETS
 from zsms.core.smpp.events import Bound, Ended, Event, Side, Timers
 from zsms.core.smpp.flow import Flow
 from zsms.core.smpp.session import Session
@@ -147,8 +146,8 @@ class Bind:
 
     # -- octets ------------------------------------------------------------------------------------------------------
 
-    def ready(self, mask: int, now: float) -> list[Event]:
-        """The socket can be read or written."""
+    def ready(self, mask: int, scratch: memoryview, now: float) -> list[Event]:
+        """The socket can be read or written; `scratch` is where octets may stand meanwhile."""
         if not (self._binding or self._bound):
             try:
                 self._dial.ready(now)
@@ -159,30 +158,21 @@ class Bind:
             return []
         events: list[Event] = []
         if mask & selectors.EVENT_READ:
-            events = self.read(now)
+            events = self.read(scratch, now)
         if self._out:
             self.flush(now)
         return events
 
-    def read(self, now: float) -> list[Event]:
+    def read(self, scratch: memoryview, now: float) -> list[Event]:
         """What the other side has said."""
         events: list[Event] = []
         self.more = False
         for _ in range(_READS):
-            if self._dial.sock is None:
+            count = 0 if self._dial.sock is None else self.read_into(scratch, now)
+            if not count:
                 return events
-            try:
-                data = self._dial.sock.recv(READ_OCTETS)
-            except _LATER:
-                return events
-            except OSError as error:
-                self._lose(error.strerror or str(error), now)
-                return events
-            if not data:
-                self._lose("the gateway has closed the connection", now)
-                return events
-            events += self.acted_on(self.session.receive(data, now), now)
-            if len(data) < READ_OCTETS and not self.settings.tls:
+            events += self.acted_on(self.session.receive(scratch[:count], now), now)
+            if count < len(scratch) and not self.settings.tls:
                 return events
         self.more = True
         return events

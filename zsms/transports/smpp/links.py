@@ -12,7 +12,7 @@ from math import inf
 
 import numpy as np
 
-from zsms.core.smpp.bundle import Bundle, Gather, answer_together
+from zsms.core.smpp.bundle import READ_OCTETS, Bundle, Gather, answer_together
 from zsms.core.smpp.events import Answered, Event, Received
 from zsms.core.smpp.flow import Accepted
 from zsms.core.smpp.pdu import Command, Messages, encode_in_parts
@@ -61,6 +61,7 @@ class Links:
         self._more: list[Bind] = []
         """Connections that had more to be read than was."""
         self._gather = Gather(self._windows)
+        self._scratch = memoryview(bytearray(READ_OCTETS))
         self._accepted = Accepted(count)
         self._ever_bound = False
         self._timers_at = 0.0
@@ -138,7 +139,7 @@ class Links:
             read = set(together) if len(together) > 1 else ()
             for bind, mask in ready:
                 if bind not in read:
-                    self.act(bind, bind.ready(mask, now), came, now)
+                    self.act(bind, bind.ready(mask, self._scratch, now), came, now)
         if now >= self._timers_at or self._woken:
             self._look(came, now)
         return came

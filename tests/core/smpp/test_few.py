@@ -1,0 +1,112 @@
+"""Few rows are dealt with one by one, and those whose fields stand at the same places are not searched: all alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.core.smpp.test_pdu import MESSAGE, NAMES, columns, octet
+from zsms.core.smpp import pdu, record, strings
+from zsms.core.smpp.frames import Stream
+from zsms.core.smpp.layout import fields_alike
+from zsms.core.smpp.pdu import Command, encode_answers, encode_answers_in_parts, encode_in_parts, messages
+from zsms.core.smpp.strings import Strings, digits
+
+T = TypeVar("T")
+COMMANDS = st.sampled_from([Command.SUBMIT_SM_RESP, Command.DELIVER_SM_RESP, Command.DATA_SM_RESP, 0x80000021])
+
+
+def both(call: Callable[[], T]) -> tuple[T, T]:
+    """What it says of few, and of many."""
+    few = call()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pdu, "FEW", -1)
+        patch.setattr(strings, "FEW", 0)
+        return few, call()
+
+
+@given(st.lists(MESSAGE, min_size=1, max_size=8), st.data())
+def test_few_messages_are_encoded_as_many(rows: list[dict[str, Any]], data: st.DataObject) -> None:
+    cut = data.draw(st.integers(1, len(rows)))
+    counts = [cut, len(rows) - cut] if cut < len(rows) else [cut]
+    few, many = both(lambda: [part.tobytes() for part in encode_in_parts(4, columns(rows, 77), counts)])
+    assert few == many and len(few) == len(counts)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 2**31 - 1), st.sampled_from([0, 0, 8]), st.binary(max_size=64)), min_size=1),
+    COMMANDS,
+    st.booleans(),
+    st.booleans(),
+)
+def test_few_answers_are_encoded_as_many(
+    rows: list[tuple[int, int, bytes]], command: int, named: bool, always_body: bool
+) -> None:
+    sequence, status = (np.array([row[place] for row in rows], np.uint32) for place in (0, 1))
+    ids = Strings.of([row[2] for row in rows]) if named else None
+
+    def said(status: Any) -> bytes:
+        return encode_answers(command, sequence, status, ids, always_body=always_body).tobytes()
+
+    for given_status in (status, 0, 8):
+        few, many = both(lambda given_status=given_status: said(given_status))  # type: ignore[misc]
+        assert few == many
+    if not always_body:
+        counts = [1, len(rows) - 1] if len(rows) > 1 else [1]
+        parts, more = both(
+            lambda: [e.tobytes() for e in encode_answers_in_parts(command, sequence, status, ids, counts)]
+        )
+        assert parts == more and b"".join(parts) == said(status)
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), max_size=20))
+def test_few_numbers_have_the_digits_of_many(values: list[int]) -> None:
+    few, many = both(lambda: digits(np.array([*values, 1], np.uint64)).tolist())
+    assert few == many
+
+
+@given(MESSAGE, st.data())
+def test_fields_at_the_same_places_are_those_that_are_searched(row: dict[str, Any], data: st.DataObject) -> None:
+    """Rows of which each field is as long as in the first, but for some that are not, or are cut."""
+    rows = [row]
+    for _ in range(data.draw(st.integers(0, 4))):
+        other = dict(row)
+        for name, value in row.items():
+            if name == "short_message":
+                other[name] = data.draw(st.binary(max_size=30))
+            elif isinstance(value, bytes):
+                other[name] = bytes(data.draw(st.lists(st.integers(1, 255), min_size=len(value), max_size=len(value))))
+            else:
+                other[name] = data.draw(octet)
+        if data.draw(st.integers(0, 9)) == 0:
+            other["source_addr"] = other["source_addr"][:-1]
+        rows.append(other)
+    pdus = [record.encode(record.Pdu(4, place, fields=each)) for place, each in enumerate(rows, 1)]
+    if data.draw(st.booleans()):
+        cut = data.draw(st.integers(16, len(pdus[-1])))
+        pdus[-1] = cut.to_bytes(4, "big") + pdus[-1][4:cut]
+    frames = Stream().feed(b"".join(pdus))
+    assert frames is not None
+    found = messages(frames)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pdu, "fields_alike", lambda frames: None)
+        searched = messages(frames)
+    assert found.problem.tolist() == searched.problem.tolist()
+    good = np.flatnonzero(found.problem == 0)
+    for name in NAMES.values():
+        one, other = getattr(found.take(good), name), getattr(searched.take(good), name)
+        assert one.tolist() == other.tolist()
+    assert found.tlvs.values.tolist() == searched.tlvs.values.tolist()
+
+
+def test_a_layout_is_found_where_it_is_the_same() -> None:
+    alike = [b"447700900123", b"447700900124"]
+    for numbers, expected in ((alike, True), ([*alike, b"1555"], False)):
+        made = pdu.Messages(np.arange(1, len(numbers) + 1, dtype=np.uint32), destination=Strings.of(numbers))
+        frames = Stream().feed(pdu.encode_messages(4, made).tobytes())
+        assert frames is not None and (fields_alike(frames) is not None) == expected
