@@ -46,9 +46,13 @@ class Endpoint:
         if scheme in ("ipc", "inproc"):
             if not rest:
                 raise UsageError(f"endpoint {text!r}: {scheme}:// needs a {'path' if scheme == 'ipc' else 'name'}")
-            if scheme == "ipc" and len(rest) > 100:
-                raise UsageError(f"endpoint {text!r}: the path is {len(rest)} characters long; sockets take 100")
+            if "\0" in rest:
+                raise UsageError(f"endpoint {text!r}: a zero byte is in it")
+            if scheme == "ipc" and (size := len(rest.encode("utf-8", "surrogateescape"))) > 100:
+                raise UsageError(f"endpoint {text!r}: the path is {size} bytes long; sockets take 100")
             return cls(scheme, rest)
+        if "," in rest:
+            raise UsageError(f"endpoint {text!r}: one address only can be given here")
         if scheme != "tcp":
             raise UsageError(f"endpoint {text!r}: use tcp://HOST:PORT, ipc://PATH or just HOST:PORT")
         if rest.startswith("["):
