@@ -121,6 +121,12 @@ def test_a_host_that_nobody_knows_is_named(host, sockets):
         assert host in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["*", "*:5555", "127.0.0.1:0", "[::1]:*", "localhost,127.0.0.1:0"])
+def test_where_one_only_listens_nobody_connects_to(text, sockets):
+    with pytest.raises(UsageError, match=r"can't connect to .*for who listens there"):
+        sockets.connect(zmq.PUSH, Endpoint.parse(text, 5555, several=True), "first")
+
+
 # -- binding -----------------------------------------------------------------------------------------------------
 
 

@@ -91,8 +91,10 @@ class Sockets:
         A host that nobody knows yet may come: libzmq asks again with each attempt. Raises UsageError for it if
         `strict`, and for what is no address at all.
         """
+        for place in endpoint.places:
+            _check_goal(place)
         ipv6, to = False, self.place(endpoint)
-        if to.scheme == "tcp" and to.host != "*":
+        if to.scheme == "tcp":
             look = Look(to, which)
             look.run()
             if (strict and look.ipv6 is None) or look.is_no_name:
@@ -280,6 +282,13 @@ class Sockets:
         self.close(*list(self._open))
         if self._own_context:
             self.context.term()
+
+
+def _check_goal(place: Endpoint) -> None:
+    """Raises UsageError for what one can only listen at."""
+    if place.scheme == "tcp" and (place.host == "*" or not place.port):
+        what = "port 0 is any that is free" if place.host != "*" else "* is every address of this machine"
+        raise UsageError(f"can't connect to {place}: {what}, for who listens there; give the one that it says it has")
 
 
 def _refuse_if_served(endpoint: Endpoint) -> None:
