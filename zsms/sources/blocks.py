@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zsms.message import MAX_TEXT_BYTES, RECIPIENT, U64
-from zsms.sources.numbers import MAX_DIGITS, BadFieldError, all_right, read_number, shown
+from zsms.sources.numbers import DATE_DIGITS, MAX_DIGITS, BadFieldError, all_right, read_number, shown
 from zsms.sources.tables import Row, Table
 
 I64 = npt.NDArray[np.int64]
@@ -115,7 +115,7 @@ def _plainly(table: Table, data: bytes) -> tuple[U64, list[bytes], Bools]:
         digits = [each if len(each) <= MAX_DIGITS + 1 else _NO_NUMBER for each in digits]
     recipients = np.array(list(map(int, digits)), dtype=RECIPIENT)
     lengths = np.array(list(map(len, texts)))
-    plain = all_right(recipients) & (lengths > 0) & (lengths <= MAX_TEXT_BYTES)
+    plain = all_right(recipients) & (recipients >= 10**DATE_DIGITS) & (lengths > 0) & (lengths <= MAX_TEXT_BYTES)
     try:
         data.decode()
     except UnicodeDecodeError:

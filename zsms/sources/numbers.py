@@ -5,7 +5,9 @@
     GAP     := blanks, or one - or .
     area    := 1 to 5 digits, the first not 0; only behind a country's code
 
-- 7 to 15 digits in all, the first not 0 (ITU-T E.164); 11 after +1 and +7, and no more than `LONGEST` of some others.
+- 7 to 15 digits in all, the first not 0 (ITU-T E.164); behind a country's code that is assigned, 11 after +1 and +7,
+  and no more than its numbers have (`_MOST`).
+- Nothing stands behind a whole number (+4915112345678 679), and no date is one (+30-11-2026).
 - No 0 behind the code of a country where it is dialled inside the country only.
 - Every kind of blank is a blank, every hyphen a dash. Marks that are not seen are nothing around a number, as contact
   books leave them, and refused within it.
@@ -41,8 +43,22 @@ def _codes(text: str) -> frozenset[str]:
 
 EXACT = {"1": 11, "7": 11}
 """Digits of each number of a country, its code included (North American Numbering Plan; Russia and Kazakhstan)."""
-LONGEST = {"31": 13, "33": 11, "34": 11, "44": 12, "48": 12, "52": 12, "55": 13}
-"""The most digits of some other countries' numbers."""
+_MOST = {
+    8: "290 500 682",
+    9: "247 298 299 672 687",
+    10: "45 47 238 239 246 248 269 291 297 592 597 673 674 676 677 678 680 683 688 690 691 692",
+    11: "1 7 32 33 34 36 40 51 93 94 216 222 223 226 227 228 232 235 236 241 253 257 266 350 356 357 370 371 373 "
+    "374 386 389 505 509 599 670 675 686 800 808 853 961 965 973 975 993",
+    12: "20 27 44 48 52 53 58 60 64 84 95 98 211 212 213 218 220 221 224 231 233 237 240 242 244 245 249 250 251 "
+    "252 255 256 258 260 261 262 264 265 268 351 354 355 376 377 382 385 387 421 423 508 590 591 594 596 681 "
+    "689 962 963 967 968 979 992 994 995 998",
+    13: "31 54 55 56 57 65 225 229 230 243 254 263 267 353 372 378 380 506 685 850 855 856 880 881 960 964 966 "
+    "970 976 996",
+    14: "30 39 41 46 61 86 92 352 375 501 502 503 504 507 593 595 679 852 886 888 974 977",
+    15: "43 49 62 63 66 81 82 90 91 234 358 359 381 383 420 598 870 878 882 883 971 972",
+}
+LONGEST = {code: most for most, codes in _MOST.items() for code in codes.split()}
+"""Of each country's code that is assigned, the most digits that its numbers have, the code included."""
 _TWO_DIGIT_CODES = _codes(
     "20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 "
     "90 91 92 93 94 95 98"
@@ -59,13 +75,17 @@ list of dialling procedures)."""
 
 PLAIN = r"\+[1-9][0-9]{6,14}"
 FORMATTED = (
-    r"\+[1-9][0-9]{0,14}(?:(?: [0-9]{1,14})+|(?:[ -][0-9]{1,14})*[ -][0-9]{3,14})"
-    r"|\+[1-9][0-9]{0,2}[ -]?\([1-9][0-9]{0,4}\)[ -]?(?:[0-9]{1,14}[ -])*[0-9]{3,14}"
+    r"\+[1-9][0-9]{0,4}(?: [0-9]{1,5})+|\+[1-9][0-9]{0,8}(?:[ -][0-9]{1,9})*[ -][0-9]{3,14}"
+    r"|\+[1-9][0-9]{0,2}[ -]?\([1-9][0-9]{0,4}\)[ -]?(?:[0-9]{1,9}[ -])*[0-9]{3,14}"
 )
-"""What most numbers look like: the digits in these are the number's, if `all_right` has nothing against them."""
+"""What most numbers look like: the digits in these are the number's, if `all_right` has nothing against them, and if
+there are more than a date has."""
+DATE_DIGITS = 8
 
 _PLAIN = re.compile(PLAIN)
 _GAP = r"(?: +|[-.])"
+_DAY, _MONTH, _YEAR = "[0-3]?[0-9]", "(?:0?[1-9]|1[0-2])", "(?:19|20)[0-9]{2}"
+_DATE = re.compile(rf"\+(?:{_YEAR}([-. ]){_MONTH}\1{_DAY}|(?:{_DAY}([-. ]){_MONTH}|{_MONTH}([-. ]){_DAY})[-. ]{_YEAR})")
 _NUMBER = re.compile(rf"\+([0-9]+)(?:{_GAP}?\(([0-9]+)\){_GAP}?([0-9]+))?((?:{_GAP}[0-9]+)*)")
 
 _HYPHENS = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"), "-")
@@ -81,7 +101,9 @@ _EXTENSION = re.compile(
     r"[0-9)]\s*[.,;/]*\s*(?:e?xt(?:n|ension)?|x|dw|durchwahl|poste|anexo|ramal|int|доб|p|w|#|\*)\s*[.:=]?\s*[0-9]+\)?\s*$",
     re.IGNORECASE,
 )
-_SEVERAL = re.compile(r"[0-9)].*\+|[0-9)]\s*(?:[;,/|&:\t\r\n]+|\bor\b|\band\b|\bund\b|\bou\b)\s*[(0-9]", re.I | re.S)
+_SEVERAL = re.compile(
+    r"[0-9)].*\+\s*[(0-9]|[0-9)]\s*(?:[;,/|&:\t\r\n]+|\bor\b|\band\b|\bund\b|\bou\b)\s*[(0-9]", re.I | re.S
+)
 
 
 class BadFieldError(Exception):
@@ -118,6 +140,8 @@ def _read(value: str) -> tuple[str, str]:
         wrong = "has parentheses in its middle: they may be around an area code only"
     else:
         wrong = _wrong_dots(groups, rest, country) or _wrong_tail(groups, rest)
+        if _DATE.fullmatch(text):
+            wrong = "seems to be a date"
     return "".join(groups), wrong
 
 
@@ -138,9 +162,14 @@ def _wrong_dots(groups: list[str], rest: str, country: str) -> str:
 
 
 def _wrong_tail(groups: list[str], rest: str) -> str:
-    """Whether the last group looks like an extension behind a number."""
-    if rest.count("-") == 1 and len(groups) > 2 and rest[-len(groups[-1]) - 1] == "-" and len(groups[-1]) < 3:
-        return f"seems to have an extension (-{groups[-1]}), and no message can be sent to one"
+    """Whether the last group looks like an extension behind a number, or like another number."""
+    if any(len(group) > 9 for group in groups[:-1]):
+        return "seems to have something behind the number: give each number a row of its own"
+    last = groups[-1]
+    if len(groups) < 3 or len(last) > 2:
+        return ""
+    if len(groups[-2]) > 5 or (rest.count("-") == 1 and rest[-len(last) - 1] == "-"):
+        return f"seems to have an extension ({last}), and no message can be sent to one"
     return ""
 
 
@@ -148,13 +177,13 @@ def _wrong_digits(digits: str) -> str:
     """What there is against a number of these digits."""
     if not digits.isascii() or digits.startswith("0"):
         return "is no E.164 number: no country's code begins with 0"
+    code = country_code(digits)
+    after = digits[len(code) :][:1]
+    if after == "0" and code in TRUNK_ZERO and MIN_DIGITS <= len(digits) <= MAX_DIGITS:
+        return f"has a 0 behind +{code}, which is dialled inside the country only: leave it out"
     wrong = wrong_size(digits[:_HEAD], len(digits))
     if wrong:
         return wrong
-    code = country_code(digits)
-    after = digits[len(code)]
-    if after == "0" and code in TRUNK_ZERO:
-        return f"has a 0 behind +{code}, which is dialled inside the country only: leave it out"
     if code == "1" and after in "01":
         return f"is no number of +1: no area code begins with {after}"
     return ""
@@ -166,9 +195,11 @@ def wrong_size(head: str, size: int) -> str:
     if not MIN_DIGITS <= size <= MAX_DIGITS:
         return f"is no E.164 number: it has {many(size, 'digit')}, not {MIN_DIGITS} to {MAX_DIGITS}"
     code = country_code(head)
+    if code not in LONGEST:
+        return f"is impossible: there is no country code +{code}"
     if size != EXACT.get(code, size):
         return f"has {size} digits, and a number of +{code} has {EXACT[code]}"
-    if size > LONGEST.get(code, MAX_DIGITS):
+    if size > LONGEST[code]:
         return f"has {size} digits, and a number of +{code} has {LONGEST[code]} at most"
     return _impossible(code, size)
 
