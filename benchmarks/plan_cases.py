@@ -28,6 +28,9 @@ def _stage(lasts: float, rate: float, **values: Any) -> str:
 
 _TWO = _group("a", 250, 0.5, processes=2)
 _THREE = _group("a", 200, 0.5, processes=3)
+_ROUTES = _lines("[[audience]]", {"name": "town", "share": 0.5, "routes": ["a"]}) + _lines(
+    "[[audience]]", {"name": "land", "share": 0.5, "routes": ["a", "b"]}
+)
 _ACCOUNT = _lines("[[account]]", {"name": "x", "cap": 900})
 _DAY = '[scenario]\nstart = "2026-11-28T23:59:57+00:00"\n'
 
@@ -107,6 +110,7 @@ CASES = {
     + _stage(4, 1_200)
     + _group("a", 250, 0.4, processes=2)
     + _fault(1.5, "stop", "broker-1", for_=1.2),
+    "routes of audiences": _run(8_000) + _group("a", 100, 0.2, processes=2) + _group("b", 150, 0.3) + _ROUTES,
     "slow, then kill": _run(6_000, liveness=1.0)
     + _THREE
     + _fault(1, "slow", "a-1", for_=2, factor=2.0)

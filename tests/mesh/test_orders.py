@@ -14,10 +14,10 @@ from zsms.scenario import MeshConfig, SenderGroup
 
 def test_a_new_rate_is_divided_among_the_producers_and_told_once() -> None:
     arrivals = Arrivals(MeshConfig(messages=10, producers=3, rate=30.0))
-    assert arrivals.order(None) is None
+    assert arrivals.orders(None) == {}
     arrivals.rate = 100.0
-    assert arrivals.order(None) == "rate 33.3333333"
-    assert arrivals.order(1.0) is None
+    assert arrivals.orders(None) == dict.fromkeys(("producer-1", "producer-2", "producer-3"), "rate 33.3333333")
+    assert arrivals.orders(1.0) == {}
 
 
 def test_only_a_mesh_with_a_rate_can_have_another() -> None:
@@ -31,10 +31,10 @@ def test_only_a_mesh_with_a_rate_can_have_another() -> None:
 def test_a_rate_goes_through_its_stages_and_stays_where_they_end() -> None:
     stages = (Stage(2.0, 100.0, 300.0), Stage(1.0, 0.0, 0.0))
     arrivals = Arrivals(MeshConfig(messages=10, rate=100.0, stages=stages))
-    assert arrivals.order(None) is None, "nothing was accepted yet"
-    assert arrivals.order(1.0) == "rate 200"
-    assert arrivals.order(2.5) == "rate 0.001"
-    assert arrivals.order(4.0) is None and arrivals.rate == 0.001
+    assert arrivals.orders(None) == {}, "nothing was accepted yet"
+    assert arrivals.orders(1.0) == {"producer-1": "rate 200"}
+    assert arrivals.orders(2.5) == {"producer-1": "rate 0.001"}
+    assert arrivals.orders(4.0) == {} and arrivals.rate == 0.001
 
 
 def test_each_process_gets_its_part_of_what_is_asked_of_all() -> None:

@@ -19,6 +19,7 @@ from zsms.core.stages import Stage, rate_at
 from zsms.errors import UsageError
 from zsms.launch.caps import CapKeeper, part_of
 from zsms.launch.carried import carried
+from zsms.launch.commands import Commands
 from zsms.roles.caps import Caps
 from zsms.scenario import MeshConfig, read
 from zsms.scenario.caps import SharedCap
@@ -138,6 +139,62 @@ def test_a_run_s_texts_are_as_many_segments_as_the_scenario_says() -> None:
         read({"run": {"texts": ["xx:1-2"]}})
 
 
+ROUTES = [
+    {"name": "town", "messages": 300, "routes": ["a"]},
+    {"name": "land", "messages": 200, "segments": 2, "routes": {"a": 0.25, "b": 0.75}},
+]
+AB = [{"name": name, "processes": 1, "slots": 50, "mean": 0.05} for name in "ab"]
+
+
+def test_each_line_of_messages_has_brokers_and_producers_of_its_own() -> None:
+    faults = [{"at": 1, "what": "stop", "for": 1, "whom": "broker-2"}]
+    run = {"messages": 500, "brokers": 2}
+    found = carried(read({"run": run, "group": AB, "audience": ROUTES, "faults": faults}), "x.toml")
+    assert [(line.groups, line.messages) for line in found.lines] == [(("a",), 350), (("b",), 150)]
+    assert mean_segments(found.lines[0].texts) == pytest.approx(350 / 300, rel=0.05)
+    assert mean_segments(found.lines[1].texts) == 2
+    assert [fault.whom for fault in found.faults] == ["broker-2", "broker-4"]
+    config = MeshConfig(messages=500, groups=found.groups, lines=found.lines, brokers=2, producers=2, rate=50.0, seed=1)
+    config.check()
+    commands, at = Commands(config), ["A", "B", "C", "D"]
+    assert [commands.slots_at(name) for name in config.broker_names] == [50] * 4
+    told = [commands.producer(index, "S", at, None) for index in range(4)]
+    of = [[told[n][place + 1] for place, word in enumerate(told[n]) if word == "--broker"] for n in range(4)]
+    assert of == [["A", "B"], ["A", "B"], ["C", "D"], ["C", "D"]]
+    assert [words[words.index("--messages") + 1] for words in told] == ["350", "350", "150", "150"]
+    assert [float(words[words.index("--rate") + 1]) for words in told] == pytest.approx([17.5, 17.5, 7.5, 7.5])
+    seeds = [words[words.index("--seed") + 1] for words in told]
+    assert seeds[0] == seeds[1] != seeds[2] == seeds[3]  # or two lines would have the same messages
+    senders = [commands.sender(number, "S", at) for number in (1, 2)]
+    of = [[words[place + 1] for place, word in enumerate(words) if word == "--broker"] for words in senders]
+    assert of == [["A", "B"], ["C", "D"]]
+    with pytest.raises(UsageError, match="beside --input"):
+        replace(config, input="people.csv").check()
+
+
+def test_messages_of_an_audience_go_only_by_its_routes(tmp_path: Path) -> None:
+    (tmp_path / "two.toml").write_text(
+        "".join(f"[[group]]\n{_toml(group)}" for group in AB)
+        + "".join(f"[[audience]]\n{_toml({**row, 'segments': 1})}" for row in ROUTES)
+    )
+    report = tmp_path / "report.json"
+    words = ["run", "--config", str(tmp_path / "two.toml"), "--seed", "1", "--ui", "none", "--json", str(report)]
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 0, done.output
+    told = json.loads(report.read_text())
+    assert {row["name"]: row["sends"] for row in told["senders"]} == {"a-1": 350, "b-1": 150}
+    assert [line["messages"] for line in told["config"]["lines"]] == [350, 150]
+
+
+def _toml(table: dict[str, object]) -> str:
+    def value(each: object) -> str:
+        if isinstance(each, dict):
+            return "{" + ", ".join(f"{name} = {part}" for name, part in each.items()) + "}"
+        return json.dumps(each)
+
+    return "".join(f"{key} = {value(each)}\n" for key, each in table.items())
+
+
 def test_the_keeper_opens_and_renews_at_its_times(tmp_path: Path) -> None:
     caps = [
         SharedCap("a", ("a",), budget=5.0, renewed=(2.0,)),
@@ -166,7 +223,6 @@ def test_the_keeper_opens_and_renews_at_its_times(tmp_path: Path) -> None:
     [
         ({"group": [{"name": "a", "cap": 1, "queue": 9}]}, "[[group]] 1: queue"),
         ({"expect": [{"deadline": 60, "share": 0.85}]}, "share 0.85"),
-        ({"audience": [{"name": "x", "share": 1.0, "routes": ["sender"]}]}, "routes"),
     ],
 )
 def test_what_a_run_can_not_do_is_refused_by_name(more: dict[str, object], why: str) -> None:

@@ -48,6 +48,11 @@ BAD = {
     "audience of both": ('[[audience]]\nname = "x"\nshare = 1\nmessages = 5', "all of them a share"),
     "audience messages": ('[run]\nmessages = 9\n[[audience]]\nname = "x"\nmessages = 5', "they have 5 messages"),
     "route shares": (GROUP + '[[audience]]\nname = "x"\nshare = 1\nroutes = {a = 0.5}', "add up to 0.5"),
+    "unused group": (
+        GROUP + '[[group]]\nname = "b"\n[[audience]]\nname = "x"\nshare = 1\nroutes = ["a"]',
+        "[[group]] 2 (b): no audience's messages go by it",
+    ),
+    "a route twice": (GROUP + '[[audience]]\nname = "x"\nshare = 1\nroutes = ["a", "a"]', "'a' is there twice"),
     "unknown route": (GROUP + '[[audience]]\nname = "x"\nshare = 1\nroutes = ["b"]', "there is no group 'b'"),
     "text and segments": ('[scenario]\ntext = "x"\nsegments = 2', "give one or the other"),
     "fault on nobody": (GROUP + '[[faults]]\nat = 5\nwhat = "kill"\nwhom = "a-3"', "[[faults]] 1: whom = 'a-3'"),

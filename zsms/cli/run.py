@@ -201,12 +201,16 @@ def _carried(ctx: click.Context, config: str | None, settings: MeshConfig) -> tu
     scenario = scenario_of(ctx, config, ctx.params)
     found, retries = carried(scenario, config or "the options"), scenario.retries
     limits = replace(settings.limits, max_attempts=retries.attempts, retry_base=retries.base, retry_cap=retries.cap)
-    settings = replace(settings, groups=found.groups, caps=found.caps, faults=found.faults, limits=limits)
+    settings = replace(
+        settings, groups=found.groups, caps=found.caps, lines=found.lines, faults=found.faults, limits=limits
+    )
     if found.stages:
         first = found.stages[0]
         settings = replace(settings, stages=found.stages, rate=max(first.rate, first.to / 100, 0.001),
                            arrivals="poisson" if scenario.poisson else "even")  # fmt: skip
-    if found.texts and settings.input is None and not settings.texts:
+    if settings.texts:
+        settings = replace(settings, lines=tuple(replace(line, texts=()) for line in settings.lines))
+    elif found.texts and settings.input is None and not found.lines:
         settings = replace(settings, texts=found.texts)
     if found.stages or scenario.audiences:
         settings = replace(settings, messages=scenario.messages)

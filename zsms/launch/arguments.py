@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from zsms.core.seeds import Stream, sequence
 from zsms.core.sender.asking import MAX_LEASE_S, auto_lease
 from zsms.fields import arguments
 from zsms.launch.caps import part_of
@@ -18,9 +19,14 @@ def of_broker(config: MeshConfig, name: str) -> list[str]:
 
 def of_producer(config: MeshConfig, index: int, path: str | None) -> list[str]:
     """Those of the producer of that index, which reads its list at `path`."""
-    rate = None if config.rate is None else config.rate / config.producers
+    rate = None if config.rate is None else config.rate * config.part_of(config.producer_names[index])
     own = replace(config, messages=config.total, input=path, rate=rate)
-    return [*arguments(own, "producer"), "--share", f"{index}/{config.producers}"]
+    number, part = divmod(index, config.producers)
+    if config.lines:
+        line = config.lines[number]
+        drawn = sequence(config.seed, Stream.PRODUCER, "line", number).generate_state(1)
+        own = replace(own, messages=line.messages, texts=line.texts or config.texts, seed=int(drawn[0]))
+    return [*arguments(own, "producer"), "--share", f"{part}/{config.producers}"]
 
 
 def of_sender(config: MeshConfig, name: str, *, shared: bool = False) -> list[str]:

@@ -6,7 +6,7 @@ What a plan knows and a run can't do is refused by name, never left out in silen
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zsms.core.stages import Stage
 from zsms.core.strikes import Fault
@@ -16,6 +16,7 @@ from zsms.plan.design import MAX_S, daily
 from zsms.scenario import Account, Group, Scenario, SenderGroup
 from zsms.scenario import Fault as PlannedFault
 from zsms.scenario.caps import SharedCap
+from zsms.scenario.lines import Line, lines_of
 from zsms.sources.mix import of_segments
 
 _SHARES = {0.5: "p50", 0.9: "p90", 0.99: "p99", 0.999: "p999", 1.0: "p100"}
@@ -27,6 +28,8 @@ class Carried:
 
     groups: tuple[SenderGroup, ...]
     caps: tuple[SharedCap, ...]
+    lines: tuple[Line, ...]
+    """(): all groups may send all messages."""
     faults: tuple[Fault, ...]
     stages: tuple[Stage, ...]
     thresholds: tuple[str, ...]
@@ -41,16 +44,37 @@ def carried(scenario: Scenario, where: str) -> Carried:
             if each.entry.planned and getattr(group, each.field.name) != each.field.default:
                 key = (each.entry.key or each.field.name).replace("_", "-")
                 raise UsageError(f"{where}: [[group]] {number}: {key}: a run can't carry that out; `zsms plan` can")
-    if any(audience.routes for audience in scenario.audiences):
-        raise UsageError(f"{where}: [[audience]]: routes: a run's groups share all messages; `zsms plan` knows routes")
+    lines = _lines(scenario)
     return Carried(
         groups=tuple(_group(group) for group in scenario.groups),
         caps=tuple(_caps(scenario)),
-        faults=tuple(_fault(fault, scenario) for fault in scenario.faults),
+        lines=lines,
+        faults=tuple(each for fault in scenario.faults for each in _faults(fault, scenario, max(1, len(lines)))),
         stages=tuple(Stage(s.lasts, s.rate, s.rate if s.to is None else s.to) for s in scenario.stages),
         thresholds=tuple(_threshold(e.share, e.deadline, scenario.lead, where) for e in scenario.expectations),
         texts=_texts(scenario),
     )
+
+
+def _lines(scenario: Scenario) -> tuple[Line, ...]:
+    found = lines_of(scenario)
+    if len(found) == 1 and len(next(iter(found))) == len(scenario.groups):
+        return ()
+    return tuple(
+        Line(groups, sum(part.messages for part in parts), of_segments([(p.messages, p.segments) for p in parts]))
+        for groups, parts in found.items()
+    )
+
+
+def _faults(fault: PlannedFault, scenario: Scenario, lines: int) -> Iterator[Fault]:
+    """What strikes a broker strikes that of every line."""
+    found = _fault(fault, scenario)
+    if lines == 1 or scenario.struck(fault) or fault.whom == "collector":
+        yield found
+        return
+    first = 1 if scenario.brokers == 1 else int(fault.whom.rpartition("-")[2])
+    for line in range(lines):
+        yield replace(found, whom=f"broker-{first + line * scenario.brokers}")
 
 
 def _fault(fault: PlannedFault, scenario: Scenario) -> Fault:
@@ -95,8 +119,8 @@ def _daily(what: Group | Account, groups: tuple[str, ...], scenario: Scenario) -
 
 
 def _texts(scenario: Scenario) -> tuple[str, ...]:
-    parts = [(float(each.messages or 0), each.segments or scenario.segments) for each in scenario.audiences]
-    return of_segments(parts or [(1.0, scenario.segments)])
+    parts = [part for parts in lines_of(scenario).values() for part in parts]
+    return of_segments([(part.messages or 1, part.segments) for part in parts])
 
 
 def _threshold(share: float, deadline: float, lead: float, where: str) -> str:

@@ -60,23 +60,32 @@ class Commands:
         """The collector, listening there."""
         return ["--bind", bind, *(["--insecure"] if self._insecure else []), *_given(metrics=self._metrics)]
 
+    def slots_at(self, broker: str) -> int:
+        """Of all senders that use it."""
+        config = self._config
+        return sum(each.senders * each.concurrency for each in config.groups if broker in config.brokers_of(each))
+
     def broker(self, number: int, name: str, stats: object) -> Options:
         """A broker, the first is number 1, but for where it listens."""
         return [*arguments.of_broker(self._config, name), "--stream", number, *self._common(stats)]
 
     def producer(self, index: int, stats: object, brokers: Sequence[str], path: str | None) -> Options:
-        """The producer of that index, which uses these brokers and reads that list."""
-        own = arguments.of_producer(self._config, index, path)
-        taken = None if self._taken is None else self._taken[self._config.producer_names[index]]
-        return [*self._peer(stats, brokers), *own, *_given(before=taken)]
+        """The producer of that index, which uses those of these brokers that are of its line, and reads that list."""
+        config = self._config
+        own = arguments.of_producer(config, index, path)
+        taken = None if self._taken is None else self._taken[config.producer_names[index]]
+        begin = index // config.producers * config.brokers
+        return [*self._peer(stats, brokers[begin : begin + config.brokers]), *own, *_given(before=taken)]
 
     def sender(self, number: int, stats: object, brokers: Sequence[str]) -> Options:
-        """A sender, the first is number 1, which uses these brokers."""
+        """A sender, the first is number 1, which uses those of these brokers whose messages are for it."""
         name = self._config.sender_names[number - 1]
         group, shared = self._config.group_of(name), self.keeper is not None
         own = [*arguments.of_sender(self._config, name, shared=shared), "--stream", number]
         own += [] if self.keeper is None else self.keeper.options(group.name, number)
-        return [*self._peer(stats, brokers), *own, *([] if self._log is None else ["--log-messages", self._log])]
+        names = self._config.brokers_of(group)
+        its = [where for name, where in zip(self._config.broker_names, brokers, strict=True) if name in names]
+        return [*self._peer(stats, its), *own, *([] if self._log is None else ["--log-messages", self._log])]
 
     def _common(self, stats: object) -> Options:
         return ["--stats", stats, "--stats-interval", STATS_S, "--drain-timeout", self._config.drain_timeout]

@@ -83,15 +83,16 @@ class Arrivals:
         self.rate = config.rate
         """None: they make all that they can."""
         self._told = config.rate
-        self._stages, self._producers = config.stages, config.producers
+        self._stages = config.stages
+        self._parts = {name: config.part_of(name) for name in config.producer_names}
 
-    def order(self, since: float | None) -> str | None:
-        """What each producer is to be told now, `since` seconds after the first message; None when it knows."""
+    def orders(self, since: float | None) -> dict[str, str]:
+        """What producers are to be told now, by their names, `since` seconds after the first message."""
         if self._stages and since is not None:
             now = rate_at(self._stages, since)
             if now is not None:  # what is left after the last stage comes as it did at its end
                 self.rate = max(now, _LEAST_RATE)
         if self.rate is None or self.rate == self._told:
-            return None
+            return {}
         self._told = self.rate
-        return f"rate {self.rate / self._producers:.9g}"
+        return {name: f"rate {self.rate * part:.9g}" for name, part in self._parts.items()}

@@ -21,6 +21,7 @@ from zsms.launch.commands import Commands, Options
 from zsms.launch.judge import STANDBY, Member
 from zsms.launch.place import Child, Place
 from zsms.report.report import ProcessRow
+from zsms.roles.callers import AWAIT_SLOTS_S
 from zsms.stats.figures import Figures
 from zsms.wire.endpoint import STATS_PORT, Endpoint
 
@@ -46,6 +47,8 @@ class Processes:
         self._verbose = verbose
         self._options: dict[str, Options] = {}
         """Of each process's command, for another start."""
+        self._awaited: dict[str, int] = {}
+        """By broker, the slots without which no producer begins, where several lines are to begin together."""
         self._names: tuple[str, str] | None = None
         """How a producer and people call a list that is a descriptor of this process."""
 
@@ -62,9 +65,13 @@ class Processes:
         stats = Endpoint.parse(place.address(collector), STATS_PORT)
         own = {name: commands.broker(number, name, stats) for number, name in enumerate(config.broker_names, 1)}
         # The first message is the zero of all times: slots that are not there by then would count as late.
-        first = ["--await-slots", sum(group.senders * group.concurrency for group in config.groups)]
         brokers = [
-            self._start("broker", name, ["--bind", place.bind(name), *options], first=first)
+            self._start(
+                "broker",
+                name,
+                ["--bind", place.bind(name), *options],
+                first=["--await-slots", commands.slots_at(name)],
+            )
             for name, options in own.items()
         ]
         addresses = [place.address(broker) for broker in brokers]
@@ -75,6 +82,8 @@ class Processes:
                 addresses[index] += f",{where}"
         for number, name in enumerate(config.sender_names, 1):
             self._start("sender", name, commands.sender(number, stats, addresses))
+        if config.lines:
+            self._awaited = {name: commands.slots_at(name) for name in own}
         self._start_producers(commands, config, stats, addresses)
         return stats
 
@@ -86,8 +95,9 @@ class Processes:
 
             self._names = f"/dev/fd/{descriptor}", name_of(path)
             path, keep = self._names[0], (descriptor,)
+        first = ["--held"] if self._awaited else []
         for index, name in enumerate(config.producer_names):
-            self._start("producer", name, commands.producer(index, stats, addresses, path), keep)
+            self._start("producer", name, commands.producer(index, stats, addresses, path), keep, first=first)
         if descriptor is not None:
             os.close(descriptor)  # so that its writer hears when the producer ends
 
@@ -100,6 +110,13 @@ class Processes:
         self.all.append(child)
         self._options[name] = options
         return child
+
+    def begin(self, slots: Mapping[str, int], seconds: float) -> None:
+        """Let producers begin that wait for all brokers: they have so many `slots`, so many seconds after the start."""
+        missing = any(slots.get(name, 0) < wanted for name, wanted in self._awaited.items())
+        if self._awaited and (seconds > AWAIT_SLOTS_S or not missing):
+            self._awaited = {}
+            self.order({process.name: "go" for process in self.of("producer")})
 
     def start_again(self, process: Child) -> None:
         """Another process of the same command, ready to begin when it is told to go: starting takes its time."""
@@ -161,10 +178,11 @@ class Processes:
 
     # -- ending -------------------------------------------------------------------------------------------------
 
-    def order(self, role: str, what: str) -> None:
-        """Give those of a role an order."""
-        for process in self.of(role):
-            process.order(what)
+    def order(self, orders: Mapping[str, str]) -> None:
+        """Give those of these names their orders."""
+        for process in self.all:
+            if process.name in orders:
+                process.order(orders[process.name])
 
     def terminate(self, role: str) -> None:
         """Ask those of a role to end."""

@@ -23,6 +23,7 @@ from zsms.journal import open_journal, read
 from zsms.journal.lock import InUse
 from zsms.scenario import MeshConfig, SenderGroup
 from zsms.scenario.caps import SharedCap
+from zsms.scenario.lines import Line
 from zsms.words import many
 
 _FILE = "run.json"
@@ -101,10 +102,21 @@ def load(directory: str) -> tuple[MeshConfig, Before]:
         groups = tuple(SenderGroup(**group) for group in fields.pop("groups"))
         lists = {name: tuple(fields.pop(name, ())) for name in ("prefixes", "texts")}
         caps = tuple(SharedCap(**{**cap, "groups": tuple(cap["groups"])}) for cap in fields.pop("caps", ()))
+        lines = tuple(
+            Line(tuple(line["groups"]), line["messages"], tuple(line["texts"])) for line in fields.pop("lines", ())
+        )
         for name in ("faults", "stages"):  # of a time that is over
             fields.pop(name, None)
         config = MeshConfig(
-            **{**fields, "limits": limits, "groups": groups, "caps": caps, **lists, "journal": directory}
+            **{
+                **fields,
+                "limits": limits,
+                "groups": groups,
+                "caps": caps,
+                "lines": lines,
+                **lists,
+                "journal": directory,
+            }
         )
         like, started = said["list"], str(said["started"])
     except OSError as error:
@@ -119,7 +131,7 @@ def may_go_on(config: MeshConfig) -> bool:
     """Whether a run of this configuration can be gone on with, once it was interrupted."""
     from zsms.sources.stream import is_stream
 
-    kept = config.journal is not None and not is_on_servers(config.journal) and config.brokers == 1
+    kept = config.journal is not None and not is_on_servers(config.journal) and len(config.broker_names) == 1
     return kept and (config.input is None or not is_stream(config.input))
 
 
@@ -131,7 +143,7 @@ def _check(config: MeshConfig, like: list[int] | None, directory: str) -> None:
             f"the run in {directory} had a daily cap or hours ({kept[0]}), and nobody knows what is left of them"
         )
     by_hand = f"go on with what the brokers hold: zsms broker --journal {directory}"
-    if config.brokers > 1:
+    if len(config.broker_names) > 1:
         raise UsageError(
             f"the run in {directory} had several brokers, so nobody knows what is still to make; {by_hand}"
         )

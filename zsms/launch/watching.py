@@ -107,6 +107,7 @@ class Watching:
                 sample_at = now + _SAMPLE_S
                 for process in self._processes.all:
                     process.sample()
+            self._begin(now - began)
             pause = self._order()
             before, phase = phase, self._look()
             if phase in OVER:
@@ -127,12 +128,14 @@ class Watching:
                 look_at_point()
         return True
 
+    def _begin(self, seconds: float) -> None:
+        rows = [] if self._seen.view is None else self._seen.view.brokers
+        self._processes.begin({row.name: int(row.figures.slots or 0) for row in rows}, seconds)
+
     def _order(self) -> float:
         """Tell the processes what is due; seconds until there is more."""
         since = self._seen.since_first
-        order = self._arrivals.order(since)
-        if order is not None:
-            self._processes.order("producer", order)
+        self._processes.order(self._arrivals.orders(since))
         return min(self._faults.strike(since), self._keep(since))
 
     def _keep(self, since: float | None) -> float:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from zsms.plan.spread import Spread, of_delay
 from zsms.scenario import Fault, Group, Scenario, Stage
+from zsms.scenario.lines import lines_of
 from zsms.stats.delay import DelayModel
 
 F64 = npt.NDArray[np.float64]
@@ -44,9 +45,9 @@ class Unit:
 class Queue:
     """Messages that the same groups may send."""
 
-    audience: int
     messages: int
     segments: float
+    """Of a message, on average."""
     groups: tuple[int, ...]
     broker: int = 0
     """Where it is, counted from 0; of brokers that nothing strikes alone all are one."""
@@ -164,23 +165,15 @@ def _which(group: Group, fault: Fault, scenario: Scenario) -> range:
 
 
 def _queues(scenario: Scenario) -> list[Queue]:
-    everyone = tuple(range(len(scenario.groups)))
-    if not scenario.audiences:
-        return [Queue(0, scenario.messages, scenario.segments, everyone)]
+    """One for each line."""
     names = [group.name for group in scenario.groups]
-    queues = []
-    for number, audience in enumerate(scenario.audiences):
-        segments = audience.segments or scenario.segments
-        messages = audience.messages or 0
-        fixed = [(names.index(name), share) for name, share in audience.routes if share is not None]
-        if not fixed:
-            allowed = tuple(names.index(name) for name, _ in audience.routes) or everyone
-            queues.append(Queue(number, messages, segments, allowed))
-            continue
-        ends = [round(messages * sum(share for _, share in fixed[: k + 1])) for k in range(len(fixed))]
-        for (group, _), begin, end in zip(fixed, [0, *ends[:-1]], ends, strict=True):
-            queues.append(Queue(number, end - begin, segments, (group,)))
-    return queues
+    found = []
+    for groups, parts in lines_of(scenario).items():
+        messages = sum(part.messages for part in parts)
+        segments = sum(part.messages * part.segments for part in parts) / max(messages, 1)
+        allowed = tuple(names.index(name) for name in groups)
+        found.append(Queue(messages, segments or parts[0].segments, allowed))
+    return found
 
 
 def _by_broker(queues: list[Queue], scenario: Scenario) -> list[Queue]:

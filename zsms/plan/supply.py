@@ -155,7 +155,7 @@ class Supply:
         living = [
             place
             for place, other in enumerate(self._design.queues)
-            if other.audience == own.audience and other.groups == own.groups and place not in self._dead
+            if other.groups == own.groups and place not in self._dead
         ] or [queue]
         given = np.zeros_like(self.source)
         for step, place in enumerate(living):

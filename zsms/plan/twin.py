@@ -208,14 +208,14 @@ class Twin:
             return given[:, None]
         starts = np.zeros((len(want), *waiting.shape), np.int64)
         left, still = waiting.copy(), want.copy()
-        weights = waiting[None] * may[:, :, None]
-        parts = weights / np.maximum(weights.sum(axis=1, keepdims=True), 1)
-        for proportional in (True, False):
+        for even in (True, True, False):
+            # As senders share their slots out over brokers: each that has work has as much as any other.
+            having = np.maximum(((left > 0)[None] & may[:, :, None]).sum(axis=1), 1)
+            part = -(-still // having) if even else None
             for step in range(len(waiting)):
                 queue = (step + self.tick) % len(waiting)
-                asked = np.ceil(want * parts[:, queue]).astype(np.int64) if proportional else still
-                asked = np.minimum(np.where(may[:, queue, None], asked, 0), still)
-                given = fill(asked, left[queue], processes, self.rng)
+                asked = still if part is None else np.minimum(part, still)
+                given = fill(np.where(may[:, queue, None], asked, 0), left[queue], processes, self.rng)
                 starts[:, queue] += given
                 left[queue] -= given.sum(axis=0)
                 still -= given

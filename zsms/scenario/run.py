@@ -23,6 +23,7 @@ from zsms.fields import entry, settings_of, table_entry
 from zsms.scenario import tables
 from zsms.scenario.caps import SharedCap
 from zsms.scenario.group import SenderGroup, ramp_of
+from zsms.scenario.lines import Line
 from zsms.sources.choice import MADE, MessageSettings, check_messages
 from zsms.sources.random import check_total
 from zsms.stats.arrivals import rate_warnings
@@ -128,6 +129,11 @@ class MeshConfig(MessageSettings):
     caps: tuple[SharedCap, ...] = table_entry(
         SharedCap, "What groups may begin together, or until when; each group's own cap stands with it.", default=()
     )
+    lines: tuple[Line, ...] = table_entry(
+        Line,
+        "Messages by the groups that may send them, each with its own brokers and producers, in their order; empty: any.",
+        default=(),
+    )
     faults: tuple[Fault, ...] = table_entry(tables.Fault, "What was to go wrong on purpose, and when.", default=())
     transport_folder: str | None = None
     """Where `transport` is found, if not in the current folder."""
@@ -146,11 +152,13 @@ class MeshConfig(MessageSettings):
         if len(set(names)) < len(names):
             raise UsageError(f"two groups of senders have the same name: {', '.join(names)}")
         for group in self.groups:
-            group.check(self.brokers)
+            group.check(len(self.brokers_of(group)))
             if group.gateway is not None and self.transport is not None:
                 raise UsageError("give either a function (--transport) or a gateway, not both")
         for cap in self.caps:
             cap.check(names)
+        if self.lines and self.input is not None:
+            raise UsageError("routes of an audience beside --input: a list does not say which audience a row is of")
         self.strikes()
         if not 0 <= self.drain_timeout <= 86_400:
             raise UsageError(f"drain timeout {self.drain_timeout}: give seconds from 0 to 86400")
@@ -214,7 +222,7 @@ class MeshConfig(MessageSettings):
         """That broker's journal: the folder that was given, or one in it where there are several brokers; of a stream,
         that one, or one beside it.
         """
-        if self.journal is None or self.brokers == 1:
+        if self.journal is None or len(self.broker_names) == 1:
             return self.journal
         if is_on_servers(self.journal):
             place, question, how = self.journal.partition("?")
@@ -223,13 +231,31 @@ class MeshConfig(MessageSettings):
 
     @property
     def broker_names(self) -> list[str]:
-        """Of the brokers' processes."""
-        return ["broker"] if self.brokers == 1 else [f"broker-{index + 1}" for index in range(self.brokers)]
+        """Of the brokers' processes, line by line."""
+        brokers = self.brokers * max(1, len(self.lines))
+        return ["broker"] if brokers == 1 else [f"broker-{index + 1}" for index in range(brokers)]
 
     @property
     def producer_names(self) -> list[str]:
-        """Of the producers' processes."""
-        return [f"producer-{index + 1}" for index in range(self.producers)]
+        """Of the producers' processes, line by line."""
+        return [f"producer-{index + 1}" for index in range(self.producers * max(1, len(self.lines)))]
+
+    def brokers_of(self, group: SenderGroup) -> list[str]:
+        """The brokers whose messages the group may send."""
+        if not self.lines:
+            return self.broker_names
+        return [
+            name
+            for index, name in enumerate(self.broker_names)
+            if group.name in self.lines[index // self.brokers].groups
+        ]
+
+    def part_of(self, producer: str) -> float:
+        """The share of all messages that this producer makes."""
+        if not self.lines:
+            return 1 / self.producers
+        line = self.lines[self.producer_names.index(producer) // self.producers]
+        return line.messages / sum(each.messages for each in self.lines) / self.producers
 
     @property
     def sender_names(self) -> list[str]:

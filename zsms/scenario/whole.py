@@ -9,6 +9,7 @@ from datetime import datetime
 from zsms.errors import UsageError
 from zsms.fields import nearest
 from zsms.scenario.group import ramp_of
+from zsms.scenario.lines import lines_of
 from zsms.scenario.tables import Account, Audience, Expectation, Fault, Group, Retries, Stage
 
 BROKERS = ("broker",)
@@ -89,20 +90,27 @@ def check(scenario: Scenario, where: str = "scenario") -> None:
             raise UsageError(f"{where}: two [[{what}]] are called {twice!r}")
     for number, group in enumerate(scenario.groups, 1):
         _check_group(scenario, group, f"{where}: [[group]] {number} ({group.name})")
-    used = {group.account for group in scenario.groups}
     for account in scenario.accounts:
         at = f"{where}: [[account]] {account.name!r}"
-        if account.name not in used:
+        if account.name not in {group.account for group in scenario.groups}:
             raise UsageError(f"{at}: no group has it as its account")
         if account.cap is None and account.daily_cap is None:
             raise UsageError(f"{at}: give it a cap or a daily_cap")
         if account.daily_cap is not None and scenario.start is None:
             raise UsageError(f"{at}: a daily_cap needs the [scenario]'s start, a date and time")
     for number, audience in enumerate(scenario.audiences, 1):
-        for name, _ in audience.routes:
+        routes = [name for name, _ in audience.routes]
+        for name in routes:
+            if routes.count(name) > 1:
+                at = f"{where}: [[audience]] {number} ({audience.name}): routes"
+                raise UsageError(f"{at}: {name!r} is there twice")
             if name not in names:
                 at = f"{where}: [[audience]] {number} ({audience.name}): routes"
                 raise UsageError(f"{at}: there is no group {name!r}{nearest(name, names)}")
+    used = {name for line in lines_of(scenario) for name in line}
+    for number, group in enumerate(scenario.groups, 1):
+        if group.name not in used:
+            raise UsageError(f"{where}: [[group]] {number} ({group.name}): no audience's messages go by it")
     if scenario.retries.attempts > 100:
         raise UsageError(f"{where}: {scenario.retries.attempts} attempts: give 1 to 100")
     for number, fault in enumerate(scenario.faults, 1):
