@@ -1,4 +1,4 @@
-"""Lines: the messages of a scenario by the groups that may send them. Each line has brokers and producers of its own."""
+"""Lines: the messages of a scenario by the groups that may send them, each with its own brokers and producers."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ class MeshConfig(MessageSettings):
     )
     lines: tuple[Line, ...] = table_entry(
         Line,
-        "Messages by the groups that may send them, each with its own brokers and producers, in their order; empty: any.",
+        "Messages by the groups that may send them, with brokers and producers of their own in this order; empty: any.",
         default=(),
     )
     faults: tuple[Fault, ...] = table_entry(tables.Fault, "What was to go wrong on purpose, and when.", default=())
