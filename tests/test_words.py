@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import zsms
 from zsms.formats import size
 from zsms.report.csv import csv_of
-from zsms.words import lines_named, many, writable, writable_in
+from zsms.words import in_line, lines_named, many, writable, writable_in
 
 ANY = st.text(st.characters() | st.characters(categories=["Cs"]), max_size=20)
 
@@ -55,6 +55,15 @@ def test_formulas_in_any_cell_of_any_dialect() -> None:
     assert csv_of(("x",), [("a;=1+1",), ('a"\t=1',)]) == 'x\n"a;=1+1"\n"a""\t=1"\n'
     assert csv_of(("x", "y"), [(-1.5, None), (True, 2)]) == "x,y\n-1.5,\ntrue,2\n"
     assert json.dumps(csv_of(("x",), [("",)])) == '"x\\n\\n"'
+
+
+@given(ANY)
+def test_a_line_is_one_line_and_moves_no_terminal(text: str) -> None:
+    line = in_line(text)
+    assert all(c.isprintable() or 0xD800 <= ord(c) <= 0xDFFF for c in line)
+    if text.isprintable():
+        assert line == text
+    assert in_line("a\nb\x1b[2J\u202e") == r"a\nb\x1b[2J\u202e"
 
 
 def test_one_is_not_several() -> None:

@@ -25,7 +25,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, TextIO
 
 from zsms.core.throttle import Throttle
-from zsms.words import many, writable
+from zsms.words import in_line, many, writable
 
 FORMATS = ("human", "json")
 BURST = 20
@@ -51,6 +51,8 @@ class Human(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:
         """The line without its traceback."""
         plain = record.levelname
+        if record.name.startswith("zsms"):  # a path in it may be any text
+            record.message = in_line(record.message)
         code = _COLOURS.get(record.levelno) if self._colour else None
         record.levelname = f"{plain:<7}" if code is None else f"\x1b[{code}m{plain:<7}\x1b[0m"
         try:

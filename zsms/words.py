@@ -15,6 +15,17 @@ def writable(text: str) -> str:
     return text
 
 
+def in_line(text: str) -> str:
+    r"""The text as one line that a terminal shows and does not obey: what is not seen, or moves it, as \n or \x1b."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or 0xD800 <= ord(c) <= 0xDFFF else _escaped(c) for c in text)
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape").decode()
+
+
 def writable_in(value: Any) -> Any:
     """A JSON value, all of its texts `writable`."""
     if isinstance(value, str):

@@ -17,6 +17,7 @@ import click
 
 from zsms import __version__
 from zsms.errors import UsageError, ZsmsError
+from zsms.words import in_line
 
 SECTIONS = {
     "Run and measure": {
@@ -215,7 +216,7 @@ def _call() -> int:
         if logs.as_json():
             logging.getLogger("zsms").error("%s", text)
         else:
-            click.echo(f"zsms: {text}", err=True)
+            click.echo(f"zsms: {in_line(text)}", err=True)
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
         code = INTERRUPTED

@@ -106,6 +106,9 @@ _SEVERAL = re.compile(
 )
 
 
+ZEROS = "zero bytes in it, as what is damaged, or UTF-16 in part, has"
+
+
 class BadFieldError(Exception):
     """Why a field is not what it should be."""
 
@@ -245,7 +248,10 @@ def _why_not(text: str) -> str:
     if not text:
         return "is empty"
     if text.startswith("#"):
-        return "is what a spreadsheet shows instead of a value"
+        value = re.fullmatch(r"#+|#[A-Z/0]+[!?]?", text)
+        return "is what a spreadsheet shows instead of a value" if value else "begins with a #, as a comment does"
+    if "\0" in text:
+        return f"has {ZEROS}"
     if _EXPONENT.fullmatch(text):
         return "is what a spreadsheet made of a number: its last digits are lost"
     if _DECIMAL.fullmatch(text):

@@ -36,6 +36,11 @@ _OTHERS = (
     (b"\x28\xb5\x2f\xfd", "is compressed (zstd): unpack it first"),
     (b"PK\x03\x04", "is a spreadsheet or an archive (zip), no list: save it as CSV in UTF-8"),
     (b"\xd0\xcf\x11\xe0", "is an old spreadsheet, no list: save it as CSV in UTF-8"),
+    (b"PK\x05\x06", "is an archive (zip) with nothing in it, no list"),
+    (b"7z\xbc\xaf", "is compressed (7z): unpack it first"),
+    (b"Rar!", "is compressed (rar): unpack it first"),
+    (b"\x89PNG", "is a picture, no list: save it as CSV in UTF-8"),
+    (b"\xff\xd8\xff", "is a picture, no list: save it as CSV in UTF-8"),
     (b"%PDF", "is a PDF, no list: save it as CSV in UTF-8"),
 )
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/([0-9]{1,9})")

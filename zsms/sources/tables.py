@@ -17,7 +17,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any, NamedTuple, Protocol
 
 from zsms.message import MAX_TEXT_BYTES
-from zsms.sources.numbers import FORMATTED, PLAIN, BadFieldError, read_number, shown
+from zsms.sources.numbers import FORMATTED, PLAIN, ZEROS, BadFieldError, read_number, shown
 from zsms.sources.stream import MAX_LINE
 from zsms.words import many
 
@@ -168,7 +168,13 @@ class Csv:
             delimiters = (said[1], *DELIMITERS) if said[1] not in '"\r\n' else DELIMITERS
         if not filled:
             raise NotATableError("is empty" if said is None else "is empty but for a line sep=")
-        self._delimiter, self._header = _read_header(texts[filled[0]].rstrip("\r\n"), delimiters, filled[0] + 1)
+        try:
+            self._delimiter, self._header = _read_header(texts[filled[0]].rstrip("\r\n"), delimiters, filled[0] + 1)
+        except NotATableError as error:
+            later = next((place for place in filled[1:] if _is_header(texts[place], delimiters)), None)
+            if later is None:
+                raise
+            raise NotATableError(f"{error} (line {later + 1} does: delete what is before it)") from None
         self._recipient, self._text = self._header.index("recipient"), self._header.index("text")
         named = [place for place, name in enumerate(self._header) if name]
         self._least = named[-1] + 1
@@ -239,7 +245,9 @@ class Csv:
         if not self._least <= len(fields) <= len(self._header):
             if all(map(_is_blank, fields)):
                 return None
-            return _bad(line, last, f"{many(len(fields), 'field')} where the header has {len(self._header)}")
+            return _bad(
+                line, last, f"{many(len(fields), 'field')} where the header has {len(self._header)}{self._hint(fields)}"
+            )
         if not all(map(_is_blank, fields[self._least :])):
             return _bad(line, last, "a value behind the last column that has a name")
         recipient = fields[self._recipient]
@@ -248,6 +256,14 @@ class Csv:
         if _name(recipient) == "recipient" and _name(fields[self._text]) == "text":
             return _bad(line, last, "the header once more")
         return Row(line, last, recipient, fields[self._text])
+
+    def _hint(self, fields: list[str]) -> str:
+        """Why a row has not as many fields as the header, perhaps."""
+        text = self._delimiter.join(fields)
+        if "\0" in text:
+            return f"; it has {ZEROS}"
+        others = [each for each in DELIMITERS if each != self._delimiter and text.count(each) == len(self._header) - 1]
+        return f" (it seems to be divided by {others[0]!r}, the header by {self._delimiter!r})" if others else ""
 
     def _looks_like_row(self, text: str) -> bool:
         fields = text.rstrip("\r\n").split(self._delimiter)
@@ -292,6 +308,14 @@ def _read_header(header: str, delimiters: tuple[str, ...], line: int) -> tuple[s
     more = "" if coded is None else " (and is not UTF-8)"
     told = f"must name the columns recipient and text, each once; it is {shown(header)}{more}"
     raise NotATableError(f"line {line} {told}{_renamed(header)}")
+
+
+def _is_header(text: str, delimiters: tuple[str, ...]) -> bool:
+    try:
+        _read_header(text.rstrip("\r\n"), delimiters, 1)
+    except NotATableError:
+        return False
+    return True
 
 
 _KINDS = {
