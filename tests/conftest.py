@@ -23,12 +23,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "core"))
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
-# Three real servers and two brokers need more than two busy cores to agree in time: asked for, alone, they do.
-collect_ignore = (
-    []
-    if os.environ.get("ZSMS_TEST_SERVERS")
-    else ["journal/test_jetstream.py", "mesh/test_standby.py", "examples/test_cluster.py"]
-)
+pytest_plugins = ["tests.journal.servers"]
 
 CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 

@@ -1,7 +1,12 @@
-"""Real NATS servers on this machine, and what happens to them."""
+"""Real NATS servers on this machine, and what happens to them; the fixture `servers` is three that all tests share.
+
+Three are started once in a process of tests, each test has journals with names of their own, and after it they are
+all there again.
+"""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -10,6 +15,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +25,9 @@ from tests.mesh.processes import free_port, until
 
 PROGRAM = shutil.which("nats-server", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
 STARTS_S = 25.0
+
+
+_names = itertools.count()
 
 
 class Servers:
@@ -56,6 +65,15 @@ class Servers:
         )
         with (self._folder / f"n{index}.log").open("ab") as log:
             return subprocess.Popen([str(PROGRAM), "-c", str(config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def journal(self) -> str:
+        """The address of one that nobody has used."""
+        return self.url(f"j{next(_names)}")
+
+    @staticmethod
+    def name_of(url: str) -> str:
+        """The stream of a journal there."""
+        return url.rpartition("/")[2].partition("?")[0]
 
     def url(self, name: str) -> str:
         """Of a journal there."""
@@ -129,3 +147,16 @@ class Servers:
         while not all(self.ask(index, "healthz") for index in range(len(self.clients))):
             assert time.monotonic() < deadline, "the servers do not come back"
             time.sleep(0.1)
+
+
+@pytest.fixture(scope="session")
+def _shared_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with Servers(tmp_path_factory.mktemp("nats")) as servers:
+        yield servers
+
+
+@pytest.fixture
+def servers(_shared_servers: Servers) -> Iterator[Servers]:
+    """Three."""
+    yield _shared_servers
+    _shared_servers.heal()

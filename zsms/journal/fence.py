@@ -201,6 +201,8 @@ class Holder:
                 continue
             if stored == len(records):
                 break
+            # A leader that has lost the others still answers what it is asked for some seconds, and stores nothing.
+            self._complain("the NATS servers acknowledge nothing")
             now = stream.now()
             lost_since = None if stored >= done else now if lost_since is None else lost_since
             if lost_since is not None and now - lost_since >= LOST_S:

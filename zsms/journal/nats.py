@@ -39,6 +39,8 @@ _CONNECT_S = 2.0
 FIRST_S = 30.0
 """So long the first answer may take: a cluster that has just started takes some seconds."""
 _MONITOR_S = 0.5
+_SILENT_NS = 3_000_000_000
+"""So long one copy is not heard by the leader (they say something every second), and counts as gone."""
 _AT_ONCE = 16
 """Parts of a group on their way at the same time."""
 _PART = "Zsms-Part"
@@ -246,6 +248,11 @@ class JetStream:
         found = await self._ask(f"STREAM.INFO.{self._address.name}")
         if "error" in found:
             raise Unavailable(f"the stream {self._address.name} is gone")
+        # A leader that has lost the others answers for ten seconds more, and knows of nothing new.
+        others = (found.get("cluster") or {}).get("replicas") or []
+        heard = sum(not other.get("offline") and other.get("active", 0) < _SILENT_NS for other in others)
+        if 2 * (1 + heard) <= 1 + len(others):
+            raise Unavailable(f"of {1 + len(others)} NATS servers that have the journal {1 + heard} can be heard")
         return Ends(found["state"]["first_seq"], found["state"]["last_seq"])
 
     async def state(self) -> Record | None:
