@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,37 @@ def test_a_point_that_fails_is_told_and_the_others_go_on() -> None:
     assert done.returncode == 1
     assert "concurrency=0: zsms run" in done.stderr and "exited with 2" in done.stderr
     assert "50" in done.stdout and "Traceback" not in done.stderr
+
+
+def test_an_output_that_fails_is_a_line_and_keeps_neither_the_others_nor_the_table(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    sweep = ("sweep", "--vary", "concurrency=50,100", "--messages", 100, "--mean", 0.05)
+    done = zsms(*sweep, "--csv", "/dev/full", "--html", page)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "zsms: can't write the table to /dev/full: No space left on device"
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["concurrency", "50", "100"]
+    assert "</html>" in page.read_text()
+    for asked, why in (
+        (("--csv", tmp_path / "no" / "table"), "--csv: can't write to"),
+        (("--csv", "-", "--html", "-"), "only one of them"),
+        (("--record", "/dev/zero"), "that is no file"),
+    ):
+        done = zsms(*sweep, *asked)
+        assert (done.returncode, done.stdout) == (2, "") and why in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_record_that_can_not_be_gone_on_with_costs_no_point(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    record = Record(str(folder / "record"), {"seed": 1})
+    shutil.rmtree(folder)
+    for value in "12":
+        record.add((("a", value),), {"x": Spread(1.0, 1.0, 1.0)})
+    assert len(record.done) == 2 and "No such file" in record.trouble
+
+
+def test_a_plan_that_can_not_be_written_is_a_line_and_is_shown(tmp_path: Path) -> None:
+    curve = tmp_path / "curve.csv"
+    done = zsms("plan", "--messages", 100, "--no-variants", "--json", "/dev/full", "--csv", curve)
+    assert done.returncode == 1 and "reached" in done.stdout and curve.read_text().count("\n") > 2
+    assert "can't write the plan to /dev/full" in done.stderr

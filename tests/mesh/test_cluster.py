@@ -191,3 +191,14 @@ def test_what_can_not_be_is_said() -> None:
     done = zsms("run", "--cluster", f"tcp://127.0.0.1:{free_port()}")
     assert done.returncode == 1 and "no Dask scheduler at" in done.stderr and time.monotonic() - began < 20
     assert "Traceback" not in done.stderr
+
+
+def test_a_plan_and_a_sweep_on_workers_are_those_of_this_machine(dask: Dask, tmp_path: Path) -> None:
+    plan = ("plan", "--messages", 500, "--replications", 20, "--seed", 3, "--no-variants", "--json", "-")
+    here, there = zsms(*plan), zsms(*plan, "--cluster", dask.address)
+    assert there.returncode == 0 and here.stdout == there.stdout, there.stderr
+    sweep = ("sweep", "--vary", "concurrency=50,0", "--messages", 500)
+    done = zsms(*sweep, "--cluster", dask.address)
+    assert done.returncode == 1 and "concurrency=0: zsms plan" in done.stderr and "exited with 2" in done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["concurrency", "50"]
+    assert "Traceback" not in done.stderr + there.stderr

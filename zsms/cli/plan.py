@@ -11,8 +11,7 @@ from typing import Any
 
 import click
 
-from zsms.cli import options, places, settings
-from zsms.cli.written import write
+from zsms.cli import options, places, settings, written
 from zsms.errors import UsageError
 from zsms.scenario import Expectation, MeshConfig, Scenario, check, table
 from zsms.words import many
@@ -54,6 +53,11 @@ Examples:
     "--no-variants", is_flag=True, help="Leave out what faults cost and what changes would do: it is quicker."
 )
 @click.option("--jobs", type=click.IntRange(1, 1_024), help="Processes that compute.  [default: one for each core]")
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Compute on the workers of a Dask cluster instead: tcp://HOST:PORT of its scheduler, or local:N.",
+)
 @click.option("--json", metavar="PATH", type=places.WRITTEN, help="Write the plan there; - for standard output.")
 @click.option(
     "--html",
@@ -81,6 +85,7 @@ def command(
     against: str | None,
     no_variants: bool,
     jobs: int | None,
+    cluster: str | None,
     json: str | None,
     html: str | None,
     csv: str | None,
@@ -95,12 +100,11 @@ def command(
     from zsms.plan import plan
     from zsms.plan.against import compared, read_report
 
-    if (json, csv, html).count("-") > 1:
-        raise UsageError("--json -, --html - and --csv -: only one of them can have standard output")
+    written.check({"--json": json, "--html": html, "--csv": csv})
     found = settings.scenario_of(ctx, scenario, given)
     found = _expecting(found, deadline, share, solve)
     measured = None if against is None else read_report(against)
-    with _workers(jobs) as mapped, _progress(quiet) as progress:
+    with _workers(jobs, cluster) as mapped, _progress(quiet) as progress:
         made = plan(found, replications=replications, variants=not no_variants, mapped=mapped, progress=progress)
         if solve is not None:
             from zsms.plan.search import solve as least
@@ -119,14 +123,23 @@ def command(
             made = replace(made, solution=solution)
     if measured is not None:
         made = replace(made, against=compared(made, measured))
+    return int(not _written(made, json, csv, html))
+
+
+def _written(made: Any, json: str | None, csv: str | None, html: str | None) -> bool:
+    """Hand the plan over in every form that was asked for; whether all of it arrived."""
     from zsms.dashboard.plan_page import render
 
-    for path, text in ((json, made.dumps), (csv, lambda: curve_csv(made)), (html, lambda: render(made.to_json()))):
-        if path is not None:
-            write(path, text(), "plan")
-    if "-" not in (json, csv, html):
+    well = written.write_all(
+        {
+            "plan": (json, made.dumps),
+            "curve": (csv, lambda: curve_csv(made)),
+            "page": (html, lambda: render(made.to_json())),
+        }
+    )
+    if written.STDOUT not in (json, csv, html):
         click.echo("\n".join(lines(made)))
-    return 0
+    return well
 
 
 def _expecting(found: Scenario, deadline: str | None, share: float, solve: str | None) -> Scenario:
@@ -146,8 +159,14 @@ def _expecting(found: Scenario, deadline: str | None, share: float, solve: str |
 
 
 @contextmanager
-def _workers(jobs: int | None) -> Iterator[Callable[..., Iterable[Any]]]:
-    """A map that uses so many processes."""
+def _workers(jobs: int | None, cluster: str | None) -> Iterator[Callable[..., Iterable[Any]]]:
+    """A map that uses so many processes, or that cluster."""
+    if cluster is not None:
+        from zsms.launch.tasks import mapping_on
+
+        with mapping_on(cluster) as mapped:
+            yield mapped
+        return
     if jobs is None:
         jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if jobs == 1:

@@ -12,8 +12,7 @@ from typing import Any
 
 import click
 
-from zsms.cli import places
-from zsms.cli.written import write
+from zsms.cli import places, written
 from zsms.errors import UsageError, ZsmsError
 
 
@@ -101,6 +100,7 @@ def command(
         fixed, scenario = (scenario, *fixed), None
     if not live and "plan" not in COMMANDS:
         raise UsageError("this zsms has no plans: give --live")
+    written.check({"--csv": csv, "--html": html})
     points = sweep.points_of(sweep.parse_vary(vary))
     always = [*_scenario_of(scenario, live), *(["--cluster", cluster] if live and cluster else []), *fixed]
     settings = {"vary": list(vary), "replications": replications, "live": live, "seed": seed, "always": always}
@@ -117,16 +117,24 @@ def command(
             continue
         kept.add(point, sweep.figures_of(came, live))
         click.echo(f"{number} of {len(todo)}: {words}", err=True)
-    if csv is not None:
-        write(csv, sweep.to_csv(points, kept.done), "table")
-    if html is not None:
-        from zsms.dashboard import sweep_page
-
-        title = f"{'Runs' if live else 'Plans'} of {scenario or 'zsms'}: {', '.join(vary)}"
-        write(html, sweep_page.render(title, points, kept.done), "page")
-    if csv != "-":
+    if kept.trouble:
+        click.echo(f"zsms: {kept.trouble}", err=True)
+    title = f"{'Runs' if live else 'Plans'} of {scenario or 'zsms'}: {', '.join(vary)}"
+    well = written.write_all(
+        {
+            "table": (csv, lambda: sweep.to_csv(points, kept.done)),
+            "page": (html, lambda: _page(title, points, kept.done)),
+        }
+    )
+    if written.STDOUT not in (csv, html):
         click.echo("\n".join(sweep.to_lines(points, kept.done)))
-    return 1 if failed else 0
+    return 1 if failed or not well or kept.trouble else 0
+
+
+def _page(title: str, points: Any, done: Any) -> str:
+    from zsms.dashboard import sweep_page
+
+    return sweep_page.render(title, points, done)
 
 
 def _scenario_of(scenario: str | None, live: bool) -> list[str]:
@@ -150,7 +158,7 @@ def _all(commands: dict[Any, list[list[str]]], jobs: int | None, cluster: str | 
     from zsms.launch.sweep import execute
 
     if cluster is not None and commands:
-        from zsms.launch.cluster import tasks_on
+        from zsms.launch.tasks import tasks_on
 
         yield from tasks_on(cluster, execute, commands)
         return

@@ -14,7 +14,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from zsms.errors import UsageError, ZsmsError
 from zsms.launch.keeper import BEAT_S, SILENCE_S, probe
 from zsms.launch.place import Child, Tell, Wanted
 from zsms.launch.spreading import Worker, spread
-from zsms.launch.worker import about, attempt, free_port, host_of, listen_a_while, run_role
+from zsms.launch.worker import about, free_port, host_of, listen_a_while, run_role
 
 CONNECT_S = 5.0
 START_S = 30.0
@@ -116,7 +116,7 @@ class Cluster:
 
     def __init__(self, address: str) -> None:
         """`address` is a scheduler's (tcp://HOST:PORT), or local:N for N workers of this machine. Raises UsageError."""
-        _check(address)
+        check(address)
         self._address = address
         self.hosts: dict[str, str] = {}
         """The host's name of each worker, by its address."""
@@ -144,7 +144,7 @@ class Cluster:
 
     def open(self, roles: Sequence[Wanted], keys: Path | None) -> None:
         """As of :class:`zsms.launch.place.Place`."""
-        self._client, self._cluster = _client_of(self._address)
+        self._client, self._cluster = client_of(self._address)
         workers = self._client.scheduler_info(n_workers=-1)["workers"]
         if not workers:
             raise ZsmsError(f"the Dask scheduler at {self._address} has no workers: start some with `dask worker`")
@@ -344,12 +344,7 @@ class Cluster:
             pass
         if self._thread.ident is not None:
             self._thread.join(5.0)
-        for what in (self._client, self._cluster):
-            if what is not None:
-                try:
-                    what.close(timeout=5)
-                except (OSError, TimeoutError) as error:
-                    _log.debug("closing: %s", error)
+        close(self._client, self._cluster)
         self._wake_in.close()
         self._wake_out.close()
 
@@ -360,7 +355,7 @@ def _keys_of(folder: Path) -> dict[str, dict[str, str]]:
     return {path.stem: {path.name: path.read_text(), **public} for path in folder.glob("*.key")}
 
 
-def _check(address: str) -> None:
+def check(address: str) -> None:
     """Raises UsageError for what can't be a cluster."""
     try:
         import distributed  # noqa: F401
@@ -373,7 +368,7 @@ def _check(address: str) -> None:
         raise UsageError(f"cluster {address}: write tcp://HOST:PORT of a scheduler, or local:N")
 
 
-def _client_of(address: str) -> tuple[Any, Any]:
+def client_of(address: str) -> tuple[Any, Any]:
     """A client of the cluster there, and the cluster if it was made for it. Raises ZsmsError."""
     from distributed import Client, LocalCluster
 
@@ -394,20 +389,11 @@ def _client_of(address: str) -> tuple[Any, Any]:
         raise ZsmsError(f"no Dask scheduler at {address}: {error}") from None
 
 
-def tasks_on(address: str, function: Callable[[Any], Any], given: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
-    """Call it on the workers with each of the values; each key and what came of it, or the error, as they are done.
-
-    It may run twice for one of them when a worker is lost. Raises UsageError and ZsmsError.
-    """
-    from distributed import as_completed
-
-    _check(address)
-    client, cluster = _client_of(address)
-    try:
-        futures = {client.submit(attempt, function, value, pure=False, retries=2): key for key, value in given.items()}
-        for future in as_completed(futures):
-            yield futures[future], future.exception() or future.result()
-    finally:
-        for what in (client, cluster):
-            if what is not None:
-                what.close(timeout=5)
+def close(*what: Any) -> None:
+    """Let go of what `client_of` has returned."""
+    for each in what:
+        try:
+            if each is not None:
+                each.close(timeout=5)
+        except (OSError, TimeoutError) as error:
+            _log.debug("closing: %s", error)

@@ -121,10 +121,14 @@ class Record:
     def __init__(self, path: str | None, settings: Mapping[str, Any]) -> None:
         """Raises UsageError when the file is of another sweep, or can't be had."""
         self.done: dict[Point, dict[str, Spread]] = {}
+        self.trouble = ""
+        """Why nothing more is kept; empty when all is well."""
         self._path = None if path is None else Path(path)
         if self._path is None:
             return
         head = {"sweep": _FORMAT, **settings}
+        if self._path.exists() and not self._path.is_file():
+            raise UsageError(f"--record {path}: that is no file")
         try:
             lines = self._path.read_text().splitlines() if self._path.exists() else []
             if not lines:
@@ -153,11 +157,15 @@ class Record:
             self.done[point] = {name: Spread(*values) for name, values in line["figures"].items()}
 
     def add(self, point: Point, figures: dict[str, Spread]) -> None:
-        """Keep what came of a point."""
+        """Keep what came of a point; in memory in any case."""
         self.done[point] = figures
-        if self._path is not None:
+        if self._path is None or self.trouble:
+            return
+        try:
             with self._path.open("a") as file:
                 file.write(json.dumps({"point": point, "figures": figures}) + "\n")
+        except OSError as error:
+            self.trouble = f"--record {self._path}: {error.strerror}; this sweep can't be gone on with from here"
 
 
 def rows_of(points: Sequence[Point], done: Mapping[Point, Mapping[str, Spread]]) -> Iterator[tuple[Point, Any]]:

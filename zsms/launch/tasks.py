@@ -1,0 +1,64 @@
+"""Functions on the workers of a Dask cluster, for what computes and starts no role: plans, and the points of sweeps.
+
+They have no effect but what they return, so one may run again when a worker is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from zsms.errors import ZsmsError
+from zsms.launch.cluster import check, client_of, close
+from zsms.launch.worker import attempt
+
+_RETRIES = 2
+
+
+@contextmanager
+def _client(address: str) -> Iterator[Any]:
+    check(address)
+    client, cluster = client_of(address)
+    try:
+        yield client
+    finally:
+        close(client, cluster)
+
+
+def tasks_on(address: str, function: Callable[[Any], Any], given: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
+    """Call it on the workers with each of the values; each key and what came of it, or the error, as they are done.
+
+    Raises UsageError and ZsmsError for a cluster that can't be used.
+    """
+    from distributed import as_completed
+
+    with _client(address) as client:
+        futures = {
+            client.submit(attempt, function, value, pure=False, retries=_RETRIES): key for key, value in given.items()
+        }
+        for future in as_completed(futures):
+            yield futures[future], future.exception() or future.result()
+
+
+@contextmanager
+def mapping_on(address: str) -> Iterator[Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]]:
+    """The built-in map, computed on the workers.
+
+    Raises UsageError and ZsmsError for a cluster that can't be used, or is lost.
+    """
+    with _client(address) as client:
+
+        def mapped(function: Callable[[Any], Any], values: Iterable[Any]) -> Iterator[Any]:
+            futures = client.map(partial(attempt, function), list(values), pure=False, retries=_RETRIES)
+            for future in futures:
+                try:
+                    found = future.result()
+                except Exception as error:  # of Dask's, or a fault of the function
+                    raise ZsmsError(f"a task on {address} failed: {type(error).__name__}: {error}") from error
+                if isinstance(found, ZsmsError):
+                    raise found
+                yield found
+
+        yield mapped
