@@ -177,7 +177,7 @@ def test_a_leader_without_a_majority_does_not_know_where_the_log_ends(
     async def ask(what: str, body: object = None) -> dict[str, Any]:
         return {"cluster": {"leader": "n0", "replicas": others}, "state": {"first_seq": 1, "last_seq": 7}}
 
-    monkeypatch.setattr(stream, "_ask", ask)
+    monkeypatch.setattr(stream, "ask", ask)
     if heard is None:
         assert asyncio.run(stream.ends()) == (1, 7)
         return

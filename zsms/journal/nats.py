@@ -172,7 +172,7 @@ class JetStream:
         self._silent = 0
         return answer
 
-    async def _ask(self, what: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    async def ask(self, what: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """An answer of JetStream's own, from the stream's leader. Raises Unavailable."""
         payload = b"" if body is None else json.dumps(body).encode()
         answer = await self._request(f"$JS.API.{what}", payload)
@@ -186,7 +186,7 @@ class JetStream:
 
     async def _find_stream(self, create: bool) -> None:
         name = self._address.name
-        found = await self._ask(f"STREAM.INFO.{name}")
+        found = await self.ask(f"STREAM.INFO.{name}")
         if "error" in found:
             if not create:
                 raise UsageError(f"no journal {name} at {', '.join(map(hidden, self._address.servers))}")
@@ -245,7 +245,7 @@ class JetStream:
 
     async def ends(self) -> Ends:
         """As of :class:`zsms.journal.fence.Stream`."""
-        found = await self._ask(f"STREAM.INFO.{self._address.name}")
+        found = await self.ask(f"STREAM.INFO.{self._address.name}")
         if "error" in found:
             raise Unavailable(f"the stream {self._address.name} is gone")
         # A leader that has lost the others answers for ten seconds more, and knows of nothing new.
@@ -267,7 +267,7 @@ class JetStream:
         """From the leader: another server may not have it yet."""
         from base64 import b64decode
 
-        found = (await self._ask(f"STREAM.MSG.GET.{self._address.name}", which)).get("message")
+        found = (await self.ask(f"STREAM.MSG.GET.{self._address.name}", which)).get("message")
         if found is None:
             return None
         lines = b64decode(found.get("hdrs", "")).decode("utf-8", "replace").split("\r\n")
@@ -286,7 +286,7 @@ class JetStream:
 
     async def cut(self, below: int) -> None:
         """As of :class:`zsms.journal.fence.Stream`."""
-        await self._ask(f"STREAM.PURGE.{self._address.name}", {"seq": below})
+        await self.ask(f"STREAM.PURGE.{self._address.name}", {"seq": below})
 
     async def sleep(self, seconds: float) -> None:
         """As of :class:`zsms.journal.fence.Stream`."""
