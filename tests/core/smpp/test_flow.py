@@ -100,6 +100,16 @@ def test_a_link_is_free_again() -> None:
     assert flow.bounded and flow.cap.rate <= 400
     flow.look(1.0 + FREE_S)
     assert flow.cap.rate == 500 and not flow.bounded
+    flow.throttled(100.0, 40.0)
+    assert flow.cap.rate == 80
+    flow.look(40.5)
+    assert flow.cap.rate == 80, "nothing in the first second"
+    for tenths in range(410, 460):
+        flow.look(tenths / 10)
+    assert flow.cap.rate == pytest.approx(80 * 1.1 * 1.01**49)
+    flow.throttled(200.0, 46.0)
+    flow.throttled(10.0, 46.5)
+    assert flow.cap.rate == pytest.approx(0.8 * 80 * 1.1 * 1.01**49), "once in a second"
     dead = Flow(inf)
     for second in range(100):
         dead.throttled(0.0, float(second) * 2)
