@@ -30,7 +30,7 @@ from typing import Any, Self, TypeVar
 
 import psutil
 
-from zsms.roles.monitor import Asker
+from zsms.roles.asker import Asker
 from zsms.stats.view import View
 from zsms.wire.endpoint import STATS_PORT, Endpoint
 from zsms.wire.sockets import Sockets

@@ -26,7 +26,7 @@ def snapshot(role: str, start: int = 1, seq: int = 0, **more: dict) -> Snapshot:
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr("zsms.roles.monitor.ANSWER_S", 0.1)
+    monkeypatch.setattr("zsms.roles.asker.ANSWER_S", 0.1)
 
 
 def lines(caplog, text: str) -> list[str]:

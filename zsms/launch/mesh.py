@@ -35,7 +35,7 @@ from zsms.launch.watching import Progress, Seen, Watching
 from zsms.report.making import Course, make_report
 from zsms.report.report import ProcessRow, Report
 from zsms.report.thresholds import parse_all
-from zsms.roles.monitor import Asker
+from zsms.roles.asker import Asker
 from zsms.scenario import MeshConfig, SenderGroup, config_from
 from zsms.security import keys
 from zsms.security.keys import Keys

@@ -17,7 +17,7 @@ from zsms.launch.judge import OVER, REST_S, Judge, Phase
 from zsms.launch.orders import Arrivals, Faults
 from zsms.launch.processes import Processes
 from zsms.report.making import histogram_of
-from zsms.roles.monitor import Asker
+from zsms.roles.asker import Asker
 from zsms.stats.series import Series
 from zsms.stats.view import View
 

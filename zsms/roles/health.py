@@ -13,7 +13,7 @@ from typing import Any
 import zmq
 
 from zsms.errors import UsageError, WireError, ZsmsError
-from zsms.roles.monitor import Asker
+from zsms.roles.asker import Asker
 from zsms.security.keys import Keys
 from zsms.stats.row import Row
 from zsms.wire.codec import decode, encode

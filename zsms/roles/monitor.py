@@ -4,112 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from math import inf
 from typing import Any, Unpack
 
-import zmq
-
-from zsms.core.throttle import Throttle
-from zsms.errors import UsageError, WireError, ZsmsError
-from zsms.roles.base import CommonOptions, Role, check_timeout
-from zsms.stats.answer import checked
+from zsms.errors import UsageError, ZsmsError
+from zsms.roles.asker import Asking
+from zsms.roles.base import CommonOptions, check_timeout
 from zsms.stats.ending import Ending
 from zsms.stats.trends import Watch
 from zsms.stats.view import View
-from zsms.wire.codec import decode, encode
-from zsms.wire.endpoint import DEFAULT_STATS, STATS_PORT, Endpoint
-from zsms.wire.frames import Answer, Ask
-from zsms.wire.sockets import Sockets
+from zsms.wire.endpoint import DEFAULT_STATS
 
-ANSWER_S = 2.0
-"""How long a question waits for its answer before it is asked again."""
-COMPLAIN_S = 10.0
-"""Seconds after which it says again that nobody answers."""
 WAITS_S = 3.0
 """How long `until_done` waits for somebody who may never come before it says so."""
 REMIND_S = 30.0
 """Seconds after which it says so again."""
 
 
-class Asker:
-    """Questions to a collector, one at a time."""
-
-    def __init__(self, sockets: Sockets, endpoint: Endpoint, *, own: bool = False) -> None:
-        """`own`: the collector is one of ours, whose answers need no check."""
-        self.endpoint = endpoint
-        self._own = own
-        self.socket = sockets.connect(zmq.REQ, endpoint, "second")
-        self.handshakes = sockets.handshakes(self.socket)
-
-    def ask(self, what: str) -> None:
-        """Send the question; an answer to an earlier one is dropped from now on (REQ_RELAXED, REQ_CORRELATE)."""
-        try:
-            self.socket.send(encode(Ask(what)), zmq.NOBLOCK)
-        except zmq.Again:
-            pass  # not even connected: the next attempt may be luckier
-
-    def read(self) -> dict[str, Any] | None:
-        """The answer if it is there. Raises WireError when it is none."""
-        try:
-            parts = self.socket.recv_multipart(zmq.NOBLOCK)
-        except zmq.Again:
-            return None
-        frame = decode(parts[0])
-        if not isinstance(frame, Answer):
-            raise WireError(f"the collector answered with a {type(frame).__name__}")
-        try:
-            return frame.body if self._own else checked(frame.body)
-        except ValueError as error:
-            raise WireError(f"the collector's answer: {error}") from None
-
-    def wait(self, what: str, timeout: float) -> dict[str, Any] | None:
-        """Ask, and wait for the answer; None after `timeout` seconds."""
-        self.ask(what)
-        try:
-            return self.read() if self.socket.poll(int(timeout * 1_000)) else None
-        except WireError:
-            return None
-
-
-class Silence:
-    """Since when a collector has not answered, and why, as far as that is known: said now and then."""
-
-    def __init__(self, asker: Asker, sockets: Sockets, tell: Callable[..., None]) -> None:
-        """`asker` is one that `sockets` has made; `tell` takes what a logger's methods do."""
-        self._asker, self._sockets, self._tell = asker, sockets, tell
-        self._throttle = Throttle()
-        self._complained = False
-        self._complain_at = 0.0
-        self.since: float | None = None
-        """When the first question was put that has no answer yet."""
-
-    def asks(self, now: float) -> float:
-        """A question is put; for how many seconds there has been none."""
-        if self.since is None:
-            self.since = now
-        silent = now - self.since
-        if silent > ANSWER_S and now >= self._complain_at:
-            self._complained, self._complain_at = True, now + COMPLAIN_S
-            looked = self._sockets.look_again(self._asker.endpoint)
-            why = f" ({looked})" if looked else ""
-            where = self._asker.endpoint
-            self._tell("no answer from a collector at %s for %.0f s%s; trying on", where, silent, why)
-        return silent
-
-    def refused(self, now: float) -> str:
-        """Why it never will answer; what may pass is said."""
-        why, for_good = self._asker.handshakes.failed() or ("", False)
-        if why and not for_good and self._throttle.allows("handshake", now) is not None:
-            self._tell("the collector at %s: %s", self._asker.endpoint, why)
-        return f"the collector at {self._asker.endpoint}: {why}" if for_good else ""
-
-    def ends(self) -> None:
-        """It has answered."""
-        if self._complained:
-            self._tell("the collector at %s answers again", self._asker.endpoint)
-        self.since, self._complained, self._complain_at = None, False, 0.0
-
-
-class Monitor(Role):
+class Monitor(Asking):
     """Watches a mesh and hands each view to `show`."""
 
     role = "monitor"
@@ -134,67 +46,31 @@ class Monitor(Role):
         `detailed`: ask for histograms too. `timeout`: `run` raises ZsmsError after so many seconds without any answer;
         None: it asks for ever. `common` are the options of :class:`zsms.CommonOptions`. Raises UsageError.
         """
-        super().__init__(**common)
+        super().__init__(stats, interval, **common)
         if not 0.05 <= interval <= 3_600:
             raise UsageError(f"interval {interval}: give seconds from 0.05 to 3600")
         check_timeout(timeout)
         self._timeout = timeout
         self.view: View | None = None
         """The last view."""
-        self._interval = interval
         self._once = once
         self._until_done = until_done
-        self._what = "all" if detailed else "totals"
+        self.what = "all" if detailed else "totals"
         self._show = show or log_view(self.log)
-        self._endpoint = Endpoint.parse(stats, STATS_PORT)
-        self._next_ask = 0.0
-        self._finished = False
         self._ending = Ending()
         self._waits = ""
         self._say_waits_at = 0.0
-        self._asker: Asker
-        self._silence: Silence
 
-    def _open(self) -> None:
-        self._asker = Asker(self._sockets, self._endpoint)
-        self._silence = Silence(self._asker, self._sockets, self.log.warning)
-        self._poller.register(self._asker.socket, zmq.POLLIN)
-
-    def step(self) -> bool:
-        """See `Role.step`."""
-        now = self._clock()
-        events = self._wait(self._next_ask, now)
-        now = self._clock()
-        if self._asker.socket in events:
-            self._read(now)
-        if now >= self._next_ask:
-            self._ask(now)
-        return not (self._stopping or self._finished)
-
-    def _ask(self, now: float) -> None:
-        silent = self._silence.asks(now)
+    def _unanswered(self, silent: float, refused: str, now: float) -> float:
         if self._timeout is not None and silent >= self._timeout:
             raise ZsmsError(f"no answer from a collector at {self._endpoint} for {self._timeout:g} s")
-        if refused := self._silence.refused(now):
+        if refused:
             raise ZsmsError(refused)
-        self._asker.ask(self._what)
-        # Until it answers, the question is repeated at its own pace: the interval may be an hour.
-        self._next_ask = now + min(self._interval, ANSWER_S)
-        if self._timeout is not None:
-            self._next_ask = min(self._next_ask, max(now + 0.05, now - silent + self._timeout))
+        return inf if self._timeout is None else max(now + 0.05, now - silent + self._timeout)
 
-    def _read(self, now: float) -> None:
-        try:
-            answer = self._asker.read()
-        except WireError as error:
-            self._refuse("stats out", error, now)
-            return
-        if answer is None:
-            return
-        self._silence.ends()
+    def _hear(self, answer: dict[str, Any], now: float) -> None:
         before, self.view = self.view, View.of(answer, now)
         self._show(self.view, before)
-        self._next_ask = now + self._interval
         self._finished = self._once
         if self._until_done:
             self._look_for_the_end(self.view, now)
