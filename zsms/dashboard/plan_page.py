@@ -13,18 +13,19 @@ from html import escape
 from math import ceil
 from typing import Any
 
+from zsms.dashboard.axes import STYLES, Axes, svg
 from zsms.dashboard.report_page import asset, head, seconds, table
 from zsms.words import many
 
-_WIDE, _HIGH, _LEFT, _BELOW = 900, 260, 52, 24
+_AXES = Axes(900, 260, left=52, right=10, top=10, below=24)
 _COLOURS = ("#2f6fb2", "#d08a2e", "#4c9a5a", "#a24f8f", "#7a7a7a", "#b5483a", "#3f9c9c", "#8b6f3d")
-_STYLES = """
-.panel { overflow-x: auto; } svg { display: block; width: 100%; min-width: 40rem; height: auto; }
-svg text { font: 12px system-ui, sans-serif; fill: currentColor; }
-svg .grid { stroke: currentColor; opacity: .15; } svg .line { fill: none; stroke: #2f6fb2; stroke-width: 2; }
-svg .band { fill: #2f6fb2; opacity: .25; } svg .deadline { stroke: #b5483a; stroke-dasharray: 5 4; }
+_STYLES = (
+    STYLES
+    + """
+.panel { overflow-x: auto; } svg { min-width: 40rem; } svg .deadline { stroke: #b5483a; stroke-dasharray: 5 4; }
 svg .fault { stroke: #7a7a7a; stroke-dasharray: 2 3; } svg .later { fill: #b5483a; } svg .earlier { fill: #4c9a5a; }
 """
+)
 
 
 def render(plan: dict[str, Any]) -> str:
@@ -59,7 +60,7 @@ def _section(title: str, chart: str, rows: str) -> str:
 # -- charts ------------------------------------------------------------------------------------------------------------
 
 
-class _Axes:
+class _Curve:
     """Seconds to the right, shares upwards."""
 
     def __init__(self, plan: dict[str, Any]) -> None:
@@ -68,41 +69,26 @@ class _Axes:
         self.last = max(at[-1], min(latest, 4 * at[-1])) or 1.0
         self.at = at
 
-    def x(self, at: float) -> float:
-        return _LEFT + (_WIDE - _LEFT - 10) * at / self.last
-
-    def y(self, share: float) -> float:
-        return 10 + (_HIGH - _BELOW - 10) * (1 - share)
-
-    def points(self, shares: Sequence[float]) -> str:
-        """Of a curve, which stays where it ends."""
-        pairs = [*zip(self.at, shares, strict=True), (self.last, shares[-1])]
-        return " ".join(f"{self.x(at):.1f},{self.y(share):.1f}" for at, share in pairs)
-
-    def area(self, low: Sequence[float], high: Sequence[float]) -> str:
-        back = " ".join(reversed(self.points(low).split()))
-        return f"{self.points(high)} {back}"
+    def of(self, shares: Sequence[float]) -> list[tuple[float, float]]:
+        """A curve, which stays where it ends."""
+        return [*((at / self.last, share) for at, share in zip(self.at, shares, strict=True)), (1.0, shares[-1])]
 
     def frame(self) -> str:
-        lines = []
-        for share in (0, 0.25, 0.5, 0.75, 1):
-            y = self.y(share)
-            lines.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDE - 10}" y1="{y:.1f}" y2="{y:.1f}"/>')
-            lines.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{share * 100:.0f} %</text>')
+        drawn = [_AXES.grid(["0 %", "25 %", "50 %", "75 %", "100 %"])]
         step = _round_step(self.last)
         for number in range(int(self.last / step + 1e-9) + 1):
-            at = number * step
-            anchor = "end" if self.x(at) > _WIDE - 40 else "middle"
-            lines.append(f'<text x="{self.x(at):.1f}" y="{_HIGH - 6}" text-anchor="{anchor}">{_axis(at, step)}</text>')
-        return "".join(lines)
+            along = number * step / self.last
+            anchor = "end" if along > 0.96 else "middle"
+            drawn.append(_AXES.label(along, _time(number * step, step), above=6, anchor=anchor))
+        return "".join(drawn)
 
     def mark(self, kind: str, at: float, words: str, row: int) -> str:
         if at > self.last:
             return ""
-        x, side = self.x(at), "end" if at > self.last / 2 else "start"
+        x, side = _AXES.x(at / self.last), "end" if at > self.last / 2 else "start"
         shift = -4 if side == "end" else 4
         return (
-            f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="10" y2="{_HIGH - _BELOW}"/>'
+            f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="{_AXES.y(1)}" y2="{_AXES.y(0)}"/>'
             f'<text x="{x + shift:.1f}" y="{24 + 14 * row}" text-anchor="{side}">{escape(words)}</text>'
         )
 
@@ -122,31 +108,26 @@ def _round_step(last: float) -> float:
     return next(step for step in _STEPS if step >= wanted * scale) / scale
 
 
-def _axis(at: float, step: float) -> str:
+def _time(at: float, step: float) -> str:
     """A time of an axis, in the unit of its steps."""
     unit, name = next((pair for pair in ((86_400, "d"), (3_600, "h"), (60, "min")) if step % pair[0] == 0), (1, "s"))
     return f"{at / unit:.6g} {name}"
 
 
-def _svg(title: str, inside: str, high: float = _HIGH) -> str:
-    return (
-        f'<div class="panel"><svg viewBox="0 0 {_WIDE} {high:.0f}" role="img" aria-label="{escape(title)}">'
-        f"{inside}</svg></div>"
-    )
+def _svg(title: str, inside: str, high: float = _AXES.high) -> str:
+    return svg(title, inside, _AXES.wide, high)
 
 
 def _reach(plan: dict[str, Any]) -> str:
-    axes, curve = _Axes(plan), plan["curve"]
+    axes, curve = _Curve(plan), plan["curve"]
     marks = [
         axes.mark("deadline", each["deadline_s"] - plan["lead_s"], _deadline(each, plan["lead_s"]), row)
         for row, each in enumerate(plan["deadlines"])
     ]
     begin = len(marks)
     marks += [axes.mark("fault", each["at_s"], each["fault"], begin + row) for row, each in enumerate(plan["struck"])]
-    inside = (
-        f'{axes.frame()}<polygon class="band" points="{axes.area(curve["p10"], curve["p90"])}"/>'
-        f'<polyline class="line" points="{axes.points(curve["p50"])}"/>{"".join(marks)}'
-    )
+    band = _AXES.area(axes.of(curve["p10"]), axes.of(curve["p90"]))
+    inside = f"{axes.frame()}{band}{_AXES.line(axes.of(curve['p50']))}{''.join(marks)}"
     return _svg("Share delivered by the time: median, and 10th to 90th percentile", inside)
 
 
@@ -156,17 +137,17 @@ def _deadline(wish: dict[str, Any], lead: float) -> str:
 
 
 def _stacked(plan: dict[str, Any]) -> str:
-    axes = _Axes(plan)
+    axes = _Curve(plan)
     below = [0.0] * len(axes.at)
     areas = []
     for number, (name, shares) in enumerate(plan["curve"]["routes"].items()):
         above = [min(1.0, low + own) for low, own in zip(below, shares, strict=True)]
         colour = _COLOURS[number % len(_COLOURS)]
         words = f"<title>{escape(name)}</title>"
-        areas.append(f'<polygon fill="{colour}" points="{axes.area(below, above)}">{words}</polygon>')
+        areas.append(_AXES.area(axes.of(below), axes.of(above), f'fill="{colour}"', words))
         y = 15 + 14 * number
-        areas.append(f'<rect fill="{colour}" x="{_LEFT + 4}" y="{y}" width="10" height="10"/>')
-        areas.append(f'<text x="{_LEFT + 18}" y="{y + 9}">{escape(name)}</text>')
+        areas.append(f'<rect fill="{colour}" x="{_AXES.left + 4}" y="{y}" width="10" height="10"/>')
+        areas.append(f'<text x="{_AXES.left + 18}" y="{y + 9}">{escape(name)}</text>')
         below = above
     return _svg("Share delivered by the time, by route", axes.frame() + "".join(areas))
 

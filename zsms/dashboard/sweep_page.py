@@ -11,24 +11,26 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
+from zsms.dashboard.axes import STYLES, Axes, svg
 from zsms.dashboard.report_page import asset, head, table
 from zsms.report.spread import Point, Spread, cell_of
 from zsms.words import many
 
 MOST_MAPS = 24
 """Of one figure; a sweep of more than two settings has one for each combination of the others."""
-_WIDE, _HIGH, _LEFT, _BELOW, _RIGHT = 620, 240, 78, 42, 40
+_AXES = Axes(620, 240, left=78, right=40, top=20, below=42)
 _LOG_FROM = 20.0
 """Settings whose greatest value is so many times the least are drawn on a logarithmic axis."""
-_STYLES = """
-svg { width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: currentColor; }
-svg .grid { stroke: var(--grid); } svg .line { fill: none; stroke: var(--reach); stroke-width: 2; }
-svg .band { fill: var(--reach-fill); } svg .dot { fill: var(--reach); } svg .axis { fill: var(--muted); }
+_STYLES = (
+    STYLES
+    + """
+svg .dot { fill: var(--reach); }
 .heat { border-collapse: separate; border-spacing: 2px; font-variant-numeric: tabular-nums; }
 .heat td { padding: 6px 10px; text-align: right; border-radius: 4px; }
 .heat th { padding: 4px 8px; text-align: right; font-weight: 500; color: var(--muted); }
 .heat caption { text-align: left; color: var(--muted); font-size: 0.85rem; padding-bottom: 4px; }
 """
+)
 
 
 def render(title: str, points: Sequence[Point], done: Mapping[Point, Mapping[str, Spread]]) -> str:
@@ -43,9 +45,9 @@ def render(title: str, points: Sequence[Point], done: Mapping[Point, Mapping[str
     if found:
         for figure in done[found[0]]:
             spreads = {point: done[point][figure] for point in found if figure in done[point]}
-            drawn = "".join(_curve(spreads) if len(found[0]) == 1 else _maps(spreads))
+            drawn = _curve(spreads) if len(found[0]) == 1 else "".join(_maps(spreads))
             if drawn:
-                parts.append(f'<h2>{escape(figure)}</h2>\n<div class="panel">{drawn}</div>')
+                parts.append(f"<h2>{escape(figure)}</h2>\n{drawn}")
         parts.append(f'<h2>Every point</h2>\n<div class="panel">{_table(found, done)}</div>')
     parts.append("</main>\n</body>\n</html>\n")
     return "\n".join(parts)
@@ -64,43 +66,34 @@ def _table(found: Sequence[Point], done: Mapping[Point, Mapping[str, Spread]]) -
 # -- over one setting ------------------------------------------------------------------------------------------------
 
 
-def _curve(spreads: Mapping[Point, Spread]) -> Iterator[str]:
+def _curve(spreads: Mapping[Point, Spread]) -> str:
     """A curve with its spread; nothing where the setting's values are no numbers, or nothing was measured."""
     try:
         known = sorted((float(point[0][1]), spread) for point, spread in spreads.items() if spread.median is not None)
     except ValueError:
-        return
+        return ""
     if len(known) < 2:
-        return
+        return ""
     xs = [x for x, _ in known]
-    lows = [spread.median if spread.low is None else spread.low for _, spread in known]
-    highs = [spread.median if spread.high is None else spread.high for _, spread in known]
-    medians = [spread.median for _, spread in known]
-    step = step_of(max(0.0, *(value for value in highs if value is not None)) or 1.0)
-    top = 4 * step
+    medians = [spread.median or 0.0 for _, spread in known]
+    lows = [median if each.low is None else each.low for median, (_, each) in zip(medians, known, strict=True)]
+    highs = [median if each.high is None else each.high for median, (_, each) in zip(medians, known, strict=True)]
+    step = step_of(max(0.0, *highs) or 1.0)
     log = xs[0] > 0 and xs[-1] / xs[0] >= _LOG_FROM
-    begin, end = (math.log(xs[0]), math.log(xs[-1])) if log else (xs[0], xs[-1])
+    scaled = [math.log(x) for x in xs] if log else xs
+    along = [(x - scaled[0]) / (scaled[-1] - scaled[0]) for x in scaled]
 
-    def at(x: float, y: float | None) -> str:
-        along = ((math.log(x) if log else x) - begin) / (end - begin)
-        up = (y or 0.0) / top
-        return f"{_LEFT + along * (_WIDE - _LEFT - _RIGHT):.1f},{_HIGH - _BELOW - up * (_HIGH - _BELOW - 20):.1f}"
+    def line(values: Sequence[float]) -> list[tuple[float, float]]:
+        return [(x, value / (4 * step)) for x, value in zip(along, values, strict=True)]
 
     name = next(iter(spreads))[0][0]
-    yield f'<svg viewBox="0 0 {_WIDE} {_HIGH}" role="img" aria-label="a curve over {escape(name)}">'
-    for part in range(5):
-        value = step * part
-        y = at(xs[0], value).partition(",")[2]
-        yield f'<line class="grid" x1="{_LEFT}" x2="{_WIDE - _RIGHT}" y1="{y}" y2="{y}"/>'
-        yield f'<text x="{_LEFT - 8}" y="{float(y) + 4:.1f}" text-anchor="end">{value:,.4g}</text>'
-    there, back = map(at, xs, highs), reversed(list(map(at, xs, lows)))
-    yield f'<polygon class="band" points="{" ".join([*there, *back])}"/>'
-    yield f'<polyline class="line" points="{" ".join(map(at, xs, medians))}"/>'
-    for x, median in zip(xs, medians, strict=True):
-        across, up = at(x, median).split(",")
-        yield f'<circle class="dot" cx="{across}" cy="{up}" r="3.5"/>'
-        yield f'<text x="{across}" y="{_HIGH - 22}" text-anchor="middle">{x:,.6g}</text>'
-    yield f'<text class="axis" x="{_WIDE / 2}" y="{_HIGH - 4}" text-anchor="middle">{escape(name)}</text></svg>'
+    drawn = [_AXES.grid([f"{step * part:,.4g}" for part in range(5)]), _AXES.area(line(lows), line(highs))]
+    drawn.append(_AXES.line(line(medians)))
+    for x, (share, up) in zip(xs, line(medians), strict=True):
+        drawn.append(f'<circle class="dot" cx="{_AXES.x(share):.1f}" cy="{_AXES.y(up):.1f}" r="3.5"/>')
+        drawn.append(_AXES.label(share, f"{x:,.6g}", above=22))
+    drawn.append(_AXES.label(0.5, name, above=4))
+    return svg(f"a curve over {name}", "".join(drawn), _AXES.wide, _AXES.high)
 
 
 def step_of(most: float) -> float:
@@ -140,7 +133,8 @@ def _map(spreads: Mapping[Point, Spread], least: float, most: float) -> str:
         cells = "".join(_cell(at.get((row, column)), least, most) for column in columns)
         body.append(f'<tr><th scope="row">{escape(row)}</th>{cells}</tr>')
     lines = "\n".join(body)
-    return f'<table class="heat"><caption>{escape(caption)}</caption><tr><td></td>{head}</tr>\n{lines}</table>\n'
+    caption = f"<caption>{escape(caption)}</caption>"
+    return f'<div class="panel"><table class="heat">{caption}<tr><td></td>{head}</tr>\n{lines}</table></div>\n'
 
 
 def _cell(spread: Spread | None, least: float, most: float) -> str:
