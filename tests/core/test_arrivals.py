@@ -58,6 +58,10 @@ def test_free_slots_are_those_that_sends_leave_and_lateness_eats_them() -> None:
     assert "only 4.0%" in rate(480.0).warnings()[0]
     assert "110% of the slots' time" in rate(550.0).warnings()[0]
     assert rate(300.0, sends_each=1.5).free_asked == pytest.approx(0.1)  # what is sent again takes slots too
+    instant = rate_of(
+        Asked(1e3, 9.0), slots=1, sends_each=1.0, asked_s=0.0, took_s=0.4e-3, late_s={}, reached=(None, None)
+    )
+    assert instant.free == pytest.approx(0.6) and not instant.warnings()
     unknown = rate_of(
         Asked(1.0, 0.0), slots=0, sends_each=None, asked_s=None, took_s=None, late_s={}, reached=(None, None)
     )

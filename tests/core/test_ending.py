@@ -108,3 +108,13 @@ def test_nothing_ends_while_there_is_work_or_before_it_has_begun():
         mesh.say("broker", accepted=10, sent=0, queued=10)
         assert ending.look(mesh.view(1.0)) is None
     assert ending.waits == "a sender: none is alive, and 10 messages wait"
+
+
+def test_a_broker_that_was_given_up_is_not_waited_for_twice():
+    for durability in (0, 2):
+        mesh = Mesh()
+        mesh.say("producer", produced=500, confirmed=500, state="done", last=True)
+        mesh.say("broker", accepted=500, queued=500, durability=durability)
+        mesh.say("broker", accepted=500, queued=500, durability=durability)
+        assert ended(mesh, 29) is None
+        assert ended(mesh, 11) is not None, "half a minute, and as long as it takes to speak"

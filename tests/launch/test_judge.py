@@ -149,6 +149,7 @@ def test_what_a_lost_broker_held_is_kept_by_its_journal() -> None:
     run.ends("broker-1")
     run.look()
     assert run.judge.brokers_lost == {"broker-1"} and run.judge.forgotten == set()
+    assert run.told == ["broker-1 ended by -9; its messages stay in its journal; the others go on"]
 
 
 def test_a_broker_whose_place_another_takes_is_not_lost() -> None:
@@ -171,6 +172,22 @@ def test_a_producer_that_a_fault_started_again_may_end_the_run() -> None:
     assert run.look() is Phase.RUNNING
     run.ends("producer-1", 0)
     assert run.look() is Phase.FINISHING
+
+
+def test_a_run_whose_producer_others_told_to_leave_is_not_all_that_was_asked_for() -> None:
+    for stopped in (False, True):
+        run = Run()
+        assert run.look(view=False) is Phase.STARTING
+        run.books.say("broker", accepted=100, sent=60, queued=40)
+        run.look()
+        run.judge.stops += stopped
+        run.books.say("producer", "producer-1", produced=100, confirmed=100, state="left", last=True)
+        run.ends("producer-1", 0)
+        for _ in range(3):
+            run.books.say("broker", accepted=100, sent=100)
+            run.look()
+        assert run.judge.phase is Phase.FINISHING and not run.judge.completed
+        assert run.judge.problems == ([] if stopped else ["producer-1 left before the end of the work"])
 
 
 def test_a_stop_drains_first() -> None:

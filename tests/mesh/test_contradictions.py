@@ -31,6 +31,15 @@ def test_groups_and_tails_are_looked_at_too() -> None:
     assert not MeshConfig(groups=groups[:1]).warnings()
 
 
+def test_a_longest_lease_that_is_shorter_than_a_send_is_told_before_the_start() -> None:
+    groups = (SenderGroup("quick", mean=0.1, sd=0.01), SenderGroup("slow", mean=5.0, sd=0.5))
+    for lease in (60.0, 3.0):
+        limits = BrokerLimits(lease=lease, max_lease=4.0)
+        said = MeshConfig(groups=groups, limits=limits).warnings()
+        assert [warning.split(":")[0] for warning in said] == (["group 'slow'"] if lease < 5 else [])
+        assert all("4 s is shorter than a send takes" in each and "sent again" in each for each in said)
+
+
 def test_a_sender_by_hand_says_so_too(caplog) -> None:
     Sender(delay=DelayModel("constant", 5.0), lease=2.0)
     assert "a lease of 2 s is shorter than a send takes" in caplog.text

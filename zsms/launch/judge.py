@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from zsms.stats.ending import Ending
+from zsms.stats.ending import Ending, left_early
 from zsms.stats.view import View
 
 STANDBY = "-standby"
@@ -93,6 +93,8 @@ class Judge:
         """What went wrong, in the order in which it was noticed."""
         self.fatal = self.aborted = self.stuck = self.collector_lost = False
         """It can't go on; a threshold ended it; the rest will never be settled; nobody tells figures any more."""
+        self.cut_short = False
+        """A producer was told by others to leave before it had made all that it was to make."""
         self.brokers_lost: set[str] = set()
         self._tell = tell
         self._drain_timeout = drain_timeout
@@ -113,7 +115,7 @@ class Judge:
     @property
     def completed(self) -> bool:
         """Whether nothing but its own end has ended it."""
-        return not (self.fatal or self.stuck or self.asked_to_end)
+        return not (self.fatal or self.stuck or self.cut_short or self.asked_to_end)
 
     @property
     def forgotten(self) -> frozenset[str]:
@@ -149,6 +151,7 @@ class Judge:
         if self.fatal or self.asked_to_end > 1:
             return Phase.BREAKING_OFF
         if view is not None and (self._all_settled(view, members) or self._is_stuck(view)):
+            self._look_for_leavers(view)
             return Phase.FINISHING
         if self.phase is Phase.DRAINING:
             if view is not None and self._drained(now, view, members):
@@ -177,6 +180,12 @@ class Judge:
         if any(newest.values()) or None in newest.values() or not view.producers_done:
             return False
         return view.done or view.made == 0
+
+    def _look_for_leavers(self, view: View) -> None:
+        """Note the producers that somebody else has told to leave: less was made than was asked for."""
+        if not (self.asked_to_end or self.cut_short) and (left := left_early(view)):
+            self.cut_short = True
+            self._note(left)
 
     def _is_stuck(self, view: View) -> bool:
         """Whether all of it runs, and yet the rest will never be settled: messages are missing."""
@@ -224,7 +233,8 @@ class Judge:
         self.collector_lost |= member.role == "stats"
         left = any(other.code is None or other.comes_back for other in members if other.role == member.role)
         if member.role in ("broker", "sender") and left:
-            what = "go to the others" if member.role == "sender" else "are lost; the others go on"
+            fate = "stay in its journal" if self._journal else "are lost"
+            what = "go to the others" if member.role == "sender" else f"{fate}; the others go on"
             said = f"{member.ending}; its messages {what}"
             if not (member.meant and member.role == "sender"):
                 self.problems.append(said)

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Any
 
 from zsms.report.report import Messages, ProcessRow, Report, Sends
-from zsms.stats.arrivals import Rate, asked_of, rate_of, reached_between
+from zsms.stats.arrivals import Asked, Rate, asked_of, rate_of, reached_between
 from zsms.stats.audit import Audit
 from zsms.stats.failures import Failure
 from zsms.stats.figures import SenderFigures, added
 from zsms.stats.histogram import QUANTILES, Histogram
+from zsms.stats.left import law_of
 from zsms.stats.reach import SHARES, Part, merged_times
 from zsms.stats.recovery import Struck, recoveries
 from zsms.stats.row import Row
@@ -59,8 +61,9 @@ def make_report(answer: dict[str, Any], course: Course) -> Report:
     wall, slots = view.busy_s if view.settled else None, _slots(view)
     sends = broker.sends or 0
     first = view.first_accepted_at
-    steady = _steady(view, sends)
-    rate = _rate_of(answer, view, course, steady)
+    open_loop = asked_of((row.figures for row in view.producers), course.config.get("rate"))
+    steady = _steady(view, sends, 0.0 if open_loop is None else open_loop.seconds / 2)
+    rate = None if open_loop is None else _rate_of(answer, view, course, open_loop, steady)
     columns = course.series.columns(first or course.started_at)
     return Report(
         config=course.config,
@@ -127,17 +130,14 @@ def _summary(answer: dict[str, Any], name: str, keys: Sequence[str], role: str =
     return {key: figures[key] for key in keys}
 
 
-def _rate_of(answer: dict[str, Any], view: View, course: Course, steady: dict[str, float | None]) -> Rate | None:
-    """What a run with an arrival rate is about; None without one."""
-    asked = asked_of((row.figures for row in view.producers), course.config.get("rate"))
-    if asked is None:
-        return None
+def _rate_of(answer: dict[str, Any], view: View, course: Course, asked: Asked, steady: dict[str, float | None]) -> Rate:
+    """What a run with an arrival rate is about."""
     send, origin = histogram_of(answer, "send_time"), view.first_accepted_at or 0.0
-    begin, end = origin + (send.quantile(0.99) or 0.0), origin + asked.seconds
+    begin, end = origin + _filled_s(view, send), origin + asked.seconds
     over = origin + view.busy_s
     reached = reached_between(*course.series.settled_by_time(), begin, min(end, over), over) if origin else None
     seconds: float | None = end - begin
-    if steady["seconds"] is not None and steady["seconds"] > asked.seconds / 2:
+    if steady["seconds"] is not None:
         reached, seconds = steady["throughput_per_s"], steady["seconds"]  # slots had no time for more
     return rate_of(
         asked,
@@ -148,6 +148,14 @@ def _rate_of(answer: dict[str, Any], view: View, course: Course, steady: dict[st
         late_s=_summary(answer, "late", _TIMES),
         reached=(reached, None if reached is None else seconds),
     )
+
+
+def _filled_s(view: View, send: Histogram) -> float:
+    """How long the slots take to fill: nearly every send ends within that time. What some took because their sender was
+    stopped meanwhile is no such time, and what had piled up until then was no arrival after it."""
+    laws = [law for row in view.senders if (law := law_of(row)) is not None]
+    meant = max((law.quantile(0.99) for law in laws), default=inf)
+    return min(send.quantile(0.99) or 0.0, meant)
 
 
 def _per(part: float, whole: float) -> float | None:
@@ -169,8 +177,11 @@ def _stranded(view: View, brokers_lost: Collection[str]) -> int:
     return int(added(row.figures.unconfirmed for row in view.producers))
 
 
-def _steady(view: View, ended_sends: int) -> dict[str, float | None]:
-    """Of the senders that were steady long enough, when they have nine tenths of the slots or more."""
+def _steady(view: View, ended_sends: int, least_s: float) -> dict[str, float | None]:
+    """Of the senders that were steady long enough, when they have nine tenths of the slots or more.
+
+    `least_s`: for so many seconds at least; with an arrival rate a backlog is the rule or a mishap, as a stall leaves.
+    """
     steady_slots, rate, worked, seconds = 0.0, 0.0, 0.0, 0.0
     slots = _slots(view)
     for row in view.senders:
@@ -184,7 +195,7 @@ def _steady(view: View, ended_sends: int) -> dict[str, float | None]:
         worked += share * f.slots
         rate += share * f.slots / f.mean_s
         seconds += f.steady_s * f.slots
-    if not steady_slots or steady_slots < 0.9 * slots:
+    if not steady_slots or steady_slots < 0.9 * slots or seconds / steady_slots < least_s:
         return dict.fromkeys(("throughput_per_s", "sends_per_s", "efficiency", "seconds"))
     return {
         # What is sent again takes slots, and is no message more.

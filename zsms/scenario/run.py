@@ -189,10 +189,21 @@ class MeshConfig(MessageSettings):
         if self.transport is not None or any(group.gateway is not None for group in self.groups):
             return found
         found += [warning for group in self.groups for warning in group.warnings()]
-        if self.limits.lease != BrokerLimits().lease:
-            said = {group.name: lease_warning(self.limits.lease, group.model) for group in self.groups}
-            found += [f"group {name!r}: {why}; its senders ask for a longer one" for name, why in said.items() if why]
-        return found + self._rate_warnings()
+        return found + self._lease_warnings() + self._rate_warnings()
+
+    def _lease_warnings(self) -> list[str]:
+        """Which groups' sends may take longer than a lease."""
+        longest = max(self.limits.lease, self.limits.max_lease)
+        found = []
+        for group in self.groups:
+            if why := lease_warning(longest, group.model):
+                found.append(
+                    f"group {group.name!r}: {why}, and max lease forbids a longer one: what takes longer is given to "
+                    "others and sent again"
+                )
+            elif self.limits.lease != BrokerLimits().lease and (why := lease_warning(self.limits.lease, group.model)):
+                found.append(f"group {group.name!r}: {why}; its senders ask for a longer one")
+        return found
 
     def _idle(self) -> list[str]:
         """Settings that mean nothing without another one."""

@@ -77,7 +77,7 @@ class Rate:
 
     def warnings(self) -> list[str]:
         """What makes waits longer than the rate alone would, for people."""
-        if self.free is None or self.free_asked is None:
+        if self.free is None or self.free_asked is None or self.free_asked >= 1:  # 1: sends were to take no time at all
             return []
         if self.free_asked <= 0:
             need = f"{1 - self.free_asked:.0%} of the slots' time"

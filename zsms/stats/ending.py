@@ -42,7 +42,7 @@ class Ending:
     def look(self, view: View) -> Verdict | None:
         """The verdict, once there is one."""
         if view.done:
-            return Verdict(0, self._left(view) or view.untold)
+            return Verdict(0, left_early(view) or view.untold)
         self.waits = self._whom(view)
         state = (view.made, view.accepted, view.settled, view.missing, view.held, view.brokers_alive)
         if state != self._state or self._going_on(view):
@@ -64,7 +64,8 @@ class Ending:
         if not view.brokers_alive and not view.audit.held and not view.missing and view.made <= view.settled:
             return patience
         if not view.brokers_alive or view.audit.held:
-            return patience + GONE_S
+            away = min((row.age for row in view.brokers if not row.is_present), default=0.0)
+            return patience if away > GONE_S else patience + GONE_S
         known = view.producers_done or view.producers
         return patience if known else max(patience, PRODUCER_GONE_S)
 
@@ -99,12 +100,14 @@ class Ending:
         if given_up:
             parts.append(f"{names_of(given_up)} fell silent before the end: nobody knows what there was still to make")
         if not parts:
-            return Verdict(0, self._left(view) or view.untold)
+            return Verdict(0, left_early(view) or view.untold)
         return Verdict(1, "; ".join(parts))
 
-    def _left(self, view: View) -> str:
-        left = [row for row in view.producers if row.state != "done"]
-        return f"{names_of(left)} left before the end of the work" if left else ""
+
+def left_early(view: View) -> str:
+    """Which producers have not made all that they were to make, in words; empty when there are none."""
+    left = [row for row in view.producers if row.state != "done"]
+    return f"{names_of(left)} left before the end of the work" if left else ""
 
 
 def _confirmed(messages: int) -> str:

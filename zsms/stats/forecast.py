@@ -61,6 +61,11 @@ class Law:
         times, weights = _times(self.name, self.variation)
         return times * self.mean, weights
 
+    def quantile(self, q: float) -> float:
+        """The time that the share `q` of sends takes at most, seconds."""
+        times, weights = self.times()
+        return float(times[min(int(np.searchsorted(np.cumsum(weights), q)), len(times) - 1)])
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:

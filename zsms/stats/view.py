@@ -269,7 +269,7 @@ def _untold(answer: dict[str, Any], producers: list[Row[ProducerFigures]], more:
     if silent:
         return f"{names_of(silent)} {'is' if len(silent) == 1 else 'are'} silent"
     if answer.get("unheard", {}).get("producer"):
-        return "a producer was killed before it could say all"
+        return "an earlier start of a producer did not live to say all that it made"
     if not more:
         return ""
     return (
