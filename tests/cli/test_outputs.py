@@ -18,6 +18,7 @@ import pytest
 
 from tests.mesh.processes import Command, environment, until
 from zsms.cli import outputs, streams
+from zsms.cli.outputs import Outputs
 from zsms.errors import UsageError
 from zsms.report.making import Course, make_report
 from zsms.report.report import Report
@@ -93,6 +94,12 @@ def test_roles_run_without_standard_error(place: Path, role: str, streams: str) 
         until(lambda: list(place.glob("role*")), "its sockets", 25.0)
         process.terminate()
         assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize("prefix", ["", "/", "reports/"])
+def test_a_prefix_that_names_no_file_is_refused(prefix: str) -> None:
+    with pytest.raises(UsageError, match="what the names of its files begin with"):
+        Outputs(csv=prefix)
 
 
 def test_a_log_of_messages_that_lacks_rows_is_a_problem_of_the_run(place: Path) -> None:
