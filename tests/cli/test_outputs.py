@@ -96,6 +96,23 @@ def test_roles_run_without_standard_error(place: Path, role: str, streams: str) 
         assert process.wait(20) == 0
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ('RuntimeError("can\'t start new thread")', "no thread or process more can be started"),
+        ("MemoryError()", "no memory is left"),
+        ("OSError(12, 'Cannot allocate memory')", "no memory is left"),
+        ("BlockingIOError(11, 'Resource temporarily unavailable')", "no thread or process more"),
+        ("OSError(24, 'Too many open files')", "no file descriptors are left"),
+    ],
+)
+def test_what_a_machine_has_no_more_of_is_a_line(place: Path, error: str, told: str) -> None:
+    program = f"import zsms.cli as c\ndef fail(**_):\n    raise {error}\nc.cli.main = fail\nc.main()\n"
+    (place / "program.py").write_text(program)
+    done = shell(f"{sys.executable} program.py", place)
+    assert done.returncode == 1 and done.stderr.startswith(f"zsms: {told}") and done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("prefix", ["", "/", "reports/"])
 def test_a_prefix_that_names_no_file_is_refused(prefix: str) -> None:
     with pytest.raises(UsageError, match="what the names of its files begin with"):
@@ -106,6 +123,7 @@ def test_a_log_of_messages_that_lacks_rows_is_a_problem_of_the_run(place: Path) 
     done = shell(f"{SMALL} --ui none --log-messages /dev/full --json r.json", place)
     (problem,) = json.loads((place / "r.json").read_text())["problems"]
     assert problem == "sender-1: the log of messages /dev/full lacks 40 rows" and sent(place / "r.json") == 40
+    assert done.returncode == 1
     assert "problem     sender-1: the log of messages /dev/full lacks" in done.stdout
 
 

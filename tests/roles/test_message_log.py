@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import fcntl
 import logging
 import os
 import threading
@@ -16,8 +17,10 @@ import pytest
 from tests.core.test_message_log import NONE, handles, waiting
 from zsms.core.outcomes import Finished
 from zsms.errors import UsageError
+from zsms.launch.processes import LACKS
 from zsms.roles import message_log
 from zsms.roles.message_log import HEADER, MessageLog, check
+from zsms.words import many
 
 LOG = logging.getLogger("zsms.test")
 
@@ -68,6 +71,25 @@ def test_a_full_disk_costs_rows_and_is_told_once(caplog: pytest.LogCaptureFixtur
         "the log of messages /dev/full: No space left on device; rows are lost",
         "the log of messages /dev/full lacks 30 rows",
     ]
+
+
+def test_a_sender_that_can_t_write_the_header_lets_the_next_one_in(monkeypatch, tmp_path: Path) -> None:
+    def full(file: int, data: Any) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    path = tmp_path / "m.csv"
+    monkeypatch.setattr(message_log.os, "write", full)
+    log = MessageLog(str(path), "s", 1, LOG)
+    log.open(0.0)
+    with path.open() as next_one:
+        fcntl.flock(next_one, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises while the first one has it
+    log.close()
+
+
+@pytest.mark.parametrize(("rows", "said"), [(1, "lacks 1 row"), (2, "lacks 2 rows"), (12_345, "lacks 12,345 rows")])
+def test_what_a_sender_says_of_its_log_is_known_where_its_end_is_awaited(rows: int, said: str) -> None:
+    told = f"the log of messages a b.csv lacks {many(rows, 'row')}"
+    assert LACKS.search(told) and told.endswith(said)
 
 
 def test_the_log_goes_on_when_there_is_room_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

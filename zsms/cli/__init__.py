@@ -223,11 +223,22 @@ def _call() -> int:
     except BrokenPipeError:
         code = 1  # who watched for ever has nobody left to tell: nothing is wrong, and nothing more can be said
     except Exception as error:
-        if getattr(error, "errno", None) not in (errno.EMFILE, errno.ENFILE):
+        if not (why := _out_of(error)):
             raise
+        click.echo(f"zsms: {why}", err=True)
+        code = 1
+    return code if isinstance(code, int) else 0
+
+
+def _out_of(error: Exception) -> str:
+    """What this machine, or what it lets a process have, has run out of, in words."""
+    if getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE):
         import resource
 
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        click.echo(f"zsms: no file descriptors are left (this process may have {limit}): raise `ulimit -n`", err=True)
-        code = 1
-    return code if isinstance(code, int) else 0
+        return f"no file descriptors are left (this process may have {limit}): raise `ulimit -n`"
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return "no memory is left: give it more (`ulimit -v` or a container's limit may hold it back)"
+    if str(error) == "can't start new thread" or isinstance(error, BlockingIOError):
+        return "no thread or process more can be started: raise the limit (`ulimit -u`, or a container's), or memory's"
+    return ""

@@ -123,6 +123,7 @@ def command(
 
 def _carry_out(mesh: Mesh, output: outputs.Outputs, ended: Callable[[], None], scenario: Scenario | None) -> int:
     """Run it, and hand over the report; returns the exit code."""
+    from zsms.launch.processes import LACKS
     from zsms.report.summary import summary_lines
 
     if mesh.metrics is not None:
@@ -134,7 +135,7 @@ def _carry_out(mesh: Mesh, output: outputs.Outputs, ended: Callable[[], None], s
     # The summary is the result; but when standard output is the report's, it goes to where people look.
     outputs.show_summary([*summary_lines(report), *besides], on_stderr=output.on_stdout)
     outputs.annotate(report, on_stderr=output.on_stdout)
-    return report.exit_code or int(not written)
+    return report.exit_code or int(not written or any(map(LACKS.search, report.problems)))
 
 
 def _place(cluster: str | None) -> Place | None:

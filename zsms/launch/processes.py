@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 HEAR_S = 1.0
 """How long the last words of a process that has ended are waited for."""
-LACKS = re.compile(r"the log of messages .* lacks \d+ rows")
+LACKS = re.compile(r"the log of messages .* lacks [\d,]+ rows?$")
 """What a sender says of rows that could not be written."""
 
 

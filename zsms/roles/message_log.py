@@ -14,6 +14,7 @@ import select
 import stat
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from logging import Logger
 from queue import SimpleQueue
@@ -146,7 +147,9 @@ def _open(path: str) -> tuple[int, int]:
                 raise
         if not os.fstat(file).st_size:
             os.write(file, HEADER)
-        fcntl.flock(file, fcntl.LOCK_UN)
     except OSError:
         pass  # a full disk: the rows will tell
+    finally:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_UN)  # the next sender waits for it
     return file, 2**20
