@@ -113,6 +113,15 @@ def test_what_a_machine_has_no_more_of_is_a_line(place: Path, error: str, told: 
     assert done.returncode == 1 and done.stderr.startswith(f"zsms: {told}") and done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("options", ["--json r.json", "--journal j", "--transport mod:send"])
+def test_a_current_folder_that_is_gone_is_named(place: Path, options: str) -> None:
+    done = shell(f"mkdir gone; cd gone; rmdir ../gone; {SMALL} {options}", place)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "zsms: the folder that this was started in is gone: change to another\n",
+    )
+
+
 @pytest.mark.parametrize("prefix", ["", "/", "reports/"])
 def test_a_prefix_that_names_no_file_is_refused(prefix: str) -> None:
     with pytest.raises(UsageError, match="what the names of its files begin with"):

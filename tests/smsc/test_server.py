@@ -287,6 +287,11 @@ def test_tls_is_spoken_where_there_is_a_certificate(tmp_path: Path) -> None:
         FakeSmsc(certificate=tmp_path / "none.pem")
 
 
+def test_a_record_that_can_t_be_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"can't record to .*nowhere/got\.csv: No such file"):
+        FakeSmsc(record=tmp_path / "nowhere" / "got.csv").start()
+
+
 def test_what_it_got_is_recorded(tmp_path: Path) -> None:
     with FakeSmsc(Rules(statuses=((0, 1.0), (0x45, 1.0))), seed=3, record=tmp_path / "got.csv") as smsc:
         client = Client(smsc)

@@ -231,14 +231,25 @@ def _call() -> int:
 
 
 def _out_of(error: Exception) -> str:
-    """What this machine, or what it lets a process have, has run out of, in words."""
+    """What this machine, or what it lets a process have, has run out of, in words; "" where that is not it."""
     if getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE):
         import resource
 
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         return f"no file descriptors are left (this process may have {limit}): raise `ulimit -n`"
+    if isinstance(error, FileNotFoundError) and not _is_somewhere():
+        return "the folder that this was started in is gone: change to another"
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return "no memory is left: give it more (`ulimit -v` or a container's limit may hold it back)"
     if str(error) == "can't start new thread" or isinstance(error, BlockingIOError):
         return "no thread or process more can be started: raise the limit (`ulimit -u`, or a container's), or memory's"
     return ""
+
+
+def _is_somewhere() -> bool:
+    """Whether there is a current folder."""
+    try:
+        os.getcwd()
+    except OSError:
+        return False
+    return True

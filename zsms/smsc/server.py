@@ -81,6 +81,7 @@ class FakeSmsc(Role):
         self._number = 0
         self._timers_at = 0.0
         self._began = 0.0
+        self._recorder: Recorder | None = None
         self._http = None
         if http is not None:
             from zsms.smsc.http import HttpSide
@@ -118,7 +119,8 @@ class FakeSmsc(Role):
 
     def _open(self) -> None:
         self._epoll = select.epoll()
-        self._recorder = None if self._record is None else _recorder(self._record)
+        if self._record is not None:
+            self._recorder = _recorder(self._record)
         self._began = self._clock()
         self.desk = Desk(self.rules, self._seed, self._began, self._recorder)
         self._faults = Schedule(self.rules.faults)
