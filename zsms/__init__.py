@@ -14,7 +14,11 @@ import sys
 if sys.argv[:1] == ["-m"] and sys.orig_argv[-1:] != ["-m"] and not sys.flags.safe_path:
     # `python -m zsms`: this comes before all else, for a typing.py in the current folder is not Python's typing.
     _named = sys.orig_argv[sys.orig_argv.index("-m") + 1] if "-m" in sys.orig_argv else ""
-    if _named.partition(".")[0] == "zsms" and sys.path[:1] in ([""], [os.getcwd()]):
+    try:
+        _here = os.getcwd()
+    except OSError:
+        _here = ""  # it is gone, and so is what was in it
+    if _named.partition(".")[0] == "zsms" and sys.path[:1] in ([""], [_here]):
         del sys.path[0]
 
 from importlib import import_module
