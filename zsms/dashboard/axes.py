@@ -8,8 +8,8 @@ from html import escape
 
 STYLES = """
 svg { display: block; width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: currentColor; }
-svg .grid { stroke: currentColor; opacity: .15; } svg .line { fill: none; stroke: var(--reach); stroke-width: 2; }
-svg .band { fill: var(--reach); opacity: .25; }
+svg .grid { stroke: currentColor; opacity: .15; } svg .line { fill: none; stroke: var(--sent); stroke-width: 2; }
+svg .band { fill: var(--sent); opacity: .25; }
 """
 
 Pairs = Iterable[tuple[float, float]]

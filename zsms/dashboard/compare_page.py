@@ -39,7 +39,7 @@ def render(
     sets = [_set(*each) for each in zip(_SIDES, names, reports, strict=True)]
     said = "".join(f"<li>{escape(remark)}</li>" for remark in remarks)
     return Template(asset("templates/compare.html")).substitute(
-        head=page_head(f"zsms compare: {names[0]} and {names[1]}", asset("static/report.css")),
+        head=page_head(f"zsms compare: {names[0]} and {names[1]}"),
         sets=table(("", "reports", "runs", "titles"), sets),
         remarks=f'<div class="panel"><ul id="remarks">{said}</ul></div>' if said else "",
         figures=table((*map(escape, head[:5]), "verdict", "each run"), body, range(1, 5), "figures"),

@@ -14,7 +14,7 @@ from math import ceil
 from typing import Any
 
 from zsms.dashboard.axes import STYLES, Axes, svg
-from zsms.dashboard.report_page import asset, head, seconds, table
+from zsms.dashboard.report_page import head, seconds, table
 from zsms.words import many
 
 _AXES = Axes(900, 260, left=52, right=10, top=10, below=24)
@@ -34,7 +34,7 @@ def render(plan: dict[str, Any]) -> str:
     limit = f"The limit that binds: {plan['binds']}" + (f"; the next: {plan['next']}" if plan["next"] else "")
     aside = f"{many(plan['replications'], 'replication')}, seed {plan['seed']}, zsms {plan['version']}"
     parts = [
-        f"{head(title, asset('static/report.css') + _STYLES)}<body>\n<main>",
+        f"{head(title, _STYLES)}<body>\n<main>",
         f'<header><h1>{escape(title)}</h1><span class="aside">{escape(aside)}</span></header>',
         f'<p class="panel">{escape(limit)}</p>',
         _section("Reach", _reach(plan), _reach_table(plan)),

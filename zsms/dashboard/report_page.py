@@ -19,6 +19,7 @@ from zsms import formats
 from zsms.stats.reach import SPOKEN
 from zsms.words import many
 
+_SCRIPTS = ("uPlot.iife.min", "format", "charts", "report")
 _TIMES = {
     "send_time_s": ("Send time", "in a slot"),
     "queue_time_s": ("Queue time", "of sends: from when the message was queued, or queued again, to the slot"),
@@ -33,7 +34,7 @@ def render(report: dict[str, Any]) -> str:
     return Template(asset("templates/report.html")).substitute(
         head=head(
             f"{report['title'] or 'zsms run'}: {title}",
-            asset("static/uPlot.min.css") + asset("static/report.css"),
+            asset("static/uPlot.min.css"),
             scripts="script-src 'unsafe-inline'; ",
         ),
         heading=escape(report["title"] or "zsms run"),
@@ -43,7 +44,7 @@ def render(report: dict[str, Any]) -> str:
         alarms=_alarms(report),
         tables="\n".join(section(report) for section in _SECTIONS),
         report=json.dumps(report, separators=(",", ":")).replace("<", "\\u003c"),
-        scripts=_licence() + asset("static/uPlot.iife.min.js") + asset("static/format.js") + asset("static/charts.js"),
+        scripts="".join([_licence(), *(asset(f"static/{name}.js") for name in _SCRIPTS)]),
     )
 
 
@@ -56,7 +57,7 @@ def asset(name: str) -> str:
     return files("zsms.dashboard").joinpath(name).read_text(encoding="utf-8")
 
 
-def head(title: str, styles: str, scripts: str = "") -> str:
+def head(title: str, styles: str = "", scripts: str = "") -> str:
     """What a page that is whole in itself begins with. Its own policy forbids it to load anything; `scripts` is what
     that says of scripts."""
     policy = f"default-src 'none'; style-src 'unsafe-inline'; {scripts}img-src data:"
@@ -65,7 +66,7 @@ def head(title: str, styles: str, scripts: str = "") -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n<link rel="icon" href="data:,">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{styles}\n</style>\n</head>\n"
+        f"<title>{escape(title)}</title>\n<style>\n{asset('static/colours.css')}{asset('static/report.css')}{styles}\n</style>\n</head>\n"
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 from zsms.dashboard.axes import STYLES, Axes, svg
-from zsms.dashboard.report_page import asset, head, table
+from zsms.dashboard.report_page import head, table
 from zsms.report.spread import Point, Spread, cell_of
 from zsms.words import many
 
@@ -24,11 +24,11 @@ _LOG_FROM = 20.0
 _STYLES = (
     STYLES
     + """
-svg .dot { fill: var(--reach); }
+svg .dot { fill: var(--sent); }
 .heat { border-collapse: separate; border-spacing: 2px; font-variant-numeric: tabular-nums; }
 .heat td { padding: 6px 10px; text-align: right; border-radius: 4px; }
-.heat th { padding: 4px 8px; text-align: right; font-weight: 500; color: var(--muted); }
-.heat caption { text-align: left; color: var(--muted); font-size: 0.85rem; padding-bottom: 4px; }
+.heat th { padding: 4px 8px; text-align: right; font-weight: 500; color: var(--soft); }
+.heat caption { text-align: left; color: var(--soft); font-size: 0.85rem; padding-bottom: 4px; }
 """
 )
 
@@ -39,7 +39,7 @@ def render(title: str, points: Sequence[Point], done: Mapping[Point, Mapping[str
     missing = len(points) - len(found)
     aside = f"{many(len(found), 'point')}" + (f", {missing} more are not done" if missing else "")
     parts = [
-        head(title, asset("static/report.css") + _STYLES)
+        head(title, _STYLES)
         + f'<body>\n<main>\n<header><h1>{escape(title)}</h1><span class="aside">{escape(aside)}</span></header>'
     ]
     if found:
@@ -142,5 +142,5 @@ def _cell(spread: Spread | None, least: float, most: float) -> str:
     if spread is None or spread.median is None:
         return "<td>-</td>"
     share = (spread.median - least) / (most - least) if most > least else 0.0
-    colour = f"color-mix(in srgb, var(--reach) {8 + 52 * share:.0f}%, var(--panel))"
+    colour = f"color-mix(in srgb, var(--sent) {8 + 52 * share:.0f}%, var(--card))"
     return f'<td style="background:{colour}">{escape(cell_of(spread))}</td>'

@@ -1,81 +1,47 @@
-/* Charts of a mesh over time, with uPlot, for the report of a run.
+/* A chart over time, with uPlot, as the report of a run and the dashboard draw it.
 
-    zsmsCharts(element, columns, total);
+    zsmsChart(spec, plot, legend).set(columns)     lists of one length, the first one is x; null is unknown
 
-`columns` are those of `zsms.stats.series`: lists of one length by name; null is an unknown figure. `total` is how many
-messages there were to deliver. Colours are the custom properties of report.css, so that light, dark and print need no
-code of their own. */
+A spec has `lines` of {label, color, as} and, where they differ, {width, dashed, fill, band, depth, silent}: `fill` is
+how strong the ground below the line is, `depth` that between it and the line `band` after it; a silent line has no entry
+in the legend. `x` is one of `zsmsChart.over`; `top(u)` is the upper end of the upright axis, `ticks` are its words. With
+`marks` some times are drawn, with `zoom` a part can be chosen, and `show(at)` is told where the cursor is. Colours are
+custom properties of the page, so that light, dark and print need no code of their own. */
 "use strict";
 
-const zsmsCharts = (() => {
+const zsmsChart = (() => {
+  const { as, told, UNKNOWN } = zsmsFormat;
   const MARKS = [[600, "10 min"], [900, "15 min"]];
-  const HEIGHT = 200;
+  const TIMES = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 21600, 86400];
+  const FONT = "system-ui, sans-serif";
 
-  const { as, told } = zsmsFormat;
+  const since = { incrs: TIMES, values: (_, ticks) => ticks.map(as.since) };
+  const over = {
+    since: { ...since, range: (low, high) => [Math.min(0, low), high || 1] },
+    /* A run of minutes is seen against the marks, even when it was over before them. */
+    reach: { ...since, range: (low, high) => [0, high > 240 ? Math.max(1.03 * high, 960) : 1.05 * high || 1] },
+  };
 
-  // -- what is drawn -----------------------------------------------------------------------------------------------
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  const faint = (name, share) => `${colour(name)}${Math.round(255 * share).toString(16).padStart(2, "0")}`;
 
-  const CHARTS = [
-    {
-      id: "reach", title: "Reach", about: "share of the messages that are delivered", format: "percent", wide: true,
-      ticks: (value) => `${Math.round(100 * value)} %`,
-      lines: [["reach", "delivered", "--reach"]], fill: "--reach-fill", range: () => [0, 1], marks: MARKS,
-    },
-    {
-      id: "rate", title: "Rate", about: "messages settled a second", format: "short",
-      lines: [["rate_per_s", "rate", "--rate"]], fill: "--rate-fill",
-    },
-    {
-      id: "queue", title: "Queue", about: "messages that wait, and that senders hold", format: "short",
-      lines: [["queued", "queued", "--queued"], ["in_flight", "in flight", "--in-flight"]],
-    },
-    {
-      id: "times", title: "Send time", about: "of the sends that ended since the point before", format: "seconds",
-      lines: [
-        ["send_time_p99_s", "p99", "--time-high"], ["send_time_p90_s", "p90", "--time-mid"],
-        ["send_time_p50_s", "p50", "--time-low"],
-      ],
-      band: "--time-band",
-    },
-    {
-      id: "failures", title: "Failures", about: "messages so far", format: "short",
-      lines: [["failed", "failed", "--failed"], ["dead", "given up", "--dead"]],
-    },
-  ];
+  function make(tag, properties = {}, ...children) {
+    const element = Object.assign(document.createElement(tag), properties);
+    element.append(...children);
+    return element;
+  }
 
-  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-
-  /* The share delivered begins at 0 with the first message, whenever the first point was taken. */
-  function reach(columns, total) {
-    const [t, y] = [[...columns.t_s], columns.sent.map((sent) => (total ? sent / total : null))];
-    if (t.length && t[0] > 0) {
-      t.unshift(0);
-      y.unshift(0);
+  /* Another figure of a legend, whose element this returns. */
+  function entry(legend, label, line = null) {
+    const value = make("b", { textContent: UNKNOWN });
+    const parts = [`${label} `, value];
+    if (line) {
+      parts.unshift(make("i", { className: line.dashed ? "dashed" : "" }));
+      parts[0].style.color = `var(--${line.color})`;
+      if (line.band) parts[0].style.opacity = 0.2 + line.depth;
     }
-    return [t, y];
-  }
-
-  /* When the curve first reaches a share, by interpolation; null when it does not. */
-  function reachedAt([t, y], level) {
-    const i = y.findIndex((value) => value >= level);
-    if (i < 1) return i < 0 ? null : t[0];
-    return t[i - 1] + ((t[i] - t[i - 1]) * (level - y[i - 1])) / (y[i] - y[i - 1] || 1);
-  }
-
-  /* The curve at a time, by interpolation; null beyond its ends. */
-  function valueAt([t, y], at) {
-    const i = t.findIndex((time) => time >= at);
-    if (i < 1) return i < 0 || t[0] > at ? null : y[0];
-    return y[i - 1] + ((y[i] - y[i - 1]) * (at - t[i - 1])) / (t[i] - t[i - 1]);
-  }
-
-  function milestones(curve) {
-    const said = [];
-    for (const [level, name] of [[0.5, "50 %"], [0.9, "90 %"], [0.99, "99 %"], [1, "all"]]) {
-      const at = reachedAt(curve, level);
-      if (at != null) said.push(`${name} after ${as.since(at)}`);
-    }
-    return said.join(" · ");
+    legend.append(make("span", { className: "entry" }, ...parts));
+    return value;
   }
 
   /* A lone point between two gaps would be invisible as a line. */
@@ -84,125 +50,91 @@ const zsmsCharts = (() => {
     return y.flatMap((value, i) => (value != null && y[i - 1] == null && y[i + 1] == null ? [i] : []));
   }
 
-  function drawMarks(u, marks) {
+  /* The curve at a time, by interpolation; null beyond its ends. */
+  function valueAt([t, y], at) {
+    const i = t.findIndex((time) => time >= at);
+    if (i < 1) return i < 0 || t[0] > at ? null : y[0];
+    return y[i] == null ? null : y[i - 1] + ((y[i] - y[i - 1]) * (at - t[i - 1])) / (t[i] - t[i - 1]);
+  }
+
+  function drawMarks(u) {
     const { ctx, bbox } = u;
     ctx.save();
-    ctx.strokeStyle = ctx.fillStyle = colour("--mark");
-    ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
+    ctx.strokeStyle = ctx.fillStyle = colour("soft");
+    ctx.font = `${11 * devicePixelRatio}px ${FONT}`;
     ctx.lineWidth = devicePixelRatio;
     ctx.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
-    for (const [row, [at, name]] of marks.entries()) {
+    ctx.textAlign = "right";
+    for (const [row, [at, name]] of MARKS.entries()) {
       if (at < u.scales.x.min || at > u.scales.x.max) continue;
       const x = Math.round(u.valToPos(at, "x", true));
       ctx.beginPath();
       ctx.moveTo(x, bbox.top);
       ctx.lineTo(x, bbox.top + bbox.height);
       ctx.stroke();
-      ctx.textAlign = "right";
       const value = valueAt(u.data, at);
-      ctx.fillText(value == null ? name : `${name}: ${as.percent(value)}`, x - 5 * devicePixelRatio, bbox.top + bbox.height - (7 + 14 * row) * devicePixelRatio);
+      const y = bbox.top + bbox.height - (7 + 14 * row) * devicePixelRatio;
+      ctx.fillText(value == null ? name : `${name}: ${as.percent(value)}`, x - 5 * devicePixelRatio, y);
     }
     ctx.restore();
   }
 
-  // -- one chart ---------------------------------------------------------------------------------------------------
-
-  const TIMES = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 36000, 86400];
-
-  function element(tag, parent, className, text) {
-    const made = document.createElement(tag);
-    if (className) made.className = className;
-    if (text != null) made.textContent = text;
-    parent.append(made);
-    return made;
-  }
-
-  function chart(spec, parent) {
-    const figure = element("figure", parent, spec.wide ? "chart wide" : "chart");
-    figure.dataset.chart = spec.id;
-    const caption = element("figcaption", figure);
-    element("strong", caption, "", spec.title);
-    element("span", caption, "about", spec.about);
-    const legend = element("div", figure, "legend");
-    const when = element("span", legend, "when");
-    const values = spec.lines.map(([, name, stroke]) => {
-      const entry = element("span", legend, "entry");
-      element("i", entry).style.background = `var(${stroke})`;
-      entry.append(`${name} `);
-      return element("b", entry, "", "–");
-    });
-    const plot = element("div", figure, "plot");
-    const note = element("div", figure, "note");
+  function chart(spec, plot, legend) {
+    const { lines, x } = spec;
+    const values = lines.map((line) => (line.silent ? null : entry(legend, line.label, line)));
 
     /* The figures under the cursor, or the newest. */
     function show(u) {
       const i = u.cursor.idx ?? u.data[0].length - 1;
-      when.textContent = i < 0 ? "" : `at ${as.since(u.data[0][i])}`;
-      values.forEach((value, k) => (value.textContent = told(i < 0 ? null : u.data[k + 1][i], spec.format)));
+      values.forEach((value, k) => value && (value.textContent = told(u.data[k + 1][i], lines[k].as)));
+      spec.show?.(u.data[0][i]);
+      const said = lines.flatMap((line, k) => (values[k] ? [`${line.label} ${values[k].textContent}`] : []));
+      plot.setAttribute("aria-label", `${spec.id}: ${said.join(", ")}`);
     }
 
-    const axis = { stroke: () => colour("--muted"), font: "11px system-ui, sans-serif", ticks: { show: false } };
-    const grid = { stroke: () => colour("--grid"), width: 1 };
+    const size = () => ({ width: Math.max(200, Math.floor(plot.clientWidth)), height: plot.clientHeight || 190 });
+    const axis = { stroke: () => colour("soft"), ticks: { show: false }, font: `12px ${FONT}`, gap: 6 };
+    const grid = { stroke: () => colour("line"), width: 1 };
+    const top = spec.top ?? ((u, high) => 1.1 * high || 1);
     const u = new uPlot(
       {
-        width: 300,
-        height: HEIGHT,
+        ...size(),
+        padding: [10, 30, 0, 0], // the last time is centred under its tick
         legend: { show: false },
-        cursor: { sync: { key: "zsms" }, drag: { x: true, y: false }, points: { size: 7 } },
+        cursor: { y: false, drag: { x: !!spec.zoom, y: false }, points: { size: 7 }, sync: { key: spec.sync ?? spec.id } },
         scales: {
-          x: { time: false, range: (_, low, high) => [Math.min(0, low), longEnough(high, spec)] },
-          y: { range: spec.range || ((_, low, high) => [0, high > 0 ? 1.08 * high : 1]) },
+          x: { time: false, range: (_, low, high) => x.range(low ?? 0, high ?? 0) },
+          y: { range: (self, _, high) => [0, top(self, high ?? 0)] },
         },
         axes: [
-          { ...axis, grid: { show: false }, size: 26, gap: 4, space: 64, incrs: TIMES, values: (_, ticks) => ticks.map(as.since) },
-          { ...axis, grid, size: 58, gap: 6, space: 34, values: (_, ticks) => ticks.map(spec.ticks || as[spec.format]) },
+          { ...axis, grid: { ...grid, show: !spec.zoom }, size: 26, space: 64, incrs: x.incrs, values: x.values },
+          { ...axis, grid, size: 58, space: 34, values: (_, ticks) => ticks.map(spec.ticks ?? as.short) },
         ],
         series: [
           {},
-          ...spec.lines.map(([, label, stroke]) => ({
-            label,
-            stroke: () => colour(stroke),
-            fill: spec.fill && (() => colour(spec.fill)),
-            width: 1.75,
+          ...lines.map((line) => ({
+            label: line.label,
+            stroke: () => (line.band ? faint(line.color, 0.45) : colour(line.color)),
+            width: line.width ?? 1.8,
+            dash: line.dashed && [5, 4],
+            fill: line.fill && (() => faint(line.color, line.fill)),
             points: { show: true, filter: lonely, size: 5 },
           })),
         ],
-        bands: spec.band ? [{ series: [1, spec.lines.length], fill: () => colour(spec.band) }] : [],
-        hooks: { setCursor: [show], setData: [show], draw: spec.marks ? [(self) => drawMarks(self, spec.marks)] : [] },
+        bands: lines.flatMap((line, i) =>
+          line.band ? [{ series: [i + 1, i + 1 + line.band], fill: () => faint(line.color, line.depth) }] : [],
+        ),
+        hooks: { setCursor: [show], setData: [show], draw: spec.marks ? [drawMarks] : [] },
       },
-      [[], ...spec.lines.map(() => [])],
+      [[], ...lines.map(() => [])],
       plot,
     );
-    new ResizeObserver(([entry]) => {
-      const width = Math.floor(entry.contentRect.width);
-      if (width > 0 && width !== u.width) u.setSize({ width, height: HEIGHT });
-    }).observe(plot);
-
-    return {
-      u,
-      set(columns, total) {
-        const data = spec.id === "reach" ? reach(columns, total) : [columns.t_s, ...spec.lines.map(([key]) => columns[key])];
-        u.setData(data);
-        show(u);
-        const nothing = data.slice(1).every((y) => y.every((value) => !value));
-        figure.classList.toggle("empty", nothing);
-        note.textContent = spec.id === "reach" ? milestones(data) : spec.id === "failures" && nothing ? "No message has failed." : "";
-      },
-    };
-  }
-
-  /* A run of minutes is seen against the marks, even when it was over before them. */
-  function longEnough(high, spec) {
-    if (!(high > 0)) return 1;
-    return spec.marks && high > 240 ? Math.max(high, 1.04 * spec.marks[spec.marks.length - 1][0]) : high;
-  }
-
-  return (root, columns, total) => {
-    root.classList.add("charts");
-    const charts = CHARTS.map((spec) => chart(spec, root));
-    charts.forEach((each) => each.set(columns, total));
+    new ResizeObserver(() => u.setSize(size())).observe(plot);
     for (const query of ["(prefers-color-scheme: dark)", "print"]) {
-      matchMedia(query).addEventListener("change", () => charts.forEach(({ u }) => u.redraw(false)));
+      matchMedia(query).addEventListener("change", () => u.redraw(false));
     }
-  };
+    return { set: (columns) => u.setData(columns) };
+  }
+
+  return Object.assign(chart, { make, entry, over, TIMES });
 })();

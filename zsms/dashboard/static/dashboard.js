@@ -11,16 +11,11 @@ const $ = (id) => document.getElementById(id);
 
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const { as, known, told, UNKNOWN } = zsmsFormat;
+const { make } = zsmsChart;
 const timeOf = (seconds) => clock.format(new Date(1000 * seconds));
 
 function put(element, text) {
   if (element.textContent !== text) element.textContent = text;
-}
-
-function make(tag, properties = {}, ...children) {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
 }
 
 // -- state ----------------------------------------------------------------------------------------------------------
@@ -254,145 +249,24 @@ function showEvents() {
 // -- charts ---------------------------------------------------------------------------------------------------------
 
 const charts = [];
-
-function colour(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-}
-
-function faint(name, share) {
-  const hex = colour(name);
-  return `${hex}${Math.round(255 * share).toString(16).padStart(2, "0")}`;
-}
-
 const MINUTE = 60;
-const sync = uPlot.sync("time");
-
-const dayTime = {
-  space: 64,
-  incrs: [1, 2, 5, 10, 15, 30, MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 30 * MINUTE, 3600, 2 * 3600, 6 * 3600, 86400],
+const time = {
+  incrs: zsmsChart.TIMES,
   values: (u, splits) => splits.map((t) => (splits[1] - splits[0] >= MINUTE ? timeOf(t).slice(0, 5) : timeOf(t))),
-};
-const sinceStart = {
-  space: 56,
-  incrs: [1, 2, 5, 10, 15, 30, MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 30 * MINUTE, 3600, 2 * 3600, 6 * 3600, 86400],
-  values: (u, splits) => splits.map((t) => (t === 0 ? "0" : splits[1] < MINUTE && t < 2 * MINUTE ? `${t} s` : t < 2 * 3600 ? `${+(t / 60).toFixed(1)} min` : `${+(t / 3600).toFixed(1)} h`)),
+  range: (low, high) => [Math.min(low, (high || Date.now() / 1000) - 20), high || Date.now() / 1000],
 };
 
-// A chart: `lines` are {label, color, as, dashed, fill, width, band}; `make` gives its columns, the first one is x.
-function addChart(id, { lines, columns, x, yRange, yValues, tell, marks }) {
-  const holder = $(`plot-${id}`);
-  const chart = { holder, plot: null };
+// `columns` gives those of a chart, the first one is x; `tell` has the labels of more figures, and shows these.
+function addChart(id, { columns, tell, ...spec }) {
   const legend = $(`legend-${id}`);
-  for (const line of lines) {
-    if (line.silent) continue;
-    line.value = make("dd", { textContent: UNKNOWN });
-    line.swatch = make("i", { className: line.dashed ? "dashed" : line.band ? "band" : "" });
-    legend.append(make("div", {}, make("dt", {}, line.swatch, line.label), line.value));
-  }
-  for (const extra of tell?.labels ?? []) {
-    const value = make("dd", { textContent: UNKNOWN });
-    (chart.extras ??= []).push(value);
-    legend.append(make("div", {}, make("dt", { textContent: extra }), value));
-  }
-  chart.showValues = (index) => {
-    const data = chart.plot.data;
-    lines.forEach((line, i) => {
-      if (line.silent) return;
-      const at = index ?? data[i + 1].length - 1;
-      put(line.value, told(data[i + 1][at], line.as));
-    });
-  };
-  chart.build = () => {
-    chart.plot?.destroy();
-    const soft = colour("soft");
-    const grid = { stroke: colour("line"), width: 1 };
-    const axis = { stroke: soft, grid, ticks: { show: false }, font: "12px system-ui, sans-serif", gap: 6 };
-    for (const line of lines) {
-      if (line.silent) continue;
-      if (line.dashed) line.swatch.style.borderColor = colour(line.color);
-      else line.swatch.style.background = line.band ? faint(line.color, Math.min(1, 3 * line.depth)) : colour(line.color);
-    }
-    chart.plot = new uPlot(
-      {
-        width: Math.max(200, holder.clientWidth),
-        height: holder.clientHeight || 190,
-        padding: [10, 30, 0, 0], // the last time of day is centred under its tick
-        legend: { show: false },
-        cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 }, ...(x === dayTime ? { sync: { key: sync.key } } : {}) },
-        scales: { x: { time: false, range: (u, low, high) => chart.range(low, high) }, y: { range: yRange ?? ((u, low, high) => [0, Math.max(high * 1.12, 1e-9)]) } },
-        axes: [
-          { ...axis, ...x, size: 26 },
-          { ...axis, size: 46, space: 34, values: yValues ?? ((u, splits) => splits.map(as.short)) },
-        ],
-        series: [
-          {},
-          ...lines.map((line) => ({
-            label: line.label,
-            stroke: line.band ? faint(line.color, 0.45) : colour(line.color),
-            width: line.width ?? 1.8,
-            dash: line.dashed ? [5, 4] : undefined,
-            fill: line.fill ? faint(line.color, line.fill) : undefined,
-            points: { show: false },
-          })),
-        ],
-        bands: lines.flatMap((line, i) => (line.band ? [{ series: [i + 1, i + 1 + line.band], fill: faint(line.color, line.depth) }] : [])),
-        hooks: {
-          setCursor: [(u) => chart.showValues(u.cursor.idx)],
-          drawAxes: marks ? [(u) => drawMarks(u, marks)] : [],
-        },
-      },
-      columns() ?? [[], ...lines.map(() => [])],
-      holder,
-    );
-  };
-  chart.range = (low, high) => [low ?? 0, high ?? 1];
-  chart.draw = () => {
+  const chart = zsmsChart({ id, x: time, sync: id === "reach" ? id : "time", ...spec }, $(`plot-${id}`), legend);
+  const extras = (tell?.labels ?? []).map((label) => zsmsChart.entry(legend, label));
+  charts.push(() => {
     const data = columns();
     if (data === null) return;
-    if (chart.plot === null) chart.build();
-    chart.range = rangeOf(id, data[0]);
-    chart.plot.setData(data);
-    if (chart.plot.cursor.idx === null || chart.plot.cursor.idx === undefined) chart.showValues(null);
-    tell?.show(chart.extras);
-    holder.setAttribute("aria-label", spoken(id, lines));
-  };
-  charts.push(chart);
-}
-
-function spoken(id, lines) {
-  return `${id}: ${lines.filter((line) => !line.silent).map((line) => `${line.label} ${line.value.textContent}`).join(", ")}`;
-}
-
-function rangeOf(id, x) {
-  if (id === "reach") {
-    const far = x.length ? x[x.length - 1] : 1;
-    return () => [0, far > 5 * MINUTE ? Math.max(far * 1.03, 16 * MINUTE) : Math.max(far * 1.05, 5)];
-  }
-  const last = x.length ? x[x.length - 1] : Date.now() / 1000;
-  const first = x.length ? x[0] : last;
-  return () => [Math.min(first, last - 20), last];
-}
-
-function drawMarks(u, marks) {
-  const { ctx } = u;
-  ctx.save();
-  ctx.font = `${12 * devicePixelRatio}px system-ui, sans-serif`;
-  for (const [at, text] of marks) {
-    if (at > u.scales.x.max) continue;
-    const x = Math.round(u.valToPos(at, "x", true));
-    ctx.strokeStyle = colour("flight");
-    ctx.lineWidth = 1.5 * devicePixelRatio;
-    ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
-    ctx.beginPath();
-    ctx.moveTo(x, u.bbox.top);
-    ctx.lineTo(x, u.bbox.top + u.bbox.height);
-    ctx.stroke();
-    if (u.scales.x.max < 30 * MINUTE) continue; // the axis itself says so
-    ctx.fillStyle = colour("soft");
-    ctx.textAlign = "right";
-    ctx.fillText(text, x - 5 * devicePixelRatio, u.bbox.top + u.bbox.height - 8 * devicePixelRatio);
-  }
-  ctx.restore();
+    chart.set(data);
+    tell?.show(extras);
+  });
 }
 
 // The part of the series that the charts show, with a hole wherever nothing was heard for long.
@@ -473,24 +347,22 @@ function showReach(extras) {
 }
 
 // At the beginning a queue fills at once: such arrivals may leave the chart at its top, for the sake of the rest.
-function rateRange(u) {
+function rateTop(u) {
   const sorted = (values) => (values ?? []).filter(known).sort((a, b) => a - b);
   const arrivals = sorted(u.data[2]);
-  return [0, 1.15 * Math.max(sorted(u.data[1]).at(-1) ?? 0, arrivals[Math.floor(0.8 * arrivals.length)] ?? 0, 1)];
+  return 1.15 * Math.max(sorted(u.data[1]).at(-1) ?? 0, arrivals[Math.floor(0.8 * arrivals.length)] ?? 0, 1);
 }
 
 function addCharts() {
   addChart("rate", {
-    x: dayTime,
     columns: pick("t_s", "rate_per_s", "arrivals"),
-    yRange: rateRange,
+    top: rateTop,
     lines: [
       { label: "settled", color: "sent", as: "rate", fill: 0.12, width: 2 },
       { label: "accepted, 5 s mean", color: "queued", as: "rate", dashed: true, width: 1.5 },
     ],
   });
   addChart("queue", {
-    x: dayTime,
     columns: pick("t_s", "queued", "in_flight"),
     lines: [
       { label: "queued", color: "queued", as: "count", fill: 0.22 },
@@ -498,7 +370,6 @@ function addCharts() {
     ],
   });
   addChart("times", {
-    x: dayTime,
     columns: pick("t_s", "send_time_p99_s", "send_time_p90_s", "send_time_p50_s"),
     lines: [
       { label: "p99", color: "times", as: "seconds", width: 1, band: 1, depth: 0.14 },
@@ -507,11 +378,11 @@ function addCharts() {
     ],
   });
   addChart("reach", {
-    x: sinceStart,
+    x: zsmsChart.over.reach,
     columns: reachColumns,
-    yRange: () => [0, 1.05],
-    yValues: (u, splits) => splits.map((share) => (share > 1 ? "" : `${Math.round(100 * share)} %`)),
-    marks: [[10 * MINUTE, "10 min"], [15 * MINUTE, "15 min"]],
+    top: () => 1.05,
+    ticks: (share) => (share > 1 ? "" : `${Math.round(100 * share)} %`),
+    marks: true,
     lines: [
       { label: "sent", color: "sent", as: "percent", fill: 0.12, width: 2.2, silent: true },
       { label: "at this rate", color: "sent", as: "percent", dashed: true, width: 1.5, silent: true },
@@ -519,9 +390,8 @@ function addCharts() {
     tell: { labels: ["now", "50 %", "90 %", "99 %", "all", "after 10 min", "after 15 min"], show: showReach },
   });
   addChart("failures", {
-    x: dayTime,
     columns: pick("t_s", "failures", "again"),
-    yRange: (u, low, high) => [0, Math.max((high ?? 0) * 1.15, 1)],
+    top: (u, high) => Math.max(1.15 * high, 1),
     lines: [
       { label: "for good", color: "failed", as: "rate", fill: 0.16, width: 2 },
       { label: "to be tried again", color: "dead", as: "rate", dashed: true, width: 1.5 },
@@ -532,7 +402,7 @@ function addCharts() {
 function drawCharts() {
   if (document.hidden) return;
   shown = cut();
-  for (const chart of charts) chart.draw();
+  for (const draw of charts) draw();
 }
 
 // -- begin ----------------------------------------------------------------------------------------------------------
@@ -544,13 +414,6 @@ for (const input of document.querySelectorAll("input[name=span]")) {
     drawCharts();
   });
 }
-new ResizeObserver(() => {
-  for (const chart of charts) chart.plot?.setSize({ width: Math.max(200, chart.holder.clientWidth), height: chart.holder.clientHeight || 190 });
-}).observe(document.querySelector(".charts"));
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-  for (const chart of charts) if (chart.plot !== null) chart.build();
-  drawCharts();
-});
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden && picture !== null) fetchSeries(true);
 });
