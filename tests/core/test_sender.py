@@ -85,6 +85,17 @@ def test_frames_are_said_again_after_a_join_until_the_broker_has_them():
     assert [f.number for f in again] == [3, 4] and told(again) == [([2], [], 9), ([], [], 9)]
 
 
+def test_another_start_of_a_broker_is_told_again_what_the_one_before_may_not_have_kept():
+    core = joined()
+    give(core, 3)
+    core.finished(Finished(start(core, 3), NONE))
+    core.joining()
+    assert told(core.welcomed(1, another=True)) == [([0, 1, 2], [], 9), ([], [], 9)]
+    fresh = joined()
+    fresh.joining()
+    assert told(fresh.welcomed(0, another=True)) == [([], [], 6)], "it was granted nothing: there is nothing to repeat"
+
+
 def test_what_is_settled_between_a_join_and_its_welcome_waits_for_its_turn():
     core = joined()
     give(core, 3)

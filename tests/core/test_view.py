@@ -53,6 +53,13 @@ def test_the_figures_are_those_of_the_role_that_knows_them():
     }
 
 
+def test_the_rate_asked_for_is_that_of_producers_that_still_make():
+    makes = [make("producer", name, counters={"produced": 5}, gauges={"rate": 40.0}) for name in "pq"]
+    done = make("producer", "r", "done", {"produced": 5}, {"rate": 40.0})
+    assert view(*makes, done).asked_per_s == 80.0
+    assert view(done).asked_per_s is None and view(*PRODUCERS).asked_per_s is None
+
+
 def test_nothing_is_known_of_an_empty_mesh():
     seen = View.of({}, 0.0)
     assert (seen.produced, seen.settled, seen.rate, seen.mean_s, seen.senders_alive) == (0, 0, 0.0, 0.0, 0)

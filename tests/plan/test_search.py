@@ -73,6 +73,9 @@ def test_a_run_stands_beside_its_plan(tmp_path: Path) -> None:
     half, most, nearly, whole = compared(found, read_report(str(file)))
     assert (half.planned_s, half.measured_s, half.within) == (13.0, 13.0, True)
     assert half.difference == 0 and most.within and nearly.difference is None and whole.measured_s is None
+    file.write_text(json.dumps({"messages": {"produced": 10_000}, "reach_s": {"p50": 12.0, "p90": 24.0}}))
+    half, most, *_ = compared(found, read_report(str(file)))
+    assert (half.within, most.within) == (False, False) and half.difference == pytest.approx(-1 / 13, abs=1e-5)
     file.write_text(json.dumps({"messages": {"produced": 5}, "reach_s": {}}))
     with pytest.raises(UsageError, match="5 messages, the plan of 10,000"):
         compared(found, read_report(str(file)))
