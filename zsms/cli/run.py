@@ -58,6 +58,7 @@ Examples:
     help="Run the processes on the workers of a Dask cluster: tcp://HOST:PORT of its scheduler, or local:N for N "
     "workers of this machine. Always with keys.  [default: this machine, without Dask]",
 )
+@click.option("--adaptive", is_flag=True, help="Start another sender on each worker that joins the --cluster later.")
 @click.option("--insecure", is_flag=True, help="Let --metrics listen where other hosts can reach it, without keys.")
 @common.ui_option
 @common.config_option
@@ -75,6 +76,7 @@ def command(
     dashboard: str | None,
     plan: bool,
     cluster: str | None,
+    adaptive: bool,
     ui: str,
     quiet: bool,
     verbose: int,
@@ -109,7 +111,7 @@ def command(
 
     said: dict[str, Any] = {"title": title, "tags": tags, "thresholds": threshold + expected}
     shown: dict[str, Any] = {"progress": show, "detail_s": watch.detail_s, "verbose": verbose}
-    mesh = Mesh(settings, before=before, forks=True, place=_place(cluster), **said, **shown, **given)
+    mesh = Mesh(settings, before=before, forks=True, place=_place(cluster, adaptive), **said, **shown, **given)
     watch.control = mesh
     if cluster is None:
         forked.warm_up()
@@ -138,12 +140,14 @@ def _carry_out(mesh: Mesh, output: outputs.Outputs, ended: Callable[[], None], s
     return report.exit_code or int(not written or any(map(LACKS.search, report.problems)))
 
 
-def _place(cluster: str | None) -> Place | None:
+def _place(cluster: str | None, adaptive: bool) -> Place | None:
     if cluster is None:
+        if adaptive:
+            raise UsageError("--adaptive is about workers that join a --cluster: give that, too")
         return None
     from zsms.launch.cluster import Cluster
 
-    return Cluster(cluster)
+    return Cluster(cluster, adaptive=adaptive)
 
 
 def _try(mesh: Mesh, output: outputs.Outputs, page: RunPage) -> int:

@@ -14,7 +14,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,10 +114,14 @@ class Cluster:
 
     secure = True
 
-    def __init__(self, address: str) -> None:
-        """`address` is a scheduler's (tcp://HOST:PORT), or local:N for N workers of this machine. Raises UsageError."""
+    def __init__(self, address: str, *, adaptive: bool = False) -> None:
+        """`address` is a scheduler's (tcp://HOST:PORT), or local:N for N workers of this machine; `adaptive`: workers
+        that come late are used. Raises UsageError.
+        """
         check(address)
-        self._address = address
+        self._address, self._adaptive = address, adaptive
+        self._coming: list[str] = []
+        """Names of roles that are to run on workers that came late, and are not ready yet."""
         self.hosts: dict[str, str] = {}
         """The host's name of each worker, by its address."""
         self._client: Any = None
@@ -250,6 +254,28 @@ class Cluster:
             last = f": {child.said[-1]}" if child.said else ""
             raise ZsmsError(f"{child.name} on {child.host} does not listen{last}")
         return child.address
+
+    def latecomers(self, wanted: Callable[[frozenset[str]], str | None]) -> list[str]:
+        """As of :class:`zsms.launch.place.Place`."""
+        if not self._adaptive or self._client.status != "running":
+            return []
+        workers = self._client.scheduler_info(n_workers=-1)["workers"]
+        for worker in [worker for worker in workers if worker not in self.hosts]:
+            self.hosts[worker] = ""  # whatever comes of it, it is looked at once
+            try:
+                self._look_at_workers([worker])
+            except ZsmsError as error:
+                _log.warning("not used: %s", error)
+                continue
+            name = wanted(frozenset(workers[worker].get("resources") or ()))
+            if name is not None:
+                self._spread[name] = worker
+                self._ready[name] = self._keep(name)
+                self._coming.append(name)
+        ready = [name for name in self._coming if self._ready[name][0] in self._where]
+        lost = [name for name in self._coming if self._ready[name][1].status in ("lost", "error", "cancelled")]
+        self._coming = [name for name in self._coming if name not in (*ready, *lost)]
+        return ready
 
     # -- the lines --------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -144,6 +144,10 @@ class Local:
     def address(self, child: Child) -> str:
         """As of :class:`zsms.launch.place.Place`: known before it listens."""
         return self.bind(child.name)
+
+    def latecomers(self, wanted: Callable[[frozenset[str]], str | None]) -> list[str]:
+        """As of :class:`zsms.launch.place.Place`: nothing comes late."""
+        return []
 
     def close(self) -> None:
         """As of :class:`zsms.launch.place.Place`."""

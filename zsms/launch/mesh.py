@@ -18,12 +18,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zsms.errors import UsageError, ZsmsError
 from zsms.launch.caps import CapKeeper, keeper_of
 from zsms.launch.commands import Commands
 from zsms.launch.judge import Judge, Phase
+from zsms.launch.latecomers import Latecomers
 from zsms.launch.local import Local
 from zsms.launch.orders import Arrivals, Faults
 from zsms.launch.place import Place
@@ -44,9 +45,6 @@ from zsms.stats.series import Series
 from zsms.stats.view import View
 from zsms.wire.endpoint import Endpoint
 from zsms.wire.sockets import Sockets
-
-if TYPE_CHECKING:
-    pass
 
 _log = logging.getLogger("zsms.mesh")
 
@@ -273,7 +271,14 @@ class Mesh:
     def _watch(self, asker: Asker, processes: Processes, faults: Faults) -> float:
         """Until it is over; seconds since the start."""
         watching = Watching(
-            asker, self._seen, self._judge, processes, faults=faults, arrivals=self._arrivals, keeper=self._keeper
+            asker,
+            self._seen,
+            self._judge,
+            processes,
+            faults=faults,
+            arrivals=self._arrivals,
+            latecomers=Latecomers(self.config, processes, self._tell),
+            keeper=self._keeper,
         )
         watching.watch(
             self._started_at, progress=self._progress, detail_s=self._detail_s, look_at_point=self._look_at_thresholds
@@ -298,17 +303,9 @@ class Mesh:
                 processes.leave(role)
             patience = END_S + (self.config.drain_timeout if self._judge.asked_to_end else 0)
             if role == "sender":
-                patience += self._receipt_wait
+                patience += _receipt_wait(self.config)
             late = processes.await_end(role, min(_AT_ONCE_S, self._patience) if at_once else patience)
             self._judge.problems += late
-
-    @property
-    def _receipt_wait(self) -> float:
-        """Seconds for which senders wait for receipts before they leave."""
-        from zsms.transports.gateways import settings_of
-
-        waits = [settings_of(group.gateway).receipt_wait_s for group in self.config.groups if group.gateway is not None]
-        return max(waits, default=0.0)
 
     def _tell(self, text: str, level: int = logging.WARNING) -> None:
         if self._say is None:
@@ -360,6 +357,14 @@ class Mesh:
             struck=[] if self._faults is None else self._faults.struck,
         )
         return make_report(answer, course)
+
+
+def _receipt_wait(config: MeshConfig) -> float:
+    """Seconds for which senders wait for receipts before they leave."""
+    from zsms.transports.gateways import settings_of
+
+    waits = [settings_of(group.gateway).receipt_wait_s for group in config.groups if group.gateway is not None]
+    return max(waits, default=0.0)
 
 
 def _blank_report(config: MeshConfig) -> dict[str, Any]:

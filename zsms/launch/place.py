@@ -124,5 +124,10 @@ class Place(Protocol):
     def address(self, child: Child) -> str:
         """Where it listens. Raises ZsmsError when it does not in time."""
 
+    def latecomers(self, wanted: Callable[[frozenset[str]], str | None]) -> list[str]:
+        """Names of roles that can now be started where there was nothing before; at a new worker, which has that by
+        name, `wanted` says the name of a role that is to run there, or None.
+        """
+
     def close(self) -> None:
         """Let go of it; what runs there ends."""

@@ -42,7 +42,7 @@ class Processes:
         self.all: list[Child] = []
         self.meant: list[Child] = []
         """Those that were killed on purpose."""
-        self._place = place
+        self.place = place
         self._tell = tell
         self._verbose = verbose
         self._options: dict[str, Options] = {}
@@ -60,13 +60,13 @@ class Processes:
 
     def start_all(self, commands: Commands, config: MeshConfig) -> Endpoint:
         """Start what there is to be; where the collector listens. Raises ZsmsError."""
-        place = self._place
-        collector = self._start("stats", "stats", commands.collector(place.bind("stats")))
+        place = self.place
+        collector = self.start("stats", "stats", commands.collector(place.bind("stats")))
         stats = Endpoint.parse(place.address(collector), STATS_PORT)
         own = {name: commands.broker(number, name, stats) for number, name in enumerate(config.broker_names, 1)}
         # The first message is the zero of all times: slots that are not there by then would count as late.
         brokers = [
-            self._start(
+            self.start(
                 "broker",
                 name,
                 ["--bind", place.bind(name), *options],
@@ -78,10 +78,10 @@ class Processes:
         if config.standby:
             for index, (name, options) in enumerate(own.items()):
                 where = place.bind(f"{name}{STANDBY}", known=True)
-                self._start("broker", f"{name}{STANDBY}", ["--bind", where, *options])
+                self.start("broker", f"{name}{STANDBY}", ["--bind", where, *options])
                 addresses[index] += f",{where}"
         for number, name in enumerate(config.sender_names, 1):
-            self._start("sender", name, commands.sender(number, stats, addresses))
+            self.start("sender", name, commands.sender(number, stats, addresses))
         if config.lines:
             self._awaited = {name: commands.slots_at(name) for name in own}
         self._start_producers(commands, config, stats, addresses)
@@ -97,16 +97,16 @@ class Processes:
             path, keep = self._names[0], (descriptor,)
         first = ["--held"] if self._awaited else []
         for index, name in enumerate(config.producer_names):
-            self._start("producer", name, commands.producer(index, stats, addresses, path), keep, first=first)
+            self.start("producer", name, commands.producer(index, stats, addresses, path), keep, first=first)
         if descriptor is not None:
             os.close(descriptor)  # so that its writer hears when the producer ends
 
-    def _start(
+    def start(
         self, role: str, name: str, options: Options, keep: tuple[int, ...] = (), *, first: Sequence[Any] = ()
     ) -> Child:
-        """`first`: options that it has now, and not when it is started again."""
+        """Start one; `first`: options that it has now, and not when it is started again. Raises ZsmsError."""
         said = ["--log-format", "json", *(["-v"] * (self._verbose - 1) if self._verbose else ["--quiet"])]
-        child = self._place.start(role, name, [*said, *map(str, [*options, *first])], self._hear, keep)
+        child = self.place.start(role, name, [*said, *map(str, [*options, *first])], self._hear, keep)
         self.all.append(child)
         self._options[name] = options
         return child
@@ -121,8 +121,14 @@ class Processes:
     def start_again(self, process: Child) -> None:
         """Another process of the same command, ready to begin when it is told to go: starting takes its time."""
         options = self._options[process.name]
-        self._start(process.role, process.name, [*options, "--held"]).listen()
+        self.start(process.role, process.name, [*options, "--held"]).listen()
         self._options[process.name] = options
+
+    def start_like(self, model: str, name: str) -> None:
+        """Another process like the one of the name `model`, with random numbers of its own. Raises ZsmsError."""
+        process, options = next(each for each in self.all if each.name == model), list(self._options[model])
+        options[options.index("--stream") + 1] = len(self.of(process.role)) + 1
+        self.start(process.role, name, options).listen()
 
     def listen(self) -> None:
         """Hear what they say from now on; none can be forked any more."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from zsms.launch.caps import CapKeeper
 from zsms.launch.judge import OVER, REST_S, Judge, Phase
+from zsms.launch.latecomers import Latecomers
 from zsms.launch.orders import Arrivals, Faults
 from zsms.launch.processes import Processes
 from zsms.report.making import histogram_of
@@ -76,6 +77,7 @@ class Watching:
         *,
         faults: Faults,
         arrivals: Arrivals,
+        latecomers: Latecomers,
         keeper: CapKeeper | None = None,
     ) -> None:
         """`keeper` keeps the hours, if there are any."""
@@ -85,6 +87,7 @@ class Watching:
         self._processes = processes
         self._faults = faults
         self._arrivals = arrivals
+        self._latecomers = latecomers
         self._keeper = keeper
 
     def watch(
@@ -107,6 +110,8 @@ class Watching:
                 sample_at = now + _SAMPLE_S
                 for process in self._processes.all:
                     process.sample()
+                if phase is Phase.RUNNING:
+                    self._latecomers.look()
             self._begin(now - began)
             pause = self._order()
             before, phase = phase, self._look()
