@@ -192,17 +192,23 @@ def test_what_came_before_is_counted_as_repeated() -> None:
     assert repeated([], [], []) == 0
 
 
-@given(st.lists(st.lists(st.integers(0, 40), max_size=300), max_size=8), st.booleans())
-def test_few_that_are_looked_at_later_count_as_those_that_are_looked_at_once(turns: list[list[int]], ask: bool) -> None:
+@given(st.lists(st.lists(st.integers(0, 40), max_size=300), max_size=8), st.booleans(), st.booleans())
+def test_few_that_are_looked_at_later_count_as_those_that_are_looked_at_once(
+    turns: list[list[int]], ask: bool, shared: bool
+) -> None:
+    used_again = np.zeros(1 << 16, np.uint8)
     later, at_once = (Seen(np.random.default_rng(1), size=1 << 16) for _ in range(2))
     counted = 0
     for turn in turns:
         if turn:
             came = submits([b"%d" % each for each in turn], [b"1"] * len(turn))
             text = came.source, came.destination, came.short_message
-            later.note(*text)
             at_once.note(*(Strings.of(each.tolist()) for each in text))
-            came.source.buffer[:] = 0  # as where the next ones are read into it
+            if shared:  # a buffer that the next ones are read into, too
+                buffer = used_again[: len(came.source.buffer)]
+                buffer[:] = came.source.buffer
+                text = tuple(Strings(buffer, each.begins, each.lengths) for each in text)
+            later.note(*text)
             counted += later.repeated() if ask else 0
     numbers = [each for turn in turns for each in turn]
     assert counted + later.repeated() == at_once.repeated() == len(numbers) - len(set(numbers))
@@ -225,11 +231,21 @@ def test_places_are_used_again_and_never_twice(sizes: list[int], draw: object) -
 
 
 def test_states_of_long_ago_are_forgotten() -> None:
-    states = States()
-    states.put(np.array([5], np.uint64), 2)
-    assert states.get(5) == 2 and states.get(5 + KEPT) is None and states.get(0) is None and states.get(-KEPT) is None
-    states.put(np.array([5 + KEPT], np.uint64), 3)
-    assert states.get(5) is None
+    states, known = States(), {}
+    last = 0
+    for count, state in ((7, 2), (KEPT - 10, 5), (1, 1), (6, 3), (2 * KEPT + 3, 4), (5, 6)):
+        each = np.arange(count, dtype=np.uint64).astype(np.uint8)
+        states.put_new(count, state if count % 2 else each)
+        known |= {last + 1 + row: state if count % 2 else int(each[row]) for row in range(count)}
+        last += count
+        states.put(np.array([last, 3], np.uint64), 9)
+        known[last] = known[3] = 9
+        asked = [1, 3, last - KEPT, last - KEPT + 1, last - 5, last - 1, last]
+        asked = [serial for serial in asked if serial > 0]
+        right = [known[serial] if serial > last - KEPT else None for serial in asked]
+        assert [states.get(serial) for serial in asked] == right
+        assert states.get_all(np.array(asked, np.uint64)).tolist() == [each or 0 for each in right]
+        assert states.get(last + 1) is None and states.get(0) is None and states.get(-KEPT) is None
 
 
 def test_faults_hold_and_come_again() -> None:

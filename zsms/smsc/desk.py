@@ -15,9 +15,9 @@ from zsms.core.smpp.bundle import Heard, answer_together, places_of
 from zsms.core.smpp.events import Answered, Asked, BindAsked, Ended, Event, Received, Unanswered
 from zsms.core.smpp.pdu import RESPONSE, Command, Messages, Status
 from zsms.core.smpp.record import Pdu
-from zsms.core.smpp.strings import I64, U8, U32
+from zsms.core.smpp.strings import FEW, I64, U8, U32
 from zsms.smsc.connection import Connection, Rows
-from zsms.smsc.ids import U64, ids_of
+from zsms.smsc.ids import U64, few_ids, ids_of
 from zsms.smsc.limits import Bucket
 from zsms.smsc.model import Model, Origin, Party, Verdict
 from zsms.smsc.receipts import deliveries
@@ -182,12 +182,12 @@ class Desk:
         """Answers; those that have no serial number are refused, and have no id."""
         if not len(sequence):
             return
-        ids = ids_of(serials, self.rules.ids)
         if owner is None:
-            connections[0].session.answer(Command.SUBMIT_SM, sequence, status, ids)
+            ids = few_ids if len(sequence) <= FEW else ids_of
+            connections[0].session.answer(Command.SUBMIT_SM, sequence, status, ids(serials, self.rules.ids))
             return
-        sessions = [each.session for each in connections]
-        answer_together(sessions, owner, Command.SUBMIT_SM, sequence=sequence, status=status, ids=ids)
+        sessions, named = [each.session for each in connections], ids_of(serials, self.rules.ids)
+        answer_together(sessions, owner, Command.SUBMIT_SM, sequence=sequence, status=status, ids=named)
 
     def _say_later(self, records: npt.NDArray[np.uint64]) -> None:
         """Answers whose time has come, in any order."""

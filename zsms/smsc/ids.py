@@ -49,6 +49,13 @@ def ids_of(serials: U64, form: str, *, receipt: bool = False) -> Strings:
     return Strings(matrix.reshape(-1), np.arange(rows, dtype=np.int64) * _LONG, np.full(rows, _LONG, np.int64))
 
 
+def few_ids(serials: U64, form: str) -> list[bytes]:
+    """The same in the answer, one by one: faster for a few."""
+    if form == "decimal":
+        return [b"%d" % each for each in serials.tolist()]
+    return ids_of(serials, form).tolist()
+
+
 def serial_of(message_id: bytes, form: str) -> int | None:
     """The serial number of an id that was given in an answer; None for one that can't have been (or is a UUID)."""
     try:

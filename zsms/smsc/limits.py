@@ -6,7 +6,7 @@ import numpy as np
 
 from zsms.carriers.segments import GSM7, PART, SINGLE, UCS2
 from zsms.core.smpp.pdu import Messages, Tag
-from zsms.core.smpp.strings import I64, Bools, Strings
+from zsms.core.smpp.strings import I64, Bools, Strings, ones_of
 
 _PARTS = 0x40  # esm_class: the text has a user data header, so it is one part of a longer one
 _SEPTETS = (SINGLE[GSM7], PART[8][GSM7])
@@ -48,8 +48,8 @@ def segments_of(messages: Messages) -> I64:
     """What each submit_sm costs, int64[n]: one, or for a longer text the parts that it will be sent in."""
     content = messages.content
     assert isinstance(content, Strings) and not isinstance(messages.esm_class, int)
-    if int(content.lengths.max(initial=0)) <= _OCTETS[0]:
-        return np.ones(len(messages), np.int64)
+    if content.longest <= _OCTETS[0]:
+        return ones_of(len(messages))
     coding = np.asarray(messages.data_coding)
     single = np.where(coding == 0, _SEPTETS[0], _OCTETS[0])
     part = np.where(coding == 0, _SEPTETS[1], _OCTETS[1])

@@ -10,8 +10,9 @@ says its own outcome (`zsms.smsc.rules.MARK`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ import numpy.typing as npt
 from zsms.core.seeds import Seed, stream
 from zsms.core.sender.wheel import TimingWheel
 from zsms.core.smpp.pdu import Messages, Status
-from zsms.core.smpp.strings import I64, U8, U32, Bools, Strings
+from zsms.core.smpp.strings import I64, U8, U32, Bools, Strings, some
 from zsms.smsc.ids import ids_of
 from zsms.smsc.limits import Bucket, passing, segments_of
 from zsms.smsc.rules import MARK, STATES, Account, Outcome, Rules
@@ -30,6 +31,9 @@ F32 = npt.NDArray[np.float32]
 U64 = npt.NDArray[np.uint64]
 _NONE = 0
 _TICK_S = 0.005
+_SHOWN = np.arange(256, dtype=np.uint8)
+_SHOWN[_NONE] = STATES["DELIVRD"]
+"""What is told of a message that has ended so."""
 _PLAIN = (0, 1, 3)
 """data_codings whose octets may be shown in a receipt."""
 
@@ -108,9 +112,9 @@ class Model:
         self._wheel = TimingWheel(_TICK_S, 1, stream(seed, "smsc", "wheel"))
         self._answer, self._receipt = rules.answer.sampler(), rules.receipt.sampler()
         self._instant = rules.answer.mean == 0
-        self._statuses, self._status_shares = _shares(rules.statuses)
+        self._statuses = _Drawn(rules.statuses, Status.OK, np.uint32)
         states = [(_NONE if name == "none" else STATES[name], weight) for name, weight in rules.states]
-        self._ends, self._end_shares = _shares(tuple(states))
+        self._ends = _Drawn(states, STATES["DELIVRD"], np.uint8)
         self._parties = {account.system_id: self._party(account, n, now) for n, account in enumerate(rules.accounts)}
         self._anybody = self._party(Account("", segments=rules.segments, queue=rules.queue), len(rules.accounts), now)
         self._began = now
@@ -148,8 +152,8 @@ class Model:
         source, destination, content = _strings(messages.source), _strings(messages.destination), messages.content
         assert isinstance(content, Strings)
         self._seen.note(source, destination, content)
-        status = _drawn(self._rng, self._statuses, self._status_shares, count, Status.OK).astype(np.uint32)
-        ends = _drawn(self._rng, self._ends, self._end_shares, count, STATES["DELIVRD"]).astype(np.uint8)
+        status: U32 = self._statuses.draw(self._rng, count)
+        ends: U8 = self._ends.draw(self._rng, count)
         copies = self._copies(count, self.rules.lost, self.rules.repeated)
         waits = self._receipt(self._rng, count)
         delays = None if self._instant else self._answer(self._rng, count)
@@ -169,7 +173,7 @@ class Model:
             self._counts.answers_lost += int((copies == 0).sum())
         if not isinstance(good, slice):
             ends, waits = ends[good], waits[good]
-        if len(ends) and not self._unasked(messages, serials[good], ends, origin.party):
+        if len(ends) and not self._unasked(messages, ends, origin.party):
             rows = self._rows(messages, np.arange(count)[good], serials[good], ends, origin=origin, wall=wall)
             self._keep(rows, origin.party, waits if delays is None else waits + delays[good], now)
         wanted = [(row, script.mo) for row, script in scripts if script.mo is not None]
@@ -179,7 +183,7 @@ class Model:
         """Serial numbers, and which they are of; what is refused is counted."""
         first, counts = self._serial + 1, self._counts
         good: Bools | slice
-        if not status.any():  # as nearly always
+        if not some(status):  # as nearly always
             count = len(status)
             serials, good = np.arange(first, first + count, dtype=np.uint64), slice(None)
             counts.by_status[0] = counts.by_status.get(0, 0) + count
@@ -197,14 +201,14 @@ class Model:
             counts.rejected = counts.submitted - counts.accepted - counts.throttled - counts.queue_full
         return serials, good
 
-    def _unasked(self, messages: Messages, serials: U64, ends: U8, party: Party) -> bool:
+    def _unasked(self, messages: Messages, ends: U8, party: Party) -> bool:
         """Whether all of these end at once and nobody wants to hear of it: then nothing is kept of them.
 
-        `serials` and `ends` are those of the accepted ones.
+        `ends` are those of the accepted ones.
         """
-        if self.rules.receipt.mean or party.account.queue or (np.asarray(messages.registered_delivery) & 3).any():
+        if self.rules.receipt.mean or party.account.queue or some(np.asarray(messages.registered_delivery) & 3):
             return False
-        self.states.put_run(int(serials[0]), np.where(ends == _NONE, STATES["DELIVRD"], ends))
+        self.states.put_new(len(ends), _SHOWN[ends])
         return True
 
     def one(self, source: bytes, destination: bytes, text: bytes, *, origin: Origin, now: float, wall: float) -> bytes:
@@ -214,7 +218,7 @@ class Model:
         party = origin.party
         row["serial"], row["bind"], row["account"], row["asked"] = self._serial, origin.binds, party.number, True
         row["source"], row["destination"], row["text"], row["submitted"] = source, destination, text[:20], wall
-        row["state"] = _drawn(self._rng, self._ends, self._end_shares, 1, STATES["DELIVRD"])
+        row["state"] = self._ends.draw(self._rng, 1)
         self._counts.submitted += 1
         self._counts.accepted += 1
         self._counts.segments += 1
@@ -286,7 +290,7 @@ class Model:
         return rows
 
     def _keep(self, rows: npt.NDArray[np.void], party: Party, waits: F32, now: float) -> None:
-        self.states.put_run(int(rows["serial"][0]), np.full(len(rows), STATES["ENROUTE"], np.uint8))
+        self.states.put_new(len(rows), STATES["ENROUTE"])
         party.pending += len(rows)
         places = self._pending.put(rows)
         self._wheel.add(now, waits, places.astype(np.uint64).reshape(-1, 1))
@@ -308,7 +312,7 @@ class Model:
         deleted = self.states.get_all(rows["serial"]) == STATES["DELETED"]
         rows["state"][deleted] = STATES["DELETED"]
         silent = rows["state"] == _NONE
-        self.states.put(rows["serial"], np.where(silent, STATES["DELIVRD"], rows["state"]).astype(np.uint8))
+        self.states.put(rows["serial"], _SHOWN[rows["state"]])
         rows = rows[rows["asked"] & ~silent]
         copies = self._copies(len(rows), self.rules.receipts_lost, self.rules.receipts_repeated)
         rows = rows if copies is None else np.repeat(rows, copies)
@@ -321,22 +325,23 @@ def _strings(text: bytes | Strings) -> Strings:
     return text
 
 
-def _shares(weights: tuple[tuple[int, float], ...]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """The values, and the bounds of their shares."""
-    values = np.array([value for value, _ in weights], np.int64)
-    shares = np.cumsum([weight for _, weight in weights])
-    return values, shares / shares[-1] if len(shares) else shares
+class _Drawn:
+    """Values by weight."""
 
+    def __init__(self, weights: Sequence[tuple[int, float]], default: int, kind: type[np.unsignedinteger[Any]]) -> None:
+        """`default` is the value where there are no weights."""
+        self._kind = kind
+        self._values = np.array([value for value, _ in weights] or [default], kind)
+        shares = np.cumsum([weight for _, weight in weights] or [1.0])
+        self._bounds = shares / shares[-1]
 
-def _drawn(
-    rng: np.random.Generator, values: npt.NDArray[np.int64], bounds: npt.NDArray[np.float64], count: int, default: int
-) -> npt.NDArray[np.int64]:
-    if not len(values):
-        return np.full(count, default, np.int64)
-    if len(values) == 1:
-        return np.full(count, values[0], np.int64)
-    found: npt.NDArray[np.int64] = values[np.searchsorted(bounds, rng.random(count), side="right")]
-    return found
+    def draw(self, rng: np.random.Generator, count: int) -> npt.NDArray[Any]:
+        """So many of them."""
+        if len(self._values) > 1:
+            return self._values[np.searchsorted(self._bounds, rng.random(count), side="right")]
+        found = np.empty(count, self._kind)
+        found.fill(self._values[0])
+        return found
 
 
 def _apply(outcome: Outcome, destination: Strings, status: U32, ends: U8) -> None:

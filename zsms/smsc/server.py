@@ -142,7 +142,8 @@ class FakeSmsc(Role):
             times.pop()
         self._wait(min((at for at in times if at is not None), default=None), now)
         now, wall = self._clock(), time.time()
-        self._wrong(now)
+        if self.rules.faults:
+            self._wrong(now)
         if self._http is not None:
             self._http.answer(self.desk.model, self._recorder, now, wall)
         self._read(now, wall)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 import numpy as np
 import numpy.typing as npt
 
@@ -76,35 +78,34 @@ class States:
     """The state of each of the last `KEPT` messages, for query_sm, cancel_sm and replace_sm."""
 
     def __init__(self) -> None:
-        self._serials = np.zeros(KEPT, np.uint64)
+        self._last = 0
+        """The greatest serial number."""
         self._states = np.zeros(KEPT, np.uint8)
 
     def put(self, serials: U64, state: int | U8) -> None:
-        """That is how they stand now."""
-        at = serials % np.uint64(KEPT)
-        self._serials[at] = serials
-        self._states[at] = state
+        """That is how they stand now, as far as they are known still."""
+        known = serials > np.uint64(max(0, self._last - KEPT))
+        self._states[serials[known] % np.uint64(KEPT)] = state if isinstance(state, int) else state[known]
 
-    def put_run(self, first: int, states: U8) -> None:
-        """The same of as many whose serial numbers follow each other."""
-        if len(states) > KEPT:
-            first, states = first + len(states) - KEPT, states[-KEPT:]
+    def put_new(self, count: int, states: int | U8) -> None:
+        """So many have the serial numbers that follow the last one, and stand so: one for all, or uint8[count]."""
+        first = self._last + 1
+        self._last += count
         begin = first % KEPT
-        head = min(len(states), KEPT - begin)
-        serials = np.arange(first, first + len(states), dtype=np.uint64)
-        self._serials[begin : begin + head], self._states[begin : begin + head] = serials[:head], states[:head]
-        if head < len(states):
-            self._serials[: len(states) - head], self._states[: len(states) - head] = serials[head:], states[head:]
+        if begin + count <= KEPT:
+            self._states[begin : begin + count] = states
+        else:
+            at = np.arange(max(first, self._last - KEPT + 1), self._last + 1) % KEPT
+            self._states[at] = states if isinstance(states, int) else states[-KEPT:]
 
     def get(self, serial: int) -> int | None:
         """As a number of message_state, None for one that is unknown or too long ago."""
-        at = serial % KEPT
-        return int(self._states[at]) if serial > 0 and int(self._serials[at]) == serial else None
+        return int(self._states[serial % KEPT]) if max(0, self._last - KEPT) < serial <= self._last else None
 
     def get_all(self, serials: U64) -> U8:
-        """The same of many that are still kept, uint8[n]; 0: unknown."""
-        at = serials % np.uint64(KEPT)
-        found: U8 = np.where(self._serials[at] == serials, self._states[at], 0).astype(np.uint8)
+        """The same of many, uint8[n]; 0: too long ago."""
+        known = serials > np.uint64(max(0, self._last - KEPT))
+        found: U8 = np.where(known, self._states[serials % np.uint64(KEPT)], 0).astype(np.uint8)
         return found
 
 
@@ -117,26 +118,24 @@ class Seen:
     def __init__(self, rng: np.random.Generator, size: int = 1 << 20) -> None:
         self._table = np.zeros(size, np.uint64)
         self._start = int(rng.integers(1, 2**63))
-        self._later: list[tuple[Strings, Strings, Strings]] = []
+        self._later: list[tuple[U8, tuple[Strings, Strings, Strings]]] = []
         self._left = _OCTETS
         self._repeated = 0
 
     def note(self, source: Strings, destination: Strings, content: Strings) -> None:
         """These came, each behind the one before where they are in one buffer."""
-        if not len(source):
-            return
-        begin, end = int(source.begins[0]), int(content.begins[-1] + content.lengths[-1])
-        together = source.buffer is content.buffer and destination.buffer is content.buffer
-        if not together or len(source) >= _FEW or end - begin > _OCTETS:
+        buffer = content.buffer
+        together = source.buffer is buffer and destination.buffer is buffer
+        if not together or len(source) >= _FEW or len(buffer) > _OCTETS:
             self._look()
             self._repeated += self._known(source, destination, content)
-            return
-        buffer = source.buffer[begin:end].copy()  # the buffer may be used again
-        first, second, third = (Strings(buffer, e.begins - begin, e.lengths) for e in (source, destination, content))
-        self._later.append((first, second, third))
-        self._left -= end - begin
-        if self._left < 0:
-            self._look()
+        elif len(source):
+            if not buffer.flags.owndata:  # a part of one that will be used again
+                buffer = buffer.copy()
+            self._later.append((buffer, (source, destination, content)))
+            self._left -= len(buffer)
+            if self._left < 0:
+                self._look()
 
     def repeated(self) -> int:
         """How many came before since the last call; they count as having come from now on."""
@@ -145,10 +144,17 @@ class Seen:
         return found
 
     def _look(self) -> None:
-        if self._later:
-            columns = [Strings.joined(column) for column in zip(*self._later, strict=True)]
-            self._later, self._left = [], _OCTETS
-            self._repeated += self._known(*columns)
+        if not self._later:
+            return
+        later, self._later, self._left = self._later, [], _OCTETS
+        buffer = np.concatenate([each for each, _ in later])
+        offsets = list(accumulate((len(each) for each, _ in later[:-1]), initial=0))
+        columns = []
+        for column in zip(*(fields for _, fields in later), strict=True):
+            begins = [field.begins + offset for field, offset in zip(column, offsets, strict=True)]
+            lengths = np.concatenate([field.lengths for field in column])
+            columns.append(Strings(buffer, np.concatenate(begins), lengths))
+        self._repeated += self._known(*columns)
 
     def _known(self, source: Strings, destination: Strings, content: Strings) -> int:
         sums = np.full(len(source), self._start, np.uint64)

@@ -14,7 +14,14 @@ from tests.core.smpp.test_pdu import MESSAGE, NAMES, columns, octet
 from zsms.core.smpp import pdu, record, strings
 from zsms.core.smpp.frames import Stream
 from zsms.core.smpp.layout import fields_alike
-from zsms.core.smpp.pdu import Command, encode_answers, encode_answers_in_parts, encode_in_parts, messages
+from zsms.core.smpp.pdu import (
+    Command,
+    Unnumbered,
+    encode_answers,
+    encode_answers_in_parts,
+    encode_messages,
+    messages,
+)
 from zsms.core.smpp.strings import Strings, digits
 
 T = TypeVar("T")
@@ -30,12 +37,30 @@ def both(call: Callable[[], T]) -> tuple[T, T]:
         return few, call()
 
 
-@given(st.lists(MESSAGE, min_size=1, max_size=8), st.data())
-def test_few_messages_are_encoded_as_many(rows: list[dict[str, Any]], data: st.DataObject) -> None:
-    cut = data.draw(st.integers(1, len(rows)))
-    counts = [cut, len(rows) - cut] if cut < len(rows) else [cut]
-    few, many = both(lambda: [part.tobytes() for part in encode_in_parts(4, columns(rows, 77), counts)])
-    assert few == many and len(few) == len(counts)
+@given(st.lists(MESSAGE, min_size=1, max_size=8))
+def test_few_messages_are_encoded_as_many(rows: list[dict[str, Any]]) -> None:
+    few, many = both(lambda: encode_messages(4, columns(rows, 77)).tobytes())
+    assert few == many
+
+
+@given(st.lists(MESSAGE, min_size=1, max_size=8), st.booleans(), st.data())
+def test_numbers_given_later_are_those_given_at_first(
+    rows: list[dict[str, Any]], alike: bool, data: st.DataObject
+) -> None:
+    """Any rows, ascending, and again others, in parts."""
+    if alike:
+        rows = [rows[0]] * len(rows)
+    whole = columns(rows)
+    later = [Unnumbered(4, whole), both(lambda: Unnumbered(4, whole))[1]]
+    for first in (1, 0x7FFFFF00):
+        taken = data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1, unique=True).map(sorted))
+        cut = data.draw(st.integers(1, len(taken)))
+        counts = [cut, len(taken) - cut] if cut < len(taken) else [cut]
+        pdus = [record.encode(record.Pdu(4, first + n, fields=rows[row])) for n, row in enumerate(taken)]
+        for each in later:
+            sequence = np.arange(first, first + len(taken), dtype=np.uint32)
+            parts = [part.tobytes() for part in each.numbered(np.array(taken), sequence, counts)]
+            assert parts == [b"".join(pdus[:cut]), b"".join(pdus[cut:])][: len(counts)]
 
 
 @given(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zsms.core.smpp.flow import FREE_S, SLOWEST, Accepted, Cap, Flow
-from zsms.core.smpp.statuses import CONSEQUENCES, NAMES, Consequences, name_of
+from zsms.core.smpp.statuses import CONSEQUENCES, NAMES, SENT, Consequences, name_of
 from zsms.errors import UsageError
 from zsms.message import Outcome
 
@@ -68,7 +68,7 @@ def test_a_throttled_link_is_slowed_and_not_stopped() -> None:
         flow.cap.take(asked, now)
         good = min(asked, int(bucket))
         bucket -= good
-        took.add(np.array([0, good, 7]), now)
+        took.add(np.repeat([1, 2], [good, 7]), 1, now)
         if asked > good:
             flow.throttled(took.rate(1, now), now)
         accepted.append(good), refused.append(asked - good)
@@ -80,12 +80,15 @@ def test_a_throttled_link_is_slowed_and_not_stopped() -> None:
     assert flow.slowed < 40
 
 
-@given(st.lists(st.tuples(st.floats(0, 0.7), st.integers(0, 50)), min_size=1, max_size=60))
-def test_what_was_accepted_in_the_last_second(steps: list[tuple[float, int]]) -> None:
+@given(st.lists(st.tuples(st.floats(0, 0.7), st.integers(0, 50)), min_size=1, max_size=60), st.booleans())
+def test_what_was_accepted_in_the_last_second(steps: list[tuple[float, int]], together: bool) -> None:
     took, now, seen = Accepted(1), 1000.0, []
     for wait, count in steps:
         now += wait
-        took.add(np.array([count]), now)
+        if together:
+            took.add(np.zeros(count + 1, np.int64), np.arange(count + 1) < count, now)
+        else:
+            took.add(0, count, now)
         seen.append((now, count))
     first = next((at for at, count in seen if count), None)
     over = 1.0 if first is None else min(1.0, max(now - first, 0.05))
@@ -119,9 +122,8 @@ def test_a_link_is_free_again() -> None:
 def test_what_statuses_mean() -> None:
     table = Consequences()
     status = np.array([0, 0x14, 0x58, 0x08, 0x64, 0x0B, 0x45, 0x401, 0x4FF, 0x500, 0xFFFFFFFF], np.uint32)
-    sent, codes = table.of(status)
-    assert sent.tolist() == [True] + [False] * 10
-    assert codes[1:].tolist() == [
+    codes = table.codes(status)
+    assert codes[0] == SENT and codes[1:].tolist() == [
         outcome.code
         for outcome in [Outcome.THROTTLED] * 2 + [Outcome.TEMPORARY] * 2 + [Outcome.REJECTED] * 2 + [Outcome.FAILED] * 4
     ]
@@ -131,9 +133,8 @@ def test_what_statuses_mean() -> None:
 
 def test_the_table_is_the_user_s() -> None:
     table = Consequences.edited({"0x401": "temporary", "88": "rejected", "0x45": "sent"})
-    sent, codes = table.of(np.array([0x401, 0x58, 0x45], np.uint32))
-    assert sent.tolist() == [False, False, True]
-    assert codes[:2].tolist() == [Outcome.TEMPORARY.code, Outcome.REJECTED.code]
+    codes = table.codes(np.array([0x401, 0x58, 0x45], np.uint32))
+    assert codes.tolist() == [Outcome.TEMPORARY.code, Outcome.REJECTED.code, SENT]
     for changes in ({"0": "sent"}, {"x": "sent"}, {"0x500": "sent"}, {"0x58": "perhaps"}):
         with pytest.raises(UsageError):
             Consequences.edited(changes)

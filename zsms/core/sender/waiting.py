@@ -31,6 +31,10 @@ class Waiting:
     """Sends of a message before a failure is final."""
     arrived: float = -inf
     """When they came here."""
+    whole: Waiting | None = None
+    """What these are a part of, as it was granted; None: these are all of it."""
+    begin: int = 0
+    """Where in it the first one stands."""
 
     @property
     def last(self) -> npt.NDArray[np.bool_] | bool:
@@ -75,4 +79,7 @@ class Waiting:
 
     def part(self, begin: int, end: int) -> Waiting:
         """Messages begin..end-1."""
-        return replace(self, handle=self.handle + begin, batch=self.batch.slice(begin, end))
+        whole = self if self.whole is None else self.whole
+        first = self.begin + begin
+        part = whole.batch.slice(first, self.begin + end)  # of the whole, which knows where its texts end
+        return replace(self, handle=self.handle + begin, batch=part, whole=whole, begin=first)

@@ -20,7 +20,6 @@ import numpy as np
 from zsms.core.smpp.events import Answered, Event, Received, Side
 from zsms.core.smpp.frames import PAD, Frames, walk_together
 from zsms.core.smpp.pdu import (
-    MAX_MESSAGE_ID,
     RESPONSE,
     Command,
     answers,
@@ -117,8 +116,8 @@ class Bundle:
             for place in np.flatnonzero(unmatched).tolist():
                 self.sessions[place].counts.strange_answers += int(unmatched[place])
             found, owner = found.take(matched.rows), owner[matched.rows]
-        if found.ids.longest > MAX_MESSAGE_ID:
-            for place in owner[found.ids.lengths > MAX_MESSAGE_ID].tolist():
+        if (long := found.long_ids) is not None:
+            for place in owner[long].tolist():
                 self.sessions[place].counts.long_ids += 1
         return (owner, Answered(matched.handles, found, now - matched.sent)) if len(owner) else None
 

@@ -30,6 +30,9 @@ INCREASE = 0.1
 FREE_S = 30.0
 """Without a throttled answer for so long the link is not bounded any more."""
 _TENTHS = 10
+_MOST_LATER = 64
+I64 = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 SLOWEST = 0.5
 """Segments a second that are tried whatever the gateway says: slowed, not stopped."""
 
@@ -85,14 +88,36 @@ class Accepted:
         self._began = np.full(links, inf)
         """When each was first answered."""
         self._tenth = 0
+        self._later: list[tuple[I64 | int, Bools | int]] = []
+        """What was added in this tenth and is not counted yet: much costs less together."""
+        self._all_began = False
 
-    def add(self, counts: npt.NDArray[np.int64], now: float) -> None:
-        """So many were accepted on each, int64[n]."""
-        self._turn_to(now)
-        self._counts[self._tenth % len(self._counts)] += counts
-        np.minimum(self._began, np.where(counts > 0, now, inf), out=self._began)
+    def add(self, links: I64 | int, accepted: Bools | int, now: float) -> None:
+        """The links of answers, int64[n], and which of those accept; or one link, and how many do."""
+        if int(now * _TENTHS) != self._tenth:
+            self._turn_to(now)
+        self._later.append((links, accepted))
+        if not self._all_began or len(self._later) == _MOST_LATER:
+            self._count(now)
+
+    def _count(self, now: float) -> None:
+        counts = self._counts[self._tenth % len(self._counts)]
+        columns = [(links, accepted) for links, accepted in self._later if not isinstance(links, int)]
+        if columns:
+            links = np.concatenate([each for each, _ in columns])
+            weights = np.concatenate([np.broadcast_to(accepted, len(each)) for each, accepted in columns])
+            counts += np.bincount(links, weights, len(counts)).astype(np.int64)
+        for link, accepted in self._later:
+            if isinstance(link, int):
+                counts[link] += accepted
+        self._later.clear()
+        if not self._all_began:
+            self._began[(counts > 0) & (self._began == inf)] = now
+            self._all_began = bool((self._began < inf).all())
 
     def _turn_to(self, now: float) -> None:
+        if self._later:
+            self._count(now)
         tenth = int(now * _TENTHS)
         for passed in range(max(self._tenth + 1, tenth - _TENTHS), tenth + 1):
             self._counts[passed % len(self._counts)] = 0

@@ -19,8 +19,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from zsms.core.smpp.strings import I64, U8, U32, Bools, Strings, rows_of, windows
+from zsms.core.smpp.strings import I64, U8, U32, Bools, Strings, every, rows_of, some, windows
 
+Octets = bytes | bytearray | memoryview
 HEADER = 16
 """Octets of a header, and so the shortest PDU."""
 MAX_PDU = 131_072
@@ -68,7 +69,7 @@ class Frames:
 _UNSIGNED = struct.Struct(">I")
 
 
-def _walk(data: bytes | bytearray, most: int) -> tuple[I64, int, int | None]:
+def _walk(data: Octets, most: int) -> tuple[I64, int, int | None]:
     """Where whole PDUs begin, where the last one ends, and the length that can't be, if one is next."""
     parts: list[I64] = []
     at, end, look = 0, len(data), _LOOK
@@ -90,7 +91,7 @@ _LOOK = 16
 _STEPS = 256
 
 
-def _run(data: bytes | bytearray, at: int, end: int, most: int) -> tuple[int, int]:
+def _run(data: Octets, at: int, end: int, most: int) -> tuple[int, int]:
     """How many whole PDUs, of at most so many, are as long as the first one, and how long that is.
 
     Answers often all are: a look at every `length` octets finds them together.
@@ -102,10 +103,10 @@ def _run(data: bytes | bytearray, at: int, end: int, most: int) -> tuple[int, in
     if count < _LOOK:
         return 0, length
     other = np.ndarray((count,), ">u4", data, at, (length,)) != length
-    return (int(other.argmax()) if other.any() else count), length
+    return (int(other.argmax()) if some(other) else count), length
 
 
-def _steps(data: bytes | bytearray, at: int, end: int, most: int) -> tuple[list[int], int, int | None]:
+def _steps(data: Octets, at: int, end: int, most: int) -> tuple[list[int], int, int | None]:
     """The same by adding lengths up, for `_STEPS` PDUs at most."""
     starts: list[int] = []
     add, unpack, last = starts.append, _UNSIGNED.unpack_from, end - 4
@@ -140,28 +141,34 @@ class Stream:
         rest, self.rest, self._wanted = self.rest, bytearray(), 4
         return rest
 
-    def feed(self, data: bytes | bytearray | memoryview) -> Frames | None:
+    def feed(self, data: Octets) -> Frames | None:
         """The PDUs that are whole with these octets, None if none is. Whatever follows a broken one is dropped."""
         if self.broken is not None:
             return None
-        rest = self.rest
-        rest += data
-        if len(rest) < self._wanted:
-            return None
-        begins, end, wrong = _walk(rest, self.most)
+        if self.rest:
+            self.rest += data
+            if len(self.rest) < self._wanted:
+                return None
+            data = self.rest
+        begins, end, wrong = _walk(data, self.most)
         if wrong is not None:
-            self.broken, self.header = wrong, bytes(rest[end : end + HEADER])
-        left = len(rest) - end
-        self._wanted = 4
-        if left >= 4 and wrong is None:
-            (self._wanted,) = _UNSIGNED.unpack_from(rest, end)
+            self.broken, self.header = wrong, bytes(data[end : end + HEADER])
+        if end < len(data) or self.rest:
+            self._keep(data, end)
         if not len(begins):
             return None
         buffer = np.empty(end + PAD, np.uint8)
-        buffer[:end] = np.frombuffer(rest, np.uint8, end)
+        buffer[:end] = np.frombuffer(data, np.uint8, end)
         buffer[end:] = 0
-        self.rest = rest[end:]
         return frames_at(buffer, begins)
+
+    def _keep(self, data: Octets, end: int) -> None:
+        """What is behind there is a PDU that is not whole."""
+        self._wanted = 4
+        if len(data) - end >= 4 and self.broken is None:
+            (self._wanted,) = _UNSIGNED.unpack_from(data, end)
+        if end or data is not self.rest:
+            self.rest = bytearray(data[end:])
 
 
 # -- many connections at once ----------------------------------------------------------------------------------------
@@ -197,8 +204,8 @@ def walk_together(buffer: U8, begins: I64, ends: I64, most: int = MAX_PDU) -> To
     following = _lengths(buffer, last)
     uneven = (following >= HEADER) & (last + following <= ends)  # a shorter one comes behind those that are alike
     uneven[owner[_lengths(buffer, starts) != first[owner]]] = True
-    if uneven.any():
-        odd = np.flatnonzero(uneven)
+    if some(uneven):
+        odd = uneven.nonzero()[0]
         kept = ~uneven[owner]
         each = _side_by_side if len(odd) >= _MANY else _one_by_one
         more, whose, last[odd] = each(buffer, begins[odd], ends[odd], most)
@@ -207,7 +214,7 @@ def walk_together(buffer: U8, begins: I64, ends: I64, most: int = MAX_PDU) -> To
         starts, owner = starts[order], owner[order]
         following = _lengths(buffer, last)
     good = (ends - last < 4) | ((following >= HEADER) & (following <= most))
-    if not good.all():
+    if not every(good):
         starts, owner = starts[good[owner]], owner[good[owner]]
     return Together(frames_at(buffer, starts), owner, last, good)
 

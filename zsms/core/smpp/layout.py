@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zsms.core.smpp.frames import HEADER, Frames
-from zsms.core.smpp.strings import I64, U8, Bools, Strings, windows
+from zsms.core.smpp.strings import I64, U8, Bools, Strings, every, windows
 
 _STRING = rb"([^\0]{0,%d})\0"
 _BODY = re.compile(
@@ -82,7 +82,7 @@ def fields_alike(frames: Frames) -> Fields | None:
         return None
     layout = _layout(tuple(map(len, found.groups())))
     heads: npt.NDArray[np.uint8] = windows(buffer, layout.width)[begins]
-    if len(begins) > 1 and not ((heads[:, layout.inside] == 0) == layout.ends).all():
+    if len(begins) > 1 and not every((heads[:, layout.inside] == 0) == layout.ends):
         return None
     places = layout.begins + begins
     lengths = np.empty_like(places)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from zsms.core.smpp.events import BOUND_BY
 from zsms.core.smpp.pdu import RESPONSE, Command, Tag, encode_answers
 from zsms.core.smpp.record import Pdu, encode
@@ -21,7 +23,7 @@ class Output:
         command: int,
         sequence: U32,
         status: int | U32 = 0,
-        ids: Strings | None = None,
+        ids: Strings | Sequence[bytes] | None = None,
         *,
         always_body: bool = False,
     ) -> None:

@@ -22,7 +22,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from itertools import accumulate, repeat
+from itertools import accumulate, pairwise, repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -42,9 +42,11 @@ from zsms.core.smpp.strings import (
     big_endian,
     block,
     constant,
+    every,
     join,
     rows_of,
     sizes,
+    some,
     windows,
 )
 from zsms.errors import UsageError
@@ -366,23 +368,58 @@ def encode_messages(command: int, messages: Messages) -> U8:
 
     Raises UsageError for a field that is longer than SMPP allows, or has a NUL.
     """
-    return encode_in_parts(command, messages, [len(messages)])[0]
+    return _encoded(command, messages)[0]
 
 
-def encode_in_parts(command: int, messages: Messages, counts: Sequence[int]) -> list[U8]:
-    """The same in parts of so many messages each, which all together are all of them: one for each connection."""
+def _encoded(command: int, messages: Messages) -> tuple[U8, int | I64]:
+    """The same, and the octets of each: one figure, or int64[n]."""
     rows, fields = len(messages), _fields(messages)
     if rows <= FEW and not messages.tlvs:
         pdus = _few(command, repeat(0), messages.sequence, [_each(field, rows) for field in fields])
-        if len(counts) == 1:
-            return [np.frombuffer(b"".join(pdus), np.uint8)]
-        ends = accumulate(counts)
-        return [np.frombuffer(b"".join(pdus[end - n : end]), np.uint8) for n, end in zip(counts, ends, strict=True)]
+        return np.frombuffer(b"".join(pdus), np.uint8), np.array([len(each) for each in pdus], np.int64)
     body = [block(field) for field in fields]
     assert not isinstance(messages.tlvs, TlvTable)
     for tlv in messages.tlvs:
         body += tlv.blocks()
-    return _in_parts(rows, header_blocks(rows, command, 0, messages.sequence, body), counts)
+    blocks = header_blocks(rows, command, 0, messages.sequence, body)
+    return join(rows, blocks), sizes(rows, blocks)
+
+
+class Unnumbered:
+    """Messages as PDUs that are whole but for their sequence numbers, which are given when they go out."""
+
+    def __init__(self, command: int, messages: Messages) -> None:
+        """Encode them; what sequence numbers they have plays no part. Raises UsageError as `encode_messages` does."""
+        octets, lengths = _encoded(command, messages)
+        rows = len(messages)
+        self._octets = octets if octets.flags.writeable else octets.copy()
+        self._length = lengths if isinstance(lengths, int) else 0
+        """Of each, where all are as long."""
+        self._ends = rows_of(rows + 1) * lengths if isinstance(lengths, int) else np.cumsum([0, *lengths.tolist()])
+
+    def numbered(self, rows: I64, sequence: U32, counts: Sequence[int]) -> list[U8]:
+        """Those of some rows (ascending) in parts of so many each, with these sequence numbers, uint32[n].
+
+        Views, which hold until the same rows are numbered once more.
+        """
+        first, last = int(rows[0]), int(rows[-1])
+        if last - first + 1 == len(rows):
+            octets = self._octets
+            ends = self._ends[first : last + 2]
+        else:
+            begins, lengths = self._ends[rows], self._ends[rows + 1] - self._ends[rows]
+            octets = Strings(self._octets, begins, lengths).compact()
+            ends = np.cumsum([0, *lengths.tolist()])
+        numbers = sequence.astype(">u4").view(np.uint8).reshape(-1, 4)
+        if self._length:
+            begin = int(ends[0])
+            octets[begin : begin + len(rows) * self._length].reshape(-1, self._length)[:, 12:16] = numbers
+        else:
+            windows(octets, 4)[ends[:-1] + 12] = numbers
+        if len(counts) == 1:
+            return [octets[int(ends[0]) : int(ends[-1])]]
+        stops = ends[[0, *accumulate(counts)]].tolist()
+        return [octets[a:b] for a, b in pairwise(stops)]
 
 
 Field = bytes | Strings
@@ -467,12 +504,12 @@ class _Reader:
     def string(self, most: int) -> Strings:
         """A C-octet string of at most `most` octets before its NUL."""
         at = self.at
-        if not self.buffer[at].any():
+        if not some(self.buffer[at]):
             lengths = np.zeros(len(at), np.int64)
         else:
             nul = windows(self.buffer, most + 1)[at] == 0
             lengths = nul.argmax(axis=1)
-            if not lengths.all():  # empty, or without a NUL
+            if not every(lengths):  # empty, or without a NUL
                 self.problem[(lengths == 0) & (self.buffer[at] != 0)] = Status.INVPARLEN
         self.at = at + lengths + 1
         return Strings(self.buffer, at, lengths)
@@ -490,10 +527,10 @@ class _Reader:
         """Octets of these lengths, the last field, and what stands behind: a body that ends before is a problem."""
         begins = self.at
         stops = begins + lengths
-        if (stops == self.ends).all():
+        if every(stops == self.ends):
             return Strings(self.buffer, begins, lengths), _NO_TLVS
         beyond = stops > self.ends
-        if beyond.any():
+        if some(beyond):
             self.problem[beyond & (self.problem == 0)] = Status.INVMSGLEN
             begins = np.minimum(begins, self.ends)
             lengths = np.minimum(lengths, self.ends - begins)
@@ -538,25 +575,48 @@ def messages(frames: Frames) -> Messages:
 # -- answers --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
 class Answers:
     """n answers: submit_sm_resp, deliver_sm_resp, generic_nack, or any other."""
 
-    sequence: U32
-    status: U32
-    ids: Strings
-    """message_id, up to its NUL or the PDU's end, however long; of no octets where there is none."""
+    __slots__ = ("_ids", "sequence", "status")
+
+    def __init__(self, sequence: U32, status: U32, ids: Strings | Frames) -> None:
+        """`ids` may be the frames that they are read from when they are asked for."""
+        self.sequence = sequence
+        self.status = status
+        self._ids = ids
 
     def __len__(self) -> int:
         return len(self.sequence)
 
+    @property
+    def ids(self) -> Strings:
+        """message_id, up to its NUL or the PDU's end, however long; of no octets where there is none."""
+        if isinstance(self._ids, Frames):
+            self._ids = _ids_of(self._ids)
+        return self._ids
+
+    @property
+    def long_ids(self) -> Bools | None:
+        """Which have an id of more than `MAX_MESSAGE_ID` octets, bool[n]; None: none has."""
+        if isinstance(self._ids, Frames):
+            frames = self._ids
+            if int((frames.ends - frames.begins).max(initial=0)) <= HEADER + MAX_MESSAGE_ID:
+                return None
+        found = self.ids.lengths > MAX_MESSAGE_ID
+        return found if some(found) else None
+
     def take(self, rows: npt.NDArray[np.int64] | Bools) -> Answers:
         """Some of them."""
-        return Answers(self.sequence[rows], self.status[rows], self.ids.take(rows))
+        return Answers(self.sequence[rows], self.status[rows], self._ids.take(rows))
 
 
 def answers(frames: Frames) -> Answers:
     """What frames say that are answers. A body may be missing, or end without a NUL: it is read as it is meant."""
+    return Answers(frames.sequence, frames.status, frames)
+
+
+def _ids_of(frames: Frames) -> Strings:
     begins = frames.begins + HEADER
     room = frames.ends - begins
     width = min(int(room.max(initial=0)), MAX_MESSAGE_ID + 1)
@@ -573,7 +633,7 @@ def answers(frames: Frames) -> Answers:
             rest = frames.buffer[int(begins[row]) : int(frames.ends[row])]
             stops = np.flatnonzero(rest == 0)
             lengths[row] = int(stops[0]) if len(stops) else len(rest)
-    return Answers(frames.sequence, frames.status, Strings(frames.buffer, begins, lengths))
+    return Strings(frames.buffer, begins, lengths)
 
 
 _NAMED = (Command.SUBMIT_SM_RESP, Command.DELIVER_SM_RESP, Command.DATA_SM_RESP)
@@ -581,7 +641,12 @@ _NAMED = (Command.SUBMIT_SM_RESP, Command.DELIVER_SM_RESP, Command.DATA_SM_RESP)
 
 
 def encode_answers(
-    command: int, sequence: U32, status: int | U32 = 0, ids: Strings | None = None, *, always_body: bool = False
+    command: int,
+    sequence: U32,
+    status: int | U32 = 0,
+    ids: Strings | Sequence[bytes] | None = None,
+    *,
+    always_body: bool = False,
 ) -> U8:
     """Answers as PDUs one after the other, uint8[...].
 
@@ -590,24 +655,28 @@ def encode_answers(
     `always_body`. Raises UsageError for an id of more than 64 octets.
     """
     if len(sequence) <= FEW:
-        return np.frombuffer(_few_answers(command, sequence, status, ids, always_body=always_body), np.uint8)
-    return join(len(sequence), _answer_blocks(command, sequence, status, ids, always_body=always_body))
+        names = ids.tolist() if isinstance(ids, Strings) else ids
+        return np.frombuffer(_few_answers(command, sequence, status, names, always_body=always_body), np.uint8)
+    columns = ids if isinstance(ids, Strings) or ids is None else Strings.of(ids)
+    return join(len(sequence), _answer_blocks(command, sequence, status, columns, always_body=always_body))
 
 
-def _few_answers(command: int, sequence: U32, status: int | U32, ids: Strings | None, *, always_body: bool) -> bytes:
-    _check_ids(ids)
+def _few_answers(
+    command: int, sequence: U32, status: int | U32, ids: Sequence[bytes] | None, *, always_body: bool
+) -> bytes:
     rows = len(sequence)
-    bodies = [b"\0" if command in _NAMED else b""] * rows if ids is None else [each + b"\0" for each in ids.tolist()]
+    bodies = [b"\0" if command in _NAMED else b""] * rows if ids is None else [each + b"\0" for each in ids]
+    _check_ids(max(map(len, bodies), default=1) - 1)
     statuses = [status] * rows if isinstance(status, int) else status.tolist()
     if not always_body:
         bodies = [b"" if failed else body for failed, body in zip(statuses, bodies, strict=True)]
     return b"".join(_few(command, statuses, sequence, [bodies]))
 
 
-def _check_ids(ids: Strings | None) -> None:
+def _check_ids(longest: int) -> None:
     """Raise UsageError for an id that no answer can have."""
-    if ids is not None and ids.longest > MAX_MESSAGE_ID:
-        raise UsageError(f"a message_id of {ids.longest} octets: SMPP has room for {MAX_MESSAGE_ID}")
+    if longest > MAX_MESSAGE_ID:
+        raise UsageError(f"a message_id of {longest} octets: SMPP has room for {MAX_MESSAGE_ID}")
 
 
 def encode_answers_in_parts(
@@ -621,7 +690,7 @@ def _answer_blocks(
     command: int, sequence: U32, status: int | U32, ids: Strings | None, *, always_body: bool = False
 ) -> list[Block]:
     rows = len(sequence)
-    _check_ids(ids)
+    _check_ids(0 if ids is None else ids.longest)
     if ids is None and command not in _NAMED:
         return header_blocks(rows, command, status, sequence, [])
     body = [constant(b"\0")] if ids is None else [block(ids), constant(b"\0")]

@@ -41,7 +41,6 @@ from zsms.core.smpp.events import (
 from zsms.core.smpp.frames import MAX_PDU, Frames, Stream
 from zsms.core.smpp.link import Link
 from zsms.core.smpp.pdu import (
-    MAX_MESSAGE_ID,
     RESPONSE,
     Command,
     Messages,
@@ -51,7 +50,7 @@ from zsms.core.smpp.pdu import (
     messages,
 )
 from zsms.core.smpp.record import Pdu
-from zsms.core.smpp.strings import U32, Bools
+from zsms.core.smpp.strings import U32, Bools, every, some
 from zsms.core.smpp.window import U64, Window
 
 HOT = frozenset(
@@ -135,7 +134,7 @@ class Session(Link):
         if frames is not None:
             self.counts.pdus_in += len(frames)
             first = int(frames.command[0])
-            if first in HOT and (frames.command == first).all():  # as nearly always
+            if first in HOT and every(frames.command == first):  # as nearly always
                 self._kind(first, frames, now, events)
             else:
                 self._sort(frames, now, events)
@@ -196,10 +195,10 @@ class Session(Link):
             return
         found = messages(frames)
         assert found.problem is not None
-        if found.problem.any():
+        if some(found.problem):
             bad = found.problem != 0
             self.refuse(command, frames.sequence[bad], found.problem[bad])
-            if bad.all():
+            if every(bad):
                 return
             found = messages(frames.take(~bad))
         events.append(Received(command, found))
@@ -220,7 +219,8 @@ class Session(Link):
             return
         if count < len(found):
             found = found.take(matched.rows)
-        self.counts.long_ids += int((found.ids.lengths > MAX_MESSAGE_ID).sum())
+        if (long := found.long_ids) is not None:
+            self.counts.long_ids += int(long.sum())
         events.append(Answered(matched.handles, found, now - matched.sent))
 
     def _nacked(self, frames: Frames, now: float, events: list[Event]) -> None:

@@ -87,7 +87,8 @@ CHOICES = {
 }
 """What a user may say of a status."""
 
-_SENT = 255
+SENT = 255
+"""What `Consequences.codes` says of it: no code of an outcome."""
 
 
 def name_of(status: int) -> str:
@@ -105,10 +106,10 @@ class Consequences:
         self._codes = np.full(0x501, Outcome.REJECTED.code, np.uint8)
         self._codes[VENDOR.start : VENDOR.stop] = Outcome.FAILED.code
         self._codes[0x500] = Outcome.FAILED.code
-        self._codes[0] = _SENT
+        self._codes[0] = SENT
         for status, outcome in self.table.items():
             if status < 0x500:
-                self._codes[status] = _SENT if outcome is Outcome.SENT else outcome.code
+                self._codes[status] = SENT if outcome is Outcome.SENT else outcome.code
 
     @classmethod
     def edited(cls, changes: Mapping[str, str]) -> Consequences:
@@ -129,7 +130,7 @@ class Consequences:
             table[status] = CHOICES[word]
         return cls(table)
 
-    def of(self, status: npt.NDArray[np.uint32]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.uint8]]:
-        """Which count as sent, bool[n], and the codes of `zsms.message.Outcome`, uint8[n], void of those."""
-        codes = self._codes[np.minimum(status, 0x500)]
-        return codes == _SENT, codes
+    def codes(self, status: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
+        """The codes of `zsms.message.Outcome`, uint8[n]; `SENT` for those that count as sent."""
+        found: npt.NDArray[np.uint8] = self._codes[np.minimum(status, 0x500)]
+        return found

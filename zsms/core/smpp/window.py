@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zsms.core.smpp.pdu import MAX_SEQUENCE
-from zsms.core.smpp.strings import I64, U32, Bools, rows_of
+from zsms.core.smpp.strings import I64, U32, Bools, every, rows_of, some
 
 U64 = npt.NDArray[np.uint64]
 F64 = npt.NDArray[np.float64]
@@ -98,7 +98,7 @@ class Windows:
         if 2 * int((self.open[rows] + counts).max(initial=0)) > self.size:
             self._grow(rows, counts)
             return self.add(rows, counts, handles, now)
-        if self._held[flat].any():
+        if some(self._held[flat]):
             self._set_aside(flat[self._held[flat] != 0])
         self._held[flat] = serials + 1
         self._handle[flat] = handles
@@ -130,10 +130,10 @@ class Windows:
         flat = (wanted & (self.size - 1)) + owner * self.size
         good = (self._held[flat] == wanted + 1) & (numbers > 0) & (numbers <= MAX_SEQUENCE) & (wanted >= 0)
         rows = rows_of(count)
-        if not good.all():
-            rows = np.flatnonzero(good)
+        if not every(good):
+            rows = good.nonzero()[0]
             flat = flat[rows]
-        if len(flat) > 1 and not (flat[1:] > flat[:-1]).all():
+        if len(flat) > 1 and not every(flat[1:] > flat[:-1]):
             self._claim[flat[::-1]] = rows[::-1]  # of several at one place the first stays
             first = self._claim[flat] == rows
             rows, flat = rows[first], flat[first]

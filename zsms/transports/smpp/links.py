@@ -15,11 +15,12 @@ import numpy as np
 from zsms.core.smpp.bundle import READ_OCTETS, Bundle, Gather, answer_together
 from zsms.core.smpp.events import Answered, Event, Received
 from zsms.core.smpp.flow import Accepted
-from zsms.core.smpp.pdu import Command, Messages, encode_in_parts
-from zsms.core.smpp.strings import I64, Bools
+from zsms.core.smpp.pdu import Command
+from zsms.core.smpp.strings import I64, Bools, some
 from zsms.core.smpp.window import U64, Windows
 from zsms.errors import ZsmsError
 from zsms.transports.smpp.bind import Bind
+from zsms.transports.smpp.load import Load
 from zsms.transports.smpp.settings import SmppSettings
 
 TIMERS_S = 0.1
@@ -30,8 +31,8 @@ TIMERS_S = 0.1
 class Came:
     """What a turn has brought: messages and answers as (whose, which), for all connections of each at once."""
 
-    answered: list[tuple[I64, Answered]] = field(default_factory=list)
-    """`whose` int64[n] are numbers of connections."""
+    answered: list[tuple[I64 | int, Answered]] = field(default_factory=list)
+    """`whose` are numbers of connections, int64[n], or that of the only one."""
     received: list[Received] = field(default_factory=list)
     others: list[tuple[Bind, Event]] = field(default_factory=list)
     lost: list[tuple[U64, str]] = field(default_factory=list)
@@ -71,7 +72,7 @@ class Links:
     @property
     def able(self) -> bool:
         """Whether anything can be submitted, as far as windows have room."""
-        return bool(self._able.any())
+        return some(self._able)
 
     @property
     def standing(self) -> bool:
@@ -109,13 +110,14 @@ class Links:
 
     # -- out ---------------------------------------------------------------------------------------------------------
 
-    def submit(self, message: Messages, handles: U64, counts: I64, now: float) -> None:
-        """submit_sm: as many on each as `counts` int64[n] says, in the order of the connections."""
-        rows = np.flatnonzero(counts)
-        each = counts[rows]
-        message.sequence = self._windows.add(rows, each, handles, now)
-        parts = encode_in_parts(Command.SUBMIT_SM, message, each.tolist())
-        for number, count, part in zip(rows.tolist(), each.tolist(), parts, strict=True):
+    def submit(self, load: Load, rows: I64, counts: I64, now: float) -> None:
+        """These segments: as many on each as `counts` int64[n] says, in the order of the connections."""
+        able = counts.nonzero()[0]
+        each = counts[able]
+        sequence = self._windows.add(able, each, load.handles(rows), now)
+        shares = each.tolist()
+        parts = load.pdus.numbered(rows, sequence, shares)
+        for number, count, part in zip(able.tolist(), shares, parts, strict=True):
             bind = self.binds[number]
             if self._capped:
                 bind.flow.cap.take(count, now)
@@ -181,7 +183,7 @@ class Links:
         for event in events:
             match event:
                 case Answered():
-                    came.answered.append((np.full(len(event.handles), bind.number), event))
+                    came.answered.append((bind.number, event))
                 case Received():
                     bind.session.answer(Command.DELIVER_SM, event.messages.sequence)
                     came.received.append(event)
@@ -222,13 +224,17 @@ class Links:
 
     # -- what answers mean for the links -----------------------------------------------------------------------------
 
-    def answered(self, whose: I64, accepted: Bools, throttled: Bools | None, now: float) -> None:
-        """Let each connection know how its messages were answered; `throttled` None: none was."""
-        count = len(self.binds)
-        self._accepted.add(np.bincount(whose, accepted, count).astype(np.int64), now)
-        if throttled is None:
+    def answered(
+        self, whose: I64 | int, count: int, accepted: Bools | None, throttled: Bools | None, now: float
+    ) -> None:
+        """Let each connection know how its `count` messages were answered; None: all were accepted, none throttled."""
+        if isinstance(whose, int):
+            self._accepted.add(whose, count if accepted is None else int(accepted.sum()), now)
+        else:
+            self._accepted.add(whose, 1 if accepted is None else accepted, now)
+        if throttled is None or not some(throttled):
             return
-        for number in np.unique(whose[throttled]).tolist():
+        for number in [whose] if isinstance(whose, int) else np.unique(whose[throttled]).tolist():
             flow = self.binds[number].flow
             was = flow.bounded
             flow.throttled(self._accepted.rate(number, now), now)

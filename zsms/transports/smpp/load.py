@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from zsms.core.sender import Waiting
-from zsms.core.smpp.pdu import Messages, Tag, Tlv
-from zsms.core.smpp.strings import I64, U8, U32, Bools, Strings, digits, integers
+from zsms.core.smpp.pdu import Command, Messages, Tag, Tlv, Unnumbered
+from zsms.core.smpp.statuses import SENT
+from zsms.core.smpp.strings import I64, U8, U32, Bools, Strings, digits, integers, rows_of
 from zsms.core.smpp.texts import MAX_PARTS, Alphabet, Encoded, Long, Parts, encode, split
 from zsms.errors import UsageError
 from zsms.message import Batch, Mixed, Outcome
@@ -30,8 +31,6 @@ F32 = npt.NDArray[np.float32]
 ROW = np.uint64(0xFFFFFFFF)
 MOST_TRIES = 6
 """How often a segment of a message in several parts is submitted, at most."""
-SENT = 255
-"""No code of an outcome."""
 _SEVERITY = np.zeros(256, np.uint8)
 for _rank, _outcome in enumerate(
     (Outcome.TEMPORARY, Outcome.FAILED, Outcome.THROTTLED, Outcome.UNCERTAIN, Outcome.REJECTED), 1
@@ -73,7 +72,10 @@ class Load:
         text, lengths, recipients = _columns(batch)
         self.parts = _parts(text, lengths, settings, reference)
         self.several = len(self.parts) != self.count
-        self.open_segments = len(self.parts)
+        self.open_segments = 0
+        """That have begun and are not settled."""
+        self.left_alone = False
+        """Nothing more of it will be started."""
         self._last = waiting.last
         self._batch = batch
         self._seqs: U64 | None = None
@@ -84,6 +86,8 @@ class Load:
         """Segments of texts that have too many."""
         if self.several:
             self._keep_parts(reference)
+        self.pdus = Unnumbered(Command.SUBMIT_SM, self._submit_sm())
+        """The segments as they go out."""
 
     def _keep_parts(self, reference: int) -> None:
         """What there is to know of messages in several parts."""
@@ -111,16 +115,22 @@ class Load:
         """What names these segments to a session."""
         return rows.astype(np.uint64) | np.uint64(self.number << 32)
 
-    def submit_sm(self, rows: I64) -> Messages:
-        """These segments; the sequence numbers are for the session to give."""
+    def start(self, begin: int, end: int) -> I64:
+        """Messages begin..end-1 of these are to be sent: their segments."""
+        if self.several:
+            begin, end = np.searchsorted(self.parts.owner, [begin, end]).tolist()
+        self.open_segments += end - begin
+        return rows_of(len(self.parts))[begin:end]
+
+    def _submit_sm(self) -> Messages:
+        """All segments; the sequence numbers are for the session to give."""
         parts, settings = self.parts, self._settings
-        owner = parts.owner[rows]
-        octets, coding, total = parts.octets.take(rows), parts.coding[rows], parts.total[rows]
+        coding = parts.coding
         ton, npi, source = settings.sender
         alike = not coding.any() or bool((coding == coding[0]).all())
-        destinations = self._destinations.take(owner if self.several else rows)
+        destinations = self._destinations.take(parts.owner) if self.several else self._destinations
         found = Messages(
-            sequence=np.zeros(len(rows), np.uint32),
+            sequence=np.zeros(len(parts), np.uint32),
             service_type=settings.service_type.encode(),
             source_ton=ton,
             source_npi=npi,
@@ -134,12 +144,12 @@ class Load:
             validity=settings.validity,
             registered_delivery=settings.registered_delivery,
             data_coding=int(coding[0]) if alike and len(coding) else coding,
-            short_message=octets,
+            short_message=parts.octets,
         )
         if self._long is Long.PAYLOAD:
-            self._as_payload(found, octets)
+            self._as_payload(found, parts.octets)
         elif self.several:
-            self._as_parts(found, rows, total)
+            self._as_parts(found)
         return found
 
     def _as_payload(self, found: Messages, octets: Strings) -> None:
@@ -149,15 +159,16 @@ class Load:
             payload = Strings(octets.buffer, octets.begins, np.where(longer, octets.lengths, 0))
             found.tlvs = [Tlv(Tag.MESSAGE_PAYLOAD, payload, longer)]
 
-    def _as_parts(self, found: Messages, rows: I64, total: I64) -> None:
-        part, number = total > 1, self.parts.number[rows]
+    def _as_parts(self, found: Messages) -> None:
+        total, number = self.parts.total, self.parts.number
+        part = total > 1
         if self._settings.registered_delivery and self._settings.receipts == "first":
             asks = (number == 1).astype(np.uint8)  # a receipt a message, and not one a part
             found.registered_delivery = asks * np.uint8(self._settings.registered_delivery)
         if not part.any():
             return
         if self._long is Long.SAR:
-            reference = self.references[self.parts.owner[rows]]
+            reference = self.references[self.parts.owner]
             found.tlvs = [
                 _where(Tag.SAR_MSG_REF_NUM, reference, 2, part),
                 _where(Tag.SAR_TOTAL_SEGMENTS, np.minimum(total, 255), 1, part),
@@ -174,10 +185,10 @@ class Load:
             fresh = owner[np.isnan(self._began[owner])]
             self._began[fresh] = now
 
-    def may_try_again(self, rows: I64, code: U8) -> Bools:
-        """Which of these refused segments are to be submitted again, and not given back."""
+    def may_try_again(self, rows: I64, code: U8) -> Bools | None:
+        """Which of these refused segments are to be submitted again, and not given back; None: none is."""
         if not self.several:
-            return np.zeros(len(rows), np.bool_)
+            return None
         momentary = (code == Outcome.THROTTLED.code) | (code == Outcome.TEMPORARY.code)
         found: Bools = momentary & (self.parts.total[rows] > 1) & (self.tries[rows] < MOST_TRIES)
         return found

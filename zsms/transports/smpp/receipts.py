@@ -9,9 +9,10 @@ from zsms.core.smpp import receipts as receipts_of
 from zsms.core.smpp.outstanding import Found, Outstanding
 from zsms.core.smpp.pdu import Messages, Tag
 from zsms.core.smpp.record import Pdu
+from zsms.core.smpp.statuses import SENT
 from zsms.core.smpp.strings import I64, U8, U32, Bools, Strings
 from zsms.message import Batch, Mixed
-from zsms.transports.smpp.load import F32, SENT, U64, Load
+from zsms.transports.smpp.load import F32, U64, Load
 
 _PART = np.uint32(1 << 31)
 """In the number of a producer: this is not the first part of its message."""

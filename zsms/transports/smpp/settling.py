@@ -1,6 +1,6 @@
 """Messages that a gateway transport has in hand: from segments' answers to what each message came to.
 
-take(waiting) --> Load: segments
+take(waiting) --> segments of Loads
 settled(handles, codes, ...) --> finished: sent, throttled, rejected, uncertain, with times and reasons
                              --> again(now): segments of longer texts that are submitted once more
 """
@@ -8,7 +8,7 @@ settled(handles, codes, ...) --> finished: sent, throttled, rejected, uncertain,
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,15 +16,20 @@ import numpy as np
 from zsms.core.outcomes import Finished, final
 from zsms.core.sender import Waiting
 from zsms.core.sender.slots import SendTimes
-from zsms.core.smpp.statuses import name_of
-from zsms.core.smpp.strings import I64, U8, U32
-from zsms.message import Outcome
+from zsms.core.smpp.statuses import SENT, name_of
+from zsms.core.smpp.strings import I64, U8, U32, every, some
+from zsms.message import Batch, Mixed, Outcome
 from zsms.stats.failures import Failures, printable
-from zsms.transports.smpp.load import F32, NO_STATUS, ROW, SENT, U64, Load
+from zsms.transports.smpp.load import F32, NO_STATUS, ROW, U64, Load
 from zsms.transports.smpp.settings import SmppSettings
 
 AGAIN_S = 1.0
 """Seconds after which a part that was refused for the moment is submitted again."""
+SourcesOf = Callable[[Batch | Mixed], U32]
+_MOST_AHEAD = 1_024
+"""Messages of a load that is larger than what is started of it at first."""
+_MOST_GRANTS = 4
+"""Grants that are started bit by bit at a time, of which loads are kept."""
 _MOST_KEPT = 4_096
 _MOST_REASONS = 16
 
@@ -52,6 +57,15 @@ class Results(NamedTuple):
         return cls(code, np.full(count, NO_STATUS, np.uint32), np.zeros(count, np.float32), why)
 
 
+class _Ready(NamedTuple):
+    """The newest load of a grant, more of which may be started."""
+
+    whole: Waiting
+    load: Load
+    begin: int
+    end: int
+
+
 class Settling:
     """The loads."""
 
@@ -61,6 +75,8 @@ class Settling:
         self.failures = Failures()
         self._settings = settings
         self._loads: dict[int, Load] = {}
+        self._ready: dict[int, _Ready] = {}
+        """By what whole grant they are of; the oldest first."""
         self._number = 0
         self._reference = int(rng.integers(0, 0x10000))
         self._later: deque[tuple[float, Load, I64]] = deque()
@@ -74,14 +90,49 @@ class Settling:
     def __len__(self) -> int:
         return len(self._loads)
 
-    def take(self, waiting: Waiting, sources: U32, now: float) -> Load:
-        """Messages to be sent; `sources` uint32[n] name their producers to the owner."""
+    def take(self, waiting: Waiting, sources_of: SourcesOf, now: float) -> list[tuple[Load, I64]]:
+        """Messages to be sent: their segments, by load. `sources_of` says what names their producers to the owner.
+
+        Who takes a grant bit by bit gets its messages from loads that are encoded ahead, each larger than the last.
+        """
+        whole = waiting if waiting.whole is None else waiting.whole
+        at, end = waiting.begin, waiting.begin + len(waiting.batch)
+        self.busy += end - at
+        found = []
+        while at < end:
+            ready = self._ready.get(id(whole))
+            if ready is None or not ready.begin <= at < ready.end:
+                ready = self._make_ready(whole, at, end, sources_of, now)
+            stop = min(end, ready.end)
+            found.append((ready.load, ready.load.start(at - ready.begin, stop - ready.begin)))
+            at = stop
+            if at == len(whole.batch):
+                del self._ready[id(whole)]
+                self._leave(ready.load)
+        return found
+
+    def _make_ready(self, whole: Waiting, at: int, end: int, sources_of: SourcesOf, now: float) -> _Ready:
+        before = self._ready.pop(id(whole), None)
+        if before is not None:
+            self._leave(before.load)
+        size, ahead = end - at, 0 if before is None or before.end != at else 2 * (before.end - before.begin)
+        end = min(at + size * max(1, min(ahead, _MOST_AHEAD) // size), len(whole.batch))
+        some = whole.part(at, end)
         self._number = (self._number + 1) & 0x7FFFFFFF
-        load = Load(self._number, waiting, sources, settings=self._settings, reference=self._reference, now=now)
+        sources = sources_of(some.batch)
+        load = Load(self._number, some, sources, settings=self._settings, reference=self._reference, now=now)
         self._reference = (self._reference + load.count) & 0xFFFF
         self._loads[load.number] = load
-        self.busy += load.count
-        return load
+        ready = self._ready[id(whole)] = _Ready(whole, load, at, end)
+        if len(self._ready) > _MOST_GRANTS:
+            self._leave(self._ready.pop(next(iter(self._ready))).load)
+        return ready
+
+    def _leave(self, load: Load) -> None:
+        """Nothing more of it is started."""
+        load.left_alone = True
+        if not load.open_segments:
+            self._loads.pop(load.number, None)
 
     # -- results -----------------------------------------------------------------------------------------------------
 
@@ -90,7 +141,7 @@ class Settling:
         numbers = handles >> np.uint64(32)
         rows = (handles & ROW).astype(np.int64)
         first = int(numbers[0]) if len(numbers) else 0
-        if (numbers == first).all():
+        if every(numbers == first):
             return [(self._loads[first], rows, slice(None))] if len(rows) else []
         order = np.argsort(numbers, kind="stable")
         known, starts = np.unique(numbers[order], return_index=True)
@@ -104,12 +155,12 @@ class Settling:
     def settle(self, load: Load, rows: I64, results: Results, now: float) -> None:
         """These segments are answered, or given up."""
         again = load.may_try_again(rows, results.code)
-        if again.any():
-            self._later.append((now + AGAIN_S, load, rows[again]))
+        if again is not None and some(again):
+            self._later.append((now + AGAIN_S, load, np.sort(rows[again])))
             good = np.flatnonzero(~again)
             rows, results = rows[good], results.take(good)
         settled = load.settle(rows, results.code, results.status, took=results.took, now=now)
-        if not load.open_segments:
+        if not load.open_segments and load.left_alone:
             del self._loads[load.number]
         count = len(settled.messages)
         if not count:
@@ -121,7 +172,7 @@ class Settling:
             self._record()
         sent = settled.code == SENT
         handles = settled.messages.astype(np.uint64) + np.uint64(load.handle)
-        if sent.all():
+        if every(sent):
             self._totals.append(load.total_times(settled.messages, now))
             self._done.append(Finished(handles, handles[:0]))
             return

@@ -32,14 +32,14 @@ from zsms.core.smpp.flow import Cap
 from zsms.core.smpp.outstanding import Outstanding
 from zsms.core.smpp.pdu import RESPONSE, Command
 from zsms.core.smpp.record import Pdu
-from zsms.core.smpp.statuses import Consequences
-from zsms.core.smpp.strings import I64, Bools, Strings, rows_of
+from zsms.core.smpp.statuses import SENT, Consequences
+from zsms.core.smpp.strings import I64, Bools, Strings, every, some
 from zsms.errors import UsageError
 from zsms.message import Outcome
 from zsms.stats.failures import Failure
 from zsms.transports.smpp.bind import Bind
 from zsms.transports.smpp.links import Came, Links
-from zsms.transports.smpp.load import SENT, U64, Load
+from zsms.transports.smpp.load import U64, Load
 from zsms.transports.smpp.receipts import Awaited
 from zsms.transports.smpp.settings import SmppSettings
 from zsms.transports.smpp.settling import Results, Settling
@@ -153,16 +153,14 @@ class SmppTransport:
 
     def start(self, waiting: Waiting, now: float) -> None:
         """Take these messages on."""
-        load = self.settling.take(waiting, self._awaited.sources_of(waiting.batch), now)
-        rows = rows_of(len(load))
-        if load.unsendable is not None:
-            bad = rows[load.unsendable]
-            results = Results.alike(len(bad), Outcome.REJECTED, "more than 255 parts")
-            self.settling.settle(load, bad, results, now)
-            rows = rows[~load.unsendable]
-        if len(rows):
-            self._queue.append((load, rows))
-            self._queued += len(rows)
+        for load, rows in self.settling.take(waiting, self._awaited.sources_of, now):
+            if load.unsendable is not None and (bad := load.unsendable[rows]).any():
+                results = Results.alike(int(bad.sum()), Outcome.REJECTED, "more than 255 parts")
+                self.settling.settle(load, rows[bad], results, now)
+                rows = rows[~bad]
+            if len(rows):
+                self._queue.append((load, rows))
+                self._queued += len(rows)
         self._pump(now)
 
     def finished(self, now: float) -> Finished | None:
@@ -288,29 +286,31 @@ class SmppTransport:
             self._queued -= total
             self._cap.take(total, now)
             load.began(rows, now)
-            links.submit(load.submit_sm(rows), load.handles(rows), shares(rooms, total), now)
+            links.submit(load, rows, shares(rooms, total), now)
             self.submitted += total
 
     # -- back --------------------------------------------------------------------------------------------------------
 
-    def _take_answers(self, answered: list[tuple[I64, Answered]], now: float) -> None:
+    def _take_answers(self, answered: list[tuple[I64 | int, Answered]], now: float) -> None:
         """The answers of all connections together."""
         assert self._links is not None
         whose, event = answered[0] if len(answered) == 1 else _all_of(answered)
         status = event.answers.status
-        accepted, code = self._consequences.of(status)
+        accepted: Bools | None = None
         throttled: Bools | None = None
-        if not accepted.all():
-            throttled = ~accepted & ((code == Outcome.THROTTLED.code) | (code == Outcome.TEMPORARY.code))
-            code = np.where(accepted, SENT, code).astype(np.uint8)
-        self._links.answered(whose, accepted, throttled, now)
-        self._settle(event.handles, Results(code, status, event.took.astype(np.float32)), event.answers.ids, now)
+        code = self._consequences.codes(status)
+        if some(status) and not every(code == SENT):
+            accepted = code == SENT
+            throttled = (code == Outcome.THROTTLED.code) | (code == Outcome.TEMPORARY.code)
+        self._links.answered(whose, len(event.handles), accepted, throttled, now)
+        ids = event.answers.ids if self.settings.registered_delivery else None
+        self._settle(event.handles, Results(code, status, event.took.astype(np.float32)), ids, now)
 
     def _settle(self, handles: U64, results: Results, ids: Strings | None, now: float) -> None:
-        """Segments of any loads are answered, or given up."""
+        """Segments of any loads are answered, or given up; `ids` are theirs where receipts are asked for."""
         for load, rows, places in self.settling.groups(handles):
             own = results.take(places)
-            if ids is not None and self.settings.registered_delivery:
+            if ids is not None:
                 self._awaited.accepted(load, rows, own.code, ids=ids.take(places), now=now)
             self.settling.settle(load, rows, own, now)
 
@@ -334,7 +334,7 @@ class SmppTransport:
         _log.warning("%s: not sent: %s: %s%s", self.settings.address, many(failures.sends, "message"), reasons, more)
 
 
-def _all_of(answered: list[tuple[I64, Answered]]) -> tuple[I64, Answered]:
+def _all_of(answered: list[tuple[I64 | int, Answered]]) -> tuple[I64, Answered]:
     """Several as one."""
     events = [event for _, event in answered]
     answers = events[0].answers
@@ -343,7 +343,7 @@ def _all_of(answered: list[tuple[I64, Answered]]) -> tuple[I64, Answered]:
         np.concatenate([event.answers.status for event in events]),
         Strings.joined([event.answers.ids for event in events]),
     )
-    return np.concatenate([whose for whose, _ in answered]), Answered(
+    return np.concatenate([np.broadcast_to(whose, len(event.handles)) for whose, event in answered]), Answered(
         np.concatenate([event.handles for event in events]), together, np.concatenate([event.took for event in events])
     )
 
