@@ -111,6 +111,9 @@ CASES = {
     + _group("a", 250, 0.4, processes=2)
     + _fault(1.5, "stop", "broker-1", for_=1.2),
     "routes of audiences": _run(8_000) + _group("a", 100, 0.2, processes=2) + _group("b", 150, 0.3) + _ROUTES,
+    "route queue": _run(5_000, max_attempts=6, retry_base=0.5) + _group("a", 100, 0.2, processes=2, cap=700, queue=1.0),
+    "route queue, expires": _run(5_000)
+    + _group("a", 100, 0.2, processes=2, cap=700, queue=1.0, when_full="expire", delivered=0.9),
     "slow, then kill": _run(6_000, liveness=1.0)
     + _THREE
     + _fault(1, "slow", "a-1", for_=2, factor=2.0)

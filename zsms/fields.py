@@ -51,8 +51,6 @@ class Entry:
     """The table of which this field holds one, or several."""
     reported: bool = False
     """Whether a report always has a value for it."""
-    planned: bool = False
-    """Whether only a plan can carry it out."""
 
     def at(self, command: str) -> Mapping[str, Any]:
         """What differs there."""

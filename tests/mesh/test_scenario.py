@@ -8,6 +8,7 @@ from dataclasses import replace
 from math import inf
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
@@ -15,9 +16,10 @@ from hypothesis import strategies as st
 
 from zsms.cli import cli
 from zsms.core.sender.cap import CLOSED
+from zsms.core.sender.route import RouteLaw
 from zsms.core.stages import Stage, rate_at
 from zsms.errors import UsageError
-from zsms.launch.caps import CapKeeper, part_of
+from zsms.launch.caps import CapKeeper, keeper_of, part_of
 from zsms.launch.carried import carried
 from zsms.launch.commands import Commands
 from zsms.roles.caps import Caps
@@ -186,6 +188,46 @@ def test_messages_of_an_audience_go_only_by_its_routes(tmp_path: Path) -> None:
     assert [line["messages"] for line in told["config"]["lines"]] == [350, 150]
 
 
+def test_a_route_s_queue_is_one_of_all_its_senders(tmp_path: Path) -> None:
+    (tmp_path / "queue.toml").write_text(
+        "[run]\nmessages = 400\n[[group]]\nprocesses = 2\nslots = 100\nmean = 0.1\ncap = 100\nqueue = 1\n"
+        'when-full = "expire"\ndelivered = 0.5\n'
+    )
+    report = tmp_path / "report.json"
+    words = ["run", "--config", str(tmp_path / "queue.toml"), "--seed", "1", "--ui", "none", "--json", str(report)]
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 0, done.output
+    told = json.loads(report.read_text())
+    receipts = told["receipts"]
+    passed = receipts["delivered"] + receipts["undelivered"]
+    # A hundred at once, and a hundred a second until the last send ended: two queues would have taken twice as many.
+    assert 100 <= passed <= 101 + 100 * told["wall_s"] and passed < 200
+    assert receipts["expired"] == 400 - passed and told["messages"]["sent"] == 400
+    assert receipts["delivered"] / passed == pytest.approx(0.5, abs=0.2)
+
+
+def test_senders_are_told_of_the_queue_that_they_share(tmp_path: Path) -> None:
+    group = {"name": "a", "processes": 2, "cap": 60, "queue": 5, "when-full": "throttle"}
+    found = carried(read(tables(group=[group])), "x.toml")
+    config = MeshConfig(groups=found.groups, seed=1)
+    keeper = keeper_of(config, str(tmp_path / "caps"))
+    assert keeper is not None
+    commands = Commands(config)
+    alone = commands.sender(1, "S", ["A"])
+    commands.keeper = keeper
+    shared = commands.sender(2, "S", ["A"])
+
+    def given(words: list[object]) -> list[str]:
+        return [str(words[words.index(f"--{key}") + 1]) for key in ("cap", "route-queue", "when-full")]
+
+    assert given(alone) == ["30.0", "5.0", "throttle"] and given(shared) == ["60.0", "5.0", "throttle"]
+    both = [Caps(None, keeper.options("a", number)[1], RouteLaw(60.0, 5.0)).route for number in (1, 2)]
+    assert both[0] is not None and both[1] is not None
+    ones, rng = np.ones(200, np.int64), np.random.default_rng(1)
+    assert [int(route.answer(ones, 0.0, rng).refused.sum()) for route in both] == [0, 100]  # of 300 in all
+    keeper.close()
+
+
 def _toml(table: dict[str, object]) -> str:
     def value(each: object) -> str:
         if isinstance(each, dict):
@@ -221,7 +263,6 @@ def test_the_keeper_opens_and_renews_at_its_times(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "why"),
     [
-        ({"group": [{"name": "a", "cap": 1, "queue": 9}]}, "[[group]] 1: queue"),
         ({"expect": [{"deadline": 60, "share": 0.85}]}, "share 0.85"),
     ],
 )

@@ -207,6 +207,8 @@ def test_a_full_queue_refuses_or_loses() -> None:
     refused = run(Scenario(messages=1_000, groups=(group,)), 1)
     assert refused.failed[0] == pytest.approx(800, abs=3)
     assert mean_time(refused, 0.2) == pytest.approx(20, rel=0.03)
+    thrown = run(Scenario(messages=100, groups=(replace(group, queue=2.0, when_full="throttle"),)), 1)
+    assert thrown.failed[0] == 0 and mean_time(thrown, 1) == pytest.approx(10, rel=0.05)  # no attempt is spent
     lost = run(Scenario(messages=1_000, groups=(replace(group, when_full="expire"),)), 1)
     assert lost.expired[0] == pytest.approx(800, abs=3) and lost.failed[0] == 0
 

@@ -29,7 +29,7 @@ Examples:
     type=float,
     help="Seconds that a message may take here, if that is longer than the broker's.  [default: what --delay may need]",
 )
-@click.option("--caps", hidden=True, help="PATH:MEMBER:CAP,CAP of those that several senders share.")
+@click.option("--caps", hidden=True, help="PATH:MEMBER:CAP,CAP:ROUTE of what several senders share.")
 @click.option("--transport-folder", hidden=True, help="Where --transport is looked for, instead of here.")
 @common.stream_option
 @common.broker_option
@@ -54,11 +54,13 @@ def _make(
     **given: Any,
 ) -> Any:
     """The sender of these options. Raises UsageError."""
+    from zsms.roles.caps import RouteLaw
     from zsms.roles.sender import Sender
     from zsms.stats.delay import DelayModel
 
     delay = DelayModel(*(given.pop(name) for name in ("delay", "mean", "sd")))
-    given["ramp"] = given["ramp"] or 0.0
+    law = (given["cap"], *(given.pop(name) for name in ("route_queue", "when_full", "delivered")))
+    given["ramp"], given["route"] = given["ramp"] or 0.0, RouteLaw(*law)
     if gateway is not None:
         if transport is not None:
             raise UsageError("give either --transport or --gateway, not both")

@@ -32,7 +32,7 @@ def of_producer(config: MeshConfig, index: int, path: str | None) -> list[str]:
 def of_sender(config: MeshConfig, name: str, *, shared: bool = False) -> list[str]:
     """Those of the sender of that name; with its part of the caps, unless those are `shared`."""
     group = config.group_of(name)
-    cap, burst = (None, 0.0) if shared else part_of(config, group)
+    cap, burst = (group.cap if group.queue is not None else None, 0.0) if shared else part_of(config, group)
     own = replace(group, ramp=config.ramp_of(group), cap=cap, burst=burst)
     found = [*arguments(own, "sender"), *arguments(config, "sender")]
     for option, value in (("--lease", _lease_of(config, group)), ("--transport-folder", config.transport_folder)):

@@ -39,11 +39,6 @@ class Carried:
 
 def carried(scenario: Scenario, where: str) -> Carried:
     """Raises UsageError for what a run can't carry out."""
-    for number, group in enumerate(scenario.groups, 1):
-        for each in settings_of(Group):
-            if each.entry.planned and getattr(group, each.field.name) != each.field.default:
-                key = (each.entry.key or each.field.name).replace("_", "-")
-                raise UsageError(f"{where}: [[group]] {number}: {key}: a run can't carry that out; `zsms plan` can")
     lines = _lines(scenario)
     return Carried(
         groups=tuple(_group(group) for group in scenario.groups),

@@ -48,8 +48,7 @@ class Exits:
             part = units.throttled / np.maximum(own, 1e-300)
             throttled = self._rng.binomial(again, part[:, None, None, None])
             again = again - throttled
-            self._tally.retried += throttled.sum(axis=(0, 1, 3))
-            self._supply.again(throttled.sum(axis=0), spent=False)
+            self._throttled(throttled.sum(axis=0))
         accepted = np.stack([ok[members].sum(axis=(0, 3)) for members in units.members.values()])
         for number in self._limits.drains:
             again = self._into_queue(number, accepted, ok, again)
@@ -79,9 +78,17 @@ class Exits:
         own = np.moveaxis(ok[members], 2, -1)  # the replications last
         refused = portion(own.reshape(-1, own.shape[-1]), over).reshape(own.shape)
         accepted[number] -= refused.sum(axis=(0, 2))
+        if group.when_full == "throttle":
+            self._throttled(np.moveaxis(refused, -1, 2).sum(axis=0))
+            return again
         again = np.zeros_like(ok) if again is None else again
         again[members] += np.moveaxis(refused, -1, 2)
         return again
+
+    def _throttled(self, throttled: I64) -> None:
+        """int64[q, r, a]: they are tried again, and no attempt is spent."""
+        self._tally.retried += throttled.sum(axis=(0, 2))
+        self._supply.again(throttled, spent=False)
 
     def _try_again(self, again: I64) -> None:
         """int64[q, r, a]: failed sends; those of the last attempt are given up."""

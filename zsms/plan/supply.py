@@ -23,7 +23,10 @@ class Supply:
         self._design, self._r, self._rng = design, replications, rng
         retries = scenario.retries
         self.attempts = retries.attempts
-        throttles = any(group.throttled_rate for group in design.groups)
+        throttles = any(
+            group.throttled_rate or (group.queue is not None and group.when_full == "throttle")
+            for group in design.groups
+        )
         self.queued = self.attempts > 1 or throttles
         """Whether messages can wait in the brokers' queue behind others of a later attempt: else all are alike."""
         ceilings = [retries.ceiling(attempt + 1) for attempt in range(self.attempts)]

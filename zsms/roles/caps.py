@@ -2,6 +2,8 @@
 
     header: caps, members | cap 0: float64[room_for(members)] | cap 1 ...          see :mod:`zsms.core.sender.cap`
 
+The queue of a route that several senders share has a place of the same size (:mod:`zsms.core.sender.route`).
+
 A process that is stopped while it looks keeps the others no longer than `_PATIENCE_S`: they go on without it, which may
 cost the cap what it was about to take. It holds the file for some microseconds of each turn.
 """
@@ -12,14 +14,16 @@ import fcntl
 import mmap
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from math import inf
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from zsms.core.sender.cap import F64, Cap, room_for
+from zsms.core.sender.route import I64, STATE, Answers, Route
+from zsms.core.sender.route import RouteLaw as RouteLaw
 from zsms.errors import UsageError
 
 _PATIENCE_S = 0.05
@@ -74,18 +78,50 @@ class CapFile:
         os.close(self._file)  # the map goes with the last array that looks into it
 
 
+class _SharedRoute(Route):
+    """One whose queue several processes may look at, each in its turn."""
+
+    def __init__(self, law: RouteLaw, state: F64 | None, turn: Callable[[], AbstractContextManager[Any]]) -> None:
+        super().__init__(law, state)
+        self._turn = turn
+
+    def answer(self, segments: I64, now: float, rng: np.random.Generator) -> Answers:
+        """As of :class:`Route`."""
+        with self._turn():
+            return super().answer(segments, now, rng)
+
+    def change(self, part: float, now: float) -> None:
+        """As of :class:`Route`."""
+        with self._turn():
+            super().change(part, now)
+
+
 class Caps:
     """What a sender may begin: by a cap of its own, and by those that it shares."""
 
-    def __init__(self, own: Cap | None, shared: str | None = None) -> None:
-        """`shared`: PATH:MEMBER:CAP,CAP of a :class:`CapFile`. Raises UsageError."""
+    def __init__(self, own: Cap | None, shared: str | None = None, law: RouteLaw | None = None) -> None:
+        """`shared`: PATH:MEMBER:CAP,CAP:ROUTE of a :class:`CapFile`. `law` is what the route does, if it does anything;
+        without a place in the file its queue is this sender's own. Raises UsageError."""
         self.own = own
         self._file: CapFile | None = None
         self._caps: list[Cap] = []
+        state = None
         if shared is not None:
-            path, member, places = shared.rsplit(":", 2)
+            path, member, places, route = shared.rsplit(":", 3)
             self._file = CapFile(path)
-            self._caps = [Cap.of(self._file.states[int(place)], int(member)) for place in places.split(",")]
+            self._caps = [Cap.of(self._file.states[int(place)], int(member)) for place in places.split(",") if place]
+            state = self._file.states[int(route), :STATE] if route else None
+        self.route = None if law is None or law.plain else _SharedRoute(law, state, self.turn)
+
+    @classmethod
+    def made(
+        cls, cap: float | None, burst: float, shared: str | None, law: RouteLaw | None, *, simulated: bool
+    ) -> Self:
+        """Of what a sender is asked for: with a route's queue the cap is the route's. Raises UsageError."""
+        if law is not None and not law.plain and not simulated:
+            raise UsageError("a route is simulated behind simulated slots only: a gateway has a queue of its own")
+        queued = law is not None and law.queue is not None
+        return cls(None if cap is None or queued else Cap(cap, burst), shared, law)
 
     def __bool__(self) -> bool:
         return self.own is not None or bool(self._caps)
@@ -134,8 +170,11 @@ class Caps:
         return any(cap.gate or cap.shut for cap in self._caps)
 
     def change(self, rate: float, now: float) -> None:
-        """Another cap of its own, segments a second; 0: none. Raises UsageError."""
-        if not rate:
+        """Another cap of its own, segments a second; 0: none. Where a route has a queue, that is drained at no more
+        than as many from each of its senders. Raises UsageError."""
+        if self.route is not None and self.route.law.queue is not None:
+            self.route.change(rate, now)
+        elif not rate:
             self.own = None
         elif self.own is None:
             self.own = Cap(rate)

@@ -18,6 +18,7 @@ from zsms.core.seeds import Stream, sequence
 from zsms.core.sender import SenderCore
 from zsms.core.sender.asking import MAX_LEASE_S, PREFETCH_S, auto_lease, auto_prefetch, check_asking, lease_warning
 from zsms.core.sender.cap import Cap
+from zsms.core.sender.route import RouteLaw
 from zsms.core.sender.shares import Shares
 from zsms.core.sender.slots import Slots
 from zsms.core.sender.turn import Turn
@@ -56,7 +57,9 @@ class Sender(Role):
     `lease` (seconds) is how long a message may take here, 0 for the broker's own, which holds when it is longer;
     by default what `delay` may need. `tick` (seconds) is the slots' clock. `ramp` is over how long (seconds) the
     slots are opened, 0: at once. `cap` is how many segments a second may begin here, with so many at once after a
-    rest (`burst`); `caps` are those that it shares (:class:`zsms.roles.caps.Caps`). `transport` replaces all that.
+    rest (`burst`); `caps` are those that it shares (:class:`zsms.roles.caps.Caps`).
+    `route` is what answers when a send ends (:class:`zsms.core.sender.route.RouteLaw`); with a queue the cap is its.
+    `transport` replaces all that.
     `log_messages` is a file to which a row is appended for each message that is settled here
     (:mod:`zsms.core.sender.message_log`). `common` are the options of :class:`zsms.RoleOptions`.
 
@@ -83,6 +86,7 @@ class Sender(Role):
         cap: float | None = None,
         burst: float = 0.0,
         caps: str | None = None,
+        route: RouteLaw | None = None,
         seed: int | None = None,
         stream: int = 0,
         log_messages: str | None = None,
@@ -98,9 +102,10 @@ class Sender(Role):
 
             transport = CallableTransport(send, concurrency)
         rates = {"failure_rate": failure_rate, "throttled_rate": throttled_rate, "permanent_rate": permanent_rate}
-        drawn = sequence(seed, Stream.SENDER, stream)
+        self._caps = Caps.made(cap, burst, caps, route, simulated=simulated)
+        drawn, answers = sequence(seed, Stream.SENDER, stream), self._caps.route
         self.transport: Transport = transport or SimulatedTransport(
-            Slots(concurrency, delay, **rates, tick=tick, seed=drawn)
+            Slots(concurrency, delay, **rates, tick=tick, route=answers, seed=drawn)
         )
         self._endpoints = brokers_at(broker)
         slots = self.transport.concurrency
@@ -111,7 +116,6 @@ class Sender(Role):
         if lease is None:
             lease = auto_lease(delay, prefetch / slots) if simulated else 0.0
         self.lease = float(lease)
-        self._caps = Caps(None if cap is None else Cap(cap, burst), caps)
         self._changes: deque[Callable[[], None]] = deque()
         # A sender that starts again must not draw the tokens of its earlier sessions, whose grants may still be coming.
         tokens = sequence(seed, Stream.SENDER, stream, "tokens", self.start_id)
@@ -119,8 +123,7 @@ class Sender(Role):
         self.message_log = (
             None if log_messages is None else MessageLog(log_messages, self.name, len(self._endpoints), self.log)
         )
-        self.ways: list[SenderLink] = []
-        """To each broker."""
+        self.ways: list[SenderLink] = []  # to each broker
         self.receipts = ReceiptQueue()
         self._said_bye: float | None = None
         self._linger_until: float | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from zsms import kinds
 from zsms.core.sender.asking import MAX_RAMP_S, auto_prefetch, check_asking, delay_warnings
 from zsms.core.sender.cap import Cap
+from zsms.core.sender.route import WHEN_FULL, RouteLaw
 from zsms.core.sender.shares import check_brokers
 from zsms.core.sender.slots import Slots
 from zsms.errors import UsageError, check_types
@@ -86,6 +87,22 @@ class SenderGroup:
         differs={"sender": {"help": "Segments a second that may begin here.", "unless": "as many as can"}},
     )
     burst: float = entry(0.0, "Segments that may begin at once after a rest.", kinds.FROM_0, on=_SENT)
+    queue: float | None = entry(
+        None,
+        "Seconds of its cap that the route keeps waiting: it accepts at once and sends at its cap.",
+        kinds.SOME_SECONDS,
+        unless="it keeps nothing, and we send no more than the cap",
+        on=_SENT,
+        option="route-queue",
+    )
+    when_full: str = entry(
+        "reject",
+        "What a route's full queue does: reject or throttle, which are tried again (throttled spends no attempt), or "
+        "expire: accept and lose.",
+        kinds.one_of(*WHEN_FULL),
+        on=_SENT,
+    )
+    delivered: float = entry(1.0, "Share of accepted messages that reach their handset.", kinds.SOME_SHARE, on=_SENT)
     gateway: str | None = entry(
         None,
         "Send to this gateway instead of sleeping: smpp://[SYSTEM_ID@]HOST[:PORT], or http://HOST:PORT/PATH, each "
@@ -121,6 +138,15 @@ class SenderGroup:
         """The names of its processes."""
         return [f"{self.name}-{number + 1}" for number in range(self.senders)]
 
+    def check_route(self) -> None:
+        """Raises UsageError for a route that can't be."""
+        law = RouteLaw(self.cap, self.queue, self.when_full, self.delivered)
+        law.check()
+        if self.queue is not None and self.burst:
+            raise UsageError("a burst beside a route's queue: the queue takes at once what there is room for")
+        if self.gateway is not None and not law.plain:
+            raise UsageError("route-queue and delivered are of simulated routes; a gateway says what it has done")
+
     def warnings(self) -> list[str]:
         """What can be done, but hardly as it was meant."""
         found = delay_warnings(self.model, self.tick)
@@ -145,6 +171,7 @@ class SenderGroup:
         check_asking(self.prefetch, self.ramp)
         if self.cap is not None:
             Cap(self.cap, self.burst)
+        self.check_route()
         prefetch = auto_prefetch(self.concurrency, self.mean) if self.prefetch is None else self.prefetch
         check_brokers(brokers, self.concurrency, prefetch)
 

@@ -17,7 +17,6 @@ ALL = MISSING
 class Group(SenderGroup):
     """A route: sender processes that are alike, and what it may be given."""
 
-    delivered: float = entry(1.0, "Share of accepted messages that reach their handset.", kinds.SOME_SHARE)
     profile: str | None = entry(
         None, "A carrier profile that says what is not given here (`zsms carriers list`).", kinds.TEXT
     )
@@ -28,18 +27,6 @@ class Group(SenderGroup):
     quiet: tuple[float, float] | None = entry(
         None, "Hours of the day, in `zone`, in which nothing may be sent, such as \"21:00-08:00\".", kinds.HOURS
     )  # fmt: skip
-    queue: float | None = entry(
-        None,
-        "Seconds of its cap that the route keeps waiting: it accepts at once and sends at its cap.",
-        kinds.SOME_SECONDS,
-        unless="it keeps nothing, and we send no more than the cap",
-        planned=True,
-    )
-    when_full: str = entry(
-        "reject",
-        "What a full queue does: refuse, which is tried again, or accept and lose.",
-        kinds.one_of("reject", "expire"),
-    )
     price: float = entry(0.0, "Of an accepted segment.", kinds.FROM_0)
     begins: float = entry(0.0, "It opens so many seconds after the start,", kinds.SECONDS, key="from")
     ends: float | None = entry(None, "and closes then.", kinds.SOME_SECONDS, unless="never", key="until")

@@ -150,11 +150,15 @@ def _check_group(scenario: Scenario, group: Group, at: str) -> None:
         raise UsageError(f"{at}: account: there is no [[account]] {group.account!r}{hint}")
     if group.burst and group.cap is None:
         raise UsageError(f"{at}: a burst needs a cap")
-    if group.queue is not None and group.cap is None:
-        raise UsageError(f"{at}: a queue in seconds needs a cap, in segments a second")
+    try:
+        group.check_route()
+    except UsageError as error:
+        raise UsageError(f"{at}: {error}") from None
     if group.ends is not None and group.ends <= group.begins:
         raise UsageError(f"{at}: it closes (until = {group.ends:g} s) before it opens (from = {group.begins:g} s)")
     most = max([scenario.segments, *(a.segments or 0 for a in scenario.audiences)])
+    if group.queue is not None and (group.cap or 0.0) * group.queue < most:
+        raise UsageError(f"{at}: queue = {group.queue:g} s of the cap: less than one message of {most:g} segments")
     if group.daily_cap is not None and group.daily_cap < most:
         raise UsageError(f"{at}: daily_cap = {group.daily_cap}: less than one message of {most:g} segments")
     for what in ("daily_cap", "quiet"):
@@ -184,6 +188,10 @@ def _check_fault(scenario: Scenario, fault: Fault, at: str) -> None:
         raise UsageError(f"{at}: a throttle needs a 'factor' or a 'cap'")
     if fault.what in ("slow", "fail", "throttle") and not struck:
         raise UsageError(f"{at}: only senders can be struck by a {fault.what}, not {fault.whom!r}")
+    if fault.what == "throttle" and (fault.share != 1 or fault.whom not in struck):
+        name = next(iter(struck))
+        if scenario.group(name).queue is not None:
+            raise UsageError(f"{at}: the queue of {name!r} is one: only the whole group can be throttled")
     if fault.what == "throttle" and fault.cap is None and scenario.group(next(iter(struck))).cap is None:
         raise UsageError(f"{at}: {fault.whom!r} has no cap that a factor could change: give a 'cap'")
     if fault.share != 1 and fault.whom not in [group.name for group in scenario.groups]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from zsms.carriers.segments import segments_of
 from zsms.core.outcomes import Finished, Receipts
 from zsms.core.sender import Waiting
 from zsms.core.sender.slots import SendTimes, Slots
 from zsms.errors import UsageError
 from zsms.stats.failures import SIMULATED, Failure
+
+QUEUE_FULL = "the route's queue is full"
 
 
 class SimulatedTransport:
@@ -16,6 +19,7 @@ class SimulatedTransport:
 
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
+        self.route = slots.route
         self.concurrency = slots.concurrency
         self._failed = 0
         self.mean = slots.mean
@@ -43,8 +47,10 @@ class SimulatedTransport:
 
     @property
     def failures(self) -> list[Failure]:
-        """The sends that were drawn to fail."""
-        return [Failure(SIMULATED, self._failed, None)] if self._failed else []
+        """The sends that were drawn to fail, and those that a route's full queue refused."""
+        refused = 0 if self.route is None else self.route.refused
+        counts = ((SIMULATED, self._failed - refused), (QUEUE_FULL, refused))
+        return [Failure(reason, sends, None) for reason, sends in counts if sends]
 
     @property
     def blocked_s(self) -> None:
@@ -68,7 +74,8 @@ class SimulatedTransport:
 
     def start(self, waiting: Waiting, now: float) -> None:
         """Let these messages sleep."""
-        self._slots.start(waiting.handles, waiting.ages(now), now, waiting.last)
+        segments = 1 if self.route is None else segments_of(waiting.batch)
+        self._slots.start(waiting.handles, waiting.ages(now), now, waiting.last, segments=segments)
 
     def finished(self, now: float) -> Finished | None:
         """The messages whose sleep is over."""
@@ -78,8 +85,8 @@ class SimulatedTransport:
         return finished
 
     def receipts(self) -> Receipts | None:
-        """Nobody receives what is not sent."""
-        return None
+        """What the route tells; without one nobody receives what is not sent."""
+        return None if self.route is None else self.route.receipts()
 
     def worked(self, now: float) -> float:
         """Slot seconds within the asked time of a send, up to now."""

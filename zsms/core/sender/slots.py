@@ -16,8 +16,10 @@ count is all there is to keep of them, and a busy slot is one entry of the timin
     word 1   two float32, never negative, so that their sign bits are free: the age of the message when its slot began
              (signed: a failure would be final), and how long it was asked to sleep (signed: drawn to fail)
     word 2   when its slot began, float64 (signed: throttled if it will be tried again, else refused for good)
+    word 3   its segments, where there is a route that answers when a send ends (:mod:`zsms.core.sender.route`)
 
-24 bytes a busy slot. The slots measure their own honesty: `error` is how far the real sleep was from the asked one.
+24 bytes a busy slot (32 with a route). The slots measure their own honesty: `error` is how far the real sleep was from
+the asked one.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ import numpy.typing as npt
 
 from zsms.core.outcomes import NO_CODES, Finished
 from zsms.core.seeds import Seed
+from zsms.core.sender.route import Route, with_refusals
 from zsms.core.sender.wheel import TimingWheel
 from zsms.errors import UsageError
 from zsms.message import Outcome
@@ -95,9 +98,11 @@ class Slots:
         throttled_rate: float = 0.0,
         permanent_rate: float = 0.0,
         tick: float | None = None,
+        route: Route | None = None,
         seed: Seed = None,
     ) -> None:
-        """Raises UsageError for a concurrency, failure rate or tick that can't be."""
+        """`route` is what answers at the end of a send; None: it takes all. Raises UsageError for a concurrency,
+        failure rate or tick that can't be."""
         if not 1 <= concurrency <= MAX_CONCURRENCY:
             raise UsageError(f"concurrency {concurrency}: give 1 to {MAX_CONCURRENCY} slots")
         check_failure_rate(failure_rate, throttled_rate, permanent_rate)
@@ -110,7 +115,8 @@ class Slots:
         """Sends that begin from now on take so many times as long as the delay says."""
         self._throttled, self._permanent = throttled_rate, permanent_rate
         self._of_kinds = throttled_rate + permanent_rate > 0
-        self._may_fail = failure_rate > 0 or self._of_kinds
+        self.route = route
+        self._may_fail = failure_rate > 0 or self._of_kinds or route is not None
         self.times = SendTimes.empty()
         self.mean = delay.mean
         self.delay = delay
@@ -124,7 +130,7 @@ class Slots:
         """Slots that the last look found to be free and that have not begun again, and when they became so, on average.
         (Of each by itself would be no truer, for a tick is short beside a send, and cost a fifth of a send.)"""
         self._rng = np.random.Generator(np.random.SFC64(seed))
-        self._wheel = TimingWheel(tick, width=3, rng=self._rng)
+        self._wheel = TimingWheel(tick, width=3 if route is None else 4, rng=self._rng)
 
     @property
     def busy(self) -> int:
@@ -163,11 +169,19 @@ class Slots:
         """How many sends will be over by then."""
         return self._wheel.count(until)
 
-    def start(self, handles: U64, ages: F32 | float, began: float, last: npt.NDArray[np.bool_] | bool = True) -> None:
+    def start(
+        self,
+        handles: U64,
+        ages: F32 | float,
+        began: float,
+        last: npt.NDArray[np.bool_] | bool = True,
+        *,
+        segments: npt.NDArray[np.int64] | int = 1,
+    ) -> None:
         """Begin at `began` to send handles[i], which had been due for ages[i] seconds (float32[n] or one for all).
 
-        `last`: whether a failure would be final, bool[n] or one for all; then its total time counts, too. The caller
-        starts no more than are `free`.
+        `last`: whether a failure would be final, bool[n] or one for all; then its total time counts, too. `segments`
+        are for a route. The caller starts no more than are `free`.
         """
         count = len(handles)
         if count > self.free:
@@ -180,8 +194,10 @@ class Slots:
         whole = float(asked.sum(dtype=np.float64))
         self._asked += whole
         self._due += whole + count * (began - self._origin)
-        records = np.empty((count, 3), dtype=np.uint64)
+        records = np.empty((count, 3 if self.route is None else 4), dtype=np.uint64)
         records[:, 0] = handles
+        if self.route is not None:
+            records[:, 3] = segments
         times = records.view(np.float32)
         times[:, 2] = ages
         times[:, 3] = asked
@@ -225,6 +241,9 @@ class Slots:
             if special is not None and special.any():
                 kinds = np.where(np.signbit(floats[:, 2]), Outcome.REJECTED.code, Outcome.THROTTLED.code)
                 codes = np.where(special, kinds, Outcome.FAILED.code)[fails].astype(np.uint8)
+            if self.route is not None:
+                answers = self.route.answer(records[~fails, 3].astype(np.int64), now, self._rng)
+                fails, codes = with_refusals(fails, codes, answers)
             finished = Finished(handles[~fails], handles[fails], codes)
             total = total[~fails | np.signbit(floats[:, 2])]  # the others are sent again: their time goes on
         else:
