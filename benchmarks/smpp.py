@@ -60,7 +60,7 @@ def _waiting(handle: int, count: int, random: bool) -> Waiting:
     text = rng.integers(97, 123, total).astype(np.uint8) if random else np.frombuffer((TEXT * count).encode(), np.uint8)
     batch = Batch(
         producer=1,
-        start=1,
+        epoch=1,
         number=0,
         first=handle,
         due=time.monotonic(),

@@ -55,7 +55,7 @@ def random_columns() -> Columns:
 def make_batch(columns: Columns, number: int = 0) -> Batch:
     return Batch(
         producer=1,
-        start=1,
+        epoch=1,
         number=number,
         first=number * len(columns),
         due=0.0,

@@ -250,7 +250,7 @@ def test_a_kind_s_table_has_its_fields_in_order(name: str) -> None:
     types += [f"column of {names[f'{dtype.kind}{dtype.itemsize}']}" for dtype in kind.columns]
     if cls is Batch:
         columns = ("offsets", "recipients", "lengths", "text")
-        expected = ("producer", "start", "number", "first", "due", "step", *columns)
+        expected = ("producer", "epoch", "number", "first", "due", "step", *columns)
     elif cls is Mixed:
         expected = ("sources", "rows", "text")
     else:
@@ -278,7 +278,7 @@ def test_the_bytes_are_what_they_are_said_to_be() -> None:
     assert codec.decode(ping) == frames.Ping(subject=7, sent_at=2.5)
     assert codec.encode(frames.Ping(7, 2.5)) == ping
     decoded = codec.decode(batch)
-    assert (decoded.producer, decoded.start, decoded.number, decoded.first) == (1, 2, 3, 4)
+    assert (decoded.producer, decoded.epoch, decoded.number, decoded.first) == (1, 2, 3, 4)
     assert (decoded.due, decoded.step, decoded.offsets) == (0.5, 0.0, None)
     (only,) = decoded.messages()
     assert (only.recipient, only.text, only.id.seq) == ("+13705550100", "Hi", 4)

@@ -48,7 +48,7 @@ ROW = np.dtype(
     ]
 )
 """A message of a `Mixed`, 48 bytes. Times in seconds of the broker's clock; `length` is in bytes."""
-SOURCE = np.dtype([("source", "<u4"), ("producer", "<u8"), ("start", "<u8")])
+SOURCE = np.dtype([("source", "<u4"), ("producer", "<u8"), ("epoch", "<u8")])
 """What a row's `source` stands for."""
 KEPT = np.dtype([("entry", "<i8"), ("place", "<i8")])
 """Where a broker's journal keeps a message: the number of the entry, and the place in it."""
@@ -108,10 +108,10 @@ class Delivery(Enum):
 
 
 class MessageId(NamedTuple):
-    """What names a message, whichever broker holds it: its producer, that producer's start, its number."""
+    """What names a message, whichever broker holds it: its producer, the epoch of that, its number."""
 
     producer: int
-    start: int
+    epoch: int
     seq: int
 
 
@@ -142,6 +142,7 @@ class Batch:
     __slots__ = (
         "_ends",
         "due",
+        "epoch",
         "first",
         "frame",
         "lengths",
@@ -150,7 +151,6 @@ class Batch:
         "origin",
         "producer",
         "recipients",
-        "start",
         "step",
         "text",
     )
@@ -159,7 +159,7 @@ class Batch:
         self,
         *,
         producer: int,
-        start: int,
+        epoch: int,
         number: int,
         first: int,
         due: float,
@@ -179,7 +179,7 @@ class Batch:
         what a broker's journal keeps of the batch that this is (part of), a :class:`zsms.core.broker.journal.Entry`.
         """
         self.producer = producer
-        self.start = start
+        self.epoch = epoch
         self.number = number
         self.first = first
         self.due = due
@@ -227,7 +227,7 @@ class Batch:
         contiguous = self.offsets is None
         return Batch(
             producer=self.producer,
-            start=self.start,
+            epoch=self.epoch,
             number=self.number,
             first=self.first + begin if contiguous else self.first,
             due=self.due + begin * self.step if contiguous else self.due,
@@ -249,7 +249,7 @@ class Batch:
         offsets = indices.astype(OFFSET) if self.offsets is None else self.offsets[indices]
         return Batch(
             producer=self.producer,
-            start=self.start,
+            epoch=self.epoch,
             number=self.number,
             first=self.first,
             due=self.due,
@@ -266,11 +266,11 @@ class Batch:
         blob = self.text.tobytes()
         # Cut before it is decoded, for a length counts bytes; but of plain ASCII both are the same, and cheaper so.
         text = blob.decode("ascii") if blob.isascii() else None
-        producer, start, begin = self.producer, self.start, 0
+        producer, epoch, begin = self.producer, self.epoch, 0
         for seq, recipient, end in zip(self.seqs.tolist(), self.recipients.tolist(), self.ends.tolist(), strict=True):
             # A frozen dataclass fills itself field by field through object.__setattr__, which takes twice as long.
             message = _new(Message)
-            _set_id(message, MessageId(producer, start, seq))
+            _set_id(message, MessageId(producer, epoch, seq))
             _set_recipient(message, f"+{recipient}")
             _set_text(message, blob[begin:end].decode("utf-8", "replace") if text is None else text[begin:end])
             _set_attempt(message, attempt)
@@ -289,7 +289,7 @@ class Batch:
         rows: Iterable[tuple[str, str]],
         *,
         producer: int = 0,
-        start: int = 0,
+        epoch: int = 0,
         number: int = 0,
         first: int = 0,
         due: float = 0.0,
@@ -303,7 +303,7 @@ class Batch:
             texts.append(text.encode())
         return cls(
             producer=producer,
-            start=start,
+            epoch=epoch,
             number=number,
             first=first,
             due=due,
@@ -322,7 +322,7 @@ class Source(Protocol):
         """Names the producer."""
 
     @property
-    def start(self) -> int:
+    def epoch(self) -> int:
         """Names its start."""
 
 
@@ -441,7 +441,7 @@ class Mixed:
             seq, recipient, _, _, source, attempt, delivery, length = row
             origin = self.sources[source]
             yield Message(
-                MessageId(origin.producer, origin.start, seq),
+                MessageId(origin.producer, origin.epoch, seq),
                 f"+{recipient}",
                 blob[begin : begin + length].decode("utf-8", "replace"),
                 attempt,

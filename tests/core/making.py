@@ -22,14 +22,14 @@ def row(producer: int, seq: int) -> tuple[str, str]:
     return f"+{producer * 10**9 + seq}", "é" * (seq % 3) + str(seq)
 
 
-def make_batch(count: int, *, producer: int = 1, start: int = 1, number: int = 0, first: int = 0) -> Batch:
+def make_batch(count: int, *, producer: int = 1, epoch: int = 1, number: int = 0, first: int = 0) -> Batch:
     rows = [row(producer, seq) for seq in range(first, first + count)]
-    return Batch.of(rows, producer=producer, start=start, number=number, first=first)
+    return Batch.of(rows, producer=producer, epoch=epoch, number=number, first=first)
 
 
 def make_lot(count: int, first: int = 0, account: ProducerAccount | None = None) -> Lot:
     account = account or make_account()
-    return Lot(make_batch(count, producer=account.producer, start=account.start, first=first), account, 0.0)
+    return Lot(make_batch(count, producer=account.producer, epoch=account.epoch, first=first), account, 0.0)
 
 
 def make_account(producer: int = 1) -> ProducerAccount:

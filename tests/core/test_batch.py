@@ -55,7 +55,7 @@ def test_only_a_whole_batch_keeps_its_encoded_frame():
 
 
 def test_a_message_carries_its_history_and_its_text_survives_bad_utf8():
-    batch = Batch.of([("+4917012345", "ab")], producer=3, start=5, first=7)
+    batch = Batch.of([("+4917012345", "ab")], producer=3, epoch=5, first=7)
     batch.text = np.frombuffer(b"a\xff", dtype=np.uint8)
     message = Message(MessageId(3, 5, 7), "+4917012345", "a\ufffd", attempt=2, delivery=4)
     assert list(batch.messages(2, 4)) == [message]

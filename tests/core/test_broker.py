@@ -91,7 +91,7 @@ def sender(core: BrokerCore, token: int = 1, slots: int = 10, prefetch: int = 0,
 
 def put(core: BrokerCore, count: int, now: float = 0.0) -> None:
     account = core.producers[1]
-    batch = make_batch(count, start=account.start, number=account.next, first=account.accepted)
+    batch = make_batch(count, epoch=account.epoch, number=account.next, first=account.accepted)
     assert core.put(batch, now) is Put.ACCEPTED
 
 
@@ -139,7 +139,7 @@ def test_a_batch_after_a_gap_is_refused_and_the_producer_hears_what_is_expected(
 def test_a_producer_that_has_not_joined_is_strange():
     core = broker()
     assert core.put(make_batch(3, producer=2), 1.0) is Put.UNKNOWN_PRODUCER
-    assert core.put(make_batch(3, start=2), 1.0) is Put.UNKNOWN_PRODUCER
+    assert core.put(make_batch(3, epoch=2), 1.0) is Put.UNKNOWN_PRODUCER
     assert totals(core) == {} and core.counters.strange_batches == 2 and core.confirms() == []
 
 
@@ -725,7 +725,7 @@ def test_what_waits_for_a_retry_counts_in_bytes_too():
         if core.full:
             break
         rows = [("+1", "x" * 60_000)] * 10
-        assert core.put(Batch.of(rows, producer=1, start=1, number=number, first=10 * number), 0.0) is Put.ACCEPTED
+        assert core.put(Batch.of(rows, producer=1, epoch=1, number=number, first=10 * number), 0.0) is Put.ACCEPTED
         granted_now = list(core.grants(0.0))
         assert len(granted_now) == 1
         peer.ack([], range(10 * number, 10 * number + 10), settled=10 * number + 10)
@@ -734,7 +734,7 @@ def test_what_waits_for_a_retry_counts_in_bytes_too():
 
 def test_a_dead_letter_keeps_its_message_and_not_its_batch():
     core = broker(max_deliveries=1)
-    core.put(Batch.of([("+1", "x" * 50)] * 16_384, producer=1, start=1), 0.0)
+    core.put(Batch.of([("+1", "x" * 50)] * 16_384, producer=1, epoch=1), 0.0)
     peer = sender(core, slots=1)
     list(core.grants(0.0))
     core.left(peer.peer, 0.0)
@@ -753,7 +753,7 @@ def test_dead_letters_are_bounded_in_bytes_and_in_objects(monkeypatch):
             peer.ack([], [2 * number + attempt - 1], settled=2 * number + attempt)
             core.looked(0.0)
     assert core.totals()["dead"] == 300 and len(core.dead_letters) < 12
-    core.put(Batch.of([("+1", "x" * 50_000)] * 20, producer=1, start=1, number=300, first=300), 0.0)
+    core.put(Batch.of([("+1", "x" * 50_000)] * 20, producer=1, epoch=1, number=300, first=300), 0.0)
     peer.slots = 20
     core.left(peer.peer, 0.0)
     core.purge_ready(0.0)
@@ -824,7 +824,7 @@ def test_accounts_of_producers_that_are_over_are_added_up(monkeypatch):
     peer = sender(core, slots=1_000)
     for producer in range(1, 101):
         core.producer_joined(b"%d" % producer, JoinProducer(producer, 5, "p", 0, 0.0), 0.0)
-        core.put(make_batch(3, producer=producer, start=5), 0.0)
+        core.put(make_batch(3, producer=producer, epoch=5), 0.0)
         if producer % 2:
             core.left(b"%d" % producer, 0.0)
     granted(core)
@@ -837,7 +837,7 @@ def test_accounts_of_producers_that_are_over_are_added_up(monkeypatch):
     assert totals(core) == {"sent": 299, "in_flight": 1}
     assert all(account.balanced for account in accounts)
     # One that is left can come back under the same or a later start, and not under an earlier one.
-    assert core.producer_joined(b"x", JoinProducer(1, 4, "p", 1, 0.0), 1.0) is None and core.later_start(1, 4) == 5
+    assert core.producer_joined(b"x", JoinProducer(1, 4, "p", 1, 0.0), 1.0) is None and core.latest_epoch(1, 4) == 5
     assert core.producer_joined(b"x", JoinProducer(1, 6, "p", 0, 0.0), 1.0) is not None
 
 

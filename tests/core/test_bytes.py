@@ -75,7 +75,7 @@ class Schedule:
             texts = self.rng.integers(1, 101, BATCH).tolist()
             number = self.made // BATCH
             rows = [("+4912345", "x" * length) for length in texts]
-            core.put(Batch.of(rows, producer=1, start=1, number=number, first=self.made, due=now), now)
+            core.put(Batch.of(rows, producer=1, epoch=1, number=number, first=self.made, due=now), now)
             self.made += BATCH
             self.bytes += sum(texts) + 10 * BATCH
         for token, session in list(core.sessions.items()):

@@ -82,14 +82,14 @@ class Ledger(RuleBasedStateMachine):
     @rule(producer=st.sampled_from([1, 2]), count=st.integers(1, 12))
     def put(self, producer: int, count: int) -> None:
         account = self.core.producers[producer]
-        batch = make_batch(count, producer=producer, start=account.start, number=account.next, first=account.accepted)
+        batch = make_batch(count, producer=producer, epoch=account.epoch, number=account.next, first=account.accepted)
         assert self.core.put(batch, self.now) is Put.ACCEPTED
         self.fates.update({message.id: Fate() for message in batch.messages()})
 
     @rule(producer=st.sampled_from([1, 2]), start=st.integers(-1, 1), number=st.sampled_from([-1, 1, 2]))
     def put_what_is_not_expected(self, producer: int, start: int, number: int) -> None:
         account = self.core.producers[producer]
-        batch = make_batch(3, producer=producer, start=account.start + start, number=account.next + number)
+        batch = make_batch(3, producer=producer, epoch=account.epoch + start, number=account.next + number)
         put = {-1: Put.FENCED, 1: Put.UNKNOWN_PRODUCER, 0: Put.REPEATED if number < 0 else Put.SKIPPED}[start]
         assert self.core.put(batch, self.now) is put
 
@@ -332,14 +332,14 @@ class Ledger(RuleBasedStateMachine):
         counted: Counter[tuple[int, int, str]] = Counter()
         for message, fate in self.fates.items():
             place = "in_flight" if isinstance(fate.place, tuple) else fate.place
-            counted[message.producer, message.start, place] += 1
-            counted[message.producer, message.start, "accepted"] += 1
+            counted[message.producer, message.epoch, place] += 1
+            counted[message.producer, message.epoch, "accepted"] += 1
         accounts = list(self.core.accounts())
         assert len(accounts) == sum(self.starts.values())
         for account in accounts:
             assert account.balanced
             for name in ("accepted", "queued", "in_flight", "sent", "failed", "dead"):
-                assert getattr(account, name) == counted[account.producer, account.start, name], name
+                assert getattr(account, name) == counted[account.producer, account.epoch, name], name
         counters = self.core.counters
         for name in ("duplicates", "unknown", "retried", "redelivered"):
             assert getattr(counters, name) == self.expected[name], name

@@ -20,7 +20,7 @@ TEXTS = st.sampled_from(
 
 def lot_of(texts: list[str], first: int, mixed: bool, attempt: int = 1) -> Lot:
     rows = [(f"+{9_000 + first + place}", text) for place, text in enumerate(texts)]
-    lot = Lot(Batch.of(rows, producer=1, start=1, first=first, due=3.0, step=0.5), SOURCES[1], 7.0, attempt)
+    lot = Lot(Batch.of(rows, producer=1, epoch=1, first=first, due=3.0, step=0.5), SOURCES[1], 7.0, attempt)
     if not mixed:
         return lot
     return mixed_lot(gather([(lot, np.arange(lot.size))], SOURCES))

@@ -98,15 +98,15 @@ class Crashes(Ledger):
                 self.expected["redelivered"] += again
         for producer, start in self.starts.items():
             account = self.core.producers[producer]
-            assert account.start == start and account.durable_through == account.next
+            assert account.epoch == start and account.durable_through == account.next
             join = JoinProducer(producer, start, "producer", 0, 0.0)
             self.core.producer_joined(b"p%d" % producer, join, self.now)
 
     @invariant()
     def no_confirm_comes_before_its_group(self) -> None:
-        durable = {(row.producer, row.start): row.next for row in self.store.load().accounts}
+        durable = {(row.producer, row.epoch): row.next for row in self.store.load().accounts}
         for account in self.core.confirms():
-            assert account.durable_through <= durable.get((account.producer, account.start), 0)
+            assert account.durable_through <= durable.get((account.producer, account.epoch), 0)
 
     @invariant()
     def a_store_keeps_no_more_than_it_must(self) -> None:

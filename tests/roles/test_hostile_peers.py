@@ -180,11 +180,11 @@ def test_no_number_brings_the_broker_down(run, broker, peer, raw, what, number):
         case "oldest":
             producer.say(JoinProducer(1, 1, "raw producer", number, 0.0))
             producer.settle_down()
-            push.say(Batch.of([("+1", "x")] * 4, producer=1, start=1, number=number))
+            push.say(Batch.of([("+1", "x")] * 4, producer=1, epoch=1, number=number))
         case "first":
             producer.say(JoinProducer(1, 1, "raw producer", 0, 0.0))
             producer.settle_down()
-            push.say(Batch.of([("+1", "x")] * 20, producer=1, start=1, first=number))
+            push.say(Batch.of([("+1", "x")] * 20, producer=1, epoch=1, first=number))
         case "received":
             peer.say(JoinSender(7, 2, "raw", 10, number, 0.0, 0.0))
     peer.settle_down()
@@ -202,8 +202,8 @@ def test_times_beyond_all_bounds_don_t_reach_the_figures(run, broker, peer, raw)
     peer.say(JoinProducer(1, 1, "raw producer", 0, 0.0))
     peer.hear(Welcome)
     for due, step in ((1e308, 0.0), (-1e308, 0.0), (0.0, 1.7e308), (0.0, 9e9)):
-        push.say(Batch.of([("+1", "x")] * 4, producer=1, start=1, due=due, step=step))
-    push.say(Batch.of([("+1", "x")] * 4, producer=1, start=1, due=-9e9, step=4e9))
+        push.say(Batch.of([("+1", "x")] * 4, producer=1, epoch=1, due=due, step=step))
+    push.say(Batch.of([("+1", "x")] * 4, producer=1, epoch=1, due=-9e9, step=4e9))
     until(lambda: totals(broker.core)["sent"] == 4, "the bearable batch")
     until(lambda: broker.refused_frames == 4, "the others refused")
     assert np.isfinite(sender.transport.times.total.sum)
@@ -272,7 +272,7 @@ def test_garbage_on_all_four_ports_of_a_mesh_at_work(run, raw, caplog):
     pushes, deals, replies = raw(zmq.PUSH, ingest), raw(zmq.DEALER, dispatch), raw(zmq.DEALER, stats_out)
     publishes = raw(zmq.XPUB, stats_in)
     assert publishes.socket.recv() == b"\1"  # subscribed to: nothing published from here on is lost
-    stranger = Batch.of([("+1", "x")], producer=99, start=1)
+    stranger = Batch.of([("+1", "x")], producer=99, epoch=1)
     for parts in garbage(rng, Welcome(1, 0, 0.0, 0.0, 1.0, 0.0, "memory")):
         pushes.send(*parts)
         deals.send(*parts)
@@ -431,14 +431,14 @@ def test_row_25_a_producer_that_was_never_welcomed_goes_above_the_start_that_fen
     """Row 20, too: once welcomed it stays fenced, so that two that live don't fence each other."""
     producer = Producer(fake_broker.endpoint, messages=10).start()
     first = fake_broker.hear(JoinProducer)
-    fake_broker.say(Fenced(1, first.start + 5))
+    fake_broker.say(Fenced(1, first.epoch + 5))
     second = fake_broker.hear(JoinProducer)
-    while second.start == first.start:  # said before it heard
+    while second.epoch == first.epoch:  # said before it heard
         second = fake_broker.hear(JoinProducer)
-    assert second.start > first.start + 5
-    fake_broker.say(Fenced(1, first.start + 5))  # an answer to the join before: nothing new
+    assert second.epoch > first.epoch + 5
+    fake_broker.say(Fenced(1, first.epoch + 5))  # an answer to the join before: nothing new
     fake_broker.say(Welcome(1, 0, second.sent_at, second.sent_at, 1.0, 0.0, "memory"))
-    assert fake_broker.batch().start == second.start
-    fake_broker.say(Fenced(1, second.start + 1))
+    assert fake_broker.batch().epoch == second.epoch
+    fake_broker.say(Fenced(1, second.epoch + 1))
     with pytest.raises(ZsmsError, match="a later start"):
         producer.join(10)

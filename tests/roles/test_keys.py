@@ -124,7 +124,7 @@ def test_nothing_that_a_stranger_says_reaches_the_application(keys, broker, coll
     until(lambda: collector.book.taken > 0, "the broker's own statistics")
     stranger = raw(kind, url, curve=curve_of(who, keys, "broker" if role is broker else "stats"))
     said = (
-        Batch.of([("+1", "x")], producer=1, start=1),
+        Batch.of([("+1", "x")], producer=1, epoch=1),
         JoinSender(7, 1, "stranger", 10, 0, 0.0, 0.0),
         Snapshot(snapshot_body(role="sender", name="stranger")),
         Ask("totals"),
@@ -261,7 +261,7 @@ def test_a_producer_of_the_journal_is_nobody_s_until_it_joins(run, keys, tmp_pat
     assert first.join(10)
     second = run(Broker("127.0.0.1:0", keys=keys, journal=tmp_path / "journal"))
     (account,) = second.core.producers.values()
-    stale = Batch.of([("+1", "x")], producer=account.producer, start=account.start, number=1)
+    stale = Batch.of([("+1", "x")], producer=account.producer, epoch=account.epoch, number=1)
     with_key("p1", zmq.PUSH, urls(second.endpoint)[0]).say(stale)
     until(lambda: "sent a batch as 'p', which has not joined" in caplog.text, "a refusal")
     assert totals(second.core)["accepted"] == 10
@@ -277,10 +277,10 @@ def test_a_producer_is_the_key_that_joined_as_it(run, broker, with_key, keys):
     second = with_key("p2", zmq.DEALER, dispatch)
     second.say(JoinProducer(1, 2, "first", 0, 0.0))  # would fence the first one
     assert "belongs to another key" in second.hear(Refused).reason
-    with_key("p2", zmq.PUSH, ingest).say(Batch.of([("+1", "x")], producer=1, start=1))
+    with_key("p2", zmq.PUSH, ingest).say(Batch.of([("+1", "x")], producer=1, epoch=1))
     until(lambda: broker.refused_frames == 2, "a batch refused")
     assert totals(broker.core)["accepted"] == 0 and broker.core.producers[1].next == 0
-    with_key("p1", zmq.PUSH, ingest).say(Batch.of([("+1", "x")], producer=1, start=1))
+    with_key("p1", zmq.PUSH, ingest).say(Batch.of([("+1", "x")], producer=1, epoch=1))
     until(lambda: totals(broker.core)["accepted"] == 1, "its own batch accepted")
     # Locked out, its key owns nothing any more: the work goes on under a new key.
     (keys / "public" / "p1.pub").unlink()

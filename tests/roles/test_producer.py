@@ -22,7 +22,7 @@ QUICK = DelayModel("constant", 0.002)
 
 def test_what_is_not_confirmed_is_pushed_again_from_the_oldest_on(run, fake_broker):
     producer = run(Producer(fake_broker.endpoint, messages=30, batch=10, resend_after=0.2))
-    start = fake_broker.welcome_producer().start
+    start = fake_broker.welcome_producer().epoch
     first = [fake_broker.batch() for _ in range(3)]
     assert [batch.number for batch in first] == [0, 1, 2] and [batch.first for batch in first] == [0, 10, 20]
     again = [fake_broker.batch() for _ in range(3)]  # the confirm was lost
@@ -66,7 +66,7 @@ def test_a_confirm_that_is_lost_between_real_roles_costs_a_repeated_batch_and_no
 def test_a_broker_that_is_full_is_not_pushed_to_again(run, fake_broker):
     """Batches wait in its pipe unread; pushing them again would only fill the pipe with repetitions."""
     producer = run(Producer(fake_broker.endpoint, messages=20, batch=10, resend_after=0.1))
-    start = fake_broker.welcome_producer(interval=0.05).start
+    start = fake_broker.welcome_producer(interval=0.05).epoch
     assert [fake_broker.batch().number for _ in range(2)] == [0, 1]
     fake_broker.say(Confirm(1, start, 0, True, "memory"))
     while fake_broker.has_batch:
@@ -86,7 +86,7 @@ def test_a_broker_that_is_full_is_not_pushed_to_again(run, fake_broker):
 
 def test_the_window_bounds_what_is_unconfirmed(run, fake_broker):
     producer = run(Producer(fake_broker.endpoint, source=RandomSource(None, 1), batch=10, window=50, resend_after=60))
-    start = fake_broker.welcome_producer(interval=0.05).start
+    start = fake_broker.welcome_producer(interval=0.05).epoch
     for confirmed in range(0, 50, 5):
         fake_broker.say(Confirm(1, start, confirmed, False, "memory"))
         while fake_broker.batch().number < confirmed + 4:
@@ -108,13 +108,13 @@ def test_nothing_is_made_before_a_broker_is_there(run, fake_broker):
 def test_a_broker_that_forgot_the_producer_is_told_where_to_begin(run, fake_broker):
     """WHO, as after a restart: the producer joins again and says which batch is the oldest that it still has."""
     producer = run(Producer(fake_broker.endpoint, messages=50, batch=10, resend_after=60))
-    start = fake_broker.welcome_producer().start
+    start = fake_broker.welcome_producer().epoch
     assert [fake_broker.batch().number for _ in range(5)] == [0, 1, 2, 3, 4]
     fake_broker.say(Confirm(1, start, 2, False, "memory"))
     until(lambda: producer.window.oldest == 2, "two batches confirmed")
     fake_broker.say(Who(2))
     join = fake_broker.welcome_producer(expected=2)
-    assert (join.start, join.oldest) == (start, 2)
+    assert (join.epoch, join.oldest) == (start, 2)
     assert [fake_broker.batch().number for _ in range(3)] == [2, 3, 4]
     # And one that has forgotten nothing says what it expects, although its confirms were lost.
     fake_broker.say(Who(2))
@@ -126,7 +126,7 @@ def test_a_broker_that_forgot_the_producer_is_told_where_to_begin(run, fake_brok
 
 def test_words_that_can_t_be_are_refused_and_change_nothing(run, fake_broker):
     producer = run(Producer(fake_broker.endpoint, messages=20, batch=10, resend_after=60))
-    start = fake_broker.welcome_producer().start
+    start = fake_broker.welcome_producer().epoch
     assert [fake_broker.batch().number for _ in range(2)] == [0, 1]
     fake_broker.say(Confirm(1, start, 3, False, "memory"))  # a batch that was never made
     fake_broker.say(JoinProducer(1, 1, "x", 0, 0.0))
@@ -186,7 +186,7 @@ def test_an_open_loop_producer_makes_what_is_due_and_no_more(run, fake_broker):
     now = [100.0]
     source = RandomSource(1_000, 1)
     producer = run(Producer(fake_broker.endpoint, source=source, rate=100, clock=lambda: now[0], resend_after=60))
-    start = fake_broker.welcome_producer(interval=60.0).start
+    start = fake_broker.welcome_producer(interval=60.0).epoch
     got = fake_broker.batch()
     assert len(got) == 1 and got.step == pytest.approx(0.01)
     due = got.due

@@ -100,7 +100,7 @@ def test_what_a_lost_broker_has_not_confirmed_waits_for_it_and_the_rest_goes_on(
     producer = run(Producer([living.endpoint, lost.endpoint], messages=3_000, batch=10, window=100, resend_after=0.2))
     join = lost.welcome_producer(interval=0.05)
     mine = [lost.batch() for _ in range(5)]
-    lost.say(Confirm(1, join.start, 2, False, "memory"))  # its last word
+    lost.say(Confirm(1, join.epoch, 2, False, "memory"))  # its last word
     run(Sender(living.endpoint, concurrency=100, delay=DelayModel("constant", 0.001)))
     until(lambda: producer.produced == 3_000 and not producer.windows[0].messages, "the rest at the living one")
     kept = producer.windows[1].messages
@@ -114,7 +114,7 @@ def test_what_a_lost_broker_has_not_confirmed_waits_for_it_and_the_rest_goes_on(
     again = [lost.batch() for _ in range(kept // 10)]
     assert [batch.number for batch in again] == list(range(2, 2 + kept // 10))
     assert {batch.first for batch in again[:3]} == {batch.first for batch in mine[2:]}
-    lost.say(Confirm(1, join.start, 2 + kept // 10, False, "memory"))
+    lost.say(Confirm(1, join.epoch, 2 + kept // 10, False, "memory"))
     assert producer.join(5)
     lost.close()
 

@@ -38,7 +38,7 @@ NEWER = msgpack.packb([2, 99, 0])
 
 def test_what_an_earlier_start_of_a_broker_confirmed_lets_go_of_nothing(run, fake_broker):
     producer = run(Producer(fake_broker.endpoint, messages=30, batch=10))
-    start = fake_broker.welcome_producer().start
+    start = fake_broker.welcome_producer().epoch
     until(lambda: producer.window.next_number == 3, "three batches")
     fake_broker.say(Who(2))  # it has started again
     join = fake_broker.hear(JoinProducer)
@@ -53,7 +53,7 @@ def test_what_an_earlier_start_of_a_broker_confirmed_lets_go_of_nothing(run, fak
 
 def test_a_producer_whose_broker_waits_for_what_it_let_go_of_joins_again_with_its_oldest(run, fake_broker):
     producer = run(Producer(fake_broker.endpoint, messages=30, batch=10))
-    start = fake_broker.welcome_producer(2).start
+    start = fake_broker.welcome_producer(2).epoch
     until(lambda: producer.window.next_number == 3, "three batches")
     fake_broker.say(Confirm(1, start, 2, False, "memory"))
     until(lambda: producer.window.oldest == 2, "two confirmed")

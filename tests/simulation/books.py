@@ -57,9 +57,9 @@ class Books:
 
     def messages_of(self, batch: Batch | Mixed) -> list[Message]:
         if isinstance(batch, Batch):
-            origin = self._origins[batch.start]
+            origin = self._origins[batch.epoch]
             return [(origin, seq) for seq in batch.seqs.tolist()]
-        starts = [batch.sources[source].start for source in batch.rows["source"].tolist()]
+        starts = [batch.sources[source].epoch for source in batch.rows["source"].tolist()]
         return [(self._origins[start], seq) for start, seq in zip(starts, batch.seqs.tolist(), strict=True)]
 
     def started(self, waiting: Waiting) -> None:
@@ -251,9 +251,9 @@ class Book:
     def _take_in(self, batch: Batch) -> None:
         messages = self.books.messages_of(batch)
         assert self.accepted.isdisjoint(messages), "a batch was accepted twice"
-        self.batches[batch.start, batch.number] = messages
+        self.batches[batch.epoch, batch.number] = messages
         self.accepted.update(messages)
-        self._accepted[batch.start] += len(messages)
+        self._accepted[batch.epoch] += len(messages)
         self.admitted[-1] += len(messages)
         home = self.books.home
         for message in messages:
@@ -290,9 +290,9 @@ class Book:
         for account in core.accounts():
             assert account.balanced, f"{account} does not balance"
             assert min(account.queued, account.in_flight, account.sent, account.failed, account.dead) >= 0, account
-            assert account.accepted == self._accepted[account.start], f"{account} counts what it did not accept"
+            assert account.accepted == self._accepted[account.epoch], f"{account} counts what it did not accept"
             if self.disk is not None:
-                assert account.durable_through <= self._durable(account.start), (
+                assert account.durable_through <= self._durable(account.epoch), (
                     f"{account} would be confirmed too early"
                 )
             queued += account.queued
@@ -328,9 +328,9 @@ class Book:
         assert settled <= happened, f"settled, but never sent: {sorted(settled - happened)}"
         self.settled = settled
         for account in core.accounts():
-            sent, failed = self._least.get(account.start, (0, 0))
+            sent, failed = self._least.get(account.epoch, (0, 0))
             assert sent <= account.sent and failed <= account.failed, f"{account} has gone down"
-            self._least[account.start] = account.sent, account.failed
+            self._least[account.epoch] = account.sent, account.failed
         totals = core.totals()
         assert len(settled) == totals["sent"] + totals["failed"] + totals["dead"]
         assert len(dead) == totals["dead"]

@@ -88,8 +88,8 @@ def freeze(core: BrokerCore, purged: frozenset[Message]) -> Frozen:
                 pieces.append((old[0], bytes([1]) * old[0].size))
     accounts = [*core.producers.values(), *core.closed_accounts]
     return Frozen(
-        accounts={a.start: (a.accepted, a.sent, a.failed, a.dead) for a in accounts},
-        marks={a.start: a.next for a in accounts},
+        accounts={a.epoch: (a.accepted, a.sent, a.failed, a.dead) for a in accounts},
+        marks={a.epoch: a.next for a in accounts},
         waiting=[*core.queue.lots(), *core.retries.lots()],
         pieces=pieces,
         dead=list(core.dead_letters),

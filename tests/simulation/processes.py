@@ -276,7 +276,7 @@ class ProducerProcess(Process):
 
     def _tell_starts(self) -> None:
         for way in self.role.ways:
-            self.world.books.begins(way.start, self.number)
+            self.world.books.begins(way.epoch, self.number)
 
     def check(self) -> None:
         self._tell_starts()
@@ -285,7 +285,7 @@ class ProducerProcess(Process):
             bound = window.max_messages + self.world.plan.batch
             assert window.messages < bound, "the window does not bound the producer"
             if window.oldest != self.confirmed[index]:
-                self.world.books.brokers[index].let_go(way.start, self.confirmed[index], window.oldest)
+                self.world.books.brokers[index].let_go(way.epoch, self.confirmed[index], window.oldest)
                 self.confirmed[index] = window.oldest
 
 

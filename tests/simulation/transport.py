@@ -58,7 +58,7 @@ class DrawnTransport:
                 takes = inf if rng.random() < 0.5 else 2 * plan.limits.lease
             heappush(
                 self._heap,
-                (now + takes, handle, world.books.message(sms.id.start, sms.id.seq), rng.random() < plan.fails),
+                (now + takes, handle, world.books.message(sms.id.epoch, sms.id.seq), rng.random() < plan.fails),
             )
 
     def finished(self, now: float) -> Finished | None:

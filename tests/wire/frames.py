@@ -56,7 +56,7 @@ def batch(count: int, seed: int = 0, *, offsets: bool = False, **fields: Any) ->
     rng = np.random.default_rng(seed)
     lengths = rng.integers(0, 30, count).astype("<u2")
     return Batch(
-        **{"producer": 2**64 - 1, "start": 2**63, "number": 7, "first": 10**12, "due": -1.5, "step": 0.25, **fields},
+        **{"producer": 2**64 - 1, "epoch": 2**63, "number": 7, "first": 10**12, "due": -1.5, "step": 0.25, **fields},
         recipients=rng.integers(0, 2**64, count, dtype="<u8"),
         lengths=lengths,
         text=rng.integers(0, 256, int(lengths.sum()), dtype="u1"),
@@ -175,7 +175,7 @@ def _receipts(count: int, session: int) -> Receipt:
 
 _BATCHES = st.builds(
     batch, st.integers(1, 12) | st.sampled_from([40, 500, 5_000]), st.integers(0, 99), offsets=st.booleans(),
-    producer=_ID, start=_ID, number=_COUNT, first=st.integers(0, MAX_COUNT - 5_000),
+    producer=_ID, epoch=_ID, number=_COUNT, first=st.integers(0, MAX_COUNT - 5_000),
     due=st.floats(-5e9, 5e9), step=st.floats(-9e5, 9e5),
 )  # fmt: skip
 STRATEGIES: dict[type, st.SearchStrategy[Any]] = {
@@ -213,12 +213,12 @@ def plain(frame: Any) -> tuple[Any, ...]:
         none = np.zeros(0, dtype="<u4")
         offsets = none if frame.offsets is None else frame.offsets
         values: tuple[Any, ...] = (
-            frame.producer, frame.start, frame.number, frame.first, frame.due, frame.step,
+            frame.producer, frame.epoch, frame.number, frame.first, frame.due, frame.step,
             offsets, frame.recipients, frame.lengths, frame.text,
         )  # fmt: skip
     elif isinstance(frame, Mixed):
         named = np.unique(frame.rows["source"]).tolist()
-        sources = [(of, frame.sources[of].producer, frame.sources[of].start) for of in named]
+        sources = [(of, frame.sources[of].producer, frame.sources[of].epoch) for of in named]
         values = np.array(sources, dtype="<u4,<u8,<u8"), frame.rows, frame.text
     else:
         values = tuple(frame)

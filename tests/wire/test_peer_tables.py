@@ -261,12 +261,12 @@ class Producer(Peer):
         self.push = StubPush()
         push: Any = self.push
         self.way: ProducerLink = ProducerLink(
-            self.window, self.make_link, push, Nowhere(), self.refuse, producer=1, start=9, name="p"
+            self.window, self.make_link, push, Nowhere(), self.refuse, producer=1, epoch=9, name="p"
         )
 
     def make(self, *counts: int) -> None:
         for count in counts:
-            batch = make_batch(count, start=self.way.start, number=self.window.next_number)
+            batch = make_batch(count, epoch=self.way.epoch, number=self.window.next_number)
             self.window.add(encode_batch(batch), count, self.now)
         self.way.push(self.now)
 
@@ -379,12 +379,12 @@ def _() -> Any:
     return peer.ending()
 
 
-@producer.row("joining, never welcomed", "FENCED(start)")
+@producer.row("joining, never welcomed", "FENCED(epoch)")
 def _() -> Any:
     peer = Producer()
     peer.tick(0.0)
     peer.hear(Fenced(BROKER, 20))
-    assert peer.way.start > 20
+    assert peer.way.epoch > 20
     peer.socket.kinds()
     return peer.ending()
 

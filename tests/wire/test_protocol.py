@@ -523,13 +523,13 @@ def test_a_part_of_a_batch_is_written_as_its_slice(data):
     count = data.draw(st.integers(1, 90))
     rows = [(f"+{number + 1}", "x" * data.draw(st.integers(0, 30))) for number in range(count)]
     whole = Batch.of(
-        rows, producer=3, start=4, number=5, first=6, due=1_000.0, step=data.draw(st.sampled_from([0.0, 0.5]))
+        rows, producer=3, epoch=4, number=5, first=6, due=1_000.0, step=data.draw(st.sampled_from([0.0, 0.5]))
     )
     begin = data.draw(st.integers(0, count - 1))
     end = data.draw(st.integers(begin + 1, count))
     part, cut = decode(encode_part(whole, begin, end)), whole.slice(begin, end)
     assert list(part.messages()) == list(cut.messages())
-    for name in ("producer", "start", "number", "first", "due", "step"):
+    for name in ("producer", "epoch", "number", "first", "due", "step"):
         assert getattr(part, name) == getattr(cut, name), name
 
 

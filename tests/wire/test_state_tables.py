@@ -257,7 +257,7 @@ BATCHES = {
     "number = next": {"number": 2},
     "number < next": {"number": 1},
     "number > next": {"number": 3},
-    "of an earlier start": {"start": 4},
+    "of an earlier start": {"epoch": 4},
     "of a producer or start that has not joined": {"producer": 2},
 }
 
@@ -271,7 +271,7 @@ def test_a_batch_is_judged_as_its_row_says(row: Any) -> None:
     core = BrokerCore(seed=1)
     core.producer_joined(PEER, JoinProducer(1, 5, "p", 2, 0.0), 0.0)
     core.confirms()
-    batch = make_batch(3, **{"producer": 1, "start": 5, "number": 2, **BATCHES[row.state]})
+    batch = make_batch(3, **{"producer": 1, "epoch": 5, "number": 2, **BATCHES[row.state]})
     assert core.put(batch, 0.0).value == row.event
     told = [account.durable_through for account in core.confirms()]
     assert told == ([3 if row.event == "accepted" else 2] if "CONFIRM" in row.do else [])

@@ -113,7 +113,7 @@ def unpack_changes(number: int, record: bytes) -> list[StoredChange]:
 
 def account_key(row: AccountRow) -> bytes:
     """The key of an account: producer and start are unsigned, and would not fit an integer of the store."""
-    return struct.pack(">QQ", row.producer, row.start)
+    return struct.pack(">QQ", row.producer, row.epoch)
 
 
 def pack_account(row: AccountRow) -> tuple[bytes, bytes]:

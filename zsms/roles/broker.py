@@ -305,7 +305,7 @@ class Broker(Role):
     def _confirm(self) -> None:
         for account in self.core.confirms():
             through = account.durable_through
-            self._say(account.peer, Confirm(self.start_id, account.start, through, self._full, self.durability))
+            self._say(account.peer, Confirm(self.start_id, account.epoch, through, self._full, self.durability))
 
     def _tell_events(self) -> None:
         """Log what happened since the last turn."""

@@ -68,7 +68,7 @@ class Desk:
             case JoinProducer():
                 account = core.producer_joined(peer, frame, now)
                 if account is None:
-                    return [Fenced(self.instance, core.later_start(frame.producer, frame.start))]
+                    return [Fenced(self.instance, core.latest_epoch(frame.producer, frame.epoch))]
                 return [self._welcome(account.durable_through, frame.sent_at)]
             case Bye():
                 core.left(peer, now)

@@ -154,7 +154,7 @@ class Producer(Role):
                     self._poller,
                     self._refuse,
                     producer=self._id,
-                    start=self.start_id,
+                    epoch=self.start_id,
                     name=self.name,
                 )
             )
@@ -255,7 +255,7 @@ class Producer(Role):
         due, step = self.turn.due(len(columns), now)
         return Batch(
             producer=self._id,
-            start=way.start,
+            epoch=way.epoch,
             number=way.window.next_number,
             first=self.produced,
             due=way.link.clock.to_remote(due),

@@ -38,7 +38,7 @@ class ProducerLink:
         refuse: Callable[[str, object, float], None],
         *,
         producer: int,
-        start: int,
+        epoch: int,
         name: str,
     ) -> None:
         """`make_link(make_join)` opens the connection, `refuse(where, why, now)` counts a frame that can't be.
@@ -46,7 +46,7 @@ class ProducerLink:
         `producer` and `name` are the producer's, `start` its start, unless the broker knows a later one.
         """
         self.window = window
-        self.start = start
+        self.epoch = epoch
         """By which this broker tells the producer's start from earlier ones; settled with the first welcome."""
         self.full = False
         """The broker has said that it reads nothing."""
@@ -68,7 +68,7 @@ class ProducerLink:
         poller.register(self.link.socket, zmq.POLLIN)
 
     def _make_join(self, now: float) -> JoinProducer:
-        return JoinProducer(self._producer, self.start, self._name, self.window.oldest, now)
+        return JoinProducer(self._producer, self.epoch, self._name, self.window.oldest, now)
 
     @property
     def room(self) -> int:
@@ -102,10 +102,10 @@ class ProducerLink:
     def _hear(self, frame: Any, now: float) -> None:
         link = self.link
         match frame:
-            case Confirm() if link.knows(frame.instance) and frame.start == self.start:
+            case Confirm() if link.knows(frame.instance) and frame.epoch == self.epoch:
                 self.full = frame.full
                 self._confirmed(frame.next, now)
-            case Pong() if link.knows(frame.instance) and frame.subject == self.start:
+            case Pong() if link.knows(frame.instance) and frame.subject == self.epoch:
                 self.full = frame.full
                 self._confirmed(frame.next, now)
             case Welcome():
@@ -113,8 +113,8 @@ class ProducerLink:
                 self._follow_clock()
                 self._confirmed(frame.next, now)
             case Fenced() if link.answers(frame.instance):
-                self._fence(frame.start)
-            case Hold() if link.knows(frame.instance) and frame.start == self.start:
+                self._fence(frame.epoch)
+            case Hold() if link.knows(frame.instance) and frame.epoch == self.epoch:
                 self.full = True
                 if not self._held_back:
                     self._held_back = True
@@ -148,10 +148,10 @@ class ProducerLink:
                 "(two producers at a time need two names: --name)"
             )
         # Not just above: another one in the same place must not choose the same start, or it would pass for this one.
-        above = later + 1 + (self.start * 2_654_435_761 & 0xFFFF_FFFF)
-        if later >= self.start and above < 2**64:
+        above = later + 1 + (self.epoch * 2_654_435_761 & 0xFFFF_FFFF)
+        if later >= self.epoch and above < 2**64:
             self.link.log.info("%s: started after one whose clock was ahead; joining as the later one", self._name)
-            self.start = above
+            self.epoch = above
             self.link.join_now()
 
     def _confirmed(self, upto: int, now: float) -> None:
@@ -201,9 +201,9 @@ class ProducerLink:
 
     def tick(self, now: float) -> None:
         """Join or ping when it is time."""
-        self.link.tick(now, self.start)
+        self.link.tick(now, self.epoch)
 
     def goodbye(self) -> None:
         """Say goodbye, if there is anybody."""
         if self.link.joined:
-            self.link.say(Bye(self.link.instance, self.start))
+            self.link.say(Bye(self.link.instance, self.epoch))

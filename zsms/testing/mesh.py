@@ -41,7 +41,7 @@ _TURNS = 100_000
 
 class _ProducerJoin(NamedTuple):
     producer: int
-    start: int
+    epoch: int
     name: str
     oldest: int
 
@@ -161,7 +161,7 @@ class StubMesh:
         rows = list(self._drawn(messages) if isinstance(messages, int) else messages)
         for begin in range(0, len(rows), _BATCH):
             part = rows[begin : begin + _BATCH]
-            batch = Batch.of(part, producer=_PRODUCER, start=1, first=self._made, due=self.now)
+            batch = Batch.of(part, producer=_PRODUCER, epoch=1, first=self._made, due=self.now)
             self._todo.append(batch)
             self._made += len(part)
 

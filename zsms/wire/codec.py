@@ -105,7 +105,7 @@ def _encode_one_sent(ack: Ack) -> bytes:
 def encode_batch(batch: Batch) -> bytes:
     """The batch's bytes: one copy of its columns, whatever they are views of."""
     offsets = _NO_OFFSETS if batch.offsets is None else batch.offsets
-    head = [VERSION, 1, batch.producer, batch.start, batch.number, batch.first, batch.due, batch.step]
+    head = [VERSION, 1, batch.producer, batch.epoch, batch.number, batch.first, batch.due, batch.step]
     return _join(head, (offsets, batch.recipients, batch.lengths, batch.text))
 
 
@@ -121,7 +121,7 @@ def encode_mixed(mixed: Mixed) -> bytes:
     sources = mixed.rows["source"]
     first = sources.item(0)
     named = [first] if (sources == first).all() else np.unique(sources).tolist()
-    table = [(source, mixed.sources[source].producer, mixed.sources[source].start) for source in named]
+    table = [(source, mixed.sources[source].producer, mixed.sources[source].epoch) for source in named]
     return _join([VERSION, 24], (np.array(table, dtype=SOURCE), mixed.rows, mixed.text))
 
 
@@ -143,7 +143,7 @@ def encode_part(batch: Batch, begin: int, end: int) -> bytes:
             VERSION,
             1,
             batch.producer,
-            batch.start,
+            batch.epoch,
             batch.number,
             batch.first + begin,
             batch.due + begin * batch.step,

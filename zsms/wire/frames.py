@@ -71,7 +71,7 @@ class JoinProducer(NamedTuple):
     """
 
     producer: int
-    start: int
+    epoch: int
     name: str
     oldest: int
     sent_at: float
@@ -116,7 +116,7 @@ class Confirm(NamedTuple):
     """broker -> producer: every batch below `next` of your start `start` is held. `full`: I have stopped reading."""
 
     instance: int
-    start: int
+    epoch: int
     next: int
     full: bool
     durability: str
@@ -223,7 +223,7 @@ class Hold(NamedTuple):
     """broker -> producer: I take and confirm nothing at the moment, and why. Keep what you have, and try on."""
 
     instance: int
-    start: int
+    epoch: int
     reason: str
 
 
@@ -238,7 +238,7 @@ class Fenced(NamedTuple):
     """broker -> producer: `start` of this producer has joined, which is later than yours; I take nothing of yours."""
 
     instance: int
-    start: int
+    epoch: int
 
 
 class Inspect(NamedTuple):
@@ -426,7 +426,7 @@ def _check_receipt(receipt: Receipt) -> Receipt:
 
 
 def _make_batch(*parts: Any) -> Batch:
-    producer, start, number, first, due, step, offsets, recipients, lengths, text = parts
+    producer, epoch, number, first, due, step, offsets, recipients, lengths, text = parts
     count = len(lengths)
     if not 0 < count <= MAX_BATCH_MESSAGES:
         raise WireError(f"a batch of {count} messages; 1 to {MAX_BATCH_MESSAGES} can be")
@@ -443,7 +443,7 @@ def _make_batch(*parts: Any) -> Batch:
         raise WireError(f"a batch of {count} messages from {first}, due at {due} and every {step} s: out of range")
     return Batch(
         producer=producer,
-        start=start,
+        epoch=epoch,
         number=number,
         first=first,
         due=due,
@@ -459,7 +459,7 @@ class ProducerStart(NamedTuple):
     """What a :class:`Mixed` off the wire has as a :class:`zsms.message.Source`."""
 
     producer: int
-    start: int
+    epoch: int
 
 
 def _make_mixed(sources: npt.NDArray[Any], rows: npt.NDArray[Any], text: npt.NDArray[np.uint64]) -> Mixed:

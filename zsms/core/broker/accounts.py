@@ -23,7 +23,7 @@ from zsms.message import Batch
 
 FOLD_FROM = 1_000
 """Accounts from which on those of producers that are finished are added up."""
-_REMEMBERED_STARTS = 65_536
+_REMEMBERED_EPOCHS = 65_536
 
 
 class Put(Enum):
@@ -54,7 +54,7 @@ class Accounts:
         self._unconfirmed: dict[int, ProducerAccount] = {}
         self._free_indices: list[int] = []
         self._fold_at = FOLD_FROM
-        self._folded_starts: OrderedDict[int, int] = OrderedDict()
+        self._folded_epochs: OrderedDict[int, int] = OrderedDict()
 
     def joined(self, join: ProducerJoin, now: float) -> ProducerAccount | None:
         """A start of a producer introduced itself. Its account, or None when a later start of it has fenced this one.
@@ -63,14 +63,14 @@ class Accounts:
         which earlier batches are missing here: they were confirmed, so a disk or its machine has lost them since.
         """
         account = self.producers.get(join.producer)
-        if join.start < self.latest_start(join.producer, join.start):
+        if join.epoch < self.latest_epoch(join.producer, join.epoch):
             return None
-        if account is None or join.start > account.start:
+        if account is None or join.epoch > account.epoch:
             if account is not None:
                 self.closed.append(account)
                 self._events.note(now, "producer fenced", account.name, account.queued + account.in_flight)
             account = ProducerAccount(
-                join.producer, join.start, join.name, b"", next=join.oldest, durable_through=join.oldest
+                join.producer, join.epoch, join.name, b"", next=join.oldest, durable_through=join.oldest
             )
             self.producers[join.producer] = self.opened(account)
             if self._journal is not None:
@@ -94,11 +94,11 @@ class Accounts:
             self.sources.append(account)
         return account
 
-    def latest_start(self, producer: int, start: int) -> int:
+    def latest_epoch(self, producer: int, epoch: int) -> int:
         """The latest start of that producer that is known here; `start` when none is later."""
         account = self.producers.get(producer)
-        known = self._folded_starts.get(producer, 0) if account is None else account.start
-        return max(start, known)
+        known = self._folded_epochs.get(producer, 0) if account is None else account.epoch
+        return max(epoch, known)
 
     def restore(self, accounts: Iterable[ProducerAccount]) -> None:
         """Go on from these, of which the starts of one producer come in their order."""
@@ -114,10 +114,10 @@ class Accounts:
     def judged(self, batch: Batch) -> Put:
         """What is to become of a batch: only an accepted one is to be queued. Others are counted."""
         account = self.producers.get(batch.producer)
-        if account is None or batch.start > account.start:
+        if account is None or batch.epoch > account.epoch:
             self._counters.strange_batches += 1
             return Put.UNKNOWN_PRODUCER
-        if batch.start < account.start:
+        if batch.epoch < account.epoch:
             self._counters.fenced_batches += 1
             return Put.FENCED
         if batch.number == account.next:
@@ -190,9 +190,9 @@ class Accounts:
                 del self.producers[account.producer]
                 folded.append(account)
                 # An earlier start of it that comes back has to be fenced all the same.
-                self._folded_starts[account.producer] = account.start
-                if len(self._folded_starts) > _REMEMBERED_STARTS:
-                    self._folded_starts.popitem(last=False)
+                self._folded_epochs[account.producer] = account.epoch
+                if len(self._folded_epochs) > _REMEMBERED_EPOCHS:
+                    self._folded_epochs.popitem(last=False)
         self.closed[:] = kept
         for account in folded:
             self.finished.add(account)

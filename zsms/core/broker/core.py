@@ -102,9 +102,9 @@ class BrokerCore:
             self._accounts.fold(self._letters.sources())
         return account
 
-    def later_start(self, producer: int, start: int) -> int:
+    def latest_epoch(self, producer: int, epoch: int) -> int:
         """The latest start of that producer that is known here; `start` when none is later."""
-        return self._accounts.latest_start(producer, start)
+        return self._accounts.latest_epoch(producer, epoch)
 
     def put(self, batch: Batch, now: float) -> Put:
         """A batch arrived."""

@@ -20,7 +20,7 @@ class ProducerJoin(Protocol):
         """Its identity."""
 
     @property
-    def start(self) -> int:
+    def epoch(self) -> int:
         """Grows from one start of it to the next."""
 
     @property

@@ -92,7 +92,7 @@ class AccountRow(NamedTuple):
     """A producer's account and its sequence mark, as kept. What is queued or in flight follows from the entries."""
 
     producer: int
-    start: int
+    epoch: int
     name: str
     next: int
     accepted: int

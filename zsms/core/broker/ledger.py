@@ -17,7 +17,7 @@ class ProducerAccount:
     """One start of one producer: its account, and the mark up to which its batches are held."""
 
     producer: int
-    start: int
+    epoch: int
     name: str
     peer: bytes
     next: int = 0

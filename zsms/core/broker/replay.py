@@ -50,7 +50,7 @@ def rebuild(
     books = kept.books
     journal = Journal(books.get("next_entry", 0), books.get("next_row", 0))
     core = BrokerCore(limits, seed, journal)
-    accounts = {(row.producer, row.start): _account(row) for row in sorted(kept.accounts, key=lambda row: row.start)}
+    accounts = {(row.producer, row.epoch): _account(row) for row in sorted(kept.accounts, key=lambda row: row.epoch)}
     moved = {name: min(books[name] + shift, now) for name in _TIMES if books.get(name) is not None}
     core.restore({**books, **moved}, accounts.values())
     changes: dict[int, list[StoredChange]] = {}
@@ -80,13 +80,13 @@ _TIMES = ("first_accepted", "last_settled")
 
 
 def _account(row: AccountRow) -> ProducerAccount:
-    account = ProducerAccount(row.producer, row.start, row.name, b"", next=row.next, durable_through=row.next)
+    account = ProducerAccount(row.producer, row.epoch, row.name, b"", next=row.next, durable_through=row.next)
     account.accepted, account.sent, account.failed, account.dead = row.accepted, row.sent, row.failed, row.dead
     return account
 
 
 def _account_of(accounts: dict[tuple[int, int], ProducerAccount], source: Source, what: str) -> ProducerAccount:
-    account = accounts.get((source.producer, source.start))
+    account = accounts.get((source.producer, source.epoch))
     if account is None:
         raise JournalError(f"{what} is of producer {source.producer:x}, which has no account")
     return account

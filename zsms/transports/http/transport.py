@@ -244,7 +244,7 @@ class HttpTransport(CallableTransport):
 
 def _name(message: Message) -> str:
     """What names it towards a gateway."""
-    return f"{message.id.producer:x}-{message.id.start:x}-{message.id.seq}"
+    return f"{message.id.producer:x}-{message.id.epoch:x}-{message.id.seq}"
 
 
 def _is_gsm(text: str) -> bool:
