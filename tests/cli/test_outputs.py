@@ -148,6 +148,11 @@ def test_a_file_that_is_opened_does_not_take_the_place_of_a_closed_stream(place:
     assert done.returncode >= 3 and (place / "x").read_bytes() == b""
 
 
+def test_a_function_that_took_standard_output_away_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert streams.take_error() is None
+
+
 @pytest.mark.parametrize("gives_up", [True, False])
 def test_what_has_arrived_has_no_holes(tmp_path: Path, gives_up: bool) -> None:
     """Standard output stays silent after an error; standard error goes on when there is room again."""

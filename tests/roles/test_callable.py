@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import sys
 import threading
 import time
@@ -199,6 +200,12 @@ async def exits_in_a_task(message: Message) -> bool:
     return await asyncio.ensure_future(exits(message))
 
 
+async def ends_its_coroutine(message: Message) -> bool:
+    if message.id.seq % 10 == 3:
+        raise GeneratorExit
+    return True
+
+
 async def stops_the_loop(message: Message) -> bool:
     if message.id.seq % 10 == 3:
         asyncio.get_running_loop().stop()
@@ -207,9 +214,10 @@ async def stops_the_loop(message: Message) -> bool:
 
 
 @pytest.mark.parametrize(
-    "send", [exits, interrupts, cancelled, cancels_itself, exits_late, exits_in_a_task, stops_the_loop]
+    "send",
+    [exits, interrupts, cancelled, cancels_itself, exits_late, exits_in_a_task, ends_its_coroutine, stops_the_loop],
 )
-def test_what_would_end_a_program_costs_one_message(run, address, send):
+def test_what_would_end_a_program_costs_one_message(run, address, send, caplog):
     broker = run(Broker(address()))
     sender = run(Sender(broker.endpoint, concurrency=4, send=send))
     run(Producer(broker.endpoint, messages=40))
@@ -217,6 +225,8 @@ def test_what_would_end_a_program_costs_one_message(run, address, send):
     assert (totals(broker.core)["sent"], totals(broker.core)["failed"]) == (36, 4)
     sender.stop()
     assert sender.join(5)
+    gc.collect()
+    assert "never retrieved" not in caplog.text
 
 
 def test_cancelling_a_task_that_returns_at_once_is_not_the_next_message_s_business(run, address):

@@ -83,6 +83,8 @@ def take_error() -> OSError | None:
     A reader that left (EPIPE) has had what it wanted: that is its error, and none of ours.
     """
     raw = _raw(sys.stdout)
+    if raw is None and not hasattr(sys.stdout, "flush"):
+        return None  # a user's function has put something else in its place
     sys.stdout.flush()
     if raw is None or raw.error is None:
         return None

@@ -168,6 +168,9 @@ class Calls:
                 if self.closing:
                     raise
                 code = self.judge.of_error(error)
+                if isinstance(error, GeneratorExit):  # the function's, or the end of this coroutine: it may just end
+                    self._end(handle, code, began, monotonic(), due)
+                    return
                 if _is_for_all(error):
                     self._end(handle, code, began, monotonic(), due)
                     raise
@@ -228,7 +231,5 @@ class Calls:
 
 
 def _is_for_all(error: BaseException) -> bool:
-    """Whether more than one message is meant: Ctrl-C where that is heard, or the end of the coroutine itself."""
-    if isinstance(error, KeyboardInterrupt):
-        return threading.current_thread() is threading.main_thread()
-    return isinstance(error, GeneratorExit)
+    """Whether more than one message is meant: Ctrl-C, where that is heard."""
+    return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
