@@ -115,7 +115,7 @@ class LoopWatch:
         if not self._said:
             self._said = True
             self._log.warning(
-                "%s blocks its event loop: %s of %.3f s each; %s",
+                "%s blocks its event loop: %s kept it for %.3f s each; %s",
                 calls.judge.name,
                 many(steps, "call"),
                 seconds / steps,
