@@ -15,11 +15,11 @@ from rich.console import Console
 
 from zsms.cli.panel.look import COLUMNS, WIDEST, Panel, sort_rows, spark
 from zsms.stats.histogram import Histogram
-from zsms.stats.trends import Figures, Happening, SenderRow
+from zsms.stats.trends import Event, SenderRow, Standing
 from zsms.stats.view import View
 
 
-def figures(number: int = 3, **changed: Any) -> Figures:
+def figures(number: int = 3, **changed: Any) -> Standing:
     """A run that has lost a sender and has a slow one."""
     times = Histogram()
     times.record(np.full(1_000, 1.01, dtype=np.float32))
@@ -33,14 +33,14 @@ def figures(number: int = 3, **changed: Any) -> Figures:
     if number > 2:
         rows[1] = replace(rows[1], pace=0.22, rate=1_100.0)
         rows[2] = replace(rows[2], state="silent", rate=0.0, busy=0.0, heard=12.0)
-    events = [Happening(98.0, "sender lost", "sender-3", 4_998), Happening(90.0, "sender joined", "sender-3", 0)]
-    plain = Figures(
+    events = [Event(98.0, "sender lost", "sender-3", 4_998), Event(90.0, "sender joined", "sender-3", 0)]
+    plain = Standing(
         view, 12.3, 100_000, 7.2, 9_870.0, [0.0, 2_500.0, 5_000.0, 10_000.0], 0.5, times, 9_900, rows, events
     )
     return replace(plain, **changed)
 
 
-def drawn(shown: Figures | None, width: int = 80, height: int = 24, **how: Any) -> list[str]:
+def drawn(shown: Standing | None, width: int = 80, height: int = 24, **how: Any) -> list[str]:
     return [line.plain.rstrip() for line in Panel("zsms run", shown, width=width, height=height, **how).lines()]
 
 
@@ -121,7 +121,7 @@ def test_nothing_is_ever_wider_or_higher_than_the_terminal(
         view=replace(shown.view, sent=large, queued=large, produced=large, duplicates=large, retried=large),
         senders=[row, *shown.senders],
         left_s=float(large),
-        events=[Happening(0.0, name, name, large)] * 9,
+        events=[Event(0.0, name, name, large)] * 9,
     )
     lines = Panel(name, shown, width=width, height=height, keys=name, asked=float(large), ascii_only=ascii_only).lines()
     assert len(lines) <= height
@@ -152,13 +152,13 @@ def test_a_terminal_without_unicode_gets_none() -> None:
 
 
 def test_before_the_first_figures_it_says_what_it_waits_for_and_what_was_logged() -> None:
-    lines = drawn(None, notes=[Happening(1.0, "warning", "no answer from a collector", 0)])
+    lines = drawn(None, notes=[Event(1.0, "warning", "no answer from a collector", 0)])
     assert "waiting for the first figures" in lines[2]
     assert any("warning" in line and "no answer from a collector" in line for line in lines)
 
 
 def test_what_was_logged_is_not_told_twice() -> None:
-    said = Happening(98.1, "warning", "broker: sender lost: sender-3, 4998 messages", 0)
+    said = Event(98.1, "warning", "broker: sender lost: sender-3, 4998 messages", 0)
     text = "\n".join(drawn(figures(), notes=[said]))
     assert text.count("4998 messages") + text.count("4,998 messages") == 1
     assert "sender joined" in text
@@ -167,8 +167,8 @@ def test_what_was_logged_is_not_told_twice() -> None:
 def test_a_name_can_not_write_to_the_terminal() -> None:
     evil = "\x1b[2J\nboo"
     rows = [replace(row, name=evil) for row in figures().senders]
-    events = [Happening(99.0, evil, evil, 0)]
-    lines = drawn(figures(senders=rows, events=events), notes=[Happening(99.0, "warning", evil, 0)])
+    events = [Event(99.0, evil, evil, 0)]
+    lines = drawn(figures(senders=rows, events=events), notes=[Event(99.0, "warning", evil, 0)])
     assert not any("\x1b" in line or "\n" in line for line in lines)
     assert sum("?[2J" in line for line in lines) == 5
 

@@ -92,7 +92,7 @@ def test_a_crash_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
         "if 'run' in sys.argv or 'run' in sys.orig_argv:\n"
         "    import zsms.stats.trends\n"
         "    def crash(self, view):\n        raise RuntimeError('the panel is broken')\n"
-        "    zsms.stats.trends.Watch.take = crash\n"
+        "    zsms.stats.trends.Trends.take = crash\n"
     )
     with Terminal(*ENDLESS, env={"PYTHONPATH": os.pathsep.join([str(tmp_path), *paths()])}) as terminal:
         assert terminal.end() == 1

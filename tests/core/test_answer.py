@@ -16,7 +16,7 @@ from tests.core.test_view import BROKER, PRODUCERS, SENDERS, book_of, view
 from tests.web.snapshots import times
 from zsms.stats.answer import checked
 from zsms.stats.histogram import Histogram
-from zsms.stats.trends import Watch
+from zsms.stats.trends import Trends
 from zsms.stats.view import View
 
 
@@ -31,7 +31,7 @@ def used(answer: dict[str, Any]) -> None:
     seen = View.of(answer, 1.0)
     text = json.dumps(seen.to_json(), allow_nan=False)
     assert "Infinity" not in text
-    Watch(None, 1.0).take(seen)
+    Trends(None, 1.0).take(seen)
     for histograms in (seen.histograms or {}).values():
         for body in histograms.values():
             assert math.isfinite(Histogram.from_wire(body).sum)

@@ -12,7 +12,7 @@ import pytest
 
 from zsms.stats.delay import MODELS, DelayModel
 from zsms.stats.forecast import Kind, Law, last_of, seconds_left
-from zsms.stats.trends import Figures, Watch
+from zsms.stats.trends import Standing, Trends
 from zsms.stats.view import View
 
 F64 = npt.NDArray[np.float64]
@@ -65,8 +65,8 @@ def view(
 
 def told(
     delays: Sequence[DelayModel], sends: list[tuple[F64, F64]], total: int, until: float
-) -> list[tuple[float, Figures]]:
-    watch = Watch()
+) -> list[tuple[float, Standing]]:
+    watch = Trends()
     looks = np.arange(0.0, until, 0.25).tolist()
     return [(at, watch.take(view(at, delays, sends, total))) for at in looks]
 
@@ -97,7 +97,7 @@ def test_slots_of_several_kinds_share_one_queue():
 
 
 def test_a_machine_that_is_too_slow_makes_the_rest_as_slow():
-    delay, watch, figures = DelayModel("exponential", 1.0), Watch(), None
+    delay, watch, figures = DelayModel("exponential", 1.0), Trends(), None
     sends = [(2 * began, 2 * ended) for began, ended in ideal([delay], SLOTS, 40 * SLOTS, 1)]
     for at in np.arange(0.0, 20.0, 0.25).tolist():
         figures = watch.take(view(at, [delay], sends, 40 * SLOTS, worked=0.5))
@@ -119,7 +119,7 @@ def test_arrivals_that_are_still_to_come_are_waited_for():
     sends = [(np.array([0.0] * 100), np.array([1.0] * 100))]
     arriving = view(5.0, [delay], sends, 100)
     arriving.producers[0].figures.total, arriving.asked_per_s = 1_100.0, 50.0
-    figures = Watch().take(arriving)
+    figures = Trends().take(arriving)
     assert figures.total == 1_100 and 20.0 <= (figures.left_s or 0.0) <= 21.1
 
 
@@ -146,7 +146,7 @@ def test_retries_take_slots_and_time():
             row("producer", "p", {"produced": 30_000}, {"total": 30_000}),
         ]  # fmt: skip
         answer = {"totals": {each["role"]: each["counters"] for each in rows}, "processes": rows}
-        told = Watch().take(View.of(answer, 2.0)).left_s
+        told = Trends().take(View.of(answer, 2.0)).left_s
         assert told is not None
         return told
 

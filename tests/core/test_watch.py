@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zsms.stats.histogram import Histogram
-from zsms.stats.trends import BARS, Bars, Figures, Track, Watch, natural
+from zsms.stats.trends import BARS, Bars, Standing, Track, Trends, natural
 from zsms.stats.view import View
 
 STEPS = st.lists(st.tuples(st.floats(0.01, 4), st.integers(0, 10**6)), min_size=1, max_size=30)
@@ -86,7 +86,7 @@ def test_a_count_that_falls_begins_anew_and_a_long_gap_is_no_row_of_bars():
 
 
 def test_a_rate_is_of_when_the_broker_said_it_not_of_when_the_answer_came():
-    watch = Watch(bar_s=0.5)
+    watch = Trends(bar_s=0.5)
     figures = None
     for turn in range(30):  # a snapshot a second, looked at ten times a second
         at = turn / 10
@@ -99,7 +99,7 @@ def test_a_rate_is_of_when_the_broker_said_it_not_of_when_the_answer_came():
 
 def test_progress_needs_a_total_and_a_rate():
     producer = row("producer", "p", {"produced": 500}, {"total": 0.0})
-    watch = Watch()
+    watch = Trends()
     watch.take(view(0.0, broker(sent=0), producer))
     figures = watch.take(view(1.0, broker(sent=100), producer))
     assert figures.total is None and figures.left_s is None  # a file of unknown length
@@ -107,15 +107,15 @@ def test_progress_needs_a_total_and_a_rate():
     assert watch.take(view(2.0, broker(sent=200), producer)).left_s == pytest.approx(9.0)
     producer["state"] = "done"
     assert watch.take(view(3.0, broker(sent=300), producer)).total == 500
-    assert Watch(700).take(view(0.0, broker())).left_s is None
-    assert Watch(700).take(view(0.0, broker())).total == 700
+    assert Trends(700).take(view(0.0, broker())).left_s is None
+    assert Trends(700).take(view(0.0, broker())).total == 700
 
 
 # -- send times --------------------------------------------------------------------------------------------------
 
 
 def test_send_times_are_those_of_the_last_seconds():
-    watch, times = Watch(), Histogram()
+    watch, times = Trends(), Histogram()
     assert watch.take(view(0.0, times=times)).send_time is None
     for at in range(1, 31):
         times.record_one(0.1 if at <= 15 else 3.0, 100)
@@ -132,9 +132,9 @@ def test_send_times_are_those_of_the_last_seconds():
 # -- senders -----------------------------------------------------------------------------------------------------
 
 
-def after(seconds: int, *speeds: int, queued: int = 1_000, slots: tuple[int, ...] = (), **more: Any) -> Figures:
+def after(seconds: int, *speeds: int, queued: int = 1_000, slots: tuple[int, ...] = (), **more: Any) -> Standing:
     """How it looks when senders have worked at these speeds for some time."""
-    watch, slots = Watch(), slots or (100,) * len(speeds)
+    watch, slots = Trends(), slots or (100,) * len(speeds)
     for turn in range(4 * seconds + 1):
         rows = [
             sender(f"sender-{i}", speed * turn // 4, slots=slots[i], **(more if i == 0 else {}))
@@ -144,7 +144,7 @@ def after(seconds: int, *speeds: int, queued: int = 1_000, slots: tuple[int, ...
     return figures
 
 
-def slow(figures: Figures) -> dict[str, float]:
+def slow(figures: Standing) -> dict[str, float]:
     return {row.name: pytest.approx(row.pace) for row in figures.senders if row.pace is not None}
 
 
@@ -180,7 +180,7 @@ def test_a_row_says_who_did_how_much_and_when_it_was_heard():
         sender("b-8", 20, state="done", age=9.0),
         sender("b-7", 0, state="starting"),
     ]
-    figures = Watch().take(view(0.0, broker(), *rows))
+    figures = Trends().take(view(0.0, broker(), *rows))
     assert [row.name for row in figures.senders] == ["b-7", "b-8", "b-9", "b-10"]
     assert [row.state for row in figures.senders] == ["starting", "left", "silent", "running"]
     last = figures.senders[-1]
@@ -197,7 +197,7 @@ def test_names_are_sorted_as_people_do():
 
 
 def test_events_are_told_with_their_time_the_newest_first():
-    watch = Watch()
+    watch = Trends()
     events = [[5.0, "sender joined", "a", 0], [1.0, "sender lost", "a", 70]]
     figures = watch.take(view(100.0, {**broker(retried=0), "events": events, "age": 0.5}))
     assert [tuple(event) for event in figures.events] == [
@@ -212,7 +212,7 @@ def test_events_are_told_with_their_time_the_newest_first():
 
 
 def test_figures_are_stale_as_soon_as_a_word_is_overdue():
-    watch = Watch()
+    watch = Trends()
     fresh = watch.take(view(0.0, {**broker(sent=10), "interval": 1.0, "age": 1.3}))
     assert not fresh.stale and not fresh.frozen
     stale = watch.take(view(1.0, {**broker(sent=10), "interval": 1.0, "age": 1.4}))
@@ -221,11 +221,11 @@ def test_figures_are_stale_as_soon_as_a_word_is_overdue():
     assert two.stale == "broker silent for 3 s" and not two.frozen
     left = watch.take(view(3.0, {**broker(sent=10), "state": "left"}))
     assert left.stale == "broker left" and left.frozen
-    assert not Watch().take(view(0.0)).stale
+    assert not Trends().take(view(0.0)).stale
 
 
 def test_senders_that_left_are_not_kept():
-    watch, sizes = Watch(), []
+    watch, sizes = Trends(), []
     for number in range(1_000, 2_000):
         figures = watch.take(view(float(number), sender(f"sender-{number}", 10), sender("gone", 5, state="left")))
         sizes.append(len(pickle.dumps(watch)))

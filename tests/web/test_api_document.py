@@ -30,7 +30,7 @@ def named(title: str, row: str) -> set[str]:
 
 
 def now() -> dict[str, Any]:
-    watch, book = picture.Watch("", 1.0, 0.0), StatsBook()
+    watch, book = picture.Picture("", 1.0, 0.0), StatsBook()
     for second in (1, 2):
         mesh(book, second, float(second))
         watch.take(book.answer("all", float(second)), float(second))
@@ -50,7 +50,7 @@ def test_the_tables_have_the_fields() -> None:
 
 
 def test_the_series_has_its_columns() -> None:
-    watch = picture.Watch("", 1.0, 0.0)
+    watch = picture.Picture("", 1.0, 0.0)
     served = watch.columns("recent")
     named_there = set(re.findall(r"`(\w+)`", section("series")))
     assert {*served["columns"], *served} - {"api", "span", "columns"} <= named_there
@@ -58,7 +58,7 @@ def test_the_series_has_its_columns() -> None:
 
 
 def test_the_paths_and_limits_are_served() -> None:
-    served = {getattr(route, "path", "") for route in app.Pages(picture.Watch("", 1.0, 0.0)).routes()}
+    served = {getattr(route, "path", "") for route in app.Pages(picture.Picture("", 1.0, 0.0)).routes()}
     paths = set(re.findall(r"^\| `(/[^`]*)`", TEXT, re.M))
     assert paths == served - {"/static"}
     assert f"{app.MOST_STREAMS} browsers" in TEXT and f"the {picture.MOST_ROWS} busiest" in TEXT

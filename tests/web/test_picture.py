@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.web.snapshots import broker, mesh, sender, snapshot, times
-from zsms.dashboard.picture import Watch
+from zsms.dashboard.picture import Picture
 from zsms.stats.book import StatsBook
 from zsms.stats.series import MOST_POINTS
 from zsms.stats.view import View
@@ -15,8 +15,8 @@ from zsms.stats.view import View
 DAY = 1_000_000.0
 
 
-def watching() -> Watch:
-    return Watch("tcp://there:1", 1.0, DAY)
+def watching() -> Picture:
+    return Picture("tcp://there:1", 1.0, DAY)
 
 
 def test_the_figures_are_those_of_the_view() -> None:
@@ -148,7 +148,7 @@ def test_a_broker_that_starts_again_begins_anew() -> None:
 
 
 def test_history_is_bounded() -> None:
-    watch, book = Watch("", 10.0, DAY), StatsBook()
+    watch, book = Picture("", 10.0, DAY), StatsBook()
     for second in range(1, 3_001):
         book.put(broker(second, 1), 10.0 * second)
         watch.take(book.answer("all", 10.0 * second), 10.0 * second)

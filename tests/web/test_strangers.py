@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from zsms.cli.panel.look import Panel
 from zsms.dashboard.app import Pages
-from zsms.dashboard.picture import Watch
+from zsms.dashboard.picture import Picture
 from zsms.dashboard.prometheus import families
 from zsms.report.making import Course, make_report
 from zsms.report.summary import summary_lines
@@ -32,7 +32,7 @@ from zsms.stats.snapshot import (
     MIN_INTERVAL_S,
     Snapshot,
 )
-from zsms.stats.trends import Watch as PanelWatch
+from zsms.stats.trends import Trends
 from zsms.stats.view import View
 from zsms.wire.codec import decode, encode
 from zsms.wire.frames import MAX_FRAME_BYTES, MAX_MAP_ITEMS, Answer
@@ -114,7 +114,7 @@ BODY = st.fixed_dictionaries(
 
 def show_everywhere(book: StatsBook, answers: list[dict]) -> None:
     """Everything that reads an answer, over two of them."""
-    watch, page, series = PanelWatch(), Watch("here", 1.0, 0.0), Series()
+    watch, page, series = Trends(), Picture("here", 1.0, 0.0), Series()
     pages, before = Pages(page, lambda: 3.0), None
     for at, answer in enumerate(answers, 1):
         assert len(encode(Answer(0, answer))) <= MAX_FRAME_BYTES

@@ -203,7 +203,7 @@ def run_role(make: Callable[[], Any], *, quiet: bool, verbose: int, exit_with_pa
 def how_to_run(options: dict[str, Any]) -> dict[str, Any]:
     """What `run_role` needs of a command's options, taken out of them."""
     del options["config"]
-    return {name: options.pop(name) for name in ("quiet", "verbose", "exit_with_parent", "held")}
+    return {name: options.pop(name, False) for name in ("quiet", "verbose", "exit_with_parent", "held")}
 
 
 def allow_many_descriptors() -> None:

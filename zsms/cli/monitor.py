@@ -67,12 +67,12 @@ def command(
         def make() -> Any:
             from zsms.cli import progress
             from zsms.roles.monitor import Monitor
-            from zsms.stats.trends import Watch
+            from zsms.stats.trends import Trends
 
             watch = progress.make(ui, f"zsms monitor  {stats}", "leave", interval=interval)
             stack.enter_context(watch)
 
-            figures = Watch()
+            figures = Trends()
 
             def show(view: View, before: View | None) -> None:
                 if json:

@@ -26,7 +26,7 @@ from zsms.words import many
 
 if TYPE_CHECKING:
     from zsms.cli.panel.live import LivePanel
-    from zsms.stats.trends import Watch
+    from zsms.stats.trends import Trends
     from zsms.stats.view import View
 
 PLAIN_S = 1.0
@@ -67,7 +67,7 @@ class Plain(Silent):
         self._before: View | None = None
         self._lines = 0
         self._noted = ""
-        self._watch: Watch | None = None
+        self._watch: Trends | None = None
         self._log = logging.getLogger("zsms.progress") if logs.as_json() else None
 
     def show(self, view: View, before: View | None) -> None:
@@ -77,9 +77,9 @@ class Plain(Silent):
             return
         self._before = view
         if self._log is not None:
-            from zsms.stats.trends import Watch
+            from zsms.stats.trends import Trends
 
-            self._watch = self._watch or Watch()
+            self._watch = self._watch or Trends()
             self._log.info("%s", line_of(view, before, self._watch.take(view).left_s))
             return
         if self._lines % HEADER_LINES == 0:

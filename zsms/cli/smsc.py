@@ -52,64 +52,40 @@ Examples:
 @click.option("--insecure", is_flag=True, help="Listen where other hosts can reach it.")
 @click.option("--stats", metavar="ENDPOINT", help="The stats collector to report to.  [default: none]")
 @common.role_options
-def command(
-    bind: tuple[str, ...],
-    http: str | None,
-    carrier: str | None,
-    rules: str | None,
-    seed: int | None,
-    record: str | None,
-    certificate: str | None,
-    private_key: str | None,
-    insecure: bool,
-    stats: str | None,
-    name: str | None,
-    stats_interval: float,
-    drain_timeout: float,
-    keys: str | None,
-    config: str | None,
-    quiet: bool,
-    verbose: int,
-    exit_with_parent: bool,
-    **changes: Any,
-) -> int:
+def command(**given: Any) -> int:
     """Be a fake SMSC: accept, refuse, throttle and delay submit_sm, and send receipts.
 
     What an option says goes before the same setting of --rules, and that before --carrier's. A text that begins with
     #smsc says its own outcome, such as "#smsc status=0x58" or "#smsc receipt=UNDELIV wait=2 mo=hello".
     """
-
+    how = common.how_to_run(given)
     made: list[Any] = []
 
     def make() -> Any:
-        from zsms.carriers import profiles
-        from zsms.smsc.server import FakeSmsc, check_public
+        made.append(_make(quiet=how["quiet"], **given))
+        return made[0]
 
-        for address in (*bind, *([] if http is None else [http])):
-            check_public(address, insecure)
-        if carrier is not None and not quiet:
-            click.echo(f"{profiles.find(carrier).sources}; times and outcomes that it has not are assumed", err=True)
-        smsc = FakeSmsc(
-            _rules(carrier, rules, changes),
-            bind=bind,
-            http=http,
-            seed=seed,
-            record=record,
-            certificate=certificate,
-            private_key=private_key,
-            stats=stats,
-            name=name,
-            stats_interval=stats_interval,
-            drain_timeout=drain_timeout,
-            keys=keys,
-        )
-        made.append(smsc)
-        return smsc
-
-    code = common.run_role(make, quiet=quiet, verbose=verbose, exit_with_parent=exit_with_parent)
+    code = common.run_role(make, **how)
     for line in made[0].summary():
         click.echo(line)
     return code
+
+
+def _make(*, carrier: str | None, rules: str | None, insecure: bool, quiet: bool, **given: Any) -> Any:
+    """The SMSC of these options. Raises UsageError."""
+    from zsms.carriers import profiles
+    from zsms.smsc.server import FakeSmsc, check_public
+
+    for address in (*given["bind"], *([] if given["http"] is None else [given["http"]])):
+        check_public(address, insecure)
+    if carrier is not None and not quiet:
+        click.echo(f"{profiles.find(carrier).sources}; times and outcomes that it has not are assumed", err=True)
+    changes = {name: given.pop(name) for name in _CHANGES}
+    return FakeSmsc(_rules(carrier, rules, changes), **given)
+
+
+_CHANGES = ("answer", "receipt", "ids", "form", "status", "state", "segments", "throttle_status")
+"""Options that change a rule."""
 
 
 def _rules(carrier: str | None, path: str | None, changes: dict[str, Any]) -> Any:

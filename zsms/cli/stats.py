@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
@@ -31,28 +32,20 @@ Examples:
 @common.config_option
 @common.verbosity
 @click.option("--exit-with-parent", is_flag=True, hidden=True)
-def command(
-    bind: str,
-    insecure: bool,
-    keys: str | None,
-    name: str | None,
-    metrics: str | None,
-    config: str | None,
-    quiet: bool,
-    verbose: int,
-    exit_with_parent: bool,
-) -> int:
+def command(**given: Any) -> int:
     """Keep the newest statistics of every process, and answer monitors with their sum."""
+    how = common.how_to_run(given)
+    return common.run_role(partial(_make, **given), **how)
 
-    def make() -> Any:
-        from zsms.roles.collector import StatsCollector
 
-        collector = StatsCollector(bind, insecure=insecure, keys=keys, name=name)
-        if metrics is not None:
-            from zsms.dashboard.prometheus import MetricsServer
+def _make(*, metrics: str | None, insecure: bool, keys: str | None, **given: Any) -> Any:
+    """The collector of these options, and its metrics. Raises UsageError."""
+    from zsms.roles.collector import StatsCollector
 
-            page = MetricsServer(metrics, collector.ask, open_to_others=insecure or keys is not None)
-            collector.log.info("%s: metrics at %s", collector.name, page.url)
-        return collector
+    collector = StatsCollector(insecure=insecure, keys=keys, **given)
+    if metrics is not None:
+        from zsms.dashboard.prometheus import MetricsServer
 
-    return common.run_role(make, quiet=quiet, verbose=verbose, exit_with_parent=exit_with_parent)
+        page = MetricsServer(metrics, collector.ask, open_to_others=insecure or keys is not None)
+        collector.log.info("%s: metrics at %s", collector.name, page.url)
+    return collector

@@ -34,7 +34,7 @@ from starlette.responses import FileResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from zsms.dashboard.picture import API, MOST_ROWS, Watch
+from zsms.dashboard.picture import API, MOST_ROWS, Picture
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -94,9 +94,9 @@ class Stream:
 
 
 class Pages:
-    """What is served, around one `Watch`. Everything happens in the event loop that serves."""
+    """What is served, around one `Picture`. Everything happens in the event loop that serves."""
 
-    def __init__(self, watch: Watch, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, watch: Picture, clock: Callable[[], float] = time.monotonic) -> None:
         self.watch = watch
         self.stream = Stream()
         self._clock = clock
@@ -216,7 +216,7 @@ def _json(value: Any) -> Response:
 # -- who may look -----------------------------------------------------------------------------------------------
 
 
-class Guard:
+class Access:
     """Lets through who names this machine and, where there is a token, knows it."""
 
     def __init__(self, app: ASGIApp, token: str | None, hosts: Iterable[str], cookie: str) -> None:
@@ -298,4 +298,4 @@ def _with_headers(send: Send) -> Callable[[Message], Awaitable[None]]:
 
 def make_app(pages: Pages, *, token: str | None = None, hosts: Iterable[str] = (), cookie: str = "zsms") -> ASGIApp:
     """The application: `hosts` are names of this machine beside those that it knows of itself."""
-    return Guard(Starlette(routes=pages.routes()), token, hosts, cookie)
+    return Access(Starlette(routes=pages.routes()), token, hosts, cookie)

@@ -1,9 +1,9 @@
 """What the page shows, as plain values: one picture of now, and the figures over time behind its charts.
 
-    the collector's answer, again and again --take--> Watch --> picture    (the stream, /api/v1/now)
+    the collector's answer, again and again --take--> Picture --> now      (the stream, /api/v1/now)
                                                             --> columns    (/api/v1/series)
 
-- It interprets through `zsms.stats.view.View` and `zsms.stats.trends.Watch`, as the monitor and the panel do.
+- It interprets through `zsms.stats.view.View` and `zsms.stats.trends.Trends`, as the monitor and the panel do.
 - It takes `now` (monotonic) and is told once how far that is from the time of day.
 - History is bounded: the last half hour point by point, and the whole time in at most `MOST_POINTS` points.
 - A figure that is not known is None, never 0: nobody has said so.
@@ -21,8 +21,7 @@ from zsms.stats.histogram import QUANTILES, Histogram
 from zsms.stats.reach import SHARES
 from zsms.stats.row import Row
 from zsms.stats.series import MOST_POINTS, Series, moment
-from zsms.stats.trends import Figures, SenderRow
-from zsms.stats.trends import Watch as Reckoning
+from zsms.stats.trends import SenderRow, Standing, Trends
 from zsms.stats.view import View
 
 API = 1
@@ -47,7 +46,7 @@ ENDED = ("left", "done")
 Key = tuple[str, str, int]
 
 
-class Watch:
+class Picture:
     """A mesh as its collector tells of it."""
 
     def __init__(self, endpoint: str, interval: float, day: float) -> None:
@@ -67,8 +66,8 @@ class Watch:
         self._lost_at: float | None = None
         """Since when a sender that was known is missing from the answers."""
         self._known: set[str] = set()
-        self._reckoning = Reckoning()
-        self._reckoned: Figures
+        self._reckoning = Trends()
+        self._reckoned: Standing
         """What the panel says of the last view, too."""
         self._events: dict[Key, list[list[Any]]] = {}
         self._own_events: list[dict[str, Any]] = []

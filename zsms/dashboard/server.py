@@ -21,7 +21,7 @@ from typing import Any
 
 from zsms import extras
 from zsms.dashboard import DEFAULT_BIND
-from zsms.dashboard.picture import Watch
+from zsms.dashboard.picture import Picture
 from zsms.dashboard.reader import Reader
 from zsms.errors import UsageError, ZsmsError
 from zsms.wire.endpoint import STATS_PORT, Endpoint
@@ -72,7 +72,7 @@ class Dashboard:
         from zsms.dashboard.app import Pages, make_app
         from zsms.dashboard.connections import BoundedProtocol
 
-        self._watch = Watch("", self._interval, time.time() - time.monotonic())
+        self._watch = Picture("", self._interval, time.time() - time.monotonic())
         self.pages = pages = Pages(self._watch)
         app = make_app(pages, token=self.token, hosts=self._hosts, cookie=f"zsms-{self.port}")
 

@@ -62,8 +62,6 @@ class Outcome:
     """float64[g]: slot seconds, mean."""
     limited_s: F64
     """float64[g, len(Limit)]: seconds in which messages waited and the group sent no more because of that, mean."""
-    first_s: F64
-    """float64[r]: when the first was delivered, nan if none."""
 
 
 class Tally:
@@ -115,11 +113,6 @@ class Tally:
         curve = np.array(self._curve) if self._curve else np.zeros((0, groups, r), np.int64)
         at = np.array(self._at, dtype=np.float64) * design.tick
         reached: I64 = curve.sum(axis=1)
-        first = np.full(r, np.nan)
-        for replication in range(r):
-            hit = int(np.searchsorted(reached[:, replication], 1))
-            if hit < len(at):
-                first[replication] = at[hit]
         processes = np.array([float(unit.processes) for unit in design.units])
         limited = np.zeros((groups, len(Limit)))
         np.add.at(limited, self._of_unit, self.limited / r * processes[:, None])
@@ -142,5 +135,4 @@ class Tally:
             segments=self.paid,
             busy_s=self._busy * design.tick,
             limited_s=limited * design.tick,
-            first_s=first,
         )

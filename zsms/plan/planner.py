@@ -148,11 +148,6 @@ class Plan:
         """As a text."""
         return json.dumps(self.to_json(), indent=2, allow_nan=False) + "\n"
 
-    @property
-    def makes_it(self) -> bool | None:
-        """Whether each deadline is made in at least half of the replications; None without one."""
-        return all(each.probability >= 0.5 for each in self.deadlines) if self.deadlines else None
-
 
 class _Task(NamedTuple):
     design: Design

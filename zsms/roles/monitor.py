@@ -11,7 +11,7 @@ from zsms.errors import UsageError, ZsmsError
 from zsms.roles.asker import Asking
 from zsms.roles.base import CommonOptions, check_timeout
 from zsms.stats.ending import Ending
-from zsms.stats.trends import Watch
+from zsms.stats.trends import Trends
 from zsms.stats.view import View
 from zsms.wire.endpoint import DEFAULT_STATS
 
@@ -97,7 +97,7 @@ class Monitor(Asking):
 def log_view(log: logging.Logger) -> Callable[[View, View | None], None]:
     """A `show` that logs one line."""
 
-    watch = Watch()
+    watch = Trends()
 
     def show(view: View, before: View | None) -> None:
         log.info("%s", line_of(view, before, watch.take(view).left_s))

@@ -39,9 +39,6 @@ from zsms.errors import UsageError
 
 ROLES = ("broker", "stats", "producer", "sender", "smsc", "monitor", "operator")
 """What a key may be for: the commands of the roles, and `operator` for those that change a broker's queue."""
-SERVERS = ("broker", "stats")
-"""The roles that listen; whoever connects to one checks that it has the key of that role."""
-DEFAULT_DIRECTORY = "keys"
 MAX_FILE_BYTES = 4_096
 MAX_LISTED = 10_000
 """Keys in a list, at most."""

@@ -43,7 +43,7 @@ _FAILED = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROT
 EVENTS = int(_SETTLED | _FAILED | zmq.EVENT_DISCONNECTED)
 """What a monitor of a socket has to report."""
 
-PROOF_S = 5.0
+SELF_TEST_S = 5.0
 """How long the proof may take on a machine that is busy; it takes some milliseconds."""
 
 _log = logging.getLogger("zsms.security.zap")
@@ -55,8 +55,6 @@ class Gate:
     def __init__(self, zap: zmq.Socket[bytes], keys: Keys) -> None:
         """`zap` is a REP of a context that has no authenticator yet, not bound."""
         self.keys = keys
-        self.admitted = 0
-        """Connections let in."""
         self.refused = 0
         """Connections refused, whatever the reason."""
         self.tell: Callable[[str, str], object] = lambda kind, why: None
@@ -95,9 +93,7 @@ class Gate:
         version, number, domain, address = request[:4] if len(request) >= 7 else (b"1.0", b"", b"", b"")
         point = request[6] if len(request) == 7 and request[5] == b"CURVE" and len(request[6]) == 32 else None
         status, text, name = self.judge(None if point is None else z85.encode(point), domain, now)
-        if status == b"200":
-            self.admitted += 1
-        else:
+        if status != b"200":
             self.refused += 1
             self.tell(text, f"{text} (key {name or 'unknown'}, {domain.decode()}, from {address.decode() or 'here'})")
         user = z85.encode(point) if point is not None and status == b"200" else b""
@@ -128,10 +124,10 @@ class Gate:
                 self.refused += 1
                 self.tell("no handshake", "no proper CURVE handshake: a stranger, or one with another server's key")
 
-    def prove(self, strangers: list[tuple[str, zmq.Socket[bytes]]]) -> None:
+    def self_test(self, strangers: list[tuple[str, zmq.Socket[bytes]]]) -> None:
         """See that nobody gets in without a listed key, before anybody else can try: each of `strangers` is a monitor
         of a socket that connects here without one, once. Raises ZsmsError when one gets in, or isn't refused in
-        `PROOF_S` s.
+        `SELF_TEST_S` s.
 
         A stranger may know that it is refused before this side has counted it. What is not counted here yet would
         be counted against the first real peers, so both words are waited for.
@@ -141,7 +137,7 @@ class Gate:
         waiting = {monitor: what for what, monitor in strangers}
         for socket in (*self.sockets, *waiting):
             poller.register(socket, zmq.POLLIN)
-        deadline = time.monotonic() + PROOF_S
+        deadline = time.monotonic() + SELF_TEST_S
         while waiting or self.refused < expected:
             left = deadline - time.monotonic()
             poller.poll(max(0, int(left * 1_000)))  # and read, however late it is: this process may have been stopped
@@ -155,7 +151,9 @@ class Gate:
                 del waiting[monitor]
                 poller.unregister(monitor)
             if waiting and left <= 0:
-                raise ZsmsError(f"keys are on, but {', '.join(waiting.values())} was not refused in {PROOF_S:.0f} s")
+                raise ZsmsError(
+                    f"keys are on, but {', '.join(waiting.values())} was not refused in {SELF_TEST_S:.0f} s"
+                )
             if left <= 0:
                 break  # they are refused; what this side has not counted it will count late
         self.refused = 0

@@ -139,7 +139,7 @@ class SenderRow:
         return trouble(self.state, self.errors, self.pace)
 
 
-class Happening(NamedTuple):
+class Event(NamedTuple):
     """Something that happened."""
 
     at: float
@@ -154,7 +154,7 @@ class Happening(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class Standing:
     """How the mesh stands, and how it goes."""
 
     view: View
@@ -174,7 +174,7 @@ class Figures:
     """Slots that send."""
     senders: list[SenderRow]
     """By name."""
-    events: list[Happening]
+    events: list[Event]
     """The newest first."""
     stale: str = ""
     """Whose figures are old, in words; empty when everybody's are fresh."""
@@ -191,7 +191,7 @@ class Figures:
         }
 
 
-class Watch:
+class Trends:
     """Takes views in the order in which they came."""
 
     def __init__(self, total: int | None = None, bar_s: float = 1.0) -> None:
@@ -206,9 +206,9 @@ class Watch:
         self._left = TimeLeft()
         self._queue_since: float | None = None
         """Since when there has been work for every slot."""
-        self._retry: Happening | None = None
+        self._retry: Event | None = None
 
-    def take(self, view: View) -> Figures:
+    def take(self, view: View) -> Standing:
         """The figures as of `view`."""
         self._first = self._first or view
         told = view.at - min((row.age for row in view.brokers), default=0.0)
@@ -221,12 +221,12 @@ class Watch:
         elif self._queue_since is None:
             self._queue_since = view.at
         if self._last is not None and view.retried > self._last.retried:
-            self._retry = Happening(view.at, "retry", "failed sends", view.retried)
+            self._retry = Event(view.at, "retry", "failed sends", view.retried)
         self._last = view
         rate = self._settled.rate(RATE_S)
         total = self._total_of(view)
         stale, frozen = staleness(view)
-        return Figures(
+        return Standing(
             view=view,
             watched_s=view.at - self._first.at,
             total=total,
@@ -325,13 +325,13 @@ class Watch:
                 like.setdefault(row.figures.slots or 0, []).append((name, rates[name], seconds))
         return paces | {name: pace for group in like.values() for name, pace in _slow(group)}
 
-    def _happenings(self, view: View) -> Iterator[Happening]:
+    def _happenings(self, view: View) -> Iterator[Event]:
         for row in view.brokers:
             for event in row.events:
-                yield Happening(view.at - row.age - event.ago, event.kind, event.subject, event.messages)
+                yield Event(view.at - row.age - event.ago, event.kind, event.subject, event.messages)
         for each in view.processes:
             if each.role != "sender" and not each.has_ended and not each.is_alive:
-                yield Happening(view.at - each.age, f"{each.role} silent", each.name, 0)
+                yield Event(view.at - each.age, f"{each.role} silent", each.name, 0)
         if self._retry is not None:
             yield self._retry
 

@@ -209,10 +209,10 @@ class Sockets:
         first, second, bound = self._bind_pair(kinds, endpoint, option, hwm)
         self.gate.watch(self._monitor(first))
         self.gate.watch(self._monitor(second))
-        self._prove(self.gate, self.keys, kinds, bound)
+        self._self_test(self.gate, self.keys, kinds, bound)
         return first, second, bound
 
-    def _prove(self, gate: Gate, keys: Keys, kinds: tuple[int, int], bound: Endpoint) -> None:
+    def _self_test(self, gate: Gate, keys: Keys, kinds: tuple[int, int], bound: Endpoint) -> None:
         """Be a stranger to each of the two sockets, once with a fresh key and once with none."""
         reached = replace(
             bound, host={"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(bound.host, bound.host)
@@ -229,7 +229,7 @@ class Sockets:
                         stranger.curve_publickey, stranger.curve_secretkey = zmq.curve_keypair()
                     monitors.append((f"{what} on {which}", strangers._monitor(stranger)))
                     stranger.connect(which)
-            gate.prove(monitors)
+            gate.self_test(monitors)
         finally:
             strangers.close_all()
 

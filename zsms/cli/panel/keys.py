@@ -34,7 +34,7 @@ def terminal_input() -> int | None:
     return fd if os.isatty(fd) and in_foreground(fd) else None
 
 
-class Keys:
+class Keyboard:
     """Calls `pressed(key)` for each key while the block runs, from a thread of its own."""
 
     def __init__(self, fd: int, pressed: Callable[[str], None]) -> None:

@@ -24,10 +24,10 @@ from rich.console import Console, Group
 from rich.live import Live
 
 from zsms import logs
-from zsms.cli.panel.keys import Keys, in_foreground, terminal_input
+from zsms.cli.panel.keys import Keyboard, in_foreground, terminal_input
 from zsms.cli.panel.look import EVENTS, Panel, columns
 from zsms.errors import UsageError
-from zsms.stats.trends import Figures, Happening, Watch
+from zsms.stats.trends import Event, Standing, Trends
 
 if TYPE_CHECKING:
     from zsms.stats.view import View
@@ -47,13 +47,13 @@ class LivePanel:
     """How often the views should have histograms."""
 
     def __init__(self, title: str, leave: str, *, total: int | None = None, bar_s: float = 1.0) -> None:
-        """`leave` says what the key q does; `total` and `bar_s` are those of :class:`zsms.stats.trends.Watch`."""
+        """`leave` says what the key q does; `total` and `bar_s` are those of :class:`zsms.stats.trends.Trends`."""
         self.control: Any = None
         """What the keys stop, and whose rate they change: a mesh, or a monitor."""
         self._title, self._leave = title, leave
         self._console = Console(stderr=True)
-        self._watch = Watch(total, bar_s)
-        self._figures: Figures | None = None
+        self._watch = Trends(total, bar_s)
+        self._figures: Standing | None = None
         self._sort = self._page = 0
         self._lock = threading.RLock()
         self._over = threading.Event()
@@ -114,7 +114,7 @@ class LivePanel:
             fd = terminal_input()
             self._has_keys = fd is not None
             if fd is not None:
-                stack.enter_context(Keys(fd, self.press))
+                stack.enter_context(Keyboard(fd, self.press))
             self._live = Live(
                 console=self._console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
             )
@@ -204,6 +204,6 @@ class LivePanel:
         self._draw()
 
 
-def _note(record: LogRecord, now: float) -> Happening:
+def _note(record: LogRecord, now: float) -> Event:
     """What was logged as an event; its time is the wall clock's, the panel's the monotonic one."""
-    return Happening(now - max(0.0, time.time() - record.created), record.levelname.lower(), record.getMessage(), 0)
+    return Event(now - max(0.0, time.time() - record.created), record.levelname.lower(), record.getMessage(), 0)

@@ -26,7 +26,7 @@ from rich.text import Text
 
 from zsms.formats import ago, clock, narrow, seconds, share
 from zsms.stats.histogram import Histogram
-from zsms.stats.trends import Figures, Happening, SenderRow, natural
+from zsms.stats.trends import Event, SenderRow, Standing, natural
 
 WIDEST = 120
 """Columns that are used at most: further apart, a label and its figure no longer belong together."""
@@ -94,7 +94,7 @@ class Panel:
     def __init__(
         self,
         title: str,
-        figures: Figures | None,
+        figures: Standing | None,
         *,
         width: int,
         height: int,
@@ -102,7 +102,7 @@ class Panel:
         keys: str = "",
         sort: int = 0,
         asked: float | None = None,
-        notes: list[Happening] | None = None,
+        notes: list[Event] | None = None,
         stale: str = "",
         ascii_only: bool = False,
         page: int = 0,
@@ -165,7 +165,7 @@ class Panel:
             left += text(f"  {self._state}", DIM)
         return self._ends(left, text("" if self._figures is None else clock(self._figures.watched_s), DIM))
 
-    def _progress(self, figures: Figures) -> Text:
+    def _progress(self, figures: Standing) -> Text:
         settled, total = figures.view.settled, figures.total
         done = None if total is None else min(1.0, settled / total) if total else 1.0
         left = (
@@ -184,7 +184,7 @@ class Panel:
     def _label(self, label: str, figure: str, style: str = "") -> Text:
         return text(f"{label:<{_LABEL}}", DIM) + text(f"{figure:>{_FIGURE}}", style)
 
-    def _rate(self, figures: Figures) -> Text:
+    def _rate(self, figures: Standing) -> Text:
         rate = self._label("rate", "-" if self._frozen else f"{narrow(figures.rate)}/s", style="bold")
         if self._asked is not None:
             right = f"{narrow(self._asked)}/s asked for"
@@ -194,14 +194,14 @@ class Panel:
         width = max(1, self._width - rate.cell_len - len(right) - 3)
         return rate + text(f"  {spark(figures.bars, width, self._levels):<{width}} ", ACCENT) + text(right, DIM)
 
-    def _late(self, figures: Figures) -> list[Text]:
+    def _late(self, figures: Standing) -> list[Text]:
         """With an arrival rate: how late arrivals are served."""
         if self._asked is None:
             return []
         line = self._label("late p50", _quantile(figures.late, 0.5))
         return [line + text(f"{'':5}{'late p99':<17}", DIM) + text(f"{_quantile(figures.late, 0.99):>12}")]
 
-    def _grid(self, figures: Figures) -> list[Text]:
+    def _grid(self, figures: Standing) -> list[Text]:
         view, times = figures.view, figures.send_time
         failed = view.failed + view.dead
         left = [
@@ -216,7 +216,7 @@ class Panel:
         right.append(text(f"{'slots busy':<12}", DIM) + text(f"{busy:>17}"))
         return [a + text("     ") + b for a, b in zip(left, right, strict=True)]
 
-    def _ledger(self, figures: Figures) -> Text:
+    def _ledger(self, figures: Standing) -> Text:
         view = figures.view
         words, style = ("balanced", "") if view.balanced else ("NOT BALANCED", BAD)
         line = self._label("ledger", words, style=style)
@@ -288,12 +288,12 @@ class Panel:
             line += text(f"  {row.state}", DIM)
         return line
 
-    def _unsaid(self, figures: Figures) -> list[Happening]:
+    def _unsaid(self, figures: Standing) -> list[Event]:
         """The events that were not logged too."""
         said = [note.subject for note in self._notes]
         return [e for e in figures.events if not any(f"{e.kind}: {e.subject}" in words for words in said)]
 
-    def _events(self, events: list[Happening], most: int) -> list[Text]:
+    def _events(self, events: list[Event], most: int) -> list[Text]:
         now = self._figures.view.at if self._figures else max(event.at for event in events)
         lines = []
         for event in events[:most]:

@@ -29,7 +29,6 @@ U64 = npt.NDArray[np.uint64]
 F32 = npt.NDArray[np.float32]
 I64 = npt.NDArray[np.int64]
 
-MAX_SOURCES = 0xFFFFFFFE
 _GONE = np.uint32(0xFFFFFFFF)
 _SEED = np.uint64(0x9E3779B97F4A7C15)
 _STEP = np.uint64(0xFF51AFD7ED558CCD)

@@ -55,7 +55,6 @@ _HEADER = struct.Struct(">IIII")
 MAX_SEQUENCE = 0x7FFFFFFF
 """Sequence numbers go from 1 to this one, then from 1 on."""
 MAX_SHORT_MESSAGE = 254
-MAX_PAYLOAD = 65_535
 MAX_ADDRESS = 20
 """Octets of an address, without the NUL behind it."""
 MAX_SERVICE_TYPE = 5
