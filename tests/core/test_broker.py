@@ -728,7 +728,8 @@ def test_what_waits_for_a_retry_counts_in_bytes_too():
         assert core.put(Batch.of(rows, producer=1, epoch=1, number=number, first=10 * number), 0.0) is Put.ACCEPTED
         granted_now = list(core.grants(0.0))
         assert len(granted_now) == 1
-        peer.ack([], range(10 * number, 10 * number + 10), settled=10 * number + 10)
+        peer.ack([], range(10 * number, 10 * number + 10), settled=10 * number + 10, now=number / 10)
+        core.looked((number + 1) / 10)
     assert core.full and core.retries.nbytes < 2_000_000
 
 
@@ -768,6 +769,7 @@ def test_the_failures_of_an_acknowledgement_are_a_handful_of_lots_whatever_piece
     assert len(granted(core)) == 164
     failed = np.sort(np.random.default_rng(1).choice(16_400, 820, replace=False))
     peer.ack([], failed, settled=820)
+    assert totals(core) == {"queued": 820, "in_flight": 16_400 - 820}
     assert len(core.retries.lots()) <= 5 and core.retries.messages == 820
     core.looked(0.5)
     [(_, numbers)] = granted(core, 0.5)
@@ -786,7 +788,7 @@ def test_the_window_follows_what_is_open_and_not_the_oldest_of_it():
         peer.ack(done, settled=settled)
     session = peer.session
     assert session.in_flight == 200 and session.granted - session.low <= 2 * 200 + 1_024
-    assert session.room < 8_192 and len(session.pieces()) < 10
+    assert len(session.pieces()) < 10
     old = session.old()
     assert old is not None and old[0].whole.nbytes < 200 * 100
     peer.ack(range(0, 50_000, 500), [50_000], settled=settled + 101)

@@ -23,7 +23,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
-from math import inf
 from typing import Any
 
 import numpy as np
@@ -78,7 +77,7 @@ class BrokerCore:
         books = Books(sources, counters, progress, journal)
         self._settling = Settling(books, events)
         self._failures = Failures(limits, self.retries, letters, books)
-        redelivery = Redelivery(limits.max_deliveries, self._dispatch, letters, books)
+        redelivery = Redelivery(limits.max_deliveries, self._dispatch, letters, books, self._failures)
         self._sessions = Sessions(limits, self._dispatch, redelivery, peers=self.peers, books=books, events=events)
         self.sessions = self._sessions.open
 
@@ -124,9 +123,8 @@ class BrokerCore:
     @property
     def full(self) -> bool:
         """Whether the queue is at a high-water mark: read no more until it is not."""
-        queue, retries, limits = self.queue, self.retries, self.limits
-        full = queue.messages + retries.messages >= limits.max_messages
-        return full or queue.nbytes + retries.nbytes >= limits.max_bytes
+        full = self.queue.messages + self._failures.messages >= self.limits.max_messages
+        return full or self.queue.nbytes + self.retries.nbytes >= self.limits.max_bytes
 
     def confirms(self) -> list[ProducerAccount]:
         """The producers to be told what they can be confirmed, each once."""
@@ -235,22 +233,21 @@ class BrokerCore:
         self._dispatch.blocked(granted, until)
 
     def lines(self) -> dict[str, list[int]]:
-        """Who waits for what, first to last: tokens of the sessions that are "idle", "prefetch" or "blocked"."""
+        """Tokens of the sessions that are "idle", "prefetch" or "blocked", first to last."""
         return self._dispatch.lines()
 
     # -- time -----------------------------------------------------------------------------------------------
 
     def looked(self, now: float) -> None:
         """Call after reading what waited and before granting: moves retries that are due, judges the silent."""
-        for lot in self.retries.due(now):
+        for lot in self._failures.due(now):
             self.queue.put(lot)
         self._letters.look(now)
         self._sessions.look(now)
 
     def next_time(self, now: float) -> float:
         """When `looked` must be called at the latest, in the caller's clock."""
-        due = self.retries.next_time()
-        return min(now + self.limits.liveness / 5, self._dispatch.next_time(now), inf if due is None else due)
+        return min(now + self.limits.liveness / 5, self._dispatch.next_time(now), self._failures.next_time())
 
     # -- what people do with it -------------------------------------------------------------------------------
 
@@ -286,7 +283,7 @@ class BrokerCore:
 
     def purge_ready(self, now: float) -> int:
         """Give up everything that waits for a sender or its next attempt; returns how many messages."""
-        lots = self.retries.everything()
+        lots = self._failures.everything()
         while self.queue:
             lots.append(self.queue.take(self.queue.messages))
         purged = self._letters.purge(lots)
@@ -332,15 +329,17 @@ class BrokerCore:
 
     def accounts(self) -> Iterator[ProducerAccount]:
         """Every producer's account, earlier starts included."""
+        self._failures.decide()
         return iter(self._accounts)
 
     @property
     def idle(self) -> bool:
         """Whether nothing is queued or in flight. Asked each turn, so not of the accounts, which may be many."""
-        return not (self.queue or self.retries.messages or any(s.in_flight for s in self.sessions.values()))
+        return not (self.queue or self._failures.messages or any(s.in_flight for s in self.sessions.values()))
 
     def totals(self) -> dict[str, int]:
         """The accounts added up."""
+        self._failures.decide()
         return self._accounts.totals()
 
     @property

@@ -12,7 +12,7 @@ many batches costs the same for each batch.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -68,6 +68,8 @@ class Letters:
         """And their bytes."""
         self._sources = sources
         self._journal = journal
+        self.decide: Callable[[], None] = lambda: None
+        """Decides first on what has failed, before anybody looks."""
 
     def sources(self) -> set[int]:
         """The accounts whose messages are kept, by their index."""
@@ -75,6 +77,7 @@ class Letters:
 
     def letters(self) -> deque[DeadLetter]:
         """Those that are kept, the oldest first."""
+        self.decide()
         self._bury_left()
         return self._kept
 

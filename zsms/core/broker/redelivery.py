@@ -6,6 +6,7 @@ import numpy as np
 
 from zsms.core.broker.books import Books
 from zsms.core.broker.dispatch import Dispatch
+from zsms.core.broker.failures import Failures
 from zsms.core.broker.letters import Letters
 from zsms.core.broker.lot import Lot, gather, mixed_lot, mixed_lots
 from zsms.core.broker.outlasted import Late
@@ -19,8 +20,10 @@ _KEEP_RANGE = 256
 class Redelivery:
     """Takes messages back from senders that died, fell silent or ran out of their lease."""
 
-    def __init__(self, most: int, dispatch: Dispatch, letters: Letters, books: Books) -> None:
+    def __init__(self, most: int, dispatch: Dispatch, letters: Letters, books: Books, failures: Failures) -> None:
         """`most` senders may have had a message before it counts as poison."""
+        self.failures = failures
+        """To be decided on before anything is taken back."""
         self._most = most
         self._dispatch = dispatch
         self._letters = letters

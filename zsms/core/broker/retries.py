@@ -4,7 +4,7 @@ Before attempt k + 1 a message waits a uniform time from 0 to ``min(cap, base * 
 Brooker, "Exponential backoff and jitter", AWS Architecture Blog, 2015: full jitter spreads the retries of a common
 failure best.) Whose gateway was throttling keeps its attempt, and waits for up to `THROTTLED_S` if that is longer.
 
-    add --> inbox --a tick or a few parts later: copied out, times drawn--> Waiting, one for each width of text
+    add --> inbox --a tick or a few parts later: copied out, times drawn--> Waiting
             due <--what is due, in one mixed lot------------------------------+
 
 Nothing is done for each message: an acknowledgement's failures are copied out of their lots together, and what becomes
@@ -14,16 +14,17 @@ due between two looks is one lot.
 from __future__ import annotations
 
 from math import inf
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from zsms.core.broker.copying import Copies
 from zsms.core.broker.ledger import ProducerAccount
 from zsms.core.broker.lot import I64, OVERHEAD, Lot, Part, mixed_lots
-from zsms.core.broker.records import Records, collect, width_of
 from zsms.core.broker.waiting import F64, Waiting
 from zsms.core.seeds import Seed
-from zsms.message import Mixed, words_of
+from zsms.message import Mixed
 
 TICK_S = 0.005, 0.025
 """Seconds, at least, between two times at which messages become due, once any have: a fortieth of `base` between these.
@@ -37,9 +38,6 @@ _FEW = 16
 """So many lots' failures are copied out at once."""
 _BYTES = 64
 """What a message costs beside its text that is not copied out yet, about."""
-_WASTE = 1.6
-"""Texts are kept by their widths where filling them up to the longest would make them so much larger."""
-_ROW_WORDS = 6
 
 
 class Retries:
@@ -54,19 +52,23 @@ class Retries:
         self.messages = 0
         self._sources = [] if sources is None else sources
         self._rng = np.random.Generator(np.random.SFC64(seed))
-        self._inbox: list[tuple[list[Lot], list[int], I64, float, bool]] = []
+        self._inbox: list[tuple[list[Lot], list[int], I64, F64 | float, bool]] = []
         """Lots, how many of each, their places; when they failed, and whether that spent an attempt."""
         self._inbox_bytes = 0
         self._inbox_lots = 0
-        self._waiting: dict[int, Waiting] = {}
-        """By width."""
+        self._inbox_since = inf
+        """When the first of them failed."""
         self._fell_due = -inf
         self.tick = min(max(base / 40, TICK_S[0]), TICK_S[1])
+        self._waiting = self._place()
+
+    def _place(self) -> Waiting:
+        return Waiting(self.tick, early=self.tick / 2 if self.base else 0.0)
 
     @property
     def nbytes(self) -> int:
         """Bytes of all that waits."""
-        return self._inbox_bytes + sum(waiting.nbytes for waiting in self._waiting.values())
+        return self._inbox_bytes + self._waiting.nbytes
 
     def ceiling(self, attempt: int) -> float:
         """The longest wait, in seconds, after attempt number `attempt` failed."""
@@ -79,12 +81,16 @@ class Retries:
         """
         self.add_all([lot], [len(positions)], positions + lot.begin, now, spent)
 
-    def add_all(self, lots: list[Lot], counts: list[int], places: I64, now: float, spent: bool = True) -> None:
-        """The same for several lots: counts[i] messages of lots[i], all their places in `whole` one after the other."""
+    def add_all(self, lots: list[Lot], counts: list[int], places: I64, failed: F64 | float, spent: bool = True) -> None:
+        """The same for several lots: counts[i] messages of lots[i], all their places in `whole` one after the other.
+
+        `failed` is when they did, all or each.
+        """
         nbytes = OVERHEAD
         for lot, count in zip(lots, counts, strict=True):
             nbytes += (_BYTES + lot.whole.text.nbytes // len(lot.whole)) * count
-        self._inbox.append((lots, counts, places, now, spent))
+        self._inbox.append((lots, counts, places, failed, spent))
+        self._inbox_since = min(self._inbox_since, float(np.min(failed)))
         self._inbox_bytes += nbytes
         self._inbox_lots += len(lots)
         self.messages += len(places)
@@ -97,13 +103,19 @@ class Retries:
         if not inbox or (self._inbox_lots > _FEW and now < self._sort_at):
             return
         parts, order = self._parts()
-        sizes = [len(places) for _, _, places, *_ in inbox]
-        failed = np.repeat([at for *_, at, _ in inbox], sizes)[order]
-        spent = np.repeat([spent for *_, spent in inbox], sizes)[order]
+        failed = np.concatenate([np.broadcast_to(at, len(places)) for _, _, places, at, _ in inbox])[order]
+        spent = np.concatenate([np.broadcast_to(spent, len(places)) for _, _, places, _, spent in inbox])[order]
         self._inbox = []
         self._inbox_bytes = self._inbox_lots = 0
-        for chosen, widest, records in collect(parts):
-            self._schedule(widest, records, failed[chosen], spent[chosen])
+        self._inbox_since = inf
+        copies = Copies(parts, self._sources)
+        due = self._schedule(copies.rows, failed, spent)
+        ticks, order = self._waiting.ticks(due, float(failed.max()))
+        ticks = ticks[order]
+        done = 0
+        for mixed in copies.ordered(order):
+            self._waiting.put(mixed, ticks[done : done + len(mixed)])
+            done += len(mixed)
 
     def _parts(self) -> tuple[list[Part], I64]:
         """The inbox, uniform lots first; `order` says which message of it each is.
@@ -134,9 +146,8 @@ class Retries:
         cuts = zip(lots, [0, *ends[:-1]], ends, strict=True)
         return [(lot, places[begin:end]) for lot, begin, end in cuts if end > begin], order
 
-    def _schedule(self, widest: int, records: Records, failed: F64, spent: npt.NDArray[np.bool_]) -> None:
-        """Draw when each of these is due."""
-        rows = records.rows
+    def _schedule(self, rows: npt.NDArray[Any], failed: F64, spent: npt.NDArray[np.bool_]) -> F64:
+        """Draw when each of these is due, and write it down."""
         attempts = rows["attempt"]
         ceilings = self.base * np.exp2(np.minimum(attempts.astype(np.float64) - 1, 60))
         if not spent.all():
@@ -145,40 +156,25 @@ class Retries:
         due: F64 = failed + self._rng.random(len(rows)) * ceilings
         rows["attempt"] = attempts + spent
         rows["queued"] = due
-        order, now = np.argsort(due), float(failed.max())
-        words = words_of(rows["length"])
-        filled = len(rows) * (_ROW_WORDS + records.text.shape[1])
-        if filled <= _WASTE * (int(words.sum()) + _ROW_WORDS * len(rows)):
-            self._put(widest, records, order, now)
-            return
-        width = width_of(words)[order]
-        for own in np.unique(width).tolist():
-            self._put(own, records, order[width == own], now)
-
-    def _put(self, width: int, records: Records, order: I64, now: float) -> None:
-        waiting = self._waiting.get(width)
-        if waiting is None:
-            waiting = self._waiting[width] = Waiting(self.tick, early=self.tick / 2 if self.base else 0.0)
-        waiting.put(records, order, now)
+        return due
 
     @property
     def _sort_at(self) -> float:
-        return self._inbox[0][3] + min(DEFER, self.base / 10)
+        return self._inbox_since + min(DEFER, self.base / 10)
 
     # -- out ----------------------------------------------------------------------------------------------------
 
     def due(self, now: float) -> list[Lot]:
         """Remove and return the messages whose time has come."""
         self._sort(now)
-        for waiting in self._waiting.values():
-            waiting.look(now)
+        self._waiting.look(now)
         if self.base and now < self._fell_due + self.tick:
             return []
-        found = [records for waiting in self._waiting.values() if (records := waiting.due())]
-        if not found:
+        parts = self._waiting.due()
+        if not parts:
             return []
         self._fell_due = now
-        mixed = Mixed.join([Records.join(records).mixed(self._sources) for records in found])
+        mixed = Mixed.join(parts) if len(parts) > 1 else parts[0].copy()  # which shares memory with what waits on
         mixed.rows["queued"] = now
         self.messages -= len(mixed)
         return mixed_lots(mixed)
@@ -186,23 +182,22 @@ class Retries:
     def everything(self) -> list[Lot]:
         """Remove and return whatever waits."""
         lots = self.lots()
-        self._waiting = {}
+        self._waiting = self._place()
         self.messages = 0
         return lots
 
     def lots(self) -> list[Lot]:
         """Everything that waits, in no particular order; nothing is removed."""
         self._sort()
-        found = [records for waiting in self._waiting.values() if (records := waiting.everything())]
-        return [lot for records in found for lot in mixed_lots(Records.join(records).mixed(self._sources))]
+        parts = self._waiting.everything()
+        return mixed_lots(Mixed.join(parts)) if parts else []
 
     def next_time(self) -> float | None:
         """When the next message is due, or failures are to be sorted."""
         self._sort(-inf)
-        times = [waiting.next_time() for waiting in self._waiting.values()]
+        first = self._waiting.next_time()
         if self._inbox:
-            times.append(self._sort_at)
-        first = min(times, default=inf)
+            first = min(first, self._sort_at)
         if self.base:
             first = max(first, self._fell_due + self.tick)
         return first if self.messages else None

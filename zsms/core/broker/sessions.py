@@ -65,6 +65,7 @@ class Sessions:
         elif join.generation <= session.generation:
             return session  # of a connection that broke, and read after the join that followed
         else:
+            self._redelivery.failures.decide(session)
             try:
                 lots = session.rewind(join.received)
             except ValueError:
@@ -100,6 +101,7 @@ class Sessions:
     def end(self, session: Session, now: float, why: str) -> None:
         """It is over, and what it holds goes to others."""
         held = session.in_flight
+        self._redelivery.failures.decide(session)
         self._redelivery.take_back(session, session.pieces(), None, now)
         del self.open[session.token]
         self._peers.forget(session)
@@ -133,6 +135,9 @@ class Sessions:
 
     def _expire_leases(self, session: Session, now: float) -> None:
         pieces, late = session.expired(session.lease, now)
+        if session.held and (pieces or late):
+            self._redelivery.failures.decide(session)
+            pieces, late = session.expired(session.lease, now)
         if pieces or late:
             count = self._redelivery.take_back(session, pieces, late, now)
             self._dispatch.line_up(session)  # its slots count as free again

@@ -38,7 +38,7 @@ copied out, where it takes twice as much."""
 _SPARED = 1.3
 """To so many times, and half of the rest."""
 SPARSE_FROM = 1_024
-_FEW = 8
+FEW = 8
 """Up to this many acknowledgements plain ints beat arrays."""
 
 
@@ -89,6 +89,8 @@ class Window:
         """The next number."""
         self.in_flight = 0
         """Numbers that are open."""
+        self.held = 0
+        """Numbers that are closed, but count as open in their pieces still."""
         self.account: ProducerAccount | None = None
         """The producer of every piece in the window, None when there are several."""
         self._low = 0
@@ -104,11 +106,6 @@ class Window:
     def low(self) -> int:
         """Where the window begins: only what has outlasted it may be open below."""
         return self._low
-
-    @property
-    def room(self) -> int:
-        """Numbers that its memory has room for."""
-        return len(self._open)
 
     def old(self) -> tuple[Lot, I64, npt.NDArray[np.float64]] | None:
         """What has outlasted the window and is open: a lot, the numbers of its messages, and when each was granted."""
@@ -135,7 +132,7 @@ class Window:
     def grant(self, lot: Lot, now: float) -> Piece:
         """Append the lot to the window."""
         size = lot.size
-        if not self.in_flight:
+        if not (self.in_flight or self.held):
             self.account = lot.account
         elif self.account is not lot.account:
             self.account = None
@@ -199,8 +196,14 @@ class Window:
 
         `counted`: of the window's it is enough to be told how many they were, and not what was granted in their pieces.
         """
-        if len(numbers) <= _FEW and not self._outlasted:
+        if len(numbers) <= FEW and not self._outlasted:
             return self._settle_few(numbers)
+        settled = self.close(numbers)
+        self.count(settled, counted)
+        return settled
+
+    def close(self, numbers: I64) -> Settled:
+        """`settle`, but for the pieces: they keep what was granted in them until it is `count`ed there."""
         below = int(np.searchsorted(numbers, self._low))
         old = self._settle_old(numbers[:below]) if below else []
         repeated = below - sum(len(positions) for _, positions in old)
@@ -213,11 +216,15 @@ class Window:
             numbers, places = numbers[is_open], places[is_open]
         self._open[places] = 0
         self.in_flight -= len(numbers)
-        settled = Settled(numbers, repeated, old)
-        if len(numbers):
-            self._close_in_pieces(numbers, settled, counted)
+        self.held += len(numbers)
+        return Settled(numbers, repeated, old)
+
+    def count(self, settled: Settled, counted: bool = False) -> None:
+        """Count what was closed in its pieces."""
+        self.held -= len(settled.numbers)
+        if len(settled.numbers):
+            self._close_in_pieces(settled.numbers, settled, counted)
             self._move_up()
-        return settled
 
     def settle_one(self, number: int) -> tuple[Lot, int] | None:
         """Close one number below `granted`; its lot and place in that, or None when it was closed before."""
@@ -305,7 +312,7 @@ class Window:
         So the memory follows what is open, and not the age of the oldest of it.
         """
         window = self.granted - self._low
-        if window <= _SPARSE * self.in_flight + SPARSE_FROM:
+        if window <= _SPARSE * self.in_flight + SPARSE_FROM or self.held:
             return
         enough = window - int(_SPARED * self.in_flight) - SPARSE_FROM // 2
         pieces, last = self._pieces.all, self._pieces.first

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.making import make_account
+from zsms.core.broker import copying
+from zsms.core.broker.copying import Copies
 from zsms.core.broker.lot import Lot, alike, gather, mixed_lot
-from zsms.core.broker.records import Records, collect, width_of
 from zsms.core.broker.retries import Retries
 from zsms.message import Batch, Mixed
 
@@ -38,9 +40,11 @@ def told(mixed: Mixed) -> list[tuple[object, ...]]:
         st.tuples(st.lists(TEXTS, min_size=1, max_size=12), st.booleans(), st.integers(0, 2**12 - 1)),
         min_size=1,
         max_size=6,
-    )
+    ),
+    st.sampled_from([1, 5, copying.TOGETHER]),
+    st.randoms(use_true_random=False),
 )
-def test_records_are_the_messages_that_they_were_made_of(lots):
+def test_copies_are_the_messages_that_they_were_made_of_in_any_order(lots, together, random):
     parts = []
     for number, (texts, mixed, chosen) in enumerate(lots):
         positions = np.array([place for place in range(len(texts)) if chosen >> place & 1], dtype=np.int64)
@@ -51,16 +55,15 @@ def test_records_are_the_messages_that_they_were_made_of(lots):
         return
     parts = sorted(parts, key=lambda part: not part[0].attempt)
     expected = told(gather(parts, SOURCES))
-    found = {}
-    for own, widest, records in collect(parts):
-        places = np.arange(len(expected))[own].tolist()
-        assert widest == int(width_of(np.array([records.text.shape[1]]))[0])
-        backwards = records.take(np.arange(len(records))[::-1])
-        both = Records.join([backwards.take(np.arange(len(records))[::-1]), records])
-        twice = told(both.mixed(SOURCES))
-        assert twice[: len(records)] == twice[len(records) :] == told(records.mixed(SOURCES))
-        found |= dict(zip(places, twice, strict=False))
-    assert [found[place] for place in range(len(expected))] == expected
+    order = np.array(random.sample(range(len(expected)), len(expected)))
+    with patch.object(copying, "TOGETHER", together):
+        found = list(Copies(parts, SOURCES).ordered(order))
+    assert [len(mixed) for mixed in found[:-1]] == [together] * (len(found) - 1)
+    assert [message for mixed in found for message in told(mixed)] == [expected[place] for place in order]
+    for mixed in found:  # and behind each text zeros, for the wire
+        assert mixed.text.tobytes() == b"".join(
+            text.encode().ljust(-(-len(text.encode()) // 8) * 8, b"\0") for _, _, text, _ in told(mixed)
+        )
 
 
 def test_parts_of_one_batch_come_together_in_its_order():
