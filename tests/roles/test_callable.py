@@ -14,7 +14,7 @@ import pytest
 
 from tests.roles.holding import Gate
 from tests.roles.peers import settled, totals
-from tests.roles.waiting import until
+from tests.roles.waiting import letters_of, until
 from zsms import Broker, Message, Outcome, Producer, Sender
 from zsms.core.broker import BrokerLimits
 from zsms.transports.callable import CallableTransport
@@ -133,11 +133,8 @@ def test_a_mixture_is_told_apart_message_by_message(run, address):
     assert (now["sent"], now["dead"], now["failed"]) == (100, 100, 0)
     assert tries == {seq: 1 if seq % 2 == 0 else 3 for seq in range(200)}
 
-    def dead() -> list[int]:
-        return sorted(seq for letter in broker.core.dead_letters for seq in letter.lot.batch.seqs.tolist())
-
-    until(lambda: len(dead()) == 100, "letters of the dead, which are written together a moment later")
-    assert dead() == [seq for seq in range(200) if seq % 2]
+    dead = sorted(seq for letter in letters_of(broker) for seq in letter.lot.batch.seqs.tolist())
+    assert dead == [seq for seq in range(200) if seq % 2]
 
 
 def test_errors_are_counted_by_kind_and_each_kind_is_said_once(run, address, caplog):

@@ -9,7 +9,7 @@ import numpy as np
 import zmq
 
 from tests.roles.peers import settled, totals, urls
-from tests.roles.waiting import until
+from tests.roles.waiting import letters_of, until
 from zsms import Broker, Message, Outcome, Producer, Sender
 from zsms.core.broker import BrokerLimits
 from zsms.core.outcomes import Finished, Receipts
@@ -83,13 +83,13 @@ def test_a_transport_s_columns_reach_the_accounts(run, address) -> None:
     counters = broker.core.counters
     assert (counters.temporary, counters.throttled, counters.rejected, counters.uncertain) == (100, 100, 100, 200)
     assert counters.retried == 300 and counters.failed_sends == 0
-    reasons = Counter()
-    for letter in broker.core.dead_letters:
-        reasons[letter.reason] += letter.lot.size
-    assert reasons == {"rejected: c": 100, "uncertain: d": 100}
     until(lambda: counters.receipts_delivered == 400, "the receipts")
     until(lambda: broker.core.delivery_times.count == 400, "their times")
     assert broker.core.delivery_times.mean == 0.25
+    reasons = Counter()
+    for letter in letters_of(broker):
+        reasons[letter.reason] += letter.lot.size
+    assert reasons == {"rejected: c": 100, "uncertain: d": 100}
 
 
 def test_a_function_s_outcomes_are_what_they_say(run, address) -> None:
@@ -110,7 +110,7 @@ def test_a_function_s_outcomes_are_what_they_say(run, address) -> None:
     until(lambda: settled(broker.core) == 70, "70 messages settled")
     assert totals(broker.core)["dead"] == 20 and totals(broker.core)["sent"] == 50
     assert {seq for seq, count in calls.items() if count == 1} == {s for s in range(70) if s % 7 in (0, 4, 5)}
-    assert {letter.reason for letter in broker.core.dead_letters} == {"rejected", "uncertain"}
+    assert {letter.reason for letter in letters_of(broker)} == {"rejected", "uncertain"}
     counters = broker.core.counters
     assert (counters.failed_sends, counters.temporary, counters.throttled) == (20, 10, 10)
     assert (counters.rejected, counters.uncertain) == (10, 10)
@@ -126,7 +126,7 @@ def test_what_a_function_raises_names_its_dead_letters(run, address) -> None:
     run(Sender(broker.endpoint, concurrency=10, send=send))
     run(Producer(broker.endpoint, messages=20))
     until(lambda: settled(broker.core) == 20, "20 messages settled")
-    assert {letter.reason for letter in broker.core.dead_letters} == {
+    assert {letter.reason for letter in letters_of(broker)} == {
         "failed 2 times",
         "failed 2 times: raised KeyError",
     }

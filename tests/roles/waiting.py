@@ -6,6 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from zsms import Broker
+from zsms.core.broker.letters import DeadLetter
+
 DEADLINE_S = 15.0
 """Long enough for a busy machine; a test that passes waits for a fraction of it."""
 
@@ -19,3 +22,11 @@ def until(condition: Callable[[], Any], what: str = "it", seconds: float = DEADL
             return value
         assert time.monotonic() < deadline, f"{what} has not come about in {seconds:.0f} s"
         time.sleep(0.002)
+
+
+def letters_of(broker: Broker) -> list[DeadLetter]:
+    """The dead letters of a broker that has nothing left to do, once it has ended: to look at them writes those that
+    wait, which before is its own thread's business."""
+    broker.stop()
+    assert broker.join(DEADLINE_S)
+    return list(broker.core.dead_letters)
