@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.smsc.making import decided, submits
 from zsms.carriers import profiles
-from zsms.core.smpp.pdu import Tag
+from zsms.core.smpp.frames import Stream
+from zsms.core.smpp.pdu import Command, Messages, Tag, encode_messages, messages
 from zsms.core.smpp.strings import Strings
 from zsms.errors import UsageError
 from zsms.smsc.carrier import rules_of_carrier
@@ -182,7 +183,9 @@ def test_what_came_before_is_counted_as_repeated() -> None:
     seen = Seen(np.random.default_rng(1), size=1 << 16)
 
     def repeated(*words: list[bytes]) -> int:
-        seen.note(*map(Strings.of, words))
+        source, destination, text = map(Strings.of, words)
+        number = np.zeros(len(source), np.uint32)
+        seen.note(Messages(number, source=source, destination=destination, short_message=text))
         return seen.repeated()
 
     words = [b"a", b"a", b"b"], [b"1", b"1", b"1"], [b"x", b"x", b"x"]
@@ -193,25 +196,24 @@ def test_what_came_before_is_counted_as_repeated() -> None:
 
 
 @given(st.lists(st.lists(st.integers(0, 40), max_size=300), max_size=8), st.booleans(), st.booleans())
-def test_few_that_are_looked_at_later_count_as_those_that_are_looked_at_once(
-    turns: list[list[int]], ask: bool, shared: bool
-) -> None:
-    used_again = np.zeros(1 << 16, np.uint8)
-    later, at_once = (Seen(np.random.default_rng(1), size=1 << 16) for _ in range(2))
-    counted = 0
-    for turn in turns:
-        if turn:
-            came = submits([b"%d" % each for each in turn], [b"1"] * len(turn))
-            text = came.source, came.destination, came.short_message
-            at_once.note(*(Strings.of(each.tolist()) for each in text))
-            if shared:  # a buffer that the next ones are read into, too
-                buffer = used_again[: len(came.source.buffer)]
-                buffer[:] = came.source.buffer
-                text = tuple(Strings(buffer, each.begins, each.lengths) for each in text)
-            later.note(*text)
-            counted += later.repeated() if ask else 0
+def test_few_that_are_looked_at_later_are_counted_all_the_same(turns: list[list[int]], ask: bool, shared: bool) -> None:
+    buffer = np.zeros(1 << 16, np.uint8)
+    seen, counted = Seen(np.random.default_rng(1), size=1 << 16), 0
+    for turn in filter(None, turns):
+        made = Messages(
+            np.zeros(len(turn), np.uint32),
+            source=b"15550199",
+            short_message=Strings.of([b"%d" % each for each in turn]),
+        )
+        frames = Stream().feed(encode_messages(Command.SUBMIT_SM, made).tobytes())
+        assert frames is not None
+        if shared:  # with the turns that follow
+            frames.buffer, own = buffer[: len(frames.buffer)], frames.buffer
+            frames.buffer[:] = own
+        seen.note(messages(frames))
+        counted += seen.repeated() if ask else 0
     numbers = [each for turn in turns for each in turn]
-    assert counted + later.repeated() == at_once.repeated() == len(numbers) - len(set(numbers))
+    assert counted + seen.repeated() == len(numbers) - len(set(numbers))
 
 
 @given(st.lists(st.integers(1, 3_000), max_size=12), st.randoms(use_true_random=False))

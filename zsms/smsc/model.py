@@ -149,16 +149,15 @@ class Model:
         """Decide on these; `wall` is the time of day in seconds."""
         count = len(messages)
         self._counts.submitted += count
-        source, destination, content = _strings(messages.source), _strings(messages.destination), messages.content
-        assert isinstance(content, Strings)
-        self._seen.note(source, destination, content)
+        content = _strings(messages.content)
+        self._seen.note(messages)
         status: U32 = self._statuses.draw(self._rng, count)
         ends: U8 = self._ends.draw(self._rng, count)
         copies = self._copies(count, self.rules.lost, self.rules.repeated)
         waits = self._receipt(self._rng, count)
         delays = None if self._instant else self._answer(self._rng, count)
         for outcome in self.rules.outcomes:
-            _apply(outcome, destination, status, ends)
+            _apply(outcome, _strings(messages.destination), status, ends)
         if scripts := scripts_of(content, MARK):
             copies = np.ones(count, np.uint8) if copies is None else copies
             delays = np.zeros(count, np.float32) if delays is None else delays

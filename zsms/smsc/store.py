@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
-
 import numpy as np
 import numpy.typing as npt
 
-from zsms.core.smpp.strings import I64, U8, Strings, folded
+from zsms.core.smpp.pdu import Messages
+from zsms.core.smpp.strings import I64, U8, Strings, Text, folded
 
 U64 = npt.NDArray[np.uint64]
 KEPT = 1 << 18
@@ -118,24 +117,28 @@ class Seen:
     def __init__(self, rng: np.random.Generator, size: int = 1 << 20) -> None:
         self._table = np.zeros(size, np.uint64)
         self._start = int(rng.integers(1, 2**63))
-        self._later: list[tuple[U8, tuple[Strings, Strings, Strings]]] = []
+        self._later: list[Messages | list[Strings]] = []
         self._left = _OCTETS
         self._repeated = 0
 
-    def note(self, source: Strings, destination: Strings, content: Strings) -> None:
-        """These came, each behind the one before where they are in one buffer."""
-        buffer = content.buffer
-        together = source.buffer is buffer and destination.buffer is buffer
-        if not together or len(source) >= _FEW or len(buffer) > _OCTETS:
+    def note(self, messages: Messages) -> None:
+        """These came."""
+        buffer = _strings(messages.short_message, messages).buffer
+        if len(messages) >= _FEW or len(buffer) > _OCTETS:
             self._look()
-            self._repeated += self._known(source, destination, content)
-        elif len(source):
-            if not buffer.flags.owndata:  # a part of one that will be used again
-                buffer = buffer.copy()
-            self._later.append((buffer, (source, destination, content)))
-            self._left -= len(buffer)
-            if self._left < 0:
-                self._look()
+            self._repeated += self._known(*_fields(messages))
+        elif buffer.flags.owndata:
+            self._put(messages, buffer)
+        else:  # a part of one that the next ones will be read into
+            fields = _fields(messages)
+            kept = {id(each): each.copy() for each in {id(field.buffer): field.buffer for field in fields}.values()}
+            self._put([Strings(kept[id(each.buffer)], each.begins, each.lengths) for each in fields], buffer)
+
+    def _put(self, later: Messages | list[Strings], buffer: U8) -> None:
+        self._later.append(later)
+        self._left -= len(buffer)
+        if self._left < 0:
+            self._look()
 
     def repeated(self) -> int:
         """How many came before since the last call; they count as having come from now on."""
@@ -144,17 +147,10 @@ class Seen:
         return found
 
     def _look(self) -> None:
-        if not self._later:
-            return
-        later, self._later, self._left = self._later, [], _OCTETS
-        buffer = np.concatenate([each for each, _ in later])
-        offsets = list(accumulate((len(each) for each, _ in later[:-1]), initial=0))
-        columns = []
-        for column in zip(*(fields for _, fields in later), strict=True):
-            begins = [field.begins + offset for field, offset in zip(column, offsets, strict=True)]
-            lengths = np.concatenate([field.lengths for field in column])
-            columns.append(Strings(buffer, np.concatenate(begins), lengths))
-        self._repeated += self._known(*columns)
+        if self._later:
+            fields = [each if isinstance(each, list) else _fields(each) for each in self._later]
+            self._later, self._left = [], _OCTETS
+            self._repeated += self._known(*(Strings.joined(column) for column in zip(*fields, strict=True)))
 
     def _known(self, source: Strings, destination: Strings, content: Strings) -> int:
         sums = np.full(len(source), self._start, np.uint64)
@@ -171,3 +167,12 @@ class Seen:
 _FEW = 256
 _OCTETS = 1 << 17
 """Octets of messages that are looked at later, about."""
+
+
+def _fields(messages: Messages) -> list[Strings]:
+    """Source, destination, body."""
+    return [_strings(each, messages) for each in (messages.source, messages.destination, messages.content)]
+
+
+def _strings(text: Text, messages: Messages) -> Strings:
+    return Strings.repeated(text, len(messages)) if isinstance(text, bytes) else text

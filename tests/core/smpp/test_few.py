@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.core.smpp.test_pdu import MESSAGE, NAMES, columns, octet
 from zsms.core.smpp import pdu, record, strings
 from zsms.core.smpp.frames import Stream
-from zsms.core.smpp.layout import fields_alike
+from zsms.core.smpp.layout import alike
 from zsms.core.smpp.pdu import (
     Command,
     Unnumbered,
@@ -119,7 +119,7 @@ def test_fields_at_the_same_places_are_those_that_are_searched(row: dict[str, An
     assert frames is not None
     found = messages(frames)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pdu, "fields_alike", lambda frames: None)
+        patch.setattr(pdu, "alike", lambda frames: None)
         searched = messages(frames)
     assert found.problem.tolist() == searched.problem.tolist()
     good = np.flatnonzero(found.problem == 0)
@@ -130,8 +130,8 @@ def test_fields_at_the_same_places_are_those_that_are_searched(row: dict[str, An
 
 
 def test_a_layout_is_found_where_it_is_the_same() -> None:
-    alike = [b"447700900123", b"447700900124"]
-    for numbers, expected in ((alike, True), ([*alike, b"1555"], False)):
+    same = [b"447700900123", b"447700900124"]
+    for numbers, expected in ((same, True), ([*same, b"1555"], False)):
         made = pdu.Messages(np.arange(1, len(numbers) + 1, dtype=np.uint32), destination=Strings.of(numbers))
         frames = Stream().feed(pdu.encode_messages(4, made).tobytes())
-        assert frames is not None and (fields_alike(frames) is not None) == expected
+        assert frames is not None and (alike(frames) is not None) == expected

@@ -353,9 +353,10 @@ def test_windows_are_dictionaries(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 40))):
         now += data.draw(st.sampled_from([0.0, 1.0]))
         row = data.draw(st.integers(0, sessions - 1))
-        match data.draw(st.sampled_from(["add", "skip", "match", "expire"])):
+        match data.draw(st.sampled_from(["add", "add", "skip", "match", "match in order", "expire"])):
             case "add":
-                rows = sorted(data.draw(st.sets(st.integers(0, sessions - 1), min_size=1)))
+                most = data.draw(st.sampled_from([1, sessions]))
+                rows = sorted(data.draw(st.sets(st.integers(0, sessions - 1), min_size=1, max_size=most)))
                 counts = [data.draw(st.integers(1, 40)) for _ in rows]
                 handles = np.arange(handle, handle + sum(counts), dtype=np.uint64)
                 said = windows.add(np.array(rows), np.array(counts), handles, now).tolist()
@@ -378,6 +379,14 @@ def test_windows_are_dictionaries(data: st.DataObject) -> None:
                 assert len(set(told)) == len(told) and set(told) == {(w, n) for w, n in asked if n in models[w]}
                 expected = [models[w].pop(n) for w, n in told]
                 assert list(zip(found.handles.tolist(), found.sent.tolist(), strict=True)) == expected
+            case "match in order":
+                numbers = list(models[row])[data.draw(st.integers(0, 5)) :][: data.draw(st.integers(1, 40))]
+                numbers += data.draw(st.sampled_from([[], [], [5], numbers[:1], [2**32 - 1]]))
+                found = each[row].match(np.array(numbers, np.uint32))
+                right = [models[row].pop(number, None) for number in numbers]
+                assert [right[at] for at in found.rows.tolist()] == [pair for pair in right if pair is not None]
+                pairs = list(zip(found.handles.tolist(), found.sent.tolist(), strict=True))
+                assert pairs == [pair for pair in right if pair is not None]
             case _:
                 gone = {number: pair for number, pair in models[row].items() if pair[1] < now}
                 assert sorted(each[row].expired(now).tolist()) == sorted(pair[0] for pair in gone.values())

@@ -41,6 +41,8 @@ class Frames:
     command: U32
     status: U32
     sequence: U32
+    length: int = 0
+    """Of each, where all stand one behind the other and are as long; 0: they do not, or nobody looked."""
 
     def __len__(self) -> int:
         return len(self.begins)
@@ -55,6 +57,14 @@ class Frames:
             status=self.status[rows],
             sequence=self.sequence[rows],
         )
+
+    def matrix(self, width: int) -> U8:
+        """The first `width` octets of each, uint8[n, width]; what is behind the end of one is void."""
+        if self.length:
+            at = int(self.begins[0])
+            return np.ndarray((len(self.begins), width), np.uint8, self.buffer.data, at, (self.length, 1))
+        found: U8 = windows(self.buffer, width)[self.begins]
+        return found
 
     def octets(self, row: int) -> bytes:
         """One PDU, header and body."""
@@ -89,6 +99,17 @@ def _walk(data: Octets, most: int) -> tuple[I64, int, int | None]:
 
 _LOOK = 16
 _STEPS = 256
+
+
+def _length_of_all(data: Octets, most: int) -> int:
+    """The length of each PDU, where these octets are whole ones that are alike; else 0."""
+    end = len(data)
+    if end < HEADER:
+        return 0
+    (length,) = _UNSIGNED.unpack_from(data)
+    if not HEADER <= length <= most or end % length:
+        return 0
+    return length if every(np.ndarray((end // length,), ">u4", data, 0, (length,)) == length) else 0
 
 
 def _run(data: Octets, at: int, end: int, most: int) -> tuple[int, int]:
@@ -150,7 +171,11 @@ class Stream:
             if len(self.rest) < self._wanted:
                 return None
             data = self.rest
-        begins, end, wrong = _walk(data, self.most)
+        length = _length_of_all(data, self.most)
+        if length:
+            end, wrong, begins = len(data), None, rows_of(len(data) // length) * length
+        else:
+            begins, end, wrong = _walk(data, self.most)
         if wrong is not None:
             self.broken, self.header = wrong, bytes(data[end : end + HEADER])
         if end < len(data) or self.rest:
@@ -160,7 +185,7 @@ class Stream:
         buffer = np.empty(end + PAD, np.uint8)
         buffer[:end] = np.frombuffer(data, np.uint8, end)
         buffer[end:] = 0
-        return frames_at(buffer, begins)
+        return _alike(buffer, begins, length) if length else frames_at(buffer, begins)
 
     def _keep(self, data: Octets, end: int) -> None:
         """What is behind there is a PDU that is not whole."""
@@ -223,6 +248,13 @@ def frames_at(buffer: U8, begins: I64) -> Frames:
     """The PDUs that begin there; they are whole."""
     heads = windows(buffer, HEADER)[begins].view(">u4").reshape(-1, 4).astype(np.uint32)
     return Frames(buffer, begins, begins + heads[:, 0], command=heads[:, 1], status=heads[:, 2], sequence=heads[:, 3])
+
+
+def _alike(buffer: U8, begins: I64, length: int) -> Frames:
+    """The same of PDUs that are alike, and begin with the buffer."""
+    heads = np.ndarray((len(begins), 4), ">u4", buffer.data, 0, (length, 4)).astype(np.uint32)
+    ends, command, status, sequence = begins + length, heads[:, 1], heads[:, 2], heads[:, 3]
+    return Frames(buffer, begins, ends, command=command, status=status, sequence=sequence, length=length)
 
 
 def _lengths(buffer: U8, at: I64) -> I64:

@@ -7,15 +7,13 @@ first of n PDUs is read by itself, the others are compared with it octet by octe
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from zsms.core.smpp.frames import HEADER, Frames
-from zsms.core.smpp.strings import I64, U8, Bools, Strings, every, windows
+from zsms.core.smpp.strings import I64, U8, Bools, Strings, every
 
 _STRING = rb"([^\0]{0,%d})\0"
 _BODY = re.compile(
@@ -28,15 +26,30 @@ _NUMBERS = (1, 1, 2, 2, 3, 3, 3, 5, 5, 5, 5, 5)
 """Behind how many strings each field of one octet stands."""
 
 
+STRINGS = ("service_type", "source", "destination", "schedule", "validity")
+NUMBERS = (
+    "source_ton",
+    "source_npi",
+    "destination_ton",
+    "destination_npi",
+    "esm_class",
+    "protocol_id",
+    "priority",
+    "registered_delivery",
+    "replace_if_present",
+    "data_coding",
+    "default_message_id",
+    "length",
+)
+"""The fields of one octet, the last of which is sm_length, in their order."""
+
+
 class Layout(NamedTuple):
     """Where fields stand, in octets from the beginning of the PDU."""
 
-    begins: I64
-    """Of the five strings."""
-    lengths: I64
-    """Of the same, without their NULs."""
-    numbers: tuple[int, ...]
-    """Of the twelve fields of one octet, of which the last is sm_length."""
+    strings: dict[str, tuple[int, int]]
+    """Where each begins, and how long it is without its NUL."""
+    numbers: dict[str, int]
     width: int
     """Of all that stands before the short_message."""
     inside: I64
@@ -45,47 +58,64 @@ class Layout(NamedTuple):
     """Which of those are NULs."""
 
 
-class Fields(NamedTuple):
-    """Of n PDUs: the five strings, and the twelve fields of one octet."""
-
-    strings: Sequence[Strings]
-    numbers: Sequence[U8]
-    behind: I64
-    """Where the short_message of each begins."""
-
-
 @lru_cache(256)
 def _layout(lengths: tuple[int, ...]) -> Layout:
-    begins: list[int] = []
-    numbers: list[int] = []
+    strings: dict[str, tuple[int, int]] = {}
+    numbers: dict[str, int] = {}
+    inside: list[int] = []
     at = HEADER
-    for place, length in enumerate(lengths, 1):
-        begins.append(at)
+    for place, (name, length) in enumerate(zip(STRINGS, lengths, strict=True), 1):
+        strings[name] = at, length
+        inside += range(at, at + length + 1)
         at += length + 1
-        count = _NUMBERS.count(place)
-        numbers += range(at, at + count)
-        at += count
-    inside = np.concatenate([np.arange(a, a + n + 1) for a, n in zip(begins, lengths, strict=True)])
+        for _ in range(_NUMBERS.count(place)):
+            numbers[NUMBERS[len(numbers)]] = at
+            at += 1
     ends = np.zeros(len(inside), np.bool_)
     ends[np.cumsum(np.array(lengths) + 1) - 1] = True
-    return Layout(np.array(begins)[:, None], np.array(lengths)[:, None], tuple(numbers), at, inside=inside, ends=ends)
+    return Layout(strings, numbers, at, np.array(inside), ends)
 
 
-def fields_alike(frames: Frames) -> Fields | None:
+class Alike:
+    """n PDUs whose fields stand at the same places."""
+
+    def __init__(self, frames: Frames, layout: Layout, heads: U8) -> None:
+        """`heads` are their octets before the short_message, uint8[n, width]."""
+        self._frames = frames
+        self._layout = layout
+        self._heads = heads
+
+    @property
+    def behind(self) -> I64:
+        """Where the short_message of each begins."""
+        return self._frames.begins + self._layout.width
+
+    def number(self, name: str) -> U8:
+        """One of `NUMBERS`, uint8[n]. Raises KeyError."""
+        found: U8 = self._heads[:, self._layout.numbers[name]]
+        return found
+
+    def column(self, name: str) -> Strings | U8:
+        """One of `STRINGS` or `NUMBERS`. Raises KeyError."""
+        if name in self._layout.numbers:
+            return self.number(name)
+        at, length = self._layout.strings[name]
+        lengths = np.empty(len(self._heads), np.int64)
+        lengths.fill(length)
+        return Strings(self._frames.buffer, self._frames.begins + at, lengths)
+
+
+def alike(frames: Frames) -> Alike | None:
     """The fields of PDUs that all have the layout of the first one; None where they differ."""
-    buffer, begins = frames.buffer, frames.begins
+    begins = frames.begins
     if not len(begins):
         return None
     first = int(begins[0]) + HEADER
-    found = _BODY.match(buffer[first : first + _LONGEST].tobytes())
+    found = _BODY.match(frames.buffer[first : first + _LONGEST].tobytes())
     if found is None:
         return None
     layout = _layout(tuple(map(len, found.groups())))
-    heads: npt.NDArray[np.uint8] = windows(buffer, layout.width)[begins]
+    heads = frames.matrix(layout.width)
     if len(begins) > 1 and not every((heads[:, layout.inside] == 0) == layout.ends):
         return None
-    places = layout.begins + begins
-    lengths = np.empty_like(places)
-    lengths[:] = layout.lengths
-    strings = [Strings(buffer, places[n], lengths[n]) for n in range(5)]
-    return Fields(strings, [heads[:, at] for at in layout.numbers], begins + layout.width)
+    return Alike(frames, layout, heads)

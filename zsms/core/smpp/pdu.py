@@ -22,14 +22,14 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from itertools import accumulate, pairwise, repeat
-from typing import NamedTuple
+from itertools import accumulate, islice, pairwise, repeat
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from zsms.core.smpp.frames import HEADER, Frames
-from zsms.core.smpp.layout import Fields, fields_alike
+from zsms.core.smpp.layout import NUMBERS, STRINGS, Alike, alike
 from zsms.core.smpp.strings import (
     FEW,
     I64,
@@ -278,7 +278,7 @@ class Messages:
     def take(self, rows: I64) -> Messages:
         """Some of those that were decoded, in the order that they have."""
         found = Messages(self.sequence[rows])
-        for name in (*_NUMBERS, *_TEXTS):
+        for name in (*NUMBERS[:-1], *STRINGS, "short_message"):
             column = getattr(self, name)
             setattr(found, name, column.take(rows) if isinstance(column, Strings) else column[rows])
         if isinstance(self.tlvs, TlvTable):
@@ -307,20 +307,6 @@ class Messages:
         return Strings(short.buffer, begins, np.where(use, payload.value.lengths, short.lengths))
 
 
-_NUMBERS = (
-    "source_ton",
-    "source_npi",
-    "destination_ton",
-    "destination_npi",
-    "esm_class",
-    "protocol_id",
-    "priority",
-    "registered_delivery",
-    "replace_if_present",
-    "data_coding",
-    "default_message_id",
-)
-_TEXTS = ("service_type", "source", "destination", "schedule", "validity", "short_message")
 _LIMITS = {
     "service_type": MAX_SERVICE_TYPE,
     "source": MAX_ADDRESS,
@@ -513,14 +499,15 @@ class _Reader:
         self.at = at + lengths + 1
         return Strings(self.buffer, at, lengths)
 
-    def fields(self) -> Fields:
-        """Those before the short_message."""
-        strings: list[Strings] = []
-        numbers: list[U8] = []
-        for most, count in ((MAX_SERVICE_TYPE, 2), (MAX_ADDRESS, 2), (MAX_ADDRESS, 3), (MAX_TIME, 0), (MAX_TIME, 5)):
-            strings.append(self.string(most))
-            numbers.extend(self.octets(count) if count else ())
-        return Fields(strings, numbers, self.at)
+    def fields(self) -> dict[str, Any]:
+        """All before the short_message, by name."""
+        found: dict[str, Any] = {}
+        numbers = iter(NUMBERS)
+        limits = (MAX_SERVICE_TYPE, 2), (MAX_ADDRESS, 2), (MAX_ADDRESS, 3), (MAX_TIME, 0), (MAX_TIME, 5)
+        for name, (most, count) in zip(STRINGS, limits, strict=True):
+            found[name] = self.string(most)
+            found |= zip(islice(numbers, count), self.octets(count) if count else (), strict=True)
+        return found
 
     def ended(self, lengths: I64) -> tuple[Strings, TlvTable]:
         """Octets of these lengths, the last field, and what stands behind: a body that ends before is a problem."""
@@ -542,33 +529,35 @@ def messages(frames: Frames) -> Messages:
 
     A short_message of 255 octets, which SMPP does not allow, is read: some peers send it.
     """
-    alike = fields_alike(frames)
     reader = _Reader(frames)
-    (strings, numbers, reader.at) = alike or reader.fields()
-    service_type, source, destination, schedule, validity = strings
-    short, table = reader.ended(numbers[11].astype(np.int64))
-    return Messages(
-        sequence=frames.sequence,
-        service_type=service_type,
-        source_ton=numbers[0],
-        source_npi=numbers[1],
-        source=source,
-        destination_ton=numbers[2],
-        destination_npi=numbers[3],
-        destination=destination,
-        esm_class=numbers[4],
-        protocol_id=numbers[5],
-        priority=numbers[6],
-        schedule=schedule,
-        validity=validity,
-        registered_delivery=numbers[7],
-        replace_if_present=numbers[8],
-        data_coding=numbers[9],
-        default_message_id=numbers[10],
-        short_message=short,
-        tlvs=table,
-        problem=reader.problem,
-    )
+    same = alike(frames)
+    if same is not None:
+        reader.at = same.behind
+        short, table = reader.ended(same.number("length").astype(np.int64))
+        return _Decoded(same, frames.sequence, short, table, reader.problem)
+    fields = reader.fields()
+    short, table = reader.ended(fields.pop("length").astype(np.int64))
+    return Messages(frames.sequence, **fields, short_message=short, tlvs=table, problem=reader.problem)
+
+
+class _Decoded(Messages):
+    """Messages whose fields are read when they are asked for."""
+
+    __slots__ = ("_alike",)
+
+    def __init__(self, same: Alike, sequence: U32, short: Strings, table: TlvTable, problem: U32) -> None:
+        self._alike = same
+        self.sequence, self.short_message, self.tlvs, self.problem = sequence, short, table, problem
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _COLUMNS:
+            raise AttributeError(name)
+        column = self._alike.column(name)
+        setattr(self, name, column)
+        return column
+
+
+_COLUMNS = frozenset({*STRINGS, *NUMBERS[:-1]})
 
 
 # -- answers --------------------------------------------------------------------------------------------------------
@@ -621,10 +610,7 @@ def _ids_of(frames: Frames) -> Strings:
     width = min(int(room.max(initial=0)), MAX_MESSAGE_ID + 1)
     lengths = np.minimum(room, width)
     if width:
-        view = frames.buffer
-        if int(begins.max()) + width > len(view):
-            view = np.concatenate([view, np.zeros(width, np.uint8)])
-        nul = windows(view, width)[begins] == 0
+        nul = frames.matrix(HEADER + width)[:, HEADER:] == 0
         first = nul.argmax(axis=1)
         none = ~nul[np.arange(len(first)), first]
         lengths = np.where(none, lengths, np.minimum(first, room))

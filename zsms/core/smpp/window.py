@@ -86,15 +86,11 @@ class Windows:
     def add(self, rows: I64, counts: I64, handles: U64, now: float) -> U32:
         """Requests sent at `now`: `counts[i]` of the session `rows[i]` (each named once), whose handles follow each
         other. Their sequence numbers, uint32[n]."""
-        if len(rows) == 1:
-            row, count = int(rows[0]), int(counts[0])
-            first = int(self.serial[row])
-            serials = rows_of(count) + first
-            flat = (serials & (self.size - 1)) + row * self.size
-        else:
-            starts = self.serial[rows] - (np.cumsum(counts) - counts)
-            serials = np.repeat(starts, counts) + rows_of(len(handles))
-            flat = (serials & (self.size - 1)) + np.repeat(rows * self.size, counts)
+        if len(rows) == 1 and (sequence := self._add_in_row(int(rows[0]), handles, now)) is not None:
+            return sequence
+        starts = self.serial[rows] - (np.cumsum(counts) - counts)
+        serials = np.repeat(starts, counts) + rows_of(len(handles))
+        flat = (serials & (self.size - 1)) + np.repeat(rows * self.size, counts)
         if 2 * int((self.open[rows] + counts).max(initial=0)) > self.size:
             self._grow(rows, counts)
             return self.add(rows, counts, handles, now)
@@ -106,6 +102,24 @@ class Windows:
         self.serial[rows] += counts
         self.open[rows] += counts
         return sequence_of(serials)
+
+    def _add_in_row(self, row: int, handles: U64, now: float) -> U32 | None:
+        """The same of one session whose places are free and beside each other; None where they are not."""
+        count, first = len(handles), int(self.serial[row])
+        begin, number = first & (self.size - 1), first % MAX_SEQUENCE
+        end = begin + count
+        if end > self.size or 2 * (int(self.open[row]) + count) > self.size or number + count > MAX_SEQUENCE:
+            return None
+        places = slice(row * self.size + begin, row * self.size + end)
+        held = self._held[places]
+        if some(held):
+            return None
+        held[:] = rows_of(count) + (first + 1)
+        self._handle[places] = handles
+        self._sent[places] = now
+        self.serial[row] += count
+        self.open[row] += count
+        return (rows_of(count) + (number + 1)).astype(np.uint32)
 
     def _grow(self, rows: I64, counts: I64) -> None:
         size = self.size
@@ -124,6 +138,8 @@ class Windows:
         They are closed. An answer that comes twice counts once.
         """
         count = len(sequence)
+        if isinstance(owner, int) and count and (found := self._match_in_row(owner, sequence)) is not None:
+            return found
         numbers = sequence.astype(np.int64)
         last = self.serial[owner] - 1
         wanted = last - (last + 1 - numbers) % MAX_SEQUENCE
@@ -145,6 +161,24 @@ class Windows:
             self.open -= np.bincount(owner[rows], minlength=len(self.open))
         if len(self._late.keys) and len(rows) < count:
             return self._match_late(owner, wanted, good, found)
+        return found
+
+    def _match_in_row(self, row: int, sequence: U32) -> Matched | None:
+        """The same of one session whose requests are answered in the order that they have; None where they are not."""
+        count, first = len(sequence), int(sequence[0])
+        last = int(self.serial[row]) - 1
+        wanted = last - (last + 1 - first) % MAX_SEQUENCE
+        begin = wanted & (self.size - 1)
+        if wanted < 0 or begin + count > self.size or first == 0 or first + count > MAX_SEQUENCE:
+            return None
+        places = slice(row * self.size + begin, row * self.size + begin + count)
+        held = self._held[places]
+        rows = rows_of(count)
+        if not (every(sequence - np.uint32(first) == rows) and every(held - (wanted + 1) == rows)):
+            return None
+        found = Matched(rows, self._handle[places].copy(), self._sent[places].copy())
+        held[:] = 0
+        self.open[row] -= count
         return found
 
     def _match_late(self, owner: I64 | int, wanted: I64, good: Bools, found: Matched) -> Matched:
