@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from tests.core.making import NOTHING, column, histories, make_batch, seqs
+from tests.core.making import NOTHING, column, histories, make_account, make_batch, seqs
 from tests.core.making import row as row_of
 from zsms.core.broker import BrokerCore, BrokerLimits, Granted, Put, letters, sessions
 from zsms.core.broker import accounts as accounts_module
@@ -841,6 +841,16 @@ def test_accounts_of_producers_that_are_over_are_added_up(monkeypatch):
     # One that is left can come back under the same or a later start, and not under an earlier one.
     assert core.producer_joined(b"x", JoinProducer(1, 4, "p", 1, 0.0), 1.0) is None and core.latest_epoch(1, 4) == 5
     assert core.producer_joined(b"x", JoinProducer(1, 6, "p", 0, 0.0), 1.0) is not None
+
+
+def test_an_account_is_added_to_another_count_by_count() -> None:
+    names = ("accepted", "queued", "in_flight", "sent", "failed", "dead")
+    whole, other = make_account(1), make_account(2)
+    for place, name in enumerate(names):
+        setattr(whole, name, 10**place)
+        setattr(other, name, 3 * 10**place)
+    whole.add(other)
+    assert [getattr(whole, name) for name in names] == [4 * 10**place for place in range(len(names))]
 
 
 def test_an_account_whose_dead_letters_are_kept_is_not_added_up(monkeypatch):
