@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from zsms.errors import UsageError
-from zsms.scenario import Fault, Group, Scenario, Stage, first_send, read, seconds
+from zsms.scenario import Fault, Group, Retries, Scenario, Stage, first_send, read, seconds
 
 GROUP = '[[group]]\nname = "a"\n'
 BAD = {
@@ -184,3 +184,8 @@ def test_what_is_no_time_is_refused(text: object) -> None:
 def test_a_scenario_of_values_is_one_too() -> None:
     scenario = Scenario(messages=5, groups=(Group(name="a"),))
     assert scenario.group("a").slots == 10_000 and scenario.slots == 10_000
+
+
+def test_the_longest_wait_doubles_with_each_attempt_up_to_its_cap() -> None:
+    retries = Retries(attempts=9, base=0.5, cap=6.0)
+    assert [retries.ceiling(attempt) for attempt in (1, 2, 3, 4, 5, 2_000)] == [0.5, 1.0, 2.0, 4.0, 6.0, 6.0]
