@@ -115,6 +115,23 @@ def test_a_segment_is_a_part_and_a_long_text_is_several() -> None:
     assert segments_of(submits(texts, esm_class=0x40)).tolist() == [1, 1, 1]
 
 
+@pytest.mark.parametrize(
+    ("coding", "segments"),
+    [
+        (0x00, [1, 2]),
+        (0x01, [1, 2]),
+        (0x10, [1, 2]),
+        (0xD0, [1, 2]),
+        (0xF0, [1, 2]),
+        (0x04, [2, 2]),
+        (0x18, [2, 2]),
+        (0xF5, [2, 2]),
+    ],
+)
+def test_septets_are_counted_in_every_coding_that_has_them(coding: int, segments: list[int]) -> None:
+    assert segments_of(submits([b"a" * 160, b"a" * 161], data_coding=coding)).tolist() == segments
+
+
 def test_a_queue_that_is_full_says_so_until_messages_have_ended() -> None:
     rules = Rules((Account("client", queue=3),), receipt=DelayModel("constant", 1.0))
     model = Model(rules, 1)

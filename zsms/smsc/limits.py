@@ -12,6 +12,10 @@ _PARTS = 0x40  # esm_class: the text has a user data header, so it is one part o
 _SEPTETS = (SINGLE[GSM7], PART[8][GSM7])
 _OCTETS = (2 * SINGLE[UCS2], 2 * PART[8][UCS2])
 """Room of a text in one segment, and of a part of a longer one: of the default alphabet (one octet each), of others."""
+_IN_SEPTETS = np.zeros(256, np.bool_)
+"""By data_coding: is it sent in septets? The default alphabet, ASCII (node-smpp's own choice for plain texts), and the
+default alphabet of 3GPP TS 23.038 with a class (0x10, 0xF0) or as a waiting indication (0xC0, 0xD0)."""
+_IN_SEPTETS[[0x00, 0x01, *range(0x10, 0x14), *range(0xC0, 0xE0), *range(0xF0, 0xF4)]] = True
 
 
 class Bucket:
@@ -50,9 +54,9 @@ def segments_of(messages: Messages) -> I64:
     assert isinstance(content, Strings) and not isinstance(messages.esm_class, int)
     if content.longest <= _OCTETS[0]:
         return ones_of(len(messages))
-    coding = np.asarray(messages.data_coding)
-    single = np.where(coding == 0, _SEPTETS[0], _OCTETS[0])
-    part = np.where(coding == 0, _SEPTETS[1], _OCTETS[1])
+    septets = _IN_SEPTETS[np.asarray(messages.data_coding)]
+    single = np.where(septets, _SEPTETS[0], _OCTETS[0])
+    part = np.where(septets, _SEPTETS[1], _OCTETS[1])
     found = np.where(content.lengths <= single, 1, -(-content.lengths // part))
     whole = (np.asarray(messages.esm_class) & _PARTS) == 0
     sar = messages.tlv(Tag.SAR_TOTAL_SEGMENTS)
