@@ -25,7 +25,7 @@ from zsms.launch.commands import Commands
 from zsms.roles.caps import Caps
 from zsms.scenario import MeshConfig, read
 from zsms.scenario.caps import SharedCap
-from zsms.sources.mix import mean_segments
+from zsms.sources.random import mean_segments
 
 FILE = """
 [scenario]

@@ -10,8 +10,8 @@ import pytest
 from zsms.carriers.segments import count
 from zsms.errors import UsageError
 from zsms.sources.choice import MessageSettings, check_messages
-from zsms.sources.mix import LANGUAGES, kinds_of, mean_segments
-from zsms.sources.random import RandomSource
+from zsms.sources.mix import LANGUAGES, kinds_of
+from zsms.sources.random import RandomSource, mean_segments
 
 MIX = ("en:20-160=0.6", "de:200-300=0.2", "zh:10-60=0.1", "emoji:1-200=0.1")
 

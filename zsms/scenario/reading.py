@@ -137,7 +137,7 @@ class _Reader:
         texts = self.run.get("texts")
         if not texts:
             return None
-        from zsms.sources.mix import mean_segments
+        from zsms.sources.random import mean_segments
 
         try:
             return mean_segments([texts] if isinstance(texts, str) else texts)

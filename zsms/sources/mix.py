@@ -37,7 +37,6 @@ LANGUAGES = {
 that is not makes the whole text UCS-2."""
 
 _FORM = re.compile(r"(?P<language>\w+):(?P<low>\d+)-(?P<high>\d+)(?:=(?P<share>[0-9.eE+-]+))?")
-_SAMPLE = 16_384
 DrawTexts = Callable[[np.random.Generator, int], tuple[U16, U8]]
 
 
@@ -110,15 +109,6 @@ def mixed(texts: Sequence[str], draw_of: Callable[[str, int, int], tuple[DrawTex
         return lengths.astype(np.uint16), np.concatenate(parts, dtype=TEXT)[ragged(begins, lengths, 1)]
 
     return draw, max(widest for _, widest in draws)
-
-
-def mean_segments(texts: Sequence[str]) -> float:
-    """Segments of such a text, on average over a sample that is always the same. Raises UsageError."""
-    from zsms.carriers.segments import count
-    from zsms.sources.random import RandomSource
-
-    columns = RandomSource(_SAMPLE, 0, texts=texts).take(_SAMPLE)
-    return float(count(columns.text.tobytes(), columns.lengths).segments.mean())
 
 
 def of_segments(parts: Sequence[tuple[float, float]]) -> tuple[str, ...]:

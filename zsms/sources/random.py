@@ -50,6 +50,8 @@ person: two blocks of ten codes that the Industry Numbering Committee has set as
 MAX_DIGITS = 15
 """Most digits of a number, its country code included (ITU-T E.164)."""
 
+_SAMPLE = 16_384
+
 Generator = np.random.Generator
 
 
@@ -164,6 +166,14 @@ class RandomSource:
             np.cumsum(block.lengths, out=self._text_ends[1:])
         text = block.text[self._text_ends[begin] : self._text_ends[end]]
         return Columns(block.recipients[begin:end], block.lengths[begin:end], text)
+
+
+def mean_segments(texts: Sequence[str]) -> float:
+    """Segments of such a text, on average over a sample that is always the same. Raises UsageError."""
+    from zsms.carriers.segments import count
+
+    columns = RandomSource(_SAMPLE, 0, texts=texts).take(_SAMPLE)
+    return float(count(columns.text.tobytes(), columns.lengths).segments.mean())
 
 
 def check_total(total: int | None) -> None:

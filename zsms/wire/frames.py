@@ -65,7 +65,7 @@ NO_CODES: U8 = np.frombuffer(b"", dtype=OUTCOME)
 
 
 class JoinProducer(NamedTuple):
-    """producer -> broker: I am `producer`, started at `start`; `sent_at` is my clock, for WELCOME to echo.
+    """producer -> broker: I am `producer`, and this start of it is `epoch`; `sent_at` is my clock, for WELCOME to echo.
 
     `oldest` is the oldest batch that I still have: a broker that does not know this start expects that one first.
     """
@@ -113,7 +113,7 @@ class Welcome(NamedTuple):
 
 
 class Confirm(NamedTuple):
-    """broker -> producer: every batch below `next` of your start `start` is held. `full`: I have stopped reading."""
+    """broker -> producer: every batch below `next` of your `epoch` is held. `full`: I have stopped reading."""
 
     instance: int
     epoch: int
@@ -178,7 +178,7 @@ class Grant(NamedTuple):
 
 
 class Ping(NamedTuple):
-    """peer -> broker: I live. `subject` is the sender's session or the producer's start."""
+    """peer -> broker: I live. `subject` is the sender's session or the producer's epoch."""
 
     subject: int
     sent_at: float
@@ -235,7 +235,7 @@ class Bye(NamedTuple):
 
 
 class Fenced(NamedTuple):
-    """broker -> producer: `start` of this producer has joined, which is later than yours; I take nothing of yours."""
+    """broker -> producer: an `epoch` of this producer has joined that is later than yours; I take nothing of yours."""
 
     instance: int
     epoch: int
