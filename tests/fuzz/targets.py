@@ -19,9 +19,9 @@ import numpy as np
 from tests.wire.frames import SEEDS
 from zsms.cli.settings import load, table_of
 from zsms.errors import UsageError, WireError
+from zsms.lists.files import FileSource
 from zsms.message import Batch
 from zsms.security.keys import parse
-from zsms.sources.files import FileSource
 from zsms.stats.book import StatsBook
 from zsms.stats.histogram import Histogram
 from zsms.stats.snapshot import Snapshot

@@ -12,7 +12,7 @@ import pytest
 from tests.roles.peers import totals
 from tests.roles.waiting import until
 from zsms import Broker, Producer, UsageError
-from zsms.sources.files import FileSource
+from zsms.lists.files import FileSource
 
 Run = Callable[[Any], Any]
 

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 
 from zsms.cli import cli
 from zsms.errors import UsageError
-from zsms.sources import checking
-from zsms.sources.checking import check, kind_of, lines_of
+from zsms.lists import checking
+from zsms.lists.checking import check, kind_of, lines_of
 
 LIST = (
     "recipient,text\n"

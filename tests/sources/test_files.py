@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zsms.errors import UsageError
+from zsms.lists.files import CHUNK, CHUNK_BYTES, FileSource
+from zsms.lists.stream import MAX_LINE, Stream
 from zsms.message import MAX_TEXT_BYTES
-from zsms.sources.files import CHUNK, CHUNK_BYTES, FileSource
 from zsms.sources.random import Columns, Source
 from zsms.sources.repeats import Repeats
-from zsms.sources.stream import MAX_LINE, Stream
 
 GOOD = "recipient,text\n+13702000000,hello\n+4915112345678,grüß €\n"
 

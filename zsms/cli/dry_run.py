@@ -59,9 +59,8 @@ def _messages(config: MeshConfig) -> int | None:
     """How many there will be; a list is read to its end, a pipe is not. Raises UsageError for a bad row."""
     if config.input is None:
         return config.total
-    from zsms.sources.choice import source_of
-    from zsms.sources.files import FileSource
-    from zsms.sources.stream import is_stream
+    from zsms.lists.files import FileSource, source_of
+    from zsms.lists.stream import is_stream
 
     if is_stream(config.input):
         return config.messages

@@ -63,8 +63,8 @@ def command(**given: Any) -> int:
 def _make(*, broker: tuple[str, ...], share: tuple[int, int], **given: Any) -> Any:
     """The producer of these options. Raises UsageError."""
     from zsms.core.seeds import Stream, sequence
+    from zsms.lists.files import source_of
     from zsms.roles.producer import BATCH_MESSAGES, WINDOW_MESSAGES, Producer
-    from zsms.sources.choice import source_of
 
     wanted = chosen(MessageSettings, "producer", given)
     for name, default in (("batch", BATCH_MESSAGES), ("window", WINDOW_MESSAGES)):
@@ -83,7 +83,7 @@ class _BadRows:
     MOST = 20
 
     def __init__(self, path: str) -> None:
-        from zsms.sources.stream import name_of
+        from zsms.lists.stream import name_of
 
         self._path = name_of(path)
         self._count = 0

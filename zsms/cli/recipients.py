@@ -33,8 +33,8 @@ def check(file: str, input_format: str | None, as_json: bool) -> int:
     FILE is what `zsms run --input` takes; - is standard input. A segment is what is sent and paid of a text: 160
     characters of GSM-7 or 70 of UCS-2, 153 or 67 each where a text needs several. Exits with 1 when there are bad rows.
     """
-    from zsms.sources.checking import check, lines_of
-    from zsms.sources.stream import name_of
+    from zsms.lists.checking import check, lines_of
+    from zsms.lists.stream import name_of
 
     findings = check(file, input_format)
     if as_json:

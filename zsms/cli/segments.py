@@ -68,7 +68,7 @@ def _of_text(text: str, bits: int) -> dict[str, Any]:
 
 def _of_file(path: str, skip: bool, bits: int) -> dict[str, Any]:
     from zsms.carriers import segments
-    from zsms.sources.files import FileSource
+    from zsms.lists.files import FileSource
 
     source = FileSource(path, skip_bad_rows=skip)
     messages = whole = wide = several = most = 0

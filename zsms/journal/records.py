@@ -87,8 +87,8 @@ def pack_letter(letter: DeadLetter) -> tuple[int, bytes]:
 def unpack_letter(number: int, record: bytes) -> StoredLetter:
     """The dead letter of a row. Raises JournalError."""
     what = f"dead letter {number}"
-    accepted, attempt, delivery, reason, frame = msgpack.unpackb(unseal(what, number_key("letter", number), record))
-    return StoredLetter(number, _open(what, frame), accepted, attempt, delivery, reason)
+    *history, frame = msgpack.unpackb(unseal(what, number_key("letter", number), record))
+    return StoredLetter(number, _open(what, frame), *history)
 
 
 def pack_changes(number: int, changes: list[Change]) -> bytes:

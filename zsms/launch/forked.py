@@ -39,7 +39,7 @@ def warm_up() -> None:
     """Import what the roles need."""
     for name in _MODULES:
         import_module(name.replace("roles.stats", "roles.collector"))
-    import_module("zsms.sources.files")
+    import_module("zsms.lists.files")
     import_module("zsms.sources.random")
     gc.collect()
     gc.freeze()  # a fork's collector then leaves these pages shared

@@ -91,7 +91,7 @@ class Processes:
         path, keep = config.input, tuple[int, ...]()
         descriptor = None if path is None else _open_input(path)
         if path is not None and descriptor is not None:
-            from zsms.sources.stream import name_of
+            from zsms.lists.stream import name_of
 
             self._names = f"/dev/fd/{descriptor}", name_of(path)
             path, keep = self._names[0], (descriptor,)
@@ -230,7 +230,7 @@ class Processes:
 
 def _open_input(path: str) -> int | None:
     """For a list that is a descriptor of this process, one for a producer: its standard input is its orders."""
-    from zsms.sources.stream import descriptor_of
+    from zsms.lists.stream import descriptor_of
 
     number = descriptor_of(path)
     # Beyond those that a producer's own standard streams may be.

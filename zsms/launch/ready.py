@@ -24,7 +24,7 @@ def ready(config: MeshConfig, goes_on: bool = False) -> MeshConfig:
     if not goes_on:
         _check_new(config)
     if config.input is not None:
-        from zsms.sources.files import check_input
+        from zsms.lists.files import check_input
 
         check_input(
             config.input,

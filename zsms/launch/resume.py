@@ -70,7 +70,7 @@ def _plain(config: MeshConfig) -> dict[str, Any]:
 
 
 def _absolute(path: str) -> str:
-    from zsms.sources.stream import is_stream
+    from zsms.lists.stream import is_stream
 
     return path if is_stream(path) else os.path.abspath(path)
 
@@ -129,14 +129,14 @@ def load(directory: str) -> tuple[MeshConfig, Before]:
 
 def may_go_on(config: MeshConfig) -> bool:
     """Whether a run of this configuration can be gone on with, once it was interrupted."""
-    from zsms.sources.stream import is_stream
+    from zsms.lists.stream import is_stream
 
     kept = config.journal is not None and not is_on_servers(config.journal) and len(config.broker_names) == 1
     return kept and (config.input is None or not is_stream(config.input))
 
 
 def _check(config: MeshConfig, like: list[int] | None, directory: str) -> None:
-    from zsms.sources.stream import is_stream
+    from zsms.lists.stream import is_stream
 
     if kept := [cap.name for cap in config.caps if cap.budget is not None or cap.hours]:
         raise UsageError(

@@ -1,15 +1,14 @@
-"""The source that somebody's settings ask for: random messages, or those of a list."""
+"""Which messages somebody's settings ask for: random ones, or those of a list."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from zsms import kinds
 from zsms.errors import UsageError
 from zsms.fields import entry
 from zsms.sources.mix import LANGUAGES
-from zsms.sources.random import DEFAULT_ALPHABET, DEFAULT_PREFIXES, MESSAGES, RandomSource, Source
+from zsms.sources.random import DEFAULT_ALPHABET, DEFAULT_PREFIXES, MESSAGES, RandomSource
 
 MADE = ("run", "plan", "producer")
 """Commands that make messages."""
@@ -86,30 +85,8 @@ class MessageSettings:
         return MESSAGES if self.messages is None and self.input is None else self.messages
 
 
-def source_of(
-    wanted: MessageSettings, *, share: tuple[int, int] = (0, 1), on_bad: Callable[[int, str], object] | None = None
-) -> Source:
-    """Part `share` (i of k, counted from 0) of what is wanted. Raises UsageError for what can't be.
-
-    `on_bad` is called with the line number and the reason of each row of a list that is skipped.
-    """
-    check_messages(wanted)
-    if wanted.input is None:
-        return _random(wanted, share)
-    from zsms.sources.files import FileSource
-
-    return FileSource(
-        wanted.input,
-        format=wanted.input_format,
-        skip_bad_rows=wanted.skip_bad_rows,
-        unique=wanted.unique,
-        limit=wanted.messages,
-        share=share,
-        on_bad=on_bad,
-    )
-
-
-def _random(wanted: MessageSettings, share: tuple[int, int] = (0, 1)) -> RandomSource:
+def random_of(wanted: MessageSettings, share: tuple[int, int] = (0, 1)) -> RandomSource:
+    """Part `share` of the random messages that are wanted. Raises UsageError."""
     return RandomSource(
         MESSAGES if wanted.messages is None else wanted.messages,
         wanted.seed,
@@ -132,7 +109,7 @@ def check_messages(wanted: MessageSettings) -> None:
     if wanted.input is None:
         for option in (name for name, there in given.items() if there and wanted.texts):
             raise UsageError(f"{option} means nothing beside --texts, which say it of each kind: leave one of them out")
-        _random(wanted)
+        random_of(wanted)
         return
     given |= {
         "--texts": bool(wanted.texts),

@@ -18,11 +18,12 @@ from typing import Any, NamedTuple, Protocol
 
 from zsms.message import MAX_TEXT_BYTES
 from zsms.sources.numbers import FORMATTED, PLAIN, ZEROS, BadFieldError, read_number, shown
-from zsms.sources.stream import MAX_LINE
 from zsms.words import many
 
 _NUMBER = f"{PLAIN}|{FORMATTED}"
 DELIMITERS = (",", ";", "\t", "|")
+MAX_LINE = 2**20
+"""Most bytes of a line: enough for the longest text with each byte escaped."""
 MAX_LINES = 500
 """Most lines of a row."""
 

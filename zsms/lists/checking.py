@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from zsms.carriers import segments
-from zsms.sources.files import CHUNK, EXAMPLES, FileSource
+from zsms.lists.files import CHUNK, EXAMPLES, FileSource
 from zsms.sources.numbers import is_valid, plans
 from zsms.sources.random import Columns
 from zsms.words import lines_named, many

@@ -17,10 +17,9 @@ import select
 import stat
 
 from zsms.errors import UsageError
+from zsms.sources.tables import MAX_LINE
 
 READ_BYTES = 512 * 1024
-MAX_LINE = 2**20
-"""Most bytes of a line: enough for the longest text with each byte escaped."""
 
 _MARKS = (
     (codecs.BOM_UTF32_LE, "UTF-32"),  # before UTF-16's, which it begins with

@@ -24,10 +24,11 @@ from pathlib import Path
 import numpy as np
 
 from zsms.errors import UsageError
+from zsms.lists.stream import Lines, Stream, descriptor_of, is_stream, name_of
 from zsms.sources.blocks import I64, Bad, Block, read_block
-from zsms.sources.random import Columns, check_share, check_total
+from zsms.sources.choice import MessageSettings, check_messages, random_of
+from zsms.sources.random import Columns, Source, check_share, check_total
 from zsms.sources.repeats import MOST, Repeats
-from zsms.sources.stream import Lines, Stream, descriptor_of, is_stream, name_of
 from zsms.sources.tables import Csv, JsonLines, NotATableError, Table
 from zsms.words import lines_named, many
 
@@ -284,6 +285,27 @@ class FileSource:
 
     def _unreadable(self, error: OSError) -> UsageError:
         return UsageError(f"{self._name}: can't be read: {error.strerror or error}")
+
+
+def source_of(
+    wanted: MessageSettings, *, share: tuple[int, int] = (0, 1), on_bad: Callable[[int, str], object] | None = None
+) -> Source:
+    """Part `share` (i of k, counted from 0) of what is wanted. Raises UsageError for what can't be.
+
+    `on_bad` is called with the line number and the reason of each row of a list that is skipped.
+    """
+    check_messages(wanted)
+    if wanted.input is None:
+        return random_of(wanted, share)
+    return FileSource(
+        wanted.input,
+        format=wanted.input_format,
+        skip_bad_rows=wanted.skip_bad_rows,
+        unique=wanted.unique,
+        limit=wanted.messages,
+        share=share,
+        on_bad=on_bad,
+    )
 
 
 def check_input(
