@@ -23,7 +23,7 @@ FILES = {
 LOGGED = ("debug", "info", "warning", "error", "log")
 """Of a logger, whose arguments are those of its text."""
 
-BARE = ("", "errors", "message", "fields", "kinds", "words", "reading", "saving", "extras", "logs")
+BARE = ("", "errors", "message", "fields", "kinds", "words", "options", "reading", "saving", "extras", "logs")
 """What any room may import."""
 ROOMS: dict[str, tuple[str, ...]] = {
     "carriers": (),
@@ -38,6 +38,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "saving": (),
     "security": (),
     "stats": (),
+    "options": (),
     "words": (),
     "core.broker": ("core", "stats"),
     "core.producer": ("core",),

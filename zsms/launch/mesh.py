@@ -33,6 +33,7 @@ from zsms.launch.processes import Processes, have_descriptors
 from zsms.launch.ready import ready
 from zsms.launch.resume import Before, may_go_on, note
 from zsms.launch.watching import Progress, Seen, Watching
+from zsms.options import checked
 from zsms.report.making import Course, make_report
 from zsms.report.report import ProcessRow, Report
 from zsms.report.thresholds import parse_all
@@ -78,6 +79,7 @@ class Mesh:
     (:mod:`zsms.launch.forked`) where that is safe.
     """
 
+    @checked
     def __init__(
         self,
         config: MeshConfig | None = None,

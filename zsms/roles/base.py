@@ -30,6 +30,7 @@ import zmq
 from zsms.core.throttle import Throttle
 from zsms.errors import UsageError, ZsmsError
 from zsms.message import MAX_PEER_NAME
+from zsms.options import checked
 from zsms.roles.stats_publisher import FINAL_S, FINAL_STOPPED_S, StatsPublisher
 from zsms.roles.waker import Waker
 from zsms.security.keys import Keys
@@ -83,6 +84,7 @@ class Role:
     key_role = ""
     """The role whose key it needs, where that is another."""
 
+    @checked
     def __init__(
         self,
         *,

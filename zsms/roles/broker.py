@@ -18,6 +18,7 @@ from zsms.core.seeds import Stream, sequence
 from zsms.errors import UsageError, WireError
 from zsms.journal import NeverTaken
 from zsms.message import Batch
+from zsms.options import checked
 from zsms.roles.base import Role, RoleOptions
 from zsms.roles.broker_figures import broker_figures
 from zsms.roles.callers import Callers
@@ -61,6 +62,7 @@ class Broker(Role):
 
     role = "broker"
 
+    @checked
     def __init__(
         self,
         bind: str = DEFAULT_BROKER,

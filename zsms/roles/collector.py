@@ -14,6 +14,7 @@ from typing import Any, Unpack
 import zmq
 
 from zsms.errors import UsageError, WireError
+from zsms.options import checked
 from zsms.roles.base import CommonOptions, Role
 from zsms.roles.permissions import StatsPermissions, user_of
 from zsms.stats.book import StatsBook
@@ -34,6 +35,7 @@ class StatsCollector(Role):
 
     role = "stats"
 
+    @checked
     def __init__(self, bind: str = DEFAULT_STATS, *, insecure: bool = False, **common: Unpack[CommonOptions]) -> None:
         """`bind` is where to listen (port 0: any two free ports); `common`: see :class:`zsms.CommonOptions`.
 

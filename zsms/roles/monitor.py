@@ -8,6 +8,7 @@ from math import inf
 from typing import Any, Unpack
 
 from zsms.errors import UsageError, ZsmsError
+from zsms.options import checked
 from zsms.roles.asker import Asking
 from zsms.roles.base import CommonOptions, check_timeout
 from zsms.stats.ending import Ending
@@ -26,6 +27,7 @@ class Monitor(Asking):
 
     role = "monitor"
 
+    @checked
     def __init__(
         self,
         stats: str = DEFAULT_STATS,

@@ -20,6 +20,7 @@ from zsms.core.producer.window import Window
 from zsms.core.seeds import Seed, Stream, sequence
 from zsms.errors import UsageError, ZsmsError
 from zsms.message import Batch
+from zsms.options import checked
 from zsms.roles.base import Role, RoleOptions, check_timeout
 from zsms.roles.link import Link, end_if_refused
 from zsms.roles.producer_link import ProducerLink
@@ -51,6 +52,7 @@ class Producer(Role):
 
     role = "producer"
 
+    @checked
     def __init__(
         self,
         broker: str | Sequence[str] = DEFAULT_BROKER,

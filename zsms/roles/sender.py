@@ -23,6 +23,7 @@ from zsms.core.sender.shares import Shares
 from zsms.core.sender.slots import Slots
 from zsms.core.sender.turn import Turn
 from zsms.errors import UsageError
+from zsms.options import checked
 from zsms.roles.base import Role, RoleOptions
 from zsms.roles.caps import Caps
 from zsms.roles.link import Link, end_if_refused
@@ -68,6 +69,7 @@ class Sender(Role):
 
     role = "sender"
 
+    @checked
     def __init__(
         self,
         broker: str | Sequence[str] = DEFAULT_BROKER,

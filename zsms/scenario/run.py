@@ -315,6 +315,9 @@ def config_from(**options: Any) -> MeshConfig:
         raise UsageError(f"a mesh has no option {unknown[0]!r}")
     if group and "groups" in options:
         raise UsageError(f"give either groups of senders or {', '.join(sorted(group))}")
+    limits = options.get("limits")
+    if limits is not None and not isinstance(limits, BrokerLimits):
+        raise UsageError(f"limits {limits!r}: give a BrokerLimits")
     if "groups" not in options:
         options["groups"] = (SenderGroup(**group),)
     return MeshConfig(**options)

@@ -36,6 +36,8 @@ class Endpoint:
         """From HOST, HOST:PORT, [IPV6]:PORT, tcp://..., ipc://PATH or inproc://NAME; if `several` may be given, with
         commas between, they are places of the same one. Raises UsageError.
         """
+        if not isinstance(text, str):
+            raise UsageError(f"endpoint {text!r}: give text, such as HOST:PORT")
         if several:
             comma = r",(?=\w+://)" if text.strip().startswith(("ipc:", "inproc:")) else ","
             one, *more = (cls.parse(place, default_port) for place in re.split(comma, text))
@@ -129,7 +131,7 @@ def _unknown(host: str, error: Exception) -> UsageError:
 
 def brokers_at(brokers: str | Sequence[str]) -> list[Endpoint]:
     """The addresses of one broker or several. Raises UsageError, also for none, and for one that is named twice."""
-    texts = [brokers] if isinstance(brokers, str) else brokers
+    texts = [brokers] if isinstance(brokers, str) or not isinstance(brokers, Sequence) else brokers
     endpoints = [Endpoint.parse(text, BROKER_PORT, several=True) for text in texts]
     if not endpoints:
         raise UsageError("no broker: give the address of at least one")
