@@ -15,12 +15,13 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import pytest
 
+from tests.mesh.hosts import Host
 from tests.mesh.processes import free_port, until
 
 PROGRAM = shutil.which("nats-server", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
@@ -33,12 +34,15 @@ _names = itertools.count()
 class Servers:
     """A cluster, in a `with` block."""
 
-    def __init__(self, folder: Path, count: int = 3) -> None:
+    def __init__(self, folder: Path, count: int = 3, hosts: Sequence[Host] = ()) -> None:
+        """`hosts`: network namespaces, one for each of them, that this process can reach."""
         if PROGRAM is None:
             if os.environ.get("CI"):
                 raise AssertionError("no nats-server: install zsms[test]")
             pytest.skip("no nats-server")
         self._folder = folder
+        self.addresses = [host.ipv4 for host in hosts] or ["127.0.0.1"] * count
+        self._inside = [host.inside for host in hosts] or [()] * count
         ports = [free_port() for _ in range(3 * count)]
         self.clients, self._routes, self.monitors = ports[:count], ports[count : 2 * count], ports[2 * count :]
         self.processes: list[subprocess.Popen[bytes]] = []
@@ -54,17 +58,19 @@ class Servers:
             process.wait()
 
     def _start(self, index: int) -> subprocess.Popen[bytes]:
-        routes = ", ".join(f"nats://127.0.0.1:{port}" for port in self._routes)
+        at = self.addresses[index]
+        routes = ", ".join(f"nats://{host}:{port}" for host, port in zip(self.addresses, self._routes, strict=True))
         config = self._folder / f"n{index}.conf"
-        cluster = f'cluster {{ name: c, listen: "127.0.0.1:{self._routes[index]}", routes: [{routes}] }}'
+        cluster = f'cluster {{ name: c, listen: "{at}:{self._routes[index]}", routes: [{routes}] }}'
         config.write_text(
-            f'server_name: n{index}\nlisten: "127.0.0.1:{self.clients[index]}"\n'
-            f'http: "127.0.0.1:{self.monitors[index]}"\n'
+            f'server_name: n{index}\nlisten: "{at}:{self.clients[index]}"\n'
+            f'http: "{at}:{self.monitors[index]}"\n'
             f'jetstream {{ store_dir: "{self._folder}/n{index}", max_mem: 64MB, max_file: 8GB }}\n'
             + (cluster if len(self.clients) > 1 else "")
         )
         with (self._folder / f"n{index}.log").open("ab") as log:
-            return subprocess.Popen([str(PROGRAM), "-c", str(config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            command = [*self._inside[index], str(PROGRAM), "-c", str(config)]
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def journal(self) -> str:
         """The address of one that nobody has used."""
@@ -77,13 +83,15 @@ class Servers:
 
     def url(self, name: str) -> str:
         """Of a journal there."""
-        hosts = ",".join(f"127.0.0.1:{port}" for port in self.clients)
+        hosts = ",".join(f"{host}:{port}" for host, port in zip(self.addresses, self.clients, strict=True))
         return f"nats://{hosts}/{name}?monitor={','.join(map(str, self.monitors))}"
 
     def ask(self, index: int, what: str) -> dict[str, Any] | None:
         """What a server's monitoring says; None when it does not answer."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.monitors[index]}/{what}", timeout=1) as answer:
+            with urllib.request.urlopen(
+                f"http://{self.addresses[index]}:{self.monitors[index]}/{what}", timeout=1
+            ) as answer:
                 found: dict[str, Any] = json.load(answer)
                 return found
         except OSError:
@@ -122,6 +130,11 @@ class Servers:
             if stream["name"] == name
         ]
         return max(sizes)
+
+    def busiest(self) -> int:
+        """The one with the most clients."""
+        found = [self.ask(index, "connz") or {"num_connections": 0} for index in range(len(self.clients))]
+        return max(range(len(found)), key=lambda index: int(found[index]["num_connections"]))
 
     def kill(self, index: int) -> None:
         """kill -9."""

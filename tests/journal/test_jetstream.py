@@ -302,9 +302,7 @@ def test_the_server_of_the_client_stands_still(servers: Servers, url: str) -> No
     """A client would stay with it for ever."""
 
     def trouble(through: Through) -> None:
-        busy = max(
-            range(3), key=lambda index: (servers.ask(index, "connz") or {"num_connections": 0})["num_connections"]
-        )
+        busy = servers.busiest()
         servers.freeze(busy)
         through.go_on()
         servers.thaw(busy)
