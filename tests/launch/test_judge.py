@@ -141,6 +141,7 @@ def test_one_of_two_brokers_is_lost_and_the_rest_settles_what_is_its_own() -> No
     run.books.say("broker", "broker-1", accepted=50, sent=50)
     run.look()
     assert run.look(REST_S + 0.01) is Phase.FINISHING
+    assert run.judge.completed, "its producer waits for a broker that will not come, and has made all"
 
 
 def test_what_a_lost_broker_held_is_kept_by_its_journal() -> None:

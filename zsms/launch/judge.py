@@ -183,7 +183,9 @@ class Judge:
 
     def _look_for_leavers(self, view: View) -> None:
         """Note the producers that somebody else has told to leave: less was made than was asked for."""
-        if not (self.asked_to_end or self.cut_short) and (left := left_early(view)):
+        if self.asked_to_end or self.cut_short or self.brokers_lost:
+            return
+        if left := left_early(view):
             self.cut_short = True
             self._note(left)
 
