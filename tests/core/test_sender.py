@@ -20,7 +20,7 @@ def joined(slots: int = 4, prefetch: int = 2) -> SenderCore:
 
 
 def give(core: SenderCore, count: int, **changed: int) -> bool:
-    grant = Grant(core.token, core.generation, core.received, 1, 1, 0.0, 0, False)._replace(**changed)
+    grant = Grant(core.token, core.generation, core.received, 1, 1, 0.0, 0, True)._replace(**changed)
     return core.granted(grant, make_batch(count, first=grant.base), 0.0, 0.0)
 
 
@@ -205,12 +205,26 @@ def test_a_broker_wants_more_when_it_granted_all_that_it_knew_it_could() -> None
     core.asked()
     core.answered(asked)
     assert not core.credit.wants_more  # it knew of 10
-    give(core, 1)
+    core.credit.granted(True)
     core.asked()
     core.answered(asked - 1)  # the answer to another question
-    assert not core.credit.wants_more
-    core.answered(asked)
     assert core.credit.wants_more
+    core.answered(asked)
+    assert not core.credit.wants_more
+
+
+def test_a_grant_says_at_once_whether_the_broker_has_more() -> None:
+    core = joined(slots=10, prefetch=0)
+    give(core, 4, more=False)
+    assert not core.credit.wants_more
+    core.asked()
+    core.answered(core.unacknowledged[-1].number + 1)
+    assert not core.credit.wants_more, "whatever it could have granted"
+    give(core, 1)
+    assert core.credit.wants_more
+    give(core, 1, more=False)
+    core.joining()
+    assert core.credit.wants_more, "nobody knows"
 
 
 def test_answers_that_take_longer_than_the_next_question_count_all_the_same() -> None:

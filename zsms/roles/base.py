@@ -21,6 +21,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
+from math import ceil
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict
@@ -31,6 +32,7 @@ from zsms.core.throttle import Throttle
 from zsms.errors import UsageError, ZsmsError
 from zsms.message import MAX_PEER_NAME
 from zsms.options import checked
+from zsms.roles.poller import Poller
 from zsms.roles.stats_publisher import FINAL_S, FINAL_STOPPED_S, StatsPublisher
 from zsms.roles.waker import Waker
 from zsms.security.keys import Keys
@@ -148,7 +150,7 @@ class Role:
         try:
             self._sockets = Sockets(self._context, keys=self.keys)
             try:
-                poller = zmq.Poller()
+                poller = Poller()
                 poller.register(self.waker.fileno(), zmq.POLLIN)
                 self.begin(self._sockets, poller)
                 self._watch_gate()
@@ -318,8 +320,9 @@ class Role:
             until = self.notifier.turn(now, until)
             if self._stopping:
                 self.notifier.stopping()
-        timeout = None if until is None else max(0, -int(-(until - now) * 1000 // 1))
-        events = dict(self._poller.poll(timeout))
+        # Rounded up, or whoever polls again at that time would find that it has not quite come.
+        timeout = None if until is None else max(0.0, ceil((until - now) * 1e6) / 1e3)
+        events = dict(self._poller.poll(timeout))  # type: ignore[arg-type]  # a plain one takes the whole part
         if events.pop(self.waker.fileno(), 0):
             self.waker.drain()
         if self._sockets.gate is not None:

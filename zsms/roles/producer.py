@@ -253,8 +253,8 @@ class Producer(Role):
         self._starved_on, self._tell_starved_at = None, inf
 
     def _address(self, columns: Columns, way: ProducerLink, now: float) -> Batch:
-        """The columns as the next batch for that broker."""
-        due, step = self.turn.due(len(columns), now)
+        """The columns as the next batch for that broker; without a rate each is due when it has been made."""
+        due, step = self.turn.due(len(columns), now if self.turn.rate else self._clock())
         return Batch(
             producer=self._id,
             epoch=way.epoch,

@@ -62,6 +62,7 @@ class _Grant(NamedTuple):
     attempt: int
     delivery: int
     queued: float
+    more: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +276,7 @@ class StubMesh:
                 attempt=lot.attempt,
                 delivery=lot.delivery,
                 queued=lot.queued,
+                more=granted.more,
             )
             sender.core.granted(grant, batch, 0.0, now)
         for sender in living:

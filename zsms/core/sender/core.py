@@ -80,6 +80,10 @@ class Grant(Protocol):
     def queued(self) -> float:
         """Since when they waited, by the broker's clock."""
 
+    @property
+    def more(self) -> bool:
+        """Whether the broker has others in its queue still."""
+
 
 class AckFrame(NamedTuple):
     """An acknowledgement to send: the fields of :class:`zsms.wire.frames.Ack`."""
@@ -280,6 +284,7 @@ class SenderCore:
             self.refused_grants += 1
             return False
         session.received += len(batch)
+        self.credit.granted(grant.more)
         handle = self.epoch << _EPOCH_SHIFT | base
         self._waiting.append(
             Waiting(

@@ -71,6 +71,8 @@ class Credit:
         """What was said before the broker was asked for a sign of life: frames, limit, and when it was asked."""
         self._known: int | None = None
         """The limit that the broker knew when it answered the time before."""
+        self._left = True
+        """The last grant left something in the broker's queue, as far as we know."""
 
     def _on(self, event: Event) -> None:
         self.state = TRANSITIONS[self.state, event]
@@ -80,7 +82,11 @@ class Credit:
         self._on(Event.VOID)
         self.reach = received
         self._asked = self._known = None
-        self.wants_more = True
+        self.wants_more = self._left = True
+
+    def granted(self, more: bool) -> None:
+        """A grant came; `more`: it left something in the broker's queue."""
+        self.wants_more = self._left = more
 
     def said(self, limit: int, frame: int) -> None:
         """A frame with that number tells the broker this limit."""
@@ -123,6 +129,6 @@ class Credit:
         frames, limit, at = self._asked
         if acked < frames:
             return asked_at < at
-        self.wants_more = self._known is None or received >= self._known
+        self.wants_more = self._left and (self._known is None or received >= self._known)
         self._known, self._asked = limit, None
         return True

@@ -11,7 +11,7 @@ have been sent, or its answer says that it knows the new limit. And
 
     a broker that is not there            has no share: joining it again makes void what it was promised
     one that used all of its credit       gets as much as any other such, and what the others leave
-    one that had nothing more to give     has what it uses, and a reserve by which it shows when it has more again
+    one that has nothing more to give     has what it uses, and a reserve by which it shows when it has more again
 
 which is max-min fairness (D. Bertsekas, R. Gallager, "Data Networks", 1992, 6.5.2) with demands that are found out by
 asking. One broker alone has everything, and nothing here runs for it.
@@ -32,7 +32,9 @@ from zsms.errors import UsageError
 LOOK_S = 0.05
 """Seconds between two looks at who uses what, while anything is held."""
 _QUICK_S, _QUICK_LOOKS = 0.005, 40
-"""The same just after a broker came or went, and how often: until it is known who has work, slots may idle."""
+"""The same just after a broker came or went, or the first work after a pause, and how often: until it is known who has
+work, slots may idle. Meanwhile what a broker says is looked at as soon as it comes, later no sooner than that."""
+_PAUSE_S = 1.0
 MAX_BROKERS = 64
 _RESERVE = 50
 """Of so many messages one is the reserve of a broker that has nothing to give. Reserves are taken from the prefetch, so
@@ -72,7 +74,8 @@ class Shares:
         self._alone = brokers == 1
         self._turn = 0
         self._live: list[bool] = []
-        self._next = 0.0
+        self._wants: list[bool] = []
+        self._next = self._looked = self._last = 0.0
         self._quick = 0
         """So many looks more come soon after each other."""
         self._owed = False
@@ -157,13 +160,21 @@ class Shares:
         """
         if self._alone:
             return False
-        live = [core.live for core in self.cores]
-        if now < self._next and live == self._live:
-            return False
-        self._quick = _QUICK_LOOKS if live != self._live else max(0, self._quick - 1)
-        self._live, self._next = live, now + (_QUICK_S if self._quick else LOOK_S)
+        live, wants = [core.live for core in self.cores], [core.credit.wants_more for core in self.cores]
+        change = live != self._live
+        if now < self._next and not change:
+            if wants == self._wants and not self._may_settle():
+                return False
+            if not self._quick and now < (soon := self._looked + _QUICK_S):
+                self._next = min(self._next, soon)
+                return False
+        again = change or now - self._last > _PAUSE_S
+        self._quick = _QUICK_LOOKS if again else max(0, self._quick - 1)
+        self._live, self._wants, self._looked = live, wants, now
+        self._next = now + (_QUICK_S if self._quick else LOOK_S)
         total = max(core.open_slots + core.prefetch for core in self.cores)
         held = [core.held for core in self.cores]
+        self._last = now if any(held) else self._last
         reserve = max(1, min(total // _RESERVE, self.cores[0].prefetch // len(self.cores)))
         demands = []
         for core, uses in zip(self.cores, held, strict=True):
@@ -173,7 +184,14 @@ class Shares:
         self._set(total, targets)
         # Whoever came first was promised everything: the next one has nothing until that one knows its new limit.
         self._owed = any(core.live and core.share < target for core, target in zip(self.cores, targets, strict=True))
-        return any(held) or self._owed
+        return change or any(held) or self._owed
+
+    def _may_settle(self) -> bool:
+        """Whether somebody has less than its part, and what another was promised has come down since."""
+        if not self._owed:
+            return False
+        total = max(core.open_slots + core.prefetch for core in self.cores)
+        return sum(max(core.share, core.promised - core.extra) for core in self.cores) < total
 
     def _set(self, total: int, targets: list[int]) -> None:
         """Make shares smaller at once, and greater by what is free."""
