@@ -288,6 +288,11 @@ def test_tls_is_spoken_where_there_is_a_certificate(tmp_path: Path) -> None:
         FakeSmsc(certificate=tmp_path / "none.pem")
 
 
+def test_a_name_that_no_host_can_have_is_no_place_to_listen() -> None:
+    with pytest.raises(UsageError, match=r"can't listen on \.\.:0"):
+        FakeSmsc(bind="..:0").start()
+
+
 def test_a_record_that_can_t_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"can't record to .*nowhere/got\.csv: No such file"):
         FakeSmsc(record=tmp_path / "nowhere" / "got.csv").start()

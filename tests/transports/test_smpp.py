@@ -23,6 +23,7 @@ from zsms.core.smpp.strings import Strings
 from zsms.core.smpp.texts import Long
 from zsms.errors import UsageError, ZsmsError
 from zsms.message import ROW, Batch, Mixed, Outcome
+from zsms.transports.gateways import settings_of
 from zsms.transports.smpp import SmppSettings, SmppTransport, bind
 
 CODES = {outcome.code: outcome for outcome in Outcome if outcome is not Outcome.SENT}
@@ -301,6 +302,16 @@ def test_nobody_there_yet() -> None:
     with Driver(settings(smsc)) as driver:
         driver.until(lambda: driver.transport.binds[0].tries >= 1)
         assert driver.transport.room(0) == 0
+
+
+@pytest.mark.parametrize("host", ["..", "a..b", "x" * 70 + ".example", "[::1"])
+@pytest.mark.parametrize("scheme", ["smpp", "http"])
+def test_a_name_that_no_host_can_have_is_refused(scheme: str, host: str) -> None:
+    with pytest.raises(UsageError, match="a gateway whose address can't be one"):
+        settings_of(f"{scheme}://{host}:2775")
+    if scheme == "smpp" and host != "[::1":  # by who did not ask
+        with Driver(SmppSettings.from_url(f"smpp://{host}:2775", connect_s=0.3)) as driver:
+            driver.until(lambda: driver.transport.binds[0].tries >= 1)
 
 
 def test_names_that_have_no_address() -> None:

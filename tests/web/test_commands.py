@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from zsms.cli.dashboard import TOKEN
+from zsms.dashboard.server import Dashboard
+from zsms.errors import UsageError
 
 SECRET = "a-token_of-22-letters0"
 
@@ -111,3 +113,8 @@ def test_the_token_comes_from_a_file_or_from_the_environment(tmp_path: Path) -> 
 
 def test_an_address_that_can_not_be_had_is_told_before_the_run() -> None:
     assert "can't listen on 192.0.2.1:80" in refused("run", "--dashboard", "192.0.2.1:80", "--messages", "1")
+
+
+def test_a_name_that_no_host_can_have_is_no_place_to_listen() -> None:
+    with pytest.raises(UsageError, match=r"can't listen on \.\.:0"):
+        Dashboard(bind="..:0")

@@ -195,7 +195,6 @@ def _listen(endpoint: Endpoint, bind: str) -> socket.socket:
             host or None, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         return socket.create_server(address[:2], family=family, backlog=64)
-    except OSError as error:
-        raise UsageError(
-            f"can't listen on {bind}: {error.strerror or error}; choose another address, or port 0 for any"
-        ) from None
+    except (OSError, UnicodeError) as error:  # a name that no host can have
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"can't listen on {bind}: {why}; choose another address, or port 0 for any") from None

@@ -107,8 +107,8 @@ def probe(addresses: list[str], timeout: float) -> dict[str, str]:
         host, _, port = address.rpartition(":")
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout).close()
-        except OSError as error:
-            failed[address] = error.strerror or str(error)
+        except (OSError, UnicodeError) as error:
+            failed[address] = getattr(error, "strerror", None) or str(error)
     return failed
 
 

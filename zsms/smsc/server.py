@@ -337,8 +337,8 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(_BACKLOG)
-    except OSError as error:
-        raise UsageError(f"can't listen on {host}:{port}: {error.strerror or error}") from None
+    except (OSError, UnicodeError) as error:  # a name that no host can have
+        raise UsageError(f"can't listen on {host}:{port}: {getattr(error, 'strerror', None) or error}") from None
     listener.setblocking(False)
     return listener
 

@@ -20,7 +20,12 @@ SCHEMES = _SMPP + _HTTP
 
 def settings_of(url: str) -> SmppSettings | HttpSettings:
     """How the gateway at this address is spoken to. Raises UsageError."""
-    scheme = urlsplit(url).scheme
+    try:
+        parts = urlsplit(url)
+        (parts.hostname or "").encode("idna")
+    except (ValueError, UnicodeError) as error:
+        raise UsageError(f"a gateway whose address can't be one ({error}): give SCHEME://HOST:PORT") from None
+    scheme = parts.scheme
     if scheme in _SMPP:
         from zsms.transports.smpp.settings import SmppSettings
 

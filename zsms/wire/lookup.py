@@ -67,5 +67,5 @@ def listens(place: Endpoint) -> bool:
     try:
         with socket.create_connection((place.host, place.port + 1), _PROBE_S):
             return True
-    except OSError:
+    except (OSError, UnicodeError):
         return False

@@ -65,7 +65,7 @@ class Dial:
         self.phase, self.deadline = Phase.RESOLVING, now + self._settings.connect_s
         try:
             self._resolved = _addresses(host, port, socket.AI_NUMERICHOST)
-        except OSError:
+        except (OSError, UnicodeError):
             threading.Thread(target=self._look_up, args=(host, port), name="zsms-resolve", daemon=True).start()
             return
         self.look(now)
