@@ -2,7 +2,8 @@
 
 The other commit is checked out in a git worktree of its own and runs with this environment. Of each run it says what
 the table of docs/PERFORMANCE.md has: messages a second and efficiency while the slots had work, the whole time, the
-broker's processor time a send and its memory. Of several turns the medians.
+broker's processor time a send and its memory. Of several turns the medians. A run that takes too long is interrupted:
+its figures are of the time until then, and it has no whole time.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,18 +39,23 @@ FIGURES = ("messages/s", "efficiency", "wall s", "broker us/send", "broker MiB")
 
 
 def measure(tree: Path, run: str, patience: float) -> dict[str, float | None]:
-    """One run of a checkout; nothing but None when it takes longer than `patience` seconds."""
+    """One run of a checkout, interrupted after `patience` seconds."""
     with tempfile.TemporaryDirectory(prefix="zsms-pair-") as folder:
         report = Path(folder, "report.json")
-        command = [sys.executable, "-m", "zsms", "run", *RUNS[run], "--seed", "1", "-q", "--json", str(report)]
-        environment = {**os.environ, "PYTHONPATH": str(tree)}
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
+        options = [*RUNS[run], "--seed", "1", "--drain-timeout", "0.5", "-q", "--json", str(report)]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "zsms", "run", *options],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(tree)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         try:
             process.wait(patience)
         except subprocess.TimeoutExpired:
-            process.terminate()
+            process.send_signal(signal.SIGINT)
             process.wait()
-            return dict.fromkeys(FIGURES)
+            return figures(json.loads(report.read_text(encoding="utf-8"))) | {"wall s": None}
         return figures(json.loads(report.read_text(encoding="utf-8")))
 
 
@@ -81,7 +88,9 @@ def main() -> int:
     parser.add_argument("revision", metavar="REV", help="what to compare with")
     parser.add_argument("--only", metavar="NAME", nargs="+", choices=RUNS, default=list(RUNS), help=", ".join(RUNS))
     parser.add_argument("--turns", type=int, default=1, help="turns of each [%(default)s]")
-    parser.add_argument("--patience", type=float, default=120.0, help="seconds that a run may take [%(default)s]")
+    parser.add_argument(
+        "--patience", type=float, default=120.0, help="seconds after which a run is interrupted [%(default)s]"
+    )
     options = parser.parse_args()
     other = git("rev-parse", "--short", "--verify", "--quiet", f"{options.revision}^{{commit}}", missing="")
     if not other or options.turns < 1:

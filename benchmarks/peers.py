@@ -23,8 +23,9 @@ TEXT_BYTES = 100
 _MESSAGE_BYTES = 8 + 2 + TEXT_BYTES
 """Bytes of a message in an encoded batch, recipient and length included; what surrounds them is less than that."""
 
-# An acknowledgement of message `base` alone, written out: array16, two small integers, four uint64 and two bin32.
-_ACK = struct.Struct(">BHBB BQ BQ BQ BQ BII HH")
+# An acknowledgement of message `base` alone, written out: array16, two small integers, four uint64, a bin32 and four
+# empty bin8.
+_ACK = struct.Struct(">BHBB BQ BQ BQ BQ BII HHHH")
 _NOTHING = np.zeros(0, dtype=np.uint32)
 _PLAIN = np.zeros(0, dtype=np.uint8)
 _READ_AT_ONCE = 256
@@ -117,13 +118,7 @@ class Peers:
         frame = self._frames[index]
         self._frames[index] = frame + 1
         limit = number + 1 + self._slots[index]
-        self._say(
-            index,
-            _ACK.pack(
-                *(0xDC, 9, VERSION, 6, 0xCF, index + 1, 0xCF, frame, 0xCF, limit, 0xCF, number),
-                *(0xC6, 4, 0, 0xC400, 0xC400),
-            ),
-        )
+        self._say(index, one_sent(index + 1, frame, limit, number))
 
     def _say(self, index: int, frame: bytes) -> None:
         self._socket.send(self._ids[index], _SNDMORE)
@@ -132,3 +127,11 @@ class Peers:
     def close(self) -> None:
         """Leave without a word."""
         self._context.destroy(linger=0)
+
+
+def one_sent(session: int, frame: int, limit: int, number: int) -> bytes:
+    """The acknowledgement of one message."""
+    return _ACK.pack(
+        *(0xDC, 11, VERSION, 6, 0xCF, session, 0xCF, frame, 0xCF, limit, 0xCF, number),
+        *(0xC6, 4, 0, 0xC400, 0xC400, 0xC400, 0xC400),
+    )

@@ -35,7 +35,7 @@ from typing import Any
 import psutil
 from peers import TEXT_BYTES, Peers
 
-from zsms.roles.monitor import Asker
+from zsms.roles.asker import Asker
 from zsms.stats.view import View
 from zsms.wire.endpoint import Endpoint
 from zsms.wire.sockets import Sockets

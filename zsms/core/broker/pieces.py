@@ -123,7 +123,8 @@ class Pieces:
         """Forget the oldest pieces."""
         left = len(self.all) - count
         del self.all[:count]
-        for column in (self.end_column, self.left_column):
-            column[:left] = column[count : count + left]
+        if left:
+            for column in (self.end_column, self.left_column):
+                column[:left] = column[count : count + left]
         self._cut += count
         self.first = 0

@@ -61,6 +61,7 @@ class Retries:
         self._fell_due = -inf
         self.tick = min(max(base / 40, TICK_S[0]), TICK_S[1])
         self._waiting = self._place()
+        self._ceilings = np.array([self.ceiling(attempt) for attempt in range(62)])
 
     def _place(self) -> Waiting:
         return Waiting(self.tick, early=self.tick / 2 if self.base else 0.0)
@@ -149,10 +150,9 @@ class Retries:
     def _schedule(self, rows: npt.NDArray[Any], failed: F64, spent: npt.NDArray[np.bool_]) -> F64:
         """Draw when each of these is due, and write it down."""
         attempts = rows["attempt"]
-        ceilings = self.base * np.exp2(np.minimum(attempts.astype(np.float64) - 1, 60))
+        ceilings = self._ceilings.take(attempts, mode="clip")
         if not spent.all():
-            np.maximum(ceilings, THROTTLED_S, out=ceilings, where=~spent)
-        np.minimum(ceilings, self.cap, out=ceilings)
+            ceilings[~spent] = np.maximum(ceilings[~spent], min(THROTTLED_S, self.cap))
         due: F64 = failed + self._rng.random(len(rows)) * ceilings
         rows["attempt"] = attempts + spent
         rows["queued"] = due
