@@ -1,6 +1,7 @@
 """What has gone wrong once, in words, and the test that each has now; faults 1 to 32 are in docs/RELIABILITY.md.
 
-Four lists: what people report of programs of this kind, attacks, a newcomer's first hour, and slips of the hand.
+The numbered faults that follow those, and four lists: what people report of programs of this kind, attacks, a
+newcomer's first hour, and slips of the hand.
 """
 
 from __future__ import annotations
@@ -8,6 +9,40 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+FAULTS = {
+    33: ("test_the_memory_of_settled_batches_goes_wherever_a_slow_one_stands",),
+    34: (
+        "test_failures_of_many_acknowledgements_wait_in_a_bounded_number_of_objects",
+        "test_the_failures_of_an_acknowledgement_are_a_handful_of_lots_whatever_pieces_they_are_of",
+    ),
+    35: ("test_a_sender_that_fills_its_slots_beside_idle_ones_stands_in_line_once",),
+    36: ("test_row_36_an_acknowledgement_that_is_lost_is_said_again_and_nothing_is_sent_twice",),
+    37: ("test_a_key_that_goes_while_it_is_looked_at_goes_alone", "test_files_that_come_and_go_never_empty_the_list"),
+    38: ("test_a_batch_of_a_clock_that_is_gone_is_no_older_than_the_broker",),
+    39: ("test_a_broker_that_starts_again_without_a_journal_is_seen",),
+    40: ("test_numbers_and_rows_out_of_bounds_are_refused_where_they_come_in",),
+    41: ("test_a_name_is_short_and_printable_wherever_it_stands", "test_a_line_is_one_line_and_moves_no_terminal"),
+    42: ("test_rows_that_an_answer_has_no_room_for_are_left_out_and_counted",),
+    43: ("test_what_can_not_is_refused", "test_what_would_end_a_program_costs_one_message"),
+    44: (
+        "test_streams_that_are_closed_full_or_broken_change_nothing",
+        "test_a_hangup_is_a_request_to_stop_and_leaves_nothing",
+        "test_a_signal_to_everybody_at_once_is_as_one_to_the_run",
+        "test_a_killed_run_leaves_no_process_and_the_next_one_sweeps",
+    ),
+    45: ("test_what_was_not_read_is_told",),
+    46: (
+        "test_a_new_rate_is_divided_among_the_producers_and_told_once",
+        "test_an_operator_s_late_answer_is_not_the_next_one_s",
+    ),
+    47: ("test_a_broker_s_name_may_resolve_later", "test_of_two_addresses_the_one_that_answers_is_taken"),
+    48: ("test_a_throttled_link_is_slowed_and_not_stopped", "test_answers_are_late_lost_twice_and_in_another_order"),
+    49: (
+        "test_a_standby_takes_over_from_a_broker_that_is_killed",
+        "test_a_frozen_broker_wakes_beside_its_successor_and_ends_with_that_reason",
+    ),
+}
+"""By number."""
 REPORTED = {
     "a number with a decimal tail": ("test_a_tail_is_never_part_of_the_number",),
     "a quote that never closes": ("test_one_open_quote_costs_one_row",),
@@ -38,6 +73,9 @@ REPORTED = {
     "a figure that nobody measured": ("test_what_was_not_measured_is_not_as_expected",),
     "a run in which nothing was sent": ("test_a_run_that_sends_nothing_does_not_end_well",),
     "what spreadsheets and contact books leave": ("test_reads", "test_refuses_by_what_is_there"),
+    "a liveness below what pings allow": ("test_the_broker_must_look_at_least_five_times_within_the_liveness",),
+    "a number with more behind it": ("test_refuses_by_what_is_there", "test_a_tail_is_never_part_of_the_number"),
+    "a header that is not in the first line": ("test_refuses_a_file_without_messages",),
     "a file that is no list": ("test_refuses_a_file_without_messages",),
     "JSON that is not JSON Lines": ("test_a_bad_row_stops_or_is_skipped",),
     "settings as Windows writes them": ("test_a_file_of_settings_may_come_from_any_editor",),
@@ -67,6 +105,12 @@ ATTACKED = {
     "an answer that has no room": ("test_rows_that_an_answer_has_no_room_for_are_left_out_and_counted",),
     "a function that exits": ("test_what_would_end_a_program_costs_one_message",),
     "settings that peers don't believe": ("test_no_time_is_longer_than_peers_believe",),
+    "a steady time where nothing waited": ("test_without_a_backlog_there_is_no_steady_time",),
+    "a name that never ends": ("test_names_are_printable_short_and_not_empty",),
+    "a token that is printed": ("test_the_token_comes_from_a_file_or_from_the_environment",),
+    "an address where one can only listen": ("test_where_one_only_listens_nobody_connects_to",),
+    "a name that no host can have": ("test_a_name_that_no_host_can_have_is_refused",),
+    "a dashboard that hears nothing": ("test_the_dashboard_says_what_the_monitor_says",),
     "brackets without end": ("test_a_file_that_can_not_be_read_is_named",),
     "keys of a cluster's role that was killed": (
         "test_the_folder_of_a_role_that_was_killed_is_swept_and_that_of_a_living_one_is_not",
@@ -89,6 +133,23 @@ MET_FIRST = {
     "no verdict for a build server": ("test_a_workflow_of_github_is_told",),
     "no page that compares": ("test_compare_writes_a_page",),
     "no line for every message": ("test_every_message_has_a_row_in_the_log_of_messages",),
+    "a rate that was asked for": ("test_the_rate_reached_is_of_the_time_between",),
+    "figures that are old": ("test_old_figures_are_marked_at_the_top_and_have_no_rate",),
+    "a program that ends with messages left": ("test_a_stop_drains_as_long_as_something_is_settled",),
+    "a run to go on with": ("test_a_run_with_a_journal_says_so_and_leaves_it",),
+    "a wait without end": (
+        "test_a_monitor_gives_up_after_its_timeout",
+        "test_a_producer_without_a_broker_gives_up_after_its_timeout",
+    ),
+    "a traceback for each message": ("test_errors_are_counted_by_kind_and_each_kind_is_said_once",),
+    "a second run of a mesh": ("test_a_mesh_runs_once",),
+    "an option of another type": ("test_what_is_of_another_type_is_named",),
+    "names that Tab does not know": ("test_every_public_name_can_be_found_and_had",),
+    "a mesh that is cancelled": ("test_a_mesh_that_is_cancelled_is_gone_at_once",),
+    "a function for a mesh": ("test_a_mesh_calls_the_function_and_its_report_says_why_sends_failed",),
+    "one of several": ("test_one_is_not_several", "test_what_people_read_counts_with_the_one_function"),
+    "a folder that is gone": ("test_a_current_folder_that_is_gone_is_named",),
+    "a log of messages that lacks rows": ("test_a_log_of_messages_that_lacks_rows_is_a_problem_of_the_run",),
     "a rate of 0 where nobody knows": ("test_the_rate_is_not_known_while_a_broker_is_silent",),
     "a screen with more senders than lines": ("test_senders_that_have_no_room_are_on_the_next_pages",),
 }
@@ -109,6 +170,13 @@ def test_every_situation_has_the_test_that_it_names() -> None:
     there = {
         name for path in here.rglob("test_*.py") for name in re.findall(r"^def (test_\w+)\(", path.read_text(), re.M)
     }
-    for situations in (REPORTED, ATTACKED, MET_FIRST, SLIPPED):
+    for situations in (FAULTS, REPORTED, ATTACKED, MET_FIRST, SLIPPED):
         for situation, tests in situations.items():
             assert tests and set(tests) <= there, f"{situation}: {sorted(set(tests) - there)}"
+
+
+def test_no_numbered_fault_is_left_out() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "RELIABILITY.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ((?:[0-9]+\.,? )+)", text, re.MULTILINE)
+    documented = {int(number) for row in rows for number in re.findall("[0-9]+", row)}
+    assert documented | FAULTS.keys() == set(range(1, 50))
