@@ -14,7 +14,8 @@ from typing import Any, Protocol, TypeVar, cast
 import click
 
 from zsms import logs
-from zsms.cli import INTERRUPTED, UNREAD, places
+from zsms.cli import places
+from zsms.cli.commands import INTERRUPTED, UNREAD
 from zsms.cli.settings import config_option as config_option
 from zsms.errors import UsageError
 from zsms.roles.sd_notify import Notifier

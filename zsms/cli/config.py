@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from zsms.cli import COMMANDS, load_command, settings
+from zsms.cli import settings
+from zsms.cli.commands import COMMANDS, load_command
 from zsms.fields import nearest
 from zsms.words import many
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from zsms.cli import INTERRUPTED, common, places
+from zsms.cli import common, places
+from zsms.cli.commands import INTERRUPTED
 from zsms.dashboard import DEFAULT_BIND
 from zsms.errors import UsageError
 from zsms.reading import text_of

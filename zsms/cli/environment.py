@@ -11,7 +11,7 @@ from difflib import get_close_matches
 
 import click
 
-from zsms.cli import COMMANDS, load_command
+from zsms.cli.commands import COMMANDS, load_command
 
 PREFIX = "ZSMS_"
 _OTHERS = ("ZSMS_DASHBOARD_TOKEN", "ZSMS_FAIL_POINT", "ZSMS_GATEWAY_PASSWORD")

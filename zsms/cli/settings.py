@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zsms.cli import COMMANDS, load_command, places
+from zsms.cli import places
+from zsms.cli.commands import COMMANDS, load_command
 from zsms.errors import UsageError
 from zsms.fields import nearest
 from zsms.kinds import whole

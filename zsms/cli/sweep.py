@@ -93,7 +93,7 @@ def command(
     run by `zsms run` with --live. A figure is the median of the replications; its spread is where a tenth and nine
     tenths of them lie, or the least and the greatest of fewer than ten. Exits with 0 when every point was done, else 1.
     """
-    from zsms.cli import COMMANDS
+    from zsms.cli.commands import COMMANDS
     from zsms.launch import sweep
 
     if scenario is not None and scenario.startswith("-"):

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, Protocol
 import msgpack
 
 from zsms.errors import JournalError
-from zsms.journal import Fenced
+from zsms.journal.store import Fenced
 
 LEASE_S = 6.0
 """So long a log has to be silent before another takes it."""

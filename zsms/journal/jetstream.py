@@ -22,11 +22,11 @@ from typing import Any, Self, TypeVar
 from zsms.core.broker.durability import hidden
 from zsms.core.broker.journal import Group, Stored
 from zsms.errors import JournalError
-from zsms.journal import NeverTaken
 from zsms.journal.fence import DATA, HOLD_S, Holder, Record, Unavailable, take_over
 from zsms.journal.lock import boot_id
 from zsms.journal.log import SLACK_BYTES, Content, Log, pack_record, rows_of, unpack_record
 from zsms.journal.nats import Address, JetStream
+from zsms.journal.store import NeverTaken
 
 FORMAT = 1
 _READ_AT_ONCE = 8
@@ -73,7 +73,7 @@ async def _cancel_all() -> None:
 
 
 class JetStreamStore:
-    """A :class:`zsms.journal.Store`."""
+    """A :class:`zsms.journal.store.Store`."""
 
     def __init__(
         self, url: str, create: bool, *, name: str = "", standby: bool = False, leaves: Callable[[], bool] = bool

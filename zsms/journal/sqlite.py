@@ -29,7 +29,6 @@ import msgpack
 
 from zsms.core.broker.journal import Group, Stored
 from zsms.errors import JournalError, UsageError
-from zsms.journal import FILE, NoRoom
 from zsms.journal.lock import Lock, boot_id
 from zsms.journal.mark import Mark
 from zsms.journal.records import (
@@ -44,6 +43,7 @@ from zsms.journal.records import (
     unpack_letter,
     unseal,
 )
+from zsms.journal.store import FILE, NoRoom
 from zsms.journal.wal import Log
 from zsms.words import many
 
@@ -64,7 +64,7 @@ CREATE TABLE IF NOT EXISTS letters (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
 
 
 class SqliteStore:
-    """A :class:`zsms.journal.Store`."""
+    """A :class:`zsms.journal.store.Store`."""
 
     owner = ""
     sure = True

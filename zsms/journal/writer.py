@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from zsms.core.broker.journal import Group
-from zsms.journal import NoRoom, Store
+from zsms.journal.store import NoRoom, Store
 
 
 @dataclass(frozen=True, slots=True)
