@@ -298,12 +298,12 @@ _INTRO = """# What zsms says, beside the exact answer
 
 Made by `bin/bench truth`; do not edit. Each row is one whole `zsms run`; each cell is
 what its report told / what is right, and the difference. Times are in seconds, *steady* in sends a second, *queue* and
-*total* are means. Right is the mean of {replications} or more ideal runs, simulated event by event without any of zsms's code:
-one queue, slots that are never late. A cell in **bold** is off by more than 1 % and by more than three standard errors
-of one run. The runs are short, so that a few hundredths of a second until the slots are filled count; arrivals begin
-with the first that is due, *reach* with the first that is accepted. Queue times are of sends, each from when its
-message was queued or queued again; total times are of messages, from due to the final outcome. Where no message waits
-for a slot, what *queue* tells is the way from the broker to one.
+*total* are means. Right is the mean of {replications} or more ideal runs, simulated event by event without any of
+zsms's code: one queue, slots that are never late. A cell in **bold** is off by more than 1 % and by more than three
+standard errors of one run. The runs are short, so that a few hundredths of a second until the slots are filled count;
+arrivals begin with the first that is due, *reach* with the first that is accepted. Queue times are of sends, each from
+when its message was queued or queued again; total times are of messages, from due to the final outcome. Where no
+message waits for a slot, what *queue* tells is the way from the broker to one.
 """
 
 

@@ -29,6 +29,7 @@ from zsms.report.comparison import (
     permutation_ps,
     settings_apart,
     smallest_p,
+    unlike,
 )
 from zsms.report.making import Course, make_report
 from zsms.report.report import ProcessRow
@@ -193,6 +194,9 @@ def test_what_is_lost_needs_no_significance(blank: dict[str, Any]) -> None:
     assert found(*sides)["unbalanced"].worse_than(0)
     more = found([run(blank, 100, lost=100)], [run(blank, 100, lost=101)])
     assert more["messages.lost"].worse_than(0.05), "any increase"
+    beyond = found([run(blank, 100)], [run(blank, 100, lost=-3)])
+    assert beyond["messages.lost"].verdict == "worse", "settled, and made by nobody"
+    assert found([run(blank, 100, lost=-3)], [run(blank, 100)])["messages.lost"].verdict == "better"
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 10**400, None, "fast"])
@@ -212,6 +216,8 @@ def test_what_was_asked_differently_is_told_but_not_the_seed(blank: dict[str, An
     said = settings_apart(blank, other)
     assert said[0] == "config.groups.0.mean: 1.0 and 2.0"
     assert len(said) == 2 and said[1].startswith("versions.python: ")
+    assert unlike([blank, blank], [blank, other]) == unlike([blank, other], [blank]) == said, "any of them"
+    assert unlike([blank], [blank]) == []
 
 
 def test_a_figure_that_is_none_is_told_with_the_nearest(blank: dict[str, Any]) -> None:
@@ -264,6 +270,18 @@ def test_too_few_runs_exit_2_unless_something_was_lost(folder: Path, blank: dict
     (folder / "nan.json").write_text(json.dumps(run(blank, float("nan"))))
     odd = zsms("compare", "before", "nan.json", "--figure", "throughput_per_s", "--fail-if-worse", 5, cwd=folder)
     assert odd.returncode == 2
+
+
+@pytest.mark.parametrize(("figure", "value"), [("lost", None), ("lost", float("nan")), ("throughput_per_s", None)])
+def test_what_was_not_measured_passes_no_gate(folder: Path, blank: dict[str, Any], figure: str, value: Any) -> None:
+    """Who can't say what was lost has not shown that nothing was."""
+    for number in range(4):
+        body = run(blank, 100.0)
+        (body["messages"] if figure == "lost" else body)[figure] = value
+        (folder / "after" / f"{number}.json").write_text(json.dumps(body))
+    done = zsms("compare", "before", "after", "--fail-if-worse", 5, cwd=folder)
+    assert done.returncode == 2 and f"not judged: {'messages.' * (figure == 'lost')}{figure}" in done.stderr
+    assert zsms("compare", "before", "after", cwd=folder).returncode == 0
 
 
 @pytest.mark.parametrize(

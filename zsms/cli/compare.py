@@ -41,7 +41,7 @@ Examples:
     metavar="PERCENT",
     type=click.FloatRange(min=0),
     help="Exit with 1 when a figure is significantly worse, and by more than that, or when more is lost, unsettled or "
-    "unbalanced at all; with 2 when there are too few runs to judge.",
+    "unbalanced at all; with 2 when there are too few runs to judge, or what is to be judged was not measured.",
 )
 @click.option(
     "--html",
@@ -57,7 +57,7 @@ def command(base: str, new: str, figure: tuple[str, ...], fail_if_worse: float |
     figures), and up to 0.05 a figure counts as better or worse. It takes 4 and 4 runs to say so. What is lost needs no
     such test. Times are in seconds.
     """
-    from zsms.report.comparison import compare, not_in_all, settings_apart
+    from zsms.report.comparison import CERTAIN, compare, not_in_all, unlike, without_any
 
     if fail_if_worse is not None and not isfinite(fail_if_worse):
         raise UsageError(f"--fail-if-worse {fail_if_worse}: give a percentage")
@@ -66,16 +66,17 @@ def command(base: str, new: str, figure: tuple[str, ...], fail_if_worse: float |
         output.check()
     before, after = _reports(base), _reports(new)
     differences = compare(before, after, figure)
-    unlike = [f"not alike: {line}" for line in settings_apart(before[0], after[0])]
+    apart = [f"not alike: {line}" for line in unlike(before, after)]
     not_measured = not_in_all([*before, *after], figure)
     remarks = _remarks(differences, ((base, before), (new, after)), not_measured)
     # Written first: whoever reads standard output may have left.
-    written = output is None or _write(output, differences, ((base, before), (new, after)), unlike + remarks)
-    for line in unlike:
+    written = output is None or _write(output, differences, ((base, before), (new, after)), apart + remarks)
+    for line in apart:
         click.echo(line, err=True)
     for line in [*_lines(differences, len(before), len(after)), *remarks]:
         click.echo(line)
-    missing = [name for name in not_measured if name in figure]
+    needed = {*figure, *CERTAIN} if figure else {*CERTAIN, *without_any(before, after)}
+    missing = [name for name in not_measured if name in needed]
     runs = (len(before), len(after))
     return (0 if fail_if_worse is None else _judge(differences, fail_if_worse, runs, missing)) or int(not written)
 
@@ -214,7 +215,8 @@ def _mean(values: tuple[float, ...], unit: str) -> str:
     def write(value: float, digits: int = 4) -> str:
         if unit == "bytes":
             return f"{value / 2**20:,.1f} MiB"
-        return f"{value:,.0f}" if unit in ("messages", "runs") or abs(value) >= 1_000 else f"{value:.{digits}g}"
+        whole = abs(value) >= 1_000 or (unit in ("messages", "runs") and value == int(value))
+        return f"{value:,.0f}" if whole else f"{value:.{digits}g}"
 
     return write(fmean(values)) + (f" ± {write(stdev(values), 2)}" if len(values) > 1 else "")
 

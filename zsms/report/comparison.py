@@ -125,7 +125,13 @@ class Difference:
         too few runs to tell."""
         if not self.change or not (self.certain or (self.p is not None and self.p <= SIGNIFICANT)):
             return "same"
-        side = self.figure.better * (1 if self.change > 0 else -1)
+        more = self.change > 0
+        if self.certain:  # below 0 nothing is lost either, but what was settled was made by nobody
+            before, after = (sum(map(abs, values)) / len(values) for values in (self.base, self.new))
+            if before == after:
+                return "same"
+            more = after > before
+        side = self.figure.better * (1 if more else -1)
         return {1: "better", -1: "worse", 0: "other"}[side]
 
     def worse_than(self, share: float) -> bool:
@@ -249,8 +255,20 @@ def smallest_p(n: int, m: int) -> float:
     return (2 if n == m else 1) / comb(n + m, n)
 
 
+def without_any(base: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]) -> list[str]:
+    """Figures that every report of `base` has and none of `new`: what they would have been, nobody can say."""
+    before = set.intersection(*(set(figures_of(report)) for report in base))
+    after = set().union(*(figures_of(report) for report in new))
+    return [figure.name for figure in FIGURES if figure.name in before - after]
+
+
+def unlike(base: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]) -> list[str]:
+    """What runs were asked differently from the first one of `base`, or had under them; the seed may differ."""
+    return list(dict.fromkeys(line for other in (*new, *base[1:]) for line in settings_apart(base[0], other)))
+
+
 def settings_apart(base: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """What the first reports of both sets were asked differently, or had under them; the seed may differ."""
+    """What two runs were asked differently, or had under them; the seed may differ."""
     said = []
     for part in ("config", "machine", "versions"):
         if part not in base or part not in new:  # a report of an earlier version
