@@ -216,7 +216,7 @@ def exact(case: Case) -> dict[str, tuple[float, float] | None]:
     found: dict[str, tuple[float, float] | None] = {}
     for name in FIGURES:
         values = [value for run in runs if (value := run[name]) is not None]
-        if len(values) < replications:
+        if len(values) < 0.9 * replications:  # reached by luck, if at all
             found[name] = None
             continue
         error = statistics.stdev(values) * math.sqrt(1 + 1 / replications)
