@@ -14,11 +14,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.mesh.processes import zsms
 from zsms import UsageError
+from zsms.cli.compare import command
 from zsms.report.comparison import (
     CERTAIN,
     FIGURES,
@@ -282,6 +284,14 @@ def test_what_was_not_measured_passes_no_gate(folder: Path, blank: dict[str, Any
     done = zsms("compare", "before", "after", "--fail-if-worse", 5, cwd=folder)
     assert done.returncode == 2 and f"not judged: {'messages.' * (figure == 'lost')}{figure}" in done.stderr
     assert zsms("compare", "before", "after", cwd=folder).returncode == 0
+
+
+@pytest.mark.parametrize("odd", [{"title": 5}, {"tags": [1]}, {"tags": "a=b"}, {"tags": {"a": 5}}])
+def test_names_of_a_run_that_are_no_texts_are_told(tmp_path: Path, blank: dict[str, Any], odd: dict[str, Any]) -> None:
+    path = tmp_path / "odd.json"
+    path.write_text(json.dumps(run(blank, 100) | odd))
+    done = CliRunner().invoke(command, [str(path), str(path), "--html", str(tmp_path / "c.html")])
+    assert str(done.exception) == f"{path}: no report: its title or its tags are no texts"
 
 
 @pytest.mark.parametrize(

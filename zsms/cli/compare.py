@@ -172,6 +172,9 @@ def _read(path: Path) -> dict[str, Any] | str:
     if not isinstance(body, dict) or body.get("schema") != SCHEMA:
         return f"no report: its `schema` is not {SCHEMA}"
     body.pop("series", None)
+    title, tags = body.get("title", ""), body.get("tags", {})
+    if not isinstance(tags, dict) or not all(isinstance(each, str) for each in (title, *tags.values())):
+        return "no report: its title or its tags are no texts"
     try:
         figures_of(body)
     except UsageError as error:
