@@ -157,7 +157,8 @@ def test_queue_put_acknowledge_grant(benchmark: Any, report: Report, delay: str,
     assert (put, granted) == (Put.ACCEPTED, BLOCK)
     assert core.totals()["sent"] == sent
     assert core.counters.duplicates == core.counters.unknown == 0
-    report(f"queue: put, acknowledge, grant; {delay} delays, {failing:.0%} failing", BLOCK, failing > 0 or delay != "normal")
+    piece = f"queue: put, acknowledge, grant; {delay} delays, {failing:.0%} failing"
+    report(piece, BLOCK, in_lumps=failing > 0 or delay != "normal")
 
 
 def test_grants_of_one_message(benchmark: Any, report: Report) -> None:
