@@ -129,6 +129,7 @@ class FakeSmsc(Role):
             self._listeners[listener.fileno()] = listener
             self._epoll.register(listener.fileno(), select.EPOLLIN)
             self.log.info("%s: listening on %s:%d", self.name, *listener.getsockname()[:2])
+        self._epoll.register(self.waker.fileno(), select.EPOLLIN)
         self._poller.register(self._epoll.fileno(), zmq.POLLIN)
         if self._http is not None:
             self._http.open()
@@ -140,13 +141,13 @@ class FakeSmsc(Role):
         times = [self._publisher.due(), self.desk.next_time(), self._faults.next_time(now), now + _TIMERS_S]
         if not self._by_fd and not self.rules.faults:
             times.pop()
-        self._wait(min((at for at in times if at is not None), default=None), now)
+        ready = self._pause(min((at for at in times if at is not None), default=None), now)
         now, wall = self._clock(), time.time()
         if self.rules.faults:
             self._wrong(now)
         if self._http is not None:
             self._http.answer(self.desk.model, self._recorder, now, wall)
-        self._read(now, wall)
+        self._read(ready, now, wall)
         self.desk.look(now, wall)
         self._look_at_timers(now, wall)
         for fd, connection in list(self._by_fd.items()):
@@ -155,10 +156,20 @@ class FakeSmsc(Role):
         self._publisher.tick(now)
         return not self._stopping
 
-    def _read(self, now: float, wall: float) -> None:
-        """What sockets have to say; of sessions that are bound together."""
+    def _pause(self, until: float | None, now: float) -> list[tuple[int, int]]:
+        """Wait until something happens or the time has come; what sockets have to say."""
+        if self.notifier is not None:
+            self._wait(until, now)
+            until = now
+        ready = self._epoll.poll(None if until is None else max(0.0, until - now))
+        if any(fd == self.waker.fileno() for fd, _ in ready):
+            self.waker.drain()
+        return ready
+
+    def _read(self, ready: list[tuple[int, int]], now: float, wall: float) -> None:
+        """What sockets have said; of sessions that are bound together."""
         together: list[tuple[int, Connection]] = []
-        for fd, happened in self._epoll.poll(0):
+        for fd, happened in ready:
             if fd in self._listeners:
                 self._accept(self._listeners[fd], now)
             elif (connection := self._by_fd.get(fd)) is None:

@@ -652,6 +652,9 @@ def _few_answers(
     rows = len(sequence)
     bodies = [b"\0" if command in _NAMED else b""] * rows if ids is None else [each + b"\0" for each in ids]
     _check_ids(max(map(len, bodies), default=1) - 1)
+    if not (status if isinstance(status, int) else some(status)):  # as nearly always
+        pack, pairs = _HEADER.pack, zip(sequence.tolist(), bodies, strict=True)
+        return b"".join([pack(HEADER + len(body), command, 0, number) + body for number, body in pairs])
     statuses = [status] * rows if isinstance(status, int) else status.tolist()
     if not always_body:
         bodies = [b"" if failed else body for failed, body in zip(statuses, bodies, strict=True)]
