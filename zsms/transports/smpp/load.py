@@ -96,6 +96,8 @@ class Load:
             self.unsendable = self.parts.total > MAX_PARTS
         self.left = np.bincount(self.parts.owner, minlength=self.count)
         """Segments of each message that are not settled, int64[n]."""
+        self.names: U64 = np.zeros(self.count, np.uint64)
+        """For whoever awaits their receipts: what each is known by there, 0: not yet."""
         self._code = np.full(self.count, SENT, np.uint8)
         self._status = np.full(self.count, NO_STATUS, np.uint32)
         self._began = np.full(self.count, np.nan)

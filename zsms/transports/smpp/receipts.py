@@ -10,12 +10,13 @@ from zsms.core.smpp.outstanding import Found, Outstanding
 from zsms.core.smpp.pdu import Messages, Tag
 from zsms.core.smpp.record import Pdu
 from zsms.core.smpp.statuses import SENT
-from zsms.core.smpp.strings import I64, U8, U32, Bools, Strings
+from zsms.core.smpp.strings import I64, U8, U32, Bools, Strings, some
 from zsms.message import Batch, Mixed
 from zsms.transports.smpp.load import F32, U64, Load
+from zsms.transports.smpp.parted import Parted
 
-_PART = np.uint32(1 << 31)
-"""In the number of a producer: this is not the first part of its message."""
+_PARTED = np.uint32(1 << 31)
+"""Instead of the number of a producer: a part of a message in several, which `Parted` knows by the number beside."""
 
 
 class Awaited:
@@ -29,6 +30,7 @@ class Awaited:
         self.receipts_in = 0
         """Receipts that came, of any message, the last one or not."""
         self._every_part = every_part
+        self._parted = Parted()
         self._sources: dict[int, int] = {}
         self._producers: list[int] = []
         self._told: list[tuple[U64, U64, U8, F32]] = []
@@ -57,18 +59,27 @@ class Awaited:
         if not want.all():
             rows, ids = rows[want], ids.take(want)
         messages = load.parts.owner[rows] if load.several else rows
-        sources = load.sources[messages]
+        sources, seqs = load.sources[messages], load.seqs[messages]
         if load.several and self._every_part:
-            sources = sources | np.where(load.parts.number[rows] > 1, _PART, np.uint32(0))
-        found = self.outstanding.add(ids, sources, load.seqs[messages], now)
+            part = np.flatnonzero(load.parts.total[rows] > 1)
+            seqs[part], sources[part] = self._names(load, messages[part], now), _PARTED
+        found = self.outstanding.add(ids, sources, seqs, now)
         if found is not None:
             self._tell(found)
+
+    def _names(self, load: Load, messages: I64, now: float) -> U64:
+        """What the messages in several parts of which these parts are are known by, uint64[n]."""
+        fresh = np.unique(messages[load.names[messages] == 0])
+        if len(fresh):
+            totals = np.bincount(load.parts.owner, minlength=load.count)[fresh]
+            load.names[fresh] = self._parted.add(load.sources[fresh], load.seqs[fresh], totals, now)
+        return load.names[messages]
 
     def came(self, messages: Messages, now: float) -> None:
         """deliver_sm of any kind."""
         told = receipts_of.read(messages)
         self.messages_in += len(messages) - len(told)
-        self._match(told.ids, told.outcome, now)
+        self.match(told.ids, told.outcome, now)
 
     def came_as_data(self, request: Pdu, now: float) -> None:
         """A data_sm, which may be a receipt: then all that it says is in its parameters."""
@@ -84,9 +95,10 @@ class Awaited:
         named = request.tlv(Tag.RECEIPTED_MESSAGE_ID)
         ids = told.ids if named is None else Strings.of([named.partition(b"\0")[0]])
         outcome = told.outcome if not state else receipts_of.outcome_of(state[0], request["esm_class"])
-        self._match(ids, outcome, now)
+        self.match(ids, outcome, now)
 
-    def _match(self, ids: Strings, outcome: U8, now: float) -> None:
+    def match(self, ids: Strings, outcome: U8, now: float) -> None:
+        """Receipts with these ids have come; `outcome` uint8[n] are codes of `Delivery`, or `NOT_YET`."""
         self.receipts_in += len(outcome)
         last = outcome != receipts_of.NOT_YET
         if not last.all():
@@ -96,11 +108,21 @@ class Awaited:
 
     def _tell(self, found: Found) -> None:
         sources, seqs, outcome, took = found.sources, found.seqs, found.outcome, found.took
-        if self._every_part:  # the first part speaks for its message
-            first = sources < _PART
-            sources, seqs, outcome, took = sources[first], seqs[first], outcome[first], took[first]
+        if self._every_part and some(parts := sources == _PARTED):
+            rows = np.flatnonzero(parts)
+            decided = self._parted.said(seqs[rows], outcome[rows])
+            kept = np.concatenate([np.flatnonzero(~parts), rows[decided.receipts]])
+            sources = np.concatenate([sources[~parts], decided.sources])
+            seqs = np.concatenate([seqs[~parts], decided.seqs])
+            outcome, took = outcome[kept], took[kept]
         if len(seqs):
             self._told.append((np.array(self._producers, np.uint64)[sources], seqs, outcome, took))
+
+    def look(self, now: float) -> None:
+        """Give up what is overdue. Worth calling every few seconds."""
+        self.outstanding.look(now)
+        if self.outstanding.timeout > 0:
+            self._parted.forget(now - 2 * self.outstanding.timeout)
 
     def told(self) -> Receipts | None:
         """What became of messages since the last call, None when nothing was told."""

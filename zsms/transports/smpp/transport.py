@@ -88,6 +88,7 @@ class SmppTransport:
         self._alone_since: float | None = None
         self._sweep_at = 0.0
         self._spoken = (-inf, 0)
+        self._told_unmatched = False
 
     # -- the role's side ---------------------------------------------------------------------------------------------
 
@@ -221,7 +222,8 @@ class SmppTransport:
         self._take(self._links.turn(now), now)
         self._look_alone(self._links, now)
         if now >= self._sweep_at:
-            self.outstanding.look(now)
+            self._awaited.look(now)
+            self._tell_unmatched()
             self._sweep_at = now + SWEEP_S
         while (again := self.settling.again(now)) is not None:
             self._queue.appendleft(again)
@@ -325,6 +327,18 @@ class SmppTransport:
         if now - at >= _TELL_S and sends != told and self._links is not None:
             self._tell_failures(self._links)
             self._spoken = now, sends
+
+    def _tell_unmatched(self) -> None:
+        """Say once that receipts come that are of no message of this process, and what may be the reason."""
+        count = self.outstanding.strange
+        if count and not self._told_unmatched:
+            self._told_unmatched = True
+            _log.warning(
+                "%s: %s of no message that this sender sent: if the account has other senders, the gateway gives "
+                "receipts to any of them, and each knows its own only; let one have all the binds (binds=N)",
+                self.settings.address,
+                many(count, "receipt"),
+            )
 
     def _tell_failures(self, links: Links) -> None:
         failures = self.settling.failures
