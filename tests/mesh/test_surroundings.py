@@ -56,6 +56,9 @@ def test_few_descriptors_are_raised_and_too_few_are_a_line(tmp_path: Path) -> No
     hard = run("bash", "-c", f"ulimit -n 24; exec {ZSMS} {small}", cwd=tmp_path)
     assert hard.returncode == 1 and "Traceback" not in hard.stderr
     assert "descriptors" in hard.stderr and "ulimit -n" in hard.stderr
+    for role in ("broker --bind 127.0.0.1:0", "monitor --once --timeout 1", "queue show --timeout 1"):
+        done = run("bash", "-c", f"ulimit -n 12; exec {ZSMS} {role}", cwd=tmp_path)
+        assert done.returncode == 1 and done.stderr.startswith("zsms: this process may have 12 file descriptors"), role
 
 
 @pytest.mark.parametrize("most", [10_240, 4_096, 2_000])

@@ -10,6 +10,7 @@ import errno
 import logging
 import os
 import re
+import resource
 import sys
 
 import click
@@ -184,8 +185,6 @@ def _call() -> int:
 def _out_of(error: Exception) -> str:
     """What this machine, or what it lets a process have, has run out of, in words; "" where that is not it."""
     if getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE):
-        import resource
-
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         return f"no file descriptors are left (this process may have {limit}): raise `ulimit -n`"
     if isinstance(error, FileNotFoundError) and not _is_somewhere():

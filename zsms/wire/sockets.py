@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import resource
 import socket
 from dataclasses import replace
 from typing import Any
@@ -35,6 +36,8 @@ from zsms.wire.frames import MAX_FRAME_BYTES
 from zsms.wire.lookup import LOOK_S, Look, listens
 
 _BIND_TRIES = 64
+_LEAST_DESCRIPTORS = 24
+"""For the streams, a context, its sockets and a name that is looked up."""
 _MONITORS = itertools.count(1)
 _COUNTERPART = {zmq.PULL: zmq.PUSH, zmq.ROUTER: zmq.DEALER, zmq.SUB: zmq.PUB}
 _SERVER_OF = {zmq.PUSH: "broker", zmq.DEALER: "broker", zmq.PUB: "stats", zmq.REQ: "stats"}
@@ -46,6 +49,7 @@ class Sockets:
 
     def __init__(self, context: zmq.Context[Any] | None = None, io_threads: int = 1, keys: Keys | None = None) -> None:
         """With a context of the caller's, only the sockets are closed at the end. With `keys`, all of them use them."""
+        _check_descriptors()
         self.keys = keys
         self.gate: Gate | None = None
         """Who lets others in, once a pair is bound with keys."""
@@ -282,6 +286,13 @@ class Sockets:
         self.close(*list(self._open))
         if self._own_context:
             self.context.term()
+
+
+def _check_descriptors() -> None:
+    """Raises ZsmsError where there are so few that libzmq would abort the process."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit != resource.RLIM_INFINITY and limit < _LEAST_DESCRIPTORS:
+        raise ZsmsError(f"this process may have {limit} file descriptors, which are too few: raise `ulimit -n`")
 
 
 def _check_goal(place: Endpoint) -> None:
