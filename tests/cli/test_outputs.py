@@ -257,7 +257,7 @@ def test_every_message_has_a_row_in_the_log_of_messages(place: Path) -> None:
     again = shell(f"{SMALL} --ui none --log-messages m.csv", place)
     assert again.returncode == 0 and (place / "m.csv").read_text().splitlines()[:3_001] == lines
     full = shell(f"{SMALL} --ui none --log-messages /dev/full", place)
-    assert full.returncode == 0 and "40 sent" in full.stdout and full.stderr.count("No space left") == 1
+    assert full.returncode == 1 and "40 sent" in full.stdout and full.stderr.count("No space left") == 1
     assert shell(f"{SMALL} --log-messages /no/such/folder", place).returncode == 2
 
 
