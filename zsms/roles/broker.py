@@ -46,7 +46,6 @@ _BATCHES_AT_ONCE = 16
 _LARGE = 64 * 1024
 """From this size on a batch stays in ZeroMQ's memory and goes out of it again without a copy."""
 _NOBLOCK = int(zmq.NOBLOCK)
-_RCVMORE = int(zmq.RCVMORE)
 TROUBLE = (
     "sender lost",
     "lease expired",
@@ -252,29 +251,25 @@ class Broker(Role):
                 self._refuse("ingest", f"producer {batch.producer:x} has not joined", now)
 
     def _read_peers(self, now: float) -> None:
-        recv, more, hear = self._router.recv, self._router.getsockopt, self._desk.hear
+        recv, hear = self._router.recv, self._desk.hear
         for _ in range(_READ_AT_ONCE):
             try:
                 peer = recv(_NOBLOCK)
             except zmq.Again:
                 return
-            user = ""
-            if self._permissions is None:
-                data = recv()
-            else:
-                whole = recv(copy=False)
-                data, user = whole.bytes, user_of(whole)
-            if more(_RCVMORE):
+            whole = recv(copy=False)  # which says by itself whether there is more, for less than it costs to ask
+            if whole.more:
                 count = len(self._router.recv_multipart())
                 self._refuse("dispatch", f"{count + 1} frames where one belongs", now)
                 continue
             try:
-                frame = expect(data, *FROM_PEERS)
+                frame = expect(whole.bytes, *FROM_PEERS)
             except WireError as error:
                 self._refuse("dispatch", error, now)
                 self._send_to(peer, refusal(error, self.start_id))
                 continue
-            if self._permissions is not None and (why := self._permissions.frame(peer, user, frame)) is not None:
+            permissions = self._permissions
+            if permissions is not None and (why := permissions.frame(peer, user_of(whole), frame)) is not None:
                 self._refuse("dispatch", why.reason, now)
                 self._say(peer, Refused(self.start_id, why.final, why.reason[:200]))
                 continue
