@@ -48,6 +48,39 @@ BAD = {
     "audience of both": ('[[audience]]\nname = "x"\nshare = 1\nmessages = 5', "all of them a share"),
     "audience messages": ('[run]\nmessages = 9\n[[audience]]\nname = "x"\nmessages = 5', "they have 5 messages"),
     "route shares": (GROUP + '[[audience]]\nname = "x"\nshare = 1\nroutes = {a = 0.5}', "add up to 0.5"),
+    "group called broker": ('[[group]]\nname = "broker"', "[[group]] 1: name = 'broker': that is what other"),
+    "group called as a process": (
+        '[[group]]\nname = "a"\n[[group]]\nname = "a-1"', "[[group]] 2: name = 'a-1': a process of the group 'a' is"
+    ),
+    "too many brokers": ("[run]\nbrokers = 1000", "brokers = 1000: give 1 to 64"),
+    "a year that can't be": ('[scenario]\nstart = "9999-12-31T23:00:00+00:00"', "give a year from 1970 to 9000"),
+    "the first year": ('[scenario]\nstart = "0001-01-01T00:00:00+00:00"', "give a year from 1970 to 9000"),
+    "a part of a segment": ("[scenario]\nsegments = 0.5", "a message of 0.5 segments: 1 to 255 can be"),
+    "too many segments": ("[scenario]\nsegments = 256", "a message of 256 segments: 1 to 255 can be"),
+    "a cap that is none": (GROUP + "cap = 1e-9", "[[group]] 1 (a): cap 1e-09"),
+    "an account's cap that is none": (
+        GROUP + 'account = "x"\n[[account]]\nname = "x"\ncap = 1e11', "[[account]] 'x': cap"
+    ),
+    "an account's burst": (
+        GROUP + 'account = "x"\n[scenario]\nstart = 2026-01-01T00:00:00Z\n[[account]]\nname = "x"\ndaily_cap = 5\n'
+        "burst = 1", "[[account]] 'x': a burst needs a cap"
+    ),
+    "an account's day": (
+        GROUP + 'account = "x"\n[scenario]\nsegments = 9\nstart = 2026-01-01T00:00:00Z\n[[account]]\nname = "x"\n'
+        "daily_cap = 5", "[[account]] 'x': daily_cap = 5: less than one message of 9 segments"
+    ),
+    "throttled for ever": (GROUP + "throttled_rate = 1", "[[group]] 1 (a): throttled_rate = 1: it would be tried"),
+    "slower than ever": (
+        GROUP + '[[faults]]\nat = 1\nwhat = "slow"\nwhom = "a"\nfactor = 1e12', "[[faults]] 1: factor = 1e+12"
+    ),
+    "killed twice": (
+        GROUP + '[[faults]]\nat = 1\nwhat = "kill"\nwhom = "a"\n[[faults]]\nat = 2\nwhat = "slow"\nwhom = "a-1"\n'
+        "factor = 2", "[[faults]] 2: slow of 'a-1' at 2 s: it was killed before"
+    ),
+    "stopped twice": (
+        GROUP + '[[faults]]\nat = 2\nwhat = "stop"\nwhom = "a"\nfor = 2\n[[faults]]\nat = 1\nwhat = "restart"\n'
+        'whom = "a-1"\nfor = 2', "[[faults]] 1: stop of 'a' at 2 s: the restart of 'a-1' at 1 s is not over by then"
+    ),
     "queue of nothing": ('[[group]]\nname = "a"\ncap = 2\nqueue = 0.1', "[[group]] 1 (a): a route's queue of 0.1 s"),
     "queue of less than a message": (
         '[scenario]\nsegments = 3\n[[group]]\nname = "a"\ncap = 2\nqueue = 1', "less than one message of 3 segments"

@@ -90,6 +90,16 @@ def test_a_bucket_lets_no_more_through_than_its_law(cap: float, burst: float, se
     assert (sent <= burst + cap * np.maximum(found.at - 0.1, 0) + segments + 1e-6).all()
 
 
+def test_slots_that_are_a_rate_are_never_busier_than_there_are() -> None:
+    found = run(Scenario(messages=1_000_000, groups=(Group(senders=2, concurrency=10, mean=0.1),)), 1)
+    lasts = mean_time(found, 1)
+    assert found.busy_s[0] == pytest.approx(100_000) and found.busy_s[0] <= 20 * lasts * 1.003
+
+
+def test_sends_that_a_fault_makes_to_last_for_days_are_none_too_long() -> None:
+    assert of_delay(DelayModel("normal", 1.0, 0.1), 0.01, 10_000.0).mean == pytest.approx(1e6, rel=1e-6)
+
+
 def test_little_s_law_gives_the_slots_that_are_busy() -> None:
     scenario = Scenario(messages=20_000, stages=(Stage(100.0, 200.0),), groups=(Group(senders=1, concurrency=1_000),))
     found = run(scenario, 1)

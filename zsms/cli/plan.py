@@ -102,6 +102,9 @@ def command(
 
     written.check({"--json": json, "--html": html, "--csv": csv})
     found = settings.scenario_of(ctx, scenario, given)
+    for name, unless in (("share", deadline), ("confidence", solve)):
+        if unless is None and ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise UsageError(f"--{name} means nothing without {'--deadline' if name == 'share' else '--solve'}")
     found = _expecting(found, deadline, share, solve)
     measured = None if against is None else read_report(against)
     with _workers(jobs, cluster) as mapped, _progress(quiet) as progress:

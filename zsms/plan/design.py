@@ -104,10 +104,11 @@ class Design:
             if account.cap is not None:
                 found["account"] = part * account.cap / self.segments
             if account.daily_cap is not None:
-                found["account a day"] = part * account.daily_cap / DAY_S / self.segments
+                found["daily cap"] = part * account.daily_cap / DAY_S / self.segments
         if group.daily_cap is not None:
-            found["daily cap"] = group.daily_cap / DAY_S / self.segments
-        found["all"] = min(rate for name, rate in found.items() if not name.endswith(("daily cap", "a day")))
+            own = group.daily_cap / DAY_S / self.segments
+            found["daily cap"] = min(own, found.get("daily cap", inf))
+        found["all"] = min(rate for name, rate in found.items() if name != "daily cap")
         return found
 
     def _horizon(self) -> float:

@@ -12,6 +12,7 @@ from zsms.plan.share import portion
 from zsms.plan.supply import Supply
 from zsms.plan.units import Units
 
+F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
 
@@ -28,35 +29,52 @@ class Exits:
         """Messages in routes' own queues."""
         self._kept_segments = np.zeros((groups, r))
         self._segments = limits.segments
+        self._in_group = np.zeros((groups, len(design.units)), np.int64)
+        """1 where a unit is of a group."""
+        for number, members in units.members.items():
+            self._in_group[number, members] = 1
+        self._in_part = any(group.delivered < 1 for group in design.groups)
 
     def ended(self, done: I64, passed: int) -> None:
         """These sends are over, int64[u, q, r, a]; `passed` ticks have gone by."""
         units = self._units
         ok, again = done, None
         own = units.fails + units.throttled
-        if own.any() or units.refused.any():
+        throttles, refuses = units.throttled.any(), units.refused.any()
+        if refuses or own.any():
             again = self._rng.binomial(done, own[:, None, None, None])
             ok = done - again
-            if units.refused.any():
+            if refuses:
                 rest = np.minimum(units.refused / np.maximum(1 - own, 1e-300), 1.0)
                 final = self._rng.binomial(ok, rest[:, None, None, None])
                 ok = ok - final
                 self._tally.failed += final.sum(axis=(0, 1, 3))
-        for number, members in units.members.items():
-            self._tally.sends[number] += done[members].sum(axis=(0, 1, 3))
-        if again is not None and units.throttled.any():
+        self._tally.sends += self._of_groups(done).sum(axis=1)
+        if again is not None and throttles:
             part = units.throttled / np.maximum(own, 1e-300)
             throttled = self._rng.binomial(again, part[:, None, None, None])
             again = again - throttled
             self._throttled(throttled.sum(axis=0))
-        accepted = np.stack([ok[members].sum(axis=(0, 3)) for members in units.members.values()])
+        accepted = self._of_groups(ok)
         for number in self._limits.drains:
             again = self._into_queue(number, accepted, ok, again)
         if again is not None:
             self._try_again(again.sum(axis=0))
-        self._tally.accepted += accepted.sum(axis=(0, 1))
-        self._tally.paid += (accepted * self._segments[None, :, None]).sum(axis=1)
+        counts = accepted.sum(axis=1)
+        self._tally.accepted += counts.sum(axis=0)
+        self._tally.paid += counts * self._segments[0] if len(self._segments) == 1 else self._paid(accepted)
         self.pass_on(accepted, passed)
+
+    def _of_groups(self, counts: I64) -> I64:
+        """int64[u, q, r, a] by group: int64[g, q, r]."""
+        each = np.add.reduce(counts, axis=3)
+        found: I64 = self._in_group @ each.reshape(len(each), -1)
+        return found.reshape(-1, *each.shape[1:])
+
+    def _paid(self, accepted: I64) -> F64:
+        """Segments, float64[g, r]."""
+        paid: F64 = (accepted * self._segments[None, :, None]).sum(axis=1)
+        return paid
 
     def _into_queue(self, number: int, accepted: I64, ok: I64, again: I64 | None) -> I64 | None:
         """A route's own queue takes what it has room for; returns what is to be tried again, int64[u, q, r, a]."""
@@ -99,6 +117,8 @@ class Exits:
     def pass_on(self, accepted: I64 | None, passed: int) -> None:
         """Deliver what was accepted, int64[g, q, r], through the routes' own queues; None: nothing was."""
         if accepted is None:
+            if not self._limits.drains:
+                return
             accepted = np.zeros((len(self._design.groups), len(self._segments), self.kept.shape[1]), np.int64)
         counts = accepted.sum(axis=1)
         for number, bucket in self._limits.drains.items():
@@ -111,7 +131,7 @@ class Exits:
             self.kept[number] -= out
             self._kept_segments[number] -= out * each
             counts[number] = out
-        for number, group in enumerate(self._design.groups):
+        for number, group in enumerate(self._design.groups if self._in_part else ()):
             if group.delivered < 1 and counts[number].any():
                 arrived = self._rng.binomial(counts[number], group.delivered)
                 self._tally.undelivered += counts[number] - arrived

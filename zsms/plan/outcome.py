@@ -80,8 +80,8 @@ class Tally:
         self.paid = np.zeros((groups, r))
         self.limited = np.zeros((len(design.units), len(Limit)))
         self._of_unit = np.array([unit.group for unit in design.units])
-        self._busy = np.zeros(groups)
-        self._in_slots: F64 = np.zeros(groups)
+        self._busy, self._in_slots = np.zeros((2, len(design.units)), np.int64)
+        """Slot ticks, and slots, that are busy: by unit, of all replications."""
         self._at: list[int] = []
         self._curve: list[I64] = []
         self._taken: list[I64] = []
@@ -94,12 +94,12 @@ class Tally:
 
     def work(self, ticks: int) -> None:
         """So many ticks have gone by since `look`."""
-        self._busy += self._in_slots * ticks
+        if ticks:
+            self._busy += self._in_slots if ticks == 1 else self._in_slots * ticks
 
     def look(self, in_slots: I64) -> None:
         """int64[units, r]: what is in slots now."""
-        whole = in_slots.mean(axis=1)
-        self._in_slots = np.bincount(self._of_unit, whole, len(self._busy)).astype(np.float64)
+        self._in_slots = np.add.reduce(in_slots, axis=1)
 
     def note(self, tick: int) -> None:
         """Remember how far it is."""
@@ -133,6 +133,13 @@ class Tally:
             duplicates=self.duplicates,
             sends=self.sends,
             segments=self.paid,
-            busy_s=self._busy * design.tick,
+            busy_s=self._busy_s(groups),
             limited_s=limited * design.tick,
         )
+
+    def _busy_s(self, groups: int) -> F64:
+        """Slot seconds by group; of slots that are a rate, those of the sends (Little's law)."""
+        found = np.bincount(self._of_unit, self._busy / self._r, groups) * self._design.tick
+        for number in set(self._of_unit[self._design.fluid].tolist()):
+            found[number] = self.sends[number].mean() * self._design.groups[number].mean
+        return found.astype(np.float64)

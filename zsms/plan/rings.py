@@ -26,14 +26,18 @@ class Ring:
         self._at = 0
         self.tick = 0
         self.total = np.zeros(rows, np.int64)
-        """What waits, by row."""
+        """What waits, by row,"""
+        self.count = 0
+        """and in all."""
         self._late: dict[int, I64] = {}
 
     def take(self) -> I64:
         """What comes out now, int64[rows]; and go on to the next tick."""
-        now: I64 = np.array(self._counts[self._at])
-        self._counts[self._at] = 0
-        self.total -= now
+        now: I64 = self._counts[self._at].copy()
+        if self.count:
+            self._counts[self._at] = 0
+            self.total -= now
+            self.count -= int(np.add.reduce(now))
         self.skip(1)
         return now
 
@@ -56,6 +60,7 @@ class Ring:
     def put(self, begin: int, counts: I64, ticks: int) -> None:
         """`counts` of the rows from `begin` on, so many ticks (from 1) after the tick that was taken last."""
         self.total[begin : begin + len(counts)] += counts
+        self.count += int(counts.sum())
         self._column(ticks - 1)[begin : begin + len(counts)] += counts
 
     def _column(self, ahead: int) -> I64:
@@ -69,9 +74,10 @@ class Ring:
 
     def spread(self, begin: int, counts: I64, law: Spread, rng: np.random.Generator) -> None:
         """Draw for each of `counts`, of the rows from `begin` on, how many ticks after the last one it comes out."""
-        whole = int(counts.sum())
+        whole = int(np.add.reduce(counts))
         if not whole:
             return
+        self.count += whole
         self.total[begin : begin + len(counts)] += counts
         if whole <= _FEW * len(law.whole):
             self._singly(begin, counts, law.first, law.whole, rng)
@@ -102,6 +108,7 @@ class Ring:
     def remove(self, begin: int, end: int) -> I64:
         """Take out all that waits in these rows, int64[end - begin]."""
         found: I64 = self.total[begin:end].copy()
+        self.count -= int(found.sum())
         self._counts[self._at :, begin:end] = 0
         for column in self._late.values():
             column[begin:end] = 0

@@ -63,7 +63,9 @@ def deal(counts: I64, parts: I64, turn: int) -> I64:
 
     Returns int64[n, r, kinds]. The order of the parts goes round with `turn`, that of the kinds is the last first.
     """
-    order = np.roll(np.arange(len(parts)), turn)
+    if len(parts) == 1:
+        return counts[None].copy()
+    order = [(place - turn) % len(parts) for place in range(len(parts))]
     ends = np.cumsum(parts[order], axis=0)[:, :, None]
     tops = np.cumsum(counts[:, ::-1], axis=1)[None]
     upto = np.minimum(ends, tops)  # of the first so many kinds, up to the end of this part

@@ -60,7 +60,7 @@ class Spread:
 def of_delay(model: DelayModel, tick: float, factor: float = 1.0) -> Spread:
     """The ticks that a send of this model takes, all its times multiplied by `factor`; none less than 1."""
     tick = tick / factor
-    if model.mean == 0 or (model.spread == 0):
+    if model.mean == 0 or model.spread == 0 or model.mean > tick * _MOST_TICKS / 2:
         return _constant(model.mean / tick)
     ticks = min(ceil(model.longest / tick) + 2, _MOST_TICKS)
     return _of_integral(_integral(model, np.arange(ticks + 1, dtype=np.float64) * tick), tick)

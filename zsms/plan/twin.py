@@ -55,6 +55,7 @@ class Twin:
         self.ring = Ring(units * self.rows, max(spread.last for spread in design.law) * 2)
         """What is in slots, by unit, queue, replication and attempt."""
         self.units = Units(design)
+        self._kinds = (np.arange(units) * len(Limit))[:, None]
         self.limits = Limits(design, self.units, replications, self.rng)
         self.supply = Supply(design, replications, self.rng)
         self.tally = Tally(design, replications)
@@ -88,7 +89,7 @@ class Twin:
             self.tally.look(self._in_slots())
             self.tally.note(self.tick)
             steps += 1
-            if self.tally.over:
+            if not self.ring.count and self.tally.over:
                 break
             passed = 1
             if not (settled or started) and (jump := self._jump()) != 1:
@@ -104,7 +105,7 @@ class Twin:
 
     def _jump(self) -> int:
         """Ticks in which nothing can happen; 0: nothing ever will."""
-        if self.ring.total.any() or self.supply.waiting.total.any() or self.exits.kept.any():
+        if self.ring.count or self.supply.waiting.count or self.exits.kept.any():
             return 1
         blocked = self.limits.blocked()
         may = self.units.may & (self.silent == 0)
@@ -120,7 +121,11 @@ class Twin:
 
     def _settle(self, passed: int) -> bool:
         """What is finished leaves its slots; whether anything was there."""
+        busy = self.ring.count or self._unheard is not None
         ended = self._heard(self.ring.take().reshape(self.shape))
+        if not busy:
+            self.exits.pass_on(None, passed)
+            return False
         if not ended.any():
             self.exits.pass_on(None, passed)
             return False
@@ -178,26 +183,29 @@ class Twin:
         starts = self._share(want, waiting, may)
         left = waiting.sum(axis=0) > starts.sum(axis=(0, 1))
         if left.any():
-            for unit, reasons in enumerate(reason):
-                self.tally.limited[unit] += np.bincount(reasons, left, len(Limit))
+            at = (reason + self._kinds).ravel()
+            weights = np.broadcast_to(left, reason.shape).ravel()
+            self.tally.limited += np.bincount(at, weights, self.tally.limited.size).reshape(-1, len(Limit))
         if not starts.any():
             return False
         self.limits.spend(starts)
+        rows = np.zeros(self.shape, np.int64)
         for queue in range(len(self.design.queues)):
             taken = self.supply.take(queue, starts[:, queue].sum(axis=0))
             alike = taken.shape[1] == 1
-            dealt = starts[:, queue][:, :, None] if alike else deal(taken, starts[:, queue], self.tick)
-            self._begin(queue, dealt)
+            rows[:, queue, :, : self.attempts] = (
+                starts[:, queue][:, :, None] if alike else deal(taken, starts[:, queue], self.tick)
+            )
+        self._begin(rows)
         return True
 
-    def _begin(self, queue: int, dealt: I64) -> None:
-        """These of a queue are in slots from now on, int64[units, r, attempts]."""
-        for unit in range(len(dealt)):
-            if dealt[unit].any():
-                rows = np.zeros((self.r, self.width), np.int64)
-                rows[:, : self.attempts] = dealt[unit]
-                begin = unit * self.rows + queue * self.r * self.width
-                self.ring.spread(begin, rows.ravel(), self.units.law[unit], self.rng)
+    def _begin(self, rows: I64) -> None:
+        """These are in slots from now on, as `shape` has it; units of one law are drawn for together."""
+        laws, first = self.units.law, 0
+        for unit in range(1, len(rows) + 1):
+            if unit == len(rows) or laws[unit] is not laws[first]:
+                self.ring.spread(first * self.rows, rows[first:unit].ravel(), laws[first], self.rng)
+                first = unit
 
     def _share(self, want: I64, waiting: I64, may: npt.NDArray[np.bool_]) -> I64:
         """Messages that each unit begins, by queue: int64[units, queues, r]."""

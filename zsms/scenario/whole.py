@@ -8,11 +8,14 @@ from datetime import datetime
 
 from zsms.errors import UsageError
 from zsms.fields import nearest
+from zsms.scenario.contradictions import check_faults_together, check_parts
 from zsms.scenario.group import ramp_of
 from zsms.scenario.lines import lines_of
 from zsms.scenario.tables import Account, Audience, Expectation, Fault, Group, Retries, Stage
 
 BROKERS = ("broker",)
+MAX_FACTOR = 10_000.0
+"""Times as long as before that sends take by a fault, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ def check(scenario: Scenario, where: str = "scenario") -> None:
         twice = next((name for name in each if each.count(name) > 1), None)
         if twice is not None:
             raise UsageError(f"{where}: two [[{what}]] are called {twice!r}")
+    check_parts(scenario, where)
     for number, group in enumerate(scenario.groups, 1):
         _check_group(scenario, group, f"{where}: [[group]] {number} ({group.name})")
     for account in scenario.accounts:
@@ -115,6 +119,7 @@ def check(scenario: Scenario, where: str = "scenario") -> None:
         raise UsageError(f"{where}: {scenario.retries.attempts} attempts: give 1 to 100")
     for number, fault in enumerate(scenario.faults, 1):
         _check_fault(scenario, fault, f"{where}: [[faults]] {number}")
+    check_faults_together(scenario, where)
     first = first_send(scenario)
     for number, expectation in enumerate(scenario.expectations, 1):
         if expectation.deadline <= first:
@@ -148,8 +153,8 @@ def _check_group(scenario: Scenario, group: Group, at: str) -> None:
     if group.account is not None and group.account not in [a.name for a in scenario.accounts]:
         hint = nearest(group.account, [a.name for a in scenario.accounts]) if scenario.accounts else ""
         raise UsageError(f"{at}: account: there is no [[account]] {group.account!r}{hint}")
-    if group.burst and group.cap is None:
-        raise UsageError(f"{at}: a burst needs a cap")
+    if group.throttled_rate >= 1:
+        raise UsageError(f"{at}: throttled_rate = {group.throttled_rate:g}: it would be tried again for ever")
     try:
         group.check_route()
     except UsageError as error:
@@ -159,8 +164,6 @@ def _check_group(scenario: Scenario, group: Group, at: str) -> None:
     most = max([scenario.segments, *(a.segments or 0 for a in scenario.audiences)])
     if group.queue is not None and (group.cap or 0.0) * group.queue < most:
         raise UsageError(f"{at}: queue = {group.queue:g} s of the cap: less than one message of {most:g} segments")
-    if group.daily_cap is not None and group.daily_cap < most:
-        raise UsageError(f"{at}: daily_cap = {group.daily_cap}: less than one message of {most:g} segments")
     for what in ("daily_cap", "quiet"):
         if getattr(group, what) is not None and scenario.start is None:
             raise UsageError(f"{at}: {what} needs the [scenario]'s start, a date and time")
@@ -182,6 +185,8 @@ def _check_fault(scenario: Scenario, fault: Fault, at: str) -> None:
     for key in ("factor", "rate", "cap"):
         if given[key] is not None and key not in _TAKES.get(fault.what, ()):
             raise UsageError(f"{at}: {key} says nothing of a {fault.what}")
+    if fault.what == "slow" and (fault.factor or 0.0) > MAX_FACTOR:
+        raise UsageError(f"{at}: factor = {fault.factor:g}: give one up to {MAX_FACTOR:,.0f}")
     if fault.what == "kill" and fault.lasts is not None:
         raise UsageError(f"{at}: a kill is for ever; with 'for' it is a restart")
     if fault.what == "throttle" and (fault.factor is None) == (fault.cap is None):
