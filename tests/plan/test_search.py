@@ -79,7 +79,15 @@ def test_a_run_stands_beside_its_plan(tmp_path: Path) -> None:
     file.write_text(json.dumps({"messages": {"produced": 5}, "reach_s": {}}))
     with pytest.raises(UsageError, match="5 messages, the plan of 10,000"):
         compared(found, read_report(str(file)))
-    for text in ("[]", "{", '{"reach_s": {}}', '{"reach_s": {}, "messages": {"produced": "many"}}'):
+    groups = [{"senders": 1, "concurrency": 7}]
+    body = {"messages": {"produced": 10_000}, "reach_s": {}, "config": {"groups": groups}}
+    file.write_text(json.dumps(body))
+    with pytest.raises(UsageError, match="of 7 slots, the plan of "):
+        compared(found, read_report(str(file)))
+    times = ('{"p50": NaN}', '{"p50": 1e999}', '{"p50": -1}', '{"p50": "1"}', '{"p50": 5, "p90": 4}', '{"p50": true}')
+    bad = [f'{{"messages": {{"produced": 9}}, "reach_s": {each}}}' for each in times]
+    bad += ['{"reach_s": {}, "messages": {"produced": true}}', '{"reach_s": {}, "messages": {"produced": -1}}']
+    for text in ("[]", "{", '{"reach_s": {}}', '{"reach_s": {}, "messages": {"produced": "many"}}', *bad):
         file.write_text(text)
         with pytest.raises(UsageError, match="is no report"):
             read_report(str(file))
