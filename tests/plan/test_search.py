@@ -54,6 +54,8 @@ def test_what_can_t_be_asked_is_refused(wrong: dict[str, float]) -> None:
     ("words", "says"),
     [
         (["--solve", "slots"], "--solve needs a --deadline"),
+        (["--share", "0.5"], "--share means nothing without --deadline"),
+        (["--confidence", "0.5"], "--confidence means nothing without --solve"),
         (["--deadline", "soon"], "give a time"),
         (["--deadline", "0"], "give a time above 0"),
         (["--deadline", "10m", "--share", "2"], "share"),

@@ -58,9 +58,8 @@ def _counts(body: dict[str, Any]) -> bool:
 
 def _slots(body: dict[str, Any]) -> int | None:
     """Slots of the run, if its report says so."""
-    config = body.get("config")
     try:
-        return sum(int(each["senders"]) * int(each["concurrency"]) for each in config["groups"])  # type: ignore[index]
+        return sum(int(each["senders"]) * int(each["concurrency"]) for each in body["config"]["groups"])
     except (TypeError, KeyError, ValueError):
         return None
 
