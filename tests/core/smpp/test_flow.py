@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zsms.core.smpp.flow import FREE_S, SLOWEST, Accepted, Cap, Flow
+from zsms.core.smpp.flow import FREE_S, SLOWEST, Accepted, EvenCap, Flow
 from zsms.core.smpp.statuses import CONSEQUENCES, NAMES, SENT, Consequences, name_of
 from zsms.errors import UsageError
 from zsms.message import Outcome
 
 
 def simulated(rate: float, step: float, seconds: float, jitter: int = 0) -> list[tuple[float, int]]:
-    cap, now, sent = Cap(rate), 100.0, []
+    cap, now, sent = EvenCap(rate), 100.0, []
     rng = np.random.default_rng(jitter)
     while now < 100.0 + seconds:
         count = cap.allowed(now)
@@ -39,13 +39,13 @@ def test_every_second_has_its_cap_and_no_more(rate: float, jitter: int) -> None:
 
 def test_slow_rates_and_none() -> None:
     assert sum(n for _, n in simulated(0.1, 0.05, 60.0)) in (6, 7)
-    cap = Cap()
+    cap = EvenCap()
     assert cap.allowed(0.0) > 1e8 and cap.next_time(0.0) is None
 
 
 @given(st.floats(0.5, 5000), st.lists(st.floats(0, 0.4), min_size=1, max_size=60))
 def test_a_late_turn_is_no_burst(rate: float, waits: list[float]) -> None:
-    cap, now, sent = Cap(rate), 0.0, []
+    cap, now, sent = EvenCap(rate), 0.0, []
     for wait in waits:
         now += wait
         count = cap.allowed(now)

@@ -1,6 +1,6 @@
 """How many segments may go out now: caps to the segment, and a link that is slowed where the gateway throttles.
 
-    Cap       a rate that no second exceeds by 1 %, and that is spread over it
+    EvenCap   a rate that no second exceeds by 1 %, and that is spread over it
     Accepted  what links had accepted in the last second
     Flow      the rate that a gateway bears, found as TCP finds it: down at once, up again bit by bit
 
@@ -37,7 +37,7 @@ SLOWEST = 0.5
 """Segments a second that are tried whatever the gateway says: slowed, not stopped."""
 
 
-class Cap:
+class EvenCap:
     """`rate` segments a second, evenly. (The generic cell rate algorithm, ITU-T I.371, with a count.)"""
 
     def __init__(self, rate: float = inf) -> None:
@@ -139,7 +139,7 @@ class Flow:
     def __init__(self, rate: float = inf) -> None:
         """`rate` in segments a second, the user's cap."""
         self.most = rate
-        self.cap = Cap(rate)
+        self.cap = EvenCap(rate)
         self.slowed = 0
         """How often the link was slowed."""
         self._slowed = -inf

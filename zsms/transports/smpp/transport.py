@@ -28,7 +28,7 @@ from zsms.core.seeds import Seed
 from zsms.core.sender import Waiting
 from zsms.core.sender.slots import SendTimes
 from zsms.core.smpp.events import Answered, Asked, Event, Unanswered
-from zsms.core.smpp.flow import Cap
+from zsms.core.smpp.flow import EvenCap
 from zsms.core.smpp.outstanding import Outstanding
 from zsms.core.smpp.pdu import RESPONSE, Command
 from zsms.core.smpp.record import Pdu
@@ -78,7 +78,7 @@ class SmppTransport:
         """submit_sm that were sent, in segments."""
         self._rng = np.random.Generator(np.random.SFC64(seed))
         self._consequences = Consequences.edited(settings.statuses)
-        self._cap = Cap(settings.rate)
+        self._cap = EvenCap(settings.rate)
         self._links: Links | None = None
         self.settling = Settling(settings, self._rng)
         self._awaited = Awaited(settings.receipt_timeout_s, settings.receipts == "each")
