@@ -33,7 +33,7 @@ def test_one_s_own_is_read_by_its_path(tmp_path: Path) -> None:
     file.write_text(GOOD)
     assert profiles.find(str(file)).fields == {"cap": 5}
     done = CliRunner().invoke(load_command("carriers"), ["check", str(file)])
-    assert done.exit_code == 0 and "1 figures" in done.output
+    assert done.exit_code == 0 and "1 figure, as of" in done.output
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import time
 
 import zmq
@@ -20,6 +21,7 @@ class Poller(zmq.Poller):
         until = time.monotonic() + timeout / 1_000
         events = super().poll(int(timeout))
         if not events and (left := until - time.monotonic()) > 0:
-            time.sleep(left)
+            # Not time.sleep: it waits for a moment of the clock, a wrong one where the clock is made to jump.
+            select.select((), (), (), left)
             events = super().poll(0)
         return events
