@@ -1,4 +1,4 @@
-"""`core.broker.waiting`: each message comes out half a tick before the tick ends that it is due in, whatever came when."""
+"""`core.broker.waiting`: each message comes out half a tick before the tick ends that it is due in."""
 
 from __future__ import annotations
 
