@@ -318,7 +318,8 @@ class Broker(Role):
     def _done(self, now: float) -> bool:
         if not self._stopping:
             return False
-        queued, in_flight = (totals := self.core.totals())["queued"], totals["in_flight"]
+        totals = self.core.totals()
+        queued, in_flight = totals["queued"], totals["in_flight"]
         if not queued + in_flight and self.durable:
             return True
         if not self._out_of_time(now):

@@ -94,9 +94,10 @@ def check(scenario: Scenario, where: str = "scenario") -> None:
     check_parts(scenario, where)
     for number, group in enumerate(scenario.groups, 1):
         _check_group(scenario, group, f"{where}: [[group]] {number} ({group.name})")
+    held = {group.account for group in scenario.groups}
     for account in scenario.accounts:
         at = f"{where}: [[account]] {account.name!r}"
-        if account.name not in {group.account for group in scenario.groups}:
+        if account.name not in held:
             raise UsageError(f"{at}: no group has it as its account")
         if account.cap is None and account.daily_cap is None:
             raise UsageError(f"{at}: give it a cap or a daily_cap")

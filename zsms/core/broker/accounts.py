@@ -95,7 +95,7 @@ class Accounts:
         return account
 
     def latest_epoch(self, producer: int, epoch: int) -> int:
-        """The latest start of that producer that is known here; `start` when none is later."""
+        """The latest epoch of that producer that is known here; `epoch` when none is later."""
         account = self.producers.get(producer)
         known = self._folded_epochs.get(producer, 0) if account is None else account.epoch
         return max(epoch, known)

@@ -102,7 +102,7 @@ class BrokerCore:
         return account
 
     def latest_epoch(self, producer: int, epoch: int) -> int:
-        """The latest start of that producer that is known here; `start` when none is later."""
+        """The latest epoch of that producer that is known here; `epoch` when none is later."""
         return self._accounts.latest_epoch(producer, epoch)
 
     def put(self, batch: Batch, now: float) -> Put:
