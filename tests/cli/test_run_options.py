@@ -119,6 +119,14 @@ def test_a_run_that_failed_by_itself_fails_in_junit_too() -> None:
     assert suite.get("failures") == "3" and "the broker has gone" in (suite[2][0].text or "")
 
 
+def test_rows_that_a_log_lacks_fail_a_run_wherever_it_is_judged() -> None:
+    whole, lacking = blank(), blank(log_lacks_rows=True, problems=["sender-1: the log of messages lacks 2 rows"])
+    assert (whole.exit_code, lacking.exit_code) == (0, 1)
+    assert not list(workflow_commands(whole.to_json()))
+    (line,) = workflow_commands(lacking.to_json())
+    assert "the log of messages is whole: sender-1: the log of messages lacks 2 rows" in line
+
+
 def test_annotations_are_one_line_each_and_nothing_else() -> None:
     report = blank(thresholds=[Verdict("a < 1", 2.0, False)], title="x\n::warning::,y:%")
     (line,) = workflow_commands(report.to_json())

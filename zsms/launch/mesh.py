@@ -339,9 +339,8 @@ class Mesh:
 
     def _report(self, elapsed: float) -> Report:
         judge, answer = self._judge, self._seen.answer
-        told: dict[tuple[str, str], Figures] = {}
-        if self.view is not None:
-            told = {(row.role, row.name): row.figures for row in self.view.processes}
+        rows = [] if self.view is None else self.view.processes
+        told: dict[tuple[str, str], Figures] = {(row.role, row.name): row.figures for row in rows}
         told["stats", "stats"] = CollectorFigures.of({}, answer.get("collector", {}))
         course = Course(
             config=self.config.to_json(),
@@ -353,6 +352,7 @@ class Mesh:
             completed=judge.completed,
             interrupted=judge.stops > 0,
             aborted=judge.aborted and not judge.fatal,
+            log_lacks_rows=self._processes is not None and self._processes.log_lacks_rows,
             problems=list(judge.problems),
             series=self.series,
             warnings=self._warnings,

@@ -43,6 +43,8 @@ class Processes:
         self.meant: list[Child] = []
         """Those that were killed on purpose."""
         self.place = place
+        self.log_lacks_rows = False
+        """Whether one that has ended said that its log of messages lacks rows."""
         self._tell = tell
         self._verbose = verbose
         self._options: dict[str, Options] = {}
@@ -213,7 +215,9 @@ class Processes:
                 self._kill(process)
         for process in self.of(role):  # of senders: rows that their log of messages lacks
             process.heard_out(HEAR_S)
-            late += [f"{process.name}: {line}" for line in process.said if LACKS.search(line)]
+            lacks = [f"{process.name}: {line}" for line in process.said if LACKS.search(line)]
+            self.log_lacks_rows |= bool(lacks)
+            late += lacks
         return late
 
     def kill(self) -> None:

@@ -44,6 +44,7 @@ class Course:
     completed: bool = False
     interrupted: bool = False
     aborted: bool = False
+    log_lacks_rows: bool = False
     problems: Sequence[str] = ()
     warnings: Collection[str] = ()
     """Those that were given before the start."""
@@ -93,6 +94,7 @@ def make_report(answer: dict[str, Any], course: Course) -> Report:
         completed=course.completed,
         interrupted=course.interrupted,
         aborted=course.aborted,
+        log_lacks_rows=course.log_lacks_rows,
         warnings=[*course.warnings, *([] if rate is None else rate.warnings())],
         problems=list(course.problems),
         series=columns,

@@ -143,6 +143,8 @@ class Report:
     """Whether a failed threshold, and nothing else, ended the run early."""
     nothing_sent: bool = False
     """Whether there was something to send, nothing was sent, and nobody had allowed for that."""
+    log_lacks_rows: bool = False
+    """Whether messages were settled of which the log of messages has no row."""
     thresholds: list[Verdict] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     """What makes figures mean something else than one would think."""
@@ -164,15 +166,15 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """What `zsms run` exits with: 130 interrupted (Ctrl-C or SIGTERM); 1 unbalanced, unfinished, failed, or nothing
-        was sent; 99 not as expected; 0."""
+        """What `zsms run` exits with: 130 interrupted (Ctrl-C or SIGTERM); 1 unbalanced, unfinished, failed, nothing
+        was sent, or the log of messages lacks rows; 99 not as expected; 0."""
         if self.interrupted:
             return 130
         if not self.balanced or not (self.aborted or (self.completed and not self.messages.unsettled)):
             return 1
         if not all(verdict.ok for verdict in self.thresholds):
             return THRESHOLD_FAILED
-        return 1 if self.nothing_sent else 0
+        return int(self.nothing_sent or self.log_lacks_rows)
 
     def ask_for_success(self) -> None:
         """Note that nothing was sent, unless there was nothing to send or a threshold speaks of what came of them."""

@@ -31,6 +31,8 @@ def cases(report: dict[str, Any]) -> list[Case]:
         Case("the run came to its own end", report["completed"], problems or "it was interrupted"),
         Case("something was sent", not report["nothing_sent"], problems),
     ]
+    if report["log_lacks_rows"]:  # most runs have no such log, and nothing to say of it
+        found.append(Case("the log of messages is whole", False, problems))
     for verdict in report["thresholds"]:
         value = "nothing" if verdict["value"] is None else f"{verdict['value']}".lower()
         found.append(Case(verdict["threshold"], verdict["ok"], f"measured: {value}"))
