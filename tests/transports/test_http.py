@@ -290,6 +290,7 @@ def test_callbacks_say_what_became_of_messages() -> None:
             by_text = {form["Body"]: form["StatusCallback"] for form in asked}
             said = await tell([by_text[text] for text in "abcdef"])
             assert said == [200] * 9 + [400]
+            assert transport.awaited == 6, "nobody has taken what came: a sender that left now would lose it"
             told = transport.receipts()
             assert told is not None and told.producers.tolist() == [7] * 5
             assert dict(zip(told.seqs.tolist(), told.outcomes.tolist(), strict=True)) == {

@@ -106,12 +106,14 @@ class Callbacks:
         status = str(next((said[name] for name in _FIELDS if name in said), "")).strip().lower()
         outcome = _STATUSES.get(status, Delivery.UNKNOWN.value)
         if outcome is not None:
-            found = self._awaited.pop(str(said.get("id", "")), None)
+            name = str(said.get("id", ""))
+            found = self._awaited.get(name)
             if found is None:
                 self.unmatched += 1
             else:
                 producer, seq, at = found
                 self._told.append((producer, seq, outcome, monotonic() - at))
+                del self._awaited[name]  # after that: at no moment it is in neither
                 self._wake()
         return aiohttp.web.Response(status=200)
 
@@ -119,8 +121,8 @@ class Callbacks:
 
     @property
     def awaited(self) -> int:
-        """Messages whose callback may still come."""
-        return len(self._awaited)
+        """Messages whose callback may still come, or has come and was not taken by `receipts` yet."""
+        return len(self._awaited) + len(self._told)
 
     def receipts(self) -> Receipts | None:
         """What was told since the last call."""
