@@ -159,6 +159,22 @@ def test_history_is_bounded() -> None:
     assert recent["number"] == 3_000 == watch.picture(30_000.0)["point"]["number"]
 
 
+def test_the_end_of_the_work_is_a_point_however_soon_it_comes() -> None:
+    watch, book = watching(), StatsBook()
+    done = snapshot("producer", "p", 1, state="done", counters={"produced": 100, "confirmed": 100})
+    book.put(done, 0.5, True)
+    for seq, at, sent in ((1, 1.0, 40), (2, 2.0, 90), (3, 2.1, 100)):  # the last word comes at the end, not in time
+        figures = {"queued": 100.0 - sent, "in_flight": 0.0, "balanced": 1.0, "first_accepted_at": 0.5}
+        book.put(snapshot("broker", "broker", seq, counters={"accepted": 100, "sent": sent}, gauges=figures), at)
+        watch.take(book.answer("all", at), at)
+    for later in (3.0, 4.0):
+        watch.take(book.answer("all", later), later)
+    assert watch.view is not None and watch.view.done
+    for span in ("recent", "whole"):
+        assert watch.columns(span)["columns"]["sent"] == [40, 100], span
+    assert watch.points == 3 and watch.picture(4.0)["point"]["sent"] == 100
+
+
 def test_only_the_busiest_senders_travel_and_the_rest_are_counted() -> None:
     watch, book = watching(), StatsBook()
     for second in (1, 2, 3):

@@ -91,12 +91,18 @@ class Picture:
         self._date_events(view)
         self._date_begin(view)
         if view.brokers:
+            times = histogram if whole_mesh else None
             newest = self.recent.last_at
-            if newest is None or moment(view) >= newest + self._interval / 4:
-                self.recent.add(view, histogram if whole_mesh else None)
+            if newest is None or moment(view) >= newest + self._interval / 4 or self._ends(self.recent, view):
+                self.recent.add(view, times, last=view.done)
                 self.points += 1
-            if self.whole.due(view):
-                self.whole.add(view, histogram if whole_mesh else None)
+            if self.whole.due(view) or self._ends(self.whole, view):
+                self.whole.add(view, times, last=view.done)
+
+    @staticmethod
+    def _ends(series: Series, view: View) -> bool:
+        """Whether it is the end of the work, which is a point however soon it comes: no other one may follow."""
+        return view.done and series.last_at is not None and moment(view) > series.last_at
 
     def silent(self, now: float) -> None:
         """The collector has not answered for a while."""
