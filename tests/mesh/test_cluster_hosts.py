@@ -77,6 +77,8 @@ class Site:
         self._stack.enter_context(found)
         for name in NAMES:
             found.wait_for(f"sender joined: {name}-1", PATIENCE_S)
+        # They are dealt to in turn: when the first messages have been sent, each has some.
+        found.wait_for(r"\n[0-9:]{8} +[0-9,]+ +[1-9]", PATIENCE_S)
         return found
 
     def report(self, run: Command) -> dict[str, Any]:
