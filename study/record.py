@@ -234,9 +234,16 @@ def _point(slots: int, runs: list[Run]) -> Point:
 
 
 def plateau(curve: list[Point]) -> Point | None:
-    """Where a curve levels off: its highest point, when a later rung is no higher; None while it still rises."""
+    """The highest point of a curve that levels off: a later rung is no higher, or twice the slots and more brought
+    hardly anything (`_HARDLY`). None while it still rises, or is the ideal."""
     best = highest(curve)
-    return None if best is None or best is curve[-1] or curve[-1].share.median > 0.9 else best
+    if best is None or curve[-1].share.median > 0.9:
+        return None
+    level = next(point for point in curve if point.rate.median * _HARDLY >= best.rate.median)
+    return best if best is not curve[-1] or curve[-1].slots >= 2 * level.slots else None
+
+
+_HARDLY = 1.05
 
 
 def highest(curve: list[Point]) -> Point | None:

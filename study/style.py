@@ -92,7 +92,7 @@ def new_axes(title: str, subtitle: str, source: str) -> tuple[Figure, Axes]:
     axes = figure.add_axes((_LEFT, _BOTTOM, _WIDTH, _HEIGHT))
     figure.text(0.02, 0.945, title, fontsize=14, fontweight="bold", va="center")
     figure.text(0.02, 0.89, subtitle, fontsize=10.5, color=GREY, va="center")
-    figure.text(0.02, 0.022, source, fontsize=8.5, color=GREY, va="center")
+    figure.text(0.02, 0.022, source, fontsize=7.5, color=GREY, va="center")
     return figure, axes
 
 

@@ -154,3 +154,13 @@ def test_without_matplotlib_the_study_says_what_to_install(monkeypatch: pytest.M
     done = CliRunner().invoke(command, ["--out", str(tmp_path)])
     assert isinstance(done.exception, UsageError)
     assert "pip install 'zsms[plots]'" in str(done.exception)
+
+
+def test_where_a_chart_comes_from_is_within_it() -> None:
+    source = "median of 3 runs, band from lowest to highest  ·  AMD EPYC 7003 64-Core Processor @ 2.80GHz"
+    source += ", 64 cores, 256 GiB, Linux"
+    source += "  ·  Python 3.13.10  ·  zsms 0.10.10  ·  2026-11-28"
+    with style():
+        figure, _ = new_axes("title", "what is shown", source)
+        FigureCanvasAgg(figure).draw()
+        assert figure.texts[-1].get_window_extent().x1 < figure.bbox.x1

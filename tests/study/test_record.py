@@ -102,6 +102,18 @@ def test_a_plateau_is_where_a_curve_that_left_the_ideal_is_highest() -> None:
     assert record.plateau([]) is None
 
 
+def test_a_curve_of_which_twice_the_slots_bring_hardly_more_has_levelled_off() -> None:
+    (point,) = record.points([BASELINE_RUN], "baseline")
+
+    def rung(slots: int, rate: float) -> record.Point:
+        return replace(point, slots=slots, rate=record.Spread(rate, rate, rate), share=record.Spread(0.2, 0.2, 0.2))
+
+    curve = [rung(100_000, 46_000.0), rung(300_000, 65_400.0), rung(1_000_000, 62_300.0), rung(2_000_000, 65_700.0)]
+    assert record.plateau(curve) is curve[-1]
+    assert record.plateau([*curve[:-1], rung(2_000_000, 70_000.0)]) is None, "that is a rise"
+    assert record.plateau([curve[1], rung(500_000, 65_700.0)]) is None, "not twice the slots: nothing shows it yet"
+
+
 REPORT = {
     "wall_s": 10.0,
     "throughput_per_s": 1.0,

@@ -76,14 +76,28 @@ def summary_lines(report: Report) -> list[str]:
 
 
 def wrapped(label: str, text: str) -> list[str]:
-    """A row in lines of at most `WIDTH`; only a word that is longer, such as a path, goes beyond."""
-    return textwrap.wrap(
-        f"{label:<{_LABEL}}{writable(text)}",
+    """A row in lines of at most `WIDTH`; only a word that is longer, such as a path, goes beyond. A number stays with
+    its unit, and a figure with its name."""
+    lines = textwrap.wrap(
+        f"{label:<{_LABEL}}{_in_figures(writable(text))}",
         WIDTH,
         subsequent_indent=" " * _LABEL,
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return [line.replace(_HELD, " ") for line in lines]
+
+
+def _in_figures(text: str) -> str:
+    """Where figures stand two spaces apart, lines are broken between them and not inside."""
+    figures = text.split("  ")
+    if len(figures) == 1 or max(map(len, figures)) > WIDTH - _LABEL:
+        return text
+    return "  ".join(figure.replace(" ", _HELD) for figure in figures)
+
+
+_HELD = "\0"
+"""A space at which no line is broken: no text has it."""
 
 
 def _sends_rows(sends: Sends) -> list[tuple[str, str]]:
