@@ -150,7 +150,7 @@ def test_queue_put_acknowledge_grant(benchmark: Any, report: Report, delay: str,
     def work(batch: Batch, ack: Ack, now: float) -> tuple[Put, int]:
         put = core.put(batch, now)
         core.acknowledged(b"%d" % ack.session, ack, now)
-        core.looked(now)
+        core.poll(now)
         return put, sum(granted.piece.lot.size for granted in core.grants(now))
 
     put, granted = benchmark.pedantic(work, setup=prepare, rounds=2 * rounds - 1, warmup_rounds=1)

@@ -164,7 +164,7 @@ def test_a_producer_that_joins_again_goes_on_where_it_was():
     put(core, 3)
     account = core.producers[1]
     assert core.producer_joined(b"new peer", JoinProducer(1, 1, "producer", 0, 0.0), 5.0) is account
-    assert account.next == 1 and core.heard(PRODUCER, 6.0) is None and core.heard(b"new peer", 6.0) is account
+    assert account.next == 1 and core.alive(PRODUCER, 6.0) is None and core.alive(b"new peer", 6.0) is account
 
 
 def test_a_broker_that_does_not_know_a_producer_expects_its_oldest_batch():
@@ -266,7 +266,7 @@ def test_what_the_wire_cannot_route_is_undone_until_the_sender_speaks(word):
     assert totals(core) == {"queued": 3} and peer.session.wants == 4 and core.counters.redelivered == 0
     assert granted(core, 1.0) == []
     if word == "ping":
-        core.heard(peer.peer, 1.0)
+        core.alive(peer.peer, 1.0)
     else:
         peer.ack(now=1.0, number=0 if "old" in word else None)
     assert granted(core, 1.0) == [(1, [0, 1, 2])]
@@ -460,10 +460,10 @@ def test_what_a_silent_sender_held_goes_to_others_in_order_and_before_what_is_ne
     dead.ack([1, 6])
     put(core, 3)
     for now in (2.0, 4.0, 5.0):
-        core.heard(alive.peer, now)
-        core.looked(now)
+        core.alive(alive.peer, now)
+        core.poll(now)
     assert core.sessions.keys() == {1, 2}
-    core.looked(5.1)
+    core.poll(5.1)
     assert core.sessions.keys() == {2} and core.is_ended(1)
     assert totals(core) == {"sent": 2, "in_flight": 2, "queued": 9}
     assert core.counters.redelivered == 6 and core.counters.sessions_ended == 1
@@ -474,7 +474,7 @@ def test_what_a_silent_sender_held_goes_to_others_in_order_and_before_what_is_ne
     assert dead.ack([0, 2], now=6.0) is None  # late: they are others' by now
     assert totals(core) == {"sent": 4, "in_flight": 5, "queued": 4} and core.counters.duplicates == 2
     assert dead.join(6.0, received=8) is None and dead.join(6.0) is None
-    assert core.heard(dead.peer, 6.0) is None
+    assert core.alive(dead.peer, 6.0) is None
 
 
 @pytest.mark.parametrize("word", ["ping", "acknowledgement", "join"])
@@ -485,12 +485,12 @@ def test_any_word_is_a_sign_of_life(word):
         if now % 4 == 0:
             match word:
                 case "ping":
-                    core.heard(peer.peer, now)
+                    core.alive(peer.peer, now)
                 case "join":
                     peer.join(now)
                 case _:
                     peer.ack(now=now)
-        core.looked(now)
+        core.poll(now)
     assert 1 in core.sessions
 
 
@@ -499,11 +499,11 @@ def test_nobody_is_given_up_right_after_the_broker_itself_was_late():
     put(core, 5)
     peer = sender(core, lease=7.0)
     granted(core)
-    core.looked(1.0)
+    core.poll(1.0)
     for now in (20.0, 22.0, 24.0, 24.9):
-        core.looked(now)
+        core.poll(now)
         assert peer.session.in_flight == 5  # neither the silence nor the lease counts
-    core.looked(25.1)
+    core.poll(25.1)
     assert not core.sessions and totals(core) == {"queued": 5}
 
 
@@ -514,11 +514,11 @@ def test_a_lease_that_runs_out_takes_messages_back_from_a_sender_that_lives():
     assert granted(core) == [(1, [0, 1, 2, 3])]
     slow.ack([1], settled=1)
     for now in (2.0, 4.0, 5.9):
-        core.heard(slow.peer, now)
-        core.heard(patient.peer, now)
-        core.looked(now)
+        core.alive(slow.peer, now)
+        core.alive(patient.peer, now)
+        core.poll(now)
     assert slow.session.in_flight == 3
-    core.looked(6.0)
+    core.poll(6.0)
     assert slow.session.in_flight == 0 and 1 in core.sessions
     assert totals(core) == {"sent": 1, "queued": 3} and core.counters.redelivered == 3
     assert ("lease expired", 3) in [(e.kind, e.messages) for e in core.new_events()]
@@ -527,11 +527,11 @@ def test_a_lease_that_runs_out_takes_messages_back_from_a_sender_that_lives():
     assert core.counters.duplicates == 3 and totals(core) == {"sent": 1, "queued": 3}
     assert granted(core, 6.0) == [(2, [0, 2]), (1, [3])]
     for now in (8.0, 10.0, 12.0, 14.0):
-        core.heard(slow.peer, now)
-        core.heard(patient.peer, now)
-        core.looked(now)
+        core.alive(slow.peer, now)
+        core.alive(patient.peer, now)
+        core.poll(now)
     assert (slow.session.in_flight, patient.session.in_flight) == (0, 2)  # it had asked for longer
-    core.looked(15.0)
+    core.poll(15.0)
     assert patient.session.in_flight == 0
 
 
@@ -541,7 +541,7 @@ def test_what_several_leases_bring_back_keeps_its_order():
         put(core, 2)
     peer = sender(core, slots=6)
     granted(core)
-    core.looked(6.0)
+    core.poll(6.0)
     core.left(peer.peer, 6.0)
     sender(core, 2, slots=6)
     assert granted(core) == [(2, [0, 1, 2, 3, 4, 5])]
@@ -551,10 +551,10 @@ def test_slots_whose_leases_ran_out_are_free_before_the_sender_says_a_word():
     core = broker(liveness=100.0, lease=6.0)
     slow = sender(core, slots=4, prefetch=8)
     put(core, 6)
-    core.looked(0.0)
+    core.poll(0.0)
     assert granted(core) == [(1, [0, 1, 2, 3])]  # none of its sends has ended: nothing waits behind them
-    core.heard(slow.peer, 7.0)
-    core.looked(7.0)
+    core.alive(slow.peer, 7.0)
+    core.poll(7.0)
     assert granted(core, 7.0) == [(1, [0, 1, 2, 3])]
 
 
@@ -564,9 +564,9 @@ def test_only_leases_that_ran_out_are_taken():
     for now in (0.0, 1.0):
         put(core, 2)
         granted(core, now)
-    core.looked(6.5)
+    core.poll(6.5)
     assert peer.session.in_flight == 2
-    core.looked(7.0)
+    core.poll(7.0)
     assert peer.session.in_flight == 0
 
 
@@ -579,7 +579,7 @@ def test_a_goodbye_gives_back_at_once_and_is_no_accident():
     assert totals(core) == {"queued": 5} and core.counters.sessions_ended == 0 and core.is_ended(1)
     core.left(peer.peer, 1.0)
     core.left(PRODUCER, 1.0)
-    assert core.heard(PRODUCER, 1.0) is None and 1 in core.producers
+    assert core.alive(PRODUCER, 1.0) is None and 1 in core.producers
 
 
 def test_after_a_reconnect_what_the_wire_lost_comes_back_and_counts_as_no_delivery():
@@ -597,7 +597,7 @@ def test_after_a_reconnect_what_the_wire_lost_comes_back_and_counts_as_no_delive
     assert session is peer.session and (session.generation, session.granted) == (2, 4)
     assert totals(core) == {"sent": 1, "in_flight": 5, "queued": 2} and core.counters.redelivered == 0
     assert session.wants == 0  # what it wants is what it says now
-    assert core.heard(old, 1.0) is None and core.heard(peer.peer, 1.0) is session
+    assert core.alive(old, 1.0) is None and core.alive(peer.peer, 1.0) is session
     put(core, 1)
     other.ack(limit=3)
     assert granted(core) == [(2, [4])]  # what came back goes first
@@ -619,7 +619,7 @@ def test_a_join_from_before_a_reconnect_that_is_read_late_changes_nothing():
     assert session is peer.session and (session.peer, session.generation, session.granted) == (peer.peer, 2, 5)
     assert totals(core) == {"sent": 1, "in_flight": 4}
     assert peer.ack([1]) is session
-    assert core.heard(peer.peer, 1.0) is session
+    assert core.alive(peer.peer, 1.0) is session
 
 
 def test_a_sender_that_remembers_another_story_begins_anew():
@@ -648,9 +648,9 @@ def test_a_missing_acknowledgement_is_asked_for_once_and_with_each_sign_of_life_
     peer.number += 1
     assert peer.ack([1]) is None
     assert [peer.ack([number]) for number in (2, 3)] == [peer.session] * 2  # on their way before it could know
-    assert core.heard(peer.peer, 0.0) is None and core.heard(peer.peer, 0.0) is None
+    assert core.alive(peer.peer, 0.0) is None and core.alive(peer.peer, 0.0) is None
     assert totals(core) == {"in_flight": 10}
-    assert peer.join(received=10) is peer.session and core.heard(peer.peer, 0.0) is peer.session
+    assert peer.join(received=10) is peer.session and core.alive(peer.peer, 0.0) is peer.session
     peer.number = lost
     assert [peer.ack([number]) for number in range(4)] == [peer.session] * 4
     assert totals(core) == {"in_flight": 6, "sent": 4}
@@ -680,11 +680,11 @@ def test_a_failed_send_is_tried_again_later_and_dead_after_the_last_attempt():
     due = core.retries.next_time()
     assert due is not None and 10.0 <= due <= 12.0
     assert core.next_time(10.0) == due
-    core.looked(12.0)
+    core.poll(12.0)
     assert sorted(seq for _, numbers in granted(core, 12.0) for seq in numbers) == [0, 1, 2]
     assert {h for piece in peer.session.pieces() if piece.open for h in histories(piece.lot)} == {(2, 1)}
     peer.ack([4], [5, 6], now=20.0)
-    core.looked(24.0)
+    core.poll(24.0)
     granted(core, 24.0)
     peer.ack([7], [8], now=30.0)
     assert totals(core) == {"sent": 3, "dead": 1} and core.counters.retried == 5
@@ -729,7 +729,7 @@ def test_what_waits_for_a_retry_counts_in_bytes_too():
         granted_now = list(core.grants(0.0))
         assert len(granted_now) == 1
         peer.ack([], range(10 * number, 10 * number + 10), settled=10 * number + 10, now=number / 10)
-        core.looked((number + 1) / 10)
+        core.poll((number + 1) / 10)
     assert core.full and core.retries.nbytes < 2_000_000
 
 
@@ -752,7 +752,7 @@ def test_dead_letters_are_bounded_in_bytes_and_in_objects(monkeypatch):
         for attempt in (1, 2):
             assert len(granted(core)) == 1
             peer.ack([], [2 * number + attempt - 1], settled=2 * number + attempt)
-            core.looked(0.0)
+            core.poll(0.0)
     assert core.totals()["dead"] == 300 and len(core.dead_letters) < 12
     core.put(Batch.of([("+1", "x" * 50_000)] * 20, producer=1, epoch=1, number=300, first=300), 0.0)
     peer.slots = 20
@@ -771,7 +771,7 @@ def test_the_failures_of_an_acknowledgement_are_a_handful_of_lots_whatever_piece
     peer.ack([], failed, settled=820)
     assert totals(core) == {"queued": 820, "in_flight": 16_400 - 820}
     assert len(core.retries.lots()) <= 5 and core.retries.messages == 820
-    core.looked(0.5)
+    core.poll(0.5)
     [(_, numbers)] = granted(core, 0.5)
     assert sorted(numbers) == failed.tolist()
 
@@ -878,13 +878,13 @@ def test_one_connection_may_speak_for_two_sessions_and_one_of_them_end():
     new.connection = old.connection
     for each in (old, new):
         core.sender_joined(b"same", JoinSender(each.token, 1, "s", 10, 0, 0.0, 0.0), float(each.token))
-    core.looked(0.0)
-    core.looked(2.0)
-    core.heard(b"same", 5.5)
+    core.poll(0.0)
+    core.poll(2.0)
+    core.alive(b"same", 5.5)
     for now in (3.0, 4.0, 5.0, 6.1):
-        core.looked(now)
+        core.poll(now)
     assert list(core.sessions) == [2]
-    assert core.heard(b"same", 6.2) is core.sessions[2]
+    assert core.alive(b"same", 6.2) is core.sessions[2]
 
 
 # -- kicking and purging ---------------------------------------------------------------------------------------
@@ -894,7 +894,7 @@ def dead_by_failing(core: BrokerCore, count: int) -> None:
     put(core, count)
     peer = sender(core, token=50 + core.producers[1].accepted, slots=count)
     for now in (0.0, 100.0):
-        core.looked(now)
+        core.poll(now)
         granted(core, now)
         peer.ack([], range(peer.session.granted - count, peer.session.granted), settled=peer.session.granted)
     core.left(peer.peer, 100.0)

@@ -39,7 +39,7 @@ def test_each_comes_out_when_its_tick_is_half_over(puts: list[tuple[list[float],
             known[len(known)] = now if at <= now else (floor(at / TICK) + 1) * TICK - EARLY
         now += later
         assert waiting.next_time() <= min(due for seq, due in known.items() if seq not in out)
-        waiting.look(now)
+        waiting.poll(now)
         found = seqs(waiting.due())
         assert found == [seq for seq, due in known.items() if due <= now and seq not in out]
         out += found

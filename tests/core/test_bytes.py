@@ -88,7 +88,7 @@ class Schedule:
             sent, failed = ((numbers[own] - base).astype(np.uint32) for own in (~fails, fails))
             ack = Ack(token, turn, settled + SLOTS + 50, base, sent, failed)
             core.acknowledged(b"%d" % token, ack, now)
-        core.looked(now)
+        core.poll(now)
         for granted in core.grants(now):
             token, piece = granted.session.token, granted.piece
             self.numbers[token] = np.append(self.numbers[token], np.arange(piece.base, piece.end))

@@ -15,7 +15,7 @@ def credit(*limits: int) -> Credit:
     made = Credit()
     for frame, limit in enumerate(limits):
         made.told = limit
-        made.said(limit, frame)
+        made.sent(limit, frame)
     return made
 
 

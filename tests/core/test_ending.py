@@ -12,7 +12,7 @@ def ended(mesh: Mesh, within: float, step: float = 0.5, **more: object) -> Verdi
     while waited < within:
         if more:
             mesh.say("broker", **more)
-        verdict = ending.look(mesh.view(step))
+        verdict = ending.verdict(mesh.view(step))
         if verdict is not None:
             return verdict
         waited += step
@@ -32,10 +32,10 @@ def test_a_producer_that_was_killed_is_waited_for_by_name_and_then_given_up():
     mesh.say("producer", produced=99, confirmed=99)
     ending = Ending()
     mesh.say("broker", accepted=180, sent=180)
-    assert ending.look(mesh.view(1.0)) is None and not ending.waits
+    assert ending.verdict(mesh.view(1.0)) is None and not ending.waits
     mesh.now += 5.0
     mesh.say("broker", accepted=180, sent=180)
-    assert ending.look(mesh.view()) is None and ending.waits == "producer, silent for 7 s"
+    assert ending.verdict(mesh.view()) is None and ending.waits == "producer, silent for 7 s"
     verdict = ended(mesh, 20, accepted=180, sent=180)
     assert verdict is not None and verdict.code == 1 and "producer fell silent" in verdict.why
 
@@ -106,7 +106,7 @@ def test_nothing_ends_while_there_is_work_or_before_it_has_begun():
     ending = Ending()
     for _ in range(100):
         mesh.say("broker", accepted=10, sent=0, queued=10)
-        assert ending.look(mesh.view(1.0)) is None
+        assert ending.verdict(mesh.view(1.0)) is None
     assert ending.waits == "a sender: none is alive, and 10 messages wait"
 
 

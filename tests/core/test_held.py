@@ -89,8 +89,8 @@ class Run:
                 self.ack(NOTHING, NOTHING)
         else:
             self.now += of[0]
-            core.heard(b"s", self.now)
-            core.looked(self.now)
+            core.alive(b"s", self.now)
+            core.poll(self.now)
         self.pieces += [granted.piece.end for granted in core.grants(self.now)]
 
     def told(self) -> object:

@@ -286,9 +286,9 @@ class Ledger(RuleBasedStateMachine):
         self.now += seconds
         for sender in self.senders.values():
             if sender.alive:
-                assert self.core.heard(sender.peer, self.now) is self.core.sessions[sender.token]
+                assert self.core.alive(sender.peer, self.now) is self.core.sessions[sender.token]
                 sender.last_seen, sender.unreachable = self.now, False
-        self.core.looked(self.now)
+        self.core.poll(self.now)
         if self.looked is not None and self.now - self.looked > LIVENESS / 2:
             self.judge_after = self.now + LIVENESS
         self.looked = self.now

@@ -74,7 +74,7 @@ def test_uncertain_is_sent_again_where_the_user_says_so() -> None:
     granted(core)
     fail(peer, [0, 1], [Outcome.UNCERTAIN] * 2)
     assert totals(core) == {"queued": 2} and core.counters.uncertain == 2
-    core.looked(1.0)
+    core.poll(1.0)
     granted(core, 1.0)
     fail(peer, [2, 3], [Outcome.UNCERTAIN] * 2, now=1.0)
     assert totals(core) == {"dead": 2}
@@ -104,7 +104,7 @@ def test_a_throttled_message_waits_and_spends_no_attempt(attempts: int) -> None:
         fail(peer, range(number, number + 4), [Outcome.THROTTLED] * 4, now=now)
         assert totals(core) == {"queued": 4}
         number, now = number + 4, now + THROTTLED_S
-        core.looked(now)
+        core.poll(now)
         assert sum(len(numbers) for _, numbers in granted(core, now)) == 4
         assert {h for piece in peer.session.pieces() if piece.open for h in histories(piece.lot)} == {(1, 1)}
     assert core.counters.throttled == core.counters.retried == 20 and core.counters.failed_sends == 0
@@ -139,7 +139,7 @@ def test_a_frame_of_everything_is_told_apart_and_reasons_name_the_dead() -> None
     fail(peer, [0, 1, 2, 3, 4, 5], told, why)
     assert totals(core) == {"sent": 1, "in_flight": 1, "dead": 3, "queued": 3}
     assert letters(core) == {"rejected: barred": [2], "rejected: no such number": [0], "uncertain: late": [4]}
-    core.looked(1.0)
+    core.poll(1.0)
     numbers = [number for _, found in granted(core, 1.0) for number in found]
     assert sorted(numbers) == [1, 3, 5]
     fail(peer, [8, 9, 10], [Outcome.FAILED] * 3, ["x" * 64] * 3, now=1.0)
@@ -208,10 +208,10 @@ def test_receipts_wait_in_frames_and_too_many_are_dropped_and_counted() -> None:
     queue.add(receipts(MAX_BATCH_MESSAGES + 3))
     first = queue.first()
     assert first is not None and len(first.outcomes) == MAX_BATCH_MESSAGES
-    queue.told()
+    queue.sent()
     second = queue.first()
     assert second is not None and second.seqs.tolist() == [MAX_BATCH_MESSAGES + i for i in range(3)]
-    queue.told()
+    queue.sent()
     assert queue.first() is None and queue.lost == 0
     for _ in range(10):
         queue.add(receipts(MAX_BATCH_MESSAGES))

@@ -45,5 +45,5 @@ def test_another_rate_is_followed_from_the_next_turn_on() -> None:
     turn.made(1, 0.0)
     turn.rate = 1_000.0
     assert turn.asked(0.0)[0] == 10.0
-    turn.look(0.05)
+    turn.poll(0.05)
     assert turn.asked(0.05)[0] == 1_000.0 and turn.next_time(0.05) < 0.052

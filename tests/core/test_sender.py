@@ -112,9 +112,9 @@ def test_a_ramp_opens_the_slots_evenly():
     opened = []
     now: float | None = 50.0
     while now is not None:
-        now, before = core.look(now), now
+        now, before = core.poll(now), now
         opened.append((before - 50.0, core.open_slots))
-    assert core.limit == 1_005 and core.look(99.0) is None
+    assert core.limit == 1_005 and core.poll(99.0) is None
     assert all(abs(count - 100 * elapsed) <= 11 for elapsed, count in opened) and len(opened) > 50
 
 

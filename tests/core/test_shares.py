@@ -119,7 +119,7 @@ class World:
 
     def look(self, seconds: float = LOOK_S) -> None:
         self.now += seconds
-        ask = self.shares.look(self.now)
+        ask = self.shares.poll(self.now)
         for core, broker in zip(self.shares.cores, self.brokers, strict=True):
             if core.live:
                 credit = core.new_credit()

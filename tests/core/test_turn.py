@@ -35,7 +35,7 @@ def test_what_waits_begins_in_free_slots_and_is_acknowledged_with_the_new_credit
     assert turn.collect(0.0) is None
     give(shares, 5)
     assert [len(waiting.batch) for waiting, _ in turn.begin(0.0)] == [3] and not turn.begin(0.0)
-    turn.look(0.0, granted=True, more=True)
+    turn.poll(0.0, granted=True, more=True)
     assert not turn.share(0.0) and shares.cores[0].new_credit() is None
     due = turn.next_time(0.0)
     assert due is not None and 0.9 < due < 1.2
@@ -44,7 +44,7 @@ def test_what_waits_begins_in_free_slots_and_is_acknowledged_with_the_new_credit
     [[frame]] = collected.frames
     assert (len(frame.sent), frame.limit, turn.sent, turn.started) == (3, 3 + 3 + 2, 3, 3)
     assert [len(waiting.batch) for waiting, _ in turn.begin(1.2)] == [2] and turn.started == 5
-    turn.look(1.2, granted=True, more=False)
+    turn.poll(1.2, granted=True, more=False)
     assert turn.steady.window.now == 0.0  # a window would need another grant with more behind it
 
 

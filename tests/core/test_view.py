@@ -116,9 +116,9 @@ def test_several_brokers_share_the_time_and_the_slots_and_add_up_the_rest():
 
 def test_what_a_broker_said_counts_from_an_interval_after_a_moment():
     book = book_of(make("broker", "b"), now=10.0)  # an interval of 1 s
-    assert not View.of(book.answer("totals", 10.0), 10.0).told_after("b", 9.5)
-    assert View.of(book.answer("totals", 10.4), 10.4).told_after("b", 8.9)
-    assert not View.of(book.answer("totals", 10.4), 10.4).told_after("c", 0.0)
+    assert not View.of(book.answer("totals", 10.0), 10.0).reported_after("b", 9.5)
+    assert View.of(book.answer("totals", 10.4), 10.4).reported_after("b", 8.9)
+    assert not View.of(book.answer("totals", 10.4), 10.4).reported_after("c", 0.0)
 
 
 def test_a_producer_that_has_not_spoken_yet_has_no_last_word() -> None:

@@ -87,7 +87,7 @@ def test_a_dead_letter_keeps_its_reason_and_can_be_kicked_or_purged(tmp_path: Pa
         hand.put(4)
         hand.grant(4)
         hand.acknowledge([], [0, 1, 2, 3], limit=8)
-        hand.core.looked(1.0)
+        hand.core.poll(1.0)
         hand.grant(8)
         hand.acknowledge([], [4, 5, 6, 7], limit=8)
         assert hand.core.totals()["dead"] == 4

@@ -53,7 +53,7 @@ class Run:
             self.seen = self.books.view(after)
         else:
             self.books.now += after
-        return self.judge.look(self.books.now, self.seen, self.members)
+        return self.judge.poll(self.books.now, self.seen, self.members)
 
 
 def test_the_table_says_what_may_follow_and_the_last_phases_are_followed_by_none() -> None:

@@ -40,7 +40,7 @@ def said_of(groups: tuple[SenderGroup, ...], *workers: frozenset[str]) -> tuple[
         processes.start("sender", name, ["--concurrency", config.group_of(name).concurrency, "--stream", number])
     late = Latecomers(config, processes, said.append)
     for _ in workers:
-        late.look()
+        late.poll()
     return place.started, said
 
 

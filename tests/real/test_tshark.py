@@ -73,7 +73,7 @@ class Conversation:
         if octets:
             self.said.append((True, octets))
             self.desk.happened(self.connection, self.connection.session.receive(octets, now), now, 1.79e9)
-        self.desk.look(now, 1.79e9)
+        self.desk.poll(now, 1.79e9)
         back = b"".join(bytes(part) for part in self.connection.session.take_output())
         if not back:
             return []

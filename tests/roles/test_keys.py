@@ -427,7 +427,7 @@ def test_what_lets_a_stranger_in_does_not_run(keys, monkeypatch, role):
 
 def test_what_does_not_refuse_in_time_does_not_run(keys, monkeypatch):
     monkeypatch.setattr("zsms.security.zap.SELF_TEST_S", 0.3)
-    monkeypatch.setattr(Gate, "look", lambda *_: None)
+    monkeypatch.setattr(Gate, "poll", lambda *_: None)
     with pytest.raises(ZsmsError, match="was not refused in"):
         Broker("127.0.0.1:0", keys=keys).run()
 

@@ -171,8 +171,8 @@ def test_a_full_broker_presses_back_and_nothing_is_lost(run, address):
 
 def test_a_full_broker_waits_instead_of_looking_at_what_it_does_not_read(run, address, monkeypatch):
     broker = Broker(address(), limits=BrokerLimits(max_messages=100))
-    turns, looked = [], broker.core.looked
-    monkeypatch.setattr(broker.core, "looked", lambda now: (turns.append(now), looked(now)))
+    turns, looked = [], broker.core.poll
+    monkeypatch.setattr(broker.core, "poll", lambda now: (turns.append(now), looked(now)))
     run(broker)
     producer = run(Producer(broker.endpoint, messages=1_000, batch=50))
     until(lambda: broker.core.full and producer.ways[0].full, "a full broker")

@@ -107,9 +107,9 @@ def test_credit_that_does_not_fit_waits_for_room_and_the_sender_stays_joined(way
 def test_receipts_do_not_take_the_room_that_credit_waits_for(way: SenderLink, pipe: Pipe) -> None:
     way.ask(1.1)
     pipe.drain()
-    assert not way.tell(RECEIPTS)
+    assert not way.send_receipts(RECEIPTS)
     way.ask(1.2)
-    assert way.tell(RECEIPTS)
+    assert way.send_receipts(RECEIPTS)
     assert [type(frame) for frame in pipe.drain()] == [Ack, Receipt]
 
 

@@ -166,7 +166,7 @@ def test_an_operator_passes_over_newer_words(fake_broker):
 def test_row_36_an_acknowledgement_that_is_lost_is_said_again_and_nothing_is_sent_twice(run, address, monkeypatch):
     calls: Counter[int] = Counter()
     lost: list[Ack] = []
-    say = Link.say
+    say = Link.send
 
     def lossy(link: Link, frame: Any) -> bool:
         first = isinstance(frame, Ack) and frame.number not in [each.number for each in lost]
@@ -179,7 +179,7 @@ def test_row_36_an_acknowledgement_that_is_lost_is_said_again_and_nothing_is_sen
         calls[message.id.seq] += 1
         return True
 
-    monkeypatch.setattr(Link, "say", lossy)
+    monkeypatch.setattr(Link, "send", lossy)
     broker = run(Broker(address(), limits=BrokerLimits(liveness=2.0)))
     sender = run(Sender(broker.endpoint, concurrency=3, prefetch=1, send=send))
     run(Producer(broker.endpoint, messages=300, batch=10))

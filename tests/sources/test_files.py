@@ -483,7 +483,7 @@ def test_repeats_are_what_a_set_says(looks: list[list[int]], most: int | None) -
         for number in look:
             expected.append(number in seen)
             seen.add(number)
-        got = repeats.look(np.array(look, dtype=np.uint64)).tolist()
+        got = repeats.seen_before(np.array(look, dtype=np.uint64)).tolist()
         assert got == expected if most != 5 else all(e or not g for g, e in zip(got, expected, strict=True))
     assert repeats.full == (most == 5 and len(seen) >= 5)
 

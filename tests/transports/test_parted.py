@@ -38,11 +38,11 @@ def test_the_columns_are_a_dictionary(parts: list[int], data: st.DataObject) -> 
                 left[number] -= 1
                 if number not in told and (code != GOOD or not left[number]):
                     told[number] = right[number] = code
-            found = parted.said(names[now], np.array(outcome, np.uint8))
+            found = parted.received(names[now], np.array(outcome, np.uint8))
             decided = {int(seq) - 100: outcome[at] for seq, at in zip(found.seqs, found.receipts, strict=True)}
             assert decided == right and len(found.seqs) == len(right) and (found.sources == 3).all()
         assert len(told) == len(parts) and len(parted) == 0
-        assert not len(parted.said(names, np.full(len(parts), UNDELIVERED, np.uint8)).seqs), "of long ago"
+        assert not len(parted.received(names, np.full(len(parts), UNDELIVERED, np.uint8)).seqs), "of long ago"
 
 
 def test_what_is_too_old_is_forgotten() -> None:
@@ -50,7 +50,7 @@ def test_what_is_too_old_is_forgotten() -> None:
     old = parted.add(np.zeros(1, np.uint32), np.ones(1, np.uint64), np.array([2]), 1.0)
     parted.add(np.zeros(1, np.uint32), np.ones(1, np.uint64), np.array([2]), 5.0)
     parted.forget(2.0)
-    assert len(parted) == 1 and not len(parted.said(old, np.array([UNDELIVERED], np.uint8)).seqs)
+    assert len(parted) == 1 and not len(parted.received(old, np.array([UNDELIVERED], np.uint8)).seqs)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_later_part_that_fails_fails_its_message(words: list[str], right: int)
     told = []
     for row, word in enumerate([*words, "DELIVRD"]):
         awaited.match(Strings.of([b"%d" % (11 + row)]), np.array([codes[word]], np.uint8), 2.0)
-        if (found := awaited.told()) is not None:
+        if (found := awaited.drain()) is not None:
             told += zip(found.producers.tolist(), found.seqs.tolist(), found.outcomes.tolist(), strict=True)
     assert sorted(told) == [(7, 1_000, right), (7, 1_001, GOOD)]
     assert NOT_YET not in codes.values() and len(awaited.outstanding) == 0

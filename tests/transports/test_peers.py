@@ -38,7 +38,7 @@ def each(say: Callable[[int], bytes]) -> Answer:
 
     def answer(peer: Peer, messages: Messages) -> None:
         for sequence in messages.sequence.tolist():
-            peer.session.say(say(sequence))
+            peer.session.write(say(sequence))
 
     return answer
 
@@ -75,7 +75,7 @@ def test_ids_that_are_too_long_are_ids(size: int) -> None:
     def answer(peer: Peer, messages: Messages) -> None:
         for place, sequence in enumerate(messages.sequence.tolist()):
             name = b"%d" % (place % 10) * size
-            peer.session.say(pdu(Command.SUBMIT_SM_RESP, 0, sequence, name + b"\0"))
+            peer.session.write(pdu(Command.SUBMIT_SM_RESP, 0, sequence, name + b"\0"))
             peer.receipt(b"id:%b stat:DELIVRD" % name)
 
     with MiniSmsc(answer) as smsc, Driver(settings(smsc)) as driver:
@@ -219,9 +219,9 @@ def test_alerts_unknown_commands_and_parameters_change_nothing() -> None:
     def answer(peer: Peer, messages: Messages) -> None:
         alert = Pdu(Command.ALERT_NOTIFICATION, 1, fields={"source_addr": b"1", "esme_addr": b"2"})
         alert.tlvs = [(0x0422, b"\0"), (0xFFFF, b"?" * 40)]
-        peer.session.say(encode(alert) + pdu(0x0000ABCD, 0, 77, b"what?") + pdu(Command.OUTBIND, 0, 3, b"x\0y\0"))
+        peer.session.write(encode(alert) + pdu(0x0000ABCD, 0, 77, b"what?") + pdu(Command.OUTBIND, 0, 3, b"x\0y\0"))
         accept(peer, messages)
-        peer.session.say(pdu(0x8000ABCD, 0, 78))
+        peer.session.write(pdu(0x8000ABCD, 0, 78))
 
     with MiniSmsc(answer) as smsc, Driver(settings(smsc, binds=2)) as driver:
         driver.send(*["x"] * 20)

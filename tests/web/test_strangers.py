@@ -123,7 +123,7 @@ def show_everywhere(book: StatsBook, answers: list[dict]) -> None:
         json.dumps(view.to_json(before), allow_nan=False)
         line_of(view, before)
         Panel("zsms", watch.take(view), width=80, height=24).lines()
-        pages.hear(answer, float(at))
+        pages.handle(answer, float(at))
         json.dumps(page.picture(3.0), allow_nan=False)
         json.dumps(page.columns("recent"), allow_nan=False)
         list(families(answer))

@@ -98,7 +98,7 @@ class Sender(Peer):
 
     def finish(self, count: int) -> None:
         handles = np.concatenate([NONE, *[waiting.handles for waiting in self.core.take(count)]])
-        self.way.say(self.core.finished(Finished(handles, NONE)))
+        self.way.acknowledge(self.core.finished(Finished(handles, NONE)))
 
 
 sender = Scenarios()

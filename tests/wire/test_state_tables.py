@@ -29,7 +29,7 @@ class Broker:
         self.said: set[str] = set()
 
     def hear(self, frame: Any, peer: bytes = PEER, now: float = 0.0) -> None:
-        self.said |= {kind(answer) for answer in self.desk.hear(peer, frame, now)}
+        self.said |= {kind(answer) for answer in self.desk.handle(peer, frame, now)}
 
     def join(self, join: int = 1, received: int = 0, peer: bytes = PEER) -> None:
         self.hear(JoinSender(SESSION, join, "s", 10, received, 0.0, 0.0), peer)
@@ -202,8 +202,8 @@ def _() -> Any:
 def _() -> Any:
     broker = Broker().opened(2)
     for second in range(62):
-        broker.core.heard(PEER, float(second))
-        broker.core.looked(float(second))
+        broker.core.alive(PEER, float(second))
+        broker.core.poll(float(second))
     assert broker.core.totals()["queued"] == 2 and broker.core.counters.redelivered == 2
     return broker.now()
 
@@ -212,7 +212,7 @@ def _() -> Any:
 def _() -> Any:
     broker = Broker().opened(2)
     for second in range(7):
-        broker.core.looked(float(second))
+        broker.core.poll(float(second))
     assert broker.core.totals()["queued"] == 2 and broker.core.counters.redelivered == 2
     return broker.now()
 
@@ -277,4 +277,4 @@ def test_a_batch_is_judged_as_its_row_says(row: Any) -> None:
     assert told == ([3 if row.event == "accepted" else 2] if "CONFIRM" in row.do else [])
     assert core.totals()["accepted"] == (3 if row.event == "accepted" else 0)
     if "WHO" in row.do:
-        assert core.heard(b"whoever sent it", 0.0) is None
+        assert core.alive(b"whoever sent it", 0.0) is None

@@ -101,14 +101,14 @@ _NO_NUMBER = re.compile(r"'(.*)' is not a valid (integer|float).*", re.S)
 
 def _instead(option: click.Parameter, message: str) -> str:
     """What was wrong with a value; of one that is no number, what to write instead and what it would mean."""
-    from zsms.cli.slips import told
+    from zsms.cli.slips import advice
 
     found = _NO_NUMBER.fullmatch(message)
     if found is None:
         return message
     about = re.split(r"[.;]", getattr(option, "help", None) or "")[0]
     seconds = re.search(r"(?i)(?<!\ba )\bseconds?\b", about) is not None
-    instead = told(found[1], whole=found[2] == "integer", seconds=seconds)
+    instead = advice(found[1], whole=found[2] == "integer", seconds=seconds)
     return f"'{found[1]}' is no number: {instead}{f' ({about})' if about else ''}"
 
 

@@ -90,7 +90,7 @@ def command(
     page = Dashboard(bind=bind, interval=interval, token=_read_token(token_file), hosts=allow_host)
     came = common.stop_on_signals(page)
     page.watch(stats, keys)
-    _tell(page)
+    _print_address(page)
     page.run()
     return INTERRUPTED if signal.SIGINT in came else 0
 
@@ -116,7 +116,7 @@ def _read_token(path: str | None) -> str | None:
     return token
 
 
-def _tell(page: Dashboard) -> None:
+def _print_address(page: Dashboard) -> None:
     given = page.token is not None and "token=" not in page.url
     click.echo(f"dashboard: {page.url}{'  (add ?token= and the token that was given)' if given else ''}", err=True)
 
@@ -136,10 +136,10 @@ class RunPage:
 
             self._page = Dashboard(bind=self._bind, interval=RUN_INTERVAL_S, token=_read_token(None))
             self._page.start()
-            _tell(self._page)
+            _print_address(self._page)
         return self
 
-    def look_at(self, mesh: Mesh) -> None:
+    def watch(self, mesh: Mesh) -> None:
         """The mesh runs, and its collector answers."""
         if self._page is not None:
             self._mesh = mesh

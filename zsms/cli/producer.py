@@ -71,7 +71,7 @@ def _make(*, broker: tuple[str, ...], share: tuple[int, int], **given: Any) -> A
         given[name] = default if given[name] is None else given[name]
     return Producer(
         broker,
-        source=source_of(wanted, share=share, on_bad=None if wanted.input is None else _BadRows(wanted.input).tell),
+        source=source_of(wanted, share=share, on_bad=None if wanted.input is None else _BadRows(wanted.input).left_out),
         arrivals_seed=sequence(wanted.seed, Stream.PRODUCER, share[0], "arrivals"),
         **given,
     )
@@ -88,7 +88,7 @@ class _BadRows:
         self._path = name_of(path)
         self._count = 0
 
-    def tell(self, line: int, reason: str) -> None:
+    def left_out(self, line: int, reason: str) -> None:
         """A row was left out."""
         self._count += 1
         if self._count <= self.MOST:

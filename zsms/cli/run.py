@@ -107,7 +107,7 @@ def command(
 
     def show(view: View, first: View | None) -> None:
         watch.show(view, first)
-        page.look_at(mesh)
+        page.watch(mesh)
 
     said: dict[str, Any] = {"title": title, "tags": tags, "thresholds": threshold + expected}
     shown: dict[str, Any] = {"progress": show, "detail_s": watch.detail_s, "verbose": verbose}

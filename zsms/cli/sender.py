@@ -64,7 +64,7 @@ def _make(
     if gateway is not None:
         if transport is not None:
             raise UsageError("give either --transport or --gateway, not both")
-        given["transport"] = _speaker(gateway, yes_really_send, given["seed"], given["stream"])
+        given["transport"] = _gateway_transport(gateway, yes_really_send, given["seed"], given["stream"])
     elif transport is not None:
         from zsms.transports.checking import load_function
 
@@ -72,7 +72,7 @@ def _make(
     return Sender(broker, delay=delay, **given)
 
 
-def _speaker(gateway: str, live: bool, seed: int | None, stream: int) -> Any:
+def _gateway_transport(gateway: str, live: bool, seed: int | None, stream: int) -> Any:
     from zsms.core.seeds import Stream, sequence
     from zsms.transports.gateways import check_live, transport_of
 

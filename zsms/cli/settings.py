@@ -91,10 +91,10 @@ def _instead(value: Any, wanted: type) -> str:
     """What to write for a number that is in quotes, or has a point that a whole one hasn't."""
     if wanted not in (int, float) or isinstance(value, bool) or not isinstance(value, str | float):
         return ""
-    from zsms.cli.slips import told
+    from zsms.cli.slips import advice
 
     text = f"{value:.15g}" if isinstance(value, float) else value
-    return told(text, whole=wanted is int, seconds=text.strip().endswith("s"))
+    return advice(text, whole=wanted is int, seconds=text.strip().endswith("s"))
 
 
 def _type_of(option: click.Option) -> type:

@@ -42,7 +42,7 @@ def _plain(digits: str, whole: bool) -> float | None:
         return None
 
 
-def told(text: str, *, whole: bool, seconds: bool) -> str:
+def advice(text: str, *, whole: bool, seconds: bool) -> str:
     """What to write instead of such a text, as the end of a sentence."""
     kind = ("a whole number" if whole else "a number") + (" of seconds" if seconds else "")
     instead = meant(text, whole=whole, seconds=seconds)

@@ -99,12 +99,12 @@ class ReceiptQueue:
             self._waiting += len(self._parts[-1].outcomes)
         while self._waiting > MOST_RECEIPTS:
             self.lost += len(self._parts[0].outcomes)
-            self.told()
+            self.sent()
 
     def first(self) -> Receipts | None:
         """Those that have waited longest, as many as a frame takes."""
         return self._parts[0] if self._parts else None
 
-    def told(self) -> None:
+    def sent(self) -> None:
         """The first have been handed on."""
         self._waiting -= len(self._parts.popleft().outcomes)

@@ -102,7 +102,7 @@ class Pages:
         self._clock = clock
         self._series_told: dict[str, tuple[int, bytes]] = {}
 
-    def hear(self, answer: dict[str, Any] | None, at: float) -> None:
+    def handle(self, answer: dict[str, Any] | None, at: float) -> None:
         """An answer of the collector's, or None for its silence; everyone who looks is told."""
         if answer is None:
             self.watch.silent(at)
@@ -111,9 +111,9 @@ class Pages:
                 self.watch.take(answer, at)
             except (KeyError, TypeError, ValueError) as error:
                 _log.warning("the collector's answer makes no sense: %r", error)
-        self.tell()
+        self.publish()
 
-    def tell(self) -> None:
+    def publish(self) -> None:
         """Send everyone who looks a picture of now."""
         self.stream.publish("now", self.watch.picture(self._clock(), MOST_ROWS))
 

@@ -32,7 +32,7 @@ class BoundedProtocol(H11Protocol):
                 other for other in self.connections if isinstance(other, BoundedProtocol) and not other._asks
             ]
             min(quiet, key=lambda other: other._quiet_since, default=self).transport.abort()
-        self._watch = self.loop.call_later(REQUEST_S, self._look)
+        self._watch = self.loop.call_later(REQUEST_S, self._poll)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""
@@ -51,9 +51,9 @@ class BoundedProtocol(H11Protocol):
         cycle: Any = self.cycle  # None before the first request
         return cycle is not None and not cycle.response_complete
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         left = REQUEST_S - (self.loop.time() - self._quiet_since)
         if left <= 0 and not self._asks:
             self.transport.abort()
         else:
-            self._watch = self.loop.call_later(max(left, 0.1 * REQUEST_S), self._look)
+            self._watch = self.loop.call_later(max(left, 0.1 * REQUEST_S), self._poll)

@@ -45,9 +45,9 @@ class Reader(Asking):
         self.refused = refused
         self._finished = bool(refused)
         if silent >= max(SILENT_S, self._interval) or refused:
-            self._sockets.look_again(self._endpoint)
+            self._sockets.resolve_again(self._endpoint)
             self._heard(None, now)
         return inf
 
-    def _hear(self, answer: dict[str, Any], now: float) -> None:
+    def _handle(self, answer: dict[str, Any], now: float) -> None:
         self._heard(answer, now)

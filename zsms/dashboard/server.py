@@ -116,14 +116,14 @@ class Dashboard:
         """
         if self._reader is None:
             self._watch.endpoint = str(Endpoint.parse(stats, STATS_PORT))
-            self._reader = Reader(stats, self._interval, self._hear, quiet=self._thread is not None, keys=keys)
+            self._reader = Reader(stats, self._interval, self._handle, quiet=self._thread is not None, keys=keys)
             self._reader.start()
 
-    def _hear(self, answer: dict[str, Any] | None, at: float) -> None:
+    def _handle(self, answer: dict[str, Any] | None, at: float) -> None:
         """In the reader's thread."""
         self._ready.wait()
         try:
-            self.loop.call_soon_threadsafe(self.pages.hear, answer, at)
+            self.loop.call_soon_threadsafe(self.pages.handle, answer, at)
         except RuntimeError:
             pass  # the loop is closed: we are leaving
         if self._reader is not None and self._reader.refused:
@@ -144,7 +144,7 @@ class Dashboard:
 
     async def _serve(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.pages.tell()
+        self.pages.publish()
         self._ready.set()
         await self._server.serve([self._socket])
 
@@ -171,7 +171,7 @@ class Dashboard:
 
         def last() -> None:
             self._watch.ended = True
-            self.pages.hear(answer, time.monotonic()) if answer else self.pages.tell()
+            self.pages.handle(answer, time.monotonic()) if answer else self.pages.publish()
 
         with contextlib.suppress(RuntimeError):
             self.loop.call_soon_threadsafe(last)

@@ -89,7 +89,7 @@ def open_journal(
     return SqliteStore(Path(directory), durability, create)
 
 
-def _tell(store: Store) -> None:
+def _warn_of_dropped(store: Store) -> None:
     if store.dropped:
         _log.warning("%s", about_dropped(store.dropped))
 
@@ -103,7 +103,7 @@ def read(directory: str | Path, limits: BrokerLimits | None = None, now: float =
     from zsms.core.broker.replay import rebuild
 
     with open_journal(directory, create=False) as store:
-        _tell(store)
+        _warn_of_dropped(store)
         yield rebuild(store.load(), limits, now=now)
 
 
@@ -113,7 +113,7 @@ def edit(directory: str | Path, limits: BrokerLimits | None = None) -> Iterator[
     from zsms.core.broker.replay import rebuild
 
     with open_journal(directory, create=False) as store:
-        _tell(store)
+        _warn_of_dropped(store)
         core = rebuild(store.load(), limits)
         yield core
         assert core.journal is not None

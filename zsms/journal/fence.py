@@ -111,7 +111,7 @@ class Holder:
         """Where its last STATE is."""
         self.state: dict[str, Any] = {}
         """What a STATE says beside its event."""
-        self._heard = -inf
+        self._stored_since = -inf
         """When the append began that was stored last."""
         self.trouble = ""
         """Why nothing can be appended at the moment, in words."""
@@ -133,7 +133,7 @@ class Holder:
         stream, seen, since, told = self._stream, -1, 0.0, False
         while not leaves():
             try:
-                ends, before = await stream.ends(), _said(await stream.state())
+                ends, before = await stream.ends(), _body(await stream.state())
             except Unavailable as error:
                 self._complain(str(error))
                 seen = -1  # the time does not count in which a holder could not have been heard
@@ -169,12 +169,12 @@ class Holder:
 
     def sure(self, now: float) -> bool:
         """Whether nobody else can have taken the log until `now`."""
-        return now - self._heard < SURE_S
+        return now - self._stored_since < SURE_S
 
     @property
-    def heard(self) -> float:
+    def stored_since(self) -> float:
         """When the append began that was stored last."""
-        return self._heard
+        return self._stored_since
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -215,7 +215,7 @@ class Holder:
         self.last = base + len(records)
         if kind == STATE:
             self.state_at = self.last
-        self._heard = began  # of the first try: which one was stored is not known
+        self._stored_since = began  # of the first try: which one was stored is not known
         if self.trouble:
             self._say("the servers answer again")
         self.trouble = ""
@@ -238,7 +238,7 @@ class Holder:
         """Why another holds the log."""
         for _ in range(3):
             try:
-                said = _said(await self._stream.state())
+                said = _body(await self._stream.state())
             except Unavailable:
                 await self._stream.sleep(_TRY_AGAIN_S)
                 continue
@@ -259,7 +259,7 @@ async def take_over(stream: Stream, by: str) -> str:
     Raises Unavailable.
     """
     while True:
-        ends, said = await stream.ends(), _said(await stream.state())
+        ends, said = await stream.ends(), _body(await stream.state())
         if not said or said["event"] in FREE:
             return ""
         payload = msgpack.packb({**said, "event": "take-over", "by": by})
@@ -268,5 +268,5 @@ async def take_over(stream: Stream, by: str) -> str:
         await stream.sleep(_TRY_AGAIN_S)
 
 
-def _said(record: Record | None) -> dict[str, Any]:
+def _body(record: Record | None) -> dict[str, Any]:
     return {} if record is None else dict(msgpack.unpackb(record.payload))

@@ -84,7 +84,7 @@ class JetStreamStore:
         self._who = f"{name} " * bool(name) + f"pid {os.getpid()} on {platform.node()}"
         self.stream = JetStream(self._address)
         self._name = name
-        self.holder = Holder(self.stream, self._who, self._say)
+        self.holder = Holder(self.stream, self._who, self._log_as_told)
         self._leaves = leaves
         self._cut_at = 1
         self._since_state = self._since_cut = 0
@@ -103,7 +103,7 @@ class JetStreamStore:
                 raise JournalError(f"the journal {self._url}: {error}") from None
             raise
 
-    def _say(self, what: str) -> None:
+    def _log_as_told(self, what: str) -> None:
         level = logging.WARNING if self.holder.trouble else logging.INFO
         _log.log(level, "the journal %s: %s", self._url, what)
 
@@ -139,7 +139,7 @@ class JetStreamStore:
         while True:
             await asyncio.sleep(HOLD_S / 3)
             now = self.stream.now()
-            if now - self.holder.heard < HOLD_S and now - said < _STATE_S:
+            if now - self.holder.stored_since < HOLD_S and now - said < _STATE_S:
                 continue
             try:
                 async with self._lock:
@@ -192,7 +192,7 @@ class JetStreamStore:
             try:
                 return await ask(*arguments)
             except Unavailable as error:
-                self._say(f"{error}; trying on")
+                self._log_as_told(f"{error}; trying on")
                 await asyncio.sleep(0.5)
 
     def load(self) -> Stored:

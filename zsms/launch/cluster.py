@@ -58,7 +58,7 @@ class ClusterChild(Child):
             self.pid = int(body)
             _log.info("%s: pid %d on %s, the worker at %s", self.name, self.pid, self.host, self.worker)
         elif kind == b"err":
-            self.hear(self._tell(body))
+            self.handle(self._tell(body))
         elif kind == b"out" and self.address is None:
             self.address = body.decode("ascii", "replace").strip()
             self.listening.set()
@@ -88,19 +88,19 @@ class ClusterChild(Child):
 
     def order(self, what: str) -> bool:
         """As of :class:`Child`."""
-        return self._place.say(self, b"order", what.encode())
+        return self._place.send(self, b"order", what.encode())
 
     def leave(self) -> None:
         """As of :class:`Child`."""
-        self._place.say(self, b"leave")
+        self._place.send(self, b"leave")
 
     def terminate(self) -> None:
         """As of :class:`Child`."""
-        self._place.say(self, b"signal", b"15")
+        self._place.send(self, b"signal", b"15")
 
     def kill(self) -> None:
         """As of :class:`Child`."""
-        self._place.say(self, b"signal", b"9")
+        self._place.send(self, b"signal", b"9")
         if not self._ended.wait(3.0):
             self.end(_KILLED, "did not say that it was killed")
 
@@ -152,7 +152,7 @@ class Cluster:
         workers = self._client.scheduler_info(n_workers=-1)["workers"]
         if not workers:
             raise ZsmsError(f"the Dask scheduler at {self._address} has no workers: start some with `dask worker`")
-        self._look_at_workers(list(workers))
+        self._check_workers(list(workers))
         having = {
             address: Worker(max(1, found["nthreads"]), frozenset(found.get("resources") or ()))
             for address, found in workers.items()
@@ -161,11 +161,11 @@ class Cluster:
         self._check_ways(roles)
         if keys is not None:
             self._keys = _keys_of(keys)
-        self._client.subscribe_topic(self._topic, self._heard_where)
+        self._client.subscribe_topic(self._topic, self._listens)
         self._thread.start()
         self._ready = {role.name: self._keep(role.name) for role in roles}  # all at once: each takes a while to begin
 
-    def _look_at_workers(self, workers: list[str]) -> None:
+    def _check_workers(self, workers: list[str]) -> None:
         import zsms
 
         try:
@@ -196,7 +196,7 @@ class Cluster:
                     "firewalls, and at the workers' --host"
                 )
 
-    def _heard_where(self, event: Any) -> None:
+    def _listens(self, event: Any) -> None:
         """A task says where it listens."""
         where = event[1]
         with self._came:
@@ -228,7 +228,7 @@ class Cluster:
             "arguments": [role, "--name", name, "--exit-with-parent", *options],
             "keys": self._keys.get(role, {}),
         }
-        self.say(child, b"start", json.dumps(settings).encode())
+        self.send(child, b"start", json.dumps(settings).encode())
         return child
 
     def _keep(self, name: str) -> tuple[str, Any]:
@@ -263,7 +263,7 @@ class Cluster:
         for worker in [worker for worker in workers if worker not in self.hosts]:
             self.hosts[worker] = ""  # whatever comes of it, it is looked at once
             try:
-                self._look_at_workers([worker])
+                self._check_workers([worker])
             except ZsmsError as error:
                 _log.warning("not used: %s", error)
                 continue
@@ -279,7 +279,7 @@ class Cluster:
 
     # -- the lines --------------------------------------------------------------------------------------------------
 
-    def say(self, child: ClusterChild, *parts: bytes) -> bool:
+    def send(self, child: ClusterChild, *parts: bytes) -> bool:
         """Tell its task something; whether it was still there. From any thread, and from a signal handler."""
         if child.returncode is not None:
             return False
@@ -317,7 +317,7 @@ class Cluster:
             if now >= beat_at:
                 beat_at = now + BEAT_S
                 for line, child in lines.items():
-                    self._look(line, child, now)
+                    self._poll(line, child, now)
                 if not self._alone and self._client.status not in ("running", "closing", "closed"):
                     self._alone = True
                     _log.warning("the Dask scheduler at %s is gone; the mesh goes on without it", self._address)
@@ -333,7 +333,7 @@ class Cluster:
         child.heard = time.monotonic()
         return line
 
-    def _look(self, line: zmq.Socket[bytes], child: ClusterChild, now: float) -> None:
+    def _poll(self, line: zmq.Socket[bytes], child: ClusterChild, now: float) -> None:
         """Let it hear that we are here, and see whether it is."""
         if child.returncode is not None:
             return

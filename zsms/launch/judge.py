@@ -132,7 +132,7 @@ class Judge:
         if not self.fatal and self.phase is Phase.RUNNING:
             self._fail("every group of senders has closed for good, so what is left will not be sent")
 
-    def look(self, now: float, view: View | None, members: Sequence[Member]) -> Phase:
+    def poll(self, now: float, view: View | None, members: Sequence[Member]) -> Phase:
         """The phase as of `now`; `members` are all that were ever started, in that order."""
         if self._began is None:
             self._began = now
@@ -151,7 +151,7 @@ class Judge:
         if self.fatal or self.asked_to_end > 1:
             return Phase.BREAKING_OFF
         if view is not None and (self._all_settled(view, members) or self._is_stuck(view)):
-            self._look_for_leavers(view)
+            self._check_leavers(view)
             return Phase.FINISHING
         if self.phase is Phase.DRAINING:
             if view is not None and self._drained(now, view, members):
@@ -181,7 +181,7 @@ class Judge:
             return False
         return view.done or view.made == 0
 
-    def _look_for_leavers(self, view: View) -> None:
+    def _check_leavers(self, view: View) -> None:
         """Note the producers that somebody else has told to leave: less was made than was asked for."""
         if self.asked_to_end or self.cut_short or self.brokers_lost:
             return
@@ -193,7 +193,7 @@ class Judge:
         """Whether all of it runs, and yet the rest will never be settled: messages are missing."""
         if self.asked_to_end or self.brokers_lost or not view.producers_done:
             return False
-        verdict = self._ending.look(view)
+        verdict = self._ending.verdict(view)
         if verdict is not None and verdict.code:
             self.stuck = True
             self._note(verdict.why)
@@ -215,7 +215,7 @@ class Judge:
             return False
         if self._producers_gone_at is None:
             self._producers_gone_at = now
-        told = all(view.told_after(broker, self._producers_gone_at) for broker in _living_brokers(members))
+        told = all(view.reported_after(broker, self._producers_gone_at) for broker in _living_brokers(members))
         return told and not _held(view, members)
 
     # -- what an end means ----------------------------------------------------------------------------------------

@@ -128,7 +128,7 @@ class _Relay:
         """Until the role has ended and said everything."""
         popen, poller = self._popen, zmq.Poller()
         self._write(first)
-        self._say(b"pid", b"%d" % popen.pid)
+        self._send(b"pid", b"%d" % popen.pid)
         poller.register(self._line, zmq.POLLIN)
         for descriptor in (0, *self._pipes):
             poller.register(descriptor, zmq.POLLIN)
@@ -146,7 +146,7 @@ class _Relay:
                     del self._pipes[descriptor]
             if now >= beat_at:
                 beat_at = now + BEAT_S
-                self._say(b"beat", json.dumps(self._cost()).encode())
+                self._send(b"beat", json.dumps(self._cost()).encode())
             if 0 in events and not os.read(0, 64):
                 poller.unregister(0)
                 if not probe([self._scheduler], _REACH_S):
@@ -156,9 +156,9 @@ class _Relay:
                 self._leave(now)
             if self._kill_at is not None and now > self._kill_at:
                 popen.kill()
-        self._say(b"end", b"%d" % popen.wait(), self._why)
+        self._send(b"end", b"%d" % popen.wait(), self._why)
 
-    def _say(self, *parts: bytes) -> None:
+    def _send(self, *parts: bytes) -> None:
         try:
             self._line.send_multipart(parts, zmq.NOBLOCK)
         except zmq.ZMQError:
@@ -196,7 +196,7 @@ class _Relay:
         data = os.read(descriptor, 65_536)
         *lines, self._rests[descriptor] = (self._rests[descriptor] + data).split(b"\n")
         for text in lines:
-            self._say(self._pipes[descriptor], text)
+            self._send(self._pipes[descriptor], text)
         return bool(data)
 
     def _cost(self) -> dict[str, float]:

@@ -27,7 +27,7 @@ class Latecomers:
         """By the name of a sender that is to come, whose options it gets."""
         self._numbers = itertools.count(1)
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Start the senders whose workers are ready for them."""
         for name in self._processes.place.latecomers(self._wanted):
             try:

@@ -39,9 +39,9 @@ class LocalChild(Child):
     def _listen(self) -> None:
         assert self._popen.stderr is not None
         for line in self._popen.stderr:
-            self.hear(self._tell(line))
+            self.handle(self._tell(line))
 
-    def heard_out(self, timeout: float) -> None:
+    def wait_for_last_words(self, timeout: float) -> None:
         """As of :class:`Child`."""
         if self._reader.ident is not None:
             self._reader.join(timeout)

@@ -118,7 +118,7 @@ class Mesh:
         self._commands = Commands(
             self.config, insecure=insecure, metrics=self._metrics, log_messages=log_messages, taken=taken
         )
-        self._judge = Judge(self._tell, self.config.drain_timeout, journal=self.config.journal is not None)
+        self._judge = Judge(self._log, self.config.drain_timeout, journal=self.config.journal is not None)
         self._arrivals = Arrivals(self.config)
         self._seen = Seen()
         self._processes: Processes | None = None
@@ -227,16 +227,16 @@ class Mesh:
         self._endpoint = Endpoint("ipc", f"{self._directory}/stats")
         sockets = None
         place = self._place or Local(self._directory, self._forks)
-        processes = self._processes = Processes(place, self._tell, self._verbose)
+        processes = self._processes = Processes(place, self._log, self._verbose)
         try:
             if isinstance(place, Local):
                 self._keeper = self._commands.keeper = keeper_of(self.config, f"{self._directory}/caps")
             shared = self._keeper is not None
-            self._faults = Faults(self.config, processes, lambda text: self._tell(text, logging.INFO), shared=shared)
+            self._faults = Faults(self.config, processes, lambda text: self._log(text, logging.INFO), shared=shared)
             own = self._make_keys() if self.config.secure else None
             sockets = Sockets(keys=own)
             place.open(self._commands.wanted(), None if own is None else Path(self._directory, "keys"))
-            self._say_before(folder.remark)
+            self._warn_before(folder.remark)
             self._endpoint = processes.start_all(self._commands, self.config)
             processes.listen()  # only now, for a process with threads can't be forked
             have_descriptors(_OWN_DESCRIPTORS)  # libzmq aborts when it gets none
@@ -251,17 +251,17 @@ class Mesh:
                 sockets.close_all()
             folder.remove()
 
-    def _say_before(self, remark: str | None) -> None:
+    def _warn_before(self, remark: str | None) -> None:
         """What there is to say before anything starts."""
         if remark is not None:
-            self._tell(remark)
+            self._log(remark)
         self._warnings = self.config.warnings()
         if self._before is not None:
             self._warnings.append(self._before.remark)
         elif self._place is None:
             note(self.config, self._started)
         for warning in self._warnings:
-            self._tell(warning)
+            self._log(warning)
 
     def _make_keys(self) -> Keys:
         """A key for each role in the private directory; this process watches with the monitor's."""
@@ -279,11 +279,11 @@ class Mesh:
             processes,
             faults=faults,
             arrivals=self._arrivals,
-            latecomers=Latecomers(self.config, processes, self._tell),
+            latecomers=Latecomers(self.config, processes, self._log),
             keeper=self._keeper,
         )
         watching.watch(
-            self._started_at, progress=self._progress, detail_s=self._detail_s, look_at_point=self._look_at_thresholds
+            self._started_at, progress=self._progress, detail_s=self._detail_s, look_at_point=self._check_thresholds
         )
         self._end(processes)
         elapsed = time.monotonic() - self._started_at
@@ -309,7 +309,7 @@ class Mesh:
             late = processes.await_end(role, min(_AT_ONCE_S, self._patience) if at_once else patience)
             self._judge.problems += late
 
-    def _tell(self, text: str, level: int = logging.WARNING) -> None:
+    def _log(self, text: str, level: int = logging.WARNING) -> None:
         if self._say is None:
             _log.log(level, "%s", text)
         else:
@@ -317,7 +317,7 @@ class Mesh:
 
     # -- the report -----------------------------------------------------------------------------------------------
 
-    def _look_at_thresholds(self) -> None:
+    def _check_thresholds(self) -> None:
         if not self._abort_on_fail or self._judge.asked_to_end:
             return
         body = self._report(time.monotonic() - self._started_at).to_json()
@@ -334,7 +334,7 @@ class Mesh:
         if not self._allow_failures:
             report.ask_for_success()
         if not report.completed and self._place is None and may_go_on(self.config):
-            self._tell(f"zsms run --resume {self.config.journal} goes on with this run")
+            self._log(f"zsms run --resume {self.config.journal} goes on with this run")
         return report
 
     def _report(self, elapsed: float) -> Report:

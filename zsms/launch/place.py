@@ -54,7 +54,7 @@ class Child:
     def listen(self) -> None:
         """From now on hear what it says."""
 
-    def heard_out(self, timeout: float) -> None:
+    def wait_for_last_words(self, timeout: float) -> None:
         """Wait until its last words were heard, at most that many seconds."""
 
     def sample(self) -> None:
@@ -95,7 +95,7 @@ class Child:
         last = f": {self.said[-1]}" if code > 0 and self.said else ""
         return f"{self.name} (pid {self.pid}) {how}{last}"
 
-    def hear(self, text: str) -> None:
+    def handle(self, text: str) -> None:
         """It has said that."""
         if text:
             self.said += text.splitlines()

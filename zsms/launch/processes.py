@@ -108,7 +108,7 @@ class Processes:
     ) -> Child:
         """Start one; `first`: options that it has now, and not when it is started again. Raises ZsmsError."""
         said = ["--log-format", "json", *(["-v"] * (self._verbose - 1) if self._verbose else ["--quiet"])]
-        child = self.place.start(role, name, [*said, *map(str, [*options, *first])], self._hear, keep)
+        child = self.place.start(role, name, [*said, *map(str, [*options, *first])], self._handle, keep)
         self.all.append(child)
         self._options[name] = options
         return child
@@ -137,7 +137,7 @@ class Processes:
         for process in self.all:
             process.listen()
 
-    def _hear(self, line: bytes) -> str:
+    def _handle(self, line: bytes) -> str:
         level, text = logs.read(line.decode("utf-8", "replace").rstrip())
         if self._names is not None:
             text = text.replace(*self._names)
@@ -158,7 +158,7 @@ class Processes:
             return Member(process.role, process.name, comes_back=back)
         if not process.noticed:
             process.noticed = True
-            process.heard_out(HEAR_S)
+            process.wait_for_last_words(HEAR_S)
         said = tuple(process.said)
         meant = process in self.meant
         ending = process.ending()
@@ -214,7 +214,7 @@ class Processes:
                 late.append(f"{process.name} did not end within {timeout:.0f} s and was killed")
                 self._kill(process)
         for process in self.of(role):  # of senders: rows that their log of messages lacks
-            process.heard_out(HEAR_S)
+            process.wait_for_last_words(HEAR_S)
             lacks = [f"{process.name}: {line}" for line in process.said if LACKS.search(line)]
             self.log_lacks_rows |= bool(lacks)
             late += lacks
@@ -229,7 +229,7 @@ class Processes:
         if process.poll() is None:
             process.kill()
         process.leave()
-        process.heard_out(HEAR_S)
+        process.wait_for_last_words(HEAR_S)
 
 
 def _open_input(path: str) -> int | None:

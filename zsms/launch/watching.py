@@ -111,10 +111,10 @@ class Watching:
                 for process in self._processes.all:
                     process.sample()
                 if phase is Phase.RUNNING:
-                    self._latecomers.look()
+                    self._latecomers.poll()
             self._begin(now - began)
             pause = self._order()
-            before, phase = phase, self._look()
+            before, phase = phase, self._phase()
             if phase in OVER:
                 return
             if phase is Phase.DRAINING and before is not phase:
@@ -151,7 +151,7 @@ class Watching:
             self._judge.close()
         return self._keeper.keep(since)
 
-    def _look(self) -> Phase:
+    def _phase(self) -> Phase:
         since = self._seen.since_first
         members = self._processes.members(lambda name: self._faults.comes_back(name, since))
-        return self._judge.look(time.monotonic(), self._seen.view, members)
+        return self._judge.poll(time.monotonic(), self._seen.view, members)

@@ -245,7 +245,7 @@ class FileSource:
         """Keep what of these rows is this share's, up to the limit and the first row that can't be; whether one of
         the two was reached."""
         index, parts = self._share
-        again = self._repeats.look(block.recipients)
+        again = self._repeats.seen_before(block.recipients)
         kept = ~again if self._unique else np.ones(len(again), dtype=np.bool_)
         cut, ends = len(kept), False
         if self._limit is not None and (missing := self._limit - self._good) <= int(kept.sum()):

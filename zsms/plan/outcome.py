@@ -93,11 +93,11 @@ class Tally:
         return bool((done == self._design.messages).all())
 
     def work(self, ticks: int) -> None:
-        """So many ticks have gone by since `look`."""
+        """So many ticks have gone by since `occupied`."""
         if ticks:
             self._busy += self._in_slots if ticks == 1 else self._in_slots * ticks
 
-    def look(self, in_slots: I64) -> None:
+    def occupied(self, in_slots: I64) -> None:
         """int64[units, r]: what is in slots now."""
         self._in_slots = np.add.reduce(in_slots, axis=1)
 

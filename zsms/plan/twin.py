@@ -63,7 +63,7 @@ class Twin:
         self.table = Timetable(design)
         self.silent = np.zeros(queues, np.int64)
         """Queues whose broker says nothing and hears nothing, and"""
-        self._unheard: I64 | None = None
+        self._unreported: I64 | None = None
         """what has ended of them meanwhile, as `shape` has it."""
         self.tick = 0
         self._ended = False
@@ -86,7 +86,7 @@ class Twin:
             settled = self._settle(passed)
             self.supply.join(self.tick)
             started = self._start(passed)
-            self.tally.look(self._in_slots())
+            self.tally.occupied(self._in_slots())
             self.tally.note(self.tick)
             steps += 1
             if not self.ring.count and self.tally.over:
@@ -121,8 +121,8 @@ class Twin:
 
     def _settle(self, passed: int) -> bool:
         """What is finished leaves its slots; whether anything was there."""
-        busy = self.ring.count or self._unheard is not None
-        ended = self._heard(self.ring.take().reshape(self.shape))
+        busy = self.ring.count or self._unreported is not None
+        ended = self._reported(self.ring.take().reshape(self.shape))
         if not busy:
             self.exits.pass_on(None, passed)
             return False
@@ -140,27 +140,27 @@ class Twin:
         self.exits.ended(done, passed)
         return True
 
-    def _heard(self, ended: I64) -> I64:
+    def _reported(self, ended: I64) -> I64:
         """What brokers hear of: of those that are silent nothing, until they are back."""
         silent = self.silent > 0
-        if not silent.any() and self._unheard is None:
+        if not silent.any() and self._unreported is None:
             return ended
-        if self._unheard is None:
-            self._unheard = np.zeros(self.shape, np.int64)
-        self._unheard[:, silent] += ended[:, silent]
+        if self._unreported is None:
+            self._unreported = np.zeros(self.shape, np.int64)
+        self._unreported[:, silent] += ended[:, silent]
         ended[:, silent] = 0
-        ended[:, ~silent] += self._unheard[:, ~silent]
-        self._unheard[:, ~silent] = 0
+        ended[:, ~silent] += self._unreported[:, ~silent]
+        self._unreported[:, ~silent] = 0
         if not silent.any():
-            self._unheard = None
+            self._unreported = None
         return ended
 
     def forget(self, unit: int) -> I64:
         """What a unit has done and nobody has heard of, int64[rows]: it is gone with it."""
-        if self._unheard is None:
+        if self._unreported is None:
             return np.zeros(self.rows, np.int64)
-        gone: I64 = self._unheard[unit].ravel().copy()
-        self._unheard[unit] = 0
+        gone: I64 = self._unreported[unit].ravel().copy()
+        self._unreported[unit] = 0
         return gone
 
     # -- sends begin --------------------------------------------------------------------------------------------------
@@ -168,7 +168,7 @@ class Twin:
     def _in_slots(self) -> I64:
         """int64[units, r]; what a silent broker has not heard of counts: the slots' credit is still its own."""
         found: I64 = self.ring.total.reshape(self.shape).sum(axis=(1, 3))
-        return found if self._unheard is None else found + self._unheard.sum(axis=(1, 3))
+        return found if self._unreported is None else found + self._unreported.sum(axis=(1, 3))
 
     def _start(self, passed: int) -> bool:
         """Free slots take what waits; whether any did."""

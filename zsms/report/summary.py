@@ -61,7 +61,7 @@ def summary_lines(report: Report) -> list[str]:
         ("send time", times(report.send_time_s)),
         ("queue time", times(report.queue_time_s)),
         ("total time", times(report.total_time_s)),
-        *_told_by_gateways(report, times),
+        *_gateway_rows(report, times),
         ("slot error", times(report.slot_error_s)),
         (
             "processes",
@@ -117,7 +117,7 @@ def _rate_rows(rate: Rate | None, times: Callable[[dict[str, float | None]], str
     return [("rate", f"{rate.asked_per_s:,.6g} messages/s asked for, {reached}"), ("late", times(rate.late_s))]
 
 
-def _told_by_gateways(report: Report, times: Callable[[dict[str, float | None]], str]) -> list[tuple[str, str]]:
+def _gateway_rows(report: Report, times: Callable[[dict[str, float | None]], str]) -> list[tuple[str, str]]:
     """The lines on outcomes beyond sent and failed, and on receipts, where there are any."""
     rows = []
     beyond = {name: count for name, count in report.outcomes.items() if count and name not in ("sent", "failed")}

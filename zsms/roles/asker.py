@@ -90,7 +90,7 @@ class Silence:
         silent = now - self.since
         if silent > ANSWER_S and now >= self._complain_at:
             self._complained, self._complain_at = True, now + COMPLAIN_S
-            looked = self._sockets.look_again(self._asker.endpoint)
+            looked = self._sockets.resolve_again(self._asker.endpoint)
             why = f" ({looked})" if looked else ""
             where = self._asker.endpoint
             self._tell("no answer from a collector at %s for %.0f s%s; trying on", where, silent, why)
@@ -111,7 +111,7 @@ class Silence:
 
 
 class Asking(Role):
-    """Asks the collector every `interval` seconds. Subclasses implement `_hear` and `_unanswered`."""
+    """Asks the collector every `interval` seconds. Subclasses implement `_handle` and `_unanswered`."""
 
     what = "all"
     """The question."""
@@ -128,7 +128,7 @@ class Asking(Role):
         self._asker: Asker
         self._silence: Silence
 
-    def _hear(self, answer: dict[str, Any], now: float) -> None:
+    def _handle(self, answer: dict[str, Any], now: float) -> None:
         """An answer has come."""
         raise NotImplementedError
 
@@ -170,4 +170,4 @@ class Asking(Role):
             asked, self._asked_at = self._asked_at, None
             self._next_ask = (now if asked is None else asked) + self._interval
             self._silence.ends()
-            self._hear(answer, now)
+            self._handle(answer, now)

@@ -326,7 +326,7 @@ class Role:
         if events.pop(self.waker.fileno(), 0):
             self.waker.drain()
         if self._sockets.gate is not None:
-            self._sockets.gate.look(self._clock())
+            self._sockets.gate.poll(self._clock())
         return events
 
     @property

@@ -190,16 +190,16 @@ class Broker(Role):
         if self._pull in events:
             self._read_batches(now)
         for peer, join in self._callers.welcomed(now):
-            for answer in self._desk.hear(peer, join, now):
-                self._say(peer, answer)
-        self.core.looked(now)
+            for answer in self._desk.handle(peer, join, now):
+                self._send(peer, answer)
+        self.core.poll(now)
         self._grant(now)
         if self._journaling is not None:
             self._journaling.turn(now)
         self._confirm()
-        self._tell_events()
+        self._log_events()
         was_idle, self._was_idle = self._was_idle, self.core.idle
-        self._memory.look(now)
+        self._memory.poll(now)
         self._publisher.tick(now, soon=was_idle != self._was_idle)
         if not self._done(now):
             return True
@@ -251,7 +251,7 @@ class Broker(Role):
                 self._refuse("ingest", f"producer {batch.producer:x} has not joined", now)
 
     def _read_peers(self, now: float) -> None:
-        recv, hear = self._router.recv, self._desk.hear
+        recv, hear = self._router.recv, self._desk.handle
         for _ in range(_READ_AT_ONCE):
             try:
                 peer = recv(_NOBLOCK)
@@ -271,12 +271,12 @@ class Broker(Role):
             permissions = self._permissions
             if permissions is not None and (why := permissions.frame(peer, user_of(whole), frame)) is not None:
                 self._refuse("dispatch", why.reason, now)
-                self._say(peer, Refused(self.start_id, why.final, why.reason[:200]))
+                self._send(peer, Refused(self.start_id, why.final, why.reason[:200]))
                 continue
             if isinstance(frame, JoinProducer) and self._callers.waits(peer, frame, now):
                 continue
             for answer in hear(peer, frame, now):
-                self._say(peer, answer)
+                self._send(peer, answer)
 
     @property
     def _full(self) -> bool:
@@ -285,7 +285,7 @@ class Broker(Role):
 
     # -- writing ----------------------------------------------------------------------------------------------
 
-    def _say(self, peer: bytes, frame: Frame) -> None:
+    def _send(self, peer: bytes, frame: Frame) -> None:
         self._send_to(peer, encode(frame))
 
     def _send_to(self, peer: bytes, data: bytes) -> None:
@@ -302,9 +302,9 @@ class Broker(Role):
     def _confirm(self) -> None:
         for account in self.core.confirms():
             through = account.durable_through
-            self._say(account.peer, Confirm(self.start_id, account.epoch, through, self._full, self.durability))
+            self._send(account.peer, Confirm(self.start_id, account.epoch, through, self._full, self.durability))
 
-    def _tell_events(self) -> None:
+    def _log_events(self) -> None:
         """Log what happened since the last turn."""
         for event in self.core.new_events():
             self.log.log(

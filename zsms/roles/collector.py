@@ -133,13 +133,13 @@ class StatsCollector(Role):
             if self._permissions is not None and (why := self._permissions.snapshot(user, snapshot)) is not None:
                 raise WireError(why)
             if not self.book.put(snapshot, now, last):
-                self._tell_of_rivals(snapshot, now)
+                self._log_rivals(snapshot, now)
             if self._permissions is not None:
                 self._permissions.taken(user, snapshot)
         except ValueError as error:
             raise WireError(str(error)) from None
 
-    def _tell_of_rivals(self, snapshot: Snapshot, now: float) -> None:
+    def _log_rivals(self, snapshot: Snapshot, now: float) -> None:
         """An earlier start that says more than what was on its way when the later one came is another process."""
         if self.book.rivals[snapshot.role, snapshot.name] <= _ON_THEIR_WAY:
             return

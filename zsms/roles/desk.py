@@ -52,7 +52,7 @@ class Desk:
     waits: Callable[[], str]
     """Why nothing can be kept at the moment; empty when all is well."""
 
-    def hear(self, peer: bytes, frame: Any, now: float) -> list[Frame]:
+    def handle(self, peer: bytes, frame: Any, now: float) -> list[Frame]:
         """Act on a frame of a peer; what is to be said to it."""
         core = self.core
         match frame:
@@ -78,7 +78,7 @@ class Desk:
         return []
 
     def _ping(self, peer: bytes, ping: Ping, now: float) -> list[Frame]:
-        known = self.core.heard(peer, now)
+        known = self.core.alive(peer, now)
         if known is None:
             return [Who(self.instance)]
         said: list[Frame] = []

@@ -72,7 +72,7 @@ class Journaling:
             raise
         assert self.core.journal is not None
         self._journal: Journal = self.core.journal
-        self._say_what_there_is()
+        self._log_contents()
         self._writer = Writer(self.store, wake)
         self._due: float | None = None
         self.no_room = ""
@@ -80,7 +80,7 @@ class Journaling:
         self.groups = 0
         """Groups that are durable."""
 
-    def _say_what_there_is(self) -> None:
+    def _log_contents(self) -> None:
         if self.store.dropped:
             self._log.warning("%s: %s", self._name, about_dropped(self.store.dropped))
         queued = self.core.queue.messages

@@ -83,12 +83,12 @@ class Link:
         self._complain_at = 0.0
         self.failure = ""
 
-    def say(self, frame: Frame) -> bool:
+    def send(self, frame: Frame) -> bool:
         """Send; False when the pipe is full."""
-        return self.say_bytes(encode(frame))
+        return self.send_bytes(encode(frame))
 
-    def say_bytes(self, data: bytes) -> bool:
-        """`say` for a frame that is encoded already."""
+    def send_bytes(self, data: bytes) -> bool:
+        """`send` for a frame that is encoded already."""
         try:
             self.socket.send(data, zmq.NOBLOCK)
         except zmq.Again:
@@ -151,7 +151,7 @@ class Link:
         """Whether that start of the broker may be answering a JOIN of ours: any, until one welcomes us."""
         return not self.joined or instance == self.instance
 
-    def heard_refusal(self, frame: Refused) -> str:
+    def handle_refusal(self, frame: Refused) -> str:
         """A REFUSED arrived: what to count and log, unless it was for good (`refused` says why then)."""
         if frame.final and self.answers(frame.instance):
             known = self._speaker in (0, frame.instance)
@@ -195,22 +195,22 @@ class Link:
         pings = self.joined and now >= self._next_ping
         if not self.joined:
             if self.endpoint.others:
-                self._look_elsewhere(now)
-            self._look_at_handshakes()
+                self._try_elsewhere(now)
+            self._check_handshakes()
             if self.refused:
                 return False
             if now >= self._next_join:
                 self._next_join = now + RETRY_S
                 # A join that is made counts, so it has to be said: with a full pipe there is none.
                 if self.has_room:
-                    self.say(self._make_join(now))
+                    self.send(self._make_join(now))
         elif pings:
             self._next_ping = now + self.interval
-            self.say(Ping(subject, now))
+            self.send(Ping(subject, now))
         self._complain(now)
         return pings
 
-    def _look_elsewhere(self, now: float) -> None:
+    def _try_elsewhere(self, now: float) -> None:
         """A broker that may be at several places, and does not answer at this one, may have moved."""
         if self._turn_at is not None and now >= self._turn_at:
             self._sockets.turn(self.endpoint)
@@ -218,7 +218,7 @@ class Link:
         elif self._turn_at is None:
             self._turn_at = now + TURN_S
 
-    def _look_at_handshakes(self) -> None:
+    def _check_handshakes(self) -> None:
         failed = self._handshakes.failed()
         if failed is None:
             return
@@ -234,7 +234,7 @@ class Link:
         silent = now - self._heard
         if silent > max(COMPLAIN_S, 3 * self.interval) and now >= self._complain_at:
             self._complain_at = now + COMPLAIN_S
-            looked = self._sockets.look_again(self.endpoint)
+            looked = self._sockets.resolve_again(self.endpoint)
             why = f" ({self.failure or looked})" if self.failure or looked else ""
             self.log.warning("no word from a broker at %s for %.0f s%s; trying on", self.endpoint, silent, why)
 

@@ -27,7 +27,7 @@ class Memory:
         self._trim = _malloc_trim()
         self._due = 0.0
 
-    def look(self, now: float) -> None:
+    def poll(self, now: float) -> None:
         """Give it back when it is time."""
         if now >= self._due and self._trim is not None:
             self._due = now + EVERY_S

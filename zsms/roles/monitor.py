@@ -70,16 +70,16 @@ class Monitor(Asking):
             raise ZsmsError(refused)
         return inf if self._timeout is None else max(now + 0.05, now - silent + self._timeout)
 
-    def _hear(self, answer: dict[str, Any], now: float) -> None:
+    def _handle(self, answer: dict[str, Any], now: float) -> None:
         before, self.view = self.view, View.of(answer, now)
         self._show(self.view, before)
         self._finished = self._once
         if self._until_done:
-            self._look_for_the_end(self.view, now)
+            self._check_end(self.view, now)
 
-    def _look_for_the_end(self, view: View, now: float) -> None:
+    def _check_end(self, view: View, now: float) -> None:
         """Finish, or say whom it waits for. Raises ZsmsError when the work can't be done any more."""
-        verdict = self._ending.look(view)
+        verdict = self._ending.verdict(view)
         if verdict is not None:
             if verdict.code:
                 raise ZsmsError(verdict.why)

@@ -171,7 +171,7 @@ class Producer(Role):
                 way.read(now)
         if self._starved_on in events:
             self._end_starving()
-        self.turn.look(now)
+        self.turn.poll(now)
         self._make(now)
         for way in self.ways:
             way.push(now)

@@ -93,13 +93,13 @@ class ProducerLink:
                 refuse_parts(parts, 1)
                 was_joined = link.joined
                 frame = link.opened(parts[0], now)
-                self._hear(frame, now)
+                self._handle(frame, now)
                 if isinstance(frame, Welcome) and not was_joined:
                     self.window.rewind(now)
             except WireError as error:
                 self._refuse("dispatch", error, now)
 
-    def _hear(self, frame: Any, now: float) -> None:
+    def _handle(self, frame: Any, now: float) -> None:
         link = self.link
         match frame:
             case Confirm() if link.knows(frame.instance) and frame.epoch == self.epoch:
@@ -122,7 +122,7 @@ class ProducerLink:
                         "%s: the broker takes nothing at the moment: %s; trying on", self._name, frame.reason
                     )
             case Refused():
-                if why := link.heard_refusal(frame):
+                if why := link.handle_refusal(frame):
                     self._refuse("dispatch", why, now)
             case Confirm() | Pong() | Bye() | Hold() | Who() | Fenced() | None:
                 pass
@@ -206,4 +206,4 @@ class ProducerLink:
     def goodbye(self) -> None:
         """Say goodbye, if there is anybody."""
         if self.link.joined:
-            self.link.say(Bye(self.link.instance, self.epoch))
+            self.link.send(Bye(self.link.instance, self.epoch))

@@ -43,7 +43,7 @@ class Notifier:
 
     def ready(self) -> None:
         """The sockets are open."""
-        self._say(b"READY=1")
+        self._send(b"READY=1")
 
     def turn(self, now: float, until: float | None) -> float | None:
         """The loop turns and would wait until then: say so when it is time; returns until when it may wait."""
@@ -51,20 +51,20 @@ class Notifier:
             return until
         if now >= self._next:
             self._next = now + self._pause
-            self._say(b"WATCHDOG=1")
+            self._send(b"WATCHDOG=1")
         return self._next if until is None else min(until, self._next)
 
     def stopping(self) -> None:
         """We end, or have been told to; said once."""
         if not self._said_stopping:
             self._said_stopping = True
-            self._say(b"STOPPING=1")
+            self._send(b"STOPPING=1")
 
     def close(self) -> None:
         """Nothing more is to be said."""
         self._socket.close()
 
-    def _say(self, words: bytes) -> None:
+    def _send(self, words: bytes) -> None:
         try:
             self._socket.sendto(words, self._address)
         except OSError:

@@ -211,9 +211,9 @@ class Sender(Role):
                 way.read(now)
         self._collect(now)
         self._begin(now)
-        self._look(now)
+        self._poll(now)
         self._share(now)
-        self._tell_receipts()
+        self._send_receipts()
         for way in self.ways:
             way.tick(now)
         end_if_refused([way.link for way in self.ways])
@@ -234,32 +234,32 @@ class Sender(Role):
         if self.message_log is not None:
             self.message_log.end(collected.finished, now)
         for way, frames in zip(self.ways, collected.frames, strict=True):
-            way.say(frames)
+            way.acknowledge(frames)
 
-    def _tell_receipts(self) -> None:
+    def _send_receipts(self) -> None:
         """To any broker that is there, for it counts them and no more; what none takes waits for one."""
         told = self.transport.receipts()
         if told is not None:
             self.receipts.add(told)
         for way in self.ways:
-            while (first := self.receipts.first()) is not None and way.tell(first):
-                self.receipts.told()
+            while (first := self.receipts.first()) is not None and way.send_receipts(first):
+                self.receipts.sent()
 
     def _begin(self, now: float) -> None:
         if self._said_bye is not None:
             return  # a grant that crossed our goodbye: the broker has given it to another
         if self.shares.waiting_messages and self._caps.shut:
             for way, frames in zip(self.ways, self.turn.give_back(), strict=True):
-                way.say(frames)
+                way.acknowledge(frames)
             return
         begun = self.turn.begin(now)
         if self.message_log is not None:
             for waiting, began in begun:
                 self.message_log.begin(waiting, began)
 
-    def _look(self, now: float) -> None:
+    def _poll(self, now: float) -> None:
         granted = any(way.granted_at == now for way in self.ways)
-        self.turn.look(now, granted, any(way.more and way.core.live for way in self.ways))
+        self.turn.poll(now, granted, any(way.more and way.core.live for way in self.ways))
 
     def _share(self, now: float) -> None:
         hurry = self.turn.share(now)

@@ -53,7 +53,7 @@ class SenderLink:
         self._said_bye = False
         self._instance = 0
         """The start of the broker that the session is with."""
-        self._told_lease = 0.0
+        self._logged_lease = 0.0
         self._ask_at = inf
         """When to look whether the pipe has room for the credit; inf: the credit is said."""
         self.link = make_link(self._make_join)
@@ -82,14 +82,14 @@ class SenderLink:
             try:
                 head = link.opened(parts[0], now)
                 refuse_parts(parts, 2 if isinstance(head, Grant) else 1)
-                self._hear(head, parts, now)
+                self._handle(head, parts, now)
             except WireError as error:
                 self._refuse("dispatch", error, now)
                 if head is None and isinstance(error, UnknownKind):
                     continue  # a word that this program does not know yet
                 link.lost()  # it may have been a grant: joining again tells the broker what we have
 
-    def _hear(self, frame: Any, parts: list[Any], now: float) -> None:
+    def _handle(self, frame: Any, parts: list[Any], now: float) -> None:
         core, link = self.core, self.link
         match frame:
             case Grant():
@@ -107,9 +107,9 @@ class SenderLink:
             case Welcome():
                 if not self._said_bye:
                     core.attempts = frame.attempts
-                    self.say(core.welcomed(frame.next, another=frame.instance != self._instance))
+                    self.acknowledge(core.welcomed(frame.next, another=frame.instance != self._instance))
                     self._instance = frame.instance
-                    self._look_at_lease(frame.lease)
+                    self._check_lease(frame.lease)
             case Pong():
                 ours = link.knows(frame.instance) and frame.subject == core.token
                 if ours and not core.answered(frame.next, frame.echo):
@@ -126,16 +126,16 @@ class SenderLink:
             case Bye():
                 self.left = self.left or frame.instance == link.instance
             case Refused():
-                if why := link.heard_refusal(frame):
+                if why := link.handle_refusal(frame):
                     self._refuse("dispatch", why, now)
             case Who() | None:
                 pass
             case _:
                 raise WireError(f"{type(frame).__name__} has no business here")
 
-    def _look_at_lease(self, lease: float) -> None:
+    def _check_lease(self, lease: float) -> None:
         """Say when the broker bears less than was asked for."""
-        if lease < self._lease and lease != self._told_lease:
+        if lease < self._lease and lease != self._logged_lease:
             self.link.log.warning(
                 "%s: the broker lets a message stay here for %g s (its --max-lease), and not for %g s: what takes "
                 "longer is given to others and may be sent twice",
@@ -143,22 +143,22 @@ class SenderLink:
                 lease,
                 self._lease,
             )
-        self._told_lease = lease
+        self._logged_lease = lease
 
-    def say(self, frames: list[AckFrame]) -> None:
+    def acknowledge(self, frames: list[AckFrame]) -> None:
         """Acknowledge; what a broker that is not joined misses is said after the next join."""
         link = self.link
         for frame in frames:
             if frame.session != self.core.token:
-                link.say(_ack(frame))  # of a session that was given up: the broker counts it, joined or not
-            elif not link.joined or not link.say(_ack(frame)):
+                link.send(_ack(frame))  # of a session that was given up: the broker counts it, joined or not
+            elif not link.joined or not link.send(_ack(frame)):
                 # The pipe is full. A later frame would jump the gap: everything is said again after the next join.
                 link.lost()
                 return
 
-    def tell(self, receipts: Receipts) -> bool:
+    def send_receipts(self, receipts: Receipts) -> bool:
         """Hand receipts on; False when the broker is not there, or its pipe is full or has its next room for credit."""
-        return self.link.joined and self._ask_at == inf and self.link.say(Receipt(self.core.token, *receipts))
+        return self.link.joined and self._ask_at == inf and self.link.send(Receipt(self.core.token, *receipts))
 
     def ask(self, now: float) -> None:
         """Say the credit when it has changed; when the pipe is full, later.
@@ -174,7 +174,7 @@ class SenderLink:
             return
         credit = self.core.new_credit()
         if credit is not None:
-            self.say([credit])
+            self.acknowledge([credit])
 
     def tick(self, now: float) -> None:
         """Join or ping when it is time."""
@@ -189,7 +189,7 @@ class SenderLink:
 
     def goodbye(self) -> bool:
         """Say goodbye; False when there is nobody to say it to."""
-        self._said_bye = self.link.joined and self.link.say(Bye(self.link.instance, self.core.token))
+        self._said_bye = self.link.joined and self.link.send(Bye(self.link.instance, self.core.token))
         return self._said_bye
 
 

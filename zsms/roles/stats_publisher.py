@@ -62,7 +62,7 @@ class StatsPublisher:
         self._next = now + self._interval
         if self._handshakes is not None and (failed := self._handshakes.failed()) is not None:
             self._log.warning("the collector at %s gets no statistics from here: %s", self._collector, failed[0])
-        self._look_for_collector(now)
+        self._poll_collector(now)
         snapshot = self._next_snapshot(now)
         if snapshot is not None:
             try:
@@ -70,12 +70,12 @@ class StatsPublisher:
             except zmq.Again:
                 pass  # the next one says it all again
 
-    def _look_for_collector(self, now: float) -> None:
+    def _poll_collector(self, now: float) -> None:
         """Until it was reached once: its host may be unknown still, or be reached over another address."""
         if self._collector is None or self._handshakes is None or self._handshakes.succeeded or now < self._look_at:
             return
         first, self._look_at = self._look_at == 0.0, now + LOOK_S
-        if not first and (why := self._sockets.look_again(self._collector)):
+        if not first and (why := self._sockets.resolve_again(self._collector)):
             self._log.warning("the collector at %s gets no statistics from here yet: %s", self._collector, why)
 
     def final(self, now: float, patience: Callable[[], float] = lambda: FINAL_S) -> bool:

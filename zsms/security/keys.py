@@ -239,7 +239,7 @@ class Keys:
         self._trouble = ""
         """What the last look at the list failed with."""
         try:
-            self._seen = self._look()
+            self._seen = self._state_of_list()
         except OSError as error:
             raise UsageError(f"{directory}: {error.strerror}") from None
         problems = self._load()
@@ -303,7 +303,7 @@ class Keys:
         A look that fails changes nothing: the last list holds, and the next look may be luckier.
         """
         try:
-            seen = self._look()
+            seen = self._state_of_list()
         except OSError as error:
             before, self._trouble = self._trouble, f"can't look into {self._directory}: {error.strerror}"
             return [] if before == self._trouble else [f"{self._trouble}; the last list holds"]
@@ -313,7 +313,7 @@ class Keys:
         self._seen = seen
         return self._load()
 
-    def _look(self) -> list[tuple[str, int, int, int]]:
+    def _state_of_list(self) -> list[tuple[str, int, int, int]]:
         """What tells one state of the list from another. Raises OSError."""
         infos: list[tuple[str, os.stat_result]] = []
         for _ in range(_LOOKS):

@@ -7,7 +7,7 @@
 ZAP is https://rfc.zeromq.org/spec/27/. Each bound socket is a domain of its own, which says the roles that a key
 needs; what a key may say on a socket that several roles share is the business of :mod:`zsms.roles.permissions`.
 
-The gate has no thread: whoever owns it polls `sockets` and calls `look`. It also counts what never reaches ZAP
+The gate has no thread: whoever owns it polls `sockets` and calls `poll`. It also counts what never reaches ZAP
 (no key at all, another mechanism, noise) by the handshakes that libzmq reports as failed.
 """
 
@@ -60,7 +60,7 @@ class Gate:
         self.tell: Callable[[str, str], object] = lambda kind, why: None
         """Told of every refusal: a constant name for its kind, and why."""
         self.sockets: list[zmq.Socket[bytes]] = [zap]
-        """To be polled; when one is readable, `look`."""
+        """To be polled; when one is readable, `poll`."""
         self._zap = zap
         self._opened: dict[bytes, tuple[float, int]] = {}
         self._refresh_at = 0.0
@@ -70,7 +70,7 @@ class Gate:
         """Also count what this monitor of a bound socket reports as failed."""
         self.sockets.append(monitor)
 
-    def look(self, now: float) -> None:
+    def poll(self, now: float) -> None:
         """Answer what is asked, count what has failed, and read the list of keys again when it is time."""
         if now >= self._refresh_at:
             self._refresh_at = now + REFRESH_S
@@ -141,7 +141,7 @@ class Gate:
         while waiting or self.refused < expected:
             left = deadline - time.monotonic()
             poller.poll(max(0, int(left * 1_000)))  # and read, however late it is: this process may have been stopped
-            self.look(time.monotonic())
+            self.poll(time.monotonic())
             for monitor in list(waiting):
                 event = read_event(monitor)
                 if event is None:

@@ -76,7 +76,7 @@ class Connection:
         return self.party is not None and not self._tls and not self.ending
 
     def next_look(self, now: float) -> float:
-        """When `look` is worth calling, whatever is sent until then: that is due later."""
+        """When `poll` is worth calling, whatever is sent until then: that is due later."""
         timers = self.session.timers
         due = self.session.next_time()
         times = [now + each for each in (timers.response, timers.enquire_link, timers.inactivity) if each > 0]

@@ -91,7 +91,7 @@ class Desk:
                 case _:
                     pass  # of an ESME's side
 
-    def heard(self, connections: Sequence[Connection], heard: Heard, now: float, wall: float) -> None:
+    def received_together(self, connections: Sequence[Connection], heard: Heard, now: float, wall: float) -> None:
         """The same of what many have told together."""
         if heard.answered is not None:
             self._receipts_answered(heard.answered[1])
@@ -168,7 +168,7 @@ class Desk:
             sequence, status, serials = sequence[rows], status[rows], serials[rows]
             delays = None if delays is None else delays[rows]
         if delays is None or not delays.any():
-            self._say(connections, owner, sequence, status, serials)
+            self._respond(connections, owner, sequence, status, serials)
             return
         numbers = np.array([each.number for each in connections], np.uint64)
         records = np.empty((len(sequence), 4), np.uint64)
@@ -176,7 +176,7 @@ class Desk:
         records[:, 1], records[:, 2], records[:, 3] = sequence, status, serials
         self._answers.add(now, delays, records)
 
-    def _say(
+    def _respond(
         self, connections: Sequence[Connection], owner: I64 | None, sequence: U32, status: U32, serials: U64
     ) -> None:
         """Answers; those that have no serial number are refused, and have no id."""
@@ -189,7 +189,7 @@ class Desk:
         sessions, named = [each.session for each in connections], ids_of(serials, self.rules.ids)
         answer_together(sessions, owner, Command.SUBMIT_SM, sequence=sequence, status=status, ids=named)
 
-    def _say_later(self, records: npt.NDArray[np.uint64]) -> None:
+    def _respond_late(self, records: npt.NDArray[np.uint64]) -> None:
         """Answers whose time has come, in any order."""
         numbers, owner = np.unique(records[:, 0], return_inverse=True)
         there = [self.connections.get(number) for number in numbers.tolist()]
@@ -198,7 +198,7 @@ class Desk:
         order = order[able[owner[order]]]
         place = np.cumsum(able) - 1
         own = records[order]
-        self._say(
+        self._respond(
             [each for each in there if each is not None and not each.ending],
             place[owner[order]],
             own[:, 1].astype(np.uint32),
@@ -227,7 +227,7 @@ class Desk:
             destination=messages.source.take(one) if not isinstance(messages.source, bytes) else b"",
             short_message=text[:254],
         )
-        self._say_for_a_person(connection, only, now)
+        self._deliver_reply(connection, only, now)
 
     def send(self, connection: Connection, source: bytes, destination: bytes, text: bytes, now: float) -> bool:
         """Deliver a message of a person's; False when that bind does not take it now."""
@@ -239,9 +239,9 @@ class Desk:
             destination=destination,
             short_message=text,
         )
-        return self._say_for_a_person(connection, only, now)
+        return self._deliver_reply(connection, only, now)
 
-    def _say_for_a_person(self, connection: Connection, message: Messages, now: float) -> bool:
+    def _deliver_reply(self, connection: Connection, message: Messages, now: float) -> bool:
         if not connection.receives or connection.room < 1:
             return False
         self._deliver(connection, message, now)
@@ -256,11 +256,11 @@ class Desk:
 
     # -- time --------------------------------------------------------------------------------------------------------
 
-    def look(self, now: float, wall: float) -> None:
+    def poll(self, now: float, wall: float) -> None:
         """Answers and receipts whose time has come; sessions' timers."""
         records = self._answers.advance(now)
         if records is not None and not self.silent:
-            self._say_later(records)
+            self._respond_late(records)
         rows = self.model.due(now)
         if rows is not None:
             self._route(rows)
@@ -310,7 +310,7 @@ class Desk:
             self._route(connection.receipts.popleft())
 
     def next_time(self) -> float | None:
-        """When `look` is worth calling."""
+        """When `poll` is worth calling."""
         times = (self._answers.next_time(), self.model.next_time())
         return min((at for at in times if at is not None), default=None)
 

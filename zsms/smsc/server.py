@@ -148,8 +148,8 @@ class FakeSmsc(Role):
         if self._http is not None:
             self._http.answer(self.desk.model, self._recorder, now, wall)
         self._read(ready, now, wall)
-        self.desk.look(now, wall)
-        self._look_at_timers(now, wall)
+        self.desk.poll(now, wall)
+        self._poll_timers(now, wall)
         for fd, connection in list(self._by_fd.items()):
             if connection.session.output_octets or connection.ending:
                 self._flush(fd, connection)
@@ -196,7 +196,7 @@ class FakeSmsc(Role):
                 heard.append(connection)
         bundle = self._gather.bundle()
         if bundle is not None:
-            self.desk.heard(heard, bundle.receive(now), now, wall)
+            self.desk.received_together(heard, bundle.receive(now), now, wall)
 
     def _wrong(self, now: float) -> None:
         """What the schedule of faults says."""
@@ -267,13 +267,13 @@ class FakeSmsc(Role):
         self.desk.gone(connection)
         self._rows.append(connection.row)
 
-    def _look_at_timers(self, now: float, wall: float) -> None:
+    def _poll_timers(self, now: float, wall: float) -> None:
         if now < self._timers_at:
             return
         self._timers_at = now + _TIMERS_S
         for connection in list(self._by_fd.values()):
             if connection.look_at <= now and not connection.ending:
-                self.desk.happened(connection, connection.session.look(now), now, wall)
+                self.desk.happened(connection, connection.session.poll(now), now, wall)
                 connection.look_at = connection.next_look(now)
 
     def _close(self) -> None:

@@ -125,7 +125,7 @@ class Seen:
         """These came."""
         buffer = _strings(messages.short_message, messages).buffer
         if len(messages) >= _FEW or len(buffer) > _OCTETS:
-            self._look()
+            self._write_later()
             self._repeated += self._known(*_fields(messages))
         elif buffer.flags.owndata:
             self._put(messages, buffer)
@@ -138,15 +138,15 @@ class Seen:
         self._later.append(later)
         self._left -= len(buffer)
         if self._left < 0:
-            self._look()
+            self._write_later()
 
     def repeated(self) -> int:
         """How many came before since the last call; they count as having come from now on."""
-        self._look()
+        self._write_later()
         found, self._repeated = self._repeated, 0
         return found
 
-    def _look(self) -> None:
+    def _write_later(self) -> None:
         if self._later:
             fields = [each if isinstance(each, list) else _fields(each) for each in self._later]
             self._later, self._left = [], _OCTETS

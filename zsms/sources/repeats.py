@@ -24,7 +24,7 @@ class Repeats:
         """Whether numbers are let go, so that a count is the least that it can be."""
         return self._most is not None and self._size >= self._most
 
-    def look(self, recipients: U64) -> npt.NDArray[np.bool_]:
+    def seen_before(self, recipients: U64) -> npt.NDArray[np.bool_]:
         """For each of these whether it has come before, in an earlier look or in this one; they count as come then."""
         again = np.ones(len(recipients), dtype=np.bool_)
         if not len(recipients):

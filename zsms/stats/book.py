@@ -198,7 +198,7 @@ class StatsBook:
         totals = {role: dict(counters) for role, counters in self._past_counters.items()}
         for known in self._rows.values():
             _add(totals.setdefault(known.snapshot.role, {}), known.snapshot.counters)
-        told = self._told()
+        told = self._answered_rows()
         answer: dict[str, Any] = {
             "totals": totals,
             "processes": [self._row(known, now) for known in told],
@@ -222,7 +222,7 @@ class StatsBook:
             row["confirmed"] = min(self._confirmed if known.ended else known.confirmed.before, MAX_COUNT)
         return row
 
-    def _told(self) -> list[_Row]:
+    def _answered_rows(self) -> list[_Row]:
         """The rows of an answer: all, or as many as there is room for. The brokers' come first, then the shortest, so
         that rows which are long without need cost themselves."""
         rows = list(self._rows.values())

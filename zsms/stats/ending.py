@@ -39,7 +39,7 @@ class Ending:
         self._state: tuple[Any, ...] = ()
         self._since = 0.0
 
-    def look(self, view: View) -> Verdict | None:
+    def verdict(self, view: View) -> Verdict | None:
         """The verdict, once there is one."""
         if view.done:
             return Verdict(0, left_early(view) or view.untold)

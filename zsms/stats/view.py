@@ -97,7 +97,7 @@ class View:
         """Messages queued and in flight at the broker of this name."""
         return sum(row.figures.held for row in self.brokers if row.name == broker)
 
-    def told_after(self, broker: str, moment: float) -> bool:
+    def reported_after(self, broker: str, moment: float) -> bool:
         """Whether the broker of this name has spoken for itself since `moment` (monotonic seconds, as `at`).
 
         What it said may be as old as its interval when it comes: so long is waited for besides.

@@ -261,7 +261,7 @@ class StubMesh:
         living = [sender for sender in self.senders.values() if sender.alive]
         for sender in living:
             self._greet(sender, now)
-        self.broker.looked(now)
+        self.broker.poll(now)
         for granted in self.broker.grants(now):
             session, lot = granted.session, granted.piece.lot
             sender = self.senders[session.name]
@@ -300,7 +300,7 @@ class StubMesh:
 
     def _greet(self, sender: StubSender, now: float) -> None:
         """A sign of life; a sender that the broker does not know joins."""
-        if sender.core.live and self.broker.heard(sender.peer, now) is not None:
+        if sender.core.live and self.broker.alive(sender.peer, now) is not None:
             return
         core = sender.core
         core.joining()
@@ -311,9 +311,9 @@ class StubMesh:
             self._greet(sender, now)
             return
         core.attempts = self.broker.limits.max_attempts
-        self._say(sender, core.welcomed(session.acked), now)
+        self._send(sender, core.welcomed(session.acked), now)
 
-    def _say(self, sender: StubSender, frames: Iterable[AckFrame], now: float) -> None:
+    def _send(self, sender: StubSender, frames: Iterable[AckFrame], now: float) -> None:
         for frame in frames:
             how = None
             if len(frame.outcomes) or len(frame.reasons):
@@ -328,7 +328,7 @@ class StubMesh:
         finished = transport.finished(now)
         if finished is not None:
             self._note(sender, finished, now)
-            self._say(sender, core.finished(finished), now)
+            self._send(sender, core.finished(finished), now)
         transport.receipts()
         free = transport.concurrency - transport.busy
         taken = core.take(free) if free > 0 else []
@@ -339,7 +339,7 @@ class StubMesh:
         if (room := transport.room(core.waiting_messages)) is not None:
             core.room = room + core.waiting_messages
         if (credit := core.new_credit()) is not None:
-            self._say(sender, [credit], now)
+            self._send(sender, [credit], now)
         self._loop.run_ready()
         return finished is not None or bool(taken)
 

@@ -128,7 +128,7 @@ class CallableTransport:
     def finished(self, now: float) -> Finished | None:
         """The messages whose coroutine has returned."""
         assert self._calls is not None and self._watch is not None
-        self._watch.look(now, self.busy)
+        self._watch.poll(now, self.busy)
         parts = self._calls.take()
         if not parts:
             return None
@@ -151,7 +151,7 @@ class CallableTransport:
         self._again.difference_update(columns.handles)
         self.times.total.record(total)
         self.times.asked += float(took.sum(dtype=np.float64))
-        self._tell_failures(now)
+        self._log_failures(now)
         if not outcomes.any():
             outcomes = NO_CODES
         if not (~ok).any() or not any(names := self._calls.judge.reasons):
@@ -162,7 +162,7 @@ class CallableTransport:
         """A function has no way to tell of any."""
         return None
 
-    def _tell_failures(self, now: float, last: bool = False) -> None:
+    def _log_failures(self, now: float, last: bool = False) -> None:
         """Say how many sends have failed, now and then."""
         rows = self.failures
         at, told = self._told
@@ -184,7 +184,7 @@ class CallableTransport:
         loop, calls, watch = self._loop, self._calls, self._watch
         if loop is None or calls is None or watch is None or loop.is_closed():
             return
-        self._tell_failures(monotonic(), last=True)
+        self._log_failures(monotonic(), last=True)
         watch.close()
         if self._thread is None:
             asyncio.run_coroutine_threadsafe(self._cancel(), loop)

@@ -109,7 +109,7 @@ class Calls:
 
     def _pump(self) -> None:
         """Let workers begin, as many as there is reason to."""
-        self._look_at_begun()
+        self._measure_begun()
         self._pumping = bool(self._todo) and not self.closing
         self._turn += 1
         if not self._pumping:
@@ -120,7 +120,7 @@ class Calls:
             if not task.done():  # it is where the loop's tasks are eager
                 self._tasks.add(task)
 
-    def _look_at_begun(self) -> None:
+    def _measure_begun(self) -> None:
         """How long it takes to begin, and how many workers the next turn should have."""
         count = self.begun - self._seen
         if not count:

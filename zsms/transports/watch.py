@@ -51,16 +51,16 @@ class LoopWatch:
         self._answered = monotonic()
 
     def next_time(self, busy: int) -> float | None:
-        """When `look` has something to do."""
+        """When `poll` has something to do."""
         if self._asked is not None:
             return self._next if self._noticed else self._asked + BLOCKED_S
         return self._next if busy else None
 
-    def look(self, now: float, busy: int) -> None:
+    def poll(self, now: float, busy: int) -> None:
         """Ask for a sign of life, and say what keeps it. `busy`: messages in the loop's hands."""
         if now < self._next and self._asked is None:
             return
-        self._look_at_steps(now)
+        self._check_steps(now)
         if self._asked is not None:
             if self._answered is None:
                 if now - self._asked >= BLOCKED_S:
@@ -99,7 +99,7 @@ class LoopWatch:
         frames = [(f.f_code.co_filename, line, f.f_code.co_name) for f, line in traceback.walk_stack(frame)]
         return place(frames[::-1]) if frame is not None else "something"
 
-    def _look_at_steps(self, now: float) -> None:
+    def _check_steps(self, now: float) -> None:
         calls = self._calls
         if self._window is None:
             self._window = (now, calls.first_steps, calls.first_steps_s)

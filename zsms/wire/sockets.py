@@ -116,7 +116,7 @@ class Sockets:
             raise UsageError(f"can't connect to {endpoint}: {error}") from None
         return made
 
-    def look_again(self, endpoint: Endpoint) -> str:
+    def resolve_again(self, endpoint: Endpoint) -> str:
         """Nobody answers there: look for its addresses again, and go over the family that answers. Why nothing has come
         of it so far, as far as that is known, for people.
         """
@@ -156,7 +156,7 @@ class Sockets:
                 made.ipv6 = ":" in to.host
                 made.connect(getattr(to, which))
                 self._connected[made] = whom, which, to
-        self.look_again(endpoint)
+        self.resolve_again(endpoint)
 
     def find(self, endpoint: Endpoint) -> None:
         """Begin with the place of an endpoint at which somebody listens, if there is one; before it is connected to."""

@@ -63,7 +63,7 @@ def test_a_throttled_link_is_slowed_and_not_stopped() -> None:
     bucket = 200.0
     while now < 60.0:
         bucket = min(200.0, bucket + 200.0 * 0.01)
-        flow.look(now)
+        flow.poll(now)
         asked = min(flow.cap.allowed(now), 50)
         flow.cap.take(asked, now)
         good = min(asked, int(bucket))
@@ -101,14 +101,14 @@ def test_a_link_is_free_again() -> None:
     flow = Flow(500.0)
     flow.throttled(1e6, 1.0)
     assert flow.bounded and flow.cap.rate <= 400
-    flow.look(1.0 + FREE_S)
+    flow.poll(1.0 + FREE_S)
     assert flow.cap.rate == 500 and not flow.bounded
     flow.throttled(100.0, 40.0)
     assert flow.cap.rate == 80
-    flow.look(40.5)
+    flow.poll(40.5)
     assert flow.cap.rate == 80, "nothing in the first second"
     for tenths in range(410, 460):
-        flow.look(tenths / 10)
+        flow.poll(tenths / 10)
     assert flow.cap.rate == pytest.approx(80 * 1.1 * 1.01**49)
     flow.throttled(200.0, 46.0)
     flow.throttled(10.0, 46.5)

@@ -157,7 +157,7 @@ def test_ids_that_are_nothing_known() -> None:
     outstanding = table(b"1", b"2")
     assert seqs(outstanding, b"", b"3", b"not a number", b"99999999999999999999999", b"-1") == {}
     assert outstanding.strange == 1
-    outstanding.look(1.0 + EARLY_S + 1)
+    outstanding.poll(1.0 + EARLY_S + 1)
     assert outstanding.strange == 5 and len(outstanding) == 2
 
 
@@ -178,10 +178,10 @@ def test_a_receipt_that_comes_before_its_answer() -> None:
 def test_overdue_receipts_are_missing() -> None:
     outstanding = table(b"1", b"2", b"3", timeout=100)
     assert seqs(outstanding, b"2", now=50.0) == {0: 1}
-    assert outstanding.look(99.0) == 0
-    assert outstanding.look(201.0) == 2 and outstanding.missing == 2 and len(outstanding) == 0
+    assert outstanding.poll(99.0) == 0
+    assert outstanding.poll(201.0) == 2 and outstanding.missing == 2 and len(outstanding) == 0
     never = table(b"1", timeout=0)
-    assert never.look(1e9) == 0
+    assert never.poll(1e9) == 0
 
 
 def test_the_time_to_a_receipt() -> None:

@@ -111,8 +111,8 @@ def test_answers_in_any_order_some_late_some_twice(order: list[int], data: st.Da
     }
     assert got == {each: b"%d" % each for each in kept}
     assert esme.counts.strange_answers == len(kept[:2]) and esme.open == 8 - len(kept)
-    assert not esme.look(60.9)
-    late = esme.look(61.0)
+    assert not esme.poll(60.9)
+    late = esme.poll(61.0)
     missing = sorted(set(order) - set(kept))
     assert [sorted(event.handles.tolist()) for event in late] == ([missing] if missing else [])
     assert esme.room == 10
@@ -168,7 +168,9 @@ def test_ids_up_to_64_octets_and_longer_ones_named(length: int) -> None:
     esme, smsc = bound_pair()
     received = submitted(esme, smsc, 1)
     body = b"x" * length + b"\0"
-    smsc.say(struct.pack(">IIII", 16 + len(body), Command.SUBMIT_SM_RESP, 0, int(received.messages.sequence[0])) + body)
+    smsc.write(
+        struct.pack(">IIII", 16 + len(body), Command.SUBMIT_SM_RESP, 0, int(received.messages.sequence[0])) + body
+    )
     (answered,) = esme.receive(output(smsc), 1.0)
     assert isinstance(answered, Answered) and answered.answers.ids.tolist() == [b"x" * length]
     assert esme.counts.long_ids == (length > 64) and esme.bound
@@ -264,7 +266,7 @@ def test_rare_requests() -> None:
     assert isinstance(replied, Replied) and replied.handle == 12
     assert replied.answer is not None and replied.answer["message_state"] == 2
     esme.ask(Pdu(Command.CANCEL_SM), 13, 2.0)
-    assert esme.look(62.0) == [Replied(13, None)]
+    assert esme.poll(62.0) == [Replied(13, None)]
 
 
 def test_unbind_from_either_side() -> None:
@@ -285,30 +287,30 @@ def test_unbind_from_either_side() -> None:
 
 def test_a_silent_peer_is_asked_and_given_up() -> None:
     esme, smsc = bound_pair(enquire_link=30, response=10)
-    assert esme.next_time() == 30 and not esme.look(29.9)
-    assert not esme.look(30.0) and [each.command for each in pdus(output(esme))] == [Command.ENQUIRE_LINK]
-    assert esme.next_time() == 40 and not esme.look(39.0)
-    (ended,) = esme.look(40.0)
+    assert esme.next_time() == 30 and not esme.poll(29.9)
+    assert not esme.poll(30.0) and [each.command for each in pdus(output(esme))] == [Command.ENQUIRE_LINK]
+    assert esme.next_time() == 40 and not esme.poll(39.0)
+    (ended,) = esme.poll(40.0)
     assert isinstance(ended, Ended) and "enquire_link" in ended.reason
     esme, smsc = bound_pair(enquire_link=30, response=10)
-    esme.look(30.0)
+    esme.poll(30.0)
     assert not smsc.receive(output(esme), 30.0)
-    assert not esme.receive(output(smsc), 31.0) and not esme.look(40.0) and esme.bound
+    assert not esme.receive(output(smsc), 31.0) and not esme.poll(40.0) and esme.bound
     assert esme.next_time() == 61
 
 
 def test_binds_and_inactivity_have_an_end() -> None:
     smsc = Session(Side.SMSC, timers=Timers(init=5))
     smsc.connected(100.0)
-    assert smsc.next_time() == 105 and not smsc.look(104.0)
-    assert isinstance(smsc.look(105.0)[0], Ended)
+    assert smsc.next_time() == 105 and not smsc.poll(104.0)
+    assert isinstance(smsc.poll(105.0)[0], Ended)
     esme = Session(Side.ESME, timers=Timers(response=10))
     esme.connected(0.0)
     esme.bind(Command.BIND_TRANSCEIVER, 0.0, system_id=b"x")
-    (ended,) = esme.look(10.0)
+    (ended,) = esme.poll(10.0)
     assert isinstance(ended, Ended) and "not answered" in ended.reason
     esme, _ = bound_pair(inactivity=100, enquire_link=0)
-    assert esme.next_time() == 100 and isinstance(esme.look(100.0)[0], Ended)
+    assert esme.next_time() == 100 and isinstance(esme.poll(100.0)[0], Ended)
 
 
 def test_sequence_numbers_wrap() -> None:
@@ -335,7 +337,7 @@ def test_an_answer_that_never_comes_holds_up_no_other() -> None:
         smsc.answer(Command.SUBMIT_SM, received.messages.sequence)
         (answered,) = esme.receive(output(smsc), 2.0)
         assert answered.handles.tolist() == [turn] * 3  # type: ignore[union-attr]
-    assert esme.look(61.0) == [] or True
+    assert esme.poll(61.0) == [] or True
     assert esme.lost().tolist() in ([0], [])
 
 
@@ -418,7 +420,7 @@ def test_hostile_octets(parts: list[bytes], side: Side, bound: bool) -> None:
     for part in parts:
         session.receive(part, 1.0)
         session.take_output()
-    session.look(1000.0)
+    session.poll(1000.0)
     session.lost()
 
 
@@ -453,9 +455,9 @@ def test_unanswered_messages_are_told_once() -> None:
     submitted(esme, smsc, 2, now=1.0)
     esme.send(texts(1), handles(7), 5.0)
     assert esme.next_time() == 11.0
-    (first,) = esme.look(11.0)
+    (first,) = esme.poll(11.0)
     assert isinstance(first, Unanswered) and first.handles.tolist() == [0, 1]
-    (second,) = esme.look(15.0)
+    (second,) = esme.poll(15.0)
     assert isinstance(second, Unanswered) and second.handles.tolist() == [7]
     esme.receive(encode_answers(Command.SUBMIT_SM_RESP, sequences(2, 3)).tobytes(), 16.0)
     assert esme.counts.strange_answers == 2

@@ -72,7 +72,7 @@ class LivePanel:
                 stack.callback(signal.signal, signal.SIGTSTP, before)
             stack.callback(self._end)
             self._draw()
-            threading.Thread(target=self._look_again, name="panel", daemon=True).start()
+            threading.Thread(target=self._redraw_stale, name="panel", daemon=True).start()
             self._stack = stack.pop_all()
         return self
 
@@ -169,7 +169,7 @@ class LivePanel:
         silent = time.monotonic() - self._figures.view.at
         return f"no word from the collector for {silent:.0f} s" if silent > SILENT_S else ""
 
-    def _look_again(self) -> None:
+    def _redraw_stale(self) -> None:
         """Draw now and then even if nothing comes, for what is shown gets old."""
         while not self._over.wait(2 * REFRESH_S):
             if self._silence():

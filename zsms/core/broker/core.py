@@ -198,7 +198,7 @@ class BrokerCore:
         """Whether that session was given up."""
         return self._sessions.has_ended(token)
 
-    def heard(self, peer: bytes, now: float) -> Known | None:
+    def alive(self, peer: bytes, now: float) -> Known | None:
         """Any other word of a peer; None when the peer must join (again) first."""
         known = self.peers.get(peer)
         if isinstance(known, Session):  # a producer may be silent for ever
@@ -238,15 +238,15 @@ class BrokerCore:
 
     # -- time -----------------------------------------------------------------------------------------------
 
-    def looked(self, now: float) -> None:
+    def poll(self, now: float) -> None:
         """Call after reading what waited and before granting: moves retries that are due, judges the silent."""
         for lot in self._failures.due(now):
             self.queue.put(lot)
-        self._letters.look(now)
-        self._sessions.look(now)
+        self._letters.poll(now)
+        self._sessions.poll(now)
 
     def next_time(self, now: float) -> float:
-        """When `looked` must be called at the latest, in the caller's clock."""
+        """When `poll` must be called at the latest, in the caller's clock."""
         return min(now + self.limits.liveness / 5, self._dispatch.next_time(now), self._failures.next_time())
 
     # -- what people do with it -------------------------------------------------------------------------------
@@ -272,13 +272,13 @@ class BrokerCore:
         for lot in self._letters.kicked(reason, limit, now):
             self.queue.put(lot)
             kicked += lot.size
-        self._tell(now, "dead letters kicked", reason or "any reason", kicked)
+        self._note(now, "dead letters kicked", reason or "any reason", kicked)
         return kicked
 
     def purge_dead(self, now: float, reason: str = "") -> int:
         """Let go of dead letters (with this reason); they stay counted as dead. Returns how many messages."""
         purged = self._letters.let_go(reason)
-        self._tell(now, "dead letters purged", reason or "any reason", purged)
+        self._note(now, "dead letters purged", reason or "any reason", purged)
         return purged
 
     def purge_ready(self, now: float) -> int:
@@ -289,10 +289,10 @@ class BrokerCore:
         purged = self._letters.purge(lots)
         if purged:
             self.progress.given_up(now)
-        self._tell(now, "queue purged", PURGED, purged)
+        self._note(now, "queue purged", PURGED, purged)
         return purged
 
-    def _tell(self, now: float, kind: str, which: str, messages: int) -> None:
+    def _note(self, now: float, kind: str, which: str, messages: int) -> None:
         if messages:
             self._events.note(now, kind, which, messages)
 

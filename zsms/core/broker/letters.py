@@ -92,7 +92,7 @@ class Letters:
         if self._journal is not None:  # which would have to know where they are until then
             self._bury_left()
 
-    def look(self, now: float) -> None:
+    def poll(self, now: float) -> None:
         """Bury what has waited for that long enough."""
         if not self._left:
             return

@@ -167,7 +167,7 @@ class Retries:
     def due(self, now: float) -> list[Lot]:
         """Remove and return the messages whose time has come."""
         self._sort(now)
-        self._waiting.look(now)
+        self._waiting.poll(now)
         if self.base and now < self._fell_due + self.tick:
             return []
         parts = self._waiting.due()

@@ -115,7 +115,7 @@ class Sessions:
 
     # -- time -------------------------------------------------------------------------------------------------
 
-    def look(self, now: float) -> None:
+    def poll(self, now: float) -> None:
         """Judge the silent, and take back what has outlasted its lease.
 
         When the last look is long ago the broker itself was stopped, and silence proves nothing.

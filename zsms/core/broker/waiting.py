@@ -89,7 +89,7 @@ class Waiting:
                 place.append(Mixed.join([before, last]))
                 self.nbytes += place[-1].nbytes - before.nbytes - last.nbytes
 
-    def look(self, now: float) -> None:
+    def poll(self, now: float) -> None:
         """What waits in places whose time has come goes into smaller ones, or is due."""
         while self._order and self._order[0][0] <= now:
             _, level, index = heappop(self._order)

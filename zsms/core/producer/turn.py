@@ -53,7 +53,7 @@ class Turn:
         self._pace: Pace | PoissonPace | None = None
         self._next = 0.0
 
-    def look(self, now: float) -> None:
+    def poll(self, now: float) -> None:
         """Follow the rate."""
         rate = self.rate
         if rate is not None and self._pace is not None and rate != self._pace.rate:

@@ -83,7 +83,7 @@ class Cap:
         """`OPEN`, `HELD` or `CLOSED`."""
         return int(self._state[_GATE])
 
-    def _look(self, now: float) -> None:
+    def _advance(self, now: float) -> None:
         state = self._state
         at = state[_AT] if state[_AT] >= 0 else now
         current = int(max(now, at) * _BINS)
@@ -110,7 +110,7 @@ class Cap:
         """Segments that may begin now, of `wanted` that would; at most 2**62."""
         state = self._state
         if state[_RATE] < inf:
-            self._look(now)
+            self._advance(now)
             state[_ASKED] = now
             whole = min(state[_TOKENS], self._of_second())
         else:
@@ -144,7 +144,7 @@ class Cap:
         """So many segments begin. More than there was room for are a debt, which is paid before anything else."""
         state = self._state
         if state[_RATE] < inf:
-            self._look(now)
+            self._advance(now)
             state[_TOKENS] -= segments
             state[_FIRST + int(state[_BIN]) % _BINS] += segments
             state[_COUNT] += segments
@@ -156,7 +156,7 @@ class Cap:
         state = self._state
         if state[_RATE] == inf or state[_GATE] or state[_BUDGET] < 1:
             return now + 4 * _SOON_S  # whoever keeps the hours and the budget says no more about it
-        self._look(now)
+        self._advance(now)
         missing = max(0.0, 1.0 - float(state[_TOKENS])) / state[_RATE]
         if self._of_second() < 1:
             missing = max(missing, 1.0 / _BINS)
@@ -168,7 +168,7 @@ class Cap:
         """Another rate from now on. Raises UsageError."""
         other = Cap(rate, self.burst)
         state = self._state
-        self._look(now)
+        self._advance(now)
         state[_RATE] = other.rate
         state[_TOKENS] = min(state[_TOKENS], max(1.0, self.burst, rate * _SMOOTH_S))
 

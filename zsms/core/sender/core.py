@@ -261,7 +261,7 @@ class SenderCore:
         self.acknowledged(acked)
         return self.credit.answered(acked, self._now.received, asked_at)
 
-    def look(self, now: float) -> float | None:
+    def poll(self, now: float) -> float | None:
         """Open the slots that are due to open; returns when there will be more, None when all are open."""
         if self.open_slots == self.slots:
             return None
@@ -407,7 +407,7 @@ class SenderCore:
         session.unacked.append(frame)  # plain credit too: a number that is missing is taken for a loss
         self.credit.told = frame.limit
         if session.welcomed:
-            self.credit.said(frame.limit, frame.number)
+            self.credit.sent(frame.limit, frame.number)
         return frame
 
 

@@ -88,7 +88,7 @@ class Credit:
         """A grant came; `more`: it left something in the broker's queue."""
         self.wants_more = self._left = more
 
-    def said(self, limit: int, frame: int) -> None:
+    def sent(self, limit: int, frame: int) -> None:
         """A frame with that number tells the broker this limit."""
         if limit >= self.reach:
             self._on(Event.SAID_MORE)

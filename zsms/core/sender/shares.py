@@ -123,8 +123,8 @@ class Shares:
         """Open the slots that are due to open at each broker that is there; when there will be more, or None."""
         if self._alone:
             core = self.cores[0]
-            return core.look(now) if core.live else None
-        times = [at for core in self.cores if core.live and (at := core.look(now)) is not None]
+            return core.poll(now) if core.live else None
+        times = [at for core in self.cores if core.live and (at := core.poll(now)) is not None]
         return min(times, default=None)
 
     def take(self, most: int) -> list[Waiting]:
@@ -150,10 +150,10 @@ class Shares:
     # -- who may give how much --------------------------------------------------------------------------------
 
     def next_time(self) -> float | None:
-        """When `look` must be called at the latest, None when there is nothing to look at."""
+        """When `poll` must be called at the latest, None when there is nothing to look at."""
         return None if self._alone or not (self.held or self._owed) else self._next
 
-    def look(self, now: float) -> bool:
+    def poll(self, now: float) -> bool:
         """Share out anew when it is time, or when a broker came or went.
 
         True when it was time: every broker is then to be asked for a sign of life, after it was told its new limit.

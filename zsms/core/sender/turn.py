@@ -203,7 +203,7 @@ class Turn:
         codes = np.full(len(handles), Outcome.THROTTLED.code, np.uint8)
         return self._shares.finished(Finished(np.zeros(0, np.uint64), handles, codes))
 
-    def look(self, now: float, granted: bool, more: bool) -> None:
+    def poll(self, now: float, granted: bool, more: bool) -> None:
         """Whether there is more to do than slots: `granted`, something was just now; `more`, and others are left."""
         if not any(core.live for core in self._shares.cores):
             self.steady.interrupted()
@@ -219,7 +219,7 @@ class Turn:
         waiting = shares.waiting_messages
         rooms = [self._slots.room(waiting), self._caps.ahead(waiting)]
         shares.bound(min((room for room in rooms if room is not None), default=None))
-        return shares.look(now)
+        return shares.poll(now)
 
     def next_time(self, now: float) -> float | None:
         """When the next turn is due, unless a broker speaks before; None when nothing is."""

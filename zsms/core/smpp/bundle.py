@@ -216,5 +216,5 @@ def answer_together(
     octets = encode_answers_in_parts(command | RESPONSE, sequence, status, ids, counts)
     asked = [sessions[place] for place in places.tolist()]
     for session, part in zip(asked, octets, strict=True):
-        session.say(part)
+        session.write(part)
     return asked

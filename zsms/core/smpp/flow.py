@@ -159,7 +159,7 @@ class Flow:
             self._slowed = self._grown = now
             self.slowed += 1
 
-    def look(self, now: float) -> None:
+    def poll(self, now: float) -> None:
         """Time passes: a slowed link grows faster again."""
         if not self.bounded:
             return

@@ -74,7 +74,7 @@ class Link(Output):
         self._window.skip()
         if request.command not in UNANSWERED_COMMANDS:
             self._due.requests[request.sequence] = Request(request.command, handle, now)
-        self.say(octets)
+        self.write(octets)
 
     def unbind(self, now: float) -> None:
         """Leave; `Ended` follows the answer. Nothing may be sent after this."""
@@ -162,7 +162,7 @@ class Link(Output):
             self._due.messaged = now
             events.append(Asked(pdu))
 
-    def _look_at_link(self, now: float, events: list[Event]) -> None:
+    def _poll_link(self, now: float, events: list[Event]) -> None:
         """Act on the timers that have run out."""
         for request in self._due.late(now):
             if request.handle == _BIND:

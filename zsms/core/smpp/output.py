@@ -29,17 +29,17 @@ class Output:
     ) -> None:
         """Answer submit_sm or deliver_sm (`command` is the request's), uint32[n] each; see `pdu.encode_answers`."""
         if len(sequence):
-            self.say(encode_answers(command | RESPONSE, sequence, status, ids, always_body=always_body))
+            self.write(encode_answers(command | RESPONSE, sequence, status, ids, always_body=always_body))
 
     def reply(self, answer: Pdu) -> None:
         """The answer to a rare request, with that one's sequence number."""
-        self.say(encode(answer))
+        self.write(encode(answer))
 
     def nack(self, sequence: int, status: int) -> None:
         """A generic_nack."""
-        self.say(encode(Pdu(Command.GENERIC_NACK, min(sequence, 0x7FFFFFFF), status)))
+        self.write(encode(Pdu(Command.GENERIC_NACK, min(sequence, 0x7FFFFFFF), status)))
 
-    def say(self, octets: bytes | U8) -> None:
+    def write(self, octets: bytes | U8) -> None:
         """Send octets as they are: PDUs that the owner has encoded, or for tests of others whatever they may be."""
         self._out.append(octets)
         self.output_octets += len(octets)

@@ -181,9 +181,9 @@ class Outstanding:
             self._runs[-1] = _joined(self._runs[-1], newer)
         if self.waiting > self.most:
             self._drop_oldest()
-        return self._look_at_early(now) if self._early else None
+        return self._match_early(now) if self._early else None
 
-    def _look_at_early(self, now: float) -> Found | None:
+    def _match_early(self, now: float) -> Found | None:
         """Receipts that came before their answers."""
         early, self._early, self._early_count = self._early, [], 0
         parts = []
@@ -310,7 +310,7 @@ class Outstanding:
         self.waiting -= len(rows)
         return Found(rows, sources, seqs, took, outcome[rows]), left
 
-    def look(self, now: float) -> int:
+    def poll(self, now: float) -> int:
         """Give up what is overdue; how many that are. Worth calling every few seconds."""
         self._early_expired(now)
         before = self.missing

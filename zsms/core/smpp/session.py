@@ -120,7 +120,7 @@ class Session(Link):
         octets = encode_messages(self._command_out, message)
         self._window.add(handles, now)
         self._due.messaged = now
-        self.say(octets)
+        self.write(octets)
 
     # -- what comes --------------------------------------------------------------------------------------------------
 
@@ -236,7 +236,7 @@ class Session(Link):
 
     # -- time --------------------------------------------------------------------------------------------------------
 
-    def look(self, now: float) -> list[Event]:
+    def poll(self, now: float) -> list[Event]:
         """Act on the timers that have run out."""
         events: list[Event] = []
         if self.over():
@@ -246,11 +246,11 @@ class Session(Link):
             oldest = self._window.oldest()
             if oldest is not None and oldest <= before:
                 events.append(Unanswered(self._window.expired(np.nextafter(before, np.inf))))
-        self._look_at_link(now, events)
+        self._poll_link(now, events)
         return events
 
     def next_time(self) -> float | None:
-        """When `look` is worth calling; None: when something has come or was sent."""
+        """When `poll` is worth calling; None: when something has come or was sent."""
         if self.over():
             return None
         return self._due.next_time(self.state, self._window.oldest() if self.timers.response > 0 else None)

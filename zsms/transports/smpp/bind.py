@@ -65,7 +65,7 @@ class Bind:
         """There is more to be read than was."""
         self.leaving = False
         self.look_at = 0.0
-        """When `look` is worth calling, at the earliest."""
+        """When `poll` is worth calling, at the earliest."""
         self._dial = Dial(settings, selector, self, wake)
         self._binding = self._bound = False
         self.gathers = False
@@ -111,15 +111,15 @@ class Bind:
         at = self.session.next_time() if self._binding else None
         return self._dial.deadline if at is None else min(at, self._dial.deadline)
 
-    def look(self, now: float) -> list[Event]:
+    def poll(self, now: float) -> list[Event]:
         """Time passes."""
         events: list[Event] = []
         if self._binding or self._bound:
-            events = self.acted_on(self.session.look(now), now)
+            events = self.acted_on(self.session.poll(now), now)
         else:
             try:
                 if self._dial.phase is not Phase.IDLE:
-                    self._dial.look(now)
+                    self._dial.poll(now)
                 elif now >= self.next_try and not self.leaving:
                     self._dial.begin(now)
             except NotConnected as error:
@@ -127,7 +127,7 @@ class Bind:
         self.look_at = self._next_look(now)
         return events
 
-    def _say_bind(self, now: float) -> None:
+    def _send_bind(self, now: float) -> None:
         settings = self.settings
         self._binding = True
         self.session = self._new_session()
@@ -154,7 +154,7 @@ class Bind:
             except NotConnected as error:
                 self._lose(str(error), now)
             if self._dial.connected:
-                self._say_bind(now)
+                self._send_bind(now)
             return []
         events: list[Event] = []
         if mask & selectors.EVENT_READ:
@@ -210,7 +210,7 @@ class Bind:
     def write(self, octets: U8, now: float) -> bool:
         """Write these PDUs, behind what waits. False when not all is written."""
         if self._out or self.session.output_octets or self._dial.sock is None:
-            self.session.say(octets)
+            self.session.write(octets)
             self.flush(now)
             return False
         try:

@@ -66,18 +66,18 @@ class Dial:
         try:
             self._resolved = _addresses(host, port, socket.AI_NUMERICHOST)
         except (OSError, UnicodeError):
-            threading.Thread(target=self._look_up, args=(host, port), name="zsms-resolve", daemon=True).start()
+            threading.Thread(target=self._resolve, args=(host, port), name="zsms-resolve", daemon=True).start()
             return
-        self.look(now)
+        self.poll(now)
 
-    def _look_up(self, host: str, port: int) -> None:
+    def _resolve(self, host: str, port: int) -> None:
         try:
             self._resolved = _addresses(host, port, 0)
         except (OSError, UnicodeError) as error:
             self._resolved = f"the name {host} has no address: {getattr(error, 'strerror', None) or error}"
         self._wake()
 
-    def look(self, now: float) -> None:
+    def poll(self, now: float) -> None:
         """A name may be known, and time passes."""
         if self.phase is Phase.RESOLVING and self._resolved is not None:
             found, self._resolved = self._resolved, None

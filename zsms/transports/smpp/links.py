@@ -143,7 +143,7 @@ class Links:
                 if bind not in read:
                     self.act(bind, bind.ready(mask, self._scratch, now), came, now)
         if now >= self._timers_at or self._woken:
-            self._look(came, now)
+            self._poll(came, now)
         return came
 
     def _read_together(self, binds: Sequence[Bind], came: Came, now: float) -> None:
@@ -201,22 +201,22 @@ class Links:
         self._ever_bound |= bind.bound
         self._timers_at = min(self._timers_at, bind.look_at)
         if bind.trouble:
-            self._look_at_trouble(bind)
+            self._check_trouble(bind)
 
-    def _look_at_trouble(self, bind: Bind) -> None:
+    def _check_trouble(self, bind: Bind) -> None:
         if not self._ever_bound and all(each.refused_for_good for each in self.binds):
             raise ZsmsError(f"the gateway {self.settings.address} refused every bind: {bind.trouble}")
         bind.trouble = ""
 
-    def _look(self, came: Came, now: float) -> None:
+    def _poll(self, came: Came, now: float) -> None:
         """What has become due on any connection."""
         self._woken = False
         self._timers_at = at = now + TIMERS_S
         for bind in self.binds:
             if bind.look_at <= now or not bind.bound:
-                self.act(bind, bind.look(now), came, now)
+                self.act(bind, bind.poll(now), came, now)
             if bind.flow.bounded:
-                bind.flow.look(now)
+                bind.flow.poll(now)
             at = min(at, bind.look_at)
         self._timers_at = max(at, now + 1e-3)
         if self.settings.bind_rate == inf:

@@ -63,7 +63,7 @@ class Parted:
             setattr(self, name, np.concatenate([column, np.zeros(more, column.dtype)]))
         self._free = np.concatenate([self._free, np.arange(size, size + more)])
 
-    def said(self, names: U64, outcome: U8) -> Decided:
+    def received(self, names: U64, outcome: U8) -> Decided:
         """Receipts of parts of these messages have come, in this order, with such codes of `Delivery`."""
         rows = (names & _ROW).astype(np.int64)
         places = np.flatnonzero((self._uses[rows] == names >> _AGE) & (self._left[rows] > 0))

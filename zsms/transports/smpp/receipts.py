@@ -33,7 +33,7 @@ class Awaited:
         self._parted = Parted()
         self._sources: dict[int, int] = {}
         self._producers: list[int] = []
-        self._told: list[tuple[U64, U64, U8, F32]] = []
+        self._drained: list[tuple[U64, U64, U8, F32]] = []
 
     def sources_of(self, batch: Batch | Mixed) -> U32:
         """A number for the producer of each message, uint32[n]."""
@@ -65,7 +65,7 @@ class Awaited:
             seqs[part], sources[part] = self._names(load, messages[part], now), _PARTED
         found = self.outstanding.add(ids, sources, seqs, now)
         if found is not None:
-            self._tell(found)
+            self._matched(found)
 
     def _names(self, load: Load, messages: I64, now: float) -> U64:
         """What the messages in several parts of which these parts are are known by, uint64[n]."""
@@ -104,29 +104,29 @@ class Awaited:
         if not last.all():
             ids, outcome = ids.take(last), outcome[last]
         if len(outcome):
-            self._tell(self.outstanding.match(ids, outcome, now))
+            self._matched(self.outstanding.match(ids, outcome, now))
 
-    def _tell(self, found: Found) -> None:
+    def _matched(self, found: Found) -> None:
         sources, seqs, outcome, took = found.sources, found.seqs, found.outcome, found.took
         if self._every_part and some(parts := sources == _PARTED):
             rows = np.flatnonzero(parts)
-            decided = self._parted.said(seqs[rows], outcome[rows])
+            decided = self._parted.received(seqs[rows], outcome[rows])
             kept = np.concatenate([np.flatnonzero(~parts), rows[decided.receipts]])
             sources = np.concatenate([sources[~parts], decided.sources])
             seqs = np.concatenate([seqs[~parts], decided.seqs])
             outcome, took = outcome[kept], took[kept]
         if len(seqs):
-            self._told.append((np.array(self._producers, np.uint64)[sources], seqs, outcome, took))
+            self._drained.append((np.array(self._producers, np.uint64)[sources], seqs, outcome, took))
 
-    def look(self, now: float) -> None:
+    def poll(self, now: float) -> None:
         """Give up what is overdue. Worth calling every few seconds."""
-        self.outstanding.look(now)
+        self.outstanding.poll(now)
         if self.outstanding.timeout > 0:
             self._parted.forget(now - 2 * self.outstanding.timeout)
 
-    def told(self) -> Receipts | None:
+    def drain(self) -> Receipts | None:
         """What became of messages since the last call, None when nothing was told."""
-        told, self._told = self._told, []
+        told, self._drained = self._drained, []
         if not told:
             return None
         columns = [np.concatenate(column) for column in zip(*told, strict=True)]

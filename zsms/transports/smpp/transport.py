@@ -87,8 +87,8 @@ class SmppTransport:
         """Segments that have not been submitted."""
         self._alone_since: float | None = None
         self._sweep_at = 0.0
-        self._spoken = (-inf, 0)
-        self._told_unmatched = False
+        self._logged = (-inf, 0)
+        self._logged_unmatched = False
 
     # -- the role's side ---------------------------------------------------------------------------------------------
 
@@ -169,12 +169,12 @@ class SmppTransport:
         self._turn(now)
         done = self.settling.finished()
         if done is not None:
-            self._speak(now)
+            self._log_now_and_then(now)
         return done
 
     def receipts(self) -> Receipts | None:
         """What became of messages that were accepted."""
-        return self._awaited.told()
+        return self._awaited.drain()
 
     def next_time(self) -> float | None:
         """When to look, unless `fileno` is readable before."""
@@ -212,7 +212,7 @@ class SmppTransport:
         links.close()
         self._links = None
         if self.settling.failures.sends:
-            self._tell_failures(links)
+            self._log_failures(links)
 
     # -- a turn ------------------------------------------------------------------------------------------------------
 
@@ -220,10 +220,10 @@ class SmppTransport:
         if self._links is None:
             return
         self._take(self._links.turn(now), now)
-        self._look_alone(self._links, now)
+        self._poll_alone(self._links, now)
         if now >= self._sweep_at:
-            self._awaited.look(now)
-            self._tell_unmatched()
+            self._awaited.poll(now)
+            self._log_unmatched()
             self._sweep_at = now + SWEEP_S
         while (again := self.settling.again(now)) is not None:
             self._queue.appendleft(again)
@@ -255,7 +255,7 @@ class SmppTransport:
             case _:
                 pass
 
-    def _look_alone(self, links: Links, now: float) -> None:
+    def _poll_alone(self, links: Links, now: float) -> None:
         """Give back what has not begun where no connection has stood for a while."""
         if links.standing:
             self._alone_since = None
@@ -321,18 +321,18 @@ class SmppTransport:
 
     # -- words -------------------------------------------------------------------------------------------------------
 
-    def _speak(self, now: float) -> None:
-        at, told = self._spoken
+    def _log_now_and_then(self, now: float) -> None:
+        at, told = self._logged
         sends = self.settling.failures.sends
         if now - at >= _TELL_S and sends != told and self._links is not None:
-            self._tell_failures(self._links)
-            self._spoken = now, sends
+            self._log_failures(self._links)
+            self._logged = now, sends
 
-    def _tell_unmatched(self) -> None:
+    def _log_unmatched(self) -> None:
         """Say once that receipts come that are of no message of this process, and what may be the reason."""
         count = self.outstanding.strange
-        if count and not self._told_unmatched:
-            self._told_unmatched = True
+        if count and not self._logged_unmatched:
+            self._logged_unmatched = True
             _log.warning(
                 "%s: %s of no message that this sender sent: if the account has other senders, the gateway gives "
                 "receipts to any of them, and each knows its own only; let one have all the binds (binds=N)",
@@ -340,7 +340,7 @@ class SmppTransport:
                 many(count, "receipt"),
             )
 
-    def _tell_failures(self, links: Links) -> None:
+    def _log_failures(self, links: Links) -> None:
         failures = self.settling.failures
         reasons = ", ".join(f"{row.sends:,} {row.reason}" for row in failures.rows())
         slowed = sum(bind.flow.bounded for bind in links.binds)
