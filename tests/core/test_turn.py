@@ -63,3 +63,79 @@ def test_what_waits_for_another_day_is_given_back_as_throttled() -> None:
     [[frame]] = turn.give_back()
     assert len(frame.failed) == 2 and set(frame.outcomes.tolist()) == {Outcome.THROTTLED.code}
     assert not turn.begin(0.0) and turn.started == 0
+
+
+def counts(turn: Turn, shares: Shares, transport: SimulatedTransport) -> tuple[int, ...]:
+    times = transport.times
+    return turn.queue_times.count, turn.late.count, times.send.count, times.total.count, times.error.count
+
+
+def stopped_sender(slots: int = 3) -> tuple[Turn, Shares, SimulatedTransport]:
+    transport = SimulatedTransport(Slots(slots, DelayModel("constant", 1.0), seed=1))
+    shares = Shares(1, slots, 2, 1)
+    shares.cores[0].joining()
+    shares.cores[0].welcomed(0)
+    transport.times.ours = shares.ours
+    return Turn(transport, shares, Caps(None), slept=transport), shares, transport
+
+
+def test_what_others_were_given_while_it_stood_still_is_in_no_histogram() -> None:
+    turn, shares, transport = stopped_sender()
+    give(shares, 5)
+    turn.begin(0.0)
+    shares.cores[0].leases.stood_still(0.1)
+    shares.cores[0].renew()  # the broker has given it up, and what waited went to others
+    collected = turn.collect(14.0)
+    assert collected is not None and len(collected.finished) == 3 and turn.sent == 3
+    assert counts(turn, shares, transport) == (3, 3, 0, 0, 0)
+    assert 41.0 < transport.times.given_away_s < 43.0 and transport.times.asked == 3.0
+    core = shares.cores[0]
+    core.joining()
+    core.welcomed(0)
+    give(shares, 1)
+    turn.begin(14.0)
+    turn.collect(15.1)
+    assert counts(turn, shares, transport) == (4, 4, 1, 1, 1) and transport.times.total.max > 14  # due at 0
+
+
+def test_nothing_that_ends_or_begins_in_doubt_is_measured() -> None:
+    turn, shares, transport = stopped_sender()
+    give(shares, 5)
+    turn.begin(0.0)
+    shares.cores[0].leases.stood_still(0.1)
+    turn.collect(14.0)
+    turn.begin(14.0)
+    assert counts(turn, shares, transport) == (3, 3, 0, 0, 0)
+    shares.cores[0].leases.away_since = None  # it had not been given up after all
+    turn.collect(15.1)
+    assert counts(turn, shares, transport) == (3, 3, 2, 2, 2)
+
+
+def test_what_has_outlasted_its_lease_is_others_and_in_no_histogram() -> None:
+    turn, shares, transport = stopped_sender()
+    core = shares.cores[0]
+    core.leases.lease = 2.0
+    give(shares, 1)
+    turn.begin(0.0)
+    turn.collect(1.1)
+    assert counts(turn, shares, transport) == (1, 1, 1, 1, 1)
+    give(shares, 4)  # at 0.0, by its clock
+    turn.begin(1.1)
+    turn.collect(2.5)
+    turn.begin(2.5)
+    turn.collect(4.0)
+    assert counts(turn, shares, transport) == (4, 4, 1, 1, 1) and turn.sent == 5
+
+
+def test_grants_that_came_while_it_stood_still_are_as_old_as_that() -> None:
+    turn, shares, transport = stopped_sender()
+    core = shares.cores[0]
+    core.leases.lease = 2.0
+    core.leases.stood_still(0.0)
+    grant = Grant(core.token, core.generation, core.received, 1, 1, 0.0, 0, False)
+    assert core.granted(grant, make_batch(1), 0.0, 14.0)
+    core.leases.away_since = None  # the session is still there, and the lease is not
+    turn.collect(14.0)
+    turn.begin(14.0)
+    turn.collect(15.1)
+    assert counts(turn, shares, transport) == (0, 0, 0, 0, 0) and turn.sent == 1

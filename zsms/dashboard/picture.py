@@ -250,7 +250,8 @@ class Picture:
         fresh = bool(view.brokers) and not self._reckoned.frozen
         figures["rate_per_s"] = point["rate_per_s"] if point and fresh else None
         expected = _expected(view)
-        slots = int(added(row.figures.slots for row in view.senders if row.is_present))
+        there = [row for row in view.senders if row.is_fresh]
+        slots = int(added(row.figures.slots for row in there))
         figures |= {
             "accepted": view.accepted,
             "retried": view.retried,
@@ -259,6 +260,7 @@ class Picture:
             "settled_share": view.settled / expected if expected else None,
             "coming": None if expected is None else expected - max(view.accepted, view.settled),
             "failed_share": view.totals.sender.error_share,
+            "senders_alive": len(there),
             "busy_slots": self._reckoned.busy,
             "sender_slots": slots,
             "busy_share": self._reckoned.busy / slots if slots else None,
@@ -361,7 +363,7 @@ def _process(row: Row[Any]) -> dict[str, Any]:
         "pid": row.pid,
         "state": "left" if row.has_ended and row.state != "done" else row.state,
         "age_s": round(row.age, 3),
-        "alive": row.is_alive,
+        "alive": row.is_fresh,
     }
 
 

@@ -145,7 +145,7 @@ def _rate_of(answer: dict[str, Any], view: View, course: Course, asked: Asked, s
         asked,
         slots=_slots(view),
         sends_each=_per(view.totals.broker.sends or 0, view.settled),
-        asked_s=_per(_asked_s(view), send.count),
+        asked_s=_per(_asked_s(view), view.totals.sender.sends),
         took_s=send.mean,
         late_s=_summary(answer, "late", _TIMES),
         reached=(reached, None if reached is None else seconds),

@@ -29,6 +29,7 @@ from zsms.roles.caps import Caps
 from zsms.roles.link import Link, end_if_refused
 from zsms.roles.message_log import MessageLog
 from zsms.roles.sender_link import SenderLink
+from zsms.roles.standstill import Standstill
 from zsms.stats.delay import MODELS, DelayModel
 from zsms.stats.figures import SenderFigures
 from zsms.stats.snapshot import Snapshot
@@ -132,6 +133,7 @@ class Sender(Role):
         self.turn = self._make_turn(ahead_s)
 
     def _make_turn(self, ahead_s: float) -> Turn:
+        self._standstill, self.transport.times.ours = Standstill(self.ways), self.shares.ours
         # A function of the user's says nothing of how long it should take: it works while it is in a slot.
         slept = self.transport if isinstance(self.transport, SimulatedTransport) else None
         return Turn(
@@ -201,18 +203,21 @@ class Sender(Role):
 
     def step(self) -> bool:
         """See `Role.step`."""
+        before = self._clock()
+        until = self._wake_at(before)
+        events = self._wait(until, before)
         now = self._clock()
-        events = self._wait(self._wake_at(), now)
-        now = self._clock()
+        self._standstill.look(before, until, now)
         while self._changes:
             self._changes.popleft()()
         for way in self.ways:
             if way.link.socket in events:
                 way.read(now)
-        self._collect(now)
-        self._begin(now)
-        self._poll(now)
-        self._share(now)
+        if not self._standstill.waits(now):
+            self._collect(now)
+            self._begin(now)
+            self._poll(now)
+            self._share(now)
         self._send_receipts()
         for way in self.ways:
             way.tick(now)
@@ -220,9 +225,10 @@ class Sender(Role):
         self._publisher.tick(now)
         return not self._done(now)
 
-    def _wake_at(self) -> float:
+    def _wake_at(self, now: float) -> float:
         times = [way.next_time() for way in self.ways]
-        others = (self._publisher.due(), self.turn.next_time(self._clock()), self._drain_until, self._linger_until)
+        turn = self._standstill.until or self.turn.next_time(now)
+        others = (self._publisher.due(), turn, self._drain_until, self._linger_until)
         return min(times + [at for at in others if at is not None])
 
     def _collect(self, now: float) -> None:
@@ -318,7 +324,7 @@ class Sender(Role):
             waiting=shares.waiting_messages,
             prefetch=self.core.prefetch,
             asked_s=times.asked,
-            took_s=times.send.sum,
+            took_s=times.send.sum + times.given_away_s,
             blocked_s=self.transport.blocked_s,
             steady_s=window.now,
             steady_worked_s=window.worked,

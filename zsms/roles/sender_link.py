@@ -17,7 +17,7 @@ from zsms.core.outcomes import Receipts
 from zsms.core.sender import AckFrame, SenderCore
 from zsms.errors import WireError
 from zsms.message import Batch, Mixed
-from zsms.roles.link import Link, refuse_parts
+from zsms.roles.link import GIVE_UP_PINGS, Link, refuse_parts
 from zsms.wire.codec import UnknownKind, decode
 from zsms.wire.frames import Ack, Bye, Ended, Grant, JoinSender, Pong, Receipt, Refused, Welcome, Who, reason_column
 from zsms.words import many
@@ -54,6 +54,9 @@ class SenderLink:
         self._instance = 0
         """The start of the broker that the session is with."""
         self._logged_lease = 0.0
+        self._back_at = -inf
+        """When it was noticed that this sender had stood still: an answer to what was said after that tells whether the
+        session still is."""
         self._ask_at = inf
         """When to look whether the pipe has room for the credit; inf: the credit is said."""
         self.link = make_link(self._make_join)
@@ -73,6 +76,25 @@ class SenderLink:
             lease=self._lease,
             sent_at=now,
         )
+
+    def stood_still(self, since: float, now: float) -> bool:
+        """The sender did nothing from then until `now`: whether the broker may have given its messages to others
+        meanwhile, and is asked whether it has.
+        """
+        leases, link = self.core.leases, self.link
+        if now - since < min(
+            (GIVE_UP_PINGS - 2) * link.interval, leases.lease
+        ):  # silent for one interval more, at most
+            return False
+        leases.stood_still(since)
+        self._back_at = now
+        link.hurry()
+        return self.core.live
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether a broker that is there has still to say whether it has given this session up."""
+        return self.core.live and self.core.leases.away_since is not None
 
     def read(self, now: float) -> None:
         """Act on the frames that wait, or on some of them."""
@@ -106,12 +128,15 @@ class SenderLink:
                     link.lost()  # a grant before it is missing: joining again brings it back
             case Welcome():
                 if not self._said_bye:
-                    core.attempts = frame.attempts
+                    core.attempts, core.leases.lease = frame.attempts, frame.lease or inf
+                    self._believe(frame.echo)
                     self.acknowledge(core.welcomed(frame.next, another=frame.instance != self._instance))
                     self._instance = frame.instance
                     self._check_lease(frame.lease)
             case Pong():
                 ours = link.knows(frame.instance) and frame.subject == core.token
+                if ours:
+                    self._believe(frame.echo)
                 if ours and not core.answered(frame.next, frame.echo):
                     link.lost()  # an acknowledgement was lost, and none followed by which the broker could miss it
             case Ended():
@@ -132,6 +157,11 @@ class SenderLink:
                 pass
             case _:
                 raise WireError(f"{type(frame).__name__} has no business here")
+
+    def _believe(self, asked: float) -> None:
+        """The broker has the session, as of what it was asked then."""
+        if asked >= self._back_at:
+            self.core.leases.away_since = None
 
     def _check_lease(self, lease: float) -> None:
         """Say when the broker bears less than was asked for."""

@@ -9,8 +9,9 @@ from zsms.stats.figures import OF_ROLE, Figures
 
 STALE_INTERVALS = 4
 """A process that has been silent for this many of its intervals does not count as alive."""
-FRESH_S = 0.35
-"""Seconds by which a process's next word may be late before its figures are shown as stale."""
+LEAST_S, FRESH_S = 1.0, 0.35
+"""A process's figures are shown as stale when its next word, after an interval of `LEAST_S` at least, is `FRESH_S`
+late: within two seconds of its end, where it speaks every second and is looked at twice in one."""
 
 F = TypeVar("F", bound=Figures, covariant=True)
 
@@ -84,7 +85,7 @@ class Row(Generic[F]):
     @property
     def is_fresh(self) -> bool:
         """Whether it speaks at its pace: what it says of its present is true of now."""
-        return not self.has_ended and self.age <= self.interval + FRESH_S
+        return not self.has_ended and self.age <= max(self.interval, LEAST_S) + FRESH_S
 
     @property
     def patience(self) -> float:
@@ -94,7 +95,7 @@ class Row(Generic[F]):
     @property
     def condition(self) -> str:
         """starting, running or draining, by its own word; "left" when that was its last, "silent" when it is old."""
-        return "left" if self.has_ended else self.state if self.is_alive else "silent"
+        return "left" if self.has_ended else self.state if self.is_fresh else "silent"
 
 
 def names_of(rows: list[Row[Any]], most: int = 3) -> str:

@@ -26,7 +26,7 @@ from zsms.stats.grave import Trouble, is_grave, trouble
 from zsms.stats.histogram import Histogram
 from zsms.stats.left import TimeLeft
 from zsms.stats.row import Row, names_of
-from zsms.stats.view import View
+from zsms.stats.view import GONE_S, View
 
 RATE_S = 2.0
 """The rate is that of so many seconds."""
@@ -236,7 +236,7 @@ class Trends:
             bar_s=self._bars.step,
             send_time=self._recent_times("send_time"),
             late=self._recent_times("late"),
-            busy=int(added(row.figures.busy for row in view.senders if row.is_present)),
+            busy=int(added(row.figures.busy for row in view.senders if row.is_fresh)),
             senders=self._sender_rows(view),
             events=sorted(self._happenings(view), reverse=True),
             stale=stale,
@@ -285,7 +285,7 @@ class Trends:
             track = self._senders.setdefault(row.name, Track(LONGEST_S))
             if row.state != "starting":  # what it does before it has joined says nothing of its pace
                 track.add(view.at - row.age, row.figures.sends)
-            rates[row.name] = track.rate(_span_of(row, view)) if row.is_present else 0.0
+            rates[row.name] = track.rate(_span_of(row, view)) if row.is_fresh else 0.0
         there = {row.name for row in rows if not row.has_ended}
         self._senders = {name: track for name, track in self._senders.items() if name in there}
         paces = self._paces(view, [row for row in rows if row.name in there], rates)
@@ -295,7 +295,7 @@ class Trends:
                 rate=rates[row.name],
                 share=row.figures.sends / everything if everything else 0.0,
                 slots=int(row.figures.slots or 0),
-                busy=_per(row.figures.busy or 0, row.figures.slots or 0) if row.is_present else 0.0,
+                busy=_per(row.figures.busy or 0, row.figures.slots or 0) if row.is_fresh else 0.0,
                 errors=row.figures.error_share or 0.0,
                 heard=row.age,
                 state=row.condition,
@@ -313,7 +313,7 @@ class Trends:
         paces: dict[str, float] = {}
         like: dict[float, list[tuple[str, float, float]]] = {}
         for row in rows:
-            if row.state != "running" or not row.is_alive:
+            if row.state != "running" or not row.is_fresh:
                 continue
             name, seconds = row.name, _span_of(row, view)
             known = self._senders[name].span(seconds) >= 0.9 * seconds
@@ -330,7 +330,7 @@ class Trends:
             for event in row.events:
                 yield Event(view.at - row.age - event.ago, event.kind, event.subject, event.messages)
         for each in view.processes:
-            if each.role != "sender" and not each.has_ended and not each.is_alive:
+            if each.role != "sender" and not each.has_ended and not each.is_fresh:
                 yield Event(view.at - each.age, f"{each.role} silent", each.name, 0)
         if self._retry is not None:
             yield self._retry
@@ -355,10 +355,12 @@ def _slow(group: list[tuple[str, float, float]]) -> Iterator[tuple[str, float]]:
 
 
 def staleness(view: View) -> tuple[str, bool]:
-    """Which brokers' figures are old, in words ("" when none's are), and whether all of theirs are."""
+    """Whose figures are old, in words ("" when nobody's are), and whether all brokers' are; senders have marks of their
+    own."""
     brokers = view.brokers
     fresh = [row for row in brokers if row.is_fresh]
-    silent = [row for row in brokers if not row.is_fresh and not row.has_ended]
+    makers = [row for row in view.producers if row.age <= GONE_S]
+    silent = [row for row in [*brokers, *makers] if not row.is_fresh and not row.has_ended]
     words = f"{names_of(silent)} silent for {min(row.age for row in silent):.0f} s" if silent else ""
     if brokers and not fresh and not silent:
         words = f"{names_of(brokers)} left"

@@ -66,7 +66,7 @@ class View:
     lasted_s: float = 0.0
     """The same up to the brokers' last word, as long as there is anything to do or to come."""
     asked_per_s: float | None = None
-    """The arrival rate of the producers that still make messages, messages a second; None where there is none."""
+    """The arrival rate of the producers that make messages now, messages a second; None where there is none."""
     accounts_balance: bool = True
     """Every broker's own accounts add up."""
     confirmed: int = 0
@@ -225,7 +225,7 @@ class View:
             mean_s=added(row.figures.took_s for row in senders) / sends if sends else 0.0,
             busy_s=_busy(brokers),
             lasted_s=max(map(_lasted, brokers), default=0.0),
-            asked_per_s=added(row.figures.rate for row in producers if not _made_all(row)) or None,
+            asked_per_s=added(row.figures.rate for row in producers if row.is_fresh and not _made_all(row)) or None,
             confirmed=_confirmed(producer, producers, brokers, holding) if brokers or not rows else 0,
             repeated=repeated,
             untold=_untold(answer, producers, more and (ended or not made)),

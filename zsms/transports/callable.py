@@ -141,16 +141,13 @@ class CallableTransport:
         ended = np.array(columns.ended)
         took = (ended - np.array(columns.began)).astype(np.float32)
         self.busy -= len(handles)
-        self.times.send.record(took)
         total = (ended - np.array(columns.due)).astype(np.float32)
         outcomes = (codes[~ok] & 255).astype(np.uint8)
+        over = ok.copy()
         if len(outcomes):  # one that failed and is sent again is not over yet
-            over = ok.copy()
             over[~ok] = final(np.array([handle not in self._again for handle in handles[~ok].tolist()]), outcomes)
-            total = total[over]
         self._again.difference_update(columns.handles)
-        self.times.total.record(total)
-        self.times.asked += float(took.sum(dtype=np.float64))
+        self.times.ended(handles, took, total, final=over)
         self._log_failures(now)
         if not outcomes.any():
             outcomes = NO_CODES

@@ -13,7 +13,7 @@ due between two looks is one lot.
 
 from __future__ import annotations
 
-from math import inf
+from math import floor, inf
 from typing import Any
 
 import numpy as np
@@ -27,13 +27,14 @@ from zsms.core.seeds import Seed
 from zsms.message import Mixed
 
 TICK_S = 0.005, 0.025
-"""Seconds, at least, between two times at which messages become due, once any have: a fortieth of `base` between these.
+"""Seconds between two times at which messages become due, once any have: a fortieth of `base` between these.
 What falls due between is one lot: small ones cost the broker, and each sender, most of what a retry costs. It becomes
 due at the nearest of those times, so on average when it was drawn to, and waits for a slot from then on."""
 THROTTLED_S = 1.0
 """Seconds that a throttled message may wait at least, below the cap: what gateways count by."""
 DEFER = 0.1
 """Seconds that failures may wait to be copied out, so that those of one batch are copied together."""
+_ROUNDING = 1e-6
 _FEW = 16
 """So many lots' failures are copied out at once."""
 _BYTES = 64
@@ -58,7 +59,8 @@ class Retries:
         self._inbox_lots = 0
         self._inbox_since = inf
         """When the first of them failed."""
-        self._fell_due = -inf
+        self._next_due = -inf
+        """Before that nothing becomes due any more."""
         self.tick = min(max(base / 40, TICK_S[0]), TICK_S[1])
         self._waiting = self._place()
         self._ceilings = np.array([self.ceiling(attempt) for attempt in range(62)])
@@ -168,12 +170,13 @@ class Retries:
         """Remove and return the messages whose time has come."""
         self._sort(now)
         self._waiting.poll(now)
-        if self.base and now < self._fell_due + self.tick:
+        if self.base and now < self._next_due:
             return []
         parts = self._waiting.due()
         if not parts:
             return []
-        self._fell_due = now
+        # The middle of the next tick. Counted from `now`, a look that is late would make all those after it later.
+        self._next_due = (floor(now / self.tick + 0.5 + _ROUNDING) + 0.5 + _ROUNDING) * self.tick
         mixed = Mixed.join(parts) if len(parts) > 1 else parts[0].copy()  # which shares memory with what waits on
         mixed.rows["queued"] = now
         self.messages -= len(mixed)
@@ -199,5 +202,5 @@ class Retries:
         if self._inbox:
             first = min(first, self._sort_at)
         if self.base:
-            first = max(first, self._fell_due + self.tick)
+            first = max(first, self._next_due)
         return first if self.messages else None

@@ -15,7 +15,8 @@ more slots than that will be free in a moment (simulated ones that began togethe
 that is busy with a message of an earlier session is no credit.
 
 A handle is ``epoch << 48 | number``: `epoch` counts the sessions of this sender. Messages of a session that was
-given up go on being sent in their slots and are acknowledged to it, late; the broker counts those as duplicates.
+given up go on being sent in their slots and are acknowledged to it, late; the broker counts those as duplicates. They
+are in no histogram (`ours`).
 
 A sender of several brokers has one of these for each; `share` then bounds the slots and prefetch that this one may
 promise (see :mod:`zsms.core.sender.shares` and :mod:`zsms.core.sender.credit`).
@@ -34,6 +35,7 @@ import numpy.typing as npt
 from zsms.core.outcomes import NO_CODES, U8, Finished
 from zsms.core.seeds import Seed
 from zsms.core.sender.credit import Credit
+from zsms.core.sender.leases import Leases
 from zsms.core.sender.waiting import Waiting
 from zsms.message import MAX_BATCH_MESSAGES, Batch, Mixed
 
@@ -168,6 +170,7 @@ class SenderCore:
         self.epoch = place - places
         """Counts the sessions of this sender, and so is part of their handles."""
         self.credit = Credit()
+        self.leases = Leases()
         self.renew()
 
     # -- the session ----------------------------------------------------------------------------------------
@@ -183,6 +186,7 @@ class SenderCore:
         self._sessions[self.epoch] = self._now
         self.credit.told = -1
         self.credit.void(0)
+        self.leases.renew()
         dropped, self.waiting_messages = self.waiting_messages, 0
         self._waiting.clear()
         return dropped
@@ -284,6 +288,7 @@ class SenderCore:
             self.refused_grants += 1
             return False
         session.received += len(batch)
+        self.leases.granted(session.received, now)
         self.credit.granted(grant.more)
         handle = self.epoch << _EPOCH_SHIFT | base
         self._waiting.append(
@@ -300,6 +305,16 @@ class SenderCore:
         )
         self.waiting_messages += len(batch)
         return True
+
+    @property
+    def has_all(self) -> bool:
+        """Whether nothing that it holds can be others' now."""
+        return len(self._sessions) == 1 and self.leases.all_good
+
+    def ours(self, handles: U64) -> npt.NDArray[np.bool_] | None:
+        """Which of these messages from this broker no other sender was given, bool[n]; None: all of them."""
+        begin = self.epoch << _EPOCH_SHIFT
+        return None if self.has_all else self.leases.ours(handles, begin, begin + (1 << _EPOCH_SHIFT))
 
     def take(self, most: int) -> list[Waiting]:
         """Remove up to `most` waiting messages, for slots that are free now."""

@@ -22,10 +22,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from zsms.core.outcomes import Finished
 from zsms.core.seeds import Seed, sequence
-from zsms.core.sender.core import UNBOUNDED, AckFrame, SenderCore
+from zsms.core.sender.core import U64, UNBOUNDED, AckFrame, SenderCore
 from zsms.core.sender.waiting import Waiting
 from zsms.errors import UsageError
 
@@ -146,6 +147,20 @@ class Shares:
             return [self.cores[0].finished(done)]
         sent, failed = ((column >> _EPOCH) % np.uint64(len(self.cores)) for column in (done.sent, done.failed))
         return [core.finished(done.select(sent == place, failed == place)) for place, core in enumerate(self.cores)]
+
+    def ours(self, handles: U64) -> npt.NDArray[np.bool_] | None:
+        """Which of these messages no other sender was given meanwhile, bool[n]; None: all of them."""
+        if self._alone:
+            return self.cores[0].ours(handles)
+        if all(core.has_all for core in self.cores):
+            return None
+        places = (handles >> _EPOCH) % np.uint64(len(self.cores))
+        ours = np.ones(len(handles), dtype=np.bool_)
+        for place, core in enumerate(self.cores):
+            own = np.flatnonzero(places == place)
+            if len(own) and (of_it := core.ours(handles[own])) is not None:
+                ours[own] = of_it
+        return None if ours.all() else ours
 
     # -- who may give how much --------------------------------------------------------------------------------
 

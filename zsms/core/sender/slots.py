@@ -24,6 +24,7 @@ the asked one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
 
@@ -41,6 +42,7 @@ from zsms.stats.histogram import Histogram
 
 F32 = npt.NDArray[np.float32]
 U64 = npt.NDArray[np.uint64]
+Mask = npt.NDArray[np.bool_]
 
 MAX_CONCURRENCY = 100_000_000
 """Most slots of one sender."""
@@ -60,11 +62,33 @@ class SendTimes:
     error: Histogram
     asked: float = 0.0
     """Sum of the asked times of finished sends."""
+    given_away_s: float = 0.0
+    """Sum of the times of finished sends of messages that others were given meanwhile: no histogram has them."""
+    ours: Callable[[U64], Mask | None] = lambda handles: None
+    """Which of these messages nobody else was given, bool[n]; None: all of them."""
 
     @classmethod
     def empty(cls) -> SendTimes:
         """Nothing measured yet."""
         return cls(Histogram(), Histogram(), Histogram())
+
+    def ended(
+        self, handles: U64, took: F32, total: F32, *, final: Mask | None = None, asked: F32 | None = None
+    ) -> None:
+        """Sends have ended, a column of one entry each; `total` counts of those that are `final` (None: of all).
+
+        `asked` is how long they were asked to take; None: as long as they took.
+        """
+        self.asked += float((took if asked is None else asked).sum(dtype=np.float64))
+        ours = self.ours(handles)
+        if ours is not None:
+            self.given_away_s += float(took[~ours].sum(dtype=np.float64))
+            final = ours if final is None else final & ours
+            took, asked = took[ours], None if asked is None else asked[ours]
+        self.send.record(took)
+        self.total.record(total if final is None else total[final])
+        if asked is not None:
+            self.error.record(np.abs(took - asked))
 
 
 def auto_tick(mean: float) -> float:
@@ -233,7 +257,7 @@ class Slots:
         special = np.signbit(began) if self._of_kinds else None
         began = np.abs(began) if special is not None else began
         took = (now - began).astype(np.float32)
-        asked, total = floats[:, 3], took + np.abs(floats[:, 2])
+        asked, total, over = floats[:, 3], took + np.abs(floats[:, 2]), None
         if self._may_fail:
             fails = np.signbit(asked)
             asked = np.abs(asked)
@@ -245,19 +269,14 @@ class Slots:
                 answers = self.route.answer(records[~fails, 3].astype(np.int64), now, self._rng)
                 fails, codes = with_refusals(fails, codes, answers)
             finished = Finished(handles[~fails], handles[fails], codes)
-            total = total[~fails | np.signbit(floats[:, 2])]  # the others are sent again: their time goes on
+            over = ~fails | np.signbit(floats[:, 2])  # the others are sent again: their time goes on
         else:
             finished = Finished(handles, _NONE)
             total = took + floats[:, 2]
-        times = self.times
-        whole = float(asked.sum(dtype=np.float64))
-        times.asked += whole
-        due = whole + float((began - self._origin).sum())
+        due = float(asked.sum(dtype=np.float64)) + float((began - self._origin).sum())
         self._due -= due
         self._freed, self._freed_at = len(records), self._origin + due / len(records)
-        times.send.record(took)
-        times.total.record(total)
-        times.error.record(np.abs(took - asked))
+        self.times.ended(handles, took, total, final=over, asked=asked)
         return finished
 
     def worked(self, now: float) -> float:

@@ -144,6 +144,8 @@ class Turn:
         """What the slots have finished since the last turn; None when nothing is to be said of it."""
         self._count_slots(now)
         self._collected = now
+        for core in self._shares.cores:
+            core.leases.look(now)
         finished = self._slots.finished(now)
         if self._slept is not None and self._ahead_s:
             # How many slots will be free before a grant that is asked for now can be here.
@@ -165,11 +167,12 @@ class Turn:
         slept, count = self._slept, len(waiting.batch)
         began = now if slept is None or self._caps else slept.began(waiting, now)
         self.started += count
-        for times, measured in ((self.queue_times, waiting.waited(began)), (self.late, waiting.late(began))):
-            if isinstance(measured, float):
-                times.record_one(measured, count)
-            elif len(measured):
-                times.record(measured)
+        if self._shares.ours(np.array([waiting.handle], np.uint64)) is None:
+            for times, measured in ((self.queue_times, waiting.waited(began)), (self.late, waiting.late(began))):
+                if isinstance(measured, float):
+                    times.record_one(measured, count)
+                elif len(measured):
+                    times.record(measured)
         self._slots.start(waiting, began)
         return began
 
