@@ -88,7 +88,7 @@ def test_what_others_were_given_while_it_stood_still_is_in_no_histogram() -> Non
     collected = turn.collect(14.0)
     assert collected is not None and len(collected.finished) == 3 and turn.sent == 3
     assert counts(turn, shares, transport) == (3, 3, 0, 0, 0)
-    assert 41.0 < transport.times.given_away_s < 43.0 and transport.times.asked == 3.0
+    assert transport.times.given_away == 3 and transport.times.asked == 3.0
     core = shares.cores[0]
     core.joining()
     core.welcomed(0)

@@ -199,6 +199,8 @@ class SenderFigures(Figures):
     started: Count = None
     sent: Count = None
     failed: Count = None
+    given_away: Count = None
+    """Sends that ended when others had been given their messages: `took_s` and the histograms leave them out."""
     refused_grants: Count = None
     lost_receipts: Count = None
     receipts_missing: Count = None
@@ -219,7 +221,7 @@ class SenderFigures(Figures):
     asked_s: Gauge = None
     """How long its slots were asked to sleep, in all."""
     took_s: Gauge = None
-    """How long its sends took, in all."""
+    """How long its sends took, in all; see `given_away`."""
     blocked_s: Gauge = None
     steady_s: Gauge = None
     """The window of :mod:`zsms.stats.steady`, and in it the slot seconds worked and those that there were."""
@@ -239,14 +241,19 @@ class SenderFigures(Figures):
         return (self.sent or 0) + (self.failed or 0)
 
     @property
+    def timed_sends(self) -> int:
+        """Those whose times count."""
+        return self.sends - (self.given_away or 0)
+
+    @property
     def error_share(self) -> float | None:
         """The share of them that failed; None while none has ended."""
         return (self.failed or 0) / self.sends if self.sends else None
 
     @property
     def send_time_s(self) -> float | None:
-        """Their mean time; None while none has ended."""
-        return None if not self.sends or self.took_s is None else self.took_s / self.sends
+        """The mean time of `timed_sends`; None while there is none."""
+        return None if not self.timed_sends or self.took_s is None else self.took_s / self.timed_sends
 
 
 @dataclass(slots=True, kw_only=True)

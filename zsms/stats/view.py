@@ -199,7 +199,7 @@ class View:
         ended = made and all(row.has_ended for row in producers)
         more = (broker.accepted or 0) - repeated > produced
         # Past starts are in no row, so the mean is of those that are: near enough, and exact without restarts.
-        sends = sum(row.figures.sends for row in senders)
+        sends = sum(row.figures.timed_sends for row in senders)
         accounts_balance = all(row.figures.balanced is None or row.figures.balanced for row in brokers)
         view = cls(
             at=at,

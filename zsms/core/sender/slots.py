@@ -62,8 +62,8 @@ class SendTimes:
     error: Histogram
     asked: float = 0.0
     """Sum of the asked times of finished sends."""
-    given_away_s: float = 0.0
-    """Sum of the times of finished sends of messages that others were given meanwhile: no histogram has them."""
+    given_away: int = 0
+    """Finished sends of messages that others were given meanwhile: no histogram has them."""
     ours: Callable[[U64], Mask | None] = lambda handles: None
     """Which of these messages nobody else was given, bool[n]; None: all of them."""
 
@@ -82,7 +82,7 @@ class SendTimes:
         self.asked += float((took if asked is None else asked).sum(dtype=np.float64))
         ours = self.ours(handles)
         if ours is not None:
-            self.given_away_s += float(took[~ours].sum(dtype=np.float64))
+            self.given_away += len(ours) - int(np.count_nonzero(ours))
             final = ours if final is None else final & ours
             took, asked = took[ours], None if asked is None else asked[ours]
         self.send.record(took)
