@@ -207,7 +207,7 @@ class Sender(Role):
         until = self._wake_at(before)
         events = self._wait(until, before)
         now = self._clock()
-        self._standstill.look(before, until, now)
+        self._standstill.poll(before, until, now)
         while self._changes:
             self._changes.popleft()()
         for way in self.ways:

@@ -25,7 +25,7 @@ class Standstill:
         self._ways = ways
         self._turned_at: float | None = None
 
-    def look(self, before: float, until: float, now: float) -> None:
+    def poll(self, before: float, until: float, now: float) -> None:
         """A turn begins `now`, after the last one ended at `before` and it was to wait `until` then."""
         turned = before if self._turned_at is None else self._turned_at
         self._turned_at = now

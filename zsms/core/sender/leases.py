@@ -52,7 +52,7 @@ class Leases:
         if self.away_since is None:
             self.away_since = since
 
-    def look(self, now: float) -> None:
+    def poll(self, now: float) -> None:
         """Time passes."""
         while self._granted and self._granted[0][1] + self.lease <= now:
             self.outlasted = self._granted.popleft()[0]

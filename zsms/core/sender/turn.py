@@ -145,7 +145,7 @@ class Turn:
         self._count_slots(now)
         self._collected = now
         for core in self._shares.cores:
-            core.leases.look(now)
+            core.leases.poll(now)
         finished = self._slots.finished(now)
         if self._slept is not None and self._ahead_s:
             # How many slots will be free before a grant that is asked for now can be here.
