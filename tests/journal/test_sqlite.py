@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,11 @@ from zsms.core.broker.replay import rebuild
 from zsms.errors import JournalError, UsageError
 from zsms.journal import FILE, NoRoom, edit, open_journal, read
 from zsms.journal import sqlite as store_module
+from zsms.journal.mark import MARK
 from zsms.journal.wal import Log
 from zsms.stats.delay import DelayModel
 
 LOG = f"{FILE}-wal"
-MARK = "journal.mark"
 
 
 @pytest.fixture
@@ -446,3 +448,80 @@ def test_after_a_sync_that_failed_the_database_is_never_closed(tmp_path: Path) -
         hand.commit()
     store.close()
     assert db.execute("SELECT 1").fetchone() == (1,)  # closing would sync, and what was lost would look safe
+
+
+# -- what else may be in a folder ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("beside", ["log and mark", "log", "mark"])
+@pytest.mark.parametrize("state", ["missing", "empty"])
+def test_a_database_that_is_gone_from_beside_its_log_or_mark_is_missed(
+    crashed: tuple[Path, int, dict, dict], tmp_path: Path, beside: str, state: str
+) -> None:
+    folder = shutil.copytree(crashed[0], tmp_path / "gone")
+    (folder / FILE).unlink()
+    if state == "empty":
+        (folder / FILE).touch()
+    if "log" not in beside:
+        (folder / LOG).unlink()
+    if "mark" not in beside:
+        (folder / MARK).unlink()
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "lock"}
+    for create in (True, False, True):  # nothing changes by looking
+        with pytest.raises(JournalError, match=rf"is {state}, and there is what belonged to it.*restore.*delete"):
+            open_journal(folder, create=create)
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "lock"} == before
+
+
+def test_a_journal_that_never_kept_anything_may_be_begun_anew(tmp_path: Path) -> None:
+    open_journal(tmp_path).close()
+    (tmp_path / FILE).unlink()
+    with pytest.raises(UsageError, match="no journal in"):
+        open_journal(tmp_path, create=False)
+    assert not (tmp_path / FILE).exists()
+    open_journal(tmp_path).close()
+    (tmp_path / FILE).write_bytes(b"")
+    open_journal(tmp_path).close()
+
+
+@pytest.mark.parametrize("what", ["folder", "pipe", "loop"])
+@pytest.mark.parametrize("name", [FILE, LOG, MARK, "lock"])
+def test_what_is_no_file_is_a_line_and_waited_for_by_nobody(tmp_path: Path, name: str, what: str) -> None:
+    with open_journal(tmp_path) as store:
+        fill(Hand(store))
+    path = tmp_path / name
+    path.unlink(missing_ok=True)
+    if what == "loop":
+        path.symlink_to(path)
+    else:
+        path.mkdir() if what == "folder" else os.mkfifo(path)
+    for create in (True, False):
+        with pytest.raises(UsageError, match="no journal can be kept in"):
+            open_journal(tmp_path, create=create)
+
+
+@pytest.mark.parametrize("name", [LOG, MARK])
+def test_what_may_not_be_read_is_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    with open_journal(tmp_path) as store:
+        fill(Hand(store))
+    (tmp_path / name).write_bytes(bytes(40))
+    read, opened = Path.read_bytes, Path.open
+
+    def refuse(path: Path, *how: Any, real: Any) -> Any:
+        if path.name == name:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *how)
+
+    monkeypatch.setattr(Path, "read_bytes", lambda path: refuse(path, real=read))
+    monkeypatch.setattr(Path, "open", lambda path, *how: refuse(path, *how, real=opened))
+    with pytest.raises(UsageError, match=f"no journal can be kept in .*: {name}: Permission denied"):
+        open_journal(tmp_path)
+
+
+def test_another_program_s_database_is_left_as_it_is(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / FILE)) as other:
+        other.execute("CREATE TABLE people (name)")
+    before = (tmp_path / FILE).read_bytes()
+    with pytest.raises(JournalError, match="is a database of another program"):
+        open_journal(tmp_path)
+    assert (tmp_path / FILE).read_bytes() == before

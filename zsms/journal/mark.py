@@ -11,7 +11,7 @@ import re
 import zlib
 from pathlib import Path
 
-_NAME = "journal.mark"
+MARK = "journal.mark"
 _FORM = re.compile(rb"([0-9]{20}) ([0-9]{20}) ([0-9]{10})\n")
 
 
@@ -20,7 +20,7 @@ class Mark:
 
     def __init__(self, directory: Path) -> None:
         """Read it. Raises OSError."""
-        self.path = directory / _NAME
+        self.path = directory / MARK
         self.birth = 0
         self.groups: int | None = None
         """Groups that were kept; None when nothing says so."""

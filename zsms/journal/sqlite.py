@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -30,7 +31,7 @@ import msgpack
 from zsms.core.broker.journal import Group, Stored
 from zsms.errors import JournalError, UsageError
 from zsms.journal.lock import Lock, boot_id
-from zsms.journal.mark import Mark
+from zsms.journal.mark import MARK, Mark
 from zsms.journal.records import (
     pack_account,
     pack_changes,
@@ -75,19 +76,23 @@ class SqliteStore:
         """Raises JournalError and UsageError."""
         self._directory = directory
         self._path = directory / FILE
-        if not create and not self._path.exists():
-            raise UsageError(f"no journal in {directory}")
+        self._create = create
         try:
+            if not _files(directory) and not create:
+                raise UsageError(f"no journal in {directory}")
             directory.mkdir(parents=True, exist_ok=True)
             self._lock = Lock(directory)
         except OSError as error:
-            raise UsageError(f"no journal can be kept in {directory}: {error.strerror}") from None
+            raise _not_here(directory, error) from None
         self._failed = False
         self._known: dict[str, Any] | None = None
         self._logged = 0
         """Bytes of the log since it was begun, about; the file itself does not shrink."""
         try:
             self._open(durability)
+        except OSError as error:
+            self.close()
+            raise _not_here(directory, error) from None
         except BaseException:
             self.close()
             raise
@@ -97,7 +102,7 @@ class SqliteStore:
         self._log = Log.of(self._log_path)
         self.dropped = self._log.check(self._log_path)
         self._mark = Mark(self._directory)
-        self._tried(self._compare_with_mark)
+        self._tried(self._look_at_what_is_there)
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))  # messages are nobody else's business
         self.db = self._tried(
             lambda: sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=32)
@@ -106,13 +111,23 @@ class SqliteStore:
         self._tried(self._check)
         self._tried(self._identify, durability)
 
-    def _compare_with_mark(self) -> None:
-        """Before anything is written: whether all groups that were kept are there. Raises JournalError."""
-        if self._mark.groups is None or not self._path.exists():
+    def _look_at_what_is_there(self) -> None:
+        """Before anything is written: whether it is a journal, and all groups that were kept are there. Raises
+        JournalError.
+        """
+        if not self._path.exists() or not self._path.stat().st_size:
+            self._check_new()
+            if not self._create and not self._path.exists():
+                raise UsageError(f"no journal in {self._directory}")
             return
         # Read-only, closing it writes nothing back: the log stays as it was found, and can be restored.
         self.db = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True)
         try:
+            tables = {name for (name,) in self.db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+            if tables and not tables & {"meta", *_TABLES}:
+                raise JournalError(f"{self._path} is a database of another program: give another folder")
+            if self._mark.groups is None:
+                return
             known, books = self._meta("journal"), self._meta("books") or {}
         except sqlite3.Error:
             return  # opening it will say what is wrong
@@ -122,7 +137,26 @@ class SqliteStore:
             self._path.with_name(f"{FILE}-shm").unlink(missing_ok=True)
             if not self._log.there and self._log_path.exists() and not self._log_path.stat().st_size:
                 self._log_path.unlink()  # made by looking
-        missing = self._mark.groups - books.get("groups", 0)
+        self._compare_with_mark(self._mark.groups, known, books)
+
+    def _check_new(self) -> None:
+        """There is no database, or an empty one: whether nothing beside it says that there was one. SQLite writes the
+        first page of a database before it begins a log. Raises JournalError.
+        """
+        kept = self._mark.groups or 0
+        if not kept and self._log.state != "short":
+            return
+        beside = [path for path in (self._log_path, self._mark.path) if path.exists()]
+        state = "empty" if self._path.exists() else "missing"
+        said = f", which had kept {many(kept, 'group')}" if kept else ""
+        raise JournalError(
+            f"{self._path} is {state}, and there is what belonged to it{said}: restore the folder from a copy, or "
+            f"delete {' and '.join(map(str, beside))} to begin a new journal"
+        )
+
+    def _compare_with_mark(self, groups: int, known: dict[str, Any] | None, books: dict[str, Any]) -> None:
+        """Raise JournalError where the mark says more groups than there are."""
+        missing = groups - books.get("groups", 0)
         if known is None or self._mark.birth != known["birth"] or missing <= 0:
             return
         if known.get("durability") == "os" and known["boot"] != boot_id():
@@ -305,6 +339,26 @@ class SqliteStore:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _files(directory: Path) -> list[Path]:
+    """A journal's files in a folder. Raises OSError for what can't be looked at, UsageError for what is no file."""
+    found = []
+    for name in (FILE, f"{FILE}-wal", MARK):
+        path = directory / name
+        try:
+            mode = path.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        if not stat.S_ISREG(mode):
+            raise UsageError(f"no journal can be kept in {directory}: {name} is no file")
+        found.append(path)
+    return found
+
+
+def _not_here(directory: Path, error: OSError) -> UsageError:
+    file = f"{Path(error.filename).name}: " if error.filename and Path(error.filename).parent == directory else ""
+    return UsageError(f"no journal can be kept in {directory}: {file}{error.strerror}")
 
 
 def _never_close(db: sqlite3.Connection) -> None:
