@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgpack
+import pytest
 import zmq
 
 from tests.roles.peers import totals, urls
@@ -22,11 +24,13 @@ from zsms.wire.frames import (
     Ask,
     Confirm,
     Grant,
+    Inspect,
     JoinProducer,
     JoinSender,
     Kick,
     Ping,
     Pong,
+    Purge,
     Refused,
     Welcome,
     Who,
@@ -106,6 +110,46 @@ def test_an_operator_s_late_answer_is_not_the_next_one_s(run, address):
         operator.timeout = 10.0
         assert operator.kick() == 0
         assert operator.purge(dead=True) == (0, 0)
+
+
+PART = {"messages": 1, "bytes": 2, "oldest_s": 0.5, "letters": []}
+HELD = {
+    "broker": "b",
+    "ready": {**PART, "retrying": 0},
+    "in_flight": {"messages": 0, "oldest_s": 0.0, "senders": [], "more": 0},
+    "dead": {**PART, "kept": 1, "reasons": {"failed": 1}},
+}
+ODD: list[dict[str, Any]] = [
+    {},
+    {**HELD, "ready": "x"},
+    {**HELD, "dead": {**HELD["dead"], "reasons": {"\x1b[2Jforged\nline": 3}}},
+    {**HELD, "dead": {**HELD["dead"], "oldest_s": float("nan")}},
+    {**HELD, "ready": {**HELD["ready"], "messages": 1e308}},
+    {**HELD, "ready": {**HELD["ready"], "letters": [{"recipient": "\x1b[2J"}]}},
+    {**HELD, "in_flight": {**HELD["in_flight"], "senders": [{"name": "\x1b[31m", "slots": -1}]}},
+    {"kicked": "a", "purged_ready": None, "purged_dead": 2**64 - 1},
+    {"kicked": -1, "purged_ready": True, "purged_dead": 0},
+]
+
+
+QUESTIONS = {Inspect: Operator.inspect, Kick: Operator.kick, Purge: lambda operator: operator.purge(dead=True)}
+
+
+@pytest.mark.parametrize("body", ODD, ids=range(len(ODD)))
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_an_operator_believes_no_stranger_at_a_broker_s_address(fake_broker, question, body):
+    with Operator(fake_broker.endpoint) as operator, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(QUESTIONS[question], operator)
+        fake_broker.say(Answer(fake_broker.hear(question).request, body))
+        with pytest.raises(ZsmsError, match="is no broker"):
+            asked.result(10)
+
+
+def test_an_operator_reads_what_a_broker_holds_and_nothing_else(fake_broker):
+    with Operator(fake_broker.endpoint) as operator, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(operator.inspect)
+        fake_broker.say(Answer(fake_broker.hear(Inspect).request, {**HELD, "of a later version": 1}))
+        assert asked.result(10) == HELD
 
 
 def test_a_collector_refuses_newer_words_and_answers_the_next_question(run, address, raw):

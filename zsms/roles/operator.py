@@ -4,11 +4,13 @@ journal."""
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 import zmq
 
+from zsms.core.broker import told
 from zsms.core.broker.holdings import holdings
 from zsms.errors import UsageError, WireError, ZsmsError
 from zsms.journal import edit, read
@@ -112,19 +114,20 @@ class Operator:
 
     def inspect(self, messages: int = 0) -> dict[str, Any]:
         """The map of `zsms.core.broker.holdings`, with the first `messages` ready and dead ones. Raises ZsmsError."""
-        return self._ask(Inspect(self._number(), messages))
+        return self._ask(Inspect(self._number(), messages), told.held)
 
     def kick(self, reason: str = "", limit: int = 0) -> int:
         """Queue dead letters (of this reason, at most `limit`) again; how many messages. Raises ZsmsError."""
-        return int(self._ask(Kick(self._number(), reason, limit))["kicked"])
+        kicked: int = self._ask(Kick(self._number(), reason, limit), told.kicked)["kicked"]
+        return kicked
 
     def purge(self, *, ready: bool = False, dead: bool = False, reason: str = "") -> tuple[int, int]:
         """Give up what is ready, let go of what is dead (of this reason); how many of each. Raises ZsmsError."""
-        answer = self._ask(Purge(self._number(), ready, dead, reason))
-        return int(answer["purged_ready"]), int(answer["purged_dead"])
+        answer = self._ask(Purge(self._number(), ready, dead, reason), told.purged)
+        return answer["purged_ready"], answer["purged_dead"]
 
-    def _ask(self, frame: Inspect | Kick | Purge) -> dict[str, Any]:
-        """Say it once: it may change something, so it is never repeated."""
+    def _ask(self, frame: Inspect | Kick | Purge, read: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        """Say it once: it may change something, so it is never repeated. `read` checks the answer."""
         if self._late:
             # An answer that is still to come is of no use any more; a refusal would not even say what it refuses.
             self._sockets.close(self._socket)
@@ -137,13 +140,13 @@ class Operator:
                 break
             try:
                 answer = decode(self._socket.recv_multipart()[0])
+                if isinstance(answer, Answer) and answer.request == frame.request:
+                    self._late = False
+                    return read(answer.body)
             except UnknownKind:
                 continue
-            except WireError as error:
+            except (WireError, ValueError) as error:
                 raise ZsmsError(f"what answers at {self.endpoint} is no broker: {error}") from None
-            if isinstance(answer, Answer) and answer.request == frame.request:
-                self._late = False
-                return answer.body
             if isinstance(answer, Refused):
                 self._late = False
                 raise ZsmsError(f"the broker at {self.endpoint} refused: {answer.reason}")
