@@ -106,6 +106,28 @@ def test_a_pipe_can_be_checked(tmp_path: Path) -> None:
     assert found.rows == 10
 
 
+@pytest.mark.parametrize("content", [LIST, "recipient,text\nbad,a\n"])
+def test_segments_of_a_pipe_are_those_of_a_file_and_bad_rows_are_counted(tmp_path: Path, content: str) -> None:
+    def segments(path: Path) -> tuple[int, dict[str, int]]:
+        asked = ["segments", "--json", "--skip-bad-rows", "--input", str(path)]
+        done = CliRunner().invoke(cli, asked, standalone_mode=False)
+        assert done.exception is None
+        return done.return_value, json.loads(done.stdout)
+
+    path, pipe = tmp_path / "people.csv", tmp_path / "pipe.csv"
+    path.write_text(content, encoding="utf-8")
+    os.mkfifo(pipe)
+    opened = threading.Timer(0.2, pipe.write_text, args=(content, "utf-8"))  # later than the first look
+    opened.start()
+    piped = segments(pipe)
+    opened.join()
+    found = check(str(path))
+    code, body = segments(path)
+    assert piped == (code, body) and code == (0 if found.good else 1)
+    assert (body["messages"], body["segments"]) == (found.good, found.segments)
+    assert (body["skipped_rows"], body["skipped_lines"]) == (found.bad_rows, found.bad_lines)
+
+
 @pytest.mark.parametrize(("content", "code"), [(LIST, 1), ("recipient,text\n+13705550100,a\n+13705550100,a\n", 0)])
 def test_the_command_exits_with_1_for_bad_rows(tmp_path: Path, content: str, code: int) -> None:
     path = tmp_path / "people.csv"

@@ -66,10 +66,7 @@ def _messages(config: MeshConfig) -> int | None:
         return config.messages
     source = source_of(config)
     assert isinstance(source, FileSource)
-    count = 0
     try:
-        while found := len(source.take(16_384)):
-            count += found
+        return sum(map(len, source.whole()))
     finally:
         source.close()
-    return count

@@ -21,7 +21,10 @@ Examples:
   zsms segments --input people.csv""",
 )
 @click.option(
-    "--input", metavar="FILE", type=places.READ, help="Real messages: a .csv (columns recipient, text) or .jsonl file."
+    "--input",
+    metavar="FILE",
+    type=places.READ,
+    help="Real messages: a .csv (columns recipient, text) or .jsonl file, a named pipe, or - for standard input.",
 )
 @click.option("--skip-bad-rows", is_flag=True, help="Count and leave out rows that are no messages.")
 @click.option(
@@ -33,8 +36,11 @@ Examples:
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.argument("text", required=False)
-def command(input: str | None, skip_bad_rows: bool, reference_bits: str, as_json: bool, text: str | None) -> None:  # noqa: A002
-    """Say how many segments a text is, or those of a file: what is sent and paid."""
+def command(input: str | None, skip_bad_rows: bool, reference_bits: str, as_json: bool, text: str | None) -> int:  # noqa: A002
+    """Say how many segments a text is, or those of a file: what is sent and paid.
+
+    Exits with 1 when no row of a file is a message.
+    """
     if (input is None) == (text is None):
         raise UsageError("give a text or --input FILE, one of the two")
     if text is not None:
@@ -49,7 +55,10 @@ def command(input: str | None, skip_bad_rows: bool, reference_bits: str, as_json
             f"{many(body['messages'], 'message')}, {many(body['segments'], 'segment')}, {body['mean']:.4f} a message",
             f"  {body['ucs2']:,} in UCS-2, {body['several']:,} of several segments, at most {body['most']}",
         ]
+        if left_out := body["skipped_rows"]:
+            lines.append(f"  {many(left_out, 'bad row')} left out, on {many(body['skipped_lines'], 'line')}")
     click.echo(json.dumps(body, indent=2, ensure_ascii=False) if as_json else "\n".join(lines))
+    return 0 if body.get("messages", 1) else 1
 
 
 def _of_text(text: str, bits: int) -> dict[str, Any]:
@@ -72,12 +81,20 @@ def _of_file(path: str, skip: bool, bits: int) -> dict[str, Any]:
 
     source = FileSource(path, skip_bad_rows=skip)
     messages = whole = wide = several = most = 0
-    while len(columns := source.take(16_384)):
+    for columns in source.whole():
         found = segments.count(columns.text.tobytes(), columns.lengths, bits)
         messages += len(found.segments)
         whole += int(found.segments.sum())
         wide += int((found.encoding == segments.UCS2).sum())
         several += int((found.segments > 1).sum())
         most = max(most, int(found.segments.max()))
-    mean = whole / messages if messages else 0.0
-    return {"messages": messages, "segments": whole, "mean": mean, "ucs2": wide, "several": several, "most": most}
+    return {
+        "messages": messages,
+        "segments": whole,
+        "mean": whole / messages if messages else 0.0,
+        "ucs2": wide,
+        "several": several,
+        "most": most,
+        "skipped_rows": source.skipped,
+        "skipped_lines": source.skipped_lines,
+    }

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import select
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from zsms.carriers import segments
-from zsms.lists.files import CHUNK, EXAMPLES, FileSource
+from zsms.lists.files import EXAMPLES, FileSource
 from zsms.sources.numbers import is_valid, plans
 from zsms.sources.random import Columns
 from zsms.words import lines_named, many
@@ -108,14 +107,8 @@ def check(path: str, input_format: str | None = None) -> Findings:
             reason.lines.append(line)
 
     source = FileSource(path, format=input_format, skip_bad_rows=True, on_bad=note)
-    while True:
-        columns = source.take(CHUNK)
-        if len(columns):
-            _add(findings, columns)
-        elif source.waiting:
-            select.select([source], [], [])
-        else:
-            break
+    for columns in source.whole():
+        _add(findings, columns)
     findings.bad_rows, findings.bad_lines = source.skipped, source.skipped_lines
     findings.reasons = sorted(reasons.values(), key=lambda reason: (-reason.rows, reason.lines))
     findings.repeated_rows, findings.repeated_lines = source.repeated, source.repeated_lines

@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -167,6 +168,16 @@ class FileSource:
         self.messages_taken += size
         self._pending_lines = self._pending_lines[size:]
         return Columns(columns.recipients[:size], columns.lengths[:size], columns.text[:split])
+
+    def whole(self) -> Iterator[Columns]:
+        """All that is left of the list, take by take; a stream's writer is waited for."""
+        while True:
+            if len(columns := self.take(CHUNK)):
+                yield columns
+            elif self.waiting:
+                select.select([self], [], [])
+            else:
+                return
 
     def close(self) -> None:
         """Close the list, so that nothing more comes; reaching its end or a bad row does that too."""
