@@ -153,3 +153,36 @@ def test_retries_take_slots_and_time():
     assert left(0, 4) == pytest.approx(28, rel=0.05)
     assert left(400, 1) == pytest.approx(28, rel=0.05)
     assert left(400, 4) == pytest.approx(28 * 1.25, rel=0.1)
+
+
+def telling(at: float, gauges: dict[str, float], queue: dict[str, float]) -> View:
+    """A sender of 1,000 slots and sends of a second, and what its broker has in its queue."""
+    law = {"slots": 1_000.0, "mean_s": 1.0, "sd_s": 0.0, "delay_model": 2.0}
+    rows = [
+        row("sender", "s", {"started": int(gauges["worked_s"]), "sent": int(gauges["worked_s"])}, law | gauges),
+        row("broker", "b", {"accepted": 30_000, "sent": int(gauges["worked_s"])}, queue),
+        row("producer", "p", {"produced": 30_000}, {"total": 30_000}),
+    ]
+    return View.of({"totals": {each["role"]: each["counters"] for each in rows}, "processes": rows}, at)
+
+
+def test_slots_that_are_not_open_yet_are_not_slow_and_cost_no_time_later() -> None:
+    watch, figures = Trends(), None
+    for at in np.arange(0.0, 3.0, 0.25).tolist():  # opened one after the other over three seconds
+        worked = 1_000 * at**2 / 6
+        gauges = {"worked_s": worked, "open_s": worked, "busy": 1_000 * at / 3}
+        figures = watch.take(telling(at, gauges, {"queued": 30_000 - worked}))
+    assert figures is not None and [sender.pace for sender in figures.senders] == [None]
+    assert figures.left_s == pytest.approx(30_000 / 1_000 - 1_000 * 2.75**2 / 6 / 1_000, rel=0.15)
+
+
+def test_what_waits_for_the_time_of_its_next_attempt_is_no_work_that_a_sender_leaves() -> None:
+    watch, figures = Trends(), None
+    for at in np.arange(0.0, 5.0, 0.25).tolist():
+        gauges = {"worked_s": 100 * at, "open_s": 1_000 * at, "busy": 100.0}
+        figures = watch.take(telling(at, gauges, {"queued": 5_000, "retrying": 5_000}))
+    assert figures is not None and [sender.pace for sender in figures.senders] == [None]
+    for at in np.arange(5.0, 9.0, 0.25).tolist():
+        gauges = {"worked_s": 100 * at, "open_s": 1_000 * at, "busy": 100.0}
+        figures = watch.take(telling(at, gauges, {"queued": 5_000, "retrying": 1_000}))
+    assert [sender.pace for sender in figures.senders] == [pytest.approx(0.1)]

@@ -331,6 +331,7 @@ class Sender(Role):
             steady_worked_s=window.worked,
             steady_slot_s=window.slots,
             worked_s=turn.worked(now),
+            open_s=turn.opened(now),
             mean_s=mean_s,
             sd_s=sd_s,
             delay_model=model,

@@ -228,7 +228,8 @@ class SenderFigures(Figures):
     steady_worked_s: Gauge = None
     steady_slot_s: Gauge = None
     worked_s: Gauge = None
-    """Slot seconds worked, in all."""
+    """Slot seconds worked, in all, and of those that there were: slots are opened bit by bit."""
+    open_s: Gauge = None
     mean_s: Gauge = None
     """How long a send is asked to take, its deviation, and the place of its model in
     :data:`zsms.stats.delay.MODELS` from 1 on; without a model, how long they took."""

@@ -48,8 +48,8 @@ class _History:
     def __init__(self) -> None:
         self.points: deque[tuple[float, float]] = deque()
         """Times and counts of sends begun."""
-        self.worked: deque[tuple[float, float]] = deque()
-        """Times and slot seconds worked."""
+        self.worked: deque[tuple[float, float, float]] = deque()
+        """Times, slot seconds worked, and those that there were."""
 
     def take(self, at: float, row: Sender, mean: float) -> None:
         figures = row.figures
@@ -68,19 +68,20 @@ class _History:
             points = list(self.points)
             half = len(points) // 2
             self.points = deque(points[:half:2] + points[half:])
-        self.worked.append((at, figures.worked_s or 0.0))
+        there_s = (figures.slots or 0.0) * at if figures.open_s is None else figures.open_s
+        self.worked.append((at, figures.worked_s or 0.0, there_s))
         keep = max(SHORTEST_S, _MEANS * mean)
         while len(self.worked) > 2 and self.worked[1][0] <= at - keep:
             self.worked.popleft()
 
-    def efficiency(self, slots: float, since: float, mean: float) -> float | None:
+    def efficiency(self, since: float, mean: float) -> float | None:
         """Share of its slots' time that was within a send, all of it after `since`; None while that is too short."""
         if len(self.worked) < 2:
             return None
-        (begin, less), (end, more) = self.worked[0], self.worked[-1]
-        if begin < since or end - begin < 0.9 * max(SHORTEST_S, _MEANS * mean) or not slots:
+        (begin, less, fewer_s), (end, more, more_s) = self.worked[0], self.worked[-1]
+        if begin < since or end - begin < 0.9 * max(SHORTEST_S, _MEANS * mean) or more_s <= fewer_s:
             return None
-        return (more - less) / (slots * (end - begin))
+        return (more - less) / (more_s - fewer_s)
 
     def starts(self, now: float) -> tuple[F64, F64]:
         times, counts = np.array(self.points).T
@@ -103,7 +104,7 @@ class TimeLeft:
     def take(self, view: View, total: int | None, told: float) -> float | None:
         """Seconds from `view.at` until `total` messages are settled; None when that is not known. `told`: when the
         brokers said what is settled."""
-        if not view.queued:
+        if view.ready <= 0:
             self._backlog_since = None
         elif self._backlog_since is None:
             self._backlog_since = view.at
@@ -141,7 +142,7 @@ class TimeLeft:
             own = row.figures.slots or 0.0
             share = None
             if self._backlog_since is not None:
-                share = self._senders[row.name].efficiency(own, self._backlog_since, law.mean)
+                share = self._senders[row.name].efficiency(self._backlog_since, law.mean)
             if share is not None and row.figures.delay_model:
                 self.efficiencies[row.name] = share
             slots += own / law.mean

@@ -216,7 +216,7 @@ class Trends:
         self._bars.add(told, view.settled)
         for name in self._times:
             self._take_times(view, name)
-        if not view.queued:
+        if view.ready <= 0:
             self._queue_since = None
         elif self._queue_since is None:
             self._queue_since = view.at

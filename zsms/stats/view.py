@@ -93,6 +93,11 @@ class View:
         """Messages whose fate is final."""
         return self.sent + self.failed + self.dead
 
+    @property
+    def ready(self) -> int:
+        """Messages that wait for a slot, and not for the time of their next attempt."""
+        return self.queued - int(added(row.figures.retrying for row in self.brokers))
+
     def held_by(self, broker: str) -> int:
         """Messages queued and in flight at the broker of this name."""
         return sum(row.figures.held for row in self.brokers if row.name == broker)

@@ -246,6 +246,10 @@ class Turn:
         """Slot seconds that were worked, up to now."""
         return self._busy_s if self._slept is None else self._slept.worked(now)
 
+    def opened(self, now: float) -> float:
+        """Slot seconds that there were, up to now."""
+        return self._open_s + (0.0 if self._looked is None else self.open_slots * (now - self._looked))
+
     def _count_slots(self, now: float) -> None:
         """Between two turns nothing begins, so the slots of the last one were busy and open until now."""
         if self._looked is not None:
