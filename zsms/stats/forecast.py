@@ -12,8 +12,9 @@ all slots work: what waits / the rate, and the tail of sends in the middle of th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import log10
 from typing import Any
@@ -115,8 +116,45 @@ def last_of(sends: Sequence[tuple[Law, float]]) -> float:
     return high
 
 
-def seconds_left(kinds: Sequence[Kind], waiting: float) -> float | None:
-    """Seconds until what is in slots and `waiting` sends more have ended, if slots lose no time; None without slots.
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to be sent: messages by attempt, counted from 0. The defaults are those of sends that never fail."""
+
+    queue: Sequence[tuple[int, float]]
+    """Attempts and how many wait for a slot, first to last."""
+    busy: Sequence[float] = (1.0,)
+    """Of those in slots, the share of each attempt."""
+    resting: Sequence[float] = (0.0,)
+    """How many wait for the time of each attempt."""
+    fails: float = 0.0
+    """The share of sends that fail."""
+    waits: Sequence[float] = ()
+    """The longest wait after each attempt but the last, seconds; each is even up to it."""
+
+    @property
+    def sends_each(self) -> F64:
+        """How many sends a message takes from each attempt on."""
+        left = np.arange(len(self.waits) + 1, 0, -1)
+        return np.array([float((self.fails ** np.arange(count)).sum()) for count in left])
+
+    def sends(self, busy: float) -> float:
+        """Sends that are still to begin, when `busy` slots are."""
+        each = self.sends_each
+        waiting = sum(count * each[attempt] for attempt, count in self.queue)
+        return float(waiting + np.dot(self.resting, each) + busy * (np.dot(self.busy, each) - 1.0))
+
+    def without(self, sends: float) -> Work:
+        """The same without so many sends of those that wait, the first ones first."""
+        each, queue = self.sends_each, []
+        for attempt, count in self.queue:
+            gone = min(count, sends / each[attempt])
+            sends -= gone * each[attempt]
+            queue.append((attempt, count - gone))
+        return replace(self, queue=queue)
+
+
+def seconds_left(kinds: Sequence[Kind], work: Work) -> float | None:
+    """Seconds until what is in slots and all that `work` has has been sent, if slots lose no time; None without slots.
 
     Those that wait are there: none of them is still to arrive.
     """
@@ -126,10 +164,13 @@ def seconds_left(kinds: Sequence[Kind], waiting: float) -> float | None:
     if any(kind.law.mean <= 0 for kind in kinds):
         return 0.0
     rate = sum(kind.slots / kind.law.mean for kind in kinds)
-    slots = sum(kind.slots for kind in kinds)
-    if waiting > _FAR * slots:
-        return waiting / rate + last_of([(kind.law, kind.slots) for kind in kinds])
-    return _stepped(kinds, waiting, (waiting + slots) / rate * 1.2 + max(_end_of(kind) for kind in kinds))
+    slots, busy = sum(kind.slots for kind in kinds), sum(kind.busy for kind in kinds)
+    sends = work.sends(busy)
+    if sends > _FAR * slots and not work.waits:
+        return sends / rate + last_of([(kind.law, kind.slots) for kind in kinds])
+    skipped = min(max(0.0, sends - _FAR * slots), 0.95 * sum(count for _, count in work.queue))
+    horizon = (sends - skipped + slots) / rate * 1.2 + max(_end_of(kind) for kind in kinds) * (1 + len(work.waits))
+    return skipped / rate + _stepped(kinds, work.without(skipped), horizon + sum(work.waits))
 
 
 def _end_of(kind: Kind) -> float:
@@ -139,29 +180,52 @@ def _end_of(kind: Kind) -> float:
     return float(times[len(times) - 1 - min(rank, len(times) - 1)])
 
 
-def _stepped(kinds: Sequence[Kind], waiting: float, horizon: float) -> float:
+def _stepped(kinds: Sequence[Kind], work: Work, horizon: float) -> float:
     """The end, by steps of `horizon` / `_STEPS` seconds."""
     step = max(horizon, 1e-9) / _STEPS
     laws = [_shares(kind.law, step) for kind in kinds]
-    ahead = [_in_slots(kind, law, step) for kind, law in zip(kinds, laws, strict=True)]
-    idle = [max(0.0, kind.slots - kind.busy) for kind in kinds]
-    left = waiting + sum(kind.busy for kind in kinds)
+    # By attempt: those that end, of each kind, and those that may be sent again, in each of the steps ahead.
+    ahead = np.array([np.outer(work.busy, _in_slots(each, law, step)) for each, law in zip(kinds, laws, strict=True)])
+    again = np.zeros((len(work.busy), _STEPS + 1))
+    for attempt, (count, wait) in enumerate(zip(work.resting[1:], work.waits, strict=True), 1):
+        # In the middle of waits that are even up to `wait`: what is left of them is short rather than long.
+        places = np.arange(1, max(2, min(int(wait / step), _STEPS) + 1))
+        again[attempt, places] += count * (shorter := places[::-1]) / shorter.sum()
+    queue = deque(work.queue)
+    idle = np.array([max(0.0, kind.slots - kind.busy) for kind in kinds], dtype=np.float64)
+    left = sum(count for _, count in queue) + sum(work.resting) + sum(kind.busy for kind in kinds)
     for now in range(_STEPS):
-        done = [float(ends[now]) for ends in ahead]
-        before, left = left, left - sum(done)
+        done = ahead[:, :, now]
+        failed = done.sum(axis=0)[:-1] * work.fails
+        for attempt, (count, wait) in enumerate(zip(failed.tolist(), work.waits, strict=True), 1):
+            end = now + 1 + max(1, round(wait / step))
+            again[attempt, now + 1 : end] += count / (end - now - 1)
+        before, left = left, left - float(done.sum() - failed.sum())
         if left <= _LAST:
             part = (before - _LAST) / (before - left) if before > left else 1.0
             return max(0.0, (now - 0.5 + part) * step)
-        idle = [free + ended for free, ended in zip(idle, done, strict=True)]
-        room = sum(idle)
-        if waiting > 0 and room > 0:
-            share = min(1.0, waiting / room)
-            waiting -= share * room
-            for law, ends, free in zip(laws, ahead, idle, strict=True):
+        idle += done.sum(axis=1)
+        queue.extend((attempt, count) for attempt, count in enumerate(again[:, now].tolist()) if count)
+        room = float(idle.sum())
+        for attempt, count in _taken(queue, room):
+            for law, ends, share in zip(laws, ahead[:, attempt], (idle / room).tolist(), strict=True):
                 size = min(len(law), _STEPS - now)
-                ends[now + 1 : now + 1 + size] += share * free * law[:size]
-            idle = [free * (1 - share) for free in idle]
+                ends[now + 1 : now + 1 + size] += share * count * law[:size]
+            left_idle = room - count
+            idle, room = idle * (left_idle / room), left_idle
     return horizon
+
+
+def _taken(queue: deque[tuple[int, float]], room: float) -> Iterator[tuple[int, float]]:
+    """Take from the front of the queue what there is room for."""
+    while queue and room > 1e-9:
+        attempt, count = queue.popleft()
+        taken = min(count, room)
+        if count > taken:
+            queue.appendleft((attempt, count - taken))
+        room -= taken
+        if taken > 0:
+            yield attempt, taken
 
 
 def _shares(law: Law, step: float) -> F64:

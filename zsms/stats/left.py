@@ -10,12 +10,13 @@ whose times are lognormal, of the mean and deviation that were measured.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 
 from zsms.stats.delay import MODELS
 from zsms.stats.figures import SenderFigures, added, most
-from zsms.stats.forecast import F64, OLDEST, Kind, Law, last_of, seconds_left
+from zsms.stats.forecast import F64, OLDEST, Kind, Law, Work, last_of, seconds_left
 from zsms.stats.row import Row
 from zsms.stats.view import View
 
@@ -26,6 +27,8 @@ _AGAIN_S = 0.45
 SHORTEST_S = 2.0
 """Efficiency is of so many seconds at least, and of `_MEANS` sends."""
 _MEANS = 2.0
+_MOST_ATTEMPTS = 12
+"""Of more, the last ones are expected of nobody, or are as long as all others."""
 _STALLED = 0.01
 """Slots that use less of their time than this stand still: nobody knows for how long."""
 
@@ -165,32 +168,49 @@ class TimeLeft:
             for law, alike in of.items()
         ]
         busy = sum(kind.busy for kind in kinds)
-        each, wait = _attempts(view, max(total - view.settled, 1))
-        there = max(0.0, total - view.settled - busy)
-        left = seconds_left(kinds, there * each + busy * (each - 1))
+        work = _work(view, total, busy)
+        left = seconds_left(kinds, work)
         if left is None:
             return None
-        left = left / efficiency + wait
+        left /= efficiency
         if view.asked_per_s and total > view.made:
             slots = sum(kind.slots for kind in kinds)
-            use = [(kind.law, kind.slots * max(busy, 1.0) / slots) for kind in kinds]
-            left = max(left, (total - view.made) / view.asked_per_s + last_of(use) / efficiency)
+            use = [replace(kind, busy=kind.slots * max(busy, 1.0) / slots) for kind in kinds]
+            last = seconds_left(use, replace(work, queue=())) if work.waits else last_of([(k.law, k.busy) for k in use])
+            left = max(left, (total - view.made) / view.asked_per_s + (last or 0.0) / efficiency)
         return left
 
 
-def _attempts(view: View, left: int) -> tuple[float, float]:
-    """How many sends a message takes, by the sends that failed; and how long the unluckiest of those left waits between
-    its attempts, by the broker's backoff."""
+def _work(view: View, total: int, busy: float) -> Work:
+    """What is to be sent, by the broker's rules for what fails and by the share of sends that did.
+
+    Whatever has failed waits behind what was there before it. So of all sends in their order the first ones are of
+    messages that were never sent before, then come those of the ones that failed, and so on.
+    """
     brokers, senders = [row.figures for row in view.brokers], [row.figures for row in view.senders]
-    attempts = int(most(figures.attempts for figures in brokers) or 1.0)
+    begun = sum((figures.sends if figures.started is None else figures.started) for figures in senders)
     failed, ended = int(added(figures.failed for figures in senders)), sum(figures.sends for figures in senders)
     share = failed / ended if ended else 0.0
+    attempts = min(int(most(figures.attempts for figures in brokers) or 1.0), _MOST_ATTEMPTS)
+    there = max(0.0, total - view.settled - busy)
     if attempts <= 1 or not share:
-        return 1.0, 0.0
-    attempts = min(attempts, 1_000)
-    each = float(sum(share**attempt for attempt in range(attempts)))
+        return Work([(0, there)])
     base = most(figures.retry_base_s for figures in brokers) or 0.0
     cap = most(figures.retry_cap_s for figures in brokers) or 0.0
-    # So many attempts that fewer than one message is expected to need more; each wait is even up to its ceiling.
-    longest = min(attempts, 1 + int(np.log(left) / -np.log(share))) if share < 1 else attempts
-    return each, sum(0.5 * min(cap, base * 2.0 ** min(attempt, 60)) for attempt in range(longest - 1))
+    ends = np.cumsum(max(view.accepted, 1) * share ** np.arange(attempts))
+    ends[-1] = np.inf
+    resting = min(there, added(figures.retrying for figures in brokers))
+    ready = min(there - resting, max(0, view.ready))
+
+    def parted(first: float, count: float) -> list[float]:
+        """So many sends, from that one on: how many are of each attempt."""
+        edges = np.concatenate([[-np.inf], ends])
+        return [float(part) for part in np.diff(np.clip(edges, first, first + count))]
+
+    queue = [*enumerate(parted(begun, ready)), (0, there - resting - ready)]
+    in_slots = parted(begun - busy, busy)
+    waits = [min(cap, base * 2.0**attempt) for attempt in range(attempts - 1)]
+    rested = parted(begun + ready, resting)
+    rested[1], rested[0] = rested[1] + rested[0], 0.0
+    shares = [part / busy for part in in_slots] if busy else [1.0] + [0.0] * (attempts - 1)
+    return Work(queue, shares, rested, share, waits)
