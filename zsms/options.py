@@ -1,83 +1,223 @@
-"""What is given to a class of ours, compared with its annotations: what is no text, number or function is named.
+"""What is given to a class or function of ours, compared with its annotations: what is no text, number or function is
+named, and so is what is missing, or was not asked for.
 
-Only what an annotation says plainly is checked (`str`, `int`, `float`, `bool`, `None`, `Path`, `Callable` and some
-classes of options, alone or as alternatives); everything else is the class's own business.
+    @checked                          of an `__init__`, a method, a function, or a dataclass (its own `__init__`)
+
+An annotation is taken at its word: numbers, texts, paths, functions, sequences and mappings of these, classes, and
+protocols, of which a value has all methods. Of what says more than that (`Any`, arrays) everything passes.
 """
 
 from __future__ import annotations
 
+import ast
 import functools
 import inspect
-import re
-from collections.abc import Callable, Mapping
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
 from numbers import Integral, Real
-from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 from zsms.errors import UsageError
 
-P = ParamSpec("P")
-R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _number(kind: type) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, kind) and not isinstance(value, bool)
+class _Kind(NamedTuple):
+    told: str
+    fits: Callable[[Any], bool]
 
 
-def _named(name: str) -> Callable[[Any], bool]:
-    return lambda value: any(each.__name__ == name for each in type(value).__mro__)
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
-_PLAIN: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "str": ("text", lambda value: isinstance(value, str)),
-    "Path": ("a path", lambda value: isinstance(value, Path)),
-    "int": ("a whole number", _number(Integral)),
-    "float": ("a number", _number(Real)),
-    "bool": ("True or False", lambda value: isinstance(value, bool)),
-    "None": ("None", lambda value: value is None),
-    "Callable": ("a function", callable),
-    "Mapping[str, str]": (
-        "texts by their names",
-        lambda value: (
-            isinstance(value, Mapping) and all(isinstance(each, str) for pair in value.items() for each in pair)
-        ),
-    ),
-    **{name: (f"a {name}", _named(name)) for name in ("BrokerLimits", "DelayModel", "MeshConfig")},
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    try:
+        float(value)
+    except OverflowError:  # a whole one beyond what can be reckoned with
+        return False
+    return True
+
+
+_ANY = _Kind("", lambda value: True)
+_NONE = _Kind("None", lambda value: value is None)
+_PLAIN: dict[str, _Kind] = {
+    "str": _Kind("text", lambda value: isinstance(value, str)),
+    "int": _Kind("a whole number", _is_whole),
+    "float": _Kind("a number", _is_number),
+    "bool": _Kind("True or False", lambda value: isinstance(value, bool)),
+    "Path": _Kind("a path", lambda value: isinstance(value, _path())),
+    "Callable": _Kind("a function", callable),
+    "Send": _Kind("a function", callable),
 }
+_SEVERAL = ("Sequence", "Iterable", "tuple", "list")
+_OPEN = ("Any", "Unpack", "TypeVar")
 
 
-def checked(init: Callable[P, R]) -> Callable[P, R]:
-    """An `__init__` that raises UsageError for an option that it has not, or that is of another type than annotated."""
-    signature = inspect.signature(init)
-    takes_any = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in signature.parameters.values())
-    kinds = {name: found for name, each in signature.parameters.items() if (found := _kinds(each.annotation))}
+def _path() -> type:
+    from pathlib import Path
 
-    @functools.wraps(init)
-    def checking(*given: P.args, **options: P.kwargs) -> R:
-        unknown = None if takes_any else next((name for name in options if name not in signature.parameters), None)
-        if unknown is not None:
-            what = getattr(given[0], "role", type(given[0]).__name__.lower())
-            raise UsageError(f"a {what} has no option {unknown!r}")
-        for name, value in {**dict(zip(signature.parameters, given, strict=False)), **options}.items():
-            wanted = kinds.get(name, [])
-            if wanted and not any(fits(value) for _, fits in wanted):
-                told = " or ".join(told for told, _ in wanted if told != "None" or len(wanted) == 1)
+    return Path
+
+
+def checked(what: F) -> F:
+    """The same, and it raises UsageError for arguments that it has not, or that are of another type than annotated."""
+    if inspect.isclass(what):
+        setattr(what, "__init__", checked(what.__init__))  # noqa: B010  # a type checker allows no other way
+        return what
+    signature = inspect.signature(what)
+    kinds: dict[str, list[_Kind]] = {}
+
+    @functools.wraps(what)
+    def checking(*given: Any, **options: Any) -> Any:
+        try:
+            bound = signature.bind(*given, **options)
+        except TypeError as error:
+            raise UsageError(_misfit(what, given, str(error))) from None
+        if not kinds:
+            kinds.update(_kinds_of(what, signature))
+        for name, value in bound.arguments.items():
+            if not any(kind.fits(value) for kind in kinds[name]):
+                told = " or ".join(kind.told for kind in kinds[name] if kind is not _NONE or len(kinds[name]) == 1)
                 raise UsageError(f"{name.replace('_', ' ')} {_shown(value)}: give {told}")
-        return init(*given, **options)
+        return what(*given, **options)
 
-    return checking
+    return cast(F, checking)
 
 
-def _kinds(annotation: Any) -> list[tuple[str, Callable[[Any], bool]]]:
-    """What an annotation, as it is written, plainly says that a value may be; nothing where it says more than that."""
-    if not isinstance(annotation, str):
-        return []
-    if annotation.startswith("Callable["):
-        annotation = "Callable" + (" | None" if annotation.endswith("] | None") else "")
-    parts = re.split(r"\s*\|\s*", annotation)
-    return [_PLAIN[part] for part in parts] if all(part in _PLAIN for part in parts) else []
+def _misfit(what: Callable[..., Any], given: tuple[Any, ...], error: str) -> str:
+    """What is wrong with a call that the signature does not fit, in words."""
+    if what.__name__ == "__init__":
+        name = "a " + (getattr(given[0], "role", "") or type(given[0]).__name__.lower())
+    else:
+        name = what.__name__
+    if error.startswith("got an unexpected keyword argument"):
+        return f"{name} has no option {error.partition('argument ')[2]}"
+    return f"{name}: {error.replace('a required argument', 'a required option')}"
+
+
+def _kinds_of(what: Callable[..., Any], signature: inspect.Signature) -> dict[str, list[_Kind]]:
+    """By parameter, what it may be. Names are looked up when it is first called: by then all modules are there."""
+    names = getattr(what, "__globals__", {})
+    found = {}
+    for name, each in signature.parameters.items():
+        several = each.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        open_to_all = several or each.annotation is inspect.Parameter.empty
+        found[name] = [_ANY] if open_to_all else _kinds(each.annotation, names)
+    return found
+
+
+def _kinds(annotation: Any, names: Mapping[str, Any]) -> list[_Kind]:
+    """What an annotation, written or as an object, says that a value may be."""
+    if isinstance(annotation, str):
+        return _written(ast.parse(annotation, mode="eval").body, names)
+    if annotation is None or annotation is type(None):
+        return [_NONE]
+    if type(annotation) is not types.GenericAlias and inspect.isclass(annotation):
+        return [_of_class(annotation)]
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return [kind for each in inner for kind in _kinds(each, names)]
+    if origin is not None and getattr(origin, "__name__", "") == "Callable":
+        return [_PLAIN["Callable"]]
+    return [_ANY]
+
+
+def _written(node: ast.expr, names: Mapping[str, Any]) -> list[_Kind]:
+    match node:
+        case ast.BinOp(left, ast.BitOr(), right):
+            return _written(left, names) + _written(right, names)
+        case ast.Constant(None):
+            return [_NONE]
+        case ast.Constant(str(text)):
+            return _kinds(text, names)
+        case ast.Subscript(outer, inner):
+            return [_inside(_last_name(outer), inner, names)]
+        case ast.Name() | ast.Attribute():
+            name = _last_name(node)
+            if name in _PLAIN or name in _OPEN:
+                return [_PLAIN.get(name, _ANY)]
+            if isinstance(node, ast.Name) and name in names:
+                return _kinds(names[name], names)
+            return [_ANY if isinstance(node, ast.Attribute) else _named(name)]
+    return [_ANY]
+
+
+def _last_name(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def _inside(outer: str, inner: ast.expr, names: Mapping[str, Any]) -> _Kind:
+    """Of `outer[inner]`: several of something, values by names, a function."""
+    if outer == "Callable":
+        return _PLAIN["Callable"]
+    parts = [part for part in (inner.elts if isinstance(inner, ast.Tuple) else [inner]) if _is_no_ellipsis(part)]
+    kinds = [_written(part, names) for part in parts]
+    if outer in ("Mapping", "dict"):
+        told = "texts by their names" if [each[0] for each in kinds] == 2 * [_PLAIN["str"]] else "values by their names"
+        return _Kind(told, lambda value: isinstance(value, Mapping) and _all_fit(value.items(), kinds))
+    if outer in _SEVERAL and len(kinds) == 1:
+        return _Kind(f"a list of {_plural(kinds[0])}", lambda value: _is_several(value) and _all_fit(value, kinds))
+    if outer == "tuple":
+        told = f"({', '.join(' or '.join(kind.told for kind in each) for each in kinds)})"
+        return _Kind(told, lambda value: _is_several(value) and len(value) == len(kinds) and _all_fit([value], kinds))
+    if outer in names:
+        return _kinds(names[outer], names)[0]
+    return _named(outer) if outer == "Context" else _ANY
+
+
+def _is_no_ellipsis(node: ast.expr) -> bool:
+    return not (isinstance(node, ast.Constant) and node.value is Ellipsis)
+
+
+def _plural(kinds: list[_Kind]) -> str:
+    return " or ".join(_several(kind.told) for kind in kinds)
+
+
+def _several(told: str) -> str:
+    if told.startswith("("):
+        return told
+    return told.partition(", ")[0].removeprefix("an ").removeprefix("a ") + "s"
+
+
+def _is_several(value: Any) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes | bytearray | Mapping)
+
+
+def _all_fit(values: Any, kinds: list[list[_Kind]]) -> bool:
+    """Whether all values, or all pairs of them, are of these kinds; an iterator is not looked into: it would be
+    spent."""
+    if iter(values) is values:
+        return True
+    rows = values if len(kinds) > 1 else ((value,) for value in values)
+    return all(any(k.fits(part) for k in each) for row in rows for part, each in zip(row, kinds, strict=True))
+
+
+def _of_class(cls: type) -> _Kind:
+    if cls.__name__ in _PLAIN:
+        return _PLAIN[cls.__name__]
+    if not getattr(cls, "_is_protocol", False):
+        return _Kind(_a(cls.__name__), lambda value: isinstance(value, cls))
+    wanted = [name for name, member in vars(cls).items() if not name.startswith("_") and inspect.isfunction(member)]
+    about = f"{_a(cls.__name__)}, which has {', '.join(wanted)}"
+    return _Kind(about, lambda value: not inspect.isclass(value) and all(hasattr(value, name) for name in wanted))
+
+
+def _named(name: str) -> _Kind:
+    """A class that is known by its name alone: it is imported for type checkers only."""
+    return _Kind(_a(name), lambda value: any(each.__name__ == name for each in type(value).__mro__))
+
+
+def _a(name: str) -> str:
+    return f"{'an' if name[:1] in 'AEIOU' else 'a'} {name}"
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception as error:  # it is the user's
+        text = f"({type(value).__name__}, whose repr raises {type(error).__name__})"
     return text if len(text) <= 80 else f"{text[:77]}..."

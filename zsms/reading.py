@@ -9,6 +9,7 @@ import tomllib
 from typing import Any
 
 from zsms.errors import UsageError
+from zsms.saving import check_name
 
 MOST_BYTES = 2**28
 """No report is larger; /dev/zero is."""
@@ -17,6 +18,10 @@ _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 def text_of(path: str, *, most: int = MOST_BYTES) -> str:
     """The file's text. Raises UsageError, and OSError where it can't be read; of more than `most` bytes it is none."""
+    try:
+        check_name(path)
+    except OSError as error:
+        raise UsageError(f"{path!r} is no file: {error.strerror}") from None
     with open(path, "rb") as file:
         data = file.read(most + 1)
     if len(data) > most:

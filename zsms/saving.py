@@ -45,10 +45,19 @@ def descriptor_of(path: str) -> int | None:
     return None
 
 
-def check(path: str) -> None:
-    """Raises OSError when nothing can be written there, as far as that is known beforehand."""
+def check_name(path: str) -> None:
+    """Raises OSError for what no file can be called."""
     if "\0" in path:
         raise OSError(errno.EINVAL, "a path has no zero byte in it")
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        raise OSError(errno.EINVAL, "a path has no half of a surrogate pair in it") from None
+
+
+def check(path: str) -> None:
+    """Raises OSError when nothing can be written there, as far as that is known beforehand."""
+    check_name(path)
     descriptor = descriptor_of(path)
     if descriptor is not None:
         if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:

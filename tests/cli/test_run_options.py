@@ -246,16 +246,22 @@ def test_hints_name_a_command_that_works_here(monkeypatch: pytest.MonkeyPatch) -
         (("--messages", "1", "--dashboard=:0", "--metrics", "1"), {}, "[web,metrics]"),
         ((), {"ZSMS_RUN_METRICS": "1"}, "[metrics]"),
         (("--journal", "nats://x/y"), {}, "[jetstream]"),
+        (("--cluster=local:2",), {}, "[cluster]"),
+        (("--gateway", "http://127.0.0.1/x"), {}, "[http]"),
+        (("--config", "settings.toml"), {}, "[web,http]"),
     ],
 )
 def test_bin_run_sets_up_what_its_options_need(
     tmp_path: Path, words: tuple[str, ...], env: dict[str, str], wanted: str
 ) -> None:
-    for name in ("run", "setup.sh"):
+    for name in ("run", "zsms", "setup.sh"):
         (tmp_path / "bin").mkdir(exist_ok=True)
         (tmp_path / "bin" / name).write_bytes((ROOT / "bin" / name).read_bytes())
         (tmp_path / "bin" / name).chmod(0o755)
     (tmp_path / "pyproject.toml").write_text("")
+    (tmp_path / "settings.toml").write_text(
+        '[run]\ndashboard = ":0"\n# metrics = 1\n[[group]]\ngateway = "http://x/"\n'
+    )
     venv = tmp_path / ".venv" / "bin"
     venv.mkdir(parents=True)
     for name, script in (("python", f'echo "$@" >>"{tmp_path}/pip"'), ("zsms", 'echo "$@"')):
@@ -264,7 +270,12 @@ def test_bin_run_sets_up_what_its_options_need(
     kept = {key: value for key, value in os.environ.items() if not key.startswith("ZSMS_")}
     for _ in range(2):
         done = subprocess.run(
-            [tmp_path / "bin" / "run", *words], capture_output=True, text=True, check=True, env={**kept, **env}
+            [tmp_path / "bin" / "run", *words],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**kept, **env},
+            cwd=tmp_path,
         )
         assert done.stdout.split() == ["run", *words]
     installs = [line for line in (tmp_path / "pip").read_text().splitlines() if "install" in line]

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from zsms.errors import UsageError
 from zsms.message import Batch, Mixed, ragged
+from zsms.options import checked
 
 GSM7, UCS2 = 0, 1
 """Codes of the encodings in `Segments.encoding`."""
@@ -83,6 +84,7 @@ class Segments:
     """Parts that are sent and paid; an empty text is one."""
 
 
+@checked
 def count(text: bytes | memoryview, lengths: npt.ArrayLike, reference_bits: int = 8) -> Segments:
     """The segments of many texts at once.
 
@@ -91,7 +93,10 @@ def count(text: bytes | memoryview, lengths: npt.ArrayLike, reference_bits: int 
     """
     if reference_bits not in PART:
         raise UsageError(f"a reference of {reference_bits} bits: give 8 or 16")
-    octets = np.asarray(lengths, dtype=np.int64)
+    try:
+        octets = np.asarray(lengths, dtype=np.int64)
+    except (TypeError, ValueError, OverflowError):
+        raise UsageError(f"lengths {lengths!r:.80}: give whole numbers, the octets of each text") from None
     ends = np.cumsum(octets)
     if (octets < 0).any() or int(octets.sum()) != len(text):
         raise UsageError(f"texts of {int(octets.sum())} octets in all, but {len(text)} octets of text")
@@ -181,6 +186,7 @@ def _parts(
     return parts
 
 
+@checked
 def split(text: str, reference_bits: int = 8) -> list[str]:
     """The parts of one text, in order. Raises UsageError for a lone surrogate, which no encoding carries."""
     try:

@@ -81,7 +81,7 @@ def command(
     """Serve a web page that shows how a mesh stands, live, and the same as JSON.
 
     It asks the collector once an interval, however many browsers look, and goes on when the collector or a browser
-    comes and goes. docs/API.md describes the JSON. It needs the extra `web`: pip install 'zsms[web]'.
+    comes and goes. docs/API.md describes the JSON.
     """
     from zsms.dashboard.server import Dashboard
 

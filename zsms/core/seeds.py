@@ -14,8 +14,10 @@ from zlib import crc32
 
 import numpy as np
 
+from zsms.errors import UsageError
+
 Seed = int | np.random.SeedSequence | None
-"""None: drawn from the operating system."""
+"""A whole number from 0 on; None: drawn from the operating system."""
 
 
 class Stream(IntEnum):
@@ -27,7 +29,10 @@ class Stream(IntEnum):
 
 
 def sequence(seed: Seed, *path: int | str) -> np.random.SeedSequence:
-    """The seed of the stream at that path; without a seed, a new one each time."""
+    """The seed of the stream at that path; without a seed, a new one each time. Raises UsageError."""
+    for number in (seed, *path):
+        if isinstance(number, int) and number < 0:
+            raise UsageError(f"seed or stream {number}: give a whole number from 0 on")
     key = tuple(crc32(part.encode()) if isinstance(part, str) else part for part in path)
     if isinstance(seed, np.random.SeedSequence):
         return np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, *key))

@@ -20,11 +20,13 @@ from typing import Any
 
 import zmq
 
+from zsms import extras
 from zsms.errors import UsageError, ZsmsError
 from zsms.launch.keeper import BEAT_S, SILENCE_S, probe
 from zsms.launch.place import Child, Tell, Wanted
 from zsms.launch.spreading import Worker, spread
 from zsms.launch.worker import about, free_port, host_of, listen_a_while, run_role
+from zsms.options import checked
 
 CONNECT_S = 5.0
 START_S = 30.0
@@ -114,6 +116,7 @@ class Cluster:
 
     secure = True
 
+    @checked
     def __init__(self, address: str, *, adaptive: bool = False) -> None:
         """`address` is a scheduler's (tcp://HOST:PORT), or local:N for N workers of this machine; `adaptive`: workers
         that come late are used. Raises UsageError.
@@ -386,7 +389,7 @@ def check(address: str) -> None:
     try:
         import distributed  # noqa: F401
     except ModuleNotFoundError as error:
-        raise UsageError(f"--cluster needs {error.name}: pip install zsms[cluster]") from None
+        raise extras.missing(f"--cluster needs {error.name}", "cluster") from None
     scheme, colon, rest = address.partition(":")
     if scheme == "local" and not (colon and rest.isdigit() and 1 <= int(rest) <= 256):
         raise UsageError(f"cluster {address}: write local:N, N workers from 1 to 256")

@@ -164,6 +164,7 @@ class Mesh:
         """The arrival rate of all producers together, messages a second; None when they make all that they can."""
         return self._arrivals.rate
 
+    @checked
     def set_rate(self, rate: float) -> None:
         """Change the arrival rate of all producers together, messages a second. From any thread.
 

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from zsms import saving
 from zsms.errors import UsageError
 from zsms.lists.stream import Lines, Stream, descriptor_of, is_stream, name_of
 from zsms.sources.blocks import I64, Bad, Block, read_block
@@ -329,6 +330,10 @@ def check_input(
     producers: int,
 ) -> None:
     """Raise UsageError for a list that can't be read, or not by so many producers; nothing is taken from a stream."""
+    try:
+        saving.check_name(path)
+    except OSError as error:
+        raise UsageError(f"input {path!r}: {error.strerror}") from None
     if not is_stream(path):
         FileSource(path, format=format, skip_bad_rows=skip_bad_rows, unique=unique, limit=limit).close()
         return

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from zsms import __version__
 from zsms.core.seeds import sequence
 from zsms.errors import UsageError
+from zsms.options import checked
 from zsms.plan.design import Design
 from zsms.plan.outcome import Limit, Outcome
 from zsms.plan.twin import replicate
@@ -160,6 +161,7 @@ def _run(task: _Task) -> Outcome:
     return replicate(task.design, task.replications, sequence(task.seed, "plan", task.block))
 
 
+@checked
 def plan(
     scenario: Scenario | str,
     *,

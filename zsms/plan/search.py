@@ -11,6 +11,8 @@ import numpy as np
 
 from zsms.core.seeds import sequence
 from zsms.errors import UsageError
+from zsms.kinds import MAX_SECONDS
+from zsms.options import checked
 from zsms.plan.design import Design
 from zsms.plan.outcome import Outcome
 from zsms.plan.planner import BLOCK, Map, shares_at
@@ -49,6 +51,7 @@ class Solution:
         return asdict(self)
 
 
+@checked
 def solve(
     scenario: Scenario,
     what: str,
@@ -70,6 +73,10 @@ def solve(
         raise UsageError(f"solve {what!r}: choose one of {', '.join(WHAT)}")
     if not 0 < share <= 1 or not 0 < confidence < 1:
         raise UsageError(f"share {share:g}, confidence {confidence:g}: give shares above 0, and a confidence below 1")
+    if not 0 < deadline <= MAX_SECONDS:
+        raise UsageError(f"deadline {deadline:g}: give seconds above 0, up to a year")
+    if not 1 <= replications <= 100_000:
+        raise UsageError(f"replications {replications}: give 1 to 100,000")
     # One replication more or less than asked for is no confidence: there must be some that may fail.
     if replications * (1 - confidence) < 1:
         replications = ceil(1 / (1 - confidence))

@@ -107,10 +107,14 @@ class Caps:
         self._caps: list[Cap] = []
         state = None
         if shared is not None:
-            path, member, places, route = shared.rsplit(":", 3)
-            self._file = CapFile(path)
-            self._caps = [Cap.of(self._file.states[int(place)], int(member)) for place in places.split(",") if place]
-            state = self._file.states[int(route), :STATE] if route else None
+            try:
+                path, member, places, route = shared.rsplit(":", 3)
+                self._file = CapFile(path)
+                states = self._file.states
+                self._caps = [Cap.of(states[int(place)], int(member)) for place in places.split(",") if place]
+                state = states[int(route), :STATE] if route else None
+            except (ValueError, IndexError):
+                raise UsageError(f"caps {shared!r}: write PATH:MEMBER:CAP,CAP:ROUTE of a file of caps") from None
         self.route = None if law is None or law.plain else _SharedRoute(law, state, self.turn)
 
     @classmethod

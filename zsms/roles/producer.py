@@ -135,6 +135,7 @@ class Producer(Role):
         """Whether it waits for a source of which nothing has come for now."""
         return self._starved_on is not None
 
+    @checked
     def set_rate(self, rate: float) -> None:
         """Change the arrival rate, messages a second. From any thread.
 

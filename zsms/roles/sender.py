@@ -158,6 +158,7 @@ class Sender(Role):
         """The session with the broker; with the first of several."""
         return self.shares.cores[0]
 
+    @checked
     def change(self, *, slow: float | None = None, fail: float | None = None, cap: float | None = None) -> None:
         """From now on: sends `slow` times as long as the delay says, another share that fails, another cap (segments a
         second; 0: none). From any thread; slots of your own function know only a cap. Raises UsageError.

@@ -10,9 +10,10 @@ from zsms.core.sender.cap import Cap
 from zsms.core.sender.route import WHEN_FULL, RouteLaw
 from zsms.core.sender.shares import check_brokers
 from zsms.core.sender.slots import Slots
-from zsms.errors import UsageError, check_types
+from zsms.errors import UsageError
 from zsms.fields import entry
 from zsms.message import MAX_PEER_NAME
+from zsms.options import checked
 from zsms.stats.delay import MODELS, DelayModel
 
 RAMP_FROM = 100_000
@@ -20,6 +21,7 @@ RAMP_FROM = 100_000
 _SENT = ("run", "plan", "sender")
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class SenderGroup:
     """Senders that are alike."""
@@ -154,7 +156,6 @@ class SenderGroup:
 
     def check(self, brokers: int = 1) -> None:
         """Raises UsageError for what can't be, before any process is started."""
-        check_types(self)
         room = MAX_PEER_NAME - len(f"-{self.senders}")
         if not (0 < len(self.name) <= room and self.name.isprintable()):
             raise UsageError(f"group name {self.name[:80]!r}: give 1 to {room} printable characters")

@@ -18,8 +18,9 @@ from zsms.core.sender.asking import lease_warning
 from zsms.core.sender.shares import MAX_BROKERS
 from zsms.core.stages import Stage
 from zsms.core.strikes import Fault, Strikes
-from zsms.errors import UsageError, check_types
+from zsms.errors import UsageError
 from zsms.fields import entry, settings_of, table_entry
+from zsms.options import checked
 from zsms.scenario import tables
 from zsms.scenario.caps import SharedCap
 from zsms.scenario.group import SenderGroup, ramp_of
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _SENT = ("run", "plan", "sender")
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class MeshConfig(MessageSettings):
     """What a mesh is to do. Times in seconds; None leaves a figure to the role."""
@@ -140,7 +142,6 @@ class MeshConfig(MessageSettings):
 
     def check(self) -> None:
         """Raises UsageError for what contradicts itself."""
-        check_types(self)
         check_total(self.messages)
         if not 1 <= self.brokers <= MAX_BROKERS:
             raise UsageError(f"brokers {self.brokers}: give 1 to {MAX_BROKERS} processes")
@@ -315,9 +316,6 @@ def config_from(**options: Any) -> MeshConfig:
         raise UsageError(f"a mesh has no option {unknown[0]!r}")
     if group and "groups" in options:
         raise UsageError(f"give either groups of senders or {', '.join(sorted(group))}")
-    limits = options.get("limits")
-    if limits is not None and not isinstance(limits, BrokerLimits):
-        raise UsageError(f"limits {limits!r}: give a BrokerLimits")
     if "groups" not in options:
         options["groups"] = (SenderGroup(**group),)
     return MeshConfig(**options)

@@ -7,12 +7,14 @@ from datetime import datetime
 
 from zsms import kinds
 from zsms.fields import entry
+from zsms.options import checked
 from zsms.scenario.group import SenderGroup
 
 ALL = MISSING
 """The default of a field that must be given."""
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class Group(SenderGroup):
     """A route: sender processes that are alike, and what it may be given."""
@@ -32,6 +34,7 @@ class Group(SenderGroup):
     ends: float | None = entry(None, "and closes then.", kinds.SOME_SECONDS, unless="never", key="until")
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class Account:
     """Caps that several groups share."""
@@ -44,6 +47,7 @@ class Account:
     zone: str = entry("UTC", "A time zone.", kinds.ZONE)
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class Audience:
     """People who are to be reached."""
@@ -58,6 +62,7 @@ class Audience:
     )
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class Stage:
     """A stretch of an open loop: arrivals go from `rate` to `to`, in messages a second."""
@@ -74,6 +79,7 @@ class Stage:
         return self.lasts * (self.rate + (self.rate if self.to is None else self.to)) / 2
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class Retries:
     """Who is tried again, and when: full jitter up to min(cap, base 2^(attempt - 1)) seconds."""
@@ -90,6 +96,7 @@ class Retries:
 FAULTS = ("kill", "stop", "restart", "slow", "fail", "throttle")
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class Fault:
     """What goes wrong, when, and with whom; times in seconds from the first arrival."""
@@ -116,6 +123,7 @@ class Fault:
         return f"{self.what} {some}{self.whom} at {self.at:g} s{lasts}"
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class Expectation:
     """So many of all messages within that time."""
@@ -124,6 +132,7 @@ class Expectation:
     share: float = entry(0.99, "Of all messages.", kinds.SOME_SHARE)
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class Head:
     """The scenario as a whole."""

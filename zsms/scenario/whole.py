@@ -8,6 +8,7 @@ from datetime import datetime
 
 from zsms.errors import UsageError
 from zsms.fields import nearest
+from zsms.options import checked
 from zsms.scenario.contradictions import check_faults_together, check_parts
 from zsms.scenario.group import ramp_of
 from zsms.scenario.lines import lines_of
@@ -18,6 +19,7 @@ MAX_FACTOR = 10_000.0
 """Times as long as before that sends take by a fault, at most."""
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """All of it. Times in seconds."""

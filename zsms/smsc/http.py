@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from zsms import extras
 from zsms.core.smpp.frames import Stream
 from zsms.core.smpp.pdu import Command, Messages, Status, Tag, Tlv, encode_messages, messages
 from zsms.errors import UsageError
@@ -67,7 +68,7 @@ class HttpSide:
         try:
             import aiohttp.web
         except ImportError:
-            raise UsageError("a fake SMSC over HTTP needs aiohttp: pip install 'zsms[http]'") from None
+            raise extras.missing("a fake SMSC over HTTP needs aiohttp", "http") from None
         self._web = aiohttp.web
         self._address = address
         self._wake = wake

@@ -12,9 +12,10 @@ say: ``#smsc status=0x58 receipt=UNDELIV delay=2 answer=lost mo=hello``.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import isfinite
+from math import inf
 
 from zsms.errors import UsageError
+from zsms.options import checked
 from zsms.stats.delay import DelayModel
 
 STATES = {
@@ -38,6 +39,7 @@ FAULTS = ("disconnect", "refuse", "silent", "slow")
 MARK = b"#smsc"
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class Account:
     """Who may bind. Octets as in a bind."""
@@ -57,6 +59,7 @@ class Account:
     """Messages that wait for their receipt, at most; above, submit_sm is answered 0x14. 0: no limit."""
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What happens to messages to some numbers."""
@@ -69,6 +72,7 @@ class Outcome:
     """A name of `STATES`, or "none"."""
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Something that goes wrong `at` seconds after the start, for `last` seconds."""
@@ -84,6 +88,7 @@ class Fault:
     """Again each so many seconds; 0: once."""
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class Rules:
     """All of it. Times in seconds; shares from 0 to 1."""
@@ -169,7 +174,7 @@ def check(rules: Rules) -> None:
         if min(fault.at, fault.last, fault.every) < 0 or not fault.factor > 0:
             raise UsageError(f"the fault {fault.what!r} at {fault.at:g} s: times are not below 0, factors above")
     for name in ("bind_segments", "segments", "queue", "daily"):
-        if not (isfinite(getattr(rules, name)) and getattr(rules, name) >= 0):
+        if not 0 <= getattr(rules, name) < inf:
             raise UsageError(f"{name} {getattr(rules, name)}: give a number from 0 (no limit) on")
     _status(rules.throttle_status)
     if not 1 <= rules.window <= 1_000_000:
@@ -179,10 +184,11 @@ def check(rules: Rules) -> None:
 def _account(account: Account) -> None:
     for name, most in (("system_id", 15), ("password", 8)):
         value = getattr(account, name)
-        if len(value.encode()) > most or "\0" in value or (name == "system_id" and not value):
-            raise UsageError(f"{name} of {len(value.encode())} octets: SMPP has room for 1 to {most}")
+        octets = len(value.encode("utf-8", "surrogatepass"))
+        if octets > most or "\0" in value or (name == "system_id" and not value):
+            raise UsageError(f"{name} of {octets} octets: SMPP has room for 1 to {most}")
     for name in ("segments", "bind_segments", "binds", "queue"):
-        if not (isfinite(getattr(account, name)) and getattr(account, name) >= 0):
+        if not 0 <= getattr(account, name) < inf:
             raise UsageError(f"{name} {getattr(account, name)} of {account.system_id!r}: 0 (no limit) or more")
     if not 0.001 <= account.burst <= 3_600:
         raise UsageError(f"burst {account.burst} of {account.system_id!r}: give seconds from 0.001 to 3600")
@@ -199,5 +205,5 @@ def _state(state: str) -> None:
 
 
 def _weight(name: str, weight: float) -> None:
-    if not (isfinite(weight) and weight >= 0):
+    if not 0 <= weight < inf:
         raise UsageError(f"the weight {weight} of {name}: give 0 or more")

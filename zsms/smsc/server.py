@@ -24,6 +24,7 @@ from zsms.core.smpp.bundle import READ_OCTETS, Gather
 from zsms.core.smpp.events import Timers
 from zsms.core.smpp.window import Windows
 from zsms.errors import UsageError
+from zsms.options import checked
 from zsms.roles.base import Role, RoleOptions
 from zsms.smsc.connection import Connection
 from zsms.smsc.desk import Desk
@@ -47,6 +48,7 @@ class FakeSmsc(Role):
 
     role = "smsc"
 
+    @checked
     def __init__(
         self,
         rules: Rules | None = None,
@@ -358,8 +360,9 @@ def _tls(certificate: str | Path, private_key: str | Path | None) -> ssl.SSLCont
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(certificate, private_key)
-    except (OSError, ssl.SSLError) as error:
-        raise UsageError(f"the certificate {certificate}: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"the certificate {str(certificate)!r}: {why}") from None
     return context
 
 

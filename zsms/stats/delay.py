@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zsms.errors import UsageError
+from zsms.options import checked
 
 F32 = npt.NDArray[np.float32]
 Draw = Callable[[np.random.Generator, int], F32]
@@ -124,6 +125,7 @@ _RARE, _RARE_SD = -log(1e-9), 6.0
 _NEEDS_MEAN = ("normal", "lognormal", "gamma", "weibull")
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class DelayModel:
     """A named distribution of send times. Raises UsageError for a name or moments that can't be."""

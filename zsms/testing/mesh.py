@@ -22,6 +22,7 @@ from zsms.core.sender.asking import auto_prefetch
 from zsms.core.sender.slots import Slots
 from zsms.errors import UsageError, ZsmsError
 from zsms.message import Batch, Message, Outcome
+from zsms.options import checked
 from zsms.sources.random import RandomSource
 from zsms.stats.delay import DelayModel
 from zsms.testing.called import CalledTransport
@@ -35,6 +36,8 @@ _BATCH = 1_000
 _WINDOW = 200_000
 _PRODUCER = 1
 _RESEND_S = 5.0
+MOST_RANDOM = 10_000_000
+"""Random messages that are made at once, at most."""
 _TURNS = 100_000
 """Turns at one moment after which nothing will come of it any more."""
 
@@ -102,6 +105,7 @@ class StubSender:
 class StubMesh:
     """A mesh in memory, for a user's tests: deterministic, and as quick as your function."""
 
+    @checked
     def __init__(
         self,
         send: Send | None = None,
@@ -149,6 +153,7 @@ class StubMesh:
         drawn = sequence(self._seed, Stream.SENDER, number, "slots")
         return SimulatedTransport(Slots(slots, self._delay, failure_rate=self._failure_rate, seed=drawn))
 
+    @checked
     def _sender(self, name: str, transport: Transport, number: int) -> StubSender:
         prefetch = auto_prefetch(transport.concurrency, self._delay.mean)
         core = SenderCore(transport.concurrency, prefetch, sequence(self._seed, Stream.SENDER, number))
@@ -157,8 +162,11 @@ class StubMesh:
 
     # -- what a test does -----------------------------------------------------------------------------------------
 
+    @checked
     def put(self, messages: int | Iterable[tuple[str, str]]) -> None:
         """Hand over (recipient, text) rows, or so many random messages. A full broker takes them when it has room."""
+        if isinstance(messages, int) and not 0 <= messages <= MOST_RANDOM:
+            raise UsageError(f"messages {messages}: give 0 to {MOST_RANDOM:,}")
         rows = list(self._drawn(messages) if isinstance(messages, int) else messages)
         for begin in range(0, len(rows), _BATCH):
             part = rows[begin : begin + _BATCH]
@@ -176,6 +184,7 @@ class StubMesh:
                 at += length
             count -= len(columns)
 
+    @checked
     def join(self, within: float = 86_400.0) -> None:
         """Let time go on until every message is settled. Raises ZsmsError when some are not `within` so many seconds of
         the mesh."""
@@ -191,6 +200,7 @@ class StubMesh:
             self.now = max(self.now, at)
             self._settle()
 
+    @checked
     def advance(self, seconds: float) -> None:
         """Let so many seconds go by."""
         until = self.now + seconds
@@ -201,8 +211,11 @@ class StubMesh:
         self.now = until
         self._settle()
 
+    @checked
     def kill(self, sender: str) -> None:
         """Kill a sender: what it holds goes to others once it has been silent for the broker's `liveness`."""
+        if sender not in self.senders:
+            raise UsageError(f"sender {sender!r}: there are {', '.join(self.senders)}")
         found = self.senders[sender]
         found.alive = False
         found.transport.close()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zsms import kinds
-from zsms.errors import UsageError, check_types
+from zsms.errors import UsageError
 from zsms.fields import entry
+from zsms.options import checked
 
 LEAST_LIVENESS_S = 0.25
 """Five pings, which come every 0.05 s at most."""
@@ -19,6 +20,7 @@ UNCERTAIN = ("fail", "resend")
 _LIMITED = ("run", "plan", "broker")
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class BrokerLimits:
     """What bounds a broker. Times in seconds. Raises UsageError for what can't be."""
@@ -55,7 +57,6 @@ class BrokerLimits:
     )
 
     def __post_init__(self) -> None:
-        check_types(self)
         for name, most in _MOST.items():
             if not 1 <= getattr(self, name) <= most:
                 raise UsageError(f"{name.replace('_', ' ')} {getattr(self, name)}: give 1 to {most:,}")

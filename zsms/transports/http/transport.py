@@ -14,6 +14,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
+from zsms import extras
 from zsms.carriers.segments import BASIC, EXTENSION
 from zsms.core.outcomes import Receipts
 from zsms.errors import UsageError
@@ -50,7 +51,7 @@ class HttpTransport(CallableTransport):
         try:
             import aiohttp
         except ImportError:
-            raise UsageError("a gateway over HTTP needs aiohttp: pip install 'zsms[http]'") from None
+            raise extras.missing("a gateway over HTTP needs aiohttp", "http") from None
         super().__init__(self.deliver, settings.connections)  # type: ignore[arg-type]
         self.settings = settings
         self.pauses = 0
