@@ -41,7 +41,7 @@ def test_what_waits_begins_in_free_slots_and_is_acknowledged_with_the_new_credit
     assert due is not None and 0.9 < due < 1.2
     collected = turn.collect(1.2)
     assert collected is not None
-    [[frame]] = collected.frames
+    [[frame]] = turn.settle(collected)
     assert (len(frame.sent), frame.limit, turn.sent, turn.started) == (3, 3 + 3 + 2, 3, 3)
     assert [len(waiting.batch) for waiting, _ in turn.begin(1.2)] == [2] and turn.started == 5
     turn.poll(1.2, granted=True, more=False)

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 
 from tests.core.test_message_log import NONE, handles, waiting
+from tests.roles.waiting import until
+from zsms import Broker, DelayModel, Producer, Sender
 from zsms.core.outcomes import Finished
 from zsms.errors import UsageError
 from zsms.launch.processes import LACKS
@@ -122,6 +124,67 @@ def test_a_pipe_takes_whole_rows(tmp_path: Path) -> None:
     log = logged(pipe, turns=20, n=100)
     reader.join(10)
     assert log.lost == 0 and got[0].count(b"\n") == 2_000
+
+
+def test_what_has_ended_is_acknowledged_when_its_rows_are_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that one that is killed has a row of all that it has acknowledged."""
+    go, wrote = threading.Semaphore(0), threading.Semaphore(0)
+    real = os.write
+    log = MessageLog(str(tmp_path / "m.csv"), "s", 1, LOG)
+    log.open(0.0, wrote.release)
+    monkeypatch.setattr(message_log.os, "write", lambda file, data: go.acquire(timeout=25) and real(file, data))
+    parts = [Finished(np.arange(turn * 10, turn * 10 + 10, dtype=np.uint64), NONE) for turn in range(5)]
+
+    def end(turn: int, now: float) -> None:
+        log.begin(waiting(turn * 10, 10), now)
+        log.end(parts[turn], now)
+
+    end(0, 100.0)
+    end(1, 100.1)
+    assert log.written(100.15) == [] and log.next_time() == pytest.approx(100.2)
+    go.release()
+    assert wrote.acquire(timeout=25)
+    assert log.written(100.15) == [parts[0]] and log.next_time() == pytest.approx(100.3)
+    # The disk is slow: it is waited for no longer, and again when it has caught up.
+    assert log.written(100.3) == [parts[1]]
+    end(2, 100.4)
+    assert log.written(100.4) == [parts[2]] and log.next_time() is None
+    for _ in range(2):
+        go.release()
+        assert wrote.acquire(timeout=25)
+    assert log.written(100.5) == []
+    end(3, 100.5)
+    assert log.written(100.5) == []
+    go.release()
+    assert wrote.acquire(timeout=25) and log.written(100.6) == [parts[3]]
+    # What leaves no row waits for nothing but those before it.
+    log.end(Finished(NONE, NONE), 100.6)
+    assert len(log.written(100.6)) == 1
+    log.close()
+    assert len(read(tmp_path / "m.csv")) == 40
+
+
+def test_a_sender_acknowledges_nothing_of_which_there_is_no_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = threading.Event()
+    real = os.write
+    monkeypatch.setattr(message_log, "HOLD_S", 60.0)
+    path = str(tmp_path / "m.csv")
+    Path(path).write_bytes(HEADER)
+    monkeypatch.setattr(message_log.os, "write", lambda file, data: go.wait(25) and real(file, data))
+    with (
+        Broker("127.0.0.1:0") as broker,
+        Sender(broker.endpoint, concurrency=10, delay=DelayModel("constant", 0.001), log_messages=path) as sender,
+    ):
+        Producer(broker.endpoint, messages=10).run()
+        until(lambda: sender.turn.sent == 10, "all are sent")
+        assert broker.core.totals()["sent"] == 0
+        go.set()
+        until(lambda: broker.core.totals()["sent"] == 10, "all are acknowledged")
+    assert len(read(Path(path))) == 10
 
 
 def test_a_disk_that_is_too_slow_costs_rows_and_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

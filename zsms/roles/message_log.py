@@ -3,6 +3,9 @@
 Several senders write to one file: each appends whole rows at once. What is in the file before stays. A disk that is
 full, or slow, costs rows of the log, which are counted and told, and nothing else; when there is room again, the log
 goes on.
+
+What has ended is acknowledged when its rows are in the file (`written`), so that a sender that is killed leaves a row
+of all that it has acknowledged. A disk that takes longer than `HOLD_S` is not waited for until it has caught up.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ import select
 import stat
 import threading
 import time
+from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from logging import Logger
@@ -29,6 +34,8 @@ from zsms.words import many
 
 MOST_ROWS = 2_000_000
 """Rows that wait to be written, at most: 64 MB."""
+HOLD_S = 0.2
+"""Seconds that an acknowledgement waits for its rows, at most."""
 END_S = 10.0
 """Seconds that the last rows may take."""
 _PIPE_BYTES = 4_096
@@ -59,13 +66,22 @@ class MessageLog:
         """Rows that were not written."""
         self._rows: SimpleQueue[Ended | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._write_all, name="message log", daemon=True)
+        self._wake: Callable[[], None] = lambda: None
+        self._held: deque[tuple[int, float, Finished]] = deque()
+        """What has ended and is not acknowledged: which batch of rows it is, and since when."""
+        self._batches = 0
+        """Batches of rows that were handed over, and, by the thread, those that were written or lost."""
+        self._through = 0
+        self._behind = False
+        """The disk has taken too long: nothing is held until it has caught up."""
         self._wall = 0.0
         self._complained = self._torn = False
         self._file = -1
 
-    def open(self, now: float) -> None:
-        """Begin; `now` is the sender's clock, to which the calendar is tied once. Raises UsageError."""
-        self._wall = time.time() - now
+    def open(self, now: float, wake: Callable[[], None] = lambda: None) -> None:
+        """Begin; `now` is the sender's clock, to which the calendar is tied once, and `wake` is called from another
+        thread when there is something for `written`. Raises UsageError."""
+        self._wall, self._wake = time.time() - now, wake
         try:
             self._file, self._most = _open(self._path)
         except OSError as error:
@@ -77,13 +93,28 @@ class MessageLog:
         self._open.begin(waiting, now)
 
     def end(self, finished: Finished, now: float) -> None:
-        """These sends have ended."""
+        """These sends have ended; `written` gives them back."""
         ended = self._open.end(finished, now)
         if self._waiting > MOST_ROWS:
             self._lose(len(ended.rows), "the disk is too slow for it")
         elif len(ended.rows):
             self._waiting += len(ended.rows)
+            self._batches += 1
             self._rows.put(ended)
+        self._held.append((self._batches, now, finished))
+
+    def written(self, now: float) -> list[Finished]:
+        """What may be acknowledged, in the order in which it ended: its rows are written, or were waited for."""
+        held = self._held
+        self._behind = self._through < self._batches and (self._behind or (bool(held) and now - held[0][1] >= HOLD_S))
+        over = []
+        while held and (self._behind or held[0][0] <= self._through):
+            over.append(held.popleft()[2])
+        return over
+
+    def next_time(self) -> float | None:
+        """When `written` has something even if nothing is written; None when it has nothing."""
+        return self._held[0][1] + HOLD_S if self._held else None
 
     def close(self) -> None:
         """Write what waits, and say what is lost."""
@@ -104,6 +135,8 @@ class MessageLog:
             stamp = moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode()
             self._write(csv_of(ended, stamp, self._sender))
             self._waiting -= len(ended.rows)
+            self._through += 1
+            self._wake()
 
     def _write(self, data: bytes) -> None:
         if self._torn:

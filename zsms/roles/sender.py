@@ -191,7 +191,7 @@ class Sender(Role):
             self.ways.append(way)
             self._poller.register(way.link.socket, zmq.POLLIN)
         if self.message_log is not None:
-            self.message_log.open(self._clock())
+            self.message_log.open(self._clock(), self.wake)
         self.transport.open(self.wake)
         if fileno := getattr(self.transport, "fileno", None):  # one that does all its work in our turns
             self._poller.register(fileno(), zmq.POLLIN)
@@ -228,20 +228,24 @@ class Sender(Role):
 
     def _wake_at(self, now: float) -> float:
         times = [way.next_time() for way in self.ways]
+        log = None if self.message_log is None else self.message_log.next_time()
         turn = self._standstill.until or self.turn.next_time(now)
-        others = (self._publisher.due(), turn, self._drain_until, self._linger_until)
+        others = (self._publisher.due(), turn, self._drain_until, self._linger_until, log)
         return min(times + [at for at in others if at is not None])
 
     def _collect(self, now: float) -> None:
         if self._stopping:  # first: an acknowledgement says the credit too
             self.shares.drain()
-        collected = self.turn.collect(now)
-        if collected is None:
-            return
-        if self.message_log is not None:
-            self.message_log.end(collected.finished, now)
-        for way, frames in zip(self.ways, collected.frames, strict=True):
-            way.acknowledge(frames)
+        finished, log = self.turn.collect(now), self.message_log
+        if log is None:
+            over = [] if finished is None else [finished]
+        else:  # its rows come first: what a sender that is killed has acknowledged is in the log
+            if finished is not None:
+                log.end(finished, now)
+            over = log.written(now)
+        for each in over:
+            for way, frames in zip(self.ways, self.turn.settle(each), strict=True):
+                way.acknowledge(frames)
 
     def _send_receipts(self) -> None:
         """To any broker that is there, for it counts them and no more; what none takes waits for one."""

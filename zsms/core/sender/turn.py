@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from math import inf
-from typing import NamedTuple, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -96,14 +96,6 @@ class Caps(Protocol):
         """How many more messages are worth asking for; None for no such bound."""
 
 
-class Collected(NamedTuple):
-    """What has ended."""
-
-    finished: Finished
-    frames: list[list[AckFrame]]
-    """By broker: what it is to be told of it."""
-
-
 class Turn:
     """A sender's turns."""
 
@@ -140,8 +132,8 @@ class Turn:
         self._busy_s = self._open_s = 0.0
         """Integrals of the busy and of the open slots, slot seconds."""
 
-    def collect(self, now: float) -> Collected | None:
-        """What the slots have finished since the last turn; None when nothing is to be said of it."""
+    def collect(self, now: float) -> Finished | None:
+        """What the slots have finished since the last turn, which has to be settled; None when nothing has."""
         self._count_slots(now)
         self._collected = now
         for core in self._shares.cores:
@@ -154,7 +146,11 @@ class Turn:
             return None
         self.sent += len(finished.sent)
         self.failed += len(finished.failed)
-        return Collected(finished, self._shares.finished(finished))
+        return finished
+
+    def settle(self, finished: Finished) -> list[list[AckFrame]]:
+        """By broker: what it is to be told of what has finished."""
+        return self._shares.finished(finished)
 
     def begin(self, now: float) -> list[tuple[Waiting, float]]:
         """Start what waits; what was started, and when each of it began."""
