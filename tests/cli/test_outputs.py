@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -17,7 +18,7 @@ import psutil
 import pytest
 
 from tests.mesh.processes import Command, environment, until
-from zsms.cli import outputs, streams
+from zsms.cli import main, outputs, streams
 from zsms.cli.outputs import Outputs
 from zsms.errors import UsageError
 from zsms.report.making import Course, make_report
@@ -151,6 +152,25 @@ def test_a_file_that_is_opened_does_not_take_the_place_of_a_closed_stream(place:
 def test_a_function_that_took_standard_output_away_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     assert streams.take_error() is None
+
+
+def test_a_function_that_took_sys_exit_away_changes_no_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.exit", None)
+    monkeypatch.setattr("zsms.cli._call", lambda: 3)
+    monkeypatch.setattr(streams, "set_up", lambda: None)
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 3
+
+
+def test_a_stream_that_a_function_closes_stays_open_for_others(tmp_path: Path) -> None:
+    with (tmp_path / "x").open("wb") as file:
+        raw = streams.Lasting(file.fileno(), gives_up=False)
+        stream = streams.Stream(io.BufferedWriter(raw), write_through=True)  # type: ignore[arg-type]
+        stream.close()
+        stream.write("still\n")
+        stream.flush()
+    assert (tmp_path / "x").read_text() == "still\n"
 
 
 @pytest.mark.parametrize("gives_up", [True, False])

@@ -21,6 +21,7 @@ from zsms import extras
 from zsms.cli import COMMANDS, EXIT_CODES, INTERRUPTED, UNREAD, cli, load_command, outputs
 from zsms.dashboard import compare_page, report_page
 from zsms.errors import UsageError, ZsmsError
+from zsms.launch.mesh import Mesh
 from zsms.report.comparison import compare
 from zsms.report.making import Course, make_report
 from zsms.report.report import THRESHOLD_FAILED, Report
@@ -62,12 +63,21 @@ def test_title_and_tags_are_in_report_summary_and_page() -> None:
         ("\x1b[2J", ()),
         ("", (("a", "1"), ("a", "2"))),
         ("", (("a", "\x07"),)),
+        ("", (("\n", "a"),)),
         ("", tuple((f"{n}", "") for n in range(51))),
     ],
 )
 def test_words_that_can_not_be_shown_are_refused(title: str, tags: tuple[tuple[str, str], ...]) -> None:
-    with pytest.raises(UsageError):
-        outputs.check_words(title, tags)
+    with pytest.raises(UsageError) as caught:
+        Mesh(title=title, tags=outputs.tags_of(tags))
+    assert str(caught.value).isprintable()
+
+
+def test_what_others_say_moves_no_terminal_in_a_summary() -> None:
+    """A function's last words on its stderr are a problem of the run."""
+    report = blank(problems=["sender-1 exited with 1: \x1b[2J\r\n::error::x\x07"], title="a\tb")
+    lines = summary_lines(report)
+    assert all(line.isprintable() for line in lines) and "\\x1b[2J ::error::x\\x07" in "".join(lines)
 
 
 @pytest.mark.parametrize("tag", ["x", "=x", " =x"])
@@ -141,7 +151,9 @@ def test_a_workflow_of_github_is_told(tmp_path: Path) -> None:
     options = "--ui none --threshold 'send_time_s.p99<0.000001' --threshold 'messages.lost==0' --junit j.xml --title T"
     done = shell(f"{SMALL} {options}", tmp_path, GITHUB_ACTIONS="true")
     assert done.returncode == THRESHOLD_FAILED
-    (line,) = [line for line in done.stdout.splitlines() if line.startswith("::")]
+    first, last, line = [line for line in done.stdout.splitlines() if line.startswith("::")]
+    assert first.startswith("::stop-commands::") and last == f"::{first.rpartition(':')[2]}::"
+    assert done.stdout.index(first) < done.stdout.index("\nmessages ") < done.stdout.index(last)
     assert line.startswith("::error title=T::send_time_s.p99 < 1e-06: measured: 0.0")
     assert ElementTree.parse(tmp_path / "j.xml").getroot().get("failures") == "1"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import os
+import signal
 import sys
 import threading
 import time
@@ -210,9 +212,32 @@ async def stops_the_loop(message: Message) -> bool:
     return True
 
 
+class Unwilling(Exception):
+    def __str__(self) -> str:
+        raise SystemExit("no text")
+
+    __repr__ = __str__
+
+
+async def raises_what_exits_when_shown(message: Message) -> bool:
+    if message.id.seq % 10 == 3:
+        raise Unwilling
+    return True
+
+
 @pytest.mark.parametrize(
     "send",
-    [exits, interrupts, cancelled, cancels_itself, exits_late, exits_in_a_task, ends_its_coroutine, stops_the_loop],
+    [
+        raises_what_exits_when_shown,
+        exits,
+        interrupts,
+        cancelled,
+        cancels_itself,
+        exits_late,
+        exits_in_a_task,
+        ends_its_coroutine,
+        stops_the_loop,
+    ],
 )
 def test_what_would_end_a_program_costs_one_message(run, address, send, caplog):
     broker = run(Broker(address()))
@@ -224,6 +249,32 @@ def test_what_would_end_a_program_costs_one_message(run, address, send, caplog):
     assert sender.join(5)
     gc.collect()
     assert "never retrieved" not in caplog.text
+
+
+def test_a_function_that_forks_is_called_once_for_each_message(run, address, tmp_path):
+    """Its child comes back from it too, with a copy of the loop."""
+    called, children = tmp_path / "called", []
+
+    async def send(message: Message) -> bool:
+        if message.id.seq == 3:
+            child = os.fork()
+            children.append(child)
+        with called.open("a") as file:
+            file.write(f"{message.id.seq}\n")
+        await asyncio.sleep(0)
+        return True
+
+    broker = run(Broker(address()))
+    run(Sender(broker.endpoint, concurrency=2, send=send))
+    run(Producer(broker.endpoint, messages=40))
+    until(lambda: totals(broker.core)["sent"] == 40, "40 messages sent")
+    try:
+        until(lambda: os.waitpid(children[0], os.WNOHANG)[0], "the child has ended")
+    except BaseException:
+        os.kill(children[0], signal.SIGKILL)
+        raise
+    times = Counter(called.read_text().split())
+    assert len(times) == 40 and sum(times.values()) <= 43  # that message, and those that had begun
 
 
 def test_cancelling_a_task_that_returns_at_once_is_not_the_next_message_s_business(run, address):

@@ -147,7 +147,7 @@ def main() -> None:
     if (error := streams.take_error()) is not None:
         click.echo(f"zsms: can't write to standard output: {error.strerror}", err=True)
         code = code or 1
-    sys.exit(code)
+    raise SystemExit(code)  # a function of the user's may have changed sys.exit
 
 
 def _call() -> int:

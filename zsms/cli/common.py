@@ -231,6 +231,7 @@ class _Parent:
 
     def __init__(self, role: Any) -> None:
         self._role = role
+        self._orders = os.dup(0)  # whatever becomes of standard input
         self._stay = False
         self.may_go = threading.Event()
 
@@ -247,7 +248,7 @@ class _Parent:
     def listen(self) -> None:
         """Obey until the orders end."""
         rest = b""
-        while piece := os.read(0, 4096):  # sys.stdin's own buffer would hold up the interpreter's end
+        while piece := os.read(self._orders, 4096):  # sys.stdin's own buffer would hold up the interpreter's end
             *lines, rest = (rest + piece).split(b"\n")
             for line in lines:
                 self._obey(line.decode("ascii", "replace"))

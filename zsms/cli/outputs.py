@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import signal
 import sys
 from collections.abc import Callable
@@ -15,7 +16,6 @@ from zsms import saving
 from zsms.cli import places, streams
 from zsms.cli.common import together
 from zsms.errors import UsageError
-from zsms.words import writable
 
 if TYPE_CHECKING:
     from zsms.report.report import Report
@@ -45,23 +45,13 @@ class _Tag(click.ParamType["tuple[str, str]"]):
         return name.strip(), text.strip()
 
 
-MOST_WORDS = 200
-"""Characters of a title, or of a tag."""
-MOST_TAGS = 50
-
-
-def check_words(title: str, tags: tuple[tuple[str, str], ...]) -> tuple[str, dict[str, str]]:
-    """The title and the tags, for every terminal and page. Raises UsageError."""
-    for what, text in (("title", title), *((f"tag {name}", f"{name}={value}") for name, value in tags)):
-        if len(text) > MOST_WORDS or not writable(text).isprintable():
-            raise UsageError(f"--{what}: give at most {MOST_WORDS} characters that can be shown, in one line")
-    if len(tags) > MOST_TAGS:
-        raise UsageError(f"{len(tags)} tags: give at most {MOST_TAGS}")
-    names = [name for name, _ in tags]
+def tags_of(given: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """The tags by name. Raises UsageError for one that is given twice."""
+    names = [name for name, _ in given]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise UsageError(f"--tag {twice[0]} is given twice")
-    return title, dict(tags)
+    return dict(given)
 
 
 options = together(
@@ -257,9 +247,14 @@ def _can_be_interrupted() -> None:
         signal.signal(number, signal.default_int_handler)
 
 
+def _in_workflow() -> bool:
+    """Whether this is a step of a workflow of GitHub, whose runners look for commands in what their steps write."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
 def annotate(report: Report, *, on_stderr: bool) -> None:
-    """Tell GitHub, whose runners look at what their steps write, of what is not as it should be."""
-    if os.environ.get("GITHUB_ACTIONS") == "true":
+    """Tell GitHub of what is not as it should be."""
+    if _in_workflow():
         from zsms.report.verdicts import workflow_commands
 
         for line in workflow_commands(report.to_json()):
@@ -268,7 +263,7 @@ def annotate(report: Report, *, on_stderr: bool) -> None:
 
 def annotate_error(text: str) -> None:
     """The same of one error, for another command."""
-    if os.environ.get("GITHUB_ACTIONS") == "true":
+    if _in_workflow():
         from zsms.report.verdicts import annotation
 
         click.echo(annotation("zsms compare", text), err=True)
@@ -277,6 +272,9 @@ def annotate_error(text: str) -> None:
 def show_summary(lines: list[str], *, on_stderr: bool) -> None:
     """The last thing; that nobody can read it changes nothing of the run."""
     _can_be_interrupted()
+    if _in_workflow():  # nothing that a title or a gateway says is a command
+        token = secrets.token_hex(16)
+        lines = [f"::stop-commands::{token}", *lines, f"::{token}::"]
     for line in lines:
         click.echo(line, err=on_stderr)
     if (error := streams.take_error()) is not None:

@@ -98,7 +98,6 @@ def command(
     common.set_up_logging(quiet, verbose)
     common.allow_many_descriptors()
     logs.identify("run", "run")
-    title, tags = outputs.check_words(title, tag)
     paths = {form: given.pop(form) for form in outputs.FORMS}
     scenario = beside.planned(ctx, given["config"]) if plan else None
     settings, expected, before = _settings(ctx, resume, given)
@@ -109,7 +108,7 @@ def command(
         watch.show(view, first)
         page.watch(mesh)
 
-    said: dict[str, Any] = {"title": title, "tags": tags, "thresholds": threshold + expected}
+    said: dict[str, Any] = {"title": title, "tags": outputs.tags_of(tag), "thresholds": threshold + expected}
     shown: dict[str, Any] = {"progress": show, "detail_s": watch.detail_s, "verbose": verbose}
     mesh = Mesh(settings, before=before, forks=True, place=_place(cluster, adaptive), **said, **shown, **given)
     watch.control = mesh

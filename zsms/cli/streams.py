@@ -40,6 +40,14 @@ class Lasting(io.FileIO):
         return cast(int, written)
 
 
+class Stream(io.TextIOWrapper):
+    """One that stays: who closes sys.stderr, as a function of the user's may, takes nobody else's words away."""
+
+    def close(self) -> None:
+        """Only write what waits."""
+        self.flush()
+
+
 def set_up() -> None:
     """Open what is closed on /dev/null, and let no write to standard output or error raise an error.
 
@@ -59,11 +67,11 @@ def set_up() -> None:
         sys.stderr = _stream(sys.stderr, 2, gives_up=False)
 
 
-def _stream(old: TextIO | None, fd: int, *, gives_up: bool) -> io.TextIOWrapper:
+def _stream(old: TextIO | None, fd: int, *, gives_up: bool) -> Stream:
     if isinstance(old, io.TextIOWrapper):
         old.flush()
     raw = Lasting(fd, gives_up=gives_up)
-    return io.TextIOWrapper(
+    return Stream(
         io.BufferedWriter(cast(io.RawIOBase, raw)),
         encoding=old.encoding if isinstance(old, io.TextIOWrapper) else "utf-8",
         errors="backslashreplace",  # a name that is not in the terminal's alphabet, or in none, is shown all the same

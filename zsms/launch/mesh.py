@@ -35,7 +35,7 @@ from zsms.launch.resume import Before, may_go_on, note
 from zsms.launch.watching import Progress, Seen, Watching
 from zsms.options import checked
 from zsms.report.making import Course, make_report
-from zsms.report.report import ProcessRow, Report
+from zsms.report.report import ProcessRow, Report, check_words
 from zsms.report.thresholds import parse_all
 from zsms.roles.asker import Asker
 from zsms.scenario import MeshConfig, SenderGroup, config_from
@@ -107,6 +107,7 @@ class Mesh:
         self._say, self._progress, self._detail_s = say, progress, detail_s
         self._abort_on_fail, self._allow_failures = abort_on_fail, allow_failures
         self._title, self._tags = title, dict(tags or {})
+        check_words(self._title, self._tags)
         self._before, self._place, self._verbose = before, place, verbose
         self._forks = forks and self.config.transport is None
         self._metrics = None if metrics is None else _check_metrics(metrics, insecure or self.config.secure)

@@ -8,19 +8,35 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from zsms import __version__
+from zsms.errors import UsageError
 from zsms.report.machine import machine, versions
 from zsms.report.thresholds import Verdict
 from zsms.stats.arrivals import Rate
 from zsms.stats.series import Series
-from zsms.words import many, writable_in
+from zsms.words import in_line, many, writable, writable_in
 
 SCHEMA = "zsms-report/2"
 THRESHOLD_FAILED = 99
 """The exit code of a run that is not as it was expected to be."""
+
+
+MOST_WORDS = 200
+"""Characters of a title, or of a tag."""
+MOST_TAGS = 50
+
+
+def check_words(title: str, tags: Mapping[str, str]) -> None:
+    """Raises UsageError for a title or tags that not every terminal and page can show."""
+    for what, text in (("title", title), *((f"tag {name:.20}", f"{name}={value}") for name, value in tags.items())):
+        if len(text) > MOST_WORDS or not writable(text).isprintable():
+            raise UsageError(f"{in_line(what)}: give at most {MOST_WORDS} characters that can be shown, in one line")
+    if len(tags) > MOST_TAGS:
+        raise UsageError(f"{len(tags)} tags: give at most {MOST_TAGS}")
 
 
 _SPEAK_OF_SUCCESS = {f"messages.{name}" for name in ("sent", "failed", "dead", "settled", "produced", "skipped_rows")}

@@ -12,7 +12,7 @@ from zsms.report.thresholds import Verdict
 from zsms.stats.arrivals import Rate
 from zsms.stats.failures import SIMULATED
 from zsms.stats.reach import SPOKEN
-from zsms.words import many, writable
+from zsms.words import in_line, many, writable
 
 WIDTH = 80
 """Columns of a summary."""
@@ -79,7 +79,7 @@ def wrapped(label: str, text: str) -> list[str]:
     """A row in lines of at most `WIDTH`; only a word that is longer, such as a path, goes beyond. A number stays with
     its unit, and a figure with its name."""
     lines = textwrap.wrap(
-        f"{label:<{_LABEL}}{_in_figures(writable(text))}",
+        f"{label:<{_LABEL}}{_in_figures(in_line(' '.join(writable(text).splitlines())))}",
         WIDTH,
         subsequent_indent=" " * _LABEL,
         break_long_words=False,

@@ -16,6 +16,7 @@ here runs in the loop's thread but `hand_over`, `take` and the figures that are 
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
@@ -28,6 +29,17 @@ from zsms.transports.judging import SENT, Judge
 
 if TYPE_CHECKING:
     import logging
+
+_forked = False
+"""This process is a fork of one that calls functions: it has the copy of a loop, and nothing to do with it."""
+
+
+def _note_fork() -> None:
+    global _forked
+    _forked = True
+
+
+os.register_at_fork(after_in_child=_note_fork)
 
 TURN_S = 0.005
 """A worker lets the loop turn after so long, and what is finished is told after so long."""
@@ -167,6 +179,8 @@ class Calls:
             except BaseException as error:
                 if self.closing:
                     raise
+                if _forked:
+                    os._exit(1)
                 code = self.judge.of_error(error)
                 if isinstance(error, GeneratorExit):  # the function's, or the end of this coroutine: it may just end
                     self._end(handle, code, began, monotonic(), due)
@@ -174,6 +188,8 @@ class Calls:
                 if _is_for_all(error):
                     self._end(handle, code, began, monotonic(), due)
                     raise
+            if _forked:  # by the function, and it has come back here: every message would be sent by both
+                os._exit(0)
             ended = monotonic()
             if turn != self._turn:  # it has waited, and others were let begin meanwhile
                 self._end(handle, code, began, ended, due)

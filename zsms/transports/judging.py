@@ -102,7 +102,7 @@ def _text(value: Any, make: Callable[[Any], str] = str) -> str:
     """What an object of the user's says of itself, which may fail as all that is theirs."""
     try:
         return make(value)
-    except Exception as error:
+    except BaseException as error:
         return f"({type(error).__qualname__} where its text should be)"
 
 
