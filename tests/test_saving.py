@@ -184,6 +184,15 @@ def test_a_pipe_that_nobody_reads_does_not_hold_us_up(tmp_path: Path, monkeypatc
         saving.save(str(tmp_path / "pipe"), NEW)
 
 
+def test_a_terminal_that_is_not_there_is_no_pipe_that_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def open_(path: str, flags: int) -> int:
+        raise OSError(errno.ENXIO, os.strerror(errno.ENXIO))
+
+    monkeypatch.setattr(saving.os, "open", open_)
+    with pytest.raises(OSError, match="No such device"):  # at once
+        saving.save("/dev/tty", NEW)
+
+
 def test_descriptors_by_name(tmp_path: Path) -> None:
     read, write = os.pipe()
     link = tmp_path / "link"

@@ -190,7 +190,7 @@ def open_special(path: str) -> int:
         try:
             file = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         except OSError as error:
-            if error.errno != errno.ENXIO:
+            if error.errno != errno.ENXIO or not stat.S_ISFIFO(os.stat(path).st_mode):
                 raise
             if time.monotonic() > deadline:
                 raise OSError(errno.ENXIO, "nobody reads this pipe") from None

@@ -156,11 +156,11 @@ def test_a_function_that_took_standard_output_away_is_no_error(monkeypatch: pyte
 
 def test_a_function_that_took_sys_exit_away_changes_no_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.exit", None)
-    monkeypatch.setattr("zsms.cli._call", lambda: 3)
     monkeypatch.setattr(streams, "set_up", lambda: None)
+    monkeypatch.setattr("sys.argv", ["zsms", "config", "check", "/no/such/file"])
     with pytest.raises(SystemExit) as end:
         main()
-    assert end.value.code == 3
+    assert end.value.code == 2
 
 
 def test_a_stream_that_a_function_closes_stays_open_for_others(tmp_path: Path) -> None:

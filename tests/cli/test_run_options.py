@@ -15,10 +15,11 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner
 
+from tests.cli.test_help import all_commands
 from tests.cli.test_outputs import SMALL, shell
 from tests.mesh.processes import ROOT, zsms
 from zsms import extras
-from zsms.cli import COMMANDS, EXIT_CODES, INTERRUPTED, UNREAD, cli, load_command, outputs
+from zsms.cli import EXIT_CODES, INTERRUPTED, UNREAD, cli, load_command, outputs
 from zsms.dashboard import compare_page, report_page
 from zsms.errors import UsageError, ZsmsError
 from zsms.launch.mesh import Mesh
@@ -314,6 +315,11 @@ def complete(line: str) -> list[str]:
         ("zsms broker --keys x", "file,x"),
         ("zsms dashboard --token-file x", "file,x"),
         ("zsms config show r", "plain,run"),
+        ("zsms config check x", "file,x"),
+        ("zsms run --resume x", "dir,x"),
+        ("zsms run --delay=log", "plain,lognormal"),
+        ("zsms run --delay = log", "plain,lognormal"),  # as bash divides it
+        ("zsms run --json = kee", "file,kee"),
         ("zsms run --delay log", "plain,lognormal"),
         ("zsms mon", "plain,monitor"),
     ],
@@ -323,13 +329,14 @@ def test_a_shell_completes_files_folders_and_words(line: str, wanted: str) -> No
 
 
 def test_every_option_that_is_a_path_completes() -> None:
-    for name in COMMANDS:
-        for option in load_command(name).params:
+    for name, command in all_commands():
+        for option in command.params:
             metavar = f"{getattr(option, 'metavar', '')}"
             if metavar in ("PATH", "FILE", "DIR", "FOLDER", "PREFIX", "DIR|URL"):
                 assert option.type.name in ("text", "file", "path", "directory", "filename")
                 items = option.type.shell_complete(None, option, "x")  # type: ignore[arg-type]
-                assert items and items[0].type in ("file", "dir"), f"{name} {option.name}"
+                folder = metavar.startswith("DIR") or metavar == "FOLDER"
+                assert items and items[0].type == ("dir" if folder else "file"), f"{name} {option.name}"
 
 
 # -- a page that compares --------------------------------------------------------------------------------------------

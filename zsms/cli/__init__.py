@@ -143,6 +143,8 @@ def main() -> None:
     # a process with the threads of a library can't be forked.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     streams.set_up()
+    if "_ZSMS_COMPLETE" in os.environ:
+        from zsms.cli import completion  # noqa: F401  # tells click how bash divides words
     code = _call()
     if (error := streams.take_error()) is not None:
         click.echo(f"zsms: can't write to standard output: {error.strerror}", err=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 import click
+from click.shell_completion import CompletionItem
 
 from zsms.carriers import profiles
+from zsms.cli import places
 from zsms.scenario import check_profile
 from zsms.words import many
 
@@ -14,6 +16,11 @@ from zsms.words import many
 @click.group("carriers", epilog="\b\nExamples:\n  zsms carriers list\n  zsms carriers show us-short-code")
 def command() -> None:
     """Look at carrier profiles: what routes of a kind are known to allow, as of a date. None claims to be current."""
+
+
+def _complete_profile(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    named = [CompletionItem(name) for name in profiles.names() if name.startswith(begun)]
+    return named or [CompletionItem(begun, type="file")]
 
 
 @command.command("list", epilog="\b\nExamples:\n  zsms carriers list\n  zsms carriers list --json")
@@ -31,7 +38,7 @@ def show_all(as_json: bool) -> None:
 
 @command.command("show", epilog="\b\nExamples:\n  zsms carriers show us-10dlc-high\n  zsms carriers show --json in-dlt")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@click.argument("name", metavar="NAME|FILE")
+@click.argument("name", metavar="NAME|FILE", shell_complete=_complete_profile)
 def show(as_json: bool, name: str) -> None:
     """Show a profile: each figure with its source, its date, and what others say."""
     found = check_profile(profiles.find(name))
@@ -52,7 +59,7 @@ def show(as_json: bool, name: str) -> None:
 
 
 @command.command("check", epilog="\b\nExamples:\n  zsms carriers check my-route.toml")
-@click.argument("path", metavar="FILE")
+@click.argument("path", metavar="FILE", type=places.READ)
 def check(path: str) -> None:
     """Say whether a profile of your own is right."""
     found = check_profile(profiles.find(path if "/" in path or path.endswith(".toml") else f"./{path}"))

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import click
-from click.shell_completion import get_completion_class
+from click.shell_completion import BashComplete, add_completion_class, get_completion_class
 
 SHELLS = ("bash", "zsh", "fish")
+
+
+@add_completion_class
+class Bash(BashComplete):
+    """bash gives `--delay=log` as three words."""
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        """As of click."""
+        words, begun = super().get_completion_args()
+        return [word for at, word in enumerate(words) if word != "=" or not words[at - 1].startswith("--")], begun
 
 
 @click.command(

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from zsms.cli import settings
+from zsms.cli import places, settings
 from zsms.cli.commands import COMMANDS, load_command
 from zsms.fields import nearest
 from zsms.words import many
@@ -60,7 +60,7 @@ def show(ctx: click.Context, as_json: bool, name: str | None, words: tuple[str, 
 
 
 @command.command("check", epilog="\b\nExamples:\n  zsms config check gateways.toml")
-@click.argument("path", metavar="FILE")
+@click.argument("path", metavar="FILE", type=places.READ)
 @click.pass_context
 def check(ctx: click.Context, path: str) -> None:
     """Say whether a file of settings, or a scenario, is right: without running it.

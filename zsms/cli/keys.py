@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import click
 
+from zsms.cli import places
+
 _DIRECTORY = click.option(
     "--keys",
     "directory",
     metavar="DIR",
-    type=click.Path(),
+    type=places.FOLDER,
     default="keys",
     show_default=True,
     help="The directory of keys. Everything in its folder public may be copied to every host; a .key is a secret.",

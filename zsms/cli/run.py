@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zsms import logs
-from zsms.cli import beside, common, options, outputs
+from zsms.cli import beside, common, options, outputs, places
 from zsms.cli.dashboard import RunPage, dashboard_option
 from zsms.cli.settings import GROUPS, SCENARIO, scenario_of
 from zsms.core.broker import BrokerLimits
@@ -44,7 +44,7 @@ Examples:
 @click.option(
     "--resume",
     metavar="DIR",
-    type=click.Path(),
+    type=places.FOLDER,
     help="Go on with the interrupted run whose --journal is this folder, as it began, to a report of all of it.",
 )
 @outputs.options

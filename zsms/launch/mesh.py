@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from zsms.core.producer.pace import check_pushing
 from zsms.errors import UsageError, ZsmsError
 from zsms.launch.caps import CapKeeper, keeper_of
 from zsms.launch.commands import Commands
@@ -106,8 +107,7 @@ class Mesh:
         self.thresholds = parse_all(thresholds, lambda: _blank_report(self.config))
         self._say, self._progress, self._detail_s = say, progress, detail_s
         self._abort_on_fail, self._allow_failures = abort_on_fail, allow_failures
-        self._title, self._tags = title, dict(tags or {})
-        check_words(self._title, self._tags)
+        self._title, self._tags = title, check_words(title, tags or {})
         self._before, self._place, self._verbose = before, place, verbose
         self._forks = forks and self.config.transport is None
         self._metrics = None if metrics is None else _check_metrics(metrics, insecure or self.config.secure)
@@ -172,8 +172,6 @@ class Mesh:
         The producers hear of it at the next look at the mesh. Raises UsageError for a rate that can't be, and for a
         mesh that was made without one.
         """
-        from zsms.core.producer.pace import check_pushing
-
         check_pushing(rate, None, None)
         if self._arrivals.rate is None:
             raise UsageError("this mesh has no arrival rate that could change: it was made without `rate`")
@@ -233,8 +231,8 @@ class Mesh:
         try:
             if isinstance(place, Local):
                 self._keeper = self._commands.keeper = keeper_of(self.config, f"{self._directory}/caps")
-            shared = self._keeper is not None
-            self._faults = Faults(self.config, processes, lambda text: self._log(text, logging.INFO), shared=shared)
+            log, shared = lambda text: self._log(text, logging.INFO), self._keeper is not None
+            self._faults = Faults(self.config, processes, log, shared=shared)
             own = self._make_keys() if self.config.secure else None
             sockets = Sockets(keys=own)
             place.open(self._commands.wanted(), None if own is None else Path(self._directory, "keys"))

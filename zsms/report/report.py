@@ -30,13 +30,14 @@ MOST_WORDS = 200
 MOST_TAGS = 50
 
 
-def check_words(title: str, tags: Mapping[str, str]) -> None:
-    """Raises UsageError for a title or tags that not every terminal and page can show."""
+def check_words(title: str, tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags. Raises UsageError for a title or tags that not every terminal and page can show."""
     for what, text in (("title", title), *((f"tag {name:.20}", f"{name}={value}") for name, value in tags.items())):
         if len(text) > MOST_WORDS or not writable(text).isprintable():
             raise UsageError(f"{in_line(what)}: give at most {MOST_WORDS} characters that can be shown, in one line")
     if len(tags) > MOST_TAGS:
         raise UsageError(f"{len(tags)} tags: give at most {MOST_TAGS}")
+    return dict(tags)
 
 
 _SPEAK_OF_SUCCESS = {f"messages.{name}" for name in ("sent", "failed", "dead", "settled", "produced", "skipped_rows")}

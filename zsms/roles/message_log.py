@@ -103,6 +103,12 @@ class MessageLog:
             self._rows.put(ended)
         self._held.append((self._batches, now, finished))
 
+    def over(self, finished: Finished | None, now: float) -> list[Finished]:
+        """Both: these have ended, and what may be acknowledged."""
+        if finished is not None:
+            self.end(finished, now)
+        return self.written(now)
+
     def written(self, now: float) -> list[Finished]:
         """What may be acknowledged, in the order in which it ended: its rows are written, or were waited for."""
         held = self._held

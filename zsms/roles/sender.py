@@ -237,12 +237,9 @@ class Sender(Role):
         if self._stopping:  # first: an acknowledgement says the credit too
             self.shares.drain()
         finished, log = self.turn.collect(now), self.message_log
-        if log is None:
-            over = [] if finished is None else [finished]
-        else:  # its rows come first: what a sender that is killed has acknowledged is in the log
-            if finished is not None:
-                log.end(finished, now)
-            over = log.written(now)
+        over = [] if finished is None else [finished]
+        if log is not None:  # rows come first: what a sender that is killed has acknowledged is in the log
+            over = log.over(finished, now)
         for each in over:
             for way, frames in zip(self.ways, self.turn.settle(each), strict=True):
                 way.acknowledge(frames)

@@ -75,7 +75,7 @@ class Judge:
             self._log.warning(
                 "%s raised %s at %s: such a message counts as failed%s",
                 self.name,
-                printable(f"{type(error).__qualname__}: {_text(error)}", 200),
+                printable(f"{type(error).__qualname__}: {_text(error)}".removesuffix(": "), 200),
                 place_of(error),
                 "" if isinstance(error, Exception) else ", and nothing else ends",
             )
