@@ -6,6 +6,8 @@ embeds zsms catches :class:`ZsmsError`.
 
 from __future__ import annotations
 
+NO_THREADS = "no thread or process more can be started: raise the limit (`ulimit -u`, or a container's), or memory's"
+
 
 class ZsmsError(Exception):
     """Something failed that the user must know of; a command exits with 1."""

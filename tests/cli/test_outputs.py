@@ -10,19 +10,22 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+import zmq
 
 from tests.mesh.processes import Command, environment, until
-from zsms.cli import main, outputs, streams
+from zsms.cli import common, main, outputs, streams
 from zsms.cli.outputs import Outputs
-from zsms.errors import UsageError
+from zsms.errors import UsageError, ZsmsError
 from zsms.report.making import Course, make_report
 from zsms.report.report import Report
+from zsms.wire.sockets import Sockets
 
 ZSMS = f"{sys.executable} -m zsms"
 SMALL = f"{ZSMS} run --messages 40 --mean 0.01 --sd 0 --senders 1 --concurrency 40"
@@ -112,6 +115,49 @@ def test_what_a_machine_has_no_more_of_is_a_line(place: Path, error: str, told: 
     (place / "program.py").write_text(program)
     done = shell(f"{sys.executable} program.py", place)
     assert done.returncode == 1 and done.stderr.startswith(f"zsms: {told}") and done.stderr.count("\n") == 1
+
+
+def test_without_threads_libzmq_is_not_given_the_chance_to_abort(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    sockets = Sockets()
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(ZsmsError, match="no thread or process more can be started"):
+        sockets.make(zmq.DEALER)
+    sockets.close_all()
+
+
+def test_a_run_bears_that_its_children_are_not_to_be_waited_for(place: Path) -> None:
+    done = shell(f"trap '' CHLD; {SMALL} --json r.json", place)
+    assert done.returncode == 0 and sent(place / "r.json") == 40, done.stderr
+
+
+class Stops:
+    stops = 0
+
+    def stop(self) -> None:
+        self.stops += 1
+
+
+@pytest.mark.parametrize(
+    ("numbers", "stops"),
+    [
+        ([signal.SIGUSR1], 1), ([signal.SIGUSR2, signal.SIGUSR1], 2), ([signal.SIGXCPU] * 3, 1), ([signal.SIGQUIT], 2),
+        ([signal.SIGHUP] * 2, 1), ([signal.SIGTERM] * 2, 2),
+    ],
+)  # fmt: skip
+def test_what_batch_systems_send_asks_for_an_end(numbers: list[signal.Signals], stops: int) -> None:
+    before = {number: signal.getsignal(number) for number in common.STOPPING}
+    what = Stops()
+    try:
+        came = common.stop_on_signals(what)
+        for number in numbers:
+            signal.raise_signal(number)
+        assert (what.stops, came) == (stops, numbers)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("options", ["--json r.json", "--journal j", "--transport mod:send"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,6 +29,14 @@ def test_merged_rows_add_up() -> None:
     for rows in ([Failure("a", 2, None), Failure("b", 1, "x")], [Failure("b", 3, "y")]):
         merged.merge(rows)
     assert merged.rows() == [Failure("b", 4, "x"), Failure("a", 2, None)]
+
+
+def test_of_a_text_without_end_only_the_beginning_is_looked_at() -> None:
+    class Long(str):
+        def __iter__(self) -> Iterator[str]:
+            raise AssertionError("all of it")
+
+    assert printable(Long("x" * 10_000), 20) == f"{'x' * 17}..."
 
 
 @given(st.text(max_size=600))

@@ -22,7 +22,7 @@ from zsms.cli.commands import INTERRUPTED as INTERRUPTED
 from zsms.cli.commands import SECTIONS
 from zsms.cli.commands import UNREAD as UNREAD
 from zsms.cli.commands import load_command as load_command
-from zsms.errors import UsageError, ZsmsError
+from zsms.errors import NO_THREADS, UsageError, ZsmsError
 from zsms.words import in_line
 
 
@@ -194,7 +194,7 @@ def _out_of(error: Exception) -> str:
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return "no memory is left: give it more (`ulimit -v` or a container's limit may hold it back)"
     if str(error) == "can't start new thread" or isinstance(error, BlockingIOError):
-        return "no thread or process more can be started: raise the limit (`ulimit -u`, or a container's), or memory's"
+        return NO_THREADS
     return ""
 
 

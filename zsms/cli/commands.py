@@ -51,7 +51,7 @@ EXIT_CODES = {
     2: "it was used wrongly, and nothing was started; `zsms compare`: too few runs to judge",
     UNREAD: "a producer was stopped before it had read all of its list",
     99: "a threshold does not hold",
-    INTERRUPTED: "it was interrupted: by Ctrl-C, and a run by SIGTERM or SIGHUP too",
+    INTERRUPTED: "it was interrupted: by Ctrl-C, and a run by any other signal that asks it to end too",
 }
 """What commands exit with."""
 

@@ -22,6 +22,12 @@ from zsms.roles.sd_notify import Notifier
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+STOPPING = (
+    *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT),
+    *(signal.SIGXCPU, signal.SIGUSR1, signal.SIGUSR2),  # of batch systems, before they kill
+)
+"""Signals that ask a process to end."""
+
 _PARENT_S = 1.0
 """Seconds that a process which was signalled gives its parent to say that everybody was."""
 _END_S = 10.0
@@ -157,22 +163,23 @@ class Stoppable(Protocol):
 
 
 def stop_on_signals(what: Stoppable) -> list[int]:
-    """Let SIGINT, SIGTERM and SIGHUP stop `what`; the list that is returned fills with the signals that came.
+    """Let what people, terminals and batch systems send stop `what`; the list that is returned fills with the signals
+    that came.
 
-    A terminal that goes away sends SIGHUP more than once, of which the first counts; under nohup none does.
+    A terminal that goes away sends SIGHUP more than once, and a limit of processor time SIGXCPU every second, of which
+    the first counts; under nohup none does. SIGQUIT (Ctrl-\\) ends it at once.
     """
     came: list[int] = []
 
     def handle(number: int, frame: object) -> None:
-        again = number == signal.SIGHUP and number in came
+        again = number in (signal.SIGHUP, signal.SIGXCPU) and number in came
         came.append(number)
-        if not again:
+        for _ in range(0 if again else 2 if number == signal.SIGQUIT else 1):
             what.stop()
 
-    signal.signal(signal.SIGINT, handle)
-    signal.signal(signal.SIGTERM, handle)
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, handle)
+    for number in STOPPING:
+        if number in (signal.SIGINT, signal.SIGTERM) or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handle)
     return came
 
 

@@ -11,6 +11,7 @@ import errno
 import io
 import os
 import select
+import signal
 import sys
 from typing import TextIO, cast
 
@@ -59,6 +60,8 @@ def set_up() -> None:
             os.fstat(fd)
         except OSError:
             os.set_inheritable(os.open(os.devnull, os.O_WRONLY if fd else os.O_RDONLY), True)  # takes the lowest: fd
+    if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:  # nobody could wait for a child
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if sys.stdin is None:
         sys.stdin = open(0, closefd=False)  # noqa: SIM115  # for good
     if sys.stdout is sys.__stdout__:

@@ -22,6 +22,7 @@ from typing import IO, NoReturn
 from zsms.launch.children import COMMAND
 
 _LOOK_S = 0.005
+_STOPPING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGXCPU, signal.SIGUSR1, signal.SIGUSR2)
 _MODULES = tuple(
     f"zsms.{package}.{name}" for package in ("cli", "roles") for name in ("broker", "producer", "sender", "stats")
 )
@@ -122,7 +123,7 @@ def _let_go(orders: int, said: int, keep: Sequence[int]) -> None:
     os.setsid()
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+    for number in _STOPPING:
         signal.signal(number, signal.SIG_DFL)
     os.dup2(orders, 0)
     os.dup2(said, 2)

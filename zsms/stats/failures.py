@@ -30,7 +30,8 @@ class Failure(NamedTuple):
 
 def printable(text: str, most: int) -> str:
     """The text in one line of at most `most` characters, what can't be shown as question marks."""
-    line = "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text).strip()
+    # However long it is: no more is looked at than may be shown, and some space before it.
+    line = "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text[: most + 1_000]).strip()
     return line if len(line) <= most else f"{line[: most - 3]}..."
 
 

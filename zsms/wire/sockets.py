@@ -23,12 +23,13 @@ import errno
 import itertools
 import resource
 import socket
+import threading
 from dataclasses import replace
 from typing import Any
 
 import zmq
 
-from zsms.errors import UsageError, ZsmsError
+from zsms.errors import NO_THREADS, UsageError, ZsmsError
 from zsms.security.keys import Keys
 from zsms.security.zap import DOMAINS, EVENTS, Gate, Handshakes
 from zsms.wire.endpoint import Endpoint
@@ -36,6 +37,8 @@ from zsms.wire.frames import MAX_FRAME_BYTES
 from zsms.wire.lookup import LOOK_S, Look, listens
 
 _BIND_TRIES = 64
+_THREADS = 3
+"""Those of a context, and one to spare."""
 _LEAST_DESCRIPTORS = 24
 """For the streams, a context, its sockets and a name that is looked up."""
 _MONITORS = itertools.count(1)
@@ -64,6 +67,8 @@ class Sockets:
 
     def make(self, kind: int, *, hwm: int = 1_000, ipv6: bool = False) -> zmq.Socket[bytes]:
         """A socket of this kind with the options above; `hwm` frames each way for each peer."""
+        if self._own_context and not self._open:
+            _check_threads()
         made: zmq.Socket[bytes] = self.context.socket(kind)
         self._open.append(made)
         made.linger = 0
@@ -293,6 +298,22 @@ def _check_descriptors() -> None:
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if limit != resource.RLIM_INFINITY and limit < _LEAST_DESCRIPTORS:
         raise ZsmsError(f"this process may have {limit} file descriptors, which are too few: raise `ulimit -n`")
+
+
+def _check_threads() -> None:
+    """Raises ZsmsError where libzmq, which starts its own with the first socket, would abort the process."""
+    go, started = threading.Event(), list[threading.Thread]()
+    try:
+        for _ in range(_THREADS):
+            thread = threading.Thread(target=go.wait, daemon=True)
+            thread.start()
+            started.append(thread)
+    except RuntimeError:
+        raise ZsmsError(NO_THREADS) from None
+    finally:
+        go.set()
+        for thread in started:
+            thread.join()
 
 
 def _check_goal(place: Endpoint) -> None:
