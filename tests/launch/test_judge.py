@@ -299,3 +299,19 @@ def test_whatever_happens_phases_follow_each_other_as_the_table_says(events: lis
             break
     if run.judge.stops > 1:
         assert phase in OVER
+
+
+def test_it_is_said_who_is_waited_for() -> None:
+    """Such as senders that were all stopped: nothing has ended, and nothing goes on."""
+    run = Run()
+    for _ in range(120):
+        run.say(settled=10)
+        assert run.look(0.5) is Phase.RUNNING
+    assert set(run.told) == {"waiting for a sender: none is alive, and 90 messages wait"}
+    assert 2 <= (said := len(run.told)) <= 12
+    run.books.say("sender", "sender-1")
+    for _ in range(120):
+        run.books.say("sender", "sender-1")
+        run.say(settled=20)
+        run.look(0.5)
+    assert len(run.told) == said

@@ -23,6 +23,8 @@ START_S = 20.0
 """How long the collector may take to answer for the first time."""
 STATS_S = 0.25
 """Seconds between two snapshots of a process of a mesh."""
+WAITS_S = 10.0
+"""How long somebody is waited for who may never come before that is said."""
 REST_S = 4 * STATS_S
 """How long what is left of a mesh that lost a broker must look settled."""
 
@@ -191,9 +193,13 @@ class Judge:
 
     def _is_stuck(self, view: View) -> bool:
         """Whether all of it runs, and yet the rest will never be settled: messages are missing."""
-        if self.asked_to_end or self.brokers_lost or not view.producers_done:
+        if self.asked_to_end or self.brokers_lost:
             return False
         verdict = self._ending.verdict(view)
+        if waits := self._ending.reminder(view.at, WAITS_S):
+            self._tell(f"waiting for {waits}")
+        if not view.producers_done:
+            return False
         if verdict is not None and verdict.code:
             self.stuck = True
             self._note(verdict.why)

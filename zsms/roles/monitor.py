@@ -18,8 +18,6 @@ from zsms.wire.endpoint import DEFAULT_STATS
 
 WAITS_S = 3.0
 """How long `until_done` waits for somebody who may never come before it says so."""
-REMIND_S = 30.0
-"""Seconds after which it says so again."""
 
 
 class Monitor(Asking):
@@ -60,8 +58,6 @@ class Monitor(Asking):
         self.what = "all" if detailed else "totals"
         self._show = show or log_view(self.log)
         self._ending = Ending()
-        self._waits = ""
-        self._say_waits_at = 0.0
 
     def _unanswered(self, silent: float, refused: str, now: float) -> float:
         if self._timeout is not None and silent >= self._timeout:
@@ -87,12 +83,7 @@ class Monitor(Asking):
                 self.log.warning("all that is known of is settled; %s", verdict.why)
             self._finished = True
             return
-        waits = self._ending.waits
-        kind = waits.partition(", silent for")[0]
-        if kind != self._waits:
-            self._waits, self._say_waits_at = kind, now + WAITS_S
-        elif waits and now >= self._say_waits_at:
-            self._say_waits_at = now + REMIND_S
+        if waits := self._ending.reminder(now, WAITS_S):
             self.log.warning("waiting for %s", waits)
 
 

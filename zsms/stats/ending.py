@@ -17,6 +17,8 @@ from zsms.stats.row import STALE_INTERVALS, Row, names_of
 from zsms.stats.view import GONE_S, View
 from zsms.words import many
 
+REMIND_S = 30.0
+"""Seconds after which it is said again whom a mesh waits for."""
 PRODUCER_GONE_S = 10.0
 """Seconds of silence after which nothing more is expected of a producer."""
 
@@ -38,6 +40,18 @@ class Ending:
         """Whom or what it waits for that may never come; empty while the mesh works."""
         self._state: tuple[Any, ...] = ()
         self._since = 0.0
+        self._said = ""
+        self._say_at = 0.0
+
+    def reminder(self, now: float, after: float) -> str:
+        """Whom it waits for, when that is to be said: `after` so many seconds, and again; else empty."""
+        kind = self.waits.partition(", silent for")[0]
+        if kind != self._said:
+            self._said, self._say_at = kind, now + after
+        elif kind and now >= self._say_at:
+            self._say_at = now + REMIND_S
+            return self.waits
+        return ""
 
     def verdict(self, view: View) -> Verdict | None:
         """The verdict, once there is one."""
