@@ -146,9 +146,10 @@ def test_a_panel_needs_a_terminal() -> None:
     done = zsms("run", "--ui", "live")
     assert done.returncode == 2
     assert "--ui live" in done.stderr and "no terminal" in done.stderr
-    with Terminal("run", "--ui", "live", env={"TERM": "dumb"}) as terminal:
-        assert terminal.end() == 2
-        assert b"TERM" in terminal.raw
+    for term in ("dumb", ""):
+        with Terminal("run", "--ui", "live", env={"TERM": term}) as terminal:
+            assert terminal.end() == 2
+            assert b"TERM" in terminal.raw
 
 
 # -- monitor -----------------------------------------------------------------------------------------------------

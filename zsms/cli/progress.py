@@ -136,7 +136,7 @@ def make(ui: str, title: str, leave: str, *, total: int | None = None, interval:
 def _why_not_live() -> str | None:
     if not sys.stderr.isatty():
         return "standard error is no terminal"
-    if os.environ.get("TERM", "dumb") in ("dumb", "unknown"):
+    if (os.environ.get("TERM") or "dumb") in ("dumb", "unknown"):
         return "this terminal can't move its cursor (TERM)"
     from zsms.cli.panel.keys import in_foreground
 
