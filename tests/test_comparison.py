@@ -286,6 +286,13 @@ def test_what_was_not_measured_passes_no_gate(folder: Path, blank: dict[str, Any
     assert zsms("compare", "before", "after", cwd=folder).returncode == 0
 
 
+def test_a_number_beyond_all_numbers_is_no_figure(blank: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="no report: OverflowError"):
+        figures_of(
+            run(blank, 100.0) | {"processes": [{"cpu_s": cpu_s, "rss_max_bytes": 1} for cpu_s in (0.5, 10**400)]}
+        )
+
+
 @pytest.mark.parametrize("odd", [{"title": 5}, {"tags": [1]}, {"tags": "a=b"}, {"tags": {"a": 5}}])
 def test_names_of_a_run_that_are_no_texts_are_told(tmp_path: Path, blank: dict[str, Any], odd: dict[str, Any]) -> None:
     path = tmp_path / "odd.json"

@@ -149,7 +149,7 @@ def figures_of(report: dict[str, Any]) -> dict[str, float]:
         known["processor_s"] = sum(row["cpu_s"] for row in report["processes"])
         known["memory_bytes"] = sum(row["rss_max_bytes"] for row in report["processes"])
         known["unbalanced"] = float(not report["balanced"])
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, OverflowError) as error:
         raise UsageError(f"no report: {type(error).__name__} {error}") from None
     if not (known.get("steady.seconds") or 0) >= STEADY_S:
         known = {name: value for name, value in known.items() if not name.startswith("steady.")}
