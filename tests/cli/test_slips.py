@@ -78,6 +78,7 @@ def test_a_number_with_a_unit_or_separators_is_read_for_the_hint_only(
         ("run --messages 100k", ["'100k'", "a whole number, such as 100000"]),
         ("run --rate often", ["'often'", "give a number, without a unit"]),
         ("run -messages 5", ["'-m'", "Did you mean --messages?"]),
+        ("help", ["Did you mean '--help'?"]),
         ("health stats", ["Missing argument 'ENDPOINT'"]),
     ],
 )
