@@ -51,10 +51,11 @@ _PLAIN: dict[str, _Kind] = {
     "bool": _Kind("True or False", lambda value: isinstance(value, bool)),
     "Path": _Kind("a path", lambda value: isinstance(value, _path())),
     "Callable": _Kind("a function", callable),
-    "Send": _Kind("a function", callable),
 }
 _SEVERAL = ("Sequence", "Iterable", "tuple", "list")
-_OPEN = ("Any", "Unpack", "TypeVar")
+_OPEN = ("Any", "Unpack", "Send")
+"""Names that say nothing here; a function that sends has a check of its own, which says more
+(:mod:`zsms.transports.checking`)."""
 
 
 def _path() -> type:
