@@ -86,7 +86,7 @@ def test_what_others_were_given_while_it_stood_still_is_in_no_histogram() -> Non
     shares.cores[0].leases.stood_still(0.1)
     shares.cores[0].renew()  # the broker has given it up, and what waited went to others
     collected = turn.collect(14.0)
-    assert collected is not None and len(collected.finished) == 3 and turn.sent == 3
+    assert collected is not None and len(collected) == 3 and turn.sent == 3
     assert counts(turn, shares, transport) == (3, 3, 0, 0, 0)
     assert transport.times.given_away == 3 and transport.times.asked == 3.0
     core = shares.cores[0]

@@ -103,12 +103,6 @@ class MessageLog:
             self._rows.put(ended)
         self._held.append((self._batches, now, finished))
 
-    def over(self, finished: Finished | None, now: float) -> list[Finished]:
-        """Both: these have ended, and what may be acknowledged."""
-        if finished is not None:
-            self.end(finished, now)
-        return self.written(now)
-
     def written(self, now: float) -> list[Finished]:
         """What may be acknowledged, in the order in which it ended: its rows are written, or were waited for."""
         held = self._held
@@ -167,6 +161,15 @@ class MessageLog:
         if not self._complained:
             self._complained = True
             self._log.warning("the log of messages %s: %s; rows are lost", self._path, why)
+
+
+def over(log: MessageLog | None, finished: Finished | None, now: float) -> list[Finished]:
+    """What may be acknowledged when this has finished: without a log that, with one what has its rows."""
+    if log is None:
+        return [] if finished is None else [finished]
+    if finished is not None:
+        log.end(finished, now)
+    return log.written(now)
 
 
 def _open(path: str) -> tuple[int, int]:

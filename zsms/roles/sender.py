@@ -27,7 +27,7 @@ from zsms.options import checked
 from zsms.roles.base import Role, RoleOptions
 from zsms.roles.caps import Caps
 from zsms.roles.link import Link, end_if_refused
-from zsms.roles.message_log import MessageLog
+from zsms.roles.message_log import MessageLog, over
 from zsms.roles.sender_link import SenderLink
 from zsms.roles.standstill import Standstill
 from zsms.stats.delay import MODELS, DelayModel
@@ -236,11 +236,7 @@ class Sender(Role):
     def _collect(self, now: float) -> None:
         if self._stopping:  # first: an acknowledgement says the credit too
             self.shares.drain()
-        finished, log = self.turn.collect(now), self.message_log
-        over = [] if finished is None else [finished]
-        if log is not None:  # rows come first: what a sender that is killed has acknowledged is in the log
-            over = log.over(finished, now)
-        for each in over:
+        for each in over(self.message_log, self.turn.collect(now), now):
             for way, frames in zip(self.ways, self.turn.settle(each), strict=True):
                 way.acknowledge(frames)
 
