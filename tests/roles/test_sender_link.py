@@ -37,7 +37,7 @@ class Pipe:
     def failed(self) -> None:
         """No handshake ever fails."""
 
-    def look_again(self, _endpoint: Endpoint) -> str:
+    def resolve_again(self, _endpoint: Endpoint) -> str:
         return ""
 
     def poll(self, _timeout: int, flags: int) -> int:

@@ -270,7 +270,7 @@ class Sockets:
 
     gate = None
 
-    def look_again(self, endpoint: Endpoint) -> str:
+    def resolve_again(self, endpoint: Endpoint) -> str:
         """Names do not change here."""
         return ""
 
