@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from zsms.message import MAX_TEXT_BYTES, RECIPIENT, U64
-from zsms.sources.numbers import DATE_DIGITS, MAX_DIGITS, BadFieldError, all_right, read_number, shown
+from zsms.sources.numbers import DATE_DIGITS, MAX_DIGITS, BadFieldError, all_right, read_number
 from zsms.sources.tables import Row, Table
+from zsms.sources.texts import read_text
 
 I64 = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -121,20 +122,3 @@ def _plainly(table: Table, data: bytes) -> tuple[U64, list[bytes], Bools]:
     except UnicodeDecodeError:
         plain[:] = False
     return recipients, texts, plain
-
-
-def read_text(value: object) -> bytes:
-    """The text's UTF-8. Raises BadFieldError."""
-    if not isinstance(value, str):
-        raise BadFieldError(f"text {shown(value)} is no string")
-    if not value:
-        raise BadFieldError("the text is empty")
-    try:
-        text = value.encode()
-    except UnicodeEncodeError as error:
-        raise BadFieldError(
-            f"the text is not UTF-8 from character {error.start + 1} on: save the list as UTF-8"
-        ) from None
-    if len(text) > MAX_TEXT_BYTES:
-        raise BadFieldError(f"the text has {len(text)} bytes, over {MAX_TEXT_BYTES}")
-    return text

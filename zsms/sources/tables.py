@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 from zsms.message import MAX_TEXT_BYTES
 from zsms.sources.numbers import FORMATTED, PLAIN, ZEROS, BadFieldError, read_number, shown
+from zsms.sources.texts import ODD
 from zsms.words import many
 
 _NUMBER = f"{PLAIN}|{FORMATTED}"
@@ -187,11 +188,11 @@ class Csv:
         d = re.escape(self._delimiter)
         quoted = r'"([^"\r\n]*(?:""[^"\r\n]*)*)"'
         # A quote that is not a field's first character is itself. What begins with another blank needs a look.
-        bare = rf'(?!\xc2\xa0)[^"\s{d}][^\r\n{d}]*'
+        bare = rf'(?!\xc2\xa0|\xef\xbb\xbf)[^"\s{d}][^\r\n{d}]*'
         other = f"(?:{quoted.replace('(', '(?:', 1)}|(?:{bare})?)"
         fields = [other] * self._least + ['(?:"" *)?'] * (len(self._header) - self._least)
         fields[self._recipient] = f'(?:"({_NUMBER})"|({_NUMBER}))'
-        fields[self._text] = f"(?:{quoted}|({bare}))"
+        fields[self._text] = f'(?:"{ODD}{quoted[1:]}|{ODD}({bare}))'
         recipient, text = ((0, 1), (2, 3)) if self._recipient < self._text else ((2, 3), (0, 1))
         return Quick(_lines(f" *{f'{d} *'.join(fields)}"), recipient, text, b'""', _single_quotes, both=False)
 
@@ -404,7 +405,7 @@ def _like_number(field: str) -> bool:
 
 def _quick_json() -> Quick:
     recipient = rf'"recipient"\s*:\s*"({_NUMBER})"'
-    text = r'"text"\s*:\s*"([^"\\\x00-\x1f]*(?:\\[^\x00-\x1f][^"\\\x00-\x1f]*)*)"'
+    text = rf'"text"\s*:\s*"{ODD}([^"\\\x00-\x1f]*(?:\\[^\x00-\x1f][^"\\\x00-\x1f]*)*)"'
     order = rf"{recipient}\s*,\s*{text}|{text}\s*,\s*{recipient}".replace(r"\s", "[ \t]")
     return Quick(_lines(rf"\{{ ?(?:{order}) ?\}}"), (0, 3), (1, 2), b"\\", _json_string, both=True)
 
