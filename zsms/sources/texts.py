@@ -30,10 +30,11 @@ _FORMULA = re.compile(r'="|=\s*(?:[A-Z][A-Z0-9._]*\(|\$?[A-Z]{1,3}\$?[0-9]{1,7}(
 _SHOWS_NOTHING = frozenset(("Cc", "Cf", "Zs", "Zl", "Zp"))
 
 _WORDS = "|".join(re.escape(word) for word in (*_NOTHING, "Loading..."))
-ODD = (
-    r"(?![#=\\\x00-\x20\x7f]|\xc2[\xa0\xad]|\xe1\x9a\x80|\xe2\x80[\x80-\x8f\xa8-\xaf]|\xe2\x81[\x9f-\xaf]|\xe3\x80\x80"
-    rf"|\xef\xbb\xbf|(?:Err|Fehler):|(?:{_WORDS})(?:[\",;\t|\r\n]|\Z))"
+_BYTES = (
+    r"[#=\\\x00-\x20\x7f]|\xc2[\xa0\xad]|\xe1\x9a\x80|\xe2\x80[\x80-\x8f\xa8-\xaf]|\xe2\x81[\x9f-\xaf]|\xe3\x80\x80"
+    rf"|\xef\xbb\xbf|(?:Err|Fehler):|(?:{_WORDS})(?:[\",;\t|\r\n]|\Z)"
 )
+ODD = rf"(?=[^#=\\\x00-\x20\x7f\xc2\xe1-\xe3\xef(<\[EFLNnu]|(?!{_BYTES}))"
 """A look ahead, for patterns of bytes: what begins otherwise is a text as it is written."""
 
 
