@@ -78,6 +78,11 @@ def line_of(recipient: object, text: object) -> str:
         ("a.csv", GOOD + "\x1a"),
         ("a.csv", GOOD.rstrip("\n") + "\x1a"),
         ("a.csv", ",,\n \n" + GOOD),
+        ("a.csv", ",,\r\n" * 500 + "\n" * 500 + GOOD),
+        ("a.csv", (" " * 50 + ",\n") * 12_000 + GOOD),
+        ("a", (" " * 50 + "\n") * 12_000 + line_of("+13702000000", "hello") + line_of("+4915112345678", "grüß €")),
+        ("a.csv", "\ufefftext,recipient\nhello,+13702000000\n\ufeffgrüß €,+4915112345678\n"),
+        ("a.csv", '\ufefftext,recipient\n\ufeff"hello",+13702000000\n\ufeff"grüß €",+4915112345678\n'),
         ("a.csv", ",recipient,text\n0,+13702000000,hello\n1,+4915112345678,grüß €\n"),
         ("a.jsonl", '{"Recipient": "+13702000000", "TEXT": "hello"}\n' + line_of("+4915112345678", "grüß €")),
         ("a.tsv", GOOD.replace(",", "\t")),
@@ -350,8 +355,8 @@ def test_a_value_behind_the_named_columns_is_no_text_that_was_cut(tmp_path: Path
 
 def test_a_row_over_the_end_of_a_block_is_whole(tmp_path: Path) -> None:
     text = "a line,\n" * 400
-    path = write(tmp_path, "a.csv", "recipient,text\n" + f'+13705550000,"{text}"\n+13705550001,b\n' * 600)
-    assert drain(FileSource(path)) == [(13705550000, text), (13705550001, "b")] * 600
+    path = write(tmp_path, "a.csv", "recipient,text\n" + f'+13705550000,"{text}"\n+13705550001,b\n' * 200)
+    assert drain(FileSource(path)) == [(13705550000, text), (13705550001, "b")] * 200
 
 
 @settings(max_examples=100, deadline=None)
@@ -418,6 +423,44 @@ def test_shares_skip_their_own_bad_rows_only(tmp_path: Path) -> None:
         ("a.vcf", "BEGIN:VCARD\nTEL:+13705550100\nEND:VCARD\n", "contacts (vCard)"),
         ("a", "{\\rtf1\\ansi +13705550100}", "word processor"),
         ("a.csv", '<?xml version="1.0"?>', "seems to be XML"),
+        (
+            "a.csv",
+            "| recipient | text |\n|---|---|\n| +13705550100 | a  |\n",
+            "drawn for people, not CSV: line 2 is a rule",
+        ),
+        (
+            "a.csv",
+            "\n recipient | text\n-----------+------\n +13705550100 | a  \n",
+            "drawn for people.*: line 3 is a rule",
+        ),
+        ("a.csv", "recipient    ,text \n-------------,-----\n+13705550100 ,a    \n", "drawn for people"),
+        (
+            "a.csv",
+            "+-----------+------+\n| recipient | text |\n+-----------+------+\n",
+            "seems to be a table that was drawn",
+        ),
+        ("a.sql", "INSERT INTO people VALUES ('+13705550100', 'a');", "seems to be SQL"),
+        ("a.sql", "-- MySQL dump\nrecipient,text\n", "seems to be SQL, not CSV"),
+        ("a.yaml", "- recipient: '+13705550100'\n  text: a\n", "seems to be YAML"),
+        ("a", "MIME-Version: 1.0\n", "a web page"),
+        ("a.csv", "=======\n" + GOOD, "line 2 does: delete what is before it"),
+        ("a.csv", "\n" * 100 + "People\n" + GOOD, "line 101 must name .*line 102 does: delete what is before it"),
+        ("a.csv", (" " * 50 + "\n") * 12_000, "is empty"),
+        ("a.json", '[{"recipient": "+13705550100", "text": "a"}]', "is one list in JSON: write one object a line"),
+        ("a.jsonl", '\n[{"recipient": "+13705550100", "text": "a"},\n', "is one list in JSON"),
+        ("a.csv", "Name,Phone 1 - Type,Phone 1 - Value,Notes\n", "is 'Phone 1 - Value' perhaps recipient?"),
+        (
+            "a.csv",
+            "Mobile Phone,E-mail,Message Body\n",
+            "is 'Mobile Phone' perhaps recipient and 'Message Body' perhaps text?",
+        ),
+        ("a.csv", "Telefonnummer;Nachricht\n", "is 'Telefonnummer' perhaps recipient and 'Nachricht' perhaps text?"),
+        (
+            "a.csv",
+            "Numéro de téléphone\tMessage\n",
+            "is 'Numéro de téléphone' perhaps recipient and 'Message' perhaps text?",
+        ),
+        ("a.csv", "电话,短信\n", "is '电话' perhaps recipient and '短信' perhaps text?"),
         ("a.xlsx", b"PK\x03\x04" + bytes(20), "is a spreadsheet or an archive"),
     ],
 )

@@ -20,6 +20,7 @@ import os
 import select
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ from zsms.sources.blocks import I64, Bad, Block, read_block
 from zsms.sources.choice import MessageSettings, check_messages, random_of
 from zsms.sources.random import Columns, Source, check_share, check_total
 from zsms.sources.repeats import MOST, Repeats
-from zsms.sources.tables import Csv, JsonLines, NotATableError, Table
+from zsms.sources.tables import Csv, JsonLines, NotATableError, Table, holds_nothing
 from zsms.words import lines_named, many
 
 CHUNK = 16_384
@@ -237,21 +238,27 @@ class FileSource:
     def _begin(self, data: bytes, ended: bool) -> tuple[bytes, bool]:
         """Find out what the columns are; what is behind the header, and whether there is a header yet."""
         lines = data.splitlines(keepends=True)
+        filled = list(islice((place for place, line in enumerate(lines) if not holds_nothing(line)), 2))
+        if not filled and not ended:
+            self._line += len(lines)
+            return b"", False
+        begin = lines[filled[0]].lstrip(b"\xef\xbb\xbf \t") if filled else b""
         if self._format is None:
-            begin = next((line for line in lines if not line.isspace()), b"").lstrip(b"\xef\xbb\xbf \t")
-            if not begin and not ended:
-                self._held = data
-                return b"", False
             self._format = "jsonl" if begin[:1] in (b"{", b"[") and begin[:5] != b"{\\rtf" else "csv"
         if self._format == "jsonl":
+            if begin[:1] == b"[":
+                raise UsageError("is one list in JSON: write one object a line (jq -c '.[]' does)")
             self._table = JsonLines()
             return data, True
-        if not ended and len(lines) < _HEAD_LINES and sum(not line.isspace() for line in lines) < 2:
+        blank = filled[0] if filled else 0
+        if not ended and len(filled) < 2 and len(lines) < blank + _HEAD_LINES:
             self._held = data
             return b"", False
-        table = Csv(lines[:_HEAD_LINES])
-        self._table, self._line = table, table.used
-        return b"".join(lines[table.used :]), True
+        self._line += blank
+        table = Csv(lines[blank : blank + _HEAD_LINES], self._line + 1)
+        self._table = table
+        self._line += table.used
+        return b"".join(lines[blank + table.used :]), True
 
     def _keep(self, block: Block) -> bool:
         """Keep what of these rows is this share's, up to the limit and the first row that can't be; whether one of

@@ -90,6 +90,16 @@ def decode(line: bytes) -> str:
     return line.decode("utf-8", "surrogateescape")
 
 
+def _joined(line: bytes) -> str:
+    """The same without the mark with which a file begins, where several were joined."""
+    return decode(line).lstrip("\ufeff")
+
+
+def holds_nothing(line: bytes) -> bool:
+    """Whether there is nothing in a line before the header."""
+    return _NO_HEADER.fullmatch(decode(line[:MAX_LINE])) is not None
+
+
 def _is_blank(text: str) -> bool:
     return _NOTHING.fullmatch(text) is not None
 
@@ -158,8 +168,8 @@ def _single_quotes(text: bytes) -> bytes:
 class Csv:
     """Comma-separated values, or those that semicolons, tabs or bars separate."""
 
-    def __init__(self, lines: Sequence[bytes]) -> None:
-        """Read the header; `used` lines were needed. Raises NotATableError."""
+    def __init__(self, lines: Sequence[bytes], first: int = 1) -> None:
+        """Read the header, `lines[0]` being line `first`; `used` of them were needed. Raises NotATableError."""
         texts = [decode(line[:MAX_LINE]) for line in lines]
         filled = [place for place, text in enumerate(texts) if _NO_HEADER.fullmatch(text) is None]
         delimiters: tuple[str, ...] = DELIMITERS
@@ -171,12 +181,14 @@ class Csv:
         if not filled:
             raise NotATableError("is empty" if said is None else "is empty but for a line sep=")
         try:
-            self._delimiter, self._header = _read_header(texts[filled[0]].rstrip("\r\n"), delimiters, filled[0] + 1)
+            self._delimiter, self._header = _read_header(texts[filled[0]].rstrip("\r\n"), delimiters, first + filled[0])
         except NotATableError as error:
             later = next((place for place in filled[1:] if _is_header(texts[place], delimiters)), None)
-            if later is None:
+            if later is None or _kind_of(texts[filled[0]]):
                 raise
-            raise NotATableError(f"{error} (line {later + 1} does: delete what is before it)") from None
+            raise NotATableError(f"{error} (line {first + later} does: delete what is before it)") from None
+        if len(filled) > 1 and _RULER.fullmatch(texts[filled[1]]):
+            raise NotATableError(f"seems to be {_DRAWN}, not CSV: line {first + filled[1]} is a rule")
         self._recipient, self._text = self._header.index("recipient"), self._header.index("text")
         named = [place for place, name in enumerate(self._header) if name]
         self._least = named[-1] + 1
@@ -201,7 +213,7 @@ class Csv:
         line = first + at
         if len(lines[at]) > MAX_LINE:
             return _bad(line, line, _TOO_LONG), at + 1
-        text = decode(lines[at])
+        text = _joined(lines[at])
         try:
             return self._made(split_fields(text.rstrip("\r\n"), self._delimiter), line, line), at + 1
         except _StrayQuoteError:
@@ -215,7 +227,7 @@ class Csv:
     def _over_lines(self, lines: Sequence[bytes], at: int, first: int, ended: bool) -> tuple[Row | None, int] | None:
         """The same for a row whose first line ends within quotes."""
         line = first + at
-        text, size, inner, like_rows = decode(lines[at]), len(lines[at]), 0, 0
+        text, size, inner, like_rows = _joined(lines[at]), len(lines[at]), 0, 0
         for end in range(at + 1, len(lines)):
             size += len(lines[end])
             if size > MAX_TEXT_BYTES or end - at > MAX_LINES:
@@ -297,8 +309,8 @@ def _read_header(header: str, delimiters: tuple[str, ...], line: int) -> tuple[s
             continue
         if names.count("recipient") == 1 and names.count("text") == 1:
             return delimiter, names
-    kind = next((what for begin, what in _KINDS.items() if header.lstrip("\ufeff \t").upper().startswith(begin)), None)
-    if kind is not None:
+    kind = _kind_of(header)
+    if kind:
         raise NotATableError(f"seems to be {kind}, not CSV")
     if header.lstrip("\ufeff \t").startswith(("{", "[")):
         raise NotATableError("seems to be JSON: give --input-format jsonl, or a name that ends in .jsonl")
@@ -320,30 +332,48 @@ def _is_header(text: str, delimiters: tuple[str, ...]) -> bool:
     return True
 
 
-_KINDS = {
-    "BEGIN:VCARD": "contacts (vCard)",
-    "{\\RTF": "a document of a word processor (RTF)",
-    "<?XML": "XML",
-    "<": "a web page",
-    "%!PS": "a document to print (PostScript)",
-    "SQLITE FORMAT": "a database",
-}
+_DRAWN = "a table that was drawn for people"
+_RULER = re.compile(r"[\s|:+,;]*[-=\u2500-\u257f]{3}[\s|:+,;=\u2500-\u257f-]*")
+"""The line under the header of such a table."""
+_KINDS = (
+    (r"begin:vcard", "contacts (vCard)"),
+    (r"begin:vcalendar", "a calendar"),
+    (r"\{\\rtf", "a document of a word processor (RTF)"),
+    (r"<\?xml", "XML"),
+    (r"<|mime-version:", "a web page"),
+    (r"%!ps", "a document to print (PostScript)"),
+    (r"sqlite format", "a database"),
+    (r"par1", "a Parquet file"),
+    (r"(insert into|create (table|database)|copy .* from stdin|-- |/\*)", "SQL"),
+    (r"- *(recipient|text) *:|(recipient|text) *: +\S", "YAML"),
+    (r"-----begin ", "encrypted or signed"),
+    (r"id;p", "a spreadsheet (SYLK)"),
+    (r"[+|\u2500-\u257f][\s+|:=\u2500-\u257f-]{2,}$", _DRAWN),
+)
 """What else lists are kept in, by how it begins."""
 _OTHER_NAMES = {
-    "recipient": "recipients phone number mobile msisdn to tel telephone cell phonenumber mobilenumber mobilephone",
-    "text": "texts message sms body content msg messagetext smstext",
+    "recipient": r"recip|phone|mobil|cell|msisdn|gsm|tel|handy|movil|móvil|celular|numb|numer|númer|numér|nummer|rufnum"
+    r"|empf|destinat|to$|电话|電話|手机|手機|号码|телефон|номер|هاتف|جوال|फ़ोन",
+    "text": r"text|mess|mensaj|mensag|nachricht|sms|body|content|msg|短信|内容|內容|消息|сообщ|текст|رسالة|نص|संदेश",
 }
+_NO_NAME = re.compile(r"type|label|country|ext|typ|date|time|id$|lang")
+
+
+def _kind_of(header: str) -> str:
+    """What else a list is, by its first line; "" where that does not say."""
+    begin = header.lstrip("\ufeff \t").rstrip().casefold()
+    return next((what for pattern, what in _KINDS if re.match(pattern, begin)), "")
 
 
 def _renamed(header: str) -> str:
     """Which columns are perhaps meant."""
-    found = {name for name in (re.sub("[ _-]", "", _name(field)) for field in re.split(r"[,;\t|]", header)) if name}
-    hints = [
-        f"{other!r} perhaps {name}"
-        for name, others in _OTHER_NAMES.items()
-        if name not in found
-        for other in sorted(found.intersection(others.split()))[:1]
-    ]
+    fields = [re.sub(rf"[{_MARKS}\"'*]", "", field).strip() for field in re.split(r"[,;\t|]", header)]
+    names = [re.sub(r"[\W_]", "", field.casefold()) for field in fields]
+    hints = []
+    for name, others in _OTHER_NAMES.items():
+        if name not in names:
+            seems = (f for f, n in zip(fields, names, strict=True) if re.search(others, n) and not _NO_NAME.search(n))
+            hints += [f"{other!r} perhaps {name}" for other in seems][:1]
     return f" (is {' and '.join(hints)}?)" if hints else ""
 
 
@@ -480,5 +510,5 @@ def _instead(line: int, text: str) -> str:
     try:
         _read_header(text.rstrip("\r\n"), DELIMITERS, line)
     except NotATableError:
-        return " (write one object a line, not a list over lines)" if text.strip() in ("[", "{") else ""
+        return " (write an object on one line)" if text.strip() == "{" else ""
     return " (it seems to be CSV: give --input-format csv)"
