@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.roles.waiting import until
-from zsms import Broker, DelayModel, Monitor, Producer, Sender, StatsCollector, UsageError
+from zsms import Broker, DelayModel, Monitor, Producer, Sender, StatsCollector, UsageError, ZsmsError
 from zsms.dashboard.reader import Reader
 from zsms.roles import link, stats_publisher
 from zsms.roles.operator import Operator
@@ -61,6 +61,12 @@ def test_who_waits_for_a_name_says_so_and_tries_on(run, names, caplog):
     until(lambda: "no answer from a collector at tcp://later.invalid:5557" in caplog.text, "the monitor's line")
     assert producer.running and monitor.running
     assert not [r for r in caplog.records if r.levelno >= logging.ERROR]
+
+
+def test_a_monitor_that_gives_up_says_why(names):
+    names["later.invalid"] = []
+    with pytest.raises(ZsmsError, match=r"for 0\.1 s \(host 'later.invalid' can't be resolved: Temporary failure"):
+        Monitor("later.invalid:5557", once=True, timeout=0.1).run()
 
 
 @pytest.mark.parametrize("first", ["broker", "sender"])

@@ -61,7 +61,9 @@ class Monitor(Asking):
 
     def _unanswered(self, silent: float, refused: str, now: float) -> float:
         if self._timeout is not None and silent >= self._timeout:
-            raise ZsmsError(f"no answer from a collector at {self._endpoint} for {self._timeout:g} s")
+            looked = self._sockets.look_again(self._endpoint)
+            why = f" ({looked})" if looked else ""
+            raise ZsmsError(f"no answer from a collector at {self._endpoint} for {self._timeout:g} s{why}")
         if refused:
             raise ZsmsError(refused)
         return inf if self._timeout is None else max(now + 0.05, now - silent + self._timeout)
