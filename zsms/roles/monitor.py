@@ -61,7 +61,7 @@ class Monitor(Asking):
 
     def _unanswered(self, silent: float, refused: str, now: float) -> float:
         if self._timeout is not None and silent >= self._timeout:
-            looked = self._sockets.look_again(self._endpoint)
+            looked = self._sockets.resolve_again(self._endpoint)
             why = f" ({looked})" if looked else ""
             raise ZsmsError(f"no answer from a collector at {self._endpoint} for {self._timeout:g} s{why}")
         if refused:
