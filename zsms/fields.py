@@ -134,11 +134,17 @@ def arguments(values: Any, command: str) -> list[str]:
     return found
 
 
+_MOST_TOLD = 30
+"""More names than that are no hint."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint at the nearest known name, or at all of them."""
     known = list(known)
     near = get_close_matches(name, known, 1)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; there are {', '.join(known)}" if len(known) <= _MOST_TOLD else ""
 
 
 def tables_of(path: str) -> dict[str, Any]:

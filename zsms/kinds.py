@@ -46,7 +46,8 @@ def seconds(value: Any) -> float:
     if isinstance(value, str):
         text = value.strip()
         parts = _PART.findall(text)
-        if not parts or _PART.sub("", text).strip():
+        sizes = [_UNIT[unit] for _, unit in parts]
+        if not parts or _PART.sub("", text).strip() or sizes != sorted({*sizes}, reverse=True):
             raise ValueError('give a time, such as 90, "90s", "10m" or "1h30m"')
         value = sum(float(number) * _UNIT[unit] for number, unit in parts)
     found = _number(value)
@@ -132,8 +133,8 @@ def _whole(value: Any) -> int:
 
 
 def _count(value: Any) -> int:
-    found = _whole(value)
-    if not found:
+    found = whole(value)
+    if not isinstance(found, int) or isinstance(value, bool) or not 1 <= found <= MAX_COUNT:
         raise ValueError(f"give a whole number from 1 to {MAX_COUNT:,}")
     return found
 

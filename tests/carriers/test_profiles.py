@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from click.testing import CliRunner
 from zsms.carriers import profiles
 from zsms.cli import load_command
 from zsms.errors import UsageError
-from zsms.scenario import check_profile
+from zsms.scenario import check_profile, read
 
 GOOD = 'title = "x"\ndate = 2026-11-28\n[[figure]]\nfield = "cap"\nvalue = 5\nsource = "a page"\ndate = "2026"\n'
 
@@ -34,6 +36,33 @@ def test_one_s_own_is_read_by_its_path(tmp_path: Path) -> None:
     assert profiles.find(str(file)).fields == {"cap": 5}
     done = CliRunner().invoke(load_command("carriers"), ["check", str(file)])
     assert done.exit_code == 0 and "1 figure, as of" in done.output
+
+
+@pytest.mark.parametrize("name", profiles.names())
+def test_what_is_shown_can_be_saved_edited_and_used(name: str, tmp_path: Path) -> None:
+    carriers = load_command("carriers")
+    shown = CliRunner().invoke(carriers, ["show", name]).output
+    file, known = tmp_path / "mine.toml", profiles.find(name)
+    file.write_text(shown)
+    copied = profiles.find(str(file))
+    assert (copied.title, copied.date, copied.figures) == (known.title, known.date, known.figures)
+    assert CliRunner().invoke(carriers, ["show", str(file)]).output == shown
+    cap = f"value = {known.fields['cap']}\n"
+    assert cap in shown
+    file.write_text(shown.replace(cap, "value = 7\n", 1))
+    start = "[scenario]\nstart = 2026-11-28T09:00:00-05:00\n"
+    scenario = read(tomllib.loads(f'{start}[[group]]\nname = "a"\nprofile = "{file}"'))
+    assert scenario.groups[0].cap == 7 and scenario.relied_on[0].startswith(str(file))
+    file.write_text(shown.replace(cap, "value = 0\n", 1))
+    done = CliRunner().invoke(carriers, ["show", str(file)])
+    assert isinstance(done.exception, UsageError) and "cap = 0" in str(done.exception)
+
+
+def test_a_figure_may_be_one_of_toml_s_own_values(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(GOOD.replace('"cap"', '"daily_reset"').replace("value = 5", "value = 07:30:00"))
+    done = CliRunner().invoke(load_command("carriers"), ["show", "--json", str(file)])
+    assert json.loads(done.output)["figures"][0]["value"] == "07:30:00"
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,16 @@ def test_one_that_comes_later_has_its_part_from_then_on_and_one_that_is_gone_lea
     assert one[660:].sum() == pytest.approx(2_400, rel=0.02)
 
 
+def test_who_shares_a_cap_asks_for_its_part_ahead() -> None:
+    state = fresh(9, 500.0)
+    caps = [Cap.of(state, member) for member in range(9)]
+    assert [cap.ahead(0) for cap in caps[:2]] == [52, 52]  # nobody knows of others yet
+    for now in (1.0, 1.001):
+        for cap in caps[:2]:
+            cap.spend(min(cap.room(now, 100), 5), now)
+    assert [cap.ahead(0) for cap in caps[:2]] == [27, 27] and caps[0].ahead(20) == 7 and caps[0].ahead(90) == 0
+
+
 @given(
     st.lists(st.lists(st.integers(0, 40), min_size=300, max_size=300), min_size=1, max_size=4), st.integers(1, 3_000)
 )

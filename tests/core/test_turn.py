@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.core.making import make_batch
-from zsms.core.sender.cap import Cap
+from zsms.core.sender.cap import F64, Cap, fresh
 from zsms.core.sender.shares import Shares
 from zsms.core.sender.slots import Slots
 from zsms.core.sender.turn import Turn
-from zsms.message import Outcome
+from zsms.message import Batch, Outcome
 from zsms.roles.caps import Caps
 from zsms.stats.delay import DelayModel
 from zsms.transports.simulated import SimulatedTransport
@@ -139,3 +141,28 @@ def test_grants_that_came_while_it_stood_still_are_as_old_as_that() -> None:
     turn.begin(14.0)
     turn.collect(15.1)
     assert counts(turn, shares, transport) == (0, 0, 0, 0, 0) and turn.sent == 1
+
+
+@pytest.mark.parametrize(("cap", "ends"), [(None, 2.0), (Cap(1_000.0, 10.0), 2.0), (Cap(2.0), 2.09)])
+def test_slots_lose_nothing_by_a_late_look_unless_a_cap_held_them_back(cap: Cap | None, ends: float) -> None:
+    turn, shares = sender(slots=2, prefetch=2, cap=cap)
+    give(shares, 4)
+    for now in (0.0, 0.01):
+        turn.begin(now)
+    assert turn.collect(1.09) is not None  # they were over at 1 s
+    assert turn.begin(1.09)
+    due = turn.next_time(1.09)
+    assert due == (pytest.approx(ends, abs=0.015) if ends < 2.05 else 1.59)  # with a cap, when there is room again
+    assert turn.collect(ends - 0.02) is None and turn.collect(ends + 0.02) is not None
+
+
+@pytest.mark.parametrize(("state", "begun"), [(fresh(1, None, budget=100.0), 99), (fresh(1, 10.0, 50.0), 51)])
+def test_long_messages_begin_as_far_as_there_is_room_for_their_segments(state: F64, begun: int) -> None:
+    turn, shares = sender(slots=60, prefetch=20, cap=Cap.of(state, 0))
+    core = shares.cores[0]
+    batch = Batch.of([(f"+1555{number}", "x" * 400) for number in range(80)], producer=1, epoch=1, number=0, first=0)
+    assert core.granted(Grant(core.token, core.generation, 0, 1, 1, 0.0, 0, False), batch, 0.0, 0.0)
+    taken = [waiting for now in (0.0, 0.01) for waiting, _ in turn.begin(now)]
+    assert sum(len(waiting.batch) for waiting in taken) * 3 == begun
+    assert [handle for waiting in taken for handle in waiting.handles.tolist()] == list(range(begun // 3))
+    assert shares.waiting_messages == 80 - begun // 3 and core.in_slots == begun // 3

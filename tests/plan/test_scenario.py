@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from zsms.cli import load_command
 from zsms.errors import UsageError
 from zsms.scenario import Fault, Group, Retries, Scenario, Stage, first_send, read, seconds
 
@@ -52,6 +55,9 @@ BAD = {
     "group called as a process": (
         '[[group]]\nname = "a"\n[[group]]\nname = "a-1"', "[[group]] 2: name = 'a-1': a process of the group 'a' is"
     ),
+    "group called as another's process": ('[[group]]\nname = "producer-1"', "that is what other processes are called"),
+    "group of lines": ('[[group]]\nname = "a\\nb"', "[[group]] 1: group name"),
+    "group with a long name": (f'[[group]]\nname = "{"x" * 63}"', "give 1 to 62 printable characters"),
     "too many brokers": ("[run]\nbrokers = 1000", "brokers = 1000: give 1 to 64"),
     "a year that can't be": ('[scenario]\nstart = "9999-12-31T23:00:00+00:00"', "give a year from 1970 to 9000"),
     "the first year": ('[scenario]\nstart = "0001-01-01T00:00:00+00:00"', "give a year from 1970 to 9000"),
@@ -116,10 +122,17 @@ BAD = {
     "a deadline of 0": ("[[expect]]\ndeadline = 0", "give a time above 0"),
     "a share of 0": ("[[expect]]\ndeadline = 5\nshare = 0", "give a share above 0"),
     "stages of nothing": ("[[arrival]]\nfor = 5\nrate = 0", "nothing ever arrives"),
+    "stages of less than a message": ("[[arrival]]\nfor = 5\nrate = 0.05", "the stages bring 0.25 messages in all"),
+    "a duration of less than a message": ("[scenario]\nduration = 5\n[run]\nrate = 0.05", "[run]: the rate and the"),
+    "a duration without a rate": ('[scenario]\nduration = "5s"', "[run]: a duration needs a rate"),
     "stages and a rate": ("[run]\nrate = 5\n[[arrival]]\nfor = 5\nrate = 1", "give one or the other"),
     "more messages than arrive": ("[run]\nmessages = 50\n[[arrival]]\nfor = 5\nrate = 1", "[[arrival]] bring 5"),
     "a time of nonsense": ('[[arrival]]\nfor = "soon"\nrate = 1', "give a time"),
-    "a number that is true": ("[[arrival]]\nfor = 5\nrate = true", "give a number"),
+    "a number that is true": ("[[arrival]]\nfor = 5\nrate = true", "rate = true: give a number"),
+    "a count that is true": (GROUP + "slots = true", "slots = true: give a whole number from 1 to"),
+    "a time of day without its quotes": (GROUP + "quiet = 21:00:00", "quiet = 21:00:00: give hours such as"),
+    "the same unit twice": ('[[expect]]\ndeadline = "5m5m"', "give a time, such as 90"),
+    "units in no order": ('[[expect]]\ndeadline = "5s1m"', "give a time, such as 90"),
     "attempts of 0": ("[retries]\nattempts = 0", "whole number from 1 to"),
     "a profile that is a number": (GROUP + "profile = 5", "profile = 5: give a text"),
 }  # fmt: skip
@@ -143,6 +156,20 @@ def test_a_command_says_it_too_and_exits_with_2(tmp_path: Path) -> None:
         )
         assert done.returncode == 2 and done.stdout == ""
         assert done.stderr == f"zsms: {file}: [[group]] 1: cap = 0: give a number above 0, up to 1,000,000,000,000\n"
+
+
+def test_any_of_the_brokers_can_be_struck() -> None:
+    fault = '[[faults]]\nat = 5\nwhat = "stop"\nfor = 5\nwhom = "broker-%d"'
+    assert read(tomllib.loads("[run]\nbrokers = 12\n" + fault % 12)).faults[0].whom == "broker-12"
+    with pytest.raises(UsageError, match="there is no 'broker-13'; did you mean 'broker-1"):
+        read(tomllib.loads("[run]\nbrokers = 12\n" + fault % 13))
+
+
+def test_a_plan_of_a_file_has_its_duration(tmp_path: Path) -> None:
+    file = tmp_path / "x.toml"
+    file.write_text('[scenario]\nduration = "3s"\n[run]\nrate = 100\n')
+    done = CliRunner().invoke(load_command("plan"), [str(file), "--jobs", "1", "--replications", "1", "--json", "-"])
+    assert json.loads(done.output)["messages"] == 300
 
 
 def test_a_run_refuses_what_only_a_plan_can_carry_out(tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ from zsms.cli import places
 from zsms.scenario import check_profile
 from zsms.words import many
 
+_SAVED = "# Looked up on {date}: check what you rely on. Save this, edit it, and give its path as a group's profile.\n"
 
-@click.group("carriers", epilog="\b\nExamples:\n  zsms carriers list\n  zsms carriers show us-short-code")
+
+@click.group("carriers", epilog="\b\nExamples:\n  zsms carriers list\n  zsms carriers show us-short-code > mine.toml")
 def command() -> None:
     """Look at carrier profiles: what routes of a kind are known to allow, as of a date. None claims to be current."""
 
@@ -36,11 +38,14 @@ def show_all(as_json: bool) -> None:
         click.echo(f"{each.name:<15}  {each.date.isoformat()}  {each.title}")
 
 
-@command.command("show", epilog="\b\nExamples:\n  zsms carriers show us-10dlc-high\n  zsms carriers show --json in-dlt")
+@command.command(
+    "show", epilog="\b\nExamples:\n  zsms carriers show us-10dlc-high > mine.toml\n  zsms carriers show --json in-dlt"
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.argument("name", metavar="NAME|FILE", shell_complete=_complete_profile)
 def show(as_json: bool, name: str) -> None:
-    """Show a profile: each figure with its source, its date, and what others say."""
+    """Show a profile: each figure with its source, its date, and what others say. It is TOML: save it as a file, edit
+    it, and see by `zsms carriers check FILE` whether it is right."""
     found = check_profile(profiles.find(name))
     if as_json:
         rows = [
@@ -48,14 +53,11 @@ def show(as_json: bool, name: str) -> None:
             for f in found.figures
         ]
         body = {"name": found.name, "title": found.title, "date": found.date.isoformat(), "figures": rows}
-        click.echo(json.dumps(body, indent=2))
+        click.echo(json.dumps(body, indent=2, default=str))  # a time of day is one of TOML's own values
         return
-    click.echo(f"{found.title} (looked up on {found.date.isoformat()}; check what you rely on)")
-    for figure in found.figures:
-        click.echo(f"  {figure.field} = {json.dumps(figure.value)}")
-        click.echo(f"      {figure.source}, {figure.date}")
-        if figure.contested is not None:
-            click.echo(f"      contested: {figure.contested}")
+    if name in profiles.names():
+        click.echo(_SAVED.format(date=found.date.isoformat()))
+    click.echo(profiles.text_of(name), nl=False)
 
 
 @command.command("check", epilog="\b\nExamples:\n  zsms carriers check my-route.toml")

@@ -9,6 +9,7 @@ import click
 
 from zsms.cli import places, settings
 from zsms.cli.commands import COMMANDS, load_command
+from zsms.errors import UsageError
 from zsms.fields import nearest
 from zsms.words import many
 
@@ -67,6 +68,8 @@ def check(ctx: click.Context, path: str) -> None:
 
     Exits with 2, and a line that says what is wrong and where, when it is not.
     """
+    from zsms.launch.carried import carried
+
     target = load_command("plan")
     found = target.make_context("plan", [path], parent=ctx.find_root())
     options = {name: value for name, value in found.params.items() if name != "scenario"}
@@ -76,6 +79,10 @@ def check(ctx: click.Context, path: str) -> None:
     faults = f", {many(len(scenario.faults), 'fault')}" if scenario.faults else ""
     groups = f"{many(len(scenario.groups), 'group')}, {many(scenario.slots, 'slot')}"
     click.echo(f"{path}: {many(scenario.messages, 'message')}, {groups}{faults}")
+    try:
+        carried(scenario, path)
+    except UsageError as error:
+        click.echo(f"for `zsms plan` only: a run can't carry it out: {error}")
 
 
 def effective(ctx: click.Context, name: str, words: list[str]) -> dict[str, dict[str, Any]]:

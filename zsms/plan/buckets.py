@@ -44,10 +44,11 @@ class Bucket:
             self.tokens[:] = self.day
 
     def room(self, segments: F64 | float) -> I64:
-        """Messages of so many segments that may go."""
+        """Messages of so many segments that may go: where the rate has room for one, a whole message, as a debt."""
         if self.rate == inf:
             return np.full(len(self.tokens), 2**62)
-        return np.maximum(np.floor(self.tokens / segments + 1e-9), 0.0).astype(np.int64)
+        debt = np.maximum(segments, 1.0) - 1.0 if self.day is None else 0.0
+        return np.maximum(np.floor((self.tokens + debt) / segments + 1e-9), 0.0).astype(np.int64)
 
     def spend(self, segments: F64) -> None:
         """So many went (float64[replications])."""

@@ -43,6 +43,8 @@ class Supply:
         self._made = np.zeros((queues, replications), np.int64)
         self._parts = np.array([queue.messages for queue in design.queues], dtype=np.int64)
         self._open_loop = bool(scenario.stages)
+        self.silent = np.zeros(queues, np.int64)
+        """Queues whose broker says nothing and hears nothing."""
         self._dead: list[int] = []
         """Queues of brokers that are lost."""
         self._room: npt.NDArray[np.bool_] = np.ones(replications, bool)
@@ -104,9 +106,10 @@ class Supply:
             new = np.minimum(upto, self._parts)[:, None] - self._made
             np.maximum(new, 0, out=new)
         self._made += new
-        for queue in self._dead:  # producers know, and give it to the others
-            new = new + self._to_others(queue, new[queue])
-            new[queue] = 0
+        # What is not confirmed fills a broker's window, and the next goes to the one that has the most room.
+        for queue in {*self._dead, *np.flatnonzero(self.silent).tolist()}:
+            given, new[queue] = new[queue].copy(), 0
+            new = new + self._to_others(queue, given)
         self.source = self.source + new
 
     def ready(self) -> I64:
@@ -153,13 +156,15 @@ class Supply:
         return lost
 
     def _to_others(self, queue: int, counts: I64) -> I64:
-        """So many messages of a queue for those brokers that live, int64[q, r]; where none does, they stay."""
+        """So many messages of a queue for those brokers that answer, or at least live, int64[q, r]; where none does,
+        producers keep them."""
         own = self._design.queues[queue]
         living = [
             place
             for place, other in enumerate(self._design.queues)
             if other.groups == own.groups and place not in self._dead
-        ] or [queue]
+        ]
+        living = [place for place in living if not self.silent[place]] or living
         given = np.zeros_like(self.source)
         for step, place in enumerate(living):
             given[place] = (counts + step) // len(living)

@@ -61,10 +61,9 @@ class Twin:
         self.tally = Tally(design, replications)
         self.exits = Exits(design, self.units, self.limits, self.supply, self.tally, rng=self.rng)
         self.table = Timetable(design)
-        self.silent = np.zeros(queues, np.int64)
-        """Queues whose broker says nothing and hears nothing, and"""
+        self.silent = self.supply.silent
         self._unreported: I64 | None = None
-        """what has ended of them meanwhile, as `shape` has it."""
+        """What has ended meanwhile of queues whose broker is silent, as `shape` has it."""
         self.tick = 0
         self._ended = False
         keep_hours(design, self.units, self.limits, self.table)

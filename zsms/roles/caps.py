@@ -155,6 +155,10 @@ class Caps:
         for cap in self._all:
             cap.spend(segments, now)
 
+    def exhausted(self, segments: int) -> bool:
+        """Whether a budget has no more so many segments; then it is over."""
+        return any(cap.exhausted(segments) for cap in self._all)
+
     def next_time(self, now: float) -> float:
         """When there may be room for one more."""
         return max((cap.next_time(now) for cap in self._all), default=now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 MOST_SEGMENTS = 255
 """Parts that one text can be sent in: they are counted in an octet (3GPP TS 23.040, 9.2.3.24.1)."""
 _YEARS = 1970, 9_000
+_OTHERS = re.compile(r"(broker|producer)(-\d+)?|stats|collector")
+"""What processes that send nothing are called."""
 _STATES = ("kill", "stop", "restart")
 """Faults after which a process is not there for a while."""
 
@@ -50,7 +53,11 @@ def _check_names(scenario: Scenario, where: str) -> None:
     of_groups = {name: group.name for group in scenario.groups for name in group.processes}
     for number, group in enumerate(scenario.groups, 1):
         at = f"{where}: [[group]] {number}: name = {group.name!r}"
-        if group.name in ("broker", "producer", "stats", "collector"):
+        try:
+            group.check_name()
+        except UsageError as error:
+            raise UsageError(f"{where}: [[group]] {number}: {error}") from None
+        if _OTHERS.fullmatch(group.name):
             raise UsageError(f"{at}: that is what other processes are called")
         if group.name in of_groups:
             raise UsageError(f"{at}: a process of the group {of_groups[group.name]!r} is called that")

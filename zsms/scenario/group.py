@@ -154,11 +154,15 @@ class SenderGroup:
         found = delay_warnings(self.model, self.tick)
         return [f"group {self.name!r}: {warning}" for warning in found]
 
-    def check(self, brokers: int = 1) -> None:
-        """Raises UsageError for what can't be, before any process is started."""
+    def check_name(self) -> None:
+        """Raises UsageError for one that its processes can't have."""
         room = MAX_PEER_NAME - len(f"-{self.senders}")
         if not (0 < len(self.name) <= room and self.name.isprintable()):
             raise UsageError(f"group name {self.name[:80]!r}: give 1 to {room} printable characters")
+
+    def check(self, brokers: int = 1) -> None:
+        """Raises UsageError for what can't be, before any process is started."""
+        self.check_name()
         if not 1 <= self.senders <= 1_000:
             raise UsageError(f"group {self.name!r}: senders {self.senders}: give 1 to 1000 processes")
         Slots(

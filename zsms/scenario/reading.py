@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, replace
+from datetime import date, time
 from typing import Any, TypeVar
 
 from zsms import kinds
@@ -186,7 +187,7 @@ class _Reader:
         """The stages, of [[arrival]] or of a rate; and how many messages they are."""
         stages = self.several("arrival", Stage)
         rate = self.run.get("rate")
-        lasts = self.run.get("duration", head.duration)
+        lasts = head.duration if self.run.get("duration") is None else self.run["duration"]
         if stages and (rate is not None or lasts is not None):
             both = "rate" if rate is not None else "duration"
             raise UsageError(self.at(f"[[arrival]] and a {both}: the stages say that, give one or the other"))
@@ -208,6 +209,9 @@ class _Reader:
         if not expected:
             raise UsageError(self.at("[[arrival]]: no stage has a rate above 0, so nothing ever arrives"))
         if rate is None or lasts is not None:
+            if round(expected) < 1:
+                by = "[[arrival]]: the stages bring" if rate is None else "[run]: the rate and the duration bring"
+                raise UsageError(self.at(f"{by} {expected:g} messages in all: not one"))
             expected = round(expected)
             if rate is None and given and found.messages > expected + 1:
                 what = f"{found.messages} messages, but the stages of [[arrival]] bring {expected}"
@@ -247,7 +251,14 @@ def _read(kind: Callable[[Any], T], value: Any, where: str) -> T:
     try:
         return kind(value)
     except ValueError as error:
-        raise UsageError(f"{where} = {value!r}: {error}") from None
+        raise UsageError(f"{where} = {_as_written(value)}: {error}") from None
+
+
+def _as_written(value: Any) -> str:
+    """A value as TOML has it, or nearly."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value.isoformat() if isinstance(value, date | time) else repr(value)
 
 
 def _segments_of(what: Head | Audience, where: str) -> float | None:

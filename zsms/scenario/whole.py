@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,7 +13,6 @@ from zsms.scenario.group import ramp_of
 from zsms.scenario.lines import lines_of
 from zsms.scenario.tables import Account, Audience, Expectation, Fault, Group, Retries, Stage
 
-BROKERS = ("broker",)
 MAX_FACTOR = 10_000.0
 """Times as long as before that sends take by a fault, at most."""
 
@@ -75,14 +73,16 @@ class Scenario:
                 return {group.name: round(several)}
             if fault.whom in group.processes:
                 return {group.name: 1}
-        if fault.whom in BROKERS and self.brokers == 1:
-            return {}
-        if fault.whom == "collector" or re.fullmatch(rf"broker-[1-{min(self.brokers, 9)}]", fault.whom):
+        if fault.whom == "collector" or fault.whom in self._brokers:
             return {}
         known = [group.name for group in self.groups]
         known += [name for group in self.groups for name in group.processes[:3]]
-        brokers = BROKERS if self.brokers == 1 else [f"broker-{number + 1}" for number in range(self.brokers)]
-        raise ValueError(f"there is no {fault.whom!r}{nearest(fault.whom, [*known, *brokers, 'collector'])}")
+        raise ValueError(f"there is no {fault.whom!r}{nearest(fault.whom, [*known, *self._brokers, 'collector'])}")
+
+    @property
+    def _brokers(self) -> list[str]:
+        """What they are called, as far as a fault may strike one."""
+        return ["broker"] if self.brokers == 1 else [f"broker-{number + 1}" for number in range(self.brokers)]
 
 
 def check(scenario: Scenario, where: str = "scenario") -> None:

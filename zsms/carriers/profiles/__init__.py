@@ -21,6 +21,7 @@ from datetime import date
 from importlib.resources import files
 from typing import Any
 
+from zsms import reading
 from zsms.errors import UsageError
 from zsms.fields import nearest, tables_of
 from zsms.words import many
@@ -73,6 +74,14 @@ def find(name: str) -> Profile:
     if name not in names():
         raise UsageError(f"there is no such carrier profile{nearest(name, names())}")
     return parse(tomllib.loads((files(__package__) / f"{name}.toml").read_text("utf-8")), name)
+
+
+def text_of(name: str) -> str:
+    """The file that `find` reads, as it stands: TOML. Raises UsageError."""
+    find(name)
+    if "/" in name or name.endswith(".toml"):
+        return reading.text_of(name)
+    return (files(__package__) / f"{name}.toml").read_text("utf-8")
 
 
 def parse(body: dict[str, Any], where: str) -> Profile:

@@ -57,7 +57,7 @@ class Cap:
             raise UsageError(f"cap {rate}: give segments a second, above 0: from {_LEAST:.6f} to {_MOST:,}")
         if not 0 <= burst <= _MOST:
             raise UsageError(f"burst {burst}: give segments, 0 to {_MOST:,}")
-        self._member, self._members = 0, 1
+        self._member, self._members, self._sharers = 0, 1, 1
         self._state = fresh(1, rate, burst)
 
     @classmethod
@@ -65,7 +65,7 @@ class Cap:
         """The view of one member of a cap that was made by `fresh`, in memory that others may see, too."""
         found = cls.__new__(cls)
         found._state, found._member = state, member
-        found._members = (len(state) - _SERVED) // 2
+        found._members, found._sharers = (len(state) - _SERVED) // 2, 1
         return found
 
     @property
@@ -128,6 +128,7 @@ class Cap:
         until = self._state[_SERVED + self._members :]
         others = until > now
         others[self._member] = False
+        self._sharers = 1 + int(np.count_nonzero(others))
         if not others.any():
             until[self._member] = now + _SMOOTH_S if wanted > whole else 0.0
             return whole
@@ -151,6 +152,13 @@ class Cap:
         state[_BUDGET] -= segments
         state[_SERVED + self._member] += segments
 
+    def exhausted(self, segments: int) -> bool:
+        """Whether the budget has no more so many segments; then it is over until it is set anew."""
+        if self._state[_BUDGET] >= segments:
+            return False
+        self._state[_BUDGET] = min(float(self._state[_BUDGET]), 0.0)
+        return True
+
     def next_time(self, now: float) -> float:
         """When there may be room for one more; `now` when there is."""
         state = self._state
@@ -173,14 +181,15 @@ class Cap:
         state[_TOKENS] = min(state[_TOKENS], max(1.0, self.burst, rate * _SMOOTH_S))
 
     def ahead(self, waiting: int) -> int:
-        """How many more messages are worth asking for, when so many wait."""
+        """How many more messages are worth asking for, when so many wait: this member's part, beside others that wait
+        as well, of what may soon begin. What waits here nobody else can begin, whose slots may be free."""
         state = self._state
         if state[_GATE] or state[_BUDGET] < 1:
             return 0
-        budget = int(min(state[_BUDGET], 2.0**62))
-        if state[_RATE] == inf:
-            return max(0, budget - waiting)
-        return max(0, min(int(state[_RATE] * _SMOOTH_S) + 2 + int(state[_BURST]), budget) - waiting)
+        soon = state[_BUDGET]
+        if state[_RATE] < inf:
+            soon = min(state[_RATE] * _SMOOTH_S + state[_BURST] + 2 * self._sharers, soon)
+        return max(0, max(1, int(min(soon / self._sharers, 2.0**62))) - waiting)
 
     @property
     def shut(self) -> bool:

@@ -334,6 +334,12 @@ class SenderCore:
             taken.append(front)
         return taken
 
+    def put_back(self, waiting: Waiting) -> None:
+        """These, which were just taken, wait on, before all others."""
+        self._waiting.appendleft(waiting)
+        self.waiting_messages += len(waiting.batch)
+        self._now.in_slots -= len(waiting.batch)
+
     # -- acknowledgements and credit out ----------------------------------------------------------------------
 
     @property

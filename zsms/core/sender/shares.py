@@ -141,6 +141,10 @@ class Shares:
             self._turn += 1  # with each look it could pass over one broker's messages for ever
         return taken
 
+    def put_back(self, waiting: Waiting) -> None:
+        """These, which were just taken, wait on, before all others."""
+        self.cores[(waiting.handle >> int(_EPOCH)) % len(self.cores)].put_back(waiting)
+
     def finished(self, done: Finished) -> list[list[AckFrame]]:
         """Slots are done with these: by broker, the frames that say so."""
         if self._alone:

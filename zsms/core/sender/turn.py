@@ -89,6 +89,9 @@ class Caps(Protocol):
     def spend(self, segments: int, now: float) -> None:
         """So many begin."""
 
+    def exhausted(self, segments: int) -> bool:
+        """Whether a budget has no more so many segments; then it is over."""
+
     def next_time(self, now: float) -> float:
         """When there may be room for one more."""
 
@@ -123,6 +126,8 @@ class Turn:
         self._caps = caps
         self._most_segments = 1
         """Of a message, of those that have begun here."""
+        self._kept_back = -inf
+        """When a cap last let less begin than slots were free for: nothing that waited began before."""
         self._slept = slept
         self._ahead_s = ahead_s
         self._collected = -inf
@@ -161,7 +166,7 @@ class Turn:
 
     def _start(self, waiting: Waiting, now: float) -> float:
         slept, count = self._slept, len(waiting.batch)
-        began = now if slept is None or self._caps else slept.began(waiting, now)
+        began = now if slept is None else max(slept.began(waiting, now), self._kept_back)
         self.started += count
         if self._shares.ours(np.array([waiting.handle], np.uint64)) is None:
             for times, measured in ((self.queue_times, waiting.waited(began)), (self.late, waiting.late(began))):
@@ -180,17 +185,40 @@ class Turn:
         taken: list[Waiting] = []
         with self._caps.turn() as caps:
             while free and (left := self._shares.waiting_messages):
-                room = caps.room(now, min(left, free) * self._most_segments)
+                wanted = min(left, free) * self._most_segments
+                room = caps.room(now, wanted)
+                if room < wanted:
+                    self._kept_back = now
                 some = self._shares.take(min(free, max(1, room // self._most_segments))) if room else []
-                if not some:
+                count = self._fitting(some, room, now, taken)
+                if not count:
                     break
-                for waiting in some:
-                    segments = segments_of(waiting.batch)
-                    self._most_segments = max(self._most_segments, int(segments.max()))
-                    caps.spend(int(segments.sum()), now)
-                    free -= len(segments)
-                taken += some
+                free -= count
         return taken
+
+    def _fitting(self, waiting: list[Waiting], room: int, now: float, taken: list[Waiting]) -> int:
+        """Add to `taken` what of these there is room for, and spend it; the rest waits on. How many messages that were.
+
+        The first of them always goes, as a debt, for a cap may never have room for all its segments; unless a budget
+        has no more so many: that is over then.
+        """
+        count, rest = 0, []
+        for each in waiting:
+            segments = np.cumsum(segments_of(each.batch))
+            self._most_segments = max(self._most_segments, int(np.diff(segments, prepend=0).max()))
+            fits = int(np.searchsorted(segments, room, side="right"))
+            if not fits and not count and not self._caps.exhausted(int(segments[0])):
+                fits = 1
+            if fits:
+                taken.append(each.part(0, fits) if fits < len(segments) else each)
+                self._caps.spend(int(segments[fits - 1]), now)
+                room, count = room - int(segments[fits - 1]), count + fits
+            if fits < len(segments):
+                rest.append(each.part(fits, len(segments)) if fits else each)
+                room = 0
+        for each in reversed(rest):
+            self._shares.put_back(each)
+        return count
 
     def give_back(self) -> list[list[AckFrame]]:
         """What waits here for hours or for another day, others can have: as throttled, so that it costs no attempt.
