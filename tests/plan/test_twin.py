@@ -324,3 +324,12 @@ def test_when_the_last_broker_is_lost_nothing_more_is_sent() -> None:
     faults = (Fault(1.0, "kill", "broker-1"), Fault(2.0, "kill", "broker-2"))
     found = run(Scenario(messages=400, stages=(Stage(4.0, 100.0),), groups=groups, faults=faults, brokers=2), 1)
     assert 180 <= found.reached[-1, 0] <= 195 and found.reached[-1, 0] + found.lost[0] <= 201
+
+
+def test_slots_that_a_silent_broker_was_promised_stay_idle_until_it_is_back() -> None:
+    groups = (Group(senders=1, concurrency=100, delay="constant", mean=0.1),)
+    faults = (Fault(1.0, "stop", "broker-1", lasts=1.0),)
+    scenario = Scenario(messages=3_200, stages=(Stage(4.0, 800.0),), groups=groups, faults=faults, brokers=2)
+    found = run(scenario, 1)
+    by = found.reached[np.searchsorted(found.at, [1.25, 1.85, 2.25, 2.85]), 0]
+    assert by[1] - by[0] == pytest.approx(300, rel=0.05) and by[3] - by[2] == pytest.approx(600, rel=0.05)

@@ -66,7 +66,7 @@ class Strikes:
         if fault.what == "kill":
             when(fault.at, partial(self._lose, own) if several else twin.end)
             return
-        quiet = partial(self._silence, own) if several else partial(self._pause, everyone)
+        quiet = partial(twin.silence, own) if several else partial(self._pause, everyone)
         when(fault.at, partial(quiet, 1))
         if fault.what == "restart":  # what it had granted it has in its journal, and grants again
             when(fault.at, partial(self._disown, everyone, own, fault.until - fault.at))
@@ -99,9 +99,6 @@ class Strikes:
 
     def _pause(self, units: list[int], step: int) -> None:
         self._twin.units.paused[units] += step
-
-    def _silence(self, queues: list[int], step: int) -> None:
-        self._twin.silent[queues] += step
 
     def _disown(self, units: list[int], queues: list[int], after: float) -> None:
         """Others are to have what these hold of those queues; they go on with it all the same."""

@@ -64,6 +64,8 @@ class Twin:
         self.silent = self.supply.silent
         self._unreported: I64 | None = None
         """What has ended meanwhile of queues whose broker is silent, as `shape` has it."""
+        self._kept = np.zeros((units, replications), np.int64)
+        """Idle slots that silent brokers have been promised: nobody can take that back."""
         self.tick = 0
         self._ended = False
         keep_hours(design, self.units, self.limits, self.table)
@@ -154,6 +156,16 @@ class Twin:
             self._unreported = None
         return ended
 
+    def silence(self, queues: list[int], step: int) -> None:
+        """The brokers of these queues say nothing more, or are back (`step` 1 or -1). Where none had more than it could
+        hand out, each had been promised as many slots as any other."""
+        if step > 0 and not self.supply.any:
+            used = self.ring.total.reshape(self.shape)[:, queues].sum(axis=(1, 3))
+            self._kept += np.maximum(self.units.slots[:, None] // self.scenario.brokers - used, 0)
+        self.silent[queues] += step
+        if not self.silent.any():
+            self._kept[:] = 0
+
     def forget(self, unit: int) -> I64:
         """What a unit has done and nobody has heard of, int64[rows]: it is gone with it."""
         if self._unreported is None:
@@ -167,7 +179,7 @@ class Twin:
     def _in_slots(self) -> I64:
         """int64[units, r]; what a silent broker has not heard of counts: the slots' credit is still its own."""
         found: I64 = self.ring.total.reshape(self.shape).sum(axis=(1, 3))
-        return found if self._unreported is None else found + self._unreported.sum(axis=(1, 3))
+        return found if self._unreported is None else found + self._unreported.sum(axis=(1, 3)) + self._kept
 
     def _start(self, passed: int) -> bool:
         """Free slots take what waits; whether any did."""

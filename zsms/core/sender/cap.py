@@ -28,6 +28,9 @@ _BINS = 100
 """A second of them is counted: the one that runs, and those before it."""
 _SMOOTH_S = 0.1
 _LEAST, _MOST = 1e-6, 1_000_000_000
+_AHEAD_S = 0.05
+"""So many seconds of the rate are asked for ahead: more than a round trip to the broker, and less than the bucket holds,
+so that what comes late is caught up."""
 _REST_S = 0.5
 """Who has not asked for so long had nothing to send."""
 _QUANTUM_S = 0.02
@@ -188,7 +191,7 @@ class Cap:
             return 0
         soon = state[_BUDGET]
         if state[_RATE] < inf:
-            soon = min(state[_RATE] * _SMOOTH_S + state[_BURST] + 2 * self._sharers, soon)
+            soon = min(state[_RATE] * _AHEAD_S + state[_BURST] + 2 * self._sharers, soon)
         return max(0, max(1, int(min(soon / self._sharers, 2.0**62))) - waiting)
 
     @property
