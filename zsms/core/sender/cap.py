@@ -29,7 +29,7 @@ _BINS = 100
 _SMOOTH_S = 0.1
 _LEAST, _MOST = 1e-6, 1_000_000_000
 _AHEAD_S = 0.05
-"""So many seconds of the rate are asked for ahead: more than a round trip to the broker, and less than the bucket holds,
+"""Seconds of the rate that are asked for ahead: more than a round trip to the broker, and less than the bucket holds,
 so that what comes late is caught up."""
 _REST_S = 0.5
 """Who has not asked for so long had nothing to send."""
