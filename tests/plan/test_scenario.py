@@ -56,6 +56,7 @@ BAD = {
         '[[group]]\nname = "a"\n[[group]]\nname = "a-1"', "[[group]] 2: name = 'a-1': a process of the group 'a' is"
     ),
     "group called as another's process": ('[[group]]\nname = "producer-1"', "that is what other processes are called"),
+    "slots that open too slowly": (GROUP + "ramp = 5000", "[[group]] 1 (a): ramp 5000.0: give seconds from 0 to 3600"),
     "group of lines": ('[[group]]\nname = "a\\nb"', "[[group]] 1: group name"),
     "group with a long name": (f'[[group]]\nname = "{"x" * 63}"', "give 1 to 62 printable characters"),
     "too many brokers": ("[run]\nbrokers = 1000", "brokers = 1000: give 1 to 64"),

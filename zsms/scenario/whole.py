@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from zsms.core.sender.asking import check_asking
 from zsms.errors import UsageError
 from zsms.fields import nearest
 from zsms.options import checked
@@ -159,6 +160,7 @@ def _check_group(scenario: Scenario, group: Group, at: str) -> None:
     if group.throttled_rate >= 1:
         raise UsageError(f"{at}: throttled_rate = {group.throttled_rate:g}: it would be tried again for ever")
     try:
+        check_asking(group.prefetch, group.ramp)
         group.check_route()
     except UsageError as error:
         raise UsageError(f"{at}: {error}") from None

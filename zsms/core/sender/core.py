@@ -320,14 +320,10 @@ class SenderCore:
         """Remove up to `most` waiting messages, for slots that are free now."""
         taken: list[Waiting] = []
         while most > 0 and self._waiting:
-            front = self._waiting[0]
-            size = len(front.batch)
-            if size > most:
-                self._waiting[0] = front.part(most, size)
-                front = front.part(0, most)
-                size = most
-            else:
-                self._waiting.popleft()
+            front = self._waiting.popleft()
+            if (size := len(front.batch)) > most:
+                self._waiting.appendleft(front.part(most, size))
+                front, size = front.part(0, most), most
             most -= size
             self.waiting_messages -= size
             self._now.in_slots += size
@@ -378,8 +374,7 @@ class SenderCore:
 
     def _acknowledge(self, epoch: int, done: Finished) -> list[AckFrame]:
         session = self._sessions[epoch]
-        count = len(done)
-        if not count:
+        if not (count := len(done)):
             return []
         session.in_slots -= count
         session.settled += count
@@ -399,14 +394,12 @@ class SenderCore:
         outcomes, reasons = done.outcomes, done.reasons
         if (len(outcomes) or len(reasons)) and not _ascend(failed):
             order = np.argsort(failed)
-            outcomes = outcomes[order] if len(outcomes) else outcomes
-            reasons = reasons[order] if len(reasons) else reasons
+            outcomes, reasons = (column[order] if len(column) else column for column in (outcomes, reasons))
         for column in (sent, failed):
             # The slots of one tick finish in the order of their grants; only several ticks at once have to be sorted.
             if not _ascend(column):
                 column.sort()
-        names = done.names if len(reasons) else ()
-        columns = sent, failed, outcomes, reasons, names
+        columns = sent, failed, outcomes, reasons, done.names if len(reasons) else ()
         if session is not self._now:
             return AckFrame._make((session.token, session.number, 0, base, *columns))
         return self._frame(base, columns)
