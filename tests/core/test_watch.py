@@ -231,3 +231,22 @@ def test_senders_that_left_are_not_kept():
         sizes.append(len(pickle.dumps(watch)))
     assert sizes[-1] <= 1.01 * sizes[500]
     assert [row.state for row in figures.senders] == ["left", "running"]
+
+
+def test_what_a_dead_sender_or_producer_last_said_is_shown_as_old_within_two_seconds():
+    def standing(age: float, interval: float = 1.0) -> Standing:
+        maker = row("producer", "p", {"produced": 9}, {"rate": 50.0}, age=age, interval=interval)
+        return Trends().take(view(9.0, broker(), sender("s", 10, age=age, interval=interval), maker))
+
+    for interval in (0.25, 1.0):
+        fresh, old = standing(1.3, interval), standing(1.4, interval)
+        assert (fresh.stale, fresh.busy, fresh.view.asked_per_s, fresh.senders[0].state) == ("", 100, 50.0, "running")
+        assert (old.stale, old.busy, old.view.asked_per_s, old.senders[0].state) == (
+            "p silent for 1 s",
+            0,
+            None,
+            "silent",
+        )
+        assert old.senders[0].trouble is not None and old.senders[0].busy == 0.0 and not old.frozen
+    assert not standing(4.0, 5.0).stale, "it speaks every five seconds"
+    assert not standing(60.0).stale, "for so long there is an event of it"

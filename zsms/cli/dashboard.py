@@ -50,7 +50,7 @@ Examples:
     show_default=True,
     help="Where to serve the page; port 0 takes a free one. Off the loopback interface it needs a token.",
 )
-@click.option("--interval", type=float, default=1.0, show_default=True, help="Seconds between two questions.")
+@click.option("--interval", type=float, default=0.5, show_default=True, help="Seconds between two questions.")
 @click.option(
     "--token-file",
     metavar="FILE",

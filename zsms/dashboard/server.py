@@ -38,7 +38,7 @@ class Dashboard:
         self,
         *,
         bind: str = DEFAULT_BIND,
-        interval: float = 1.0,
+        interval: float = 0.5,
         token: str | None = None,
         hosts: Iterable[str] = (),
     ) -> None:
