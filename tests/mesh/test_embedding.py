@@ -11,7 +11,7 @@ import pytest
 
 import zsms
 from tests.roles.waiting import until
-from zsms import Broker, BrokerLimits, DelayModel, Mesh, Producer, Sender, UsageError
+from zsms import Broker, BrokerLimits, DelayModel, Mesh, Producer, Sender, UsageError, ZsmsError
 from zsms.roles import base
 
 SMALL: dict[str, Any] = {"senders": 1, "concurrency": 50, "mean": 0.01, "sd": 0.0}
@@ -55,6 +55,23 @@ def test_a_mesh_runs_once() -> None:
         mesh.run()
     with pytest.raises(UsageError, match="has run before"):
         asyncio.run(mesh.run_async())
+
+
+def test_what_a_mesh_has_when_it_runs_is_refused_before() -> None:
+    mesh = Mesh(messages=1, secure=True, **SMALL)
+    for name in ("stats", "keys"):
+        with pytest.raises(UsageError, match="does not run yet"):
+            getattr(mesh, name)
+    assert mesh.view is None and mesh.pids == {} and Mesh(messages=1).keys is None
+
+
+def test_a_role_runs_once() -> None:
+    broker = Broker("127.0.0.1:0")
+    broker.stop()
+    broker.run()
+    for again in (broker.run, broker.start):
+        with pytest.raises(ZsmsError, match="before; a role runs once"):
+            again()
 
 
 def test_a_mesh_that_is_cancelled_is_gone_at_once() -> None:

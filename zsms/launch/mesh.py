@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from zsms.core.producer.pace import check_pushing
 from zsms.errors import UsageError, ZsmsError
@@ -49,6 +49,7 @@ from zsms.wire.endpoint import Endpoint
 from zsms.wire.sockets import Sockets
 
 _log = logging.getLogger("zsms.mesh")
+T = TypeVar("T")
 
 _OWN_DESCRIPTORS = 16
 """What watching a mesh takes, about."""
@@ -128,6 +129,7 @@ class Mesh:
         self._warnings: list[str] = []
         self._patience = math.inf
         """How long its processes may take to end, at most: short for one that was cancelled."""
+        self._directory, self._endpoint = "", cast(Endpoint, None)  # known when it runs
         self._once = threading.Lock()
         self._began = False
 
@@ -180,12 +182,12 @@ class Mesh:
     @property
     def keys(self) -> str | None:
         """The directory of throw-away keys, for whoever watches; None without `secure`."""
-        return f"{self._directory}/keys" if self.config.secure else None
+        return f"{_known(self._directory)}/keys" if self.config.secure else None
 
     @property
     def stats(self) -> str:
         """The collector's endpoint, for a `zsms monitor --stats` beside a mesh that runs."""
-        return str(self._endpoint)
+        return str(_known(self._endpoint))
 
     @property
     def metrics(self) -> str | None:
@@ -359,6 +361,13 @@ class Mesh:
             struck=[] if self._faults is None else self._faults.struck,
         )
         return make_report(answer, course)
+
+
+def _known(value: T) -> T:
+    """Raises UsageError for what a mesh that has not begun does not have yet."""
+    if not value:
+        raise UsageError("this mesh does not run yet: its sockets and keys are known when it does")
+    return value
 
 
 def _receipt_wait(config: MeshConfig) -> float:

@@ -127,7 +127,7 @@ class Role:
         self.start_id = time.time_ns()
         """Tells this start from every other one of its name."""
         self._throttle = Throttle()
-        self._stops = 0
+        self._stops, self._ran = 0, False
         self._drain_until: float | None = None
         self._settled_when_asked = -1
         self._thread: threading.Thread | None = None
@@ -147,6 +147,9 @@ class Role:
 
     def run(self) -> None:
         """Run here until the role is done or stopped. Raises ZsmsError when it can't begin or must give up."""
+        if self._ran:
+            raise ZsmsError(f"{self.name} has run before; a role runs once")
+        self._ran = True
         try:
             self._sockets = Sockets(self._context, keys=self.keys)
             try:
@@ -197,7 +200,7 @@ class Role:
 
     def start(self) -> Self:
         """Run in a thread of its own; returns once its sockets are open, raises what kept them from opening."""
-        if self._thread is not None:
+        if self._ran or self._thread is not None:
             raise ZsmsError(f"{self.name} was started before; a role runs once")
         self._thread = threading.Thread(target=self._run_in_thread, name=self.name, daemon=True)
         self._thread.start()
