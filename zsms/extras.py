@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 from zsms.errors import UsageError
@@ -13,6 +14,12 @@ from zsms.errors import UsageError
 def missing(what: str, extra: str) -> UsageError:
     """The error of `what` needs packages that are not there; it names a command that brings them."""
     return UsageError(f"{what}: {command(extra)}")
+
+
+def need(module: str, what: str, extra: str) -> None:
+    """Raises UsageError when what the extra brings for `what` is not there; it is not imported."""
+    if find_spec(module) is None:
+        raise missing(f"{what} needs {module}", extra)
 
 
 def command(extra: str) -> str:

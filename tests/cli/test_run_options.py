@@ -20,6 +20,7 @@ from tests.cli.test_outputs import SMALL, shell
 from tests.mesh.processes import ROOT, zsms
 from zsms import extras
 from zsms.cli import EXIT_CODES, INTERRUPTED, UNREAD, cli, load_command, outputs
+from zsms.cli.dry_run import lines
 from zsms.dashboard import compare_page, report_page
 from zsms.errors import UsageError, ZsmsError
 from zsms.launch.mesh import Mesh
@@ -167,6 +168,22 @@ def dry(*options: object, code: int = 0) -> str:
     assert done.returncode == code, done
     assert "Traceback" not in done.stderr
     return done.stdout if code == 0 else done.stderr
+
+
+def test_a_dry_run_misses_what_a_run_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extras, "find_spec", lambda module: None)
+    for options, told in (
+        ({"gateway": "http://127.0.0.1:1/x"}, "a gateway over HTTP needs aiohttp: "),
+        ({"journal": "nats://127.0.0.1/x"}, "a journal on NATS servers needs nats: "),
+    ):
+        with pytest.raises(UsageError, match=told):
+            Mesh(messages=1, **options)
+
+
+def test_a_dry_run_knows_no_time_of_a_gateway_s() -> None:
+    text = "\n".join(lines(Mesh(messages=2_000, gateway="smpp://127.0.0.1:1"), []))
+    assert "127.0.0.1:1)" in text and "of the sends alone" not in text
+    assert "about 1,000 s, of" in "\n".join(lines(Mesh(messages=2_000, senders=1, concurrency=2, mean=1.0), []))
 
 
 def test_a_dry_run_says_what_would_be_started_and_starts_nothing(tmp_path: Path) -> None:

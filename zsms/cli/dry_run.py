@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zsms.errors import UsageError
+from zsms.formats import count as whole
 from zsms.launch.private_folder import PrivateFolder
 from zsms.report.summary import wrapped
 
 if TYPE_CHECKING:
     from zsms.launch.mesh import Mesh
-    from zsms.scenario import MeshConfig
+    from zsms.scenario import MeshConfig, SenderGroup
 
 
 def lines(mesh: Mesh, outputs: list[str]) -> list[str]:
@@ -23,12 +24,7 @@ def lines(mesh: Mesh, outputs: list[str]) -> list[str]:
         if not zmq.has("curve"):
             raise UsageError("--secure: this build of ZeroMQ has no CURVE encryption")
     names = ["stats", *config.broker_names, *config.producer_names, *config.sender_names]
-    groups = [
-        f"{group.senders} x {group.concurrency:,} ({group.delay}, mean {group.mean:g} s)"
-        if config.transport is None
-        else f"{group.senders} x {group.concurrency:,} ({config.transport})"
-        for group in config.groups
-    ]
+    groups = [f"{group.senders} x {group.concurrency:,} ({_how(group, config)})" for group in config.groups]
     slots = config.slots
     count = _messages(config)
     rows = [
@@ -38,10 +34,12 @@ def lines(mesh: Mesh, outputs: list[str]) -> list[str]:
     ]
     if config.rate is not None:
         rows.append(("rate", f"{config.rate:,g} messages/s, {config.arrivals}"))
-    if config.transport is None and count is not None:
+    simulated = config.transport is None and all(group.gateway is None for group in config.groups)
+    if simulated and count is not None:
         capacity = sum(group.slots / group.mean for group in config.groups if group.mean)
         reached = min(capacity or float("inf"), config.rate or float("inf"))
-        rows.append(("time", f"about {count / reached:,.3g} s, of the sends alone"))
+        took = count / reached
+        rows.append(("time", f"about {whole(took) if took >= 10 else f'{took:.3g}'} s, of the sends alone"))
     if config.journal is not None:
         rows.append(("journal", config.journal))
     rows += [("output", output) for output in outputs]
@@ -49,6 +47,15 @@ def lines(mesh: Mesh, outputs: list[str]) -> list[str]:
     rows += [("warning", warning) for warning in config.warnings()]
     rows.append(("dry run", "nothing was started"))
     return [line for label, text in rows for line in wrapped(label, text)]
+
+
+def _how(group: SenderGroup, config: MeshConfig) -> str:
+    """What its slots do."""
+    if group.gateway is not None:
+        from zsms.transports.gateways import settings_of
+
+        return settings_of(group.gateway).address
+    return f"{group.delay}, mean {group.mean:g} s" if config.transport is None else f"{config.transport}"
 
 
 def _count(count: int | None) -> str:

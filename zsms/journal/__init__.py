@@ -47,8 +47,11 @@ def about_dropped(dropped: str) -> str:
 
 
 def check_place(journal: object | None) -> None:
-    """Raises UsageError for a folder that no journal can be kept in, as far as that shows without making it."""
-    if journal is None or is_on_servers(journal):
+    """Raises UsageError for a place that no journal can be kept in, as far as that shows without making it."""
+    if is_on_servers(journal):
+        extras.need("nats", "a journal on NATS servers", "jetstream")
+        return
+    if journal is None:
         return
     path = str(journal)
     there = os.path.abspath(path)

@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from zsms import extras
 from zsms.core.seeds import Seed
 from zsms.errors import UsageError
 
@@ -66,11 +67,14 @@ def is_loopback(host: str) -> bool:
 
 
 def check_live(url: str, live: bool, random: bool = False) -> None:
-    """Raises UsageError for a gateway that people may be behind, unless the user has said that they are meant.
+    """Raises UsageError for a gateway that can't be spoken to from here, or that people may be behind, unless the user
+    has said that they are meant.
 
     `live`: they have. `random`: the messages are random ones, which never go to such a gateway.
     """
     settings = settings_of(url)
+    if urlsplit(url).scheme in _HTTP:
+        extras.need("aiohttp", "a gateway over HTTP", "http")
     if is_loopback(settings.host):
         return
     if random:
