@@ -121,7 +121,7 @@ def load(directory: str) -> tuple[MeshConfig, Before]:
         like, started = said["list"], str(said["started"])
     except OSError as error:
         raise UsageError(f"no interrupted run in {directory}: {path}: {error.strerror}") from None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (UsageError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise UsageError(f"{path} is not of a run that this program knows: {error}") from None
     _check(config, like, directory)
     return config, _before(directory, config, started)

@@ -30,13 +30,14 @@ from zsms.transports.judging import SENT, Judge
 if TYPE_CHECKING:
     import logging
 
-_forked = False
-"""This process is a fork of one that calls functions: it has the copy of a loop, and nothing to do with it."""
+_forks = 0
+"""How many forks lie between the first process and this one. One that is a fork of who made its calls has the copy of a
+loop, and nothing to do with it."""
 
 
 def _note_fork() -> None:
-    global _forked
-    _forked = True
+    global _forks
+    _forks += 1
 
 
 os.register_at_fork(after_in_child=_note_fork)
@@ -80,6 +81,7 @@ class Calls:
         self.tell_begun = False
         """Wake the role when calls have begun, too."""
         self.closing = False
+        self._forks = _forks
         self._send = send
         self._loop = loop
         self._wake = wake
@@ -179,7 +181,7 @@ class Calls:
             except BaseException as error:
                 if self.closing:
                     raise
-                if _forked:
+                if _forks != self._forks:
                     os._exit(1)
                 code = self.judge.of_error(error)
                 if isinstance(error, GeneratorExit):  # the function's, or the end of this coroutine: it may just end
@@ -188,7 +190,7 @@ class Calls:
                 if _is_for_all(error):
                     self._end(handle, code, began, monotonic(), due)
                     raise
-            if _forked:  # by the function, and it has come back here: every message would be sent by both
+            if _forks != self._forks:  # by the function, and it has come back here: every message would be sent by both
                 os._exit(0)
             ended = monotonic()
             if turn != self._turn:  # it has waited, and others were let begin meanwhile
