@@ -225,10 +225,23 @@ async def raises_what_exits_when_shown(message: Message) -> bool:
     return True
 
 
+class Nobody(Exception):
+    @property
+    def __class__(self) -> type:
+        raise RuntimeError("no class")
+
+
+async def raises_what_says_no_class(message: Message) -> bool:
+    if message.id.seq % 10 == 3:
+        raise Nobody
+    return True
+
+
 @pytest.mark.parametrize(
     "send",
     [
         raises_what_exits_when_shown,
+        raises_what_says_no_class,
         exits,
         interrupts,
         cancelled,

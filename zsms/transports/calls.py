@@ -184,10 +184,11 @@ class Calls:
                 if _forks != self._forks:
                     os._exit(1)
                 code = self.judge.of_error(error)
-                if isinstance(error, GeneratorExit):  # the function's, or the end of this coroutine: it may just end
+                kind = type(error)  # not what it says of itself: that is the user's too, and may fail
+                if issubclass(kind, GeneratorExit):  # the function's, or the end of this coroutine: it may just end
                     self._end(handle, code, began, monotonic(), due)
                     return
-                if _is_for_all(error):
+                if _is_for_all(kind):
                     self._end(handle, code, began, monotonic(), due)
                     raise
             if _forks != self._forks:  # by the function, and it has come back here: every message would be sent by both
@@ -248,6 +249,6 @@ class Calls:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _is_for_all(error: BaseException) -> bool:
+def _is_for_all(kind: type[BaseException]) -> bool:
     """Whether more than one message is meant: Ctrl-C, where that is heard."""
-    return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
+    return issubclass(kind, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()

@@ -77,7 +77,7 @@ class Judge:
                 self.name,
                 printable(f"{type(error).__qualname__}: {_text(error)}".removesuffix(": "), 200),
                 place_of(error),
-                "" if isinstance(error, Exception) else ", and nothing else ends",
+                "" if issubclass(type(error), Exception) else ", and nothing else ends",
             )
             self._log.debug("%s, the first of its kind", self.name, exc_info=error)
         return code
