@@ -81,6 +81,15 @@ REPORTED = {
     "settings as Windows writes them": ("test_a_file_of_settings_may_come_from_any_editor",),
     "an error whose text can't be had": ("test_every_outcome_is_an_outcome",),
     "a function's module that prints": ("test_what_a_module_prints_is_not_in_the_report",),
+    "a sender that is killed, and its log of messages": (
+        "test_a_sender_acknowledges_nothing_of_which_there_is_no_row",
+    ),
+    "a function that forks": ("test_a_function_that_forks_is_called_once_for_each_message",),
+    "a function that closes what others write to": ("test_a_stream_that_a_function_closes_stays_open_for_others",),
+    "a batch system's signals": ("test_what_batch_systems_send_asks_for_an_end",),
+    "children that are not to be waited for": ("test_a_run_bears_that_its_children_are_not_to_be_waited_for",),
+    "a machine that starts no more threads": ("test_without_threads_libzmq_is_not_given_the_chance_to_abort",),
+    "senders that were all stopped": ("test_it_is_said_who_is_waited_for",),
 }
 ATTACKED = {
     "a producer killed, and back": ("test_a_producer_that_was_killed_and_came_back_does_not_keep_it_from_being_done",),
