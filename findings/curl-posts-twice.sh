@@ -6,8 +6,8 @@
 # Behaviour: when a *kept* connection ends before the first octet of an answer, libcurl takes it for one that the server had closed long ago, and sends the
 #   request again on a new one, whatever its method. The server has read both. If the second is answered, perform() reports a plain success. On a
 #   connection's first request the caller gets error 52 instead, and so always with CURLOPT_FORBID_REUSE.
-# What it means: a gateway that is restarted or dies over a message gets it again, and a client that sends many over one connection (a handle that is kept, PHP's
-#   curl_exec, "curl ... --next ...") doubles an SMS at each such moment, while its log says one. One connection a message, or an id that the gateway knows.
+# What it means: a gateway that is restarted or dies over a message gets it again; a client that sends many over one connection (a handle that is kept,
+#   "curl ... --next ...") doubles an SMS at each such moment, while its log says one. One connection a message, or an id that the gateway knows.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT; cd "$work"
 python3 -m venv python && python/bin/pip --quiet --disable-pip-version-check install pycurl==7.49.0

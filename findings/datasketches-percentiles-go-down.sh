@@ -7,7 +7,7 @@
 #   middle. Of 100,000 smooth (lognormal) values p50 and p95 are within 2 %, but 9 of 10 steps of a tenth of a percent go down. With 97 % of the
 #   answers at 10 ms and 3 % at 10 s a rank that is just below 97 has several seconds, one just above has less. fastdigest has no step down.
 # What it means: the percentiles of alerts, where most go out at once and the rest after a retry, can be wrong by the whole difference around the step, and a
-#   limit for p97 fails where p97.1 passes. get_rank() has its own error; a KLL or REQ sketch of the same package gives values that were there.
+#   limit for p97 fails where p97.1 passes. A KLL sketch of the same package gives values that were there.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT; cd "$work"
 python3 -m venv python && python/bin/pip --quiet --disable-pip-version-check install datasketches==5.2.0 fastdigest==0.12.0 numpy==2.4.6

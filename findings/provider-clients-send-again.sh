@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# The clients of Telnyx and Amazon send an SMS three times when the answer doesn't come in time, and no id tells the provider that it is one.
+# The clients of Telnyx and Amazon send an SMS three times when the answer doesn't come in time, under no idempotency key.
 #
 # Seen with: telnyx 4.189.0, boto3 1.44.8 (PyPI) with twilio 9.13.0 beside them, 2026-11-28.
 # One would guess: asking for an SMS is no idempotent request, so a provider's own client sends it once and tells the caller what went wrong, as Twilio's
 #   does; or it retries under one key (Idempotency-Key, a token in the body), so that the provider knows it again.
 # Behaviour: all requests reached the server, which didn't answer within the time-out, or hung up instead: telnyx and boto3 (SNS publish, and
-#   send_text_message of Pinpoint SMS) asked three times within the one call, with no header or field that the three have in common but the message.
-#   telnyx does so for 500 and 503, too. Only the last failure is raised. (boto3 sends an amz-sdk-invocation-id, which isn't a key of the API.)
+#   send_text_message of Pinpoint SMS) asked three times within the one call. The bodies are equal, without a token; telnyx adds a count of retries, boto3
+#   an id of the call for traces (amz-sdk-invocation-id). telnyx and Pinpoint do so after 503, too. Only the last failure is raised.
 # What it means: the busier the provider, the more recipients get it twice or three times, paid each. telnyx: max_retries=0; boto3:
 #   Config(retries={"total_max_attempts": 1}); then decide oneself.
 set -euo pipefail

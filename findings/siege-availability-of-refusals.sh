@@ -4,7 +4,7 @@
 # Seen with: siege 4.0.7 (Debian 12's siege 4.0.7-1+b1, unpacked, nothing is installed), 2026-11-28.
 # One would guess: availability is the share of requests that were served, so refusals lower it, or appear under failed transactions; of 10 requests for
 #   one URL 10 are counted.
-# Behaviour: 402, 404 and 429 are neither successful nor failed: 10 transactions, 0 successful, 0 failed, availability 100; only from 500 on an answer
+# Behaviour: 402, 404 and 429 are neither successful nor failed: 10 transactions, 0 successful, 0 failed, availability 100; 503
 #   counts as failed. With the settings that the package brings a page is parsed, and what it names (a style sheet, a picture, a script) is fetched: 10
 #   requests are 40 transactions, and rate and mean response time are of all of them.
 # What it means: a run against a gateway without credit (402) or over its limit (429), which refuses faster than it serves, gives the best figures of
@@ -20,7 +20,8 @@ import http.server, json, os, subprocess, threading
 class Gateway(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
-        page, name = b'<html><head><link rel="stylesheet" href="/a.css"></head><body><img src="/b.png"><script src="/c.js"></script></body></html>', self.path[1:]
+        name = self.path[1:]
+        page = b'<html><head><link rel="stylesheet" href="/a.css"></head><body><img src="/b.png"><script src="/c.js"></script></body></html>'
         body, kind = (page, "text/html") if name == "page" else (b"x", "text/plain")
         self.send_response(int(name) if name.isdecimal() else 200)
         self.send_header("Content-Type", kind)
