@@ -269,6 +269,22 @@ def test_a_broker_with_little_work_keeps_what_it_uses() -> None:
     assert not world.brokers[1].queued
 
 
+def test_a_broker_whose_message_hangs_can_still_give_another() -> None:
+    world = joined(2, 2, 1)
+    world.brokers[1].queued = 1
+    world.settle_down(2, 0)
+    (hangs,) = world.slots
+    world.brokers[0].queued = 10
+    for _ in range(40):
+        world.settle_down(1, 0)
+        world.slots.sort(key=hangs.__eq__)
+        world.finish(len(world.slots) - 1)
+    assert not world.brokers[0].queued and world.slots == [hangs]
+    world.brokers[1].queued = 1  # taken back: its lease is over
+    world.settle_down(sends=0)
+    assert not world.brokers[1].queued
+
+
 def test_a_broker_that_has_all_the_work_has_all_slots_within_a_few_round_trips() -> None:
     """From the first message on, and after a pause too; each round trip takes a millisecond."""
     world = joined(2, 1_000, 40)

@@ -219,6 +219,9 @@ class Sender(Role):
             self._begin(now)
             self._poll(now)
             self._share(now)
+        else:
+            for way in self.ways:
+                way.ask(now)  # what had no room before may have some now
         self._send_receipts()
         for way in self.ways:
             way.tick(now)

@@ -215,8 +215,10 @@ class Shares:
     def _set(self, total: int, targets: list[int]) -> None:
         """Make shares smaller at once, and greater by what is free."""
         aims = list(zip(self.cores, targets, strict=True))
-        if not any(core.credit.wants_more and core.live for core, _ in aims) and any(core.held for core, _ in aims):
-            return  # nobody wants what the others leave
+        wanted = any(core.credit.wants_more and core.live for core in self.cores)
+        shown = all(core.share > core.held for core in self.cores if core.live)
+        if not wanted and shown and any(core.held for core in self.cores):
+            return  # nobody wants what the others leave, and each can show when it has more again
         for core, target in aims:
             core.share = min(core.share, target)
         free = total - sum(max(core.share, core.promised - core.extra) for core, _ in aims)
