@@ -141,6 +141,7 @@ class Batch:
 
     __slots__ = (
         "_ends",
+        "_views",
         "due",
         "epoch",
         "first",
@@ -191,6 +192,7 @@ class Batch:
         self.frame = frame
         self.origin = origin
         self._ends: npt.NDArray[Any] | None = None
+        self._views: tuple[memoryview, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -210,6 +212,13 @@ class Batch:
         if self._ends is None:
             self._ends = np.cumsum(self.lengths, dtype=np.int32 if len(self.text) < 2**31 else np.int64)
         return self._ends
+
+    @property
+    def views(self) -> tuple[memoryview, ...]:
+        """Recipients, lengths, text and ends: a message or two come out of these in half the time."""
+        if self._views is None:
+            self._views = self.recipients.data, self.lengths.data, self.text.data, self.ends.data
+        return self._views
 
     @property
     def seqs(self) -> U64:

@@ -251,7 +251,7 @@ class Broker(Role):
                 self._refuse("ingest", f"producer {batch.producer:x} has not joined", now)
 
     def _read_peers(self, now: float) -> None:
-        recv, hear = self._router.recv, self._desk.handle
+        recv, handle = self._router.recv, self._desk.handle
         for _ in range(_READ_AT_ONCE):
             try:
                 peer = recv(_NOBLOCK)
@@ -275,7 +275,7 @@ class Broker(Role):
                 continue
             if isinstance(frame, JoinProducer) and self._callers.waits(peer, frame, now):
                 continue
-            for answer in hear(peer, frame, now):
+            for answer in handle(peer, frame, now):
                 self._send(peer, answer)
 
     @property

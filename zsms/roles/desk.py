@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,15 +52,16 @@ class Desk:
     waits: Callable[[], str]
     """Why nothing can be kept at the moment; empty when all is well."""
 
-    def handle(self, peer: bytes, frame: Any, now: float) -> list[Frame]:
+    def handle(self, peer: bytes, frame: Any, now: float) -> Sequence[Frame]:
         """Act on a frame of a peer; what is to be said to it."""
         core = self.core
         match frame:
             case Ack():
-                known = core.acknowledged(peer, frame, now, _how(frame)) is not None
-                return [] if known else [self._unknown(frame.session)]
+                how = _how(frame) if len(frame.failed) else None
+                known = core.acknowledged(peer, frame, now, how) is not None
+                return () if known else [self._unknown(frame.session)]
             case Receipt():
-                return [] if core.received(peer, frame, now) else [self._unknown(frame.session)]
+                return () if core.received(peer, frame, now) else [self._unknown(frame.session)]
             case Ping():
                 return self._ping(peer, frame, now)
             case JoinSender():
@@ -75,7 +76,7 @@ class Desk:
                 return [Bye(self.instance, frame.subject)]
             case Inspect() | Kick() | Purge():
                 return [self._operate(frame, now)]
-        return []
+        return ()
 
     def _ping(self, peer: bytes, ping: Ping, now: float) -> list[Frame]:
         known = self.core.alive(peer, now)

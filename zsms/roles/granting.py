@@ -7,6 +7,7 @@ import zmq
 from zsms.core.broker import BrokerCore
 from zsms.message import Mixed
 from zsms.wire.codec import encode_batch, encode_grant, encode_mixed, encode_part
+from zsms.wire.sockets import plain_send
 
 _BLOCKED_S = 0.02
 """How long a sender whose pipe is full is left alone."""
@@ -17,7 +18,7 @@ _MORE = int(zmq.SNDMORE)
 
 def send_grants(router: zmq.Socket[bytes], core: BrokerCore, now: float) -> None:
     """Send what the core grants; what the wire does not take it hears of at once."""
-    send = router.send
+    send = plain_send(router)
     for granted in core.grants(now):
         session, piece = granted.session, granted.piece
         lot = piece.lot

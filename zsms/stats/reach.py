@@ -13,8 +13,9 @@ Counts of several brokers merge by addition, each from the time of its own first
 from __future__ import annotations
 
 import zlib
+from array import array
 from collections.abc import Sequence
-from math import ceil
+from math import ceil, inf
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,29 +46,40 @@ class Reach:
         """Sent before `_first`, or at times that are not known."""
         self._first = 0
         """The step of the first count that is kept."""
-        self._counts = np.zeros(_ROOM, np.int64)
+        self._counts = array("q", bytes(8 * _ROOM))
         self._used = 0
+        self._at, self._place = -inf, -1
+        """When something was sent last, and the count of it."""
 
     @property
     def nbytes(self) -> int:
         """Bytes that are held."""
-        return self._counts.nbytes
+        return self._counts.itemsize * len(self._counts)
 
     def add(self, count: int, at: float) -> None:
         """`count` messages were sent, `at` seconds from the start; earlier than what is kept counts as before."""
         self.sent += count
-        place = int(at / self.step_s) - self._first
-        if place >= len(self._counts):
-            self._make_room(at)
-            place = int(at / self.step_s) - self._first
-        if place < 0:
+        if at != self._at:  # acknowledgements that are read together are of one time
+            self._at, self._place = at, self._find(at)
+        if self._place < 0:
             self._before += count
-            return
-        self._counts[place] += count
+        else:
+            self._counts[self._place] += count
+
+    def _find(self, at: float) -> int:
+        """Which count has what is sent then, below 0: none that is kept."""
+        if int(at / self.step_s) - self._first >= len(self._counts):
+            self._make_room(at)
+        place = int(at / self.step_s) - self._first
         self._used = max(self._used, place + 1)
+        return place
+
+    @property
+    def _kept(self) -> npt.NDArray[np.int64]:
+        return np.frombuffer(self._counts, np.int64)[: self._used]
 
     def _make_room(self, at: float) -> None:
-        kept = self._counts[: self._used]
+        kept = self._kept
         gone = 0
         if int(at / self.step_s) - self._first >= _KEEP:
             gone = min(int(np.searchsorted(self._before + np.cumsum(kept), _LEAST * self.sent)), len(kept))
@@ -79,9 +91,9 @@ class Reach:
         while int(at / self.step_s) - self._first >= MOST_STEPS:
             kept = self._halved(kept)
         needed = int(at / self.step_s) - self._first + 1
-        grown = np.zeros(min(max(_ROOM, 2 * needed), MOST_STEPS), np.int64)
-        grown[: len(kept)] = kept
+        grown = array("q", bytes(8 * min(max(_ROOM, 2 * needed), MOST_STEPS)))
         self._counts, self._used = grown, len(kept)
+        self._kept[:] = kept
 
     def _halved(self, kept: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Steps of twice the length."""
@@ -95,7 +107,7 @@ class Reach:
 
     def to_wire(self) -> dict[str, Any]:
         """A map of plain values."""
-        counts, first, step_s = self._counts[: self._used], self._first, self.step_s
+        counts, first, step_s = self._kept, self._first, self.step_s
         while True:
             packed = zlib.compress(counts.astype("<u8").tobytes(), 1)
             if len(packed) <= MAX_REACH_BYTES:
@@ -109,7 +121,7 @@ class Reach:
 
         None where it was not, or at a time that nobody knows: before the counts begin.
         """
-        return merged_times([Part(self._before, self._first, self.step_s, self._counts[: self._used])], messages)
+        return merged_times([Part(self._before, self._first, self.step_s, self._kept)], messages)
 
 
 class Part(NamedTuple):

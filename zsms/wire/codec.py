@@ -69,8 +69,11 @@ _packer = msgpack.Packer(autoreset=True)
 
 # The acknowledgement of one sent message, written out: array16, two small integers, four uint64, a bin32 and four empty
 # bin8. Small senders say little else, and in one piece it costs a quarter.
-_ONE_SENT = struct.Struct(">BHBBBQBQBQBQBIIHHHH")
-_ONE_SENT_MARKS = (0xDC, 11, VERSION, 6, 0xCF, 0xCF, 0xCF, 0xCF, 0xC6, 4, 0, 0xC400, 0xC400, 0xC400, 0xC400)
+_ONE_SENT = struct.Struct(">5sBQBQBQBQ17s")
+_ONE_SENT_HEAD = struct.pack(">BHBB", 0xDC, 11, VERSION, 6)
+_ONE_SENT_COLUMNS = bytes.fromhex("c6 00000004 00000000 c400 c400 c400 c400")
+_UINT64 = 0xCF
+_new = tuple.__new__
 _FIRST = np.frombuffer(bytes(4), dtype=OFFSET)
 _NONE = np.frombuffer(b"", dtype=OFFSET)
 _ARRAY16 = struct.Struct(">BH")
@@ -94,12 +97,8 @@ def encode(frame: Frame) -> bytes:
 
 
 def _encode_one_sent(ack: Ack) -> bytes:
-    array, elements, version, kind, a, b, c, d, e, size, offset, *empty = _ONE_SENT_MARKS
-    session, number, limit, base = ack[:4]
-    return _ONE_SENT.pack(
-        *(array, elements, version, kind, a, session, b, number, c, limit, d, base),
-        *(e, size, offset, *empty),
-    )
+    scalars = [part for scalar in ack[:4] for part in (_UINT64, scalar)]
+    return _ONE_SENT.pack(_ONE_SENT_HEAD, *scalars, _ONE_SENT_COLUMNS)
 
 
 def encode_batch(batch: Batch) -> bytes:
@@ -133,9 +132,8 @@ def encode_grant(fields: tuple[Any, ...]) -> bytes:
 
 def encode_part(batch: Batch, begin: int, end: int) -> bytes:
     """The bytes of ``batch.slice(begin, end)``, without making it when it is small."""
-    ends = batch.ends
-    text_begin = ends.item(begin - 1) if begin else 0
-    text_end = ends.item(end - 1)
+    recipients, lengths, text, ends = batch.views
+    text_begin, text_end = ends[begin - 1] if begin else 0, ends[end - 1]
     if text_end - text_begin > _SMALL_TEXT or end - begin > _SMALL_MESSAGES or batch.offsets is not None:
         return encode_batch(batch.slice(begin, end))
     packed: bytes = _packer.pack(
@@ -149,9 +147,9 @@ def encode_part(batch: Batch, begin: int, end: int) -> bytes:
             batch.due + begin * batch.step,
             batch.step,
             b"",
-            batch.recipients[begin:end].tobytes(),
-            batch.lengths[begin:end].tobytes(),
-            batch.text[text_begin:text_end].tobytes(),
+            recipients[begin:end].tobytes(),
+            lengths[begin:end].tobytes(),
+            text[text_begin:text_end].tobytes(),
         )
     )
     return packed
@@ -239,15 +237,13 @@ def decode(frame: Any) -> Any:
 
 def _decode_one_sent(frame: Any) -> Ack | None:
     """The acknowledgement of one sent message, None for any other frame of that size."""
-    array, elements, version, kind, a, session, b, number, c, limit, d, base, *column = _ONE_SENT.unpack(frame)
-    if (
-        (array, elements, version, kind, a, b, c, d, *column) == _ONE_SENT_MARKS
-        and number < MAX_COUNT
-        and limit < MAX_COUNT
-        and base < MAX_COUNT
-    ):
-        return Ack._make((session, number, limit, base, _FIRST, _NONE, NO_CODES, NO_CODES, NO_CODES))
-    return None
+    head, a, session, b, number, c, limit, d, base, columns = _ONE_SENT.unpack(frame)
+    if head != _ONE_SENT_HEAD or columns != _ONE_SENT_COLUMNS or not a == b == c == d == _UINT64:
+        return None
+    if number >= MAX_COUNT or limit >= MAX_COUNT or base >= MAX_COUNT:
+        return None
+    # Half the time of calling the class, which gives each field its name first.
+    return _new(Ack, (session, number, limit, base, _FIRST, _NONE, NO_CODES, NO_CODES, NO_CODES))
 
 
 def _kind_of(version: Any, code: Any) -> tuple[type, Kind]:

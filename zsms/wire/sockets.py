@@ -24,6 +24,7 @@ import itertools
 import resource
 import socket
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -291,6 +292,12 @@ class Sockets:
         self.close(*list(self._open))
         if self._own_context:
             self.context.term()
+
+
+def plain_send(socket: Any) -> Callable[..., Any]:
+    """A socket's `send` without what pyzmq adds for kinds of sockets that are not used here."""
+    plain: Callable[..., Any] = super(zmq.Socket, socket).send if isinstance(socket, zmq.Socket) else socket.send
+    return plain
 
 
 def _check_descriptors() -> None:

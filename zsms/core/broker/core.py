@@ -170,10 +170,10 @@ class BrokerCore:
                 return session  # the sender sent it again after a reconnect, and it had arrived
         session.acked = number + 1
         session.limit = ack.limit
-        base = min(ack.base, session.granted)  # whatever is above is as unknown, and it fits an int64
-        if len(sent) == 1:
+        base = ack.base if ack.base < session.granted else session.granted  # above all are unknown; it fits an int64
+        if (count := len(sent)) == 1:
             self._settling.sent_one(session, base + sent.item(0), now)
-        elif len(sent):
+        elif count:
             self._settling.sent(session, sent.astype(np.int64) + base, now)
         if len(failed):
             numbers = self._settling.known(session, failed.astype(np.int64) + base)

@@ -109,22 +109,24 @@ class Dispatch:
             return session.wants
         return min(session.wants, self.queue.messages - (self.slots - session.slots))
 
-    def _next_in_line(self, now: float) -> Session | None:
+    def _next_in_line(self, now: float) -> tuple[Session, int] | None:
+        """Whose turn it is, and how many messages it may be given."""
         for line in (self._idle, self._prefetch):
             for _ in range(len(line)):
                 token, session = line.popitem(last=False)
-                if session.limit <= session.granted or not session.reachable:
+                wants = session.limit - session.granted
+                if wants <= 0 or not session.reachable:
                     continue
                 if session.blocked_until > now:
                     line[token] = session
                     continue
-                if line is self._idle and session.slots <= session.in_flight:
-                    self.line_up(session)
-                    continue
-                if line is self._prefetch and self._may_prefetch(session, now) <= 0:
-                    line[token] = session
-                    continue
-                return session
+                free = session.slots - session.in_flight
+                if free > 0:
+                    return session, (free if free < wants else wants)
+                most = 0 if line is self._idle else self._may_prefetch(session, now)
+                if most > 0:
+                    return session, most
+                self._prefetch[token] = session
         return None
 
     def grants(self, now: float) -> Iterator[Granted]:
@@ -132,12 +134,13 @@ class Dispatch:
 
         A message goes first to a sender that has an idle slot for it, then to one that prefetches.
         """
-        while self.queue:
-            session = self._next_in_line(now)
-            if session is None:
+        queue = self.queue
+        while queue.messages:
+            turn = self._next_in_line(now)
+            if turn is None:
                 return
-            idle = session.idle
-            lot = self.queue.take(idle if idle > 0 else self._may_prefetch(session, now))
+            session, most = turn
+            lot = queue.take(most)
             account = lot.account
             if account is not None:
                 account.queued -= lot.size
@@ -150,7 +153,7 @@ class Dispatch:
                 self._journal.granted(lot)
             piece = session.grant(lot, now)
             self.line_up(session)
-            yield Granted(session, piece, bool(self.queue))
+            yield Granted(session, piece, queue.messages > 0)
 
     # -- what the wire did not take ---------------------------------------------------------------------------
 

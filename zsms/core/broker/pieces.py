@@ -112,12 +112,12 @@ class Pieces:
             first += 1
         if first == self.first:
             return None
-        low = self.ends[first - 1]
-        if (first > 64 and first > count // 2) or first == count:
+        if first == count or first > max(64, count // 2):
+            low = self.ends[first - 1]
             self.cut_off(first)
-        else:
-            self.first = first
-        return low
+            return low
+        self.first = first
+        return self.ends[first - 1]
 
     def cut_off(self, count: int) -> None:
         """Forget the oldest pieces."""

@@ -236,16 +236,19 @@ class Window:
         if not flags[place]:
             return None
         flags[place] = 0
+        self.in_flight -= 1
         pieces = self._pieces
         index = pieces.first
-        if number >= pieces.all[index].end:
+        if number >= pieces.ends[index]:
             index = pieces.find(number)
         piece = pieces.all[index]
-        self.in_flight -= 1
-        lot = piece.lot
-        if pieces.close(index, 1):
+        lot, position = piece.lot, number - piece.base
+        if not (self.in_flight or self.held):  # nothing is open: begin again
+            pieces.cut_off(len(pieces))
+            self._head, self._low = 0, self.granted
+        elif pieces.close(index, 1) and index == pieces.first:
             self._move_up()
-        return lot, number - piece.base
+        return lot, position
 
     def _settle_few(self, numbers: I64) -> Settled:
         """`settle` for a handful: the same, without the arrays' overhead."""
@@ -320,16 +323,13 @@ class Window:
         numbers: list[I64] = []
         bases: list[int] = []
         times: list[float] = []
-        begin = self._low
-        while last < len(pieces) and pieces[last].base - begin < enough:
+        while last < len(pieces) and pieces[last].base - self._low < enough:
             piece = pieces[last]
             last += 1
             if not self._pieces.left[last - 1]:
                 continue
-            part = self._close_piece(last - 1)
-            positions = part[1]
-            parts.append(part)
-            numbers.append(positions + piece.base)
+            parts.append(self._close_piece(last - 1))
+            numbers.append(parts[-1][1] + piece.base)
             bases.append(piece.base)
             times.append(piece.granted_at)
         if parts:
