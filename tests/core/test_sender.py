@@ -280,6 +280,25 @@ def test_to_another_start_of_the_broker_the_numbers_go_on():
     assert [frame.number for frame in core.finished(Finished(start(core, 1), NONE))] == [5]
 
 
+def test_a_sender_is_astray_when_another_start_of_the_broker_had_its_old_words_first():
+    core = joined(slots=4, prefetch=0)
+    core.share = 3
+    assert core.new_credit() is not None  # numbers 0 and 1 are on their way when the broker starts again
+    core.joining()
+    assert [frame.number for frame in core.welcomed(0, another=True)] == [2]
+    assert not core.astray, "as far as it knows, nothing was said to that start before"
+    core.joining()
+    core.welcomed(1)  # it had number 0, and waits for 1 for ever
+    assert core.astray
+    core.renew()
+    core.joining()
+    core.welcomed(0)
+    assert not core.astray
+    core.acknowledged(1)
+    core.welcomed(0)  # an older word, late
+    assert not core.astray
+
+
 def test_outcomes_follow_their_failures_in_whatever_order_these_finish():
     core = joined(slots=4, prefetch=0)
     give(core, 4)

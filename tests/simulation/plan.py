@@ -50,6 +50,10 @@ BEGIN_S = 4.0
 """Faults begin in the first seconds, and end when they end."""
 
 
+_NARROW = 4
+"""Frames of a pipe that is full time and again."""
+
+
 @dataclass(frozen=True)
 class Size:
     """A sender's slots and prefetch."""
@@ -111,6 +115,8 @@ class Plan:
     def gentle(self) -> bool:
         """Whether no message has a reason to come back to the broker: what is done twice is done wrong."""
         quiet = set(_UNNOTICED)
+        if self.limits.lease != LONG_S and self.pipe <= _NARROW and self.latency:
+            return False  # what is granted waits for joins, one after the other, for longer than that
         if self.limits.lease == LONG_S:
             quiet |= _OUTLASTED
             if self.limits.liveness == LONG_S:

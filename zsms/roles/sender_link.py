@@ -130,8 +130,12 @@ class SenderLink:
                 if not self._said_bye:
                     core.attempts, core.leases.lease = frame.attempts, frame.lease or inf
                     self._believe(frame.echo)
-                    self.acknowledge(core.welcomed(frame.next, another=frame.instance != self._instance))
+                    frames = core.welcomed(frame.next, another=frame.instance != self._instance)
                     self._instance = frame.instance
+                    if core.astray:
+                        self._begin_anew("the broker has started again, and what was said before came late")
+                    else:
+                        self.acknowledge(frames)
                     self._check_lease(frame.lease)
             case Pong():
                 ours = link.knows(frame.instance) and frame.subject == core.token
@@ -141,13 +145,7 @@ class SenderLink:
                     link.lost()  # an acknowledgement was lost, and none followed by which the broker could miss it
             case Ended():
                 if link.answers(frame.instance) and frame.session == core.token:
-                    dropped = core.renew()
-                    link.lost()
-                    link.log.warning(
-                        "%s: the broker gave this sender up; %s that waited here went to others",
-                        self._name,
-                        many(dropped, "message"),
-                    )
+                    self._begin_anew("the broker gave this sender up")
             case Bye():
                 self.left = self.left or frame.instance == link.instance
             case Refused():
@@ -157,6 +155,12 @@ class SenderLink:
                 pass
             case _:
                 raise WireError(f"{type(frame).__name__} has no business here")
+
+    def _begin_anew(self, why: str) -> None:
+        """Begin another session: what waits here goes to others."""
+        dropped = self.core.renew()
+        self.link.lost()
+        self.link.log.warning("%s: %s; %s that waited here went to others", self._name, why, many(dropped, "message"))
 
     def _believe(self, asked: float) -> None:
         """The broker has the session, as of what it was asked then."""

@@ -120,6 +120,8 @@ class _Session:
     """Of the next acknowledgement frame."""
     unacked: deque[AckFrame] = field(default_factory=deque)
     """Frames that the broker has not yet said it has."""
+    acked: int = 0
+    """The broker has said that it has every frame below."""
     welcomed: bool = False
     """Since the last join. Before, a new frame would overtake those that the wire lost, and pass for all of them."""
 
@@ -238,9 +240,11 @@ class SenderCore:
         `another`: it is another start of the broker than the one that welcomed this sender before, and counts anew.
         """
         session = self._now
-        if another and not session.received:
-            # Nothing was settled, and so nothing can be missing: the broker takes whatever number comes first.
-            session.unacked.clear()
+        if another:
+            session.acked = 0
+            if not session.received:
+                # Nothing was settled, and so nothing can be missing: the broker takes whatever number comes first.
+                session.unacked.clear()
         self.acknowledged(acked)
         session.welcomed = True
         before = list(session.unacked)
@@ -250,11 +254,19 @@ class SenderCore:
 
     def acknowledged(self, acked: int) -> None:
         """The broker has every acknowledgement frame below `acked`."""
-        unacked = self._now.unacked
+        session = self._now
+        session.acked = max(session.acked, acked)
+        unacked = session.unacked
         while unacked and unacked[0].number < acked:
             unacked.popleft()
-        session = self._now
         self.credit.acknowledged(acked, session.received, session.number - 1)
+
+    @property
+    def astray(self) -> bool:
+        """Whether the broker waits for a frame that is gone: what was said to its earlier start came to it first."""
+        session = self._now
+        first = session.unacked[0].number if session.unacked else session.number
+        return 0 < session.acked < first
 
     def asked(self, now: float = 0.0) -> None:
         """The broker is being asked for a sign of life (PING), after everything that was said before."""
