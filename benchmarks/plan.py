@@ -248,7 +248,8 @@ def speed() -> None:
     rows = []
     for messages in (3_400_000, 340_000_000):
         for replications in (1, 10):
-            what = f"{messages:,} messages, {messages // 68:,} slots, {replications} replications side by side"
+            how = f"{replications} replications side by side" if replications > 1 else "one replication"
+            what = f"{messages:,} messages, {messages // 68:,} slots, {how}"
             rows.append(_measured(what, lambda m=messages, n=replications: replicate(Design(large(m)), n, 1)))  # type: ignore[misc]
     with multiprocessing.get_context("fork").Pool(2) as pool:
         begin = time.monotonic()

@@ -12,6 +12,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from zsms.cli.plan import lines
 from zsms.errors import UsageError
 from zsms.plan import plan
 from zsms.scenario import Expectation, Fault, Group, Retries, Scenario
@@ -119,3 +120,12 @@ def test_options_come_before_the_file(tmp_path: Path) -> None:
 def test_a_slip_is_told_in_a_line(words: tuple[str, ...], says: str) -> None:
     done = zsms(*words)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and says in done.stderr
+
+
+def test_where_so_many_are_never_reached_changes_are_told_by_half_of_them() -> None:
+    groups = (Group(name="a", senders=2, concurrency=50, mean=0.1, cap=100.0, delivered=0.9),)
+    made = plan(Scenario(messages=2_000, groups=groups, faults=(Fault(1.0, "kill", "a-1"),)), replications=2)
+    told = [line for line in lines(made) if line.startswith(("fault", "if"))]
+    assert len(told) == 6 and not [line for line in told if "never" in line]
+    assert any("caps doubled" in line and "50 % 5." in line and "earlier, at 5." in line for line in told), told
+    assert made.counts["unsent"] == 0

@@ -333,3 +333,12 @@ def test_slots_that_a_silent_broker_was_promised_stay_idle_until_it_is_back() ->
     found = run(scenario, 1)
     by = found.reached[np.searchsorted(found.at, [1.25, 1.85, 2.25, 2.85]), 0]
     assert by[1] - by[0] == pytest.approx(300, rel=0.05) and by[3] - by[2] == pytest.approx(600, rel=0.05)
+
+
+@pytest.mark.parametrize("rate", [0.9, 0.99])
+def test_sends_that_are_throttled_again_and_again_take_their_time(rate: float) -> None:
+    groups = (Group(senders=2, concurrency=100, mean=0.1, throttled_rate=rate),)
+    found = run(Scenario(messages=200, groups=groups), 20)
+    harmonic = sum(1 / k for k in range(3, 201))
+    tries = harmonic / -log(rate) + 0.5  # the 198th of 200 geometric ones
+    assert mean_time(found, 0.99) == pytest.approx(tries * (0.1 + 0.5) - 0.5, rel=0.07)

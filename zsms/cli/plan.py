@@ -215,7 +215,7 @@ def lines(made: Any) -> list[str]:
     text.append(f"limit         {made.binds}" + (f"; next: {made.next}" if made.next else ""))
     for title, rows in (("fault", made.faults), ("if", made.sensitivity)):
         for row in rows:
-            text.append(f"{title:<14}{row.change:<34} {_effect(row, title)}")
+            text.append(f"{title:<14}{row.change:<34} {_effect(row, title, made)}")
     if made.solution is not None:
         text += ["", *_solution_lines(made.solution)]
     if made.against:
@@ -246,14 +246,19 @@ def _solution_lines(found: Any) -> list[str]:
     ]
 
 
-def _effect(row: Any, title: str) -> str:
-    if row.later_s is None:
-        return "99 % are never reached" if row.p99_s is None else "99 % are reached only so"
-    if abs(row.later_s) < 1e-9:
-        return "99 % at the same time"
-    if title == "fault":
-        return f"makes 99 % {span(abs(row.later_s))} {'later' if row.later_s > 0 else 'earlier'}"
-    return f"99 % {span(abs(row.later_s))} {'later' if row.later_s > 0 else 'earlier'}, at {span(row.p99_s)}"
+def _effect(row: Any, title: str, made: Any) -> str:
+    share, later, at = "99 %", row.later_s, row.p99_s
+    usual, half = made.reach_s["p99"].p50, made.reach_s["p50"].p50
+    if later is None and at is None and usual is None and None not in (half, row.p50_s):
+        # With or without it so many are never reached: then half of them.
+        share, at = "50 %", row.p50_s
+        later = half - at if title == "fault" else at - half
+    if later is None:
+        return "99 % are never reached" if at is None else "99 % are reached only so"
+    if abs(later) < 1e-9:
+        return f"{share} at the same time"
+    by = f"{span(abs(later))} {'later' if later > 0 else 'earlier'}"
+    return f"makes {share} {by}" if title == "fault" else f"{share} {by}, at {span(at)}"
 
 
 def _route_lines(made: Any) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
-from math import ceil, inf
+from math import ceil, inf, log
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -27,6 +27,8 @@ _FINE, _COARSE = 100, 20
 """Ticks of the shortest mean send: as few as `_COARSE` in a long run, as many as `_FINE` in a short one."""
 _FRAME = 16_384
 """Messages of a frame of a producer that makes all that it can."""
+THROTTLED_S = 1.0
+"""How long a throttled send waits at most, where its attempt's own jitter is shorter: as in `zsms.core.broker`."""
 _LEAST_TICKS = 8
 """A send of fewer ticks than that is not followed slot by slot: its slots are a rate (Little's law)."""
 
@@ -120,6 +122,8 @@ class Design:
         lasts += max(group.mean + 3 * group.model.spread for group in self.groups)
         if any(group.failure_rate + group.throttled_rate for group in self.groups):
             lasts += sum(scenario.retries.ceiling(a) for a in range(1, min(scenario.retries.attempts, 4)))
+        if often := max(group.throttled_rate for group in self.groups):  # up to the last one in a hundred thousand
+            lasts += THROTTLED_S / 2 * log(1e-5) / log(often)
         lasts = max([lasts, *(fault.until for fault in scenario.faults if fault.until < inf)])
         lasts += max(group.begins for group in self.groups)
         return float(min(max(lasts, 1e-3), self.until))
@@ -130,6 +134,8 @@ class Design:
         deadlines = [e.deadline for e in self.scenario.expectations]
         if deadlines:
             wanted = min(wanted, max(min(deadlines) / 200, self.horizon / (20 * _TICKS)))
+        if any(group.throttled_rate for group in self.groups):  # many short waits are many roundings
+            wanted = min(wanted, max(THROTTLED_S / 20, self.horizon / (20 * _TICKS)))
         if not mean or wanted > mean / _LEAST_TICKS:
             return wanted
         parts = min(max(mean / wanted, _COARSE / coarseness), _FINE)

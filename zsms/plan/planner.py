@@ -318,7 +318,8 @@ def _made(
     names = ("accepted", "failed", "expired", "undelivered", "lost", "retried", "redelivered", "duplicates")
     counts = {name: float(_together(blocks, name).mean()) for name in names}
     counts["delivered"] = float(np.mean(np.concatenate([block.reached[-1] for block in blocks])))
-    counts["unsent"] = scenario.messages - counts["accepted"] - counts["failed"] - counts["lost"]
+    unsent = scenario.messages - counts["accepted"] - counts["failed"] - counts["lost"]
+    counts["unsent"] = round(max(unsent, 0.0), 6)
     routes = _routes(design, blocks)
     binds, then = _binds(design, routes)
     base = others[0] if others else None

@@ -5,14 +5,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from zsms.plan.design import Arrivals, Design
+from zsms.plan.design import THROTTLED_S, Arrivals, Design
 from zsms.plan.rings import Fifo, Ring
 from zsms.plan.share import portion
 from zsms.plan.spread import of_jitter
 
 I64 = npt.NDArray[np.int64]
-THROTTLED_S = 1.0
-"""How long a throttled send waits at most, where its attempt's own jitter is shorter: as in `zsms.core.broker`."""
 
 
 class Supply:

@@ -84,8 +84,8 @@ class Twin:
             if self._ended:
                 break
             self.limits.refill(passed)
+            self.supply.join(self.tick)  # first: who fails now is not due again before the next tick
             settled = self._settle(passed)
-            self.supply.join(self.tick)
             started = self._start(passed)
             self.tally.occupied(self._in_slots())
             self.tally.note(self.tick)
