@@ -16,8 +16,11 @@ from zsms.core.outcomes import Finished, Receipts
 from zsms.core.sender import Waiting
 from zsms.core.sender.slots import SendTimes
 from zsms.message import Delivery
+from zsms.roles.sender_link import SenderLink
 from zsms.stats.failures import Failure
 from zsms.wire.frames import Receipt, Who
+
+QUICK = BrokerLimits(max_attempts=2, retry_base=0.001, retry_cap=0.01)
 
 
 class Gateway:
@@ -74,7 +77,7 @@ class Gateway:
 
 
 def test_a_transport_s_columns_reach_the_accounts(run, address) -> None:
-    broker = run(Broker(address(), limits=BrokerLimits(max_attempts=2, retry_base=0.001, retry_cap=0.01)))
+    broker = run(Broker(address(), limits=QUICK))
     run(Sender(broker.endpoint, transport=Gateway()))
     run(Producer(broker.endpoint, messages=600))
     until(lambda: settled(broker.core) == 600, "600 messages settled")
@@ -122,7 +125,7 @@ def test_what_a_function_raises_names_its_dead_letters(run, address) -> None:
             raise KeyError(message.id.seq)
         return False
 
-    broker = run(Broker(address(), limits=BrokerLimits(max_attempts=2, retry_base=0.001, retry_cap=0.01)))
+    broker = run(Broker(address(), limits=QUICK))
     run(Sender(broker.endpoint, concurrency=10, send=send))
     run(Producer(broker.endpoint, messages=20))
     until(lambda: settled(broker.core) == 20, "20 messages settled")
@@ -144,3 +147,27 @@ def test_receipts_of_a_stranger_count_nothing_and_those_of_a_sender_do(run, addr
     peer.say(Receipt(7, *ones))
     peer.settle_down()
     assert (broker.core.counters.receipts_delivered, broker.core.counters.receipts_unknown) == (1, 1)
+
+
+def test_receipts_that_no_pipe_has_room_for_are_told_before_a_sender_leaves(run, address, monkeypatch) -> None:
+    broker = run(Broker(address(), limits=QUICK))
+    sender = run(Sender(broker.endpoint, transport=Gateway()))
+    refused: list[Receipts] = []
+    leaving: list[bool] = []
+    told = SenderLink.send_receipts
+
+    def tell(way: SenderLink, receipts: Receipts) -> bool:
+        if len(refused) > 3:
+            return told(way, receipts)
+        if leaving:
+            refused.append(receipts)
+        return False
+
+    monkeypatch.setattr(SenderLink, "send_receipts", tell)
+    run(Producer(broker.endpoint, messages=60))
+    until(lambda: settled(broker.core) == 60, "60 messages settled")
+    leaving.append(True)
+    sender.stop()
+    assert sender.join(20)
+    until(lambda: broker.core.counters.receipts_delivered == 40, "the receipts")
+    assert sender.receipts.lost == 0

@@ -108,3 +108,9 @@ class ReceiptQueue:
     def sent(self) -> None:
         """The first have been handed on."""
         self._waiting -= len(self._parts.popleft().outcomes)
+
+    def give_up(self) -> None:
+        """Nobody can be told any more: those that wait are lost."""
+        self.lost += self._waiting
+        self._parts.clear()
+        self._waiting = 0

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Unpack
 
 import zmq
 
-from zsms.core.outcomes import ReceiptQueue
 from zsms.core.seeds import Stream, sequence
 from zsms.core.sender import SenderCore
 from zsms.core.sender.asking import MAX_LEASE_S, PREFETCH_S, auto_lease, auto_prefetch, check_asking, lease_warning
@@ -30,6 +29,7 @@ from zsms.roles.link import Link, end_if_refused
 from zsms.roles.message_log import MessageLog, over
 from zsms.roles.sender_link import SenderLink
 from zsms.roles.standstill import Standstill
+from zsms.roles.teller import Teller
 from zsms.stats.delay import MODELS, DelayModel
 from zsms.stats.figures import SenderFigures
 from zsms.stats.snapshot import Snapshot
@@ -127,9 +127,8 @@ class Sender(Role):
             None if log_messages is None else MessageLog(log_messages, self.name, len(self._endpoints), self.log)
         )
         self.ways: list[SenderLink] = []  # to each broker
-        self.receipts = ReceiptQueue()
+        self.receipts = Teller(self.transport, self.ways)
         self._said_bye: float | None = None
-        self._linger_until: float | None = None
         self.turn = self._make_turn(ahead_s)
 
     def _make_turn(self, ahead_s: float) -> Turn:
@@ -222,18 +221,21 @@ class Sender(Role):
         else:
             for way in self.ways:
                 way.ask(now)  # what had no room before may have some now
-        self._send_receipts()
+        self.receipts.send()
         for way in self.ways:
             way.tick(now)
         end_if_refused([way.link for way in self.ways])
         self._publisher.tick(now)
-        return not self._done(now)
+        if not self._done(now):
+            return True
+        self.receipts.give_up()
+        return False
 
     def _wake_at(self, now: float) -> float:
         times = [way.next_time() for way in self.ways]
         log = None if self.message_log is None else self.message_log.next_time()
         turn = self._standstill.until or self.turn.next_time(now)
-        others = (self._publisher.due(), turn, self._drain_until, self._linger_until, log)
+        others = (self._publisher.due(), turn, self._drain_until, self.receipts.next_time(now), log)
         return min(times + [at for at in others if at is not None])
 
     def _collect(self, now: float) -> None:
@@ -242,15 +244,6 @@ class Sender(Role):
         for each in over(self.message_log, self.turn.collect(now), now):
             for way, frames in zip(self.ways, self.turn.settle(each), strict=True):
                 way.acknowledge(frames)
-
-    def _send_receipts(self) -> None:
-        """To any broker that is there, for it counts them and no more; what none takes waits for one."""
-        told = self.transport.receipts()
-        if told is not None:
-            self.receipts.add(told)
-        for way in self.ways:
-            while (first := self.receipts.first()) is not None and way.send_receipts(first):
-                self.receipts.sent()
 
     def _begin(self, now: float) -> None:
         if self._said_bye is not None:
@@ -278,7 +271,7 @@ class Sender(Role):
     def _done(self, now: float) -> bool:
         if (self._said_bye is not None and all(way.left for way in self.ways)) or self._out_of_time(now):
             return True
-        if not self._stopping or self.shares.held or self._lingers(now):
+        if not self._stopping or self.shares.held or self.receipts.lingers(now):
             return False
         if self._said_bye is None:
             self._said_bye = now
@@ -286,14 +279,6 @@ class Sender(Role):
             for way in self.ways:
                 way.left = not way.goodbye()
         return all(way.left for way in self.ways)
-
-    def _lingers(self, now: float) -> bool:
-        """Whether receipts of what was sent may still come, and are waited for."""
-        if not getattr(self.transport, "awaited", 0):
-            return False
-        if self._linger_until is None:
-            self._linger_until = now + float(getattr(self.transport, "linger_s", 0.0))
-        return now < self._linger_until
 
     def _settled(self) -> int:
         return self.turn.sent + self.turn.failed

@@ -1,0 +1,64 @@
+"""Receipts from a sender's transport to its brokers, and how long a sender that leaves waits for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zsms.core.outcomes import ReceiptQueue
+from zsms.roles.sender_link import SenderLink
+from zsms.transports import Transport
+
+ROOM_S = 0.05
+"""Seconds after which receipts that no broker had room for are offered again."""
+TELL_S = 1.0
+"""How long a sender that leaves waits for that room."""
+
+
+class Teller:
+    """They go to any broker that is there, for it counts them and no more; what none takes waits for one."""
+
+    def __init__(self, transport: Transport, ways: Sequence[SenderLink]) -> None:
+        """`ways` are those to the brokers, which may be there later."""
+        self._transport = transport
+        self._ways = ways
+        self._queue = ReceiptQueue()
+        self._linger_until: float | None = None
+        self._tell_until: float | None = None
+
+    @property
+    def lost(self) -> int:
+        """Receipts that nobody could be told."""
+        return self._queue.lost
+
+    def send(self) -> None:
+        """What has come, as far as there is room."""
+        told = self._transport.receipts()
+        if told is not None:
+            self._queue.add(told)
+        for way in self._ways:
+            while (first := self._queue.first()) is not None and way.send_receipts(first):
+                self._queue.sent()
+
+    def next_time(self, now: float) -> float | None:
+        """When to tell again, or look whether to leave, unless something comes before."""
+        if self._queue.first() is not None:
+            return now + ROOM_S
+        until = self._linger_until
+        return until if until is not None and until > now else None
+
+    def lingers(self, now: float) -> bool:
+        """Whether receipts of what was sent may still come, or wait for room, and are waited for by who leaves."""
+        if getattr(self._transport, "awaited", 0):
+            if self._linger_until is None:
+                self._linger_until = now + float(getattr(self._transport, "linger_s", 0.0))
+            if now < self._linger_until:
+                return True
+        if self._queue.first() is None:
+            return False
+        if self._tell_until is None:
+            self._tell_until = now + TELL_S
+        return now < self._tell_until
+
+    def give_up(self) -> None:
+        """Nobody can be told any more."""
+        self._queue.give_up()
