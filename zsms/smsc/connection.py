@@ -49,6 +49,8 @@ class Connection:
         """For this bind, until its window has room."""
         self.look_at = now
         """When the session's timers are worth looking at, at the earliest."""
+        self.writing = False
+        """Whether something waits until the socket takes more."""
         self.ending = False
         """Write what waits, then close."""
         self._tls = isinstance(sock, ssl.SSLSocket)
@@ -64,11 +66,6 @@ class Connection:
     def room(self) -> int:
         """Messages that may be delivered now."""
         return 0 if self._waiting > MOST_WAITING else self.session.room
-
-    @property
-    def writing(self) -> bool:
-        """Whether something waits until the socket takes more."""
-        return bool(self._out)
 
     @property
     def gathers(self) -> bool:
@@ -111,28 +108,25 @@ class Connection:
         """Write what can be; False when the connection is gone."""
         parts = self.session.take_output() if self.session.output_octets else []
         if len(parts) == 1 and not self._out:  # as nearly always
-            first = parts.pop()
-            view = first.data if isinstance(first, np.ndarray) else memoryview(first)
+            octets = parts[0]
             try:
-                count = self.sock.send(view)
+                count = self.sock.send(octets)  # type: ignore[arg-type]  # an array is a buffer
             except _LATER:
                 count = 0
             except OSError:
                 return False
-            if count < len(view):
-                self._out.append(view[count:])
-                self._waiting += len(view) - count
-            return True
+            if count == len(octets):
+                return True
+            parts[0] = octets[count:]
         for octets in parts:
-            view = memoryview(octets.data if isinstance(octets, np.ndarray) else octets)
-            self._out.append(view)
-            self._waiting += len(view)
+            self._out.append(memoryview(octets))  # type: ignore[arg-type]
+            self._waiting += len(octets)
         while self._out:
             part = self._out[0]
             try:
                 count = self.sock.send(part)
             except _LATER:
-                return True
+                break
             except OSError:
                 return False
             self._waiting -= count
@@ -140,6 +134,7 @@ class Connection:
                 self._out[0] = part[count:]
             else:
                 self._out.popleft()
+        self.writing = bool(self._out)
         return True
 
     def close(self) -> None:

@@ -163,19 +163,17 @@ class FakeSmsc(Role):
         if self.notifier is not None:
             self._wait(until, now)
             until = now
-        ready = self._epoll.poll(None if until is None else max(0.0, until - now))
-        if any(fd == self.waker.fileno() for fd, _ in ready):
-            self.waker.drain()
-        return ready
+        return self._epoll.poll(None if until is None else max(0.0, until - now))
 
     def _read(self, ready: list[tuple[int, int]], now: float, wall: float) -> None:
         """What sockets have said; of sessions that are bound together."""
         together: list[tuple[int, Connection]] = []
         for fd, happened in ready:
-            if fd in self._listeners:
-                self._accept(self._listeners[fd], now)
-            elif (connection := self._by_fd.get(fd)) is None:
-                continue
+            if (connection := self._by_fd.get(fd)) is None:
+                if fd in self._listeners:
+                    self._accept(self._listeners[fd], now)
+                elif fd == self.waker.fileno():
+                    self.waker.drain()
             elif happened == select.EPOLLIN and connection.gathers:
                 together.append((fd, connection))
             else:
@@ -188,14 +186,12 @@ class FakeSmsc(Role):
     def _serve_together(self, together: list[tuple[int, Connection]], now: float, wall: float) -> None:
         self._gather.begin(len(together))
         heard: list[Connection] = []
+        read = self._gather.read
         for fd, connection in together:
-            count = connection.read_into(self._gather.room(connection.session))
-            if count is None:
-                self._gather.drop()
-                self._drop(fd, connection)
-            else:
-                self._gather.took(connection.session, connection.row, count)
+            if read(connection.session, connection.row, connection.read_into):
                 heard.append(connection)
+            else:
+                self._drop(fd, connection)
         bundle = self._gather.bundle()
         if bundle is not None:
             self.desk.received_together(heard, bundle.receive(now), now, wall)

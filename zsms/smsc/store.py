@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from zsms.core.smpp.pdu import Messages
+from zsms.core.smpp.pdu import Messages, joined
 from zsms.core.smpp.strings import I64, U8, Strings, Text, folded
 
 U64 = npt.NDArray[np.uint64]
@@ -148,7 +148,8 @@ class Seen:
 
     def _write_later(self) -> None:
         if self._later:
-            fields = [each if isinstance(each, list) else _fields(each) for each in self._later]
+            fields = [each for each in self._later if isinstance(each, list)]
+            fields += map(_fields, joined([each for each in self._later if isinstance(each, Messages)]))
             self._later, self._left = [], _OCTETS
             self._repeated += self._known(*(Strings.joined(column) for column in zip(*fields, strict=True)))
 

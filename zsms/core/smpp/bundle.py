@@ -10,7 +10,7 @@ A turn then costs a number of numpy calls for all sessions, and a few Python sta
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -145,36 +145,37 @@ class Gather:
         self._sessions: list[Session] = []
         self._bounds: list[int] = []
         """Where each begins and ends, and its row in the windows."""
-        self._begin = self._at = self._share = 0
+        self._at = self._share = 0
 
     def begin(self, sessions: int) -> None:
         """So many sessions are read at most."""
         self._share = max(_LEAST_READ, min(READ_OCTETS, _BUFFER // max(1, sessions)))
         self._sessions, self._bounds, self._at = [], [], 0
 
-    def room(self, session: Session) -> memoryview:
-        """Where the next octets of this session go; what it has of a PDU stands before them."""
-        self._begin = self._at
-        waiting = session.waiting
-        if self._at + waiting + self._share + PAD > len(self._buffer):
-            grown = np.zeros(2 * len(self._buffer) + waiting, np.uint8)
-            grown[: self._at] = self._buffer[: self._at]
-            self._buffer, self._view = grown, grown.data
-        if waiting:
-            rest = session.take_rest()
-            self._view[self._at : self._at + len(rest)] = rest
-            self._at += len(rest)
-        return self._view[self._at : self._at + self._share]
+    def read(self, session: Session, row: int, read: Callable[[memoryview], int | None]) -> bool:
+        """What `read` has for this session, behind what that has of a PDU; `row` is the session's in the windows.
 
-    def took(self, session: Session, row: int, octets: int) -> None:
-        """So many came; `row` is the session's in the windows."""
-        self._at += octets
+        False: it has said None, the connection is gone.
+        """
+        begin = at = self._at
+        rest = session.take_rest() if session.waiting else b""
+        if at + len(rest) + self._share + PAD > len(self._buffer):
+            self._grow(len(rest))
+        if rest:
+            at += len(rest)
+            self._view[begin:at] = rest
+        octets = read(self._view[at : at + self._share])
+        if octets is None:
+            return False
+        self._at = at = at + octets
         self._sessions.append(session)
-        self._bounds += (self._begin, self._at, row)
+        self._bounds += (begin, at, row)
+        return True
 
-    def drop(self) -> None:
-        """That session is over."""
-        self._at = self._begin
+    def _grow(self, more: int) -> None:
+        grown = np.zeros(2 * len(self._buffer) + more, np.uint8)
+        grown[: self._at] = self._buffer[: self._at]
+        self._buffer, self._view = grown, grown.data
 
     def bundle(self) -> Bundle | None:
         """What was read, None if nothing was."""

@@ -82,24 +82,31 @@ class Alike:
     def __init__(self, frames: Frames, layout: Layout, heads: U8) -> None:
         """`heads` are their octets before the short_message, uint8[n, width]."""
         self._frames = frames
-        self._layout = layout
+        self.layout = layout
         self._heads = heads
+
+    def elsewhere(self, short: Strings) -> Alike:
+        """Of other PDUs with this layout, which have these short_messages."""
+        begins, none = short.begins - self.layout.width, np.zeros(0, np.uint32)
+        ends = short.begins + short.lengths
+        frames = Frames(short.buffer, begins, ends, command=none, status=none, sequence=none)
+        return Alike(frames, self.layout, frames.matrix(self.layout.width))
 
     @property
     def behind(self) -> I64:
         """Where the short_message of each begins."""
-        return self._frames.begins + self._layout.width
+        return self._frames.begins + self.layout.width
 
     def number(self, name: str) -> U8:
         """One of `NUMBERS`, uint8[n]. Raises KeyError."""
-        found: U8 = self._heads[:, self._layout.numbers[name]]
+        found: U8 = self._heads[:, self.layout.numbers[name]]
         return found
 
     def column(self, name: str) -> Strings | U8:
         """One of `STRINGS` or `NUMBERS`. Raises KeyError."""
-        if name in self._layout.numbers:
+        if name in self.layout.numbers:
             return self.number(name)
-        at, length = self._layout.strings[name]
+        at, length = self.layout.strings[name]
         lengths = np.empty(len(self._heads), np.int64)
         lengths.fill(length)
         return Strings(self._frames.buffer, self._frames.begins + at, lengths)

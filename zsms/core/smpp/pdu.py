@@ -549,6 +549,21 @@ class _Decoded(Messages):
         self._alike = same
         self.sequence, self.short_message, self.tlvs, self.problem = sequence, short, table, problem
 
+    @property
+    def layout(self) -> int:
+        """A number: the same for messages whose fields stand at the same places, and that can be joined."""
+        return id(self._alike.layout) if self.tlvs is _NO_TLVS else id(self)
+
+    @classmethod
+    def joined(cls, several: Sequence[_Decoded]) -> _Decoded:
+        """Those of one `layout` as one."""
+        first = several[0]
+        if len(several) == 1:
+            return first
+        short = Strings.joined([each.short_message for each in several if isinstance(each.short_message, Strings)])
+        sequence = np.concatenate([each.sequence for each in several])
+        return cls(first._alike.elsewhere(short), sequence, short, _NO_TLVS, problem=np.zeros(len(short), np.uint32))
+
     def __getattr__(self, name: str) -> Any:
         if name not in _COLUMNS:
             raise AttributeError(name)
@@ -558,6 +573,18 @@ class _Decoded(Messages):
 
 
 _COLUMNS = frozenset({*STRINGS, *NUMBERS[:-1]})
+
+
+def joined(several: Sequence[Messages]) -> list[Messages]:
+    """Messages that were decoded as fewer, in another order: those whose fields stand at the same places as one."""
+    found: list[Messages] = []
+    same: dict[int, list[_Decoded]] = {}
+    for each in several:
+        if isinstance(each, _Decoded):
+            same.setdefault(each.layout, []).append(each)
+        else:
+            found.append(each)
+    return found + [_Decoded.joined(group) for group in same.values()]
 
 
 # -- answers --------------------------------------------------------------------------------------------------------

@@ -253,12 +253,21 @@ def folded(strings: Strings, start: npt.NDArray[np.uint64], most: int) -> npt.ND
         return found
     matrix = np.ascontiguousarray(strings.matrix(8 * words))
     columns = matrix.view("<u8")
-    for place in range(words):
-        left = np.minimum(np.maximum(np.minimum(strings.lengths, most) - 8 * place, 0), 8)
-        mixed = (found ^ (columns[:, place] & _FIRST[left])) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0x94D049BB133111EB)
-        found = np.where(left > 0, mixed ^ (mixed >> np.uint64(32)), found)
+    whole = min(most, int(strings.lengths.min()))
+    for at, word in zip(range(0, 8 * words, 8), columns.T, strict=True):
+        if at + 8 <= whole:
+            found = _mixed(found, word)
+        else:  # octets that are another's, or too many
+            left = np.clip(np.minimum(strings.lengths, most) - at, 0, 8)
+            found = np.where(left > 0, _mixed(found, word & _FIRST[left]), found)
     return found
+
+
+def _mixed(found: npt.NDArray[np.uint64], word: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    mixed = (found ^ word) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0x94D049BB133111EB)
+    mixed ^= mixed >> np.uint64(32)
+    return mixed
 
 
 _FIRST = np.array([(1 << 8 * octets) - 1 for octets in range(9)], np.uint64)

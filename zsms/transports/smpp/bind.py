@@ -33,6 +33,7 @@ _READS = 8
 _FEW_PARTS = 4
 MOST_OUTPUT = 1 << 20
 """Octets that the other side has not taken, above which nothing more is submitted."""
+_CLOSED = "the gateway has closed the connection"
 _LATER = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -68,6 +69,7 @@ class Bind:
         """When `poll` is worth calling, at the earliest."""
         self._dial = Dial(settings, selector, self, wake)
         self._binding = self._bound = False
+        self._why = _CLOSED
         self.gathers = False
         """Whether what comes may be read together with what comes on others."""
         self._rng = rng
@@ -168,7 +170,9 @@ class Bind:
         events: list[Event] = []
         self.more = False
         for _ in range(_READS):
-            count = 0 if self._dial.sock is None else self.read_into(scratch, now)
+            count = 0 if self._dial.sock is None else self.read_into(scratch)
+            if count is None:
+                self.over(now)
             if not count:
                 return events
             events += self.acted_on(self.session.receive(scratch[:count], now), now)
@@ -177,19 +181,21 @@ class Bind:
         self.more = True
         return events
 
-    def read_into(self, view: memoryview, now: float) -> int:
-        """The same, as octets into `view`: how many; 0 when there are none, or no more connection."""
+    def read_into(self, view: memoryview) -> int | None:
+        """The same, as octets into `view`: how many; None when the connection is `over`."""
         assert self._dial.sock is not None
         try:
-            count = self._dial.sock.recv_into(view)
+            return self._dial.sock.recv_into(view) or None
         except _LATER:
             return 0
         except OSError as error:
-            self._lose(error.strerror or str(error), now)
-            return 0
-        if not count:
-            self._lose("the gateway has closed the connection", now)
-        return count
+            self._why = error.strerror or str(error)
+            return None
+
+    def over(self, now: float) -> None:
+        """Nothing can be read any more."""
+        why, self._why = self._why, _CLOSED
+        self._lose(why, now)
 
     def acted_on(self, events: list[Event], now: float) -> list[Event]:
         """Events that are not the connection's own."""
@@ -214,7 +220,7 @@ class Bind:
             self.flush(now)
             return False
         try:
-            count = self._dial.sock.send(octets.data)
+            count = self._dial.sock.send(octets)  # type: ignore[arg-type]  # an array is a buffer
         except _LATER:
             count = 0
         except OSError as error:

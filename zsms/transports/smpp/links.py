@@ -149,13 +149,12 @@ class Links:
     def _read_together(self, binds: Sequence[Bind], came: Came, now: float) -> None:
         self._gather.begin(len(binds))
         heard: list[Bind] = []
+        read = self._gather.read
         for bind in binds:
-            count = bind.read_into(self._gather.room(bind.session), now)
-            if bind.bound:
-                self._gather.took(bind.session, bind.number, count)
+            if read(bind.session, bind.number, bind.read_into):
                 heard.append(bind)
             else:
-                self._gather.drop()
+                bind.over(now)
                 self.act(bind, [], came, now)
         bundle = self._gather.bundle()
         if bundle is not None:
