@@ -9,18 +9,22 @@ import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.mesh.processes import zsms
+from zsms.cli.sweep import command
 from zsms.errors import UsageError
-from zsms.launch.sweep import Record, commands_of, figures_of, parse_vary, points_of, to_csv, to_lines
+from zsms.launch.record import Record
+from zsms.launch.sweep import commands_of, figures_of, parse_vary, points_of, to_csv, to_lines
 from zsms.report.spread import Spread
 
 
 def test_points_are_every_combination_and_whole_numbers_are_digits() -> None:
     varied = parse_vary(["concurrency=1e3,2.5e4", "--failure_rate=0,0.05"])
     assert varied == [("concurrency", ["1000", "25000"]), ("failure-rate", ["0", "0.05"])]
+    assert parse_vary(["tag=007,+1,1_0,7.0"]) == [("tag", ["007", "+1", "1_0", "7"])]
     points = points_of(varied)
     assert len(points) == 4 and points[1] == (("concurrency", "1000"), ("failure-rate", "0.05"))
 
@@ -31,11 +35,34 @@ def test_what_is_no_list_of_values_is_said(text: str) -> None:
         parse_vary([text])
 
 
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--vary", "concurency=1,2"], "did you mean --concurrency"),
+        (["--vary", "seed=1,2"], "--vary seed: a sweep has that option itself"),
+        (["--vary", "json=a,b"], "--vary json: a sweep has that option itself"),
+        (["--vary", "yes-really-send=1,2", "--live"], "that takes no values"),
+        (
+            ["--vary", "mean=1,2", "--mesages", "5"],
+            "--mesages: `zsms plan` has no such option; did you mean",
+        ),
+        (["--vary", "mean=1,2", "--json=x"], "--json: a sweep has that option itself"),
+        (["--vary", "mean=1,2", "--live", "--dry-run"], "--dry-run: a sweep has that option itself"),
+        (["--vary", "mean=1,2", "--live", "--share", "0.5"], "`zsms run` has no such option"),
+    ],
+)
+def test_an_option_that_no_point_could_take_is_told_before_the_first(options: list[str], why: str) -> None:
+    done = CliRunner().invoke(command, options, standalone_mode=False)
+    assert isinstance(done.exception, UsageError) and why in str(done.exception)
+
+
 def test_a_setting_varies_once_and_points_are_bounded() -> None:
     with pytest.raises(UsageError, match="varies already"):
         parse_vary(["a=1", "a=2"])
     with pytest.raises(UsageError, match="points"):
         points_of([(name, [str(number) for number in range(200)]) for name in "ab"])
+    with pytest.raises(UsageError, match="10,000,000,000 points"):  # which are never made
+        points_of([(name, list("0123456789")) for name in "abcdefghij"])
 
 
 def test_each_replication_of_a_run_has_a_seed_of_its_own() -> None:
@@ -70,19 +97,53 @@ def test_the_bands_of_a_plan_are_its_spread() -> None:
 
 
 def test_a_record_goes_on_after_a_line_that_was_cut_and_refuses_another_sweep(tmp_path: Path) -> None:
-    path, point = tmp_path / "record", (("a", "1"),)
-    Record(str(path), {"seed": 1}).add(point, {"x": Spread(1.0, 2.0, None)})
-    with path.open("a") as file:
-        file.write('{"point": [["a", "2"]], "fig')
-    again = Record(str(path), {"seed": 1})
-    assert again.done == {point: {"x": Spread(1.0, 2.0, None)}}
-    again.add((("a", "2"),), {"x": Spread(3.0, 3.0, 3.0)})
-    assert len(Record(str(path), {"seed": 1}).done) == 2
+    path, point, other = tmp_path / "record", (("a", "1"),), (("a", "2"),)
+    with Record(str(path), {"seed": 1}) as record:
+        record.add(point, {"x": Spread(1.0, 2.0, None)})
+    whole = path.read_bytes()
+    line = json.dumps({"point": other, "figures": {"x": [3.0, 3.0, 3.0]}})
+    for end in range(len(line) + 1):  # the last of them lacks its line break only
+        path.write_bytes(whole + line[:end].encode())
+        with Record(str(path), {"seed": 1}) as record:
+            assert record.done.keys() == {point} | ({other} if end == len(line) else set())
+            record.add((("a", "3"),), {"x": Spread(3.0, 3.0, 3.0)})
+        with Record(str(path), {"seed": 1}) as record:
+            assert (("a", "3"),) in record.done and record.done[point] == {"x": Spread(1.0, 2.0, None)}
+    for begin in range(whole.index(b"\n") + 1):  # killed while it wrote whose sweep it is
+        path.write_bytes(whole[:begin])
+        with Record(str(path), {"seed": 1}) as record:
+            assert not record.done
+        assert path.read_bytes() == whole[: whole.index(b"\n") + 1]
     with pytest.raises(UsageError, match=r"another sweep \(seed differ\)"):
         Record(str(path), {"seed": 2})
-    path.write_text("nonsense\n")
-    with pytest.raises(UsageError, match="no record of a sweep"):
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"nonsense\n", "no record of a sweep"),
+        (b"my notes, which end without a line break", "no record of a sweep"),
+        (b"[1, 2]\nand more", "no record of a sweep"),
+        (b"\xff\xfe\x00binary", "no record of a sweep"),
+        (b'{"sweep": 1, "seed": 1}\n{}\n', "line 2 is damaged"),
+        (b'{"sweep": 1, "seed": 1}\n\xff\n{"point": [["a", "1"]], "figures": {}}\n', "line 2 is damaged"),
+        (b'{"sweep": 1, "seed": 1}\n{"point": [["a", "1"]], "figures": {"x": [1, NaN, 2]}}\n', "line 2 is damaged"),
+        (b'{"sweep": 1, "seed": 1}\n{"point": [["a", "1"]], "figures": {"x": [1]}}\n', "line 2 is damaged"),
+    ],
+)
+def test_a_file_that_is_no_record_is_told_of_and_left_as_it_is(content: bytes, why: str, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=why):
         Record(str(path), {"seed": 1})
+    assert path.read_bytes() == content
+
+
+def test_a_record_is_for_one_sweep_at_a_time(tmp_path: Path) -> None:
+    path = str(tmp_path / "record")
+    with Record(path, {"seed": 1}), pytest.raises(UsageError, match="in use by another sweep"):
+        Record(path, {"seed": 1})
+    Record(path, {"seed": 1}).close()
 
 
 def test_tables_have_a_row_a_point_that_is_done() -> None:
@@ -132,10 +193,10 @@ def test_an_output_that_fails_is_a_line_and_keeps_neither_the_others_nor_the_tab
 def test_a_record_that_can_not_be_gone_on_with_costs_no_point(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
-    record = Record(str(folder / "record"), {"seed": 1})
-    shutil.rmtree(folder)
-    for value in "12":
-        record.add((("a", value),), {"x": Spread(1.0, 1.0, 1.0)})
+    with Record(str(folder / "record"), {"seed": 1}) as record:
+        shutil.rmtree(folder)
+        for value in "12":
+            record.add((("a", value),), {"x": Spread(1.0, 1.0, 1.0)})
     assert len(record.done) == 2 and "No such file" in record.trouble
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import click
 
 from zsms.cli import places, written
+from zsms.cli.commands import INTERRUPTED, load_command
 from zsms.errors import UsageError, ZsmsError
 
 
@@ -93,32 +95,22 @@ def command(
     run by `zsms run` with --live. A figure is the median of the replications; its spread is where a tenth and nine
     tenths of them lie, or the least and the greatest of fewer than ten. Exits with 0 when every point was done, else 1.
     """
-    from zsms.cli.commands import COMMANDS
     from zsms.launch import sweep
+    from zsms.launch.record import Record
 
     if scenario is not None and scenario.startswith("-"):
         fixed, scenario = (scenario, *fixed), None
-    if not live and "plan" not in COMMANDS:
-        raise UsageError("this zsms has no plans: give --live")
     written.check({"--csv": csv, "--html": html})
-    points = sweep.points_of(sweep.parse_vary(vary))
+    varied = sweep.parse_vary(vary)
+    _check_options("run" if live else "plan", [name for name, _ in varied], fixed)
+    points = sweep.points_of(varied)
     always = [*_scenario_of(scenario, live), *(["--cluster", cluster] if live and cluster else []), *fixed]
     settings = {"vary": list(vary), "replications": replications, "live": live, "seed": seed, "always": always}
     settings["scenario"] = _digest(scenario)
-    kept = sweep.Record(record, settings)
-    todo = [point for point in points if point not in kept.done]
-    commands = {point: sweep.commands_of(point, always, replications, live, seed) for point in todo}
-    failed = 0
-    for number, (point, came) in enumerate(_all(commands, 1 if live else jobs, None if live else cluster), 1):
-        words = " ".join(f"{name}={value}" for name, value in point)
-        if isinstance(came, BaseException):
-            failed += 1
-            click.echo(f"{number} of {len(todo)}: {words}: {came}", err=True)
-            continue
-        kept.add(point, sweep.figures_of(came, live))
-        click.echo(f"{number} of {len(todo)}: {words}", err=True)
-    if kept.trouble:
-        click.echo(f"zsms: {kept.trouble}", err=True)
+    with Record(record, settings) as kept:
+        todo = [point for point in points if point not in kept.done]
+        commands = {point: sweep.commands_of(point, always, replications, live, seed) for point in todo}
+        code = _do(commands, kept, 1 if live else jobs, None if live else cluster)
     title = f"{'Runs' if live else 'Plans'} of {scenario or 'zsms'}: {', '.join(vary)}"
     well = written.write_all(
         {
@@ -128,7 +120,50 @@ def command(
     )
     if written.STDOUT not in (csv, html):
         click.echo("\n".join(sweep.to_lines(points, kept.done)))
-    return 1 if failed or not well or kept.trouble else 0
+    return code or int(not well)
+
+
+def _do(commands: dict[Any, list[list[str]]], kept: Any, jobs: int | None, cluster: str | None) -> int:
+    """Do these points, and keep what comes of them; the exit code."""
+    from zsms.launch.sweep import figures_of
+
+    failed = 0
+    try:
+        for number, (point, came) in enumerate(_all(commands, jobs, cluster), 1):
+            words = f"{number} of {len(commands)}: {' '.join(f'{name}={value}' for name, value in point)}"
+            if isinstance(came, BaseException):
+                failed += 1
+                words += f": {came}"
+            else:
+                kept.add(point, figures_of(came, commands[point][0][0] == "run"))
+            click.echo(words, err=True)
+    except KeyboardInterrupt:
+        again = "the same command goes on with the others" if kept.keeps else "with --record it could be gone on with"
+        click.echo(f"zsms: interrupted with {len(kept.done)} points done; {again}", err=True)
+        return INTERRUPTED
+    finally:
+        if kept.trouble:
+            click.echo(f"zsms: {kept.trouble}", err=True)
+    return int(bool(failed or kept.trouble))
+
+
+def _check_options(command: str, varied: Sequence[str], fixed: Sequence[str]) -> None:
+    """Raises UsageError for what is no option of that command, or is a sweep's own."""
+    from zsms.launch.sweep import OWN
+
+    options = [each for each in load_command(command).params if isinstance(each, click.Option)]
+    known = {name: each for each in options for name in (*each.opts, *each.secondary_opts)}
+    given = [text.partition("=")[0] for text in fixed if text.startswith("--") and text != "--"]
+    for name, varies in [*((f"--{name}", True) for name in varied), *((name, False) for name in given)]:
+        where = f"--vary {name[2:]}" if varies else name
+        if name[2:] in OWN:
+            raise UsageError(f"{where}: a sweep has that option itself, or sets it for each point: leave it out")
+        if name not in known:
+            close = difflib.get_close_matches(name, known)
+            instead = f"; did you mean {' or '.join(close)}?" if close else ""
+            raise UsageError(f"{where}: `zsms {command}` has no such option{instead}")
+        if varies and known[name].is_flag:
+            raise UsageError(f"{where}: that takes no values")
 
 
 def _page(title: str, points: Any, done: Any) -> str:
@@ -155,8 +190,9 @@ def _digest(scenario: str | None) -> str | None:
 
 def _all(commands: dict[Any, list[list[str]]], jobs: int | None, cluster: str | None) -> Iterator[tuple[Any, Any]]:
     """Each point with its reports, or with the error that came instead, as they are done."""
-    from zsms.launch.sweep import execute
+    from zsms.launch.sweep import Execute
 
+    execute = Execute()
     if cluster is not None and commands:
         from zsms.launch.tasks import tasks_on
 
@@ -174,4 +210,5 @@ def _all(commands: dict[Any, list[list[str]]], jobs: int | None, cluster: str | 
                 yield futures[future], error or future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            execute.stop()
             raise

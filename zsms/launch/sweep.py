@@ -12,10 +12,12 @@ import csv
 import io
 import itertools
 import json
+import math
 import os
+import shlex
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from zsms.core.seeds import sequence
@@ -24,7 +26,9 @@ from zsms.launch import children
 from zsms.report.spread import Point, Spread, cell_of
 
 MAX_POINTS = 10_000
-_FORMAT = 1
+OWN = {"seed", "replications", "jobs", "no-variants", "quiet", "json", "ui", "html", "csv", "cluster", "dry-run"}
+"""Options of `zsms plan` and `zsms run` that a sweep sets itself, or has of its own."""
+_LEAVE_S = 3.0
 
 
 def parse_vary(texts: Sequence[str]) -> list[tuple[str, list[str]]]:
@@ -45,9 +49,9 @@ def parse_vary(texts: Sequence[str]) -> list[tuple[str, list[str]]]:
 
 
 def _plain(value: str) -> str:
-    """A whole number in digits, whatever it was written as."""
+    """A whole number in digits, if it was written with a point or an exponent; 007 and +1 may be no numbers."""
     try:
-        number = float(value)
+        number = float(value if set(value) & set(".eE") else "nan")
     except ValueError:
         return value
     return f"{number:.0f}" if number.is_integer() and abs(number) < 1e15 else value
@@ -55,11 +59,11 @@ def _plain(value: str) -> str:
 
 def points_of(varied: Sequence[tuple[str, Sequence[str]]]) -> list[Point]:
     """Every combination, the last one varying fastest. Raises UsageError for too many."""
+    count = math.prod(len(values) for _, values in varied)
+    if count > MAX_POINTS:
+        raise UsageError(f"{count:,} points: {MAX_POINTS:,} at most")
     names = [name for name, _ in varied]
-    points = [tuple(zip(names, values, strict=True)) for values in itertools.product(*(each for _, each in varied))]
-    if len(points) > MAX_POINTS:
-        raise UsageError(f"{len(points):,} points: {MAX_POINTS:,} at most")
-    return points
+    return [tuple(zip(names, values, strict=True)) for values in itertools.product(*(each for _, each in varied))]
 
 
 def commands_of(point: Point, fixed: Sequence[str], replications: int, live: bool, seed: int) -> list[list[str]]:
@@ -73,24 +77,48 @@ def commands_of(point: Point, fixed: Sequence[str], replications: int, live: boo
     return [["run", *fixed, *options, "--seed", str(each), *said] for each in seeds]
 
 
-def execute(commands: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
-    """The reports of these commands, one after the other. Raises ZsmsError when one fails."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("ZSMS_")}
-    found = []
-    for command in commands:
-        done = subprocess.run(
+class Execute:
+    """Runs commands, one after the other: what they report."""
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[str]] = set()
+        self._over = False
+
+    def __call__(self, commands: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+        """The reports of these. From any thread. Raises ZsmsError when one fails."""
+        return [self._report(command) for command in commands]
+
+    def _report(self, command: Sequence[str]) -> dict[str, Any]:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("ZSMS_")}
+        popen = subprocess.Popen(
             [*children.COMMAND, *command],
             env=children.with_this_package(environment),
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
         )
-        if done.returncode:
-            lines = done.stderr.strip().splitlines()
-            raise ZsmsError(f"zsms {' '.join(command)} exited with {done.returncode}: {lines[-1] if lines else ''}")
-        found.append(json.loads(done.stdout))
-    return found
+        self._running.add(popen)
+        if self._over:
+            popen.kill()
+        out, err = popen.communicate()
+        self._running.discard(popen)
+        if popen.returncode:
+            last = (err.strip().splitlines() or [""])[-1]
+            raise ZsmsError(f"zsms {shlex.join(command)} exited with {popen.returncode}: {last}")
+        found: dict[str, Any] = json.loads(out)
+        return found
+
+    def stop(self) -> None:
+        """Make those end that run, and any that would follow; a run is asked, and asked again."""
+        self._over = True
+        for patience in (_LEAVE_S, 0.0):
+            running = list(self._running)
+            for popen in running:
+                popen.terminate()
+            until = time.monotonic() + patience
+            while time.monotonic() < until and any(popen.poll() is None for popen in running):
+                time.sleep(0.05)
 
 
 def figures_of(reports: Sequence[Mapping[str, Any]], live: bool) -> dict[str, Spread]:
@@ -113,59 +141,6 @@ def figures_of(reports: Sequence[Mapping[str, Any]], live: bool) -> dict[str, Sp
         "lost": lambda report: report["messages"]["lost"],
     }
     return {name: Spread.of([figure(report) for report in reports]) for name, figure in of.items()}
-
-
-class Record:
-    """What has come of points so far, a JSON object a line; or nothing that is kept, without a path."""
-
-    def __init__(self, path: str | None, settings: Mapping[str, Any]) -> None:
-        """Raises UsageError when the file is of another sweep, or can't be had."""
-        self.done: dict[Point, dict[str, Spread]] = {}
-        self.trouble = ""
-        """Why nothing more is kept; empty when all is well."""
-        self._path = None if path is None else Path(path)
-        if self._path is None:
-            return
-        head = {"sweep": _FORMAT, **settings}
-        if self._path.exists() and not self._path.is_file():
-            raise UsageError(f"--record {path}: that is no file")
-        try:
-            lines = self._path.read_text().splitlines() if self._path.exists() else []
-            if not lines:
-                self._path.write_text(json.dumps(head) + "\n")
-        except OSError as error:
-            raise UsageError(f"--record {path}: {error.strerror}") from None
-        if lines:
-            self._take(lines, head)
-
-    def _take(self, lines: list[str], head: dict[str, Any]) -> None:
-        whole = lines[:-1] + [line for line in lines[-1:] if line.endswith("}")]
-        if len(whole) < len(lines):  # it was cut when the sweep was interrupted
-            assert self._path is not None
-            self._path.write_text("".join(f"{line}\n" for line in whole))
-        try:
-            first, *rest = map(json.loads, whole)
-        except ValueError:
-            raise UsageError(f"--record {self._path}: that is no record of a sweep") from None
-        if first != head:
-            other = sorted(key for key in head if first.get(key) != head[key])
-            raise UsageError(
-                f"--record {self._path} is of another sweep ({', '.join(other)} differ): give another file"
-            )
-        for line in rest:
-            point = tuple((str(name), str(value)) for name, value in line["point"])
-            self.done[point] = {name: Spread(*values) for name, values in line["figures"].items()}
-
-    def add(self, point: Point, figures: dict[str, Spread]) -> None:
-        """Keep what came of a point; in memory in any case."""
-        self.done[point] = figures
-        if self._path is None or self.trouble:
-            return
-        try:
-            with self._path.open("a") as file:
-                file.write(json.dumps({"point": point, "figures": figures}) + "\n")
-        except OSError as error:
-            self.trouble = f"--record {self._path}: {error.strerror}; this sweep can't be gone on with from here"
 
 
 def rows_of(points: Sequence[Point], done: Mapping[Point, Mapping[str, Spread]]) -> Iterator[tuple[Point, Any]]:
