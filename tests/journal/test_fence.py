@@ -29,6 +29,8 @@ class Log:
         self.last = last + len(records)
         return True
 
+    refused = ""
+
     async def ends(self) -> Ends:
         return Ends(1, self.last)
 

@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -144,6 +144,15 @@ def test_what_can_not_be_is_said_before_anything_is_asked() -> None:
         ("nats://a/b.c", "no name for a stream"),
         ("nats:///x", "write nats://HOST"),
         ("nats://a/b?cred=x", "no such option: cred"),
+        ("nats://[::1/x", "Invalid IPv6"),
+        ("nats://a:b/x", "'a:b' is no HOST"),
+        ("nats://a:99999/x", "'a:99999' is no HOST"),
+        ("nats://a b/x", "'a b' is no HOST"),
+        ("nats://,/x", "write nats://HOST"),
+        ("nats://a/b*", "no name for a stream"),
+        ("nats://a/b c", "no name for a stream"),
+        (f"nats://a/{'n' * 201}", "no name for a stream"),
+        ("nats://a/b?monitor=x", "give a port"),
     ):
         with pytest.raises(UsageError, match=why):
             Address.parse(text)
@@ -151,6 +160,8 @@ def test_what_can_not_be_is_said_before_anything_is_asked() -> None:
     assert address.servers == ("nats://u:secret@a", "nats://u:secret@b:1", "nats://u:secret@[::1]:2")
     assert address.monitors == ("http://a:8/varz", "http://b:9/varz", "http://[::1]:9/varz")
     assert "secret" not in hidden("nats://u:secret@a/n")
+    with pytest.raises(UsageError, match=r"creds=/nowhere: no such file"):
+        open_journal("nats://127.0.0.1:1/x?creds=/nowhere")
     with pytest.raises(UsageError, match="always majority"):
         check_durability("nats://a/n", "fsync")
     with pytest.raises(UsageError, match="of NATS servers"):
@@ -187,7 +198,7 @@ def test_a_leader_without_a_majority_does_not_know_where_the_log_ends(
 
 def test_no_server_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zsms.journal.nats.FIRST_S", 0.1)
-    with pytest.raises(JournalError, match=r"none of nats://127.0.0.1:1 answers"):
+    with pytest.raises(JournalError, match=r"no NATS server answers: nats://127.0.0.1:1: "):
         open_journal("nats://127.0.0.1:1/x")
 
 
@@ -308,3 +319,201 @@ def test_the_server_of_the_client_stands_still(servers: Servers, url: str) -> No
         servers.thaw(busy)
 
     assert Through(url).run(trouble) < PATIENCE_S
+
+
+# -- servers and streams that are not as they should be -------------------------------------------------------------
+
+
+class Server:
+    """One, with that in its configuration."""
+
+    def __init__(self, folder: Path, config: str) -> None:
+        self.port, self._folder, self._config = free_port(), folder, config
+
+    def __enter__(self) -> Server:
+        if PROGRAM is None:
+            pytest.skip("no nats-server")
+        file, log = self._folder / "one.conf", self._folder / "one.log"
+        store = f'jetstream {{ store_dir: "{self._folder}/one" }}\n'
+        file.write_text(f'listen: "127.0.0.1:{self.port}"\n{store}{self._config}\n')
+        with log.open("wb") as out:
+            self._process = subprocess.Popen(
+                [PROGRAM, "-c", str(file)], stdin=subprocess.DEVNULL, stdout=out, stderr=out
+            )
+        until(lambda: b"Server is ready" in log.read_bytes(), "a server")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def url(self, name: str, user: str = "", scheme: str = "nats") -> str:
+        return f"{scheme}://{user}127.0.0.1:{self.port}/{name}"
+
+    def do(self, url: str, work: Callable[[Any], Any]) -> None:
+        """With a client of its own."""
+
+        async def connected() -> None:
+            import nats
+
+            client = await nats.connect(url.rpartition("/")[0])
+            try:
+                await work(client.jetstream())
+            finally:
+                await client.close()
+
+        asyncio.run(connected())
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    accounts = """accounts {
+      A: { jetstream: enabled, users: [{user: a, password: secret},
+           {user: mute, password: m, permissions: {publish: {deny: "zsms.*.data"}}}] },
+      SMALL: { jetstream: {max_streams: 1, max_file: 100kB}, users: [{user: small, password: s}] },
+      NONE: { users: [{user: none, password: n}] }
+    }"""
+    with Server(tmp_path_factory.mktemp("one"), accounts) as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"subjects": ["alerts.>"]}, "no journal of zsms"),
+        ({"discard": "old"}, "discard old"),
+        ({"max_msgs": 5}, "max_msgs 5"),
+        ({"max_bytes": 10_000}, "max_bytes 10000"),
+        ({"max_age": 60.0}, "max_age 60000000000"),
+        ({"max_msg_size": 1_000}, "max_msg_size 1000"),
+        ({"max_msgs_per_subject": 1}, "max_msgs_per_subject 1"),
+        ({"storage": "memory"}, "storage memory"),
+        ({"retention": "workqueue"}, "retention workqueue"),
+        ({"deny_purge": True}, "deny_purge True"),
+        ({"sealed": True}, "sealed True"),
+        ({"allow_direct": False}, "allow_direct False"),
+        ({"no_ack": True}, "no_ack True"),
+    ],
+)
+def test_a_stream_that_would_lose_or_take_nothing_is_no_journal(one: Server, settings: dict, why: str) -> None:
+    """Made by somebody else."""
+    name = f"s{abs(hash(why))}"
+
+    async def make(js: Any) -> None:
+        config = {"name": name, "subjects": [f"zsms.{name}.*"], "discard": "new", "allow_direct": True}
+        made = {key: value for key, value in settings.items() if key != "sealed"}
+        await js.add_stream(**{**config, **made})
+        if "sealed" in settings:
+            await js.update_stream(**config, sealed=True)
+
+    one.do(one.url(name, "a:secret@"), make)
+    with pytest.raises(UsageError, match=why):
+        open_journal(one.url(name, "a:secret@"))
+
+
+@pytest.mark.parametrize(
+    ("user", "why"),
+    [
+        ("a:wrong@", "no NATS server can be used: nats://a@127.0.0.1:.*Authorization Violation"),
+        ("", "no NATS server can be used: .*Authorization Violation"),
+        ("none:n@", "JetStream"),
+    ],
+)
+def test_a_server_that_lets_nobody_in_is_told_of_without_the_password(
+    one: Server, user: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if user == "none:n@":
+        monkeypatch.setattr("zsms.journal.nats.FIRST_S", 0.1)  # it may be about to have it
+    began = time.monotonic()
+    with pytest.raises(JournalError, match=why) as raised:
+        open_journal(one.url("x", user))
+    assert time.monotonic() - began < 5 and "wrong" not in str(raised.value)
+
+
+def test_a_password_is_not_sent_in_the_clear_where_tls_was_asked_for(one: Server) -> None:
+    with pytest.raises(JournalError, match="does not offer TLS"):
+        open_journal(one.url("x", "a:secret@", "tls"))
+
+
+def test_a_full_account_is_told_of_in_the_servers_words_and_nothing_is_confirmed(
+    one: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = one.url("full", "small:s@")
+    with open_journal(url) as store, ThreadPoolExecutor(1) as pool:
+        assert isinstance(store, JetStreamStore)
+        hand = Hand(store)
+        hand.put(10)
+        hand.commit()
+        hand.put(20_000)
+        group = pool.submit(hand.commit)
+        until(lambda: "store nothing: " in store.trouble, "what is in the way")
+        assert not group.done() and "exceeded" in store.trouble
+
+        async def ends(last: int, record: Record) -> bool:
+            raise JournalError("it is killed")
+
+        monkeypatch.setattr(store.stream, "publish", ends)
+        with pytest.raises(JournalError, match="it is killed"):
+            group.result(20)
+    assert held(url)["totals"]["queued"] == 10
+    monkeypatch.setattr("zsms.journal.nats.FIRST_S", 0.1)
+    with pytest.raises(JournalError, match="maximum number of streams"):
+        open_journal(one.url("second", "small:s@"))
+
+
+def test_a_permission_that_is_missing_is_named(one: Server) -> None:
+    url = one.url("mute", "a:secret@")
+    open_journal(url).close()
+    stream = JetStream(Address.parse(one.url("mute", "mute:m@")))
+
+    async def publish() -> str:
+        await stream.open(create=False)
+        try:
+            await stream._request("zsms.mute.data", b"", timeout=0.5)
+        except Unavailable as error:
+            return str(error)
+        finally:
+            await stream.close()
+        return ""
+
+    assert "permissions violation for publish to" in asyncio.run(publish()).lower()
+
+
+def test_what_somebody_else_publishes_there_is_no_record(one: Server) -> None:
+    url = one.url("others", "a:secret@")
+    with open_journal(url) as store:
+        hand = Hand(store)
+        hand.put(5)
+        hand.commit()
+
+    async def publish(js: Any) -> None:
+        for subject in ("zsms.others.data", "zsms.others.x"):
+            await js.publish(subject, b"hello")
+
+    one.do(url, publish)
+    assert held(url)["totals"]["queued"] == 5
+
+    async def state(js: Any) -> None:
+        await js.publish("zsms.others.state", b"\x81")
+
+    one.do(url, state)
+    with pytest.raises(JournalError, match="last STATE is no broker's"):
+        open_journal(url)
+
+
+def test_a_server_of_tiny_messages_is_refused(tmp_path: Path) -> None:
+    """A group in no parts at all would count as stored."""
+    with (
+        Server(tmp_path, "max_payload: 4096") as server,
+        pytest.raises(JournalError, match=r"max_payload of 4,096 bytes is less than 16,384"),
+    ):
+        open_journal(server.url("tiny"))
+
+
+def test_whoever_waits_for_servers_may_leave() -> None:
+    from zsms.journal import NeverTaken
+
+    began = time.monotonic()
+    with pytest.raises(NeverTaken):
+        open_journal("nats://127.0.0.1:1/x", leaves=lambda: time.monotonic() - began > 0.2)
+    assert time.monotonic() - began < 10

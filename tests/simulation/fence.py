@@ -151,6 +151,8 @@ class Client:
                 return False
         return True
 
+    refused = ""
+
     async def ends(self) -> Ends:
         servers, rng = self.world.servers, self.world.rng
         behind = rng.randint(1, 5) if rng.random() < self.world.stale else 0  # a leader that does not know it is none

@@ -71,6 +71,10 @@ class Ends(NamedTuple):
 class Stream(Protocol):
     """The log. Places count from 1. Each call but `sleep` raises Unavailable."""
 
+    @property
+    def refused(self) -> str:
+        """Why nothing was stored of what was last appended, in words; empty when nobody said."""
+
     async def append(self, last: int, records: Sequence[Record]) -> bool:
         """Append these, each on condition that the log ends at `last`, or with the one before it. Whether it is known
         that all were stored; never raises.
@@ -202,7 +206,8 @@ class Holder:
             if stored == len(records):
                 break
             # A leader that has lost the others still answers what it is asked for some seconds, and stores nothing.
-            self._complain("the NATS servers acknowledge nothing")
+            why = f"store nothing: {stream.refused}" if stream.refused else "acknowledge nothing"
+            self._complain(f"the NATS servers {why}")
             now = stream.now()
             lost_since = None if stored >= done else now if lost_since is None else lost_since
             if lost_since is not None and now - lost_since >= LOST_S:
@@ -242,8 +247,12 @@ class Holder:
             except Unavailable:
                 await self._stream.sleep(_TRY_AGAIN_S)
                 continue
+            except JournalError as error:
+                return str(error)
             if said and said["event"] == "take-over":
                 return f"it was taken from this one by hand, by {said['by']}"
+            if said.get("holder") == self._who:
+                return "somebody who is no broker has written to its subjects"
             return f"{said.get('holder', 'another one')} has taken over: this one was not heard for too long"
         return "another one has taken over"
 
@@ -269,4 +278,12 @@ async def take_over(stream: Stream, by: str) -> str:
 
 
 def _body(record: Record | None) -> dict[str, Any]:
-    return {} if record is None else dict(msgpack.unpackb(record.payload))
+    if record is None:
+        return {}
+    try:
+        said = dict(msgpack.unpackb(record.payload)) if record.kind == STATE else {}
+    except (ValueError, TypeError):
+        said = {}
+    if said.keys() >= {"event", "holder"}:
+        return said
+    raise JournalError("its last STATE is no broker's: somebody else has written to its subjects; delete that record")

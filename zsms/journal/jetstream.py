@@ -33,6 +33,7 @@ _READ_AT_ONCE = 8
 _STATE_S = 10.0
 """A busy holder says that often who it is, so that the front of the log can be cut off behind that."""
 _CLOSE_S = 2.0
+_TAKE_OVER_S = 60.0
 _log = logging.getLogger("zsms.journal")
 
 T = TypeVar("T")
@@ -108,14 +109,15 @@ class JetStreamStore:
         _log.log(level, "the journal %s: %s", self._url, what)
 
     async def _open(self, create: bool, standby: bool) -> None:
-        await self.stream.open(create)
+        await self.stream.open(create, self._leaves)
         self._lock = asyncio.Lock()
         if not await self.holder.take(wait=standby, leaves=self._leaves, make_state=self._make_state):
             raise NeverTaken
         state = self.holder.state
         self.owner: str = state["owner"]
         self.birth, self.opened, self.same_boot = state["birth"], state["opened"], self._same_boot
-        _log.info("the journal %s: %s", self._url, await self.stream.describe())
+        level = logging.WARNING if self.stream.copies < self._address.copies else logging.INFO
+        _log.log(level, "the journal %s: %s", self._url, await self.stream.describe())
         self._beat = asyncio.ensure_future(self._hold())
         try:
             self._kept = await self._read()
@@ -318,8 +320,11 @@ def end_lease(url: str, by: str) -> str:
         return holder
 
     try:
-        return loop.call(end(), 60.0)
-    except (Unavailable, TimeoutError) as error:
+        return loop.call(end(), _TAKE_OVER_S)
+    except TimeoutError:
+        why = stream.refused or f"not done within {_TAKE_OVER_S:.0f} s"
+        raise JournalError(f"the journal {hidden(url)}: {why}") from None
+    except (Unavailable, JournalError) as error:
         raise JournalError(f"the journal {hidden(url)}: {error}") from None
     finally:
         loop.end()

@@ -13,26 +13,34 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
+import re
+import ssl
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from nats.aio.client import Client
+from nats.errors import AuthorizationError, NoRespondersError, SecureConnWantedError
 from nats.errors import Error as NatsError
-from nats.errors import NoRespondersError
 from nats.js.api import Header
 
+from zsms import extras
 from zsms.core.broker.durability import hidden
 from zsms.errors import UsageError
 from zsms.journal.fence import Ends, Record, Unavailable
+from zsms.journal.store import NeverTaken
 
 COPIES = 3
 _HEADROOM = 4 * 1024
 """Bytes of a message beside what it carries: its subject and headers take a few hundred."""
 _MOST_BYTES = 8 * 2**20
+_LEAST_BYTES = 4 * _HEADROOM
+"""Of the servers' max_payload."""
 _REQUEST_S = 2.0
 _APPEND_S = 5.0
 _CONNECT_S = 2.0
@@ -45,42 +53,97 @@ _AT_ONCE = 16
 """Parts of a group on their way at the same time."""
 _PART = "Zsms-Part"
 _NOT_FOUND = (404,)
+_NO_PEERS = 10005
+"""JetStream's error: a stream of so many copies needs servers that are not there."""
+_NOT_LAST = (10070, 10071)
+"""JetStream's errors: the stream does not end where the condition says."""
+_FILES = ("creds", "nkey", "ca")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,200}")
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s:/@\[\]]+)(:(?P<port>[0-9]{1,5}))?")
+_FIT: dict[str, tuple[object, ...]] = {
+    "retention": ("limits",),
+    "discard": ("new",),
+    "max_msgs": (-1, 0),
+    "max_bytes": (-1, 0),
+    "max_age": (0,),
+    "max_msg_size": (-1, 0),
+    "max_msgs_per_subject": (-1, 0),
+    "storage": ("file",),
+    "sealed": (False,),
+    "deny_purge": (False,),
+    "no_ack": (False,),
+    "allow_direct": (True,),
+    "mirror": (None,),
+    "sources": (None,),
+    "subject_transform": (None,),
+}
+"""Settings of a stream that may be so, the default first: with others it would lose records, or take none."""
 _log = logging.getLogger("zsms.journal")
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a stream is: nats://[USER:PASSWORD@]HOST[:PORT],.../NAME[?creds=FILE][&monitor=PORT,...]."""
+    """Where a stream is: nats://[USER:PASSWORD@]HOST[:PORT],.../NAME[?creds=FILE][&nkey=FILE][&ca=FILE]
+    [&monitor=PORT,...], or tls:// where every connection is to be encrypted.
+    """
 
     servers: tuple[str, ...]
     name: str
-    creds: str | None
+    files: dict[str, str]
+    """Of `creds`, `nkey` (a seed) and `ca` (of the servers' certificates), those that were given."""
     monitors: tuple[str, ...]
     """Where each server's monitoring would be asked, over HTTP."""
 
     @classmethod
     def parse(cls, text: str) -> Address:
         """Raises UsageError."""
-        how = "write nats://HOST[:PORT],HOST[:PORT],.../NAME, NAME of letters, digits, - and _"
-        parts = urlsplit(text)
+        how = "write nats://HOST[:PORT],HOST[:PORT],.../NAME, NAME of at most 200 letters, digits, - and _"
+        try:
+            parts = urlsplit(text)
+        except ValueError as error:
+            raise UsageError(f"journal {hidden(text)}: {error}; {how}") from None
         name = parts.path.lstrip("/")
-        if parts.scheme not in ("nats", "tls") or not parts.netloc:
-            raise UsageError(f"journal {hidden(text)}: {how}")
-        if not name or not all(letter.isascii() and (letter.isalnum() or letter in "-_") for letter in name):
-            raise UsageError(f"journal {hidden(text)}: {name!r} is no name for a stream; {how}")
-        options = parse_qs(parts.query)
-        if unknown := options.keys() - {"creds", "monitor"}:
-            raise UsageError(f"journal {hidden(text)}: no such option: {', '.join(sorted(unknown))}; creds, monitor")
         user, at, places = parts.netloc.rpartition("@")
         hosts = [host for host in places.split(",") if host]
-        if not hosts:
+        if parts.scheme not in ("nats", "tls") or not hosts:
             raise UsageError(f"journal {hidden(text)}: {how}")
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"journal {hidden(text)}: {name[:200]!r} is no name for a stream; {how}")
+        for host in hosts:
+            found = _HOST.fullmatch(host)
+            if found is None or not 0 < int(found["port"] or 4222) <= 65_535:
+                raise UsageError(f"journal {hidden(text)}: {host!r} is no HOST or HOST:PORT; {how}")
+        options = parse_qs(parts.query)
+        if unknown := options.keys() - {*_FILES, "monitor"}:
+            known = ", ".join((*_FILES, "monitor"))
+            raise UsageError(f"journal {hidden(text)}: no such option: {', '.join(sorted(unknown))}; {known}")
         servers = tuple(f"{parts.scheme}://{user}{at}{host}" for host in hosts)
         ports = options.get("monitor", ["8222"])[0].split(",")
+        if not all(re.fullmatch("[0-9]{1,5}", port) for port in ports):
+            raise UsageError(f"journal {hidden(text)}: monitor={','.join(ports)}: give a port, or one for each server")
         ports += ports[-1:] * (len(hosts) - len(ports))
         names = [host.rpartition(":")[0] if ":" in host.rpartition("]")[2] else host for host in hosts]
         monitors = tuple(f"http://{host}:{port}/varz" for host, port in zip(names, ports, strict=False))
-        return cls(servers, name, options.get("creds", [None])[0], monitors)
+        return cls(servers, name, {key: options[key][0] for key in _FILES if key in options}, monitors)
+
+    @property
+    def copies(self) -> int:
+        """How many so many servers can keep."""
+        return min(COPIES, len(self.servers))
+
+
+class Refused(Unavailable):
+    """A server does not let this process in, or is none that it could use."""
+
+
+class _Client(Client):  # type: ignore[misc]
+    """A client that says no word in the clear to a server that is to be spoken to by TLS."""
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        server = self._current_server
+        if server is not None and server.uri.scheme == "tls" and not info.get("tls_required"):
+            raise SecureConnWantedError
+        await super()._process_info(info, initial_connection=initial_connection)
 
 
 class JetStream:
@@ -96,22 +159,36 @@ class JetStream:
         """How many the servers keep of each record."""
         self.payload = 0
         """Most bytes of a record."""
+        self.refused = ""
+        """Why the servers stored nothing of what was last published, in their words."""
+        self._complaint = ""
+        """What a server has said of its own accord since it last answered: a permission that is missing."""
 
     # -- the connection ---------------------------------------------------------------------------------------------
 
-    async def open(self, create: bool) -> None:
-        """Connect, and make the stream if it is not there and `create`. Raises UsageError, and Unavailable."""
-        deadline = self.now() + FIRST_S
-        while True:
+    async def open(self, create: bool, leaves: Callable[[], bool] = bool) -> None:
+        """Connect, and make the stream if it is not there and `create`. Raises UsageError, Unavailable, and NeverTaken
+        when the process `leaves` before.
+        """
+        began, said = self.now(), ""
+        for what, path in self._address.files.items():
+            if not os.access(path, os.R_OK) or os.path.isdir(path):
+                raise UsageError(f"the journal's {what}={path}: no such file, or it may not be read")
+        while not leaves():
             try:
                 await self._connected()
-                await self._find_stream(create)
+                await self._find_stream(create, patient=self.now() < began + FIRST_S / 2)
                 return
+            except Refused:
+                raise
             except Unavailable as error:
-                if self.now() > deadline:
+                if self.now() > began + FIRST_S:
                     raise
-                _log.info("%s; trying on", error)
+                if str(error) != said:
+                    said = str(error)
+                    _log.warning("%s; trying on for %.0f s", error, FIRST_S)
                 await self.sleep(0.5)
+        raise NeverTaken
 
     async def _connected(self) -> Client:
         if self._client is not None and self._client.is_connected and self._silent < 2:
@@ -120,31 +197,47 @@ class JetStream:
         servers = self._address.servers
         turned = [servers[(self._turn + number) % len(servers)] for number in range(len(servers))]
         self._turn += 1
-        why = ""
+        whys = {}
         for server in turned:
-            client = Client()
+            client = _Client()
             try:
-                # Its own search for another server is off: it would stay with one that is frozen.
-                await asyncio.wait_for(
-                    client.connect(
-                        [server],
-                        name="zsms",
-                        allow_reconnect=False,
-                        connect_timeout=int(_CONNECT_S),
-                        user_credentials=self._address.creds,
-                        error_cb=_ignore,
-                        pending_size=64 * 2**20,
-                        ping_interval=5,
-                    ),
-                    _CONNECT_S + 0.5,
-                )
-            except (OSError, NatsError, TimeoutError) as error:
-                why = str(error) or type(error).__name__
+                await asyncio.wait_for(client.connect([server], **self._how()), _CONNECT_S + 0.5)
+                if client.max_payload < _LEAST_BYTES:
+                    await client.close()
+                    raise Refused(f"its max_payload of {client.max_payload:,} bytes is less than {_LEAST_BYTES:,}")
+            except (OSError, NatsError, TimeoutError, ValueError, Refused) as error:
+                whys[hidden(server)] = error
                 continue
             self._client, self._silent = client, 0
             self.payload = min(client.max_payload, _MOST_BYTES) - _HEADROOM
             return client
-        raise Unavailable(f"none of {', '.join(map(hidden, servers))} answers ({why})")
+        told = "; ".join(f"{server}: {_words(error)}" for server, error in whys.items())
+        if all(map(_is_final, whys.values())):
+            raise Refused(f"no NATS server can be used: {told}")
+        raise Unavailable(f"no NATS server answers: {told}")
+
+    def _how(self) -> dict[str, Any]:
+        """What a client connects with. Raises UsageError and OSError."""
+        files = self._address.files
+        if {"creds", "nkey"} & files.keys() and find_spec("nkeys") is None:
+            raise extras.missing("creds and nkey of a journal on NATS servers need nkeys", "jetstream")
+        return {
+            "name": "zsms",
+            # Its own search for another server is off: it would stay with one that is frozen.
+            "allow_reconnect": False,
+            "connect_timeout": int(_CONNECT_S),
+            "user_credentials": files.get("creds"),
+            "nkeys_seed": files.get("nkey"),
+            "tls": ssl.create_default_context(cafile=files["ca"]) if "ca" in files else None,
+            "error_cb": self._hear,
+            "pending_size": 64 * 2**20,
+            "ping_interval": 5,
+        }
+
+    async def _hear(self, error: Exception) -> None:
+        """What a server says of its own accord; what breaks is seen by the requests that break."""
+        if "permissions" in str(error).lower():
+            self._complaint = str(error)
 
     async def _disconnect(self) -> None:
         client, self._client = self._client, None
@@ -168,8 +261,8 @@ class JetStream:
             self._silent += isinstance(error, TimeoutError)
             if isinstance(error, NoRespondersError):
                 raise Unavailable("the NATS servers have no JetStream, or no leader at the moment") from None
-            raise Unavailable(f"the NATS servers do not answer ({str(error) or type(error).__name__})") from None
-        self._silent = 0
+            raise Unavailable(f"the NATS servers do not answer ({self._complaint or _words(error)})") from None
+        self._silent, self._complaint = 0, ""
         return answer
 
     async def ask(self, what: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -184,7 +277,8 @@ class JetStream:
 
     # -- the stream -------------------------------------------------------------------------------------------------
 
-    async def _find_stream(self, create: bool) -> None:
+    async def _find_stream(self, create: bool, patient: bool) -> None:
+        """`patient`: a server that is not there yet may come. Raises UsageError, Unavailable."""
         name = self._address.name
         found = await self.ask(f"STREAM.INFO.{name}")
         if "error" in found:
@@ -194,11 +288,18 @@ class JetStream:
                 found = await self._make_stream(copies)
                 if "error" not in found:
                     break
+                if patient and copies <= len(self._address.servers) and found["error"].get("err_code") == _NO_PEERS:
+                    raise Unavailable(f"not all of the NATS servers that are to keep {copies} copies are there")
             else:
                 raise Unavailable(f"the NATS servers make no stream {name}: {found['error'].get('description')}")
         config = found["config"]
         if config.get("subjects") != [f"zsms.{name}.*"]:
             raise UsageError(f"the stream {name} is no journal of zsms: give another name")
+        if unfit := [f"{key} {config[key]}" for key, fit in _FIT.items() if config.get(key, fit[0]) not in fit]:
+            raise UsageError(
+                f"the stream {name} can't be a journal as it is set up ({', '.join(unfit)}): mend that "
+                "(`nats stream edit`), or give another name"
+            )
         self.copies = int(config.get("num_replicas", 1))
 
     async def _make_stream(self, copies: int) -> dict[str, Any]:
@@ -238,10 +339,12 @@ class JetStream:
             answer = await self._request(
                 f"zsms.{self._address.name}.{record.kind}", record.payload, headers, timeout=_APPEND_S
             )
-            # One that came twice is told where it is, too.
-            return bool(json.loads(answer.data).get("seq") == last + 1)
+            found = json.loads(answer.data)
         except (Unavailable, ValueError):
             return False
+        error = found.get("error") or {}
+        self.refused = "" if error.get("err_code") in _NOT_LAST else error.get("description", "")
+        return bool(found.get("seq") == last + 1)  # one that came twice is told where it is, too
 
     async def ends(self) -> Ends:
         """As of :class:`zsms.journal.fence.Stream`."""
@@ -312,8 +415,10 @@ class JetStream:
 
 
 def _record(subject: str, headers: Any, payload: bytes) -> Record:
+    """One without an id is somebody else's, and of no kind."""
     part, _, parts = headers.get(_PART, "0/1").partition("/")
-    return Record(subject.rpartition(".")[2], headers.get(Header.MSG_ID.value, ""), payload, int(part), int(parts))
+    own = headers.get(Header.MSG_ID.value, "")
+    return Record(subject.rpartition(".")[2] if own else "", own, payload, int(part), int(parts))
 
 
 def _sync_of(url: str) -> str:
@@ -328,5 +433,20 @@ def _sync_of(url: str) -> str:
     return f"every {config.get('sync_interval', 0) / 1e9:g} s (sync_interval)"
 
 
-async def _ignore(error: Exception) -> None:
-    """What breaks is seen by the requests that break."""
+def _words(error: BaseException) -> str:
+    """An error in a line, and what to do where that is not plain."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, SecureConnWantedError):
+        return "it does not offer TLS, which tls:// asks for"
+    if "no ssl context" in text:
+        return "it wants TLS: write tls://"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"{error.verify_message}: give the certificate of who signed its own (?ca=FILE)"
+    return text
+
+
+def _is_final(error: BaseException) -> bool:
+    """Whether trying again would be of no use."""
+    if isinstance(error, (Refused, SecureConnWantedError, AuthorizationError, ssl.SSLCertVerificationError)):
+        return True
+    return any(word in str(error).lower() for word in ("authorization violation", "authentication", "no ssl context"))
