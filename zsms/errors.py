@@ -21,6 +21,12 @@ class UsageError(ZsmsError):
     exit_code = 2
 
 
+class Stopped(ZsmsError):
+    """Somebody asked it to end before it had begun; a command exits with 130."""
+
+    exit_code = 130
+
+
 class JournalError(ZsmsError):
     """A journal can't be used: damaged, held by another broker, or its disk has failed."""
 

@@ -1,7 +1,8 @@
 """The ordinary `zsms` command, told what to be on its standard input: no argument, no variable and no file of anybody
 else's has its settings or its keys.
 
-    python -m zsms.cli.launched <<< LENGTH \\n JSON {"arguments": [...], "keys": {file name: text}} orders ...
+    python -m zsms.cli.launched <<< LENGTH \\n JSON {"arguments": [...], "keys": {file name: text},
+                                    "environment": {...}} orders ...
 
 What comes behind that are the orders of whoever started it, as `--exit-with-parent` takes them.
 """
@@ -43,6 +44,7 @@ def main() -> None:
     if not length.isdigit() or int(length) > MAX_BYTES:
         raise SystemExit("zsms: what came on standard input is no role's settings")
     told = json.loads(_read(int(length)))
+    os.environ.update(told["environment"])
     # A folder that only we can read, in memory where that can be; a key's file goes as soon as it was read.
     # One that is killed leaves it to the next one, or to the next run here, to sweep.
     path, _lock = private_folder.held(_MEMORY if os.access(_MEMORY, os.W_OK) else tempfile.gettempdir())

@@ -14,24 +14,27 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import zmq
 
-from zsms import extras
-from zsms.errors import UsageError, ZsmsError
+from zsms.errors import Stopped, UsageError, ZsmsError
 from zsms.launch.keeper import BEAT_S, SILENCE_S, probe
+from zsms.launch.local import secrets_of
 from zsms.launch.place import Child, Tell, Wanted
+from zsms.launch.scheduler import Scheduler, check
 from zsms.launch.spreading import Worker, spread
-from zsms.launch.worker import about, free_port, host_of, listen_a_while, run_role
+from zsms.launch.worker import free_port, host_of, listen_a_while, run_role
 from zsms.options import checked
+from zsms.words import many
 
-CONNECT_S = 5.0
 START_S = 30.0
 """So long a task may take to run, and a role to listen."""
 _PROBE_S = 2.0
+_LOOK_S = 0.5
+_ENDED = ("lost", "error", "cancelled", "finished")
 _KILLED = -9
 _log = logging.getLogger("zsms.launch")
 
@@ -122,13 +125,17 @@ class Cluster:
         that come late are used. Raises UsageError.
         """
         check(address)
+        self.asked: Callable[[], int] = int
         self._address, self._adaptive = address, adaptive
         self._coming: list[str] = []
         """Names of roles that are to run on workers that came late, and are not ready yet."""
         self.hosts: dict[str, str] = {}
         """The host's name of each worker, by its address."""
-        self._client: Any = None
-        self._cluster: Any = None
+        self._scheduler: Scheduler | None = None
+        self._there: dict[str, dict[str, Any]] = {}
+        """What the scheduler last said of each worker that it has."""
+        self._to_cancel: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        """Tasks that would wait for ever for a worker that is gone."""
         self._spread: dict[str, str] = {}
         self._keys: dict[str, dict[str, str]] = {}
         self._children: dict[str, ClusterChild] = {}
@@ -143,6 +150,7 @@ class Cluster:
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
         self._over = threading.Event()
+        self._starting = True
         self._alone = False
         """The scheduler is gone."""
         self._thread = threading.Thread(target=self._run, name="cluster", daemon=True)
@@ -151,44 +159,27 @@ class Cluster:
 
     def open(self, roles: Sequence[Wanted], keys: Path | None) -> None:
         """As of :class:`zsms.launch.place.Place`."""
-        self._client, self._cluster = client_of(self._address)
-        workers = self._client.scheduler_info(n_workers=-1)["workers"]
-        if not workers:
-            raise ZsmsError(f"the Dask scheduler at {self._address} has no workers: start some with `dask worker`")
-        self._check_workers(list(workers))
+        scheduler = self._scheduler = Scheduler(self._address, self._go_on)
+        self._there, self.hosts = scheduler.usable()
         having = {
             address: Worker(max(1, found["nthreads"]), frozenset(found.get("resources") or ()))
-            for address, found in workers.items()
+            for address, found in self._there.items()
         }
         self._spread = spread(roles, having)
         self._check_ways(roles)
         if keys is not None:
             self._keys = _keys_of(keys)
-        self._client.subscribe_topic(self._topic, self._listens)
+        scheduler.client.subscribe_topic(self._topic, self._listens)
         self._thread.start()
+        threading.Thread(target=self._keep_looking, name="scheduler", daemon=True).start()
         self._ready = {role.name: self._keep(role.name) for role in roles}  # all at once: each takes a while to begin
-
-    def _check_workers(self, workers: list[str]) -> None:
-        import zsms
-
-        try:
-            found = self._client.run(about, workers=workers, on_error="return")
-        except (OSError, TimeoutError) as error:
-            raise ZsmsError(f"the workers of {self._address} do not answer: {error}") from None
-        for worker, told in found.items():
-            if isinstance(told, BaseException):
-                raise ZsmsError(f"the worker at {worker} can't run zsms ({told}): install the same version there")
-            version, self.hosts[worker], _ = told
-            if version != zsms.__version__:
-                raise ZsmsError(f"the worker at {worker} has zsms {version}, this is {zsms.__version__}")
 
     def _check_ways(self, roles: Sequence[Wanted]) -> None:
         """See that everybody reaches the workers on which somebody will listen. Raises ZsmsError."""
         servers = {self._spread[role.name] for role in roles if role.role in ("stats", "broker")}
-        listening = self._client.run(listen_a_while, workers=sorted(servers))
+        listening = self._ask(listen_a_while, servers)
         addresses = {worker: f"{host_of(worker)}:{port}" for worker, port in listening.items()}
-        all_of = sorted(set(self._spread.values()))
-        found = self._client.run(probe, sorted(addresses.values()), _PROBE_S, workers=all_of)
+        found = self._ask(probe, set(self._spread.values()), sorted(addresses.values()), _PROBE_S)
         for worker, failed in [("", probe(sorted(addresses.values()), _PROBE_S)), *found.items()]:
             for address, why in failed.items():
                 to = next(worker for worker, where in addresses.items() if where == address)
@@ -198,6 +189,20 @@ class Cluster:
                     "have to reach one another, and this process has to reach them, on any port from 1024 on; look at "
                     "firewalls, and at the workers' --host"
                 )
+
+    @property
+    def _dask(self) -> Scheduler:
+        assert self._scheduler is not None, "not open"
+        return self._scheduler
+
+    def _ask(self, function: Callable[..., Any], workers: Iterable[str], *arguments: Any) -> dict[str, Any]:
+        """What it returns on each of these. Raises ZsmsError."""
+        found = self._dask.ask(function, sorted(workers), *arguments)
+        for worker, told in found.items():
+            if isinstance(told, BaseException):
+                why = str(told) or type(told).__name__
+                raise ZsmsError(f"the worker at {worker} ({self.hosts[worker]}) is no use: {why}")
+        return found
 
     def _listens(self, event: Any) -> None:
         """A task says where it listens."""
@@ -211,9 +216,8 @@ class Cluster:
     def bind(self, name: str, *, known: bool = False) -> str:
         """As of :class:`zsms.launch.place.Place`: any port of its worker's host, or one that is free there now."""
         worker = self._spread[name]
-        if known:
-            return f"tcp://{host_of(worker)}:{self._client.run(free_port, workers=[worker])[worker]}"
-        return f"tcp://{host_of(self._spread[name])}:0"
+        port = self._ask(free_port, [worker])[worker] if known else 0
+        return f"tcp://{host_of(worker)}:{port}"
 
     def start(self, role: str, name: str, options: Sequence[str], tell: Tell, keep: Sequence[int] = ()) -> ClusterChild:
         """As of :class:`zsms.launch.place.Place`."""
@@ -222,22 +226,43 @@ class Cluster:
         worker = self._spread[name]
         child = ClusterChild(self, role, name, worker, tell)
         child.token, child.future = self._ready.pop(name) if name in self._ready else self._keep(name)
-        with self._came:
-            if not self._came.wait_for(lambda: child.token in self._where, START_S):
-                child.future.cancel()
-                raise ZsmsError(f"{name}: the worker at {worker} has not begun within {START_S:.0f} s ({child.future})")
+        self._await_keeper(child)
         self._children[child.token] = child
         settings = {
             "arguments": [role, "--name", name, "--exit-with-parent", *options],
             "keys": self._keys.get(role, {}),
+            "environment": secrets_of(role),
         }
         self.send(child, b"start", json.dumps(settings).encode())
         return child
 
+    def _go_on(self) -> None:
+        if self._starting and self.asked():
+            raise Stopped("stopped before all of it had begun")
+
+    def _await_keeper(self, child: ClusterChild) -> None:
+        """Until its task tells where it listens. Raises ZsmsError when it does not, and says why."""
+        until, where = time.monotonic() + START_S, f"{child.name}: the worker at {child.worker} ({child.host})"
+        while True:
+            with self._came:
+                if self._came.wait_for(lambda: child.token in self._where, _LOOK_S):
+                    return
+            self._go_on()
+            if child.future.status in _ENDED:
+                why = f": {child.future.exception()}" if child.future.status == "error" else ""
+                raise ZsmsError(f"{where} could not begin: its task is {child.future.status}{why}")
+            if self._is_gone(child.worker):
+                raise ZsmsError(f"{where} has left before it began")
+            if time.monotonic() > until:
+                self._to_cancel.put(child.future)
+                busy = self._there.get(child.worker, {}).get("metrics", {}).get("executing", 0)
+                others = f"; it has {many(busy, 'task')} of its own under way" if busy else ""
+                raise ZsmsError(f"{where} has not begun within {START_S:.0f} s{others}")
+
     def _keep(self, name: str) -> tuple[str, Any]:
         """Have a role kept by its worker, once it is asked for by that token."""
         token = secrets.token_hex(8)
-        future = self._client.submit(
+        future = self._dask.client.submit(
             run_role,
             token,
             self._topic,
@@ -253,20 +278,26 @@ class Cluster:
     def address(self, child: Child) -> str:
         """As of :class:`zsms.launch.place.Place`."""
         assert isinstance(child, ClusterChild)
-        if not child.listening.wait(START_S) or child.address is None:
+        until = time.monotonic() + START_S
+        while not child.listening.wait(_LOOK_S) and time.monotonic() < until:
+            self._go_on()
+        if child.address is None:
             last = f": {child.said[-1]}" if child.said else ""
             raise ZsmsError(f"{child.name} on {child.host} does not listen{last}")
         return child.address
 
     def latecomers(self, wanted: Callable[[frozenset[str]], str | None]) -> list[str]:
         """As of :class:`zsms.launch.place.Place`."""
-        if not self._adaptive or self._client.status != "running":
+        self._starting = False  # it is watched
+        if not self._adaptive or not self._dask.alive:
             return []
-        workers = self._client.scheduler_info(n_workers=-1)["workers"]
-        for worker in [worker for worker in workers if worker not in self.hosts]:
+        workers = self._there
+        for worker in workers.keys() - self.hosts.keys():
+            if workers[worker].get("status", "running") != "running":
+                continue
             self.hosts[worker] = ""  # whatever comes of it, it is looked at once
             try:
-                self._check_workers([worker])
+                self.hosts |= self._dask.hosts([worker])
             except ZsmsError as error:
                 _log.warning("not used: %s", error)
                 continue
@@ -276,7 +307,7 @@ class Cluster:
                 self._ready[name] = self._keep(name)
                 self._coming.append(name)
         ready = [name for name in self._coming if self._ready[name][0] in self._where]
-        lost = [name for name in self._coming if self._ready[name][1].status in ("lost", "error", "cancelled")]
+        lost = [name for name in self._coming if self._ready[name][1].status in _ENDED]
         self._coming = [name for name in self._coming if name not in (*ready, *lost)]
         return ready
 
@@ -321,7 +352,7 @@ class Cluster:
                 beat_at = now + BEAT_S
                 for line, child in lines.items():
                     self._poll(line, child, now)
-                if not self._alone and self._client.status not in ("running", "closing", "closed"):
+                if not self._alone and self._dask.client.status not in ("running", "closing", "closed"):
                     self._alone = True
                     _log.warning("the Dask scheduler at %s is gone; the mesh goes on without it", self._address)
         self._context.destroy(linger=500)
@@ -347,25 +378,32 @@ class Cluster:
         silent = now - child.heard
         if silent > SILENCE_S:
             child.end(_KILLED, f"was not heard for {silent:.0f} s; its worker is gone, or can't be reached")
-        elif silent > 2 * BEAT_S and child.future.status in ("lost", "error", "cancelled", "finished"):
+        elif silent > 2 * BEAT_S and child.future.status in _ENDED:
             child.end(_KILLED, f"is gone with its task, which is {child.future.status}")
         elif silent > 2 * BEAT_S and self._is_gone(child.worker):
             child.end(_KILLED, f"is gone with its worker at {child.worker}")
-        if child.poll() is not None and self._client.status == "running":
-            child.future.cancel()  # or it would wait for a worker of that address for ever
+        if child.poll() is not None:
+            self._to_cancel.put(child.future)
 
     def _is_gone(self, worker: str) -> bool:
         """Whether the scheduler, if there is one, knows this worker no longer."""
-        if self._client.status != "running":
-            return False
-        return worker not in self._client.scheduler_info(n_workers=-1)["workers"]
+        return self._dask.alive and worker not in self._there
+
+    def _keep_looking(self) -> None:
+        """Ask the scheduler which workers it has, and cancel tasks; it may never answer, so nobody waits for this."""
+        while not self._over.wait(BEAT_S):
+            try:
+                if self._dask.alive:
+                    self._there = self._dask.workers()
+                while self._dask.alive and not self._to_cancel.empty():
+                    self._to_cancel.get().cancel()
+            except (OSError, TimeoutError, RuntimeError, ZsmsError) as error:
+                _log.debug("the scheduler: %s", error)
 
     def close(self) -> None:
         """As of :class:`zsms.launch.place.Place`."""
         for child in self._children.values():
             child.leave()
-        for _, future in self._ready.values():
-            future.cancel()
         self._over.set()
         try:
             self._wake_in.send(b"\0")
@@ -373,7 +411,8 @@ class Cluster:
             pass
         if self._thread.ident is not None:
             self._thread.join(5.0)
-        close(self._client, self._cluster)
+        if self._scheduler is not None:
+            self._scheduler.close()  # what tasks of its are left are cancelled with it
         self._wake_in.close()
         self._wake_out.close()
 
@@ -382,47 +421,3 @@ def _keys_of(folder: Path) -> dict[str, dict[str, str]]:
     """What each role gets of the mesh's keys: its own, and the public ones."""
     public = {f"public/{path.name}": path.read_text() for path in (folder / "public").iterdir()}
     return {path.stem: {path.name: path.read_text(), **public} for path in folder.glob("*.key")}
-
-
-def check(address: str) -> None:
-    """Raises UsageError for what can't be a cluster."""
-    try:
-        import distributed  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise extras.missing(f"--cluster needs {error.name}", "cluster") from None
-    scheme, colon, rest = address.partition(":")
-    if scheme == "local" and not (colon and rest.isdigit() and 1 <= int(rest) <= 256):
-        raise UsageError(f"cluster {address}: write local:N, N workers from 1 to 256")
-    if scheme != "local" and "://" not in address:
-        raise UsageError(f"cluster {address}: write tcp://HOST:PORT of a scheduler, or local:N")
-
-
-def client_of(address: str) -> tuple[Any, Any]:
-    """A client of the cluster there, and the cluster if it was made for it. Raises ZsmsError."""
-    from distributed import Client, LocalCluster
-
-    for name in ("distributed", "distributed.client"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # of a scheduler that is gone they write tracebacks
-    try:
-        if not address.startswith("local:"):
-            return Client(address, timeout=CONNECT_S), None
-        cluster = LocalCluster(
-            n_workers=int(address.partition(":")[2]),
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=None,
-            silence_logs=logging.ERROR,
-        )
-        return Client(cluster), cluster
-    except (OSError, TimeoutError, ValueError) as error:
-        raise ZsmsError(f"no Dask scheduler at {address}: {error}") from None
-
-
-def close(*what: Any) -> None:
-    """Let go of what `client_of` has returned."""
-    for each in what:
-        try:
-            if each is not None:
-                each.close(timeout=5)
-        except (OSError, TimeoutError) as error:
-            _log.debug("closing: %s", error)

@@ -19,6 +19,7 @@ import socket
 import subprocess
 import sys
 import time
+from typing import Any
 
 import psutil
 import zmq
@@ -86,7 +87,7 @@ def _serve(line: zmq.Socket[bytes], scheduler: str) -> int:
         start_new_session=True,
     )
     try:
-        _Relay(line, popen, scheduler).run(header(told["arguments"], told["keys"]))
+        _Relay(line, popen, scheduler).run(header(told))
     finally:
         if popen.poll() is None:
             popen.kill()
@@ -94,9 +95,9 @@ def _serve(line: zmq.Socket[bytes], scheduler: str) -> int:
     return 0
 
 
-def header(arguments: list[str], keys: dict[str, str]) -> bytes:
+def header(told: dict[str, Any]) -> bytes:
     """What :mod:`zsms.cli.launched` reads first."""
-    body = json.dumps({"arguments": arguments, "keys": keys}).encode()
+    body = json.dumps(told).encode()
     return b"%d\n%s" % (len(body), body)
 
 

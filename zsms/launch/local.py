@@ -105,6 +105,7 @@ class Local:
 
     def __init__(self, directory: str, forks: bool) -> None:
         """`directory` is private to the mesh; `forks`: processes may be forks of this one where that is safe."""
+        self.asked: Callable[[], int] = int
         self._directory = directory
         self._forks = forks
         self._keys: Path | None = None
@@ -125,7 +126,7 @@ class Local:
         command = [role, "--name", name, "--exit-with-parent", *options]
         if self._keys is not None:
             command += ["--keys", str(self._keys)]
-        environment = environment_of_roles(secrets=role == "sender")
+        environment = environment_of_roles(role)
         popen: subprocess.Popen[bytes] | Forked
         if self._forks and may_fork():
             popen = Forked(command, environment, keep=keep)
@@ -153,14 +154,14 @@ class Local:
         """As of :class:`zsms.launch.place.Place`."""
 
 
-def environment_of_roles(*, secrets: bool = False) -> dict[str, str]:
-    """That of a role which this process starts; `secrets`: with the password of a gateway, which senders need."""
-    environment = children.with_this_package(
-        {
-            key: value
-            for key, value in os.environ.items()
-            if not key.startswith(NOT_THEIRS) or (secrets and key == GATEWAY_PASSWORD)
-        }
-    )
+def environment_of_roles(role: str = "") -> dict[str, str]:
+    """That of a role which this process starts."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(NOT_THEIRS)}
+    environment = children.with_this_package({**kept, **secrets_of(role)})
     environment.setdefault("OPENBLAS_NUM_THREADS", "1")  # no role multiplies matrices; starting threads takes time
     return environment
+
+
+def secrets_of(role: str) -> dict[str, str]:
+    """What a role needs of this process's settings: a sender the password of its gateway."""
+    return {name: os.environ[name] for name in (GATEWAY_PASSWORD,) if role == "sender" and name in os.environ}

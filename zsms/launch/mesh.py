@@ -121,8 +121,7 @@ class Mesh:
             self.config, insecure=insecure, metrics=self._metrics, log_messages=log_messages, taken=taken
         )
         self._judge = Judge(self._log, self.config.drain_timeout, journal=self.config.journal is not None)
-        self._arrivals = Arrivals(self.config)
-        self._seen = Seen()
+        self._arrivals, self._seen = Arrivals(self.config), Seen()
         self._processes: Processes | None = None
         self._faults: Faults | None = None
         self._keeper: CapKeeper | None = None
@@ -217,7 +216,7 @@ class Mesh:
             raise
 
     def run(self) -> Report:
-        """Run it all, once, and return the report. Raises ZsmsError when the mesh could not even begin."""
+        """Run it, once, and return the report. Raises ZsmsError when it can't begin, Stopped when it was not to."""
         with self._once:
             if self._began:
                 raise UsageError("this mesh has run before; a mesh is for one run: make another")
@@ -237,6 +236,7 @@ class Mesh:
             self._faults = Faults(self.config, processes, log, shared=shared)
             own = self._make_keys() if self.config.secure else None
             sockets = Sockets(keys=own)
+            place.asked = lambda: self._judge.stops
             place.open(self._commands.wanted(), None if own is None else Path(self._directory, "keys"))
             self._warn_before(folder.remark)
             self._endpoint = processes.start_all(self._commands, self.config)

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from zsms.errors import ZsmsError
-from zsms.launch.cluster import check, client_of, close
+from zsms.launch.scheduler import Scheduler
 from zsms.launch.worker import attempt
 
 _RETRIES = 2
@@ -19,12 +19,13 @@ _RETRIES = 2
 
 @contextmanager
 def _client(address: str) -> Iterator[Any]:
-    check(address)
-    client, cluster = client_of(address)
+    """A client of a cluster whose workers have this version of zsms."""
+    scheduler = Scheduler(address)
     try:
-        yield client
+        scheduler.usable()
+        yield scheduler.client
     finally:
-        close(client, cluster)
+        scheduler.close()
 
 
 def tasks_on(address: str, function: Callable[[Any], Any], given: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:

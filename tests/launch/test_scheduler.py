@@ -1,0 +1,105 @@
+"""A scheduler that is wrong, silent or none, and workers that are no use: each is told of in a line, and in time."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import Any
+
+import pytest
+
+pytest.importorskip("distributed", reason="needs zsms[cluster]")
+
+import zsms
+from zsms.errors import Stopped, UsageError, ZsmsError
+from zsms.launch import scheduler
+from zsms.launch.cluster import Cluster
+from zsms.launch.place import Wanted
+from zsms.launch.scheduler import Scheduler, check, patiently
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("", "x", "local", "local:", "local:0", "local:257", "local:1000", "local:abc", "local:\u00b2", "local:-1"),
+        *("http://a:1", "inproc://a:1", "tcp://", "tcp://a", "tcp://a:", "tcp://a:x", "tcp://a:0", "tcp://a:65536"),
+        *("tcp://a b:1", "tcp://a:1/x", "tcp://::1:1", "tcp://u@a:1", "tcp://a:1,b:2", "a:1", "://a:1"),
+    ],
+)
+def test_what_can_be_no_cluster_is_said_before_anything_is_asked(address: str) -> None:
+    with pytest.raises(UsageError, match=r"^cluster .*: write (tcp://HOST:PORT|local:N)"):
+        check(address)
+
+
+@pytest.mark.parametrize("address", ["tcp://a:1", "tls://a.example:8786", "tcp://[::1]:1", "tcp://10.0.0.1:65535"])
+def test_what_can_be_one_is_not_refused(address: str) -> None:
+    check(address)
+
+
+def test_a_scheduler_that_is_none_is_told_of_and_waited_for_no_longer_than_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scheduler, "CONNECT_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # it takes connections, and says nothing
+        address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(ZsmsError, match="something listens there, and is none"):
+            Scheduler(address)
+        place = Cluster(address)
+        place.asked = lambda: 1
+        with pytest.raises(Stopped):
+            place.open([Wanted("stats", "stats")], None)
+        place.close()
+    with pytest.raises(ZsmsError, match="Connection refused"):
+        Scheduler(address)
+
+
+def test_patience_ends_and_whoever_looks_may_end_it() -> None:
+    never = threading.Event()
+    with pytest.raises(TimeoutError, match=r"within 0\.1 s"):
+        patiently(never.wait, 0.1, lambda: None)
+
+    def look() -> None:
+        raise Stopped("enough")
+
+    with pytest.raises(Stopped):
+        patiently(never.wait, 60.0, look)
+    assert patiently(lambda: 7, 60.0, lambda: None) == 7
+    with pytest.raises(KeyError):
+        patiently(lambda: dict[str, int]()["x"], 60.0, lambda: None)
+    never.set()
+
+
+class _Fake(Scheduler):
+    def __init__(self, workers: dict[str, dict[str, Any]], told: dict[str, Any]) -> None:
+        self.address, self._workers, self._told = "tcp://s:1", workers, told
+
+    def workers(self) -> dict[str, dict[str, Any]]:
+        return self._workers
+
+    def ask(self, function: Any, workers: Any, *arguments: Any) -> dict[str, Any]:
+        return {name: self._told[name] for name in workers}
+
+
+_RUNNING = {"status": "running"}
+_FINE = (zsms.__version__, "host", 1)
+
+
+@pytest.mark.parametrize(
+    ("workers", "told", "why"),
+    [
+        ({}, {}, "has no workers: start some"),
+        ({"w": {"status": "paused"}}, {}, "no worker of .* takes tasks: w is paused"),
+        ({"w": _RUNNING}, {"w": ModuleNotFoundError("no", name="zsms")}, "the worker at w has no zsms: install"),
+        ({"w": _RUNNING}, {"w": ("0.0.1", "host", 1)}, r"the worker at w has zsms 0\.0\.1, this is"),
+        ({"w": _RUNNING}, {"w": TimeoutError()}, "the worker at w does not answer: TimeoutError"),
+    ],
+)
+def test_workers_that_are_no_use_are_named(workers: dict[str, Any], told: dict[str, Any], why: str) -> None:
+    with pytest.raises(ZsmsError, match=why):
+        _Fake(workers, told).usable()
+
+
+def test_workers_that_take_no_tasks_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    found, hosts = _Fake({"a": {"status": "paused"}, "b": _RUNNING}, {"b": _FINE}).usable()
+    assert found.keys() == {"b"} and hosts == {"b": "host"}
+    assert "1 worker of the Dask scheduler not used: a is paused" in caplog.text

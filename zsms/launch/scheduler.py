@@ -1,0 +1,201 @@
+"""A Dask scheduler and its workers, asked with a patience that ends.
+
+Dask's own calls wait for ever for a worker that is frozen, and for a scheduler whose host is gone without a word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import re
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, TypeVar, cast
+
+from zsms import extras
+from zsms.errors import UsageError, ZsmsError
+from zsms.launch.keeper import probe
+from zsms.launch.worker import about, place_of
+from zsms.words import many
+
+CONNECT_S = 5.0
+ANSWER_S = 10.0
+_BEGIN_S = 60.0
+_LOOK_S = 0.2
+MOST_LOCAL = 256
+_SCHEMES = ("tcp", "tls", "ws", "wss", "ucx", "ucxx")
+_PLACE = re.compile(r"(\[[0-9A-Fa-f:.]+(%\w+)?\]|[^\s:/@\[\]]+):(?P<port>[0-9]{1,5})")
+_log = logging.getLogger("zsms.launch")
+T = TypeVar("T")
+
+
+def check(address: str) -> None:
+    """Raises UsageError for what can't be a cluster."""
+    try:
+        import distributed  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise extras.missing(f"--cluster needs {error.name}", "cluster") from None
+    scheme, colon, rest = address.partition(":")
+    if scheme == "local":
+        if not (colon and re.fullmatch("[0-9]{1,6}", rest) and 1 <= int(rest) <= MOST_LOCAL):
+            raise UsageError(f"cluster {address}: write local:N, N workers from 1 to {MOST_LOCAL}")
+        return
+    scheme, _, rest = address.partition("://")
+    found = _PLACE.fullmatch(rest)
+    if scheme not in _SCHEMES or found is None or not 1 <= int(found["port"]) <= 65_535:
+        raise UsageError(f"cluster {address}: write tcp://HOST:PORT of a Dask scheduler, or local:N")
+
+
+def patiently(do: Callable[[], T], seconds: float, look: Callable[[], None]) -> T:
+    """What it returns or raises, in a thread of its own; `look` is called all the time and may raise, too.
+
+    Raises TimeoutError after so many seconds; it may go on all the same.
+    """
+    done: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            done.put((do(), None))
+        except BaseException as error:
+            done.put((None, error))
+
+    threading.Thread(target=run, daemon=True).start()
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        look()
+        try:
+            found, error = done.get(timeout=_LOOK_S)
+        except queue.Empty:
+            continue
+        if error is not None:
+            raise error
+        return cast(T, found)
+    raise TimeoutError(f"no answer within {seconds:g} s")
+
+
+class Scheduler:
+    """One, as its client."""
+
+    def __init__(self, address: str, look: Callable[[], None] = lambda: None) -> None:
+        """`address` is tcp://HOST:PORT, or local:N to begin one with N workers here. `look` is called while there is
+        no answer, and may raise. Raises UsageError, ZsmsError.
+        """
+        check(address)
+        self.address, self._look = address, look
+        self._cluster: Any = None
+        for name in ("distributed", "distributed.client"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # of a scheduler that is gone they write tracebacks
+        self.client = self._begin() if address.startswith("local:") else self._connect()
+
+    def _begin(self) -> Any:
+        from distributed import Client, LocalCluster
+
+        settings = {"n_workers": int(self.address.partition(":")[2]), "threads_per_worker": 1, "processes": True,
+                    "dashboard_address": None, "silence_logs": logging.ERROR}  # fmt: skip
+        try:
+            self._cluster = patiently(partial(LocalCluster, **settings), _BEGIN_S, self._look)
+            return Client(self._cluster)
+        except (OSError, ValueError, RuntimeError) as error:
+            self.close()
+            raise ZsmsError(f"no workers of this machine ({self.address}): {error}") from None
+
+    def _connect(self) -> Any:
+        from distributed import Client
+
+        try:
+            with warnings.catch_warnings(record=True) as told:  # of versions that differ, as a table
+                warnings.simplefilter("always")
+                client = patiently(partial(Client, self.address, timeout=CONNECT_S), CONNECT_S + 2, self._look)
+        except (OSError, ValueError, TypeError, RuntimeError, ImportError, MemoryError) as error:  # whatever it says
+            raise ZsmsError(f"no Dask scheduler at {self.address}: {self._why_none(error)}") from None
+        if any("version" in str(each.message).lower() for each in told):
+            _log.warning("the Dask cluster at %s has other versions than this process, of what its tasks need: see "
+                         "`python -c 'import distributed; distributed.Client(\"%s\").get_versions(check=True)'`",
+                         self.address, self.address)  # fmt: skip
+        return client
+
+    def _why_none(self, error: Exception) -> str:
+        if isinstance(error, TypeError) and self.address.startswith(("tls:", "wss:")):
+            return "its certificates are not known here: set Dask's distributed.comm.tls (docs.dask.org, TLS/SSL)"
+        why = probe([place_of(self.address)], CONNECT_S)
+        if why:
+            return next(iter(why.values()))
+        return f"something listens there, and is none, or of another version ({error})"
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is connected, as far as is known without asking."""
+        return bool(self.client.status == "running")
+
+    def workers(self) -> dict[str, dict[str, Any]]:
+        """What it knows of each worker, by its address. Raises ZsmsError."""
+        try:
+            ask = partial(self.client.sync, self.client.scheduler.identity)
+            found = patiently(ask, ANSWER_S, self._look)
+        except (OSError, TimeoutError, RuntimeError) as error:
+            raise ZsmsError(f"the Dask scheduler at {self.address} does not answer: {_words(error)}") from None
+        return dict(found["workers"])
+
+    def ask(self, function: Callable[..., Any], workers: Iterable[str], *arguments: Any) -> dict[str, Any]:
+        """What the function returns on each of these workers, beside their tasks, or the error that came instead."""
+        names = list(workers)
+
+        async def all_of_them() -> list[Any]:
+            asked = (
+                asyncio.wait_for(self.client._run(function, *arguments, workers=[name], on_error="return"), ANSWER_S)
+                for name in names
+            )
+            return await asyncio.gather(*asked, return_exceptions=True)
+
+        found = patiently(partial(self.client.sync, all_of_them), 2 * ANSWER_S, self._look)
+        return {
+            name: each.get(name, KeyError(name)) if isinstance(each, dict) else each
+            for name, each in zip(names, found, strict=True)
+        }
+
+    def hosts(self, workers: Iterable[str]) -> dict[str, str]:
+        """The host's name of each of these workers. Raises ZsmsError for one that can't do what this process asks."""
+        import zsms
+
+        hosts = {}
+        for worker, told in self.ask(about, workers).items():
+            if isinstance(told, ModuleNotFoundError):
+                raise ZsmsError(f"the worker at {worker} has no {told.name}: install zsms {zsms.__version__} there")
+            if isinstance(told, BaseException):
+                raise ZsmsError(f"the worker at {worker} does not answer: {_words(told)}")
+            version, hosts[worker], _ = told
+            if version != zsms.__version__:
+                raise ZsmsError(f"the worker at {worker} has zsms {version}, this is {zsms.__version__}")
+        return hosts
+
+    def usable(self) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+        """What is known of each worker that takes tasks, and the host's name of each. Raises ZsmsError."""
+        workers = self.workers()
+        if not workers:
+            raise ZsmsError(f"the Dask scheduler at {self.address} has no workers: start some with `dask worker`")
+        running = {name: each for name, each in workers.items() if each.get("status", "running") == "running"}
+        others = {name: workers[name]["status"] for name in workers.keys() - running.keys()}
+        told = ", ".join(f"{name} is {status}" for name, status in sorted(others.items()))
+        if not running:
+            raise ZsmsError(f"no worker of the Dask scheduler at {self.address} takes tasks: {told}")
+        if others:
+            _log.warning("%s of the Dask scheduler not used: %s", many(len(others), "worker"), told)
+        return running, self.hosts(running)
+
+    def close(self) -> None:
+        """Let go of it; of workers of this machine, end them."""
+        for each in (getattr(self, "client", None), self._cluster):
+            try:
+                if each is not None:
+                    each.close(timeout=5)
+            except (OSError, TimeoutError, RuntimeError) as error:
+                _log.debug("closing: %s", error)
+
+
+def _words(error: BaseException) -> str:
+    """An error in a line; some of Dask's have no words."""
+    return " ".join(str(error).split()) or type(error).__name__
