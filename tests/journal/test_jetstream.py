@@ -461,22 +461,19 @@ def test_a_full_account_is_told_of_in_the_servers_words_and_nothing_is_confirmed
         open_journal(one.url("second", "small:s@"))
 
 
-def test_a_permission_that_is_missing_is_named(one: Server) -> None:
-    url = one.url("mute", "a:secret@")
-    open_journal(url).close()
+def test_a_permission_that_is_missing_is_named(one: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zsms.journal.nats._APPEND_S", 0.5)
+    open_journal(one.url("mute", "a:secret@")).close()
     stream = JetStream(Address.parse(one.url("mute", "mute:m@")))
 
-    async def publish() -> str:
+    async def publish() -> bool:
         await stream.open(create=False)
-        try:
-            await stream._request("zsms.mute.data", b"", timeout=0.5)
-        except Unavailable as error:
-            return str(error)
-        finally:
-            await stream.close()
-        return ""
+        stored = await stream.publish(2, Record(DATA, "one", b""))
+        await stream.close()
+        return stored
 
-    assert "permissions violation for publish to" in asyncio.run(publish()).lower()
+    assert not asyncio.run(publish())
+    assert "permissions violation for publish to" in stream.refused.lower()
 
 
 def test_what_somebody_else_publishes_there_is_no_record(one: Server) -> None:

@@ -341,6 +341,7 @@ class JetStream:
             )
             found = json.loads(answer.data)
         except (Unavailable, ValueError):
+            self.refused = self._complaint
             return False
         error = found.get("error") or {}
         self.refused = "" if error.get("err_code") in _NOT_LAST else error.get("description", "")
