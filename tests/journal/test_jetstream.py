@@ -462,7 +462,7 @@ def test_a_full_account_is_told_of_in_the_servers_words_and_nothing_is_confirmed
 
 
 def test_a_permission_that_is_missing_is_named(one: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zsms.journal.nats._APPEND_S", 0.5)
+    monkeypatch.setattr("zsms.journal.nats.APPEND_S", 0.5)
     open_journal(one.url("mute", "a:secret@")).close()
     stream = JetStream(Address.parse(one.url("mute", "mute:m@")))
 

@@ -42,7 +42,7 @@ _MOST_BYTES = 8 * 2**20
 _LEAST_BYTES = 4 * _HEADROOM
 """Of the servers' max_payload."""
 _REQUEST_S = 2.0
-_APPEND_S = 5.0
+APPEND_S = 5.0
 _CONNECT_S = 2.0
 FIRST_S = 30.0
 """So long the first answer may take: a cluster that has just started takes some seconds."""
@@ -316,7 +316,7 @@ class JetStream:
             "max_age": 0,
             "allow_direct": True,
         }
-        answer = await self._request(f"$JS.API.STREAM.CREATE.{name}", json.dumps(config).encode(), timeout=_APPEND_S)
+        answer = await self._request(f"$JS.API.STREAM.CREATE.{name}", json.dumps(config).encode(), timeout=APPEND_S)
         found: dict[str, Any] = json.loads(answer.data)
         return found
 
@@ -337,7 +337,7 @@ class JetStream:
         }
         try:
             answer = await self._request(
-                f"zsms.{self._address.name}.{record.kind}", record.payload, headers, timeout=_APPEND_S
+                f"zsms.{self._address.name}.{record.kind}", record.payload, headers, timeout=APPEND_S
             )
             found = json.loads(answer.data)
         except (Unavailable, ValueError):
@@ -381,7 +381,7 @@ class JetStream:
     async def fetch(self, place: int) -> Record | None:
         """As `read`, from whichever server answers: what a place once holds does not change. Faster."""
         answer = await self._request(
-            f"$JS.API.DIRECT.GET.{self._address.name}", json.dumps({"seq": place}).encode(), timeout=_APPEND_S
+            f"$JS.API.DIRECT.GET.{self._address.name}", json.dumps({"seq": place}).encode(), timeout=APPEND_S
         )
         headers = answer.headers or {}
         if "Nats-Subject" not in headers:

@@ -28,7 +28,6 @@ from zsms.launch.scheduler import Scheduler, check
 from zsms.launch.spreading import Worker, spread
 from zsms.launch.worker import free_port, host_of, listen_a_while, run_role
 from zsms.options import checked
-from zsms.words import many
 
 START_S = 30.0
 """So long a task may take to run, and a role to listen."""
@@ -200,8 +199,7 @@ class Cluster:
         found = self._dask.ask(function, sorted(workers), *arguments)
         for worker, told in found.items():
             if isinstance(told, BaseException):
-                why = str(told) or type(told).__name__
-                raise ZsmsError(f"the worker at {worker} ({self.hosts[worker]}) is no use: {why}")
+                raise ZsmsError(f"the worker at {worker} ({self.hosts[worker]}) is no use: {told!r}")
         return found
 
     def _listens(self, event: Any) -> None:
@@ -255,9 +253,7 @@ class Cluster:
                 raise ZsmsError(f"{where} has left before it began")
             if time.monotonic() > until:
                 self._to_cancel.put(child.future)
-                busy = self._there.get(child.worker, {}).get("metrics", {}).get("executing", 0)
-                others = f"; it has {many(busy, 'task')} of its own under way" if busy else ""
-                raise ZsmsError(f"{where} has not begun within {START_S:.0f} s{others}")
+                raise ZsmsError(f"{where} has not begun within {START_S:.0f} s: it may be busy with other tasks")
 
     def _keep(self, name: str) -> tuple[str, Any]:
         """Have a role kept by its worker, once it is asked for by that token."""
