@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from zsms.carriers.segments import BASIC, EXTENSION, GSM7, PART, SINGLE, UCS2, Segments, count, split
+from zsms.cli import load_command
 from zsms.errors import UsageError
 
 
@@ -111,3 +113,10 @@ def test_another_implementation_agrees(texts: list[str]) -> None:
         theirs = smsutil.split(text)
         assert len(theirs.parts) == segments, text
         assert units == sum(2 if c in EXTENSION else 1 for c in text) if smsutil.is_valid_gsm(text) else True
+
+
+def test_a_text_of_more_parts_than_can_be_counted_is_told() -> None:
+    told = [
+        CliRunner().invoke(load_command("segments"), ["x" * length]).stderr for length in (153 * 255, 153 * 255 + 1)
+    ]
+    assert told == ["", "a text of more than 255 segments can't be sent as one: cut it\n"]

@@ -52,6 +52,9 @@ SINGLE = (160, 70)
 PART = {8: (153, 67), 16: (152, 66)}
 """Units of a part, by bits of the reference and by encoding."""
 
+MOST = 255
+"""Parts that one text can be sent in: they are counted in an octet (TS 23.040, 9.2.3.24.1)."""
+
 _WIDE = 3
 _NOT_GSM = 2
 _FAR = 0x20AD  # beyond the euro sign, the last character of either table
@@ -192,7 +195,7 @@ def split(text: str, reference_bits: int = 8) -> list[str]:
     try:
         raw = text.encode("utf-8")
     except UnicodeEncodeError:
-        raise UsageError("the text has half of a surrogate pair, which no encoding carries") from None
+        raise UsageError("the text has half of a surrogate pair, or octets that are no UTF-8") from None
     found = count(raw, [len(raw)], reference_bits)
     if int(found.segments[0]) == 1:
         return [text]

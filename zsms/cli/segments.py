@@ -41,6 +41,8 @@ def command(input: str | None, skip_bad_rows: bool, reference_bits: str, as_json
 
     Exits with 1 when no row of a file is a message.
     """
+    from zsms.carriers.segments import MOST
+
     if (input is None) == (text is None):
         raise UsageError("give a text or --input FILE, one of the two")
     if text is not None:
@@ -58,6 +60,8 @@ def command(input: str | None, skip_bad_rows: bool, reference_bits: str, as_json
         if left_out := body["skipped_rows"]:
             lines.append(f"  {many(left_out, 'bad row')} left out, on {many(body['skipped_lines'], 'line')}")
     click.echo(json.dumps(body, indent=2, ensure_ascii=False) if as_json else "\n".join(lines))
+    if max(body.get("most", 0), 0 if text is None else body["segments"]) > MOST:
+        click.echo(f"a text of more than {MOST} segments can't be sent as one: cut it", err=True)
     return 0 if body.get("messages", 1) else 1
 
 

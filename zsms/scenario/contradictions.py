@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from zsms.carriers.segments import MOST as MOST_SEGMENTS
 from zsms.core.sender.cap import Cap
 from zsms.core.sender.shares import MAX_BROKERS
 from zsms.errors import UsageError
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from zsms.scenario.tables import Account, Fault, Group
     from zsms.scenario.whole import Scenario
 
-MOST_SEGMENTS = 255
-"""Parts that one text can be sent in: they are counted in an octet (3GPP TS 23.040, 9.2.3.24.1)."""
 _YEARS = 1970, 9_000
 _OTHERS = re.compile(r"(broker|producer)(-\d+)?|stats|collector")
 """What processes that send nothing are called."""
