@@ -401,17 +401,7 @@ class SenderCore:
         return frames
 
     def _columns(self, session: _Session, done: Finished) -> AckFrame:
-        base = min(int(column.min() & _NUMBER_MASK) for column in (done.sent, done.failed) if len(column))
-        sent, failed = _numbers(done.sent, base), _numbers(done.failed, base)
-        outcomes, reasons = done.outcomes, done.reasons
-        if (len(outcomes) or len(reasons)) and not _ascend(failed):
-            order = np.argsort(failed)
-            outcomes, reasons = (column[order] if len(column) else column for column in (outcomes, reasons))
-        for column in (sent, failed):
-            # The slots of one tick finish in the order of their grants; only several ticks at once have to be sorted.
-            if not _ascend(column):
-                column.sort()
-        columns = sent, failed, outcomes, reasons, done.names if len(reasons) else ()
+        base, columns = _columns_of(done)
         if session is not self._now:
             return AckFrame._make((session.token, session.number, 0, base, *columns))
         return self._frame(base, columns)
@@ -435,6 +425,21 @@ class SenderCore:
         if session.welcomed:
             self.credit.sent(frame.limit, frame.number)
         return frame
+
+
+def _columns_of(done: Finished) -> tuple[int, Columns]:
+    """The first number of these messages, and the columns of a frame that says how they ended."""
+    base = min(int(column.min() & _NUMBER_MASK) for column in (done.sent, done.failed) if len(column))
+    sent, failed = _numbers(done.sent, base), _numbers(done.failed, base)
+    outcomes, reasons = done.outcomes, done.reasons
+    if (len(outcomes) or len(reasons)) and not _ascend(failed):
+        order = np.argsort(failed)
+        outcomes, reasons = (column[order] if len(column) else column for column in (outcomes, reasons))
+    for column in (sent, failed):
+        # The slots of one tick finish in the order of their grants; only several ticks at once have to be sorted.
+        if not _ascend(column):
+            column.sort()
+    return base, (sent, failed, outcomes, reasons, done.names if len(reasons) else ())
 
 
 def _numbers(handles: U64, base: int) -> U32:
