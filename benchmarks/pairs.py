@@ -63,7 +63,7 @@ def figures(report: dict[str, Any]) -> dict[str, float | None]:
     """What the table has, of one report; earlier versions have less in theirs."""
     steady = report.get("steady") or {}
     brokers = [process for process in report["processes"] if process["role"] == "broker"]
-    sends = report["messages"]["settled"] + report["messages"].get("retried", 0)
+    sends = report.get("sends", report["messages"]).get("retried", 0) + report["messages"]["settled"]
     return {
         "messages/s": steady.get("throughput_per_s") or report["throughput_per_s"],
         "efficiency": steady.get("efficiency") or report["efficiency"],
