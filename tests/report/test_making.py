@@ -16,7 +16,7 @@ from zsms.stats.view import View
 RATE, SECONDS, SEND = 400.0, 7.5, 0.2
 
 
-def stopped(**steady: float) -> Report:
+def stopped(**steady: float | None) -> Report:
     """400 messages a second for 7.5 s, their sender stopped from 1 to 5 s: what was in its slots took four seconds
     longer, what came meanwhile was sent at once afterwards."""
     book, series, total = StatsBook(), Series(), int(RATE * SECONDS)
@@ -31,6 +31,7 @@ def stopped(**steady: float) -> Report:
         took = times(*[SEND] * (sent - 80), *[4.0 + SEND] * min(80, sent))
         gauges = {"slots": 200, "mean_s": SEND, "sd_s": 0.02, "delay_model": 1.0, "worked_s": SEND * sent, **steady}
         gauges["asked_s"] = SEND * sent
+        gauges = {name: value for name, value in gauges.items() if value is not None}
         book.put(
             snapshot("sender", "s", seq, counters={"sent": sent}, gauges=gauges, histograms={"send_time": took}), now
         )
@@ -49,3 +50,9 @@ def test_what_had_piled_up_makes_nothing_steady() -> None:
     longer = stopped(steady_s=4.0, steady_worked_s=760.0, steady_slot_s=800.0)
     assert longer.steady["efficiency"] == pytest.approx(0.95)
     assert longer.rate is not None and longer.rate.reached_per_s == longer.steady["throughput_per_s"]
+
+
+def test_a_function_that_returns_at_once_sends_no_faster_than_its_slots_come_round() -> None:
+    window = {"steady_s": 4.0, "steady_worked_s": 760.0, "steady_slot_s": 800.0}
+    function = stopped(**window, mean_s=1e-6, delay_model=None)
+    assert function.steady["sends_per_s"] == pytest.approx(stopped(**window).steady["sends_per_s"])

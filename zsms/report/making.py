@@ -195,7 +195,10 @@ def _steady(view: View, ended_sends: int, least_s: float) -> dict[str, float | N
         share = (f.steady_worked_s or 0.0) / f.steady_slot_s
         steady_slots += f.slots
         worked += share * f.slots
-        rate += share * f.slots / f.mean_s
+        mean, sends = f.mean_s, (f.sent or 0) + (f.failed or 0)
+        if f.delay_model is None and f.worked_s and sends:
+            mean = f.worked_s / sends  # nobody has asked a function for a time: a slot is busy until its end was seen
+        rate += share * f.slots / mean
         seconds += f.steady_s * f.slots
     if not steady_slots or steady_slots < 0.9 * slots or seconds / steady_slots < least_s:
         return dict.fromkeys(("throughput_per_s", "sends_per_s", "efficiency", "seconds"))
