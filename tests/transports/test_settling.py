@@ -73,3 +73,12 @@ def test_what_is_left_of_a_grant_is_not_kept_for_long() -> None:
     for number in range(40):
         sent(settling, [grant(["a", "b", "c", "d"], 500 + 10 * number).part(0, 2)])
     assert settling.busy == 0 and len(settling) <= 4
+
+
+def test_what_others_were_given_meanwhile_is_in_no_histogram() -> None:
+    settling = Settling(SmppSettings("127.0.0.1", registered_delivery=0), np.random.default_rng(1))
+    settling.times.ours = lambda handles: handles >= 503
+    _, (done,) = sent(settling, [grant(["x"] * 10, 500)])
+    assert len(done.sent) == 10, "they are acknowledged all the same"
+    times = settling.times
+    assert (times.send.count, times.total.count, times.given_away) == (7, 7, 3)

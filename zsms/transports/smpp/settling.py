@@ -17,10 +17,10 @@ from zsms.core.outcomes import Finished, final
 from zsms.core.sender import Waiting
 from zsms.core.sender.slots import SendTimes
 from zsms.core.smpp.statuses import SENT, name_of
-from zsms.core.smpp.strings import I64, U8, U32, every, some
+from zsms.core.smpp.strings import I64, U8, U32, Bools, every, some
 from zsms.message import Batch, Mixed, Outcome
 from zsms.stats.failures import Failures, printable
-from zsms.transports.smpp.load import F32, NO_STATUS, ROW, U64, Load
+from zsms.transports.smpp.load import F32, NO_STATUS, ROW, U64, Load, Settled
 from zsms.transports.smpp.settings import SmppSettings
 
 AGAIN_S = 1.0
@@ -166,23 +166,33 @@ class Settling:
         if not count:
             return
         self.busy -= count
-        self._took.append(settled.took)
-        self._kept += count
-        if self._kept > _MOST_KEPT:
-            self._record()
         sent = settled.code == SENT
         handles = settled.messages.astype(np.uint64) + np.uint64(load.handle)
         if every(sent):
-            self._totals.append(load.total_times(settled.messages, now))
+            self._keep(load, settled, handles, None, now)
             self._done.append(Finished(handles, handles[:0]))
             return
         bad = ~sent
         outcomes = settled.code[bad]
         over = np.ones(count, np.bool_)
         over[bad] = final(load.last_of(settled.messages[bad]), outcomes)
-        self._totals.append(load.total_times(settled.messages[over], now))
+        self._keep(load, settled, handles, over, now)
         reasons, names = self._reasons(settled.status[bad], results.why)
         self._done.append(Finished(handles[sent], handles[bad], outcomes, reasons, names))
+
+    def _keep(self, load: Load, settled: Settled, handles: U64, over: Bools | None, now: float) -> None:
+        """What is to be recorded of messages, of which those that are `over` (None: all) have a total time."""
+        messages, took, ours = settled.messages, settled.took, self._times.ours(handles)
+        if ours is not None:
+            self._times.given_away += len(ours) - int(np.count_nonzero(ours))
+            self._times.asked += float(took[~ours].sum(dtype=np.float64))
+            over = ours if over is None else over & ours
+            took = took[ours]
+        self._took.append(took)
+        self._totals.append(load.total_times(messages if over is None else messages[over], now))
+        self._kept += len(took)
+        if self._kept > _MOST_KEPT:
+            self._record()
 
     def _reasons(self, status: U32, why: str) -> tuple[U8, tuple[str, ...]]:
         """Why each of these failed, as places in a tuple of names; they are counted."""
