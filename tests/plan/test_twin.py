@@ -342,3 +342,15 @@ def test_sends_that_are_throttled_again_and_again_take_their_time(rate: float) -
     harmonic = sum(1 / k for k in range(3, 201))
     tries = harmonic / -log(rate) + 0.5  # the 198th of 200 geometric ones
     assert mean_time(found, 0.99) == pytest.approx(tries * (0.1 + 0.5) - 0.5, rel=0.07)
+
+
+def test_the_brokers_of_each_line_have_room_of_their_own() -> None:
+    groups = tuple(
+        Group(name=name, senders=1, concurrency=100, delay="constant", mean=0.1, failure_rate=rate)
+        for name, rate in (("a", 0.0), ("b", 1.0))
+    )
+    audiences = tuple(Audience(each.name, messages=5_000, routes=((each.name, None),)) for each in groups)
+    retries = Retries(2, base=60.0)
+    found = run(Scenario(messages=10_000, groups=groups, audiences=audiences, retries=retries, max_messages=500), 1)
+    # What of b's line waits to be tried again fills the queue of its broker, and not that of a's.
+    assert found.reached[np.searchsorted(found.at, 5.2), 0] == 5_000

@@ -45,7 +45,10 @@ class Supply:
         """Queues whose broker says nothing and hears nothing."""
         self._dead: list[int] = []
         """Queues of brokers that are lost."""
-        self._room: npt.NDArray[np.bool_] = np.ones(replications, bool)
+        apart = any(queue.broker for queue in design.queues)
+        self._most = scenario.max_messages * (1 if apart else scenario.brokers)
+        """Messages that the brokers of a queue hold."""
+        self._room: npt.NDArray[np.bool_] = np.ones((queues, replications), bool)
         if self._open_loop:
             self._arrivals = Arrivals(scenario.stages)
             self._share = self._parts / max(1, design.messages)
@@ -81,11 +84,11 @@ class Supply:
         if not self.queued:
             return
         due = np.moveaxis(due, 0, -1).copy()
-        held = sum(fifo.size for fifo in self._fifo) + self.waiting.total.reshape(-1, self._r).sum(axis=0)
-        most = self._design.scenario.max_messages * self._design.scenario.brokers
-        room = np.maximum(most - held - due.sum(axis=(0, 2)), 0)
+        held = np.stack([fifo.size for fifo in self._fifo])
+        held += self.waiting.total.reshape(self.attempts, *held.shape).sum(axis=0)
+        room = np.maximum(self._most - held - due.sum(axis=2), 0)
         self._room = room > 0
-        taken = self.source if (self.source.sum(axis=0) <= room).all() else portion(self.source, room)
+        taken = np.minimum(self.source, room)
         if taken.any() or due.any():
             due[:, :, 0] += taken
             self.source = self.source - taken
