@@ -14,7 +14,7 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from numbers import Integral, Real
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -164,7 +164,7 @@ def _inside(outer: str, inner: ast.expr, names: Mapping[str, Any]) -> _Kind:
         return _Kind(f"a list of {_plural(kinds[0])}", lambda value: _is_several(value) and _all_fit(value, kinds))
     if outer == "tuple":
         told = f"({', '.join(' or '.join(kind.told for kind in each) for each in kinds)})"
-        return _Kind(told, lambda value: _is_several(value) and len(value) == len(kinds) and _all_fit([value], kinds))
+        return _Kind(told, lambda value: _is_several(value) and _fits(value, kinds))
     if outer in names:
         return _kinds(names[outer], names)[0]
     return _named(outer) if outer == "Context" else _ANY
@@ -185,7 +185,18 @@ def _several(told: str) -> str:
 
 
 def _is_several(value: Any) -> bool:
-    return isinstance(value, Iterable) and not isinstance(value, str | bytes | bytearray | Mapping)
+    if isinstance(value, str | bytes | bytearray | Mapping):
+        return False
+    try:
+        iter(value)
+    except TypeError:  # an array without a dimension, too, which has a method for it
+        return False
+    return True
+
+
+def _fits(value: Any, kinds: list[list[_Kind]]) -> bool:
+    """Whether it is as long as these kinds, and each part of it is of one."""
+    return isinstance(value, Sized) and len(value) == len(kinds) and _all_fit([value], kinds)
 
 
 def _all_fit(values: Any, kinds: list[list[_Kind]]) -> bool:

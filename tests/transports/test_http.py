@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -141,10 +142,25 @@ def test_what_statuses_mean(status: int, meant: Outcome) -> None:
         assert said.reason == f"HTTP {status}" and said.example is not None and said.example.startswith("no room")
 
 
-@pytest.mark.parametrize("body", [b"", b"\xff", b"[" * 100_000, b'{"sid": null}', b'{"sid": ""}', b"[1]", b"{}"])
+@pytest.mark.parametrize("body", [b"", b"\xff", b"[" * 60_000, b'{"sid": null}', b'{"sid": ""}', b"[1]", b"{}"])
 def test_a_success_without_its_path_is_none(body: bytes) -> None:
     said = outcome(HttpSettings("http://localhost", success_path="sid"), 200, body)
     assert isinstance(said, Said) and said.outcome is Outcome.REJECTED
+
+
+@pytest.mark.parametrize(
+    ("values", "body"),
+    [((), b'{"sid": 0}'), ((), b'{"sid": 0.0}'), (("null",), b'{"sid": null}'), (("true",), b'{"sid": true}')],
+)
+def test_a_number_is_something_and_words_are_json_s(values: tuple[str, ...], body: bytes) -> None:
+    settings = HttpSettings("http://localhost", success_path="sid", success_values=values)
+    assert outcome(settings, 200, body) is Outcome.SENT
+
+
+def test_a_success_too_long_to_be_read_may_be_one() -> None:
+    settings = HttpSettings("http://localhost", success_path="sid")
+    said = outcome(settings, 200, b'{"x": "' + b"x" * 100_000)
+    assert isinstance(said, Said) and said.outcome is Outcome.UNCERTAIN
 
 
 def test_retry_after_in_both_forms() -> None:
@@ -152,6 +168,8 @@ def test_retry_after_in_both_forms() -> None:
     assert retry_after("7") == 7 and retry_after("Sat, 28 Nov 2026 12:00:30 GMT", now) == 30
     assert retry_after("Sat, 28 Nov 2026 11:00:00 GMT", now) == 0
     assert [retry_after(text) for text in (None, "soon", "-1", "1.5", "")] == [None] * 5
+    assert retry_after(f"Wed, 21 Oct {'9' * 11} 07:28:00 GMT") is None
+    assert retry_after(f"Wed, 21 Oct 2099 07:28:00 +{'9' * 14}") is None
     assert retry_after("9" * 5000) == 10**9
 
 
@@ -232,13 +250,57 @@ def test_a_request_whose_connection_ends_is_not_sent_again(url: str) -> None:
         ("http://localhost#query.to={number}", "{number}; there are recipient"),
         ("http://localhost#file=/no/such.toml", "/no/such.toml"),
         ("http://localhost:99999/", "port"),
+        ("http://localhost:0/", "port"),
         ("http:///send", "HOST"),
+        ("http://localhost/send?access_token=secret", "#query.access_token={password}"),
+        ("http://localhost/send?pwd=secret", "password_file"),
+        ("http://localhost#query.to={RECIPIENT}", "{RECIPIENT}; there are recipient"),
+        ("http://localhost#success=99", "100 to 599"),
+        ("http://localhost#username=a%0Ab", "line break"),
+        ("http://localhost#ca=/no/such", "https://"),
+        ("https://localhost#ca=/no/such", "/no/such"),
     ],
 )
 def test_mistakes_are_told_without_what_is_secret(url: str, told: str) -> None:
     with pytest.raises(UsageError) as error:
         HttpSettings.from_url(url)
     assert told in f"{error.value}" and "secret" not in f"{error.value}" and "\n" not in f"{error.value}"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("method = 5", "give text"),
+        ("callback = 5", "give text"),
+        ("sender = 15550100", "give text"),
+        ("connections = true", "give a whole number"),
+        ("connections = 1.5", "give a whole number"),
+        ("timeout_s = true", "give a number"),
+        ("success = []", "100 to 599"),
+        ("headers = { X = 5 }", "text"),
+        ('headers = { "X Y" = "a" }', "'X Y'"),
+        ('headers = { X = "{text}" }', "headers.X"),
+        ("query = { a = { b = 1 } }", "text"),
+        ('body = "json"\ncontent = { day = 2027-01-01 }', "content.day"),
+        ('body = "json"\ncontent = { a = [nan] }', "content.a"),
+        ('content = { a = "{text}" }', "form or json"),
+        ('preset = "twillio"', "'twillio': choose from kannel"),
+        ("password_file = 5", "password_file 5"),
+    ],
+)
+def test_a_file_that_can_not_be_is_told(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "gateway.toml").write_text(text)
+    with pytest.raises(UsageError, match=re.escape(told)):
+        HttpSettings.from_url(f"http://localhost#file={tmp_path}/gateway.toml")
+
+
+def test_a_file_may_name_the_password_s_and_one_status(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("hidden\r\n")
+    text = f'password_file = "{tmp_path}/secret"\nsuccess = 202\nsuccess_values = [0, true, "ok"]\n'
+    (tmp_path / "gateway.toml").write_text(text)
+    found = HttpSettings.from_url(f"http://localhost#file={tmp_path}/gateway.toml&sender=+1555")
+    assert (found.password, found.success, found.sender) == ("hidden", (202,), "+1555")
+    assert found.success_values == ("0", "true", "ok")
 
 
 def test_the_password_comes_from_a_file_or_the_environment_and_is_not_shown(

@@ -461,6 +461,8 @@ def test_addresses_and_passwords(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     asked = SmppSettings.from_url(query)
     assert (asked.binds, asked.rate, asked.plus, asked.source, asked.password) == (3, 2.5, True, "+123", "s3cret")
     assert asked.statuses == {"0x58": "temporary"}
+    as_documented = SmppSettings.from_url("smpp://x?bind=tx+rx&source=+123")
+    assert (as_documented.bind, as_documented.source) == ("tx+rx", "+123")
     assert found.with_password(str(file)).password == "s3cret"
     monkeypatch.setenv("ZSMS_GATEWAY_PASSWORD", "other")
     assert found.with_password().password == "other"
@@ -480,6 +482,15 @@ def test_addresses_and_passwords(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ("smpp://x?status.0x58=perhaps", {}, "perhaps"),
         ("smpp://", {}, "HOST"),
         ("smpp://x:99999", {}, "port"),
+        ("smpp://x:0", {}, "port"),
+        ("smpp://x?host=y", {}, "has no host"),
+        ("smpp://x?statuses=sent", {}, "has no statuses"),
+        ("smpp://x", {"statuses": "sent"}, "statuses"),
+        ("smpp://x", {"host": 5}, "host 5"),
+        ("smpp://x", {"source": "a\0b"}, "source"),
+        ("smpp://x", {"password": "secret\n"}, "line break"),
+        ("smpp://x?system_id=a%0Ab", {}, "line break"),
+        ("smpps://x?key=/dev/null", {}, "certificate whose key"),
         ("smpp://x/path", {}, "FIELD=VALUE"),
         ("smpp://x", {"windows": 3}, "windows"),
         ("smpp://x", {"window": 0}, "window 0"),
@@ -504,7 +515,13 @@ def test_settings_that_cannot_be(url: str, options: dict[str, Any], what: str) -
 
 @pytest.mark.parametrize(
     ("seconds", "wanted"),
-    [(60, b"000000000100000R"), (3600, b"000000010000000R"), (172_800, b"000002000000000R"), (0, b"")],
+    [
+        (0.3, b"000000000001000R"),
+        (60, b"000000000100000R"),
+        (3600, b"000000010000000R"),
+        (172_800, b"000002000000000R"),
+        (0, b""),
+    ],
 )
 def test_validity(seconds: float, wanted: bytes) -> None:
     assert SmppSettings("x", validity_s=seconds).validity == wanted
