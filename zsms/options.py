@@ -92,7 +92,8 @@ def checked(what: F) -> F:
 def _misfit(what: Callable[..., Any], given: tuple[Any, ...], error: str) -> str:
     """What is wrong with a call that the signature does not fit, in words."""
     if what.__name__ == "__init__":
-        name = "a " + (getattr(given[0], "role", "") or type(given[0]).__name__.lower())
+        name = getattr(given[0], "role", "") or type(given[0]).__name__.lower()
+        name = f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
     else:
         name = what.__name__
     if error.startswith("got an unexpected keyword argument"):

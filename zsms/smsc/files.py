@@ -67,8 +67,8 @@ def _row(kind: type[Account | Outcome | Fault], row: Any, where: str) -> Any:
             raise UsageError(f"{where}: {name} {value!r} is neither a number nor text")
     try:
         return kind(**values)
-    except TypeError as error:
-        raise UsageError(f"{where}: {str(error).partition(') ')[2] or error}") from None
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from None
 
 
 def _delay(value: Any, name: str) -> DelayModel:
@@ -77,6 +77,9 @@ def _delay(value: Any, name: str) -> DelayModel:
         return DelayModel("constant", float(value))
     if not isinstance(value, Mapping) or set(value) - {"delay", "mean", "sd"}:
         raise UsageError(f"{name} {value!r}: write seconds, or {{delay = ..., mean = ..., sd = ...}}")
+    for key in ("mean", "sd"):
+        if isinstance(each := value.get(key, 0.0), bool) or not isinstance(each, int | float):
+            raise UsageError(f"{name}: {key} {each!r} is no number")
     sd = value.get("sd")
     return DelayModel(
         str(value.get("delay", "normal")), float(value.get("mean", 1.0)), None if sd is None else float(sd)

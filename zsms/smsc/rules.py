@@ -37,6 +37,7 @@ IDS = ("decimal", "hex", "mixed", "uuid", "long")
 decimal in the receipt."""
 FAULTS = ("disconnect", "refuse", "silent", "slow")
 MARK = b"#smsc"
+_LONGEST_S = 1e9
 
 
 @checked
@@ -162,7 +163,8 @@ def check(rules: Rules) -> None:
         if names.count(account.system_id) > 1:
             raise UsageError(f"two accounts with the system_id {account.system_id!r}")
     for outcome in rules.outcomes:
-        if not outcome.number.strip("*") or "*" in outcome.number.strip("*")[1:-1]:
+        inner = outcome.number.strip("*")
+        if not inner or "*" in inner or not inner.isascii():
             raise UsageError(f"number {outcome.number!r}: give digits with * at the beginning, at the end or both")
         if outcome.status is not None:
             _status(outcome.status)
@@ -171,27 +173,52 @@ def check(rules: Rules) -> None:
     for fault in rules.faults:
         if fault.what not in FAULTS:
             raise UsageError(f"fault {fault.what!r}: choose one of {', '.join(FAULTS)}")
-        if min(fault.at, fault.last, fault.every) < 0 or not fault.factor > 0:
-            raise UsageError(f"the fault {fault.what!r} at {fault.at:g} s: times are not below 0, factors above")
+        _fault(fault)
     for name in ("bind_segments", "segments", "queue", "daily"):
         if not 0 <= getattr(rules, name) < inf:
             raise UsageError(f"{name} {getattr(rules, name)}: give a number from 0 (no limit) on")
-    _status(rules.throttle_status)
+    _refusal("throttle_status", rules.throttle_status)
+    for name in ("enquire_link", "response", "inactivity", "init"):
+        if not 0 <= getattr(rules, name) <= _LONGEST_S:
+            raise UsageError(f"{name} {getattr(rules, name)}: give seconds from 0 (never) to {_LONGEST_S:,.0f}")
+    _octets("system_id", rules.system_id, 15)
     if not 1 <= rules.window <= 1_000_000:
         raise UsageError(f"window {rules.window}: give 1 to 1000000")
 
 
 def _account(account: Account) -> None:
-    for name, most in (("system_id", 15), ("password", 8)):
-        value = getattr(account, name)
-        octets = len(value.encode("utf-8", "surrogatepass"))
-        if octets > most or "\0" in value or (name == "system_id" and not value):
-            raise UsageError(f"{name} of {octets} octets: SMPP has room for 1 to {most}")
+    _octets("system_id", account.system_id, 15)
+    if not account.system_id:
+        raise UsageError("system_id of 0 octets: SMPP has room for 1 to 15")
+    _octets("password", account.password, 8)
     for name in ("segments", "bind_segments", "binds", "queue"):
         if not 0 <= getattr(account, name) < inf:
             raise UsageError(f"{name} {getattr(account, name)} of {account.system_id!r}: 0 (no limit) or more")
     if not 0.001 <= account.burst <= 3_600:
         raise UsageError(f"burst {account.burst} of {account.system_id!r}: give seconds from 0.001 to 3600")
+
+
+def _octets(name: str, value: str, most: int) -> None:
+    """Refuse what is no C-octet string of ASCII: no bind could ever be compared with it."""
+    if len(value) > most or not value.isascii() or any(letter < " " for letter in value):
+        raise UsageError(f"{name} of {len(value.encode('utf-8', 'surrogatepass'))} octets: give 1 to {most} of ASCII")
+
+
+def _fault(fault: Fault) -> None:
+    for name in ("at", "last", "every"):
+        if not 0 <= getattr(fault, name) <= _LONGEST_S:
+            raise UsageError(f"the fault {fault.what!r}: {name} {getattr(fault, name)}: give seconds from 0")
+    if 0 < fault.every < 0.001:
+        raise UsageError(f"the fault {fault.what!r}: every {fault.every}: give seconds from 0.001, or 0 for once")
+    if not 0.001 <= fault.factor <= 1e6:
+        raise UsageError(f"the fault {fault.what!r}: factor {fault.factor}: give 0.001 to 1,000,000")
+    _refusal(f"the fault {fault.what!r}: status", fault.status)
+
+
+def _refusal(name: str, status: int) -> None:
+    """A status that refuses: 0 accepts."""
+    if not 0 < status <= 0xFFFFFFFF:
+        raise UsageError(f"{name} {status}: give 1 to 0xffffffff")
 
 
 def _status(status: int) -> None:

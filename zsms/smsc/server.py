@@ -72,6 +72,8 @@ class FakeSmsc(Role):
         self._binds = [_address(each) for each in ([bind] if isinstance(bind, str) else bind)]
         self._seed = seed
         self._record = None if record is None else Path(record)
+        if private_key is not None and certificate is None:
+            raise UsageError(f"the private key {str(private_key)!r}: give the certificate whose key it is, too")
         self._tls = None if certificate is None else _tls(certificate, private_key)
         self._listeners: dict[int, socket.socket] = {}
         self._by_fd: dict[int, Connection] = {}
