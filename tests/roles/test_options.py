@@ -121,10 +121,11 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
     (StatsCollector, {}), (BrokerLimits, {}), (SenderGroup, {}), (MeshConfig, {}), (DelayModel, {}), (StubMesh, {}),
     (FakeSmsc, {}), (Rules, {}), (Account, {"system_id": "a", "password": "b"}), (Scenario, {}), (Group, {}),
     (segments.count, {"text": b"ab", "lengths": [2]}), (segments.split, {"text": "ab"}),
+    (StubMesh().put, {"messages": 1}),
 ]  # fmt: skip
 NONSENSE: list[Any] = [
     None, -1, 1.5, True, "x", "a\0b", "\ud800", b"x", [], [None], {}, {"a": 1}, object(), float("nan"), float("inf"),
-    10**400, np.arange(3), int, (1, 2),
+    10**400, np.arange(3), np.array(5), int, (1, 2), [iter("ab")],
 ]  # fmt: skip
 
 

@@ -61,17 +61,15 @@ class MessageLog:
         check(path)
         self._path, self._sender, self._log = path, cell(sender).encode(), log
         self._open = OpenSends(places)
-        self._waiting = 0
         self.lost = 0
         """Rows that were not written."""
         self._rows: SimpleQueue[Ended | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._write_all, name="message log", daemon=True)
         self._wake: Callable[[], None] = lambda: None
         self._held: deque[tuple[int, float, Finished]] = deque()
-        """What has ended and is not acknowledged: which batch of rows it is, and since when."""
-        self._batches = 0
-        """Batches of rows that were handed over, and, by the thread, those that were written or lost."""
-        self._through = 0
+        """What has ended and is not acknowledged: after how many rows were handed over, and since when."""
+        self._handed = self._through = 0
+        """Rows that were handed over, and, counted by the thread alone, those that were written or lost."""
         self._behind = False
         """The disk has taken too long: nothing is held until it has caught up."""
         self._wall = 0.0
@@ -95,18 +93,17 @@ class MessageLog:
     def end(self, finished: Finished, now: float) -> None:
         """These sends have ended; `written` gives them back."""
         ended = self._open.end(finished, now)
-        if self._waiting > MOST_ROWS:
+        if self._handed - self._through > MOST_ROWS:
             self._lose(len(ended.rows), "the disk is too slow for it")
         elif len(ended.rows):
-            self._waiting += len(ended.rows)
-            self._batches += 1
+            self._handed += len(ended.rows)
             self._rows.put(ended)
-        self._held.append((self._batches, now, finished))
+        self._held.append((self._handed, now, finished))
 
     def written(self, now: float) -> list[Finished]:
         """What may be acknowledged, in the order in which it ended: its rows are written, or were waited for."""
         held = self._held
-        self._behind = self._through < self._batches and (self._behind or (bool(held) and now - held[0][1] >= HOLD_S))
+        self._behind = self._through < self._handed and (self._behind or (bool(held) and now - held[0][1] >= HOLD_S))
         over = []
         while held and (self._behind or held[0][0] <= self._through):
             over.append(held.popleft()[2])
@@ -123,7 +120,7 @@ class MessageLog:
         self._rows.put(None)
         self._thread.join(END_S)
         if self._thread.is_alive():
-            self.lost += self._waiting
+            self.lost += self._handed - self._through
         else:
             os.close(self._file)
         if self.lost:
@@ -134,8 +131,7 @@ class MessageLog:
             moment = datetime.fromtimestamp(self._wall + ended.at, UTC)
             stamp = moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode()
             self._write(csv_of(ended, stamp, self._sender))
-            self._waiting -= len(ended.rows)
-            self._through += 1
+            self._through += len(ended.rows)
             self._wake()
 
     def _write(self, data: bytes) -> None:

@@ -101,7 +101,7 @@ def log_view(log: logging.Logger) -> Callable[[View, View | None], None]:
 
 
 def line_of(view: View, before: View | None, left_s: float | None = None) -> str:
-    """One line of figures for people; `left_s` as :class:`zsms.stats.trends.Figures` has it."""
+    """One line of figures for people; `left_s` as :class:`zsms.stats.trends.Standing` has it."""
     return (
         f"produced {made_of(view)}  sent {view.sent:,}  failed {view.failed + view.dead:,}  "
         f"mean {view.mean_s:.3f} s  rate {view.rate_since(before):,.0f}/s  overall {view.rate:,.0f}/s  "
