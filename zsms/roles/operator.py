@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self
 
 import zmq
 
-from zsms.core.broker import told
+from zsms.core.broker import answers
 from zsms.core.broker.holdings import holdings
 from zsms.errors import UsageError, WireError, ZsmsError
 from zsms.journal import edit, read
@@ -114,16 +114,16 @@ class Operator:
 
     def inspect(self, messages: int = 0) -> dict[str, Any]:
         """The map of `zsms.core.broker.holdings`, with the first `messages` ready and dead ones. Raises ZsmsError."""
-        return self._ask(Inspect(self._number(), messages), told.held)
+        return self._ask(Inspect(self._number(), messages), answers.held)
 
     def kick(self, reason: str = "", limit: int = 0) -> int:
         """Queue dead letters (of this reason, at most `limit`) again; how many messages. Raises ZsmsError."""
-        kicked: int = self._ask(Kick(self._number(), reason, limit), told.kicked)["kicked"]
+        kicked: int = self._ask(Kick(self._number(), reason, limit), answers.kicked)["kicked"]
         return kicked
 
     def purge(self, *, ready: bool = False, dead: bool = False, reason: str = "") -> tuple[int, int]:
         """Give up what is ready, let go of what is dead (of this reason); how many of each. Raises ZsmsError."""
-        answer = self._ask(Purge(self._number(), ready, dead, reason), told.purged)
+        answer = self._ask(Purge(self._number(), ready, dead, reason), answers.purged)
         return answer["purged_ready"], answer["purged_dead"]
 
     def _ask(self, frame: Inspect | Kick | Purge, read: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from zsms.core.seeds import Seed, stream
 from zsms.core.sender.wheel import TimingWheel
-from zsms.core.smpp.bundle import Heard, answer_together, places_of
+from zsms.core.smpp.bundle import BundleEvents, answer_together, places_of
 from zsms.core.smpp.events import Answered, Asked, BindAsked, Ended, Event, Received, Unanswered
 from zsms.core.smpp.pdu import RESPONSE, Command, Messages, Status
 from zsms.core.smpp.record import Pdu
@@ -91,7 +91,9 @@ class Desk:
                 case _:
                     pass  # of an ESME's side
 
-    def received_together(self, connections: Sequence[Connection], heard: Heard, now: float, wall: float) -> None:
+    def received_together(
+        self, connections: Sequence[Connection], heard: BundleEvents, now: float, wall: float
+    ) -> None:
         """The same of what many have told together."""
         if heard.answered is not None:
             self._receipts_answered(heard.answered[1])

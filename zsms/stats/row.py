@@ -16,7 +16,7 @@ late: within two seconds of its end, where it speaks every second and is looked 
 F = TypeVar("F", bound=Figures, covariant=True)
 
 
-class Told(NamedTuple):
+class RowEvent(NamedTuple):
     """An event, as a process told of it."""
 
     ago: float
@@ -46,7 +46,7 @@ class Row(Generic[F]):
     """That was its last word."""
     confirmed: int | None = None
     """Of a broker: messages that producers had been confirmed before it said this."""
-    events: tuple[Told, ...] = ()
+    events: tuple[RowEvent, ...] = ()
 
     @classmethod
     def of(cls, told: dict[str, Any]) -> Row[Figures]:
@@ -64,7 +64,7 @@ class Row(Generic[F]):
             pid=told.get("pid", 0),
             ended=bool(told.get("ended")),
             confirmed=told.get("confirmed"),
-            events=tuple(Told(*event) for event in told.get("events", ())),
+            events=tuple(RowEvent(*event) for event in told.get("events", ())),
         )
 
     @property

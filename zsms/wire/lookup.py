@@ -14,7 +14,7 @@ LOOK_S = 0.3
 """How long a role waits for the resolver when it looks for a silent host again; the next look has what comes later."""
 
 
-class Look:
+class Lookup:
     """A look for a host's addresses, in a thread of its own: a resolver may take very long to say no."""
 
     def __init__(self, endpoint: Endpoint, which: str) -> None:

@@ -35,7 +35,7 @@ from zsms.security.keys import Keys
 from zsms.security.zap import DOMAINS, EVENTS, Gate, Handshakes
 from zsms.wire.endpoint import Endpoint
 from zsms.wire.frames import MAX_FRAME_BYTES
-from zsms.wire.lookup import LOOK_S, Look, listens
+from zsms.wire.lookup import LOOK_S, Lookup, listens
 
 _BIND_TRIES = 64
 _THREADS = 3
@@ -62,7 +62,7 @@ class Sockets:
         self._open: list[zmq.Socket[bytes]] = []
         self._monitors: dict[zmq.Socket[bytes], zmq.Socket[bytes]] = {}
         self._connected: dict[zmq.Socket[bytes], tuple[Endpoint, str, Endpoint]] = {}
-        self._looks: dict[Endpoint, Look] = {}
+        self._lookups: dict[Endpoint, Lookup] = {}
         self._turns: dict[Endpoint, int] = {}
         """Which of its places an endpoint with several is looked for at."""
 
@@ -105,7 +105,7 @@ class Sockets:
             _check_goal(place)
         ipv6, to = False, self.place(endpoint)
         if to.scheme == "tcp":
-            look = Look(to, which)
+            look = Lookup(to, which)
             look.run()
             if (strict and look.ipv6 is None) or look.is_no_name:
                 raise UsageError(f"{look.why}: check the name, or give an address")
@@ -129,14 +129,14 @@ class Sockets:
         place = self.place(endpoint)
         if place.scheme != "tcp":
             return ""
-        look = self._looks.get(endpoint)
+        look = self._lookups.get(endpoint)
         if look is None:
-            look = self._looks[endpoint] = Look(place, "second")
+            look = self._lookups[endpoint] = Lookup(place, "second")
             look.thread.start()
             look.thread.join(LOOK_S)
         if look.thread.is_alive():
             return f"host {place.host!r} is being looked for"
-        del self._looks[endpoint]
+        del self._lookups[endpoint]
         if look.ipv6 is not None:
             to = replace(place, host=look.host)
             for made, (whom, which, before) in list(self._connected.items()):
@@ -154,7 +154,7 @@ class Sockets:
     def turn(self, endpoint: Endpoint) -> None:
         """Look for an endpoint at the next of its places. What its sockets had not sent, or got, is dropped."""
         self._turns[endpoint] = (self._turns.get(endpoint, 0) + 1) % len(endpoint.places)
-        self._looks.pop(endpoint, None)
+        self._lookups.pop(endpoint, None)
         to = self.place(endpoint)
         for made, (whom, which, before) in list(self._connected.items()):
             if whom == endpoint:

@@ -1,6 +1,6 @@
 """What many sessions receive in one turn, walked, read and matched together, and their answers, encoded together.
 
-    octets of n sessions in one buffer --Bundle.receive--> Heard
+    octets of n sessions in one buffer --Bundle.receive--> BundleEvents
         answered    of all of them, in columns, and whose each is
         received    the same of messages
         apart       (session, events): those that had something else than messages and their answers
@@ -40,7 +40,7 @@ _KINDS = {
 }
 
 
-class Heard(NamedTuple):
+class BundleEvents(NamedTuple):
     """What came; sessions are named by their place among those that were given."""
 
     answered: tuple[I64, Answered] | None
@@ -64,12 +64,12 @@ class Bundle:
     """Where each session's octets begin: with what it had as a rest (`Session.take_rest`). int64[n]."""
     ends: I64
 
-    def receive(self, now: float) -> Heard:
+    def receive(self, now: float) -> BundleEvents:
         """Take it all in."""
         apart = [place for place, session in enumerate(self.sessions) if not session.gathers]
         joined = np.arange(len(self.sessions)) if not apart else np.delete(np.arange(len(self.sessions)), apart)
         if not len(joined):
-            return Heard(None, None, [self._alone(place, now) for place in apart])
+            return BundleEvents(None, None, [self._alone(place, now) for place in apart])
         walked = walk_together(self.buffer, self.begins[joined], self.ends[joined])
         frames, owner = walked.frames, walked.owner
         answer, message = _KINDS[self.sessions[0].side]
@@ -92,7 +92,7 @@ class Bundle:
         else:
             answered = self._answered(frames.take(is_answer), owner[is_answer], now)
             received = self._received(message, frames.take(~is_answer), owner[~is_answer])
-        return Heard(answered, received, [self._alone(place, now) for place in apart])
+        return BundleEvents(answered, received, [self._alone(place, now) for place in apart])
 
     def _alone(self, place: int, now: float) -> tuple[int, list[Event]]:
         octets = self.buffer[self.begins[place] : self.ends[place]].tobytes()

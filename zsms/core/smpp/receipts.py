@@ -1,6 +1,6 @@
 """Delivery receipts in columns: what a deliver_sm says of a message, and its text.
 
-    Messages --read--> Told: which of them are receipts, of which id, with which outcome
+    Messages --read--> ReceiptRows: which of them are receipts, of which id, with which outcome
     ids, states --texts--> "id:… sub:001 dlvrd:001 submit date:… done date:… stat:DELIVRD err:000 text:"
 
 The id is taken from receipted_message_id, the state from message_state, each from the text where the parameter is
@@ -64,7 +64,7 @@ _BY_KEY = np.array([_WORDS[int(key).to_bytes(8, "little").rstrip(b"\0").decode()
 
 
 @dataclass(slots=True)
-class Told:
+class ReceiptRows:
     """The receipts among n deliver_sm, a row each."""
 
     rows: I64
@@ -90,7 +90,7 @@ def outcome_of(state: int, esm_class: int) -> U8:
     return np.array([NOT_YET if esm_class & 0x3C == 0x20 else _BY_STATE[state]], np.uint8)
 
 
-def read(messages: Messages) -> Told:
+def read(messages: Messages) -> ReceiptRows:
     """The receipts among decoded deliver_sm."""
     assert isinstance(messages.esm_class, np.ndarray)
     content = messages.content
@@ -111,7 +111,7 @@ def read(messages: Messages) -> Told:
         has &= told.lengths > 0
         outcome = np.where(has, _BY_STATE[told.buffer[told.begins]], outcome)
     outcome[(messages.esm_class[rows] & 0x3C) == 0x20] = NOT_YET
-    return Told(rows, ids, outcome)
+    return ReceiptRows(rows, ids, outcome)
 
 
 def _rows(tlv: Tlv, rows: I64) -> tuple[Strings, Bools]:

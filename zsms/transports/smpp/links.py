@@ -28,7 +28,7 @@ TIMERS_S = 0.1
 
 
 @dataclass(slots=True)
-class Came:
+class LinkEvents:
     """What a turn has brought: messages and answers as (whose, which), for all connections of each at once."""
 
     answered: list[tuple[I64 | int, Answered]] = field(default_factory=list)
@@ -126,9 +126,9 @@ class Links:
 
     # -- a turn ------------------------------------------------------------------------------------------------------
 
-    def turn(self, now: float) -> Came:
+    def turn(self, now: float) -> LinkEvents:
         """Read what there is, and look at timers whose time has come."""
-        came = Came()
+        came = LinkEvents()
         more, self._more = self._more, []
         ready = [(key.data, mask) for key, mask in self.selector.select(0)]
         if more:
@@ -146,7 +146,7 @@ class Links:
             self._poll(came, now)
         return came
 
-    def _read_together(self, binds: Sequence[Bind], came: Came, now: float) -> None:
+    def _read_together(self, binds: Sequence[Bind], came: LinkEvents, now: float) -> None:
         self._gather.begin(len(binds))
         heard: list[Bind] = []
         read = self._gather.read
@@ -160,7 +160,7 @@ class Links:
         if bundle is not None:
             self._take(bundle, heard, came, now)
 
-    def _take(self, bundle: Bundle, binds: Sequence[Bind], came: Came, now: float) -> None:
+    def _take(self, bundle: Bundle, binds: Sequence[Bind], came: LinkEvents, now: float) -> None:
         found = bundle.receive(now)
         if found.answered is not None:
             owner, answered = found.answered
@@ -177,7 +177,7 @@ class Links:
                     bind.flush(now)
                     self._able[bind.number] = bind.able
 
-    def act(self, bind: Bind, events: list[Event], came: Came, now: float) -> None:
+    def act(self, bind: Bind, events: list[Event], came: LinkEvents, now: float) -> None:
         """Sort what a connection has told by itself."""
         for event in events:
             match event:
@@ -207,7 +207,7 @@ class Links:
             raise ZsmsError(f"the gateway {self.settings.address} refused every bind: {bind.trouble}")
         bind.trouble = ""
 
-    def _poll(self, came: Came, now: float) -> None:
+    def _poll(self, came: LinkEvents, now: float) -> None:
         """What has become due on any connection."""
         self._woken = False
         self._timers_at = at = now + TIMERS_S

@@ -38,7 +38,7 @@ from zsms.errors import UsageError
 from zsms.message import Outcome
 from zsms.stats.failures import Failure
 from zsms.transports.smpp.bind import Bind
-from zsms.transports.smpp.links import Came, Links
+from zsms.transports.smpp.links import LinkEvents, Links
 from zsms.transports.smpp.load import U64, Load
 from zsms.transports.smpp.receipts import Awaited
 from zsms.transports.smpp.settings import SmppSettings
@@ -230,7 +230,7 @@ class SmppTransport:
             self._queued += len(again[1])
         self._pump(now)
 
-    def _take(self, came: Came, now: float) -> None:
+    def _take(self, came: LinkEvents, now: float) -> None:
         """Deal with what has come."""
         if came.answered:
             self._take_answers(came.answered, now)

@@ -1,4 +1,4 @@
-"""What a broker tells an operator, as somebody reads it who does not trust what answers at a broker's address."""
+"""What a broker answers an operator, read by somebody who does not trust whoever is at that address."""
 
 from __future__ import annotations
 
