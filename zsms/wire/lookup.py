@@ -15,7 +15,7 @@ LOOK_S = 0.3
 
 
 class Lookup:
-    """A look for a host's addresses, in a thread of its own: a resolver may take very long to say no."""
+    """Looks for a host's addresses, in a thread of its own: a resolver may take very long to say no."""
 
     def __init__(self, endpoint: Endpoint, which: str) -> None:
         self.ipv6: bool | None = None
