@@ -10,7 +10,7 @@ from typing import Any
 
 from zsms.message import Outcome
 from zsms.stats.failures import MAX_EXAMPLE, printable
-from zsms.transports.http.settings import HttpSettings
+from zsms.transports.http.settings import HttpSettings, word_of
 from zsms.transports.judging import Said
 
 MAX_ANSWER = 65_536
@@ -23,6 +23,8 @@ def outcome(settings: HttpSettings, status: int, body: bytes) -> Outcome | Said:
     if status in settings.success:
         if not settings.success_path or _is_there(settings, body):
             return Outcome.SENT
+        if len(body) >= MAX_ANSWER:  # the rest was not read: it may have been accepted
+            return Said(Outcome.UNCERTAIN, f"HTTP {status} too long to be read", _shown(body))
         return Said(Outcome.REJECTED, f"HTTP {status} without its {settings.success_path}"[:64], _shown(body))
     reason, example = f"HTTP {status}", _shown(body)
     if status == 429:
@@ -49,9 +51,8 @@ def _is_there(settings: HttpSettings, body: bytes) -> bool:
         else:
             return False
     if settings.success_values:
-        said = str(value).lower() if isinstance(value, bool) else str(value)
-        return said in settings.success_values
-    return value not in (None, False, "")
+        return word_of(value) in settings.success_values
+    return value is not None and value is not False and value != ""
 
 
 def retry_after(value: str | None, now: datetime | None = None) -> float | None:
@@ -63,7 +64,7 @@ def retry_after(value: str | None, now: datetime | None = None) -> float | None:
         return float(min(int(text[:12]), 10**9))
     try:
         at = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)

@@ -14,14 +14,18 @@ two is left out where no callbacks are listened for.
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from math import isfinite
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from zsms.errors import UsageError
+from zsms.options import checked
 from zsms.reading import text_of, toml_of
 
 PASSWORD_VARIABLE = "ZSMS_GATEWAY_PASSWORD"
@@ -42,7 +46,12 @@ PLACES = (
 )
 MAX_CONNECTIONS = 10_000
 _PLACE = re.compile(r"\{([a-z]+)\}")
-_SECRETS = ("password", "pass", "passwd", "token", "api_key", "apikey", "secret", "key")
+_MEANT = re.compile(r"\{(\w+)\}")
+"""What looks like one of `PLACES`, whatever its case."""
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A header's name (RFC 9110, 5.6.2)."""
+_SECRETS = ("password", "pass", "passwd", "passphrase", "pwd", "pw", "token", "apikey", "secret", "key", "auth")
+"""How names end, without case, dashes and underscores, whose values are nobody else's business."""
 
 PRESETS: dict[str, dict[str, Any]] = {
     "kannel": {
@@ -79,6 +88,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 """Settings by name; `twilio` is for APIs like Twilio's Messages resource, whose address has the account in it."""
 
 
+@checked
 @dataclass(frozen=True)
 class HttpSettings:
     """An account at an HTTP API, and how messages go out by it. Times in seconds."""
@@ -146,15 +156,17 @@ class HttpSettings:
                 f"put the password in a file (#password_file=FILE) or in {PASSWORD_VARIABLE}"
             )
         for name, _ in parse_qsl(parts.query, keep_blank_values=True):
-            if name.lower() in _SECRETS:
+            if re.sub("[-_]", "", name.lower()).endswith(_SECRETS):
                 raise UsageError(
                     f"{bare}: its {name} does not belong in an address, where others can read it: put it in a file "
-                    f"(#password_file=FILE) or in {PASSWORD_VARIABLE}, and write {{password}} in its place"
+                    f"(#password_file=FILE) or in {PASSWORD_VARIABLE}, and write #query.{name}={{password}} instead"
                 )
         try:
-            _ = parts.port
+            port = parts.port
         except ValueError:
-            raise UsageError(f"{bare}: the port is a number from 1 to 65535") from None
+            port = 0
+        if port == 0:
+            raise UsageError(f"{bare}: the port is a number from 1 to 65535")
         table, password_file = _behind(parts.fragment, bare)
         path = table.pop("path", "")
         if parts.path in ("", "/") and path:
@@ -166,12 +178,16 @@ class HttpSettings:
     def with_password(self, file: str | None = None) -> HttpSettings:
         """With the password of this file's first line, or of the environment's ZSMS_GATEWAY_PASSWORD."""
         if file is None:
-            return replace(self, password=os.environ.get(PASSWORD_VARIABLE, self.password))
+            return replace(self, password=os.environ.get(PASSWORD_VARIABLE, self.password))._checked()
         try:
             text = text_of(file, most=65_536).partition("\n")[0].strip()
         except OSError as error:
             raise UsageError(f"password_file {file}: {error.strerror}") from None
-        return replace(self, password=text)
+        return replace(self, password=text)._checked()
+
+    def _checked(self) -> HttpSettings:
+        self.check()
+        return self
 
     def check(self) -> None:
         """Raises UsageError for what can't be."""
@@ -189,12 +205,43 @@ class HttpSettings:
         for name in ("timeout_s", "connect_s", "retry_after_s"):
             if not 0.01 <= getattr(self, name) <= 3_600:
                 raise UsageError(f"{name} {getattr(self, name)}: give seconds from 0.01 to 3600")
+        if not self.success or not all(100 <= each <= 599 for each in self.success):
+            raise UsageError(f"success {', '.join(map(str, self.success))}: give statuses from 100 to 599")
+        for where in ("username", "password", "sender"):
+            if _CONTROL.search(getattr(self, where)):
+                raise UsageError(f"{where}: it has a line break or another control character in it")
+        self._check_templates()
+        if self.ca is not None:
+            if urlsplit(self.url).scheme != "https":
+                raise UsageError("ca is for TLS: give https://")
+            self.context()
+
+    def _check_templates(self) -> None:
         for where, said in (("headers", self.headers), ("query", self.query), ("content", self.content)):
             _check_template(said, where)
         if self.body == "form" and not all(isinstance(each, str) for each in self.content.values()):
             raise UsageError("content of a form: give a text for each field")
-        if any(letter in value for value in self.headers.values() for letter in "\r\n"):
-            raise UsageError("headers: a value has a line break")
+        if self.content and self.body == "none":
+            raise UsageError("content: say how it is written, body = form or json")
+        for name, value in self.headers.items():
+            if not _HEADER.fullmatch(name):
+                raise UsageError(f"headers: {name!r} is no name of one")
+            if "{text}" in value:
+                raise UsageError(f"headers.{name}: a text may have line breaks, and a header none")
+            if _CONTROL.search(value):
+                raise UsageError("headers: a value has a line break")
+
+    def context(self) -> ssl.SSLContext | bool:
+        """What TLS is spoken with, True: as usual. Raises UsageError for a file that can't be used."""
+        if self.ca is None:
+            return True
+        try:
+            return ssl.create_default_context(cafile=self.ca)
+        except (OSError, ssl.SSLError) as error:
+            raise UsageError(f"ca {self.ca}: {getattr(error, 'strerror', None) or error}") from None
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def _behind(fragment: str, where: str) -> tuple[dict[str, Any], str | None]:
@@ -207,13 +254,14 @@ def _behind(fragment: str, where: str) -> tuple[dict[str, Any], str | None]:
                 raise UsageError(f"{where}#{part}: choose from {', '.join(PRESETS)}, or write FIELD=VALUE")
             found.update(PRESETS[part])
             continue
-        (name, value), *_ = parse_qsl(part, keep_blank_values=True)
+        (name, value), *_ = parse_qsl(part.replace("+", "%2B"), keep_blank_values=True)  # a plus is one: "+1555"
         if name == "password":
             raise UsageError(f"password does not belong in an address: give password_file, or {PASSWORD_VARIABLE}")
         if name == "password_file":
             password_file = value
         elif name == "file":
-            found.update(_file(value))
+            table, password_file = _file(value, password_file)
+            found.update(table)
         elif name.startswith("query."):
             found["query"] = {**found.get("query", {}), name.removeprefix("query."): value}
         else:
@@ -221,17 +269,23 @@ def _behind(fragment: str, where: str) -> tuple[dict[str, Any], str | None]:
     return found, password_file
 
 
-def _file(path: str) -> dict[str, Any]:
+def _file(path: str, password_file: str | None) -> tuple[dict[str, Any], str | None]:
     try:
         table = toml_of(path)
     except OSError as error:
         raise UsageError(f"can't read {path}: {error.strerror}") from None
     if "password" in table:
         raise UsageError(f"{path}: give password_file, or {PASSWORD_VARIABLE}, instead of password")
-    found: dict[str, Any] = dict(PRESETS.get(str(table.pop("preset", "")), {}))
+    preset = table.pop("preset", None)
+    if preset is not None and preset not in PRESETS:
+        raise UsageError(f"{path}: preset {preset!r}: choose from {', '.join(PRESETS)}")
+    password_file = table.pop("password_file", password_file)
+    if not isinstance(password_file, str | None):
+        raise UsageError(f"{path}: password_file {password_file!r}: give a file's name")
+    found: dict[str, Any] = dict(PRESETS[preset]) if preset else {}
     for name, value in table.items():
         found[name] = _typed(name, value)
-    return found
+    return found, password_file
 
 
 _KINDS = {each.name: str(each.type) for each in fields(HttpSettings)}
@@ -243,15 +297,18 @@ def _typed(name: str, value: Any) -> Any:
     if kind is None or name in ("url", "password"):
         known = ", ".join(sorted(set(_KINDS) - {"url", "password"}))
         raise UsageError(f"a gateway over HTTP has no {name}; it has {known}, file, password_file and query.NAME")
+    if kind.startswith("tuple"):
+        several = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else [value]
+        if kind.startswith("tuple[str"):
+            return tuple(map(word_of, several))
+        value = several
     try:
-        if kind == "int":
+        if kind == "int" and isinstance(value, str):
             return int(value)
-        if kind == "float":
+        if kind == "float" and isinstance(value, str):
             return float(value)
         if kind.startswith("tuple[int"):
-            return tuple(int(each) for each in (value.split(",") if isinstance(value, str) else value))
-        if kind.startswith("tuple[str"):
-            return tuple(value.split(",") if isinstance(value, str) else map(str, value))
+            return tuple(int(each) for each in value)
     except (TypeError, ValueError):
         raise UsageError(f"{name} = {value!r} of a gateway: give a number") from None
     if kind.startswith("Mapping") != isinstance(value, Mapping):
@@ -268,9 +325,16 @@ def _check_template(value: Any, where: str) -> None:
         for each in value:
             _check_template(each, where)
     elif isinstance(value, str):
-        for name in _PLACE.findall(value):
+        for name in _MEANT.findall(value):
             if name not in PLACES:
                 raise UsageError(f"{where}: there is no {{{name}}}; there are {', '.join(PLACES)}")
+    elif not isinstance(value, bool | int | float) or not isfinite(value):
+        raise UsageError(f"{where}: {value} has no form in JSON; give a text or a number")
+
+
+def word_of(value: Any) -> str:
+    """A JSON value as it is compared with `success_values`: a text itself, else as JSON writes it."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def without_callbacks(template: Mapping[str, Any]) -> dict[str, Any]:

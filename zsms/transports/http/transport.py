@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import ssl
 from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,6 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 from zsms import extras
 from zsms.carriers.segments import BASIC, EXTENSION
 from zsms.core.outcomes import Receipts
-from zsms.errors import UsageError
 from zsms.message import Message, Outcome
 from zsms.transports.callable import CallableTransport
 from zsms.transports.http.answers import MAX_ANSWER, outcome, retry_after
@@ -124,14 +122,8 @@ class HttpTransport(CallableTransport):
             except (http.ClientOSError, http.ServerDisconnectedError) as error:
                 raise _EndedUnansweredError(f"{error}") from error
 
-        context: ssl.SSLContext | bool = True
-        if settings.ca is not None:
-            try:
-                context = ssl.create_default_context(cafile=settings.ca)
-            except (OSError, ssl.SSLError) as error:
-                raise UsageError(f"ca {settings.ca}: {getattr(error, 'strerror', None) or error}") from None
         return http.ClientSession(
-            connector=http.TCPConnector(limit=settings.connections, ssl=context),
+            connector=http.TCPConnector(limit=settings.connections, ssl=settings.context()),
             cookie_jar=http.DummyCookieJar(),
             middlewares=(once,),
             timeout=http.ClientTimeout(total=settings.timeout_s, sock_connect=settings.connect_s),

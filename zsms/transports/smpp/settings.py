@@ -14,6 +14,7 @@ from zsms.core.smpp.pdu import MAX_ADDRESS, MAX_SERVICE_TYPE, Command
 from zsms.core.smpp.statuses import Consequences
 from zsms.core.smpp.texts import Alphabet, Long
 from zsms.errors import UsageError
+from zsms.options import checked
 from zsms.reading import text_of
 
 PORT, TLS_PORT = 2775, 3550
@@ -25,6 +26,7 @@ _BINDS = ("trx", "tx", "tx+rx")
 _LIMITS = {"system_id": 15, "password": 8, "system_type": 12, "service_type": MAX_SERVICE_TYPE}
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class SmppSettings:
     """An account at an SMSC, and how messages go out by it."""
@@ -109,20 +111,24 @@ class SmppSettings:
             )
         if not parts.hostname or parts.path not in ("", "/") or parts.fragment:
             raise UsageError(f"{_bare(url)}: give smpp://HOST:PORT, and ?FIELD=VALUE&... behind it if need be")
-        try:
-            port = parts.port
-        except ValueError:
-            raise UsageError(f"{_bare(url)}: a port is a number from 1 to 65535") from None
         tls = parts.scheme == "smpps"
-        found: dict[str, Any] = {"host": parts.hostname, "port": port or (TLS_PORT if tls else PORT), "tls": tls}
+        try:
+            port = (TLS_PORT if tls else PORT) if parts.port is None else parts.port
+        except ValueError:
+            port = 0
+        if not port:
+            raise UsageError(f"{_bare(url)}: a port is a number from 1 to 65535")
+        found: dict[str, Any] = {"host": parts.hostname, "port": port, "tls": tls}
         if parts.username:
             found["system_id"] = unquote(parts.username)
         asked, password_file, statuses = _from_query(parts.query)
         options = found | asked | ({"statuses": statuses} if statuses else {}) | options
-        unknown = set(options) - set(cls.__dataclass_fields__)
+        own = set(cls.__dataclass_fields__) - {"host", "port", "password", "statuses", "tls"}
+        unknown = (set(options) - set(cls.__dataclass_fields__)) | (set(asked) - own)
         if unknown:
-            known = ", ".join(sorted(set(cls.__dataclass_fields__) - {"host", "port", "password", "statuses", "tls"}))
-            raise UsageError(f"a gateway has no {', '.join(sorted(unknown))}; it has {known}, password_file")
+            raise UsageError(
+                f"a gateway has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(own))}, password_file"
+            )
         settings = cls(**options)
         settings.check()
         return settings if password_file is None else settings.with_password(password_file)
@@ -179,7 +185,7 @@ class SmppSettings:
         """As SMPP has a relative time: YYMMDDhhmmss000R (7.1.1 of the specification, days of a month at most 30)."""
         if not self.validity_s:
             return b""
-        seconds = round(self.validity_s)
+        seconds = max(1, round(self.validity_s))
         days, rest = divmod(seconds, 86_400)
         months, days = divmod(days, 30)
         hours, rest = divmod(rest, 3_600)
@@ -190,6 +196,8 @@ class SmppSettings:
         self._check_words()
         self._check_numbers()
         Consequences.edited(self.statuses)
+        if self.key and not self.certificate:
+            raise UsageError(f"key {self.key}: give the certificate whose key it is, too")
         if self.tls:
             self.context()
         elif self.ca or self.certificate or self.key:
@@ -198,9 +206,10 @@ class SmppSettings:
     def _check_words(self) -> None:
         for name, most in _LIMITS.items():
             value = getattr(self, name)
-            if not value.isascii() or len(value) > most or "\0" in value:
-                shown = "" if name == "password" else f" {value!r}"
+            shown = "" if name == "password" else f" {value!r}"
+            if not value.isascii() or len(value) > most:
                 raise UsageError(f"{name}{shown}: SMPP has room for {most} ASCII characters, this has {len(value)}")
+            _check_controls(name + shown, value)
         for name, allowed in (
             ("bind", _BINDS),
             ("alphabet", [each.value for each in Alphabet]),
@@ -209,6 +218,7 @@ class SmppSettings:
         ):
             if getattr(self, name) not in allowed:
                 raise UsageError(f"{name} {getattr(self, name)!r}: give one of {', '.join(allowed)}")
+        _check_controls(f"source {self.source!r}", self.source)
         try:
             length = len(self.sender[2])
         except UnicodeEncodeError:
@@ -256,7 +266,7 @@ def _from_query(query: str) -> tuple[dict[str, Any], str | None, dict[str, str]]
     found: dict[str, Any] = {}
     file, statuses = None, {}
     types = {each.name: str(each.type).partition(" ")[0] for each in fields(SmppSettings)}
-    for name, value in parse_qsl(query, keep_blank_values=True):
+    for name, value in parse_qsl(query.replace("+", "%2B"), keep_blank_values=True):  # a plus is one: "tx+rx", "+1555"
         if name == "password":
             raise UsageError(f"password does not belong in an address: give password_file, or {PASSWORD_VARIABLE}")
         if name == "password_file":
@@ -281,6 +291,11 @@ def _typed(name: str, value: str, kind: str) -> Any:
             raise UsageError(f"{name}={value} of a gateway: give true or false")
         return value == "true"
     return value
+
+
+def _check_controls(what: str, value: str) -> None:
+    if any(letter < " " or letter == "\x7f" for letter in value):
+        raise UsageError(f"{what} has a line break or another control character in it")
 
 
 def _bare(url: str) -> str:
