@@ -49,19 +49,13 @@ _PLAIN: dict[str, _Kind] = {
     "int": _Kind("a whole number", _is_whole),
     "float": _Kind("a number", _is_number),
     "bool": _Kind("True or False", lambda value: isinstance(value, bool)),
-    "Path": _Kind("a path", lambda value: isinstance(value, _path())),
+    "Path": _Kind("a path", lambda value: _is_named("Path", value)),
     "Callable": _Kind("a function", callable),
 }
 _SEVERAL = ("Sequence", "Iterable", "tuple", "list")
 _OPEN = ("Any", "Unpack", "Send")
 """Names that say nothing here; a function that sends has a check of its own, which says more
 (:mod:`zsms.transports.checking`)."""
-
-
-def _path() -> type:
-    from pathlib import Path
-
-    return Path
 
 
 def checked(what: F) -> F:
@@ -92,8 +86,7 @@ def checked(what: F) -> F:
 def _misfit(what: Callable[..., Any], given: tuple[Any, ...], error: str) -> str:
     """What is wrong with a call that the signature does not fit, in words."""
     if what.__name__ == "__init__":
-        name = getattr(given[0], "role", "") or type(given[0]).__name__.lower()
-        name = f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+        name = _a(getattr(given[0], "role", "") or type(given[0]).__name__.lower())
     else:
         name = what.__name__
     if error.startswith("got an unexpected keyword argument"):
@@ -156,8 +149,8 @@ def _inside(outer: str, inner: ast.expr, names: Mapping[str, Any]) -> _Kind:
     """Of `outer[inner]`: several of something, values by names, a function."""
     if outer == "Callable":
         return _PLAIN["Callable"]
-    parts = [part for part in (inner.elts if isinstance(inner, ast.Tuple) else [inner]) if _is_no_ellipsis(part)]
-    kinds = [_written(part, names) for part in parts]
+    parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
+    kinds = [_written(part, names) for part in parts if ast.unparse(part) != "..."]
     if outer in ("Mapping", "dict"):
         told = "texts by their names" if [each[0] for each in kinds] == 2 * [_PLAIN["str"]] else "values by their names"
         return _Kind(told, lambda value: isinstance(value, Mapping) and _all_fit(value.items(), kinds))
@@ -169,10 +162,6 @@ def _inside(outer: str, inner: ast.expr, names: Mapping[str, Any]) -> _Kind:
     if outer in names:
         return _kinds(names[outer], names)[0]
     return _named(outer) if outer == "Context" else _ANY
-
-
-def _is_no_ellipsis(node: ast.expr) -> bool:
-    return not (isinstance(node, ast.Constant) and node.value is Ellipsis)
 
 
 def _plural(kinds: list[_Kind]) -> str:
@@ -221,11 +210,15 @@ def _of_class(cls: type) -> _Kind:
 
 def _named(name: str) -> _Kind:
     """A class that is known by its name alone: it is imported for type checkers only."""
-    return _Kind(_a(name), lambda value: any(each.__name__ == name for each in type(value).__mro__))
+    return _Kind(_a(name), lambda value: _is_named(name, value))
+
+
+def _is_named(name: str, value: Any) -> bool:
+    return any(each.__name__ == name for each in type(value).__mro__)
 
 
 def _a(name: str) -> str:
-    return f"{'an' if name[:1] in 'AEIOU' else 'a'} {name}"
+    return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
 
 
 def _shown(value: Any) -> str:

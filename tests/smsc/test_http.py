@@ -15,7 +15,7 @@ from zsms.errors import UsageError
 from zsms.message import Message, MessageId, Outcome
 from zsms.smsc import Account, FakeSmsc, Rules
 from zsms.transports.http import HttpSettings, HttpTransport
-from zsms.transports.judging import Said
+from zsms.transports.judging import FailedSend
 
 NOWHERE = "127.0.0.1:0"
 
@@ -32,7 +32,7 @@ def send(smsc: FakeSmsc, behind: str, *texts: str, password: str = "") -> list[O
             ]
         finally:
             await transport.disconnect()
-        return [each.outcome if isinstance(each, Said) else each for each in found]
+        return [each.outcome if isinstance(each, FailedSend) else each for each in found]
 
     return asyncio.run(main())
 

@@ -20,7 +20,7 @@ from zsms.errors import UsageError
 from zsms.message import Batch, Delivery, Message, MessageId, Outcome
 from zsms.transports.http import HttpSettings, HttpTransport
 from zsms.transports.http.answers import outcome, retry_after
-from zsms.transports.judging import Said
+from zsms.transports.judging import FailedSend
 
 MESSAGE = Message(MessageId(1, 2, 3), "+12025550123", "1 + 1 = 2 & more {text} ü€")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -40,10 +40,10 @@ async def gateway(handler: Handler) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-def say(url_of: str, handler: Handler, *messages: Message, password: str = "") -> list[Outcome | Said]:
+def say(url_of: str, handler: Handler, *messages: Message, password: str = "") -> list[Outcome | FailedSend]:
     """What becomes of messages; `url_of` is behind the gateway's address."""
 
-    async def main() -> list[Outcome | Said]:
+    async def main() -> list[Outcome | FailedSend]:
         async with gateway(handler) as base:
             settings = HttpSettings.from_url(base + url_of)
             object.__setattr__(settings, "password", password)
@@ -114,7 +114,9 @@ def test_json_from_a_file_and_success_by_a_path(tmp_path: Path) -> None:
     found = say(f"/send#file={file}", answer, MESSAGE, MESSAGE, password="secret")
     assert found[0] is Outcome.SENT
     assert (
-        isinstance(found[1], Said) and found[1].outcome is Outcome.REJECTED and "messages.0.status" in found[1].reason
+        isinstance(found[1], FailedSend)
+        and found[1].outcome is Outcome.REJECTED
+        and "messages.0.status" in found[1].reason
     )
     assert seen[0] == (
         "Bearer secret",
@@ -138,14 +140,14 @@ def test_json_from_a_file_and_success_by_a_path(tmp_path: Path) -> None:
 def test_what_statuses_mean(status: int, meant: Outcome) -> None:
     said = outcome(HttpSettings("http://localhost"), status, b"no\nroom\xff")
     assert (said if isinstance(said, Outcome) else said.outcome) is meant
-    if isinstance(said, Said):
+    if isinstance(said, FailedSend):
         assert said.reason == f"HTTP {status}" and said.example is not None and said.example.startswith("no room")
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff", b"[" * 60_000, b'{"sid": null}', b'{"sid": ""}', b"[1]", b"{}"])
 def test_a_success_without_its_path_is_none(body: bytes) -> None:
     said = outcome(HttpSettings("http://localhost", success_path="sid"), 200, body)
-    assert isinstance(said, Said) and said.outcome is Outcome.REJECTED
+    assert isinstance(said, FailedSend) and said.outcome is Outcome.REJECTED
 
 
 @pytest.mark.parametrize(
@@ -160,7 +162,7 @@ def test_a_number_is_something_and_words_are_json_s(values: tuple[str, ...], bod
 def test_a_success_too_long_to_be_read_may_be_one() -> None:
     settings = HttpSettings("http://localhost", success_path="sid")
     said = outcome(settings, 200, b'{"x": "' + b"x" * 100_000)
-    assert isinstance(said, Said) and said.outcome is Outcome.UNCERTAIN
+    assert isinstance(said, FailedSend) and said.outcome is Outcome.UNCERTAIN
 
 
 def test_retry_after_in_both_forms() -> None:
@@ -183,7 +185,7 @@ def test_nothing_is_asked_of_a_gateway_that_wants_a_pause() -> None:
 
     found = say("/send", answer, MESSAGE, MESSAGE, MESSAGE)
     assert calls == 1
-    assert [said.outcome for said in found if isinstance(said, Said)] == [Outcome.THROTTLED] * 3
+    assert [said.outcome for said in found if isinstance(said, FailedSend)] == [Outcome.THROTTLED] * 3
 
 
 def test_after_a_short_pause_it_is_sent() -> None:
@@ -193,7 +195,7 @@ def test_after_a_short_pause_it_is_sent() -> None:
         return web.Response(status=next(statuses), headers={"Retry-After": "0"})
 
     found = say("/send", answer, MESSAGE, MESSAGE)
-    assert isinstance(found[0], Said) and found[1] is Outcome.SENT
+    assert isinstance(found[0], FailedSend) and found[1] is Outcome.SENT
 
 
 def test_a_silent_gateway_is_uncertain_and_an_absent_one_temporary() -> None:
@@ -202,12 +204,12 @@ def test_a_silent_gateway_is_uncertain_and_an_absent_one_temporary() -> None:
         return web.Response()
 
     (said,) = say("/send#timeout_s=0.2", answer)
-    assert isinstance(said, Said) and said.outcome is Outcome.UNCERTAIN and "0.2 s" in said.reason
+    assert isinstance(said, FailedSend) and said.outcome is Outcome.UNCERTAIN and "0.2 s" in said.reason
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
-    async def refused() -> Outcome | Said:
+    async def refused() -> Outcome | FailedSend:
         transport = HttpTransport(HttpSettings.from_url(f"http://127.0.0.1:{port}/"))
         try:
             return await transport.deliver(MESSAGE)
@@ -215,7 +217,7 @@ def test_a_silent_gateway_is_uncertain_and_an_absent_one_temporary() -> None:
             await transport.disconnect()
 
     said = asyncio.run(refused())
-    assert isinstance(said, Said) and said.outcome is Outcome.TEMPORARY
+    assert isinstance(said, FailedSend) and said.outcome is Outcome.TEMPORARY
 
 
 @pytest.mark.parametrize("url", ["/send#method=GET", "/send#method=PUT", "/send"])
@@ -232,7 +234,7 @@ def test_a_request_whose_connection_ends_is_not_sent_again(url: str) -> None:
 
     found = say(url, answer, MESSAGE, MESSAGE)
     assert calls == 2 and found[0] is Outcome.SENT
-    assert isinstance(found[1], Said) and found[1].outcome is Outcome.UNCERTAIN
+    assert isinstance(found[1], FailedSend) and found[1].outcome is Outcome.UNCERTAIN
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ SENT = -1
 """How a call that has sent ended; any other is an outcome's code, and 256 times the place of its reason."""
 
 
-class Said(NamedTuple):
+class FailedSend(NamedTuple):
     """What a function of ours says of a send that did not work: its outcome, why, and an example of that."""
 
     outcome: Outcome
@@ -41,7 +41,7 @@ class Judge:
 
     def of_value(self, value: Any) -> int:
         """How a call ended of which came back what is not plainly True."""
-        if isinstance(value, Said):
+        if isinstance(value, FailedSend):
             code, first = self._count(value.reason, lambda: value.example)
             if first:
                 self._log.warning("%s%s", value.reason, f": {value.example}" if value.example else "")

@@ -11,27 +11,27 @@ from typing import Any
 from zsms.message import Outcome
 from zsms.stats.failures import MAX_EXAMPLE, printable
 from zsms.transports.http.settings import HttpSettings, word_of
-from zsms.transports.judging import Said
+from zsms.transports.judging import FailedSend
 
 MAX_ANSWER = 65_536
 """Octets of an answer that are read."""
 _TEMPORARY = (408, 425)
 
 
-def outcome(settings: HttpSettings, status: int, body: bytes) -> Outcome | Said:
+def outcome(settings: HttpSettings, status: int, body: bytes) -> Outcome | FailedSend:
     """By status; of a success also by what its JSON says."""
     if status in settings.success:
         if not settings.success_path or _is_there(settings, body):
             return Outcome.SENT
         if len(body) >= MAX_ANSWER:  # the rest was not read: it may have been accepted
-            return Said(Outcome.UNCERTAIN, f"HTTP {status} too long to be read", _shown(body))
-        return Said(Outcome.REJECTED, f"HTTP {status} without its {settings.success_path}"[:64], _shown(body))
+            return FailedSend(Outcome.UNCERTAIN, f"HTTP {status} too long to be read", _shown(body))
+        return FailedSend(Outcome.REJECTED, f"HTTP {status} without its {settings.success_path}"[:64], _shown(body))
     reason, example = f"HTTP {status}", _shown(body)
     if status == 429:
-        return Said(Outcome.THROTTLED, reason, example)
+        return FailedSend(Outcome.THROTTLED, reason, example)
     if status >= 500 or status in _TEMPORARY:
-        return Said(Outcome.TEMPORARY, reason, example)
-    return Said(Outcome.REJECTED, reason, example)
+        return FailedSend(Outcome.TEMPORARY, reason, example)
+    return FailedSend(Outcome.REJECTED, reason, example)
 
 
 def _shown(body: bytes) -> str:

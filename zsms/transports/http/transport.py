@@ -21,7 +21,7 @@ from zsms.transports.callable import CallableTransport
 from zsms.transports.http.answers import MAX_ANSWER, outcome, retry_after
 from zsms.transports.http.callbacks import Callbacks
 from zsms.transports.http.settings import HttpSettings, filled, without_callbacks
-from zsms.transports.judging import Said
+from zsms.transports.judging import FailedSend
 
 if TYPE_CHECKING:
     import aiohttp
@@ -156,7 +156,7 @@ class HttpTransport(CallableTransport):
             headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8", **headers}
         return url, headers, body
 
-    async def deliver(self, message: Message) -> Outcome | Said:
+    async def deliver(self, message: Message) -> Outcome | FailedSend:
         """Send one message, and say what became of it."""
         callbacks = self._callbacks
         if callbacks is None:
@@ -164,14 +164,14 @@ class HttpTransport(CallableTransport):
         name = _name(message)
         callbacks.await_one(name, message.id)
         said = await self._deliver(message)
-        if (said.outcome if isinstance(said, Said) else said) is not Outcome.SENT:
+        if (said.outcome if isinstance(said, FailedSend) else said) is not Outcome.SENT:
             callbacks.forget(name)
         return said
 
-    async def _deliver(self, message: Message) -> Outcome | Said:
+    async def _deliver(self, message: Message) -> Outcome | FailedSend:
         while (left := self._paused_until - monotonic()) > 0:
             if left > WAIT_S:
-                return Said(Outcome.THROTTLED, "the gateway has asked for a pause", None)
+                return FailedSend(Outcome.THROTTLED, "the gateway has asked for a pause", None)
             await asyncio.sleep(left)
         http = self._http
         if self._session is None:
@@ -190,13 +190,13 @@ class HttpTransport(CallableTransport):
                 status, asked = response.status, response.headers.get("Retry-After")
                 said = await self._read(response)
         except (http.ClientConnectorError, http.ConnectionTimeoutError) as error:
-            return Said(Outcome.TEMPORARY, f"not connected: {type(error).__name__}", f"{error}"[:200])
+            return FailedSend(Outcome.TEMPORARY, f"not connected: {type(error).__name__}", f"{error}"[:200])
         except TimeoutError:
-            return Said(Outcome.UNCERTAIN, f"no answer within {self.settings.timeout_s:g} s", None)
+            return FailedSend(Outcome.UNCERTAIN, f"no answer within {self.settings.timeout_s:g} s", None)
         except (_EndedUnansweredError, http.ClientPayloadError) as error:
-            return Said(Outcome.UNCERTAIN, "the connection ended without an answer", f"{error}"[:200])
+            return FailedSend(Outcome.UNCERTAIN, "the connection ended without an answer", f"{error}"[:200])
         except http.ClientResponseError as error:
-            return Said(Outcome.UNCERTAIN, "an answer that is no HTTP", f"{error.message}"[:200])
+            return FailedSend(Outcome.UNCERTAIN, "an answer that is no HTTP", f"{error.message}"[:200])
         if status == 429 or (status == 503 and asked is not None):
             self._pause(asked)
         else:
