@@ -103,3 +103,24 @@ def test_workers_that_take_no_tasks_are_left_out(caplog: pytest.LogCaptureFixtur
     found, hosts = _Fake({"a": {"status": "paused"}, "b": _RUNNING}, {"b": _FINE}).usable()
     assert found.keys() == {"b"} and hosts == {"b": "host"}
     assert "1 worker of the Dask scheduler not used: a is paused" in caplog.text
+
+
+class _Gone:
+    """A client of a scheduler that is gone."""
+
+    class scheduler:
+        identity = staticmethod(lambda: None)
+
+    def sync(self, function: Any) -> None:
+        raise RuntimeError("the loop is closed")
+
+
+class _Left(Scheduler):
+    def __init__(self) -> None:
+        self.address, self.client, self._look = "tcp://s:1", _Gone(), lambda: None
+
+
+@pytest.mark.parametrize("ask", [Scheduler.workers, lambda left: left.ask(dict, ["w"]), lambda left: left.hosts(["w"])])
+def test_a_scheduler_that_goes_while_it_is_asked_is_told_of_in_a_line(ask: Any) -> None:
+    with pytest.raises(ZsmsError, match="scheduler at tcp://s:1 does not answer: the loop is closed"):
+        ask(_Left())

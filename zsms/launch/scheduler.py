@@ -133,15 +133,20 @@ class Scheduler:
 
     def workers(self) -> dict[str, dict[str, Any]]:
         """What it knows of each worker, by its address. Raises ZsmsError."""
+        return dict(self._sync(self.client.scheduler.identity, ANSWER_S)["workers"])
+
+    def _sync(self, function: Callable[[], Any], seconds: float) -> Any:
+        """What a coroutine of the client's returns. Raises ZsmsError when it does not within so many seconds."""
         try:
-            ask = partial(self.client.sync, self.client.scheduler.identity)
-            found = patiently(ask, ANSWER_S, self._look)
-        except (OSError, TimeoutError, RuntimeError) as error:
+            return patiently(partial(self.client.sync, function), seconds, self._look)
+        except (OSError, RuntimeError) as error:
             raise ZsmsError(f"the Dask scheduler at {self.address} does not answer: {_words(error)}") from None
-        return dict(found["workers"])
 
     def ask(self, function: Callable[..., Any], workers: Iterable[str], *arguments: Any) -> dict[str, Any]:
-        """What the function returns on each of these workers, beside their tasks, or the error that came instead."""
+        """What the function returns on each of these workers, beside their tasks, or the error that came instead.
+
+        Raises ZsmsError when the scheduler does not answer.
+        """
         names = list(workers)
 
         async def all_of_them() -> list[Any]:
@@ -151,10 +156,9 @@ class Scheduler:
             )
             return await asyncio.gather(*asked, return_exceptions=True)
 
-        found = patiently(partial(self.client.sync, all_of_them), 2 * ANSWER_S, self._look)
         return {
             name: each.get(name, KeyError(name)) if isinstance(each, dict) else each
-            for name, each in zip(names, found, strict=True)
+            for name, each in zip(names, self._sync(all_of_them, 2 * ANSWER_S), strict=True)
         }
 
     def hosts(self, workers: Iterable[str]) -> dict[str, str]:
