@@ -229,12 +229,12 @@ class JetStream:
             "user_credentials": files.get("creds"),
             "nkeys_seed": files.get("nkey"),
             "tls": ssl.create_default_context(cafile=files["ca"]) if "ca" in files else None,
-            "error_cb": self._hear,
+            "error_cb": self._on_error,
             "pending_size": 64 * 2**20,
             "ping_interval": 5,
         }
 
-    async def _hear(self, error: Exception) -> None:
+    async def _on_error(self, error: Exception) -> None:
         """What a server says of its own accord; what breaks is seen by the requests that break."""
         if "permissions" in str(error).lower():
             self._complaint = str(error)

@@ -102,7 +102,7 @@ class SqliteStore:
         self._log = Log.of(self._log_path)
         self.dropped = self._log.check(self._log_path)
         self._mark = Mark(self._directory)
-        self._tried(self._look_at_what_is_there)
+        self._tried(self._check_existing)
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))  # messages are nobody else's business
         self.db = self._tried(
             lambda: sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=32)
@@ -111,7 +111,7 @@ class SqliteStore:
         self._tried(self._check)
         self._tried(self._identify, durability)
 
-    def _look_at_what_is_there(self) -> None:
+    def _check_existing(self) -> None:
         """Before anything is written: whether it is a journal, and all groups that were kept are there. Raises
         JournalError.
         """

@@ -393,7 +393,7 @@ class Cluster:
                     self._there = self._dask.workers()
                 while self._dask.alive and not self._to_cancel.empty():
                     self._to_cancel.get().cancel()
-            except (OSError, TimeoutError, RuntimeError, ZsmsError) as error:
+            except (OSError, RuntimeError, ZsmsError) as error:
                 _log.debug("the scheduler: %s", error)
 
     def close(self) -> None:

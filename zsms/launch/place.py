@@ -108,7 +108,7 @@ class Place(Protocol):
     secure: bool
     """Whether they need keys there."""
     asked: Callable[[], int]
-    """How often somebody has asked the run to end: what may take long to open and start looks there. Stopped."""
+    """How often somebody has asked the run to end: what takes long to open or start looks there, and raises Stopped."""
 
     def open(self, roles: Sequence[Wanted], keys: Path | None) -> None:
         """These are to come, with the keys of that folder. Raises ZsmsError for a place that can't be used, or where

@@ -196,7 +196,7 @@ class Scheduler:
             try:
                 if each is not None:
                     each.close(timeout=5)
-            except (OSError, TimeoutError, RuntimeError) as error:
+            except (OSError, RuntimeError) as error:
                 _log.debug("closing: %s", error)
 
 
