@@ -51,6 +51,7 @@ from zsms.testing import StubMesh
         (Sender, {"context": 5}, "context 5: give a Context"),
         (Sender, {"clock": 5}, "clock 5: give a function"),
         (Sender, {"failure_rate": 10**400}, "failure rate 1000"),
+        (Sender, {"seed": np.int64(-1)}, "seed or stream -1: give a whole number from 0 on"),
         (Sender, {"seed": -1}, "seed or stream -1: give a whole number from 0 on"),
         (Sender, {"caps": "x"}, "caps 'x': write PATH:"),
         (Sender, {"concurrency": "x"}, "concurrency 'x': give a whole number"),
@@ -125,7 +126,7 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
 ]  # fmt: skip
 NONSENSE: list[Any] = [
     None, -1, 1.5, True, "x", "a\0b", "\ud800", b"x", [], [None], {}, {"a": 1}, object(), float("nan"), float("inf"),
-    10**400, np.arange(3), np.array(5), int, (1, 2), [iter("ab")],
+    10**400, np.arange(3), np.array(5), np.int64(2), np.int32(-2), int, (1, 2), [iter("ab")],
 ]  # fmt: skip
 
 

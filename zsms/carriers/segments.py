@@ -98,6 +98,7 @@ def count(text: bytes | memoryview, lengths: npt.ArrayLike, reference_bits: int 
         raise UsageError(f"a reference of {reference_bits} bits: give 8 or 16")
     try:
         octets = np.asarray(lengths, dtype=np.int64)
+        octets = octets.reshape(len(octets))
     except (TypeError, ValueError, OverflowError):
         raise UsageError(f"lengths {lengths!r:.80}: give whole numbers, the octets of each text") from None
     ends = np.cumsum(octets)

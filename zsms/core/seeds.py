@@ -31,7 +31,7 @@ class Stream(IntEnum):
 def sequence(seed: Seed, *path: int | str) -> np.random.SeedSequence:
     """The seed of the stream at that path; without a seed, a new one each time. Raises UsageError."""
     for number in (seed, *path):
-        if isinstance(number, int) and number < 0:
+        if isinstance(number, int | np.integer) and number < 0:
             raise UsageError(f"seed or stream {number}: give a whole number from 0 on")
     key = tuple(crc32(part.encode()) if isinstance(part, str) else part for part in path)
     if isinstance(seed, np.random.SeedSequence):

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from zsms.core.broker import BrokerCore, BrokerLimits, Failed
 from zsms.core.outcomes import Finished
 from zsms.core.producer.window import Window
@@ -165,9 +167,11 @@ class StubMesh:
     @checked
     def put(self, messages: int | Iterable[tuple[str, str]]) -> None:
         """Hand over (recipient, text) rows, or so many random messages. A full broker takes them when it has room."""
-        if isinstance(messages, int) and not 0 <= messages <= MOST_RANDOM:
-            raise UsageError(f"messages {messages}: give 0 to {MOST_RANDOM:,}")
-        rows = list(self._drawn(messages) if isinstance(messages, int) else messages)
+        if isinstance(messages, int | np.integer):
+            if not 0 <= messages <= MOST_RANDOM:
+                raise UsageError(f"messages {messages}: give 0 to {MOST_RANDOM:,}")
+            messages = self._drawn(int(messages))
+        rows = list(messages)
         for begin in range(0, len(rows), _BATCH):
             part = rows[begin : begin + _BATCH]
             batch = Batch.of(part, producer=_PRODUCER, epoch=1, first=self._made, due=self.now)
