@@ -18,7 +18,7 @@ from zsms.cli.sweep import command
 from zsms.errors import UsageError
 from zsms.launch.record import Record
 from zsms.launch.sweep import commands_of, figures_of, parse_vary, points_of, to_csv, to_lines
-from zsms.report.spread import Spread
+from zsms.report.spread import Point, Spread
 
 
 def test_points_are_every_combination_and_whole_numbers_are_digits() -> None:
@@ -91,9 +91,27 @@ def test_a_spread_is_in_order_and_leaves_out_what_was_not_measured(values: list[
 
 def test_the_bands_of_a_plan_are_its_spread() -> None:
     plan = {"reach_s": {"p99": {"p10": 1.0, "p50": 2.0, "p90": 3.0}}, "counts": {"delivered": 10.0, "failed": 0.0}}
-    figures = figures_of([plan], live=False)
+    figures = figures_of([{**plan, "deadlines": [], "solution": None}], live=False)
     assert figures["reach_p99_s"] == (1.0, 2.0, 3.0) and figures["delivered"].median == 10.0
     assert "unsent" not in figures
+
+
+def test_points_that_differ_by_a_deadline_or_a_solution_differ_in_their_table() -> None:
+    bands: dict[str, object] = {"reach_s": {}, "counts": {}, "deadlines": [], "solution": None}
+    wish = {"reached": {"p10": 0.4, "p50": 0.5, "p90": 0.6}, "probability": 0.25}
+    asked = figures_of([{**bands, "deadlines": [wish], "solution": {"what": "slots", "least": 70}}], live=False)
+    assert asked == {
+        "reached_at_deadline": Spread(0.4, 0.5, 0.6),
+        "probability": Spread(None, 0.25, None),
+        "least_slots": Spread(None, 70, None),
+    }
+    # Not each point is asked the same, and a record may hold less.
+    points = points_of(parse_vary(["solve=slots,routes,processes"]))
+    other = figures_of([{**bands, "solution": {"what": "routes", "least": None}}], live=False)
+    done: dict[Point, dict[str, Spread]] = dict(zip(points, (asked, other, {}), strict=True))
+    rows = list(csv.DictReader(io.StringIO(to_csv(points, done))))
+    assert [(row["least_slots"], row["least_routes"]) for row in rows] == [("70", ""), ("", ""), ("", "")]
+    assert [line.split()[-2:] for line in to_lines(points, done)[1:]] == [["70", "-"], ["-", "-"], ["-", "-"]]
 
 
 def test_a_record_goes_on_after_a_line_that_was_cut_and_refuses_another_sweep(tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ def test_what_was_not_measured_is_not_drawn_and_what_is_not_done_is_counted() ->
     text = page(("a", ["1", "2"]), spread=UNKNOWN)
     assert "<svg" not in text and "<td" in text
     assert "<svg" not in page(("delay", ["normal", "gamma"]))  # a curve needs numbers
+    for same in (["0.5", "0.50"], ["1", "01"], ["1000", "1_000"], ["1", "inf"], ["nan", "1"]):
+        assert "<svg" not in page(("rate", same)) and "2 points" in page(("rate", same))
     assert "1 point, 2 more are not done" in page(("a", ["1", "2", "3"]), done=1)
     nothing: dict[Point, dict[str, Spread]] = {}
     assert "0 points, 1 more are not done" in render("x", points_of([("a", ["1"])]), nothing)

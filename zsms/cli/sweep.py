@@ -119,7 +119,8 @@ def command(
         }
     )
     if written.STDOUT not in (csv, html):
-        click.echo("\n".join(sweep.to_lines(points, kept.done)))
+        for line in sweep.to_lines(points, kept.done):
+            click.echo(line)
     return code or int(not well)
 
 

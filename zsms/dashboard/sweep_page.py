@@ -13,7 +13,7 @@ from html import escape
 
 from zsms.dashboard.axes import STYLES, Axes, svg
 from zsms.dashboard.report_page import head, table
-from zsms.report.spread import Point, Spread, cell_of
+from zsms.report.spread import NOT_MEASURED, Point, Spread, cell_of, names_of
 from zsms.words import many
 
 MOST_MAPS = 24
@@ -43,7 +43,7 @@ def render(title: str, points: Sequence[Point], done: Mapping[Point, Mapping[str
         + f'<body>\n<main>\n<header><h1>{escape(title)}</h1><span class="aside">{escape(aside)}</span></header>'
     ]
     if found:
-        for figure in done[found[0]]:
+        for figure in names_of(done[point] for point in found):
             spreads = {point: done[point][figure] for point in found if figure in done[point]}
             drawn = _curve(spreads) if len(found[0]) == 1 else "".join(_maps(spreads))
             if drawn:
@@ -55,9 +55,12 @@ def render(title: str, points: Sequence[Point], done: Mapping[Point, Mapping[str
 
 def _table(found: Sequence[Point], done: Mapping[Point, Mapping[str, Spread]]) -> str:
     names = [name for name, _ in found[0]]
-    figures = list(done[found[0]])
+    figures = names_of(done[point] for point in found)
     rows = [
-        [*(escape(value) for _, value in point), *(escape(cell_of(done[point][name])) for name in figures)]
+        [
+            *(escape(value) for _, value in point),
+            *(escape(cell_of(done[point].get(name, NOT_MEASURED))) for name in figures),
+        ]
         for point in found
     ]
     return table(map(escape, [*names, *figures]), rows, range(len(names), len(names) + len(figures)))
@@ -72,9 +75,9 @@ def _curve(spreads: Mapping[Point, Spread]) -> str:
         known = sorted((float(point[0][1]), spread) for point, spread in spreads.items() if spread.median is not None)
     except ValueError:
         return ""
-    if len(known) < 2:
-        return ""
     xs = [x for x, _ in known]
+    if not all(map(math.isfinite, xs)) or len(set(xs)) < 2:
+        return ""
     medians = [spread.median or 0.0 for _, spread in known]
     lows = [median if each.low is None else each.low for median, (_, each) in zip(medians, known, strict=True)]
     highs = [median if each.high is None else each.high for median, (_, each) in zip(medians, known, strict=True)]

@@ -23,7 +23,7 @@ from typing import Any
 from zsms.core.seeds import sequence
 from zsms.errors import UsageError, ZsmsError
 from zsms.launch import children
-from zsms.report.spread import Point, Spread, cell_of
+from zsms.report.spread import NOT_MEASURED, Point, Spread, cell_of, names_of
 
 MAX_POINTS = 10_000
 OWN = {"seed", "replications", "jobs", "no-variants", "quiet", "json", "ui", "html", "csv", "cluster", "dry-run"}
@@ -129,7 +129,7 @@ def figures_of(reports: Sequence[Mapping[str, Any]], live: bool) -> dict[str, Sp
         counts = plan["counts"]
         names = [name for name in ("delivered", "failed", "unsent") if name in counts]
         means = {name: Spread(None, round(counts[name], 3) + 0.0, None) for name in names}
-        return {**bands, **means}
+        return {**bands, **means, **_asked_of(plan)}
     of: dict[str, Callable[[Mapping[str, Any]], float | None]] = {
         "throughput_per_s": lambda report: report["throughput_per_s"],
         "efficiency": lambda report: report["efficiency"],
@@ -143,6 +143,17 @@ def figures_of(reports: Sequence[Mapping[str, Any]], live: bool) -> dict[str, Sp
     return {name: Spread.of([figure(report) for report in reports]) for name, figure in of.items()}
 
 
+def _asked_of(plan: Mapping[str, Any]) -> dict[str, Spread]:
+    """What a plan says of its first deadline, and of --solve."""
+    found = {}
+    for first in plan["deadlines"][:1]:
+        found["reached_at_deadline"] = Spread(*list(first["reached"].values())[:3])
+        found["probability"] = Spread(None, first["probability"], None)
+    if plan["solution"] is not None:
+        found[f"least_{plan['solution']['what']}"] = Spread(None, plan["solution"]["least"], None)
+    return found
+
+
 def rows_of(points: Sequence[Point], done: Mapping[Point, Mapping[str, Spread]]) -> Iterator[tuple[Point, Any]]:
     """The points that are done, in order."""
     return ((point, done[point]) for point in points if point in done)
@@ -152,11 +163,13 @@ def to_csv(points: Sequence[Point], done: Mapping[Point, Mapping[str, Spread]]) 
     """A row a point: its settings, and each figure with its spread."""
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
-    for number, (point, figures) in enumerate(rows_of(points, done)):
+    found = list(rows_of(points, done))
+    figures = names_of(spreads for _, spreads in found)
+    for number, (point, spreads) in enumerate(found):
         if not number:
             heads = [f"{name}{part}" for name in figures for part in ("_low", "", "_high")]
             table.writerow([*(name for name, _ in point), *heads])
-        cells = [value for spread in figures.values() for value in spread]
+        cells = [value for name in figures for value in spreads.get(name, NOT_MEASURED)]
         table.writerow([*(value for _, value in point), *("" if cell is None else f"{cell:.9g}" for cell in cells)])
     return out.getvalue()
 
@@ -167,9 +180,10 @@ def to_lines(points: Sequence[Point], done: Mapping[Point, Mapping[str, Spread]]
     if not found:
         return []
     names = [name for name, _ in found[0][0]]
-    figures = list(found[0][1])
+    figures = names_of(spreads for _, spreads in found)
     cells = [[*names, *figures]]
     for point, spreads in found:
-        cells.append([*(value for _, value in point), *(cell_of(spreads[name]) for name in figures)])
+        own = (cell_of(spreads.get(name, NOT_MEASURED)) for name in figures)
+        cells.append([*(value for _, value in point), *own])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in cells]

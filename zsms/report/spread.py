@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from statistics import median
 from typing import NamedTuple
 
@@ -26,6 +26,14 @@ class Spread(NamedTuple):
             return cls(None, None, None)
         cut = len(known) // 10
         return cls(known[cut], median(known), known[-1 - cut])
+
+
+NOT_MEASURED = Spread(None, None, None)
+
+
+def names_of(figures: Iterable[Mapping[str, Spread]]) -> list[str]:
+    """The figures that any of the points has, in order: not each is asked the same."""
+    return list(dict.fromkeys(name for each in figures for name in each))
 
 
 def cell_of(spread: Spread) -> str:
