@@ -5,7 +5,8 @@ They have no effect but what they return, so one may run again when a worker is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -15,15 +16,17 @@ from zsms.launch.scheduler import Scheduler
 from zsms.launch.worker import attempt
 
 _RETRIES = 2
+_PIECES = 32
+"""Tasks of a map for each thread of the workers, at most: one takes a millisecond or two beside what it does."""
 
 
 @contextmanager
-def _client(address: str) -> Iterator[Any]:
-    """A client of a cluster whose workers have this version of zsms."""
+def _client(address: str) -> Iterator[tuple[Any, int]]:
+    """A client of a cluster whose workers have this version of zsms, and how many threads they have."""
     scheduler = Scheduler(address)
     try:
-        scheduler.usable()
-        yield scheduler.client
+        workers, _ = scheduler.usable()
+        yield scheduler.client, sum(max(1, each["nthreads"]) for each in workers.values())
     finally:
         scheduler.close()
 
@@ -35,7 +38,7 @@ def tasks_on(address: str, function: Callable[[Any], Any], given: Mapping[Any, A
     """
     from distributed import as_completed
 
-    with _client(address) as client:
+    with _client(address) as (client, _):
         futures = {
             client.submit(attempt, function, value, pure=False, retries=_RETRIES): key for key, value in given.items()
         }
@@ -49,10 +52,11 @@ def mapping_on(address: str) -> Iterator[Callable[[Callable[[Any], Any], Iterabl
 
     Raises UsageError and ZsmsError for a cluster that can't be used, or is lost.
     """
-    with _client(address) as client:
+    with _client(address) as (client, threads):
 
         def mapped(function: Callable[[Any], Any], values: Iterable[Any]) -> Iterator[Any]:
-            futures = client.map(partial(attempt, function), list(values), pure=False, retries=_RETRIES)
+            each = partial(attempt, partial(_all_of, function))
+            futures = client.map(each, pieces(list(values), _PIECES * threads), pure=False, retries=_RETRIES)
             for future in futures:
                 try:
                     found = future.result()
@@ -60,6 +64,17 @@ def mapping_on(address: str) -> Iterator[Callable[[Callable[[Any], Any], Iterabl
                     raise ZsmsError(f"a task on {address} failed: {type(error).__name__}: {error}") from error
                 if isinstance(found, ZsmsError):
                     raise found
-                yield found
+                yield from found
 
         yield mapped
+
+
+def pieces(values: Sequence[Any], most: int) -> list[Sequence[Any]]:
+    """The values in order, in so many pieces at most, of about the same length."""
+    count = min(len(values), most)
+    edges = [number * len(values) // count for number in range(count + 1)] if count else []
+    return [values[begin:end] for begin, end in itertools.pairwise(edges)]
+
+
+def _all_of(function: Callable[[Any], Any], values: Iterable[Any]) -> list[Any]:
+    return [function(value) for value in values]
