@@ -27,9 +27,9 @@ from zsms.roles.base import Role, RoleOptions
 from zsms.roles.caps import Caps
 from zsms.roles.link import Link, end_if_refused
 from zsms.roles.message_log import MessageLog, over
+from zsms.roles.receipts import ReceiptForwarder
 from zsms.roles.sender_link import SenderLink
 from zsms.roles.standstill import Standstill
-from zsms.roles.teller import Teller
 from zsms.stats.delay import MODELS, DelayModel
 from zsms.stats.figures import SenderFigures
 from zsms.stats.snapshot import Snapshot
@@ -127,7 +127,7 @@ class Sender(Role):
             None if log_messages is None else MessageLog(log_messages, self.name, len(self._endpoints), self.log)
         )
         self.ways: list[SenderLink] = []  # to each broker
-        self.receipts = Teller(self.transport, self.ways)
+        self.receipts = ReceiptForwarder(self.transport, self.ways)
         self._said_bye: float | None = None
         self.turn = self._make_turn(ahead_s)
 

@@ -82,9 +82,8 @@ class SenderLink:
         meanwhile, and is asked whether it has.
         """
         leases, link = self.core.leases, self.link
-        if now - since < min(
-            (GIVE_UP_PINGS - 2) * link.interval, leases.lease
-        ):  # silent for one interval more, at most
+        silence = (GIVE_UP_PINGS - 2) * link.interval  # it may have been silent for one interval before
+        if now - since < min(silence, leases.lease):
             return False
         leases.stood_still(since)
         self._back_at = now

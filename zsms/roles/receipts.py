@@ -10,11 +10,11 @@ from zsms.transports import Transport
 
 ROOM_S = 0.05
 """Seconds after which receipts that no broker had room for are offered again."""
-TELL_S = 1.0
+FORWARD_S = 1.0
 """How long a sender that leaves waits for that room."""
 
 
-class Teller:
+class ReceiptForwarder:
     """They go to any broker that is there, for it counts them and no more; what none takes waits for one."""
 
     def __init__(self, transport: Transport, ways: Sequence[SenderLink]) -> None:
@@ -23,11 +23,11 @@ class Teller:
         self._ways = ways
         self._queue = ReceiptQueue()
         self._linger_until: float | None = None
-        self._tell_until: float | None = None
+        self._forward_until: float | None = None
 
     @property
     def lost(self) -> int:
-        """Receipts that nobody could be told."""
+        """Receipts that no broker took."""
         return self._queue.lost
 
     def send(self) -> None:
@@ -40,7 +40,7 @@ class Teller:
                 self._queue.sent()
 
     def next_time(self, now: float) -> float | None:
-        """When to tell again, or look whether to leave, unless something comes before."""
+        """When to send again, or to see whether to leave, unless something comes before."""
         if self._queue.first() is not None:
             return now + ROOM_S
         until = self._linger_until
@@ -55,10 +55,10 @@ class Teller:
                 return True
         if self._queue.first() is None:
             return False
-        if self._tell_until is None:
-            self._tell_until = now + TELL_S
-        return now < self._tell_until
+        if self._forward_until is None:
+            self._forward_until = now + FORWARD_S
+        return now < self._forward_until
 
     def give_up(self) -> None:
-        """Nobody can be told any more."""
+        """No broker takes any more."""
         self._queue.give_up()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from zsms.core.outcomes import Receipts
-from zsms.roles.teller import ROOM_S, TELL_S, Teller
+from zsms.roles.receipts import FORWARD_S, ROOM_S, ReceiptForwarder
 
 ONE = Receipts(np.ones(1, "u8"), np.ones(1, "u8"), np.zeros(1, "u1"), np.zeros(1, "f4"))
 
@@ -34,35 +34,35 @@ class Way:
         return self.room >= 0
 
 
-def teller(awaited: int, room: int) -> tuple[Teller, Gateway, Way]:
+def forwarder(awaited: int, room: int) -> tuple[ReceiptForwarder, Gateway, Way]:
     gateway, way = Gateway(awaited), Way(room)
     ways: Any = [way]
-    return Teller(gateway, ways), gateway, way  # type: ignore[arg-type]
+    return ReceiptForwarder(gateway, ways), gateway, way  # type: ignore[arg-type]
 
 
 def test_who_awaits_nothing_leaves_at_once() -> None:
-    made, _, _ = teller(0, 0)
+    made, _, _ = forwarder(0, 0)
     made.send()
     assert not made.lingers(5.0) and made.next_time(5.0) is None
 
 
 def test_receipts_that_may_come_are_waited_for_and_what_came_last_finds_room() -> None:
-    made, gateway, way = teller(1, 0)
+    made, gateway, way = forwarder(1, 0)
     assert made.lingers(5.0) and made.next_time(5.0) == 15.0 and made.lingers(14.9)
     gateway.awaited, gateway.told = 0, [ONE]
     made.send()
     assert made.next_time(16.0) == 16.0 + ROOM_S
-    assert made.lingers(16.0) and made.lingers(16.0 + 0.9 * TELL_S)
+    assert made.lingers(16.0) and made.lingers(16.0 + 0.9 * FORWARD_S)
     way.room = 1
     made.send()
     assert not made.lingers(16.9) and made.lost == 0 and made.next_time(16.9) is None
 
 
 def test_what_finds_no_room_is_lost_and_counted() -> None:
-    made, gateway, _ = teller(0, 1)
+    made, gateway, _ = forwarder(0, 1)
     for _ in range(3):
         gateway.told = [ONE]
         made.send()
-    assert made.lingers(5.0) and not made.lingers(5.0 + TELL_S)
+    assert made.lingers(5.0) and not made.lingers(5.0 + FORWARD_S)
     made.give_up()
     assert made.lost == 2 and made.next_time(9.0) is None
