@@ -64,8 +64,10 @@ def blocks(*languages: str) -> list[Block]:
 
 def commands() -> Iterator[tuple[str, list[str]]]:
     """Every zsms command line of the documents: where it stands, and its words."""
-    for block in blocks("sh", "console"):
+    for block in blocks("sh", "console", "text"):
         for line in block.text.replace("\\\n", " ").splitlines():
+            if block.language == "text" and (not line.startswith("zsms ") or "-->" in line):
+                continue  # others' commands, and pictures
             if block.language == "console":
                 if not line.startswith("$ "):
                     continue

@@ -96,6 +96,14 @@ def test_the_command_prints_a_plan_and_writes_it(tmp_path: Path) -> None:
     assert json.loads(zsms(*words, "--json", "-").stdout)["replications"] == 5
 
 
+def test_what_all_routes_cost_is_told() -> None:
+    groups = tuple(Group(name=name, senders=1, concurrency=10, price=0.5) for name in ("one", "two"))
+    both = lines(plan(Scenario(messages=1_000, groups=groups), replications=1, variants=False))
+    assert any(line.split() == ["all", "500.00"] for line in both)
+    one = lines(plan(Scenario(messages=1_000, groups=groups[:1]), replications=1, variants=False))
+    assert not any(line.startswith("all ") for line in one)
+
+
 def test_options_come_before_the_file(tmp_path: Path) -> None:
     file = tmp_path / "x.toml"
     file.write_text("[run]\nmessages = 500\nconcurrency = 10\n")

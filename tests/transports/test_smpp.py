@@ -288,6 +288,16 @@ def test_a_refused_bind_is_told_at_once(status: int) -> None:
         driver.until(lambda: False, 5)
 
 
+def test_a_gateway_that_stays_away_is_warned_of_every_minute(caplog: pytest.LogCaptureFixture) -> None:
+    with MiniSmsc() as smsc, Driver(settings(smsc)) as driver:
+        link = driver.transport.binds[0]
+        for now in range(1_000, 1_150, 10):
+            link._lose("Connection refused", float(now))
+    warned = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert len(warned) == 3 and "tried" not in warned[0]
+    assert ["tried 7 times" in warned[1], "tried 13 times" in warned[2]] == [True, True]
+
+
 def test_a_bind_that_is_refused_for_now_is_tried_again() -> None:
     with MiniSmsc(bind_status=0x0D) as smsc, Driver(settings(smsc)) as driver:
         driver.send("x")

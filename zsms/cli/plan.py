@@ -94,7 +94,7 @@ def command(
 ) -> int:
     """Compute a run in virtual time: when it reaches whom, what limits it, and what it costs.
 
-    SCENARIO.toml is a file of `zsms run --config`, or one with caps, faults and a deadline too (docs/scenarios.md). No
+    SCENARIO.toml is a file of `zsms run --config`, or one with caps, faults and a deadline too (docs/planning.md). No
     process is started and no message made, so 340 million messages take seconds. Exits with 0, whatever the plan says.
     """
     from zsms.plan import plan
@@ -270,6 +270,9 @@ def _route_lines(made: Any) -> list[str]:
         limit = (each.binds or "none") + (f" ({each.next})" if each.next else "")
         rows.append(f"{each.name:<{wide}}{each.slots:>11,}{each.delivered:>14,.0f}{each.segments:>14,.0f}{use:>8}"
                     f"{cost:>14}  {limit}")  # fmt: skip
+    costs = [each.cost for each in made.routes if each.cost]
+    if len(costs) > 1:
+        rows.append(f"{'all':<{wide}}{'':>47}{sum(costs):>14,.2f}")
     return rows
 
 

@@ -27,6 +27,8 @@ _log = logging.getLogger("zsms.sender")
 
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 30.0
 """A connection is tried again after a time drawn from 0 to twice the one before, from the first to the last."""
+WARN_AGAIN_S = 60.0
+"""A gateway that can't be reached is warned of at once, and each time when so much has gone by."""
 STOOD_S = 10.0
 """A connection that was bound for so long begins with the first of these times again."""
 _READS = 8
@@ -75,6 +77,7 @@ class Bind:
         self._rng = rng
         self._bound_at = 0.0
         self.tries = 0
+        self._warned_at = 0.0
         self.next_try = 0.0
         self._out: list[memoryview] = []
         self._out_octets = 0
@@ -275,9 +278,12 @@ class Bind:
             self.tries = 0
         longest = min(LAST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(self.tries, 10))
         self.next_try = self.look_at = now + (0.5 + 0.5 * float(self._rng.random())) * longest
-        level = logging.WARNING if self.tries == 0 else logging.INFO
+        level = logging.INFO
+        if self.tries == 0 or now - self._warned_at >= WARN_AGAIN_S:
+            level, self._warned_at = logging.WARNING, now
         self.tries += 1
         if not self.leaving:
+            why += f"; tried {self.tries} times" if self.tries > 1 else ""
             _log.log(level, "%s: %s; trying again in %.1f s", self.settings.address, why, self.next_try - now)
 
     def _close(self) -> None:
