@@ -80,12 +80,15 @@ def test_a_wrong_password_is_rejected() -> None:
         b'{"to": "+1", "from": "\\u0000"}',
         b'{"to": "x"}',
         b'{"to": "' + b"1" * 30,
+        b"[" * 50_000,
+        b"charset",
     ],
 )
 def test_nonsense_is_refused(body: bytes) -> None:
+    kind = "application/json" if body != b"charset" else "application/json; charset=nobodys"
     with FakeSmsc(http=NOWHERE) as smsc:
         request = urllib.request.Request(
-            f"http://127.0.0.1:{smsc.http_port}/x", data=body, headers={"Content-Type": "application/json"}
+            f"http://127.0.0.1:{smsc.http_port}/x", data=body, headers={"Content-Type": kind}
         )
         with pytest.raises(urllib.error.HTTPError) as error:
             urllib.request.urlopen(request, timeout=5)

@@ -80,6 +80,30 @@ def test_numbers_and_texts_say_their_own_outcome() -> None:
     assert rows is not None and sorted(rows["state"].tolist()) == [STATES["EXPIRED"], STATES["UNDELIV"]]
 
 
+def test_a_script_is_read_in_ucs_2_and_behind_a_header() -> None:
+    wide = "#smsc status=0x45 ä".encode("utf-16-be")
+    texts = [
+        wide,
+        b"\x05\0\3\1\1\1#smsc status=0x46",
+        b"\x05\0\3\1\1\1" + wide,
+        b"#smsc status=0x47",
+        wide,
+        b"x",
+        b"\xff",
+    ]
+    coding, kind = np.array([8, 0, 8, 0, 0, 8, 0], np.uint8), np.array([0, 64, 64, 0, 0, 0, 64], np.uint8)
+    _, verdict = decided(Rules(), submits(texts, data_coding=coding, esm_class=kind))
+    assert verdict.status.tolist() == [0x45, 0x46, 0x45, 0x47, 0, 0, 0]
+
+
+@pytest.mark.parametrize(("asked", "receipts"), [(0, 0), (1, 1), (2, 1), (3, 0)])
+def test_a_cancelled_message_has_failed_for_who_asked_of_failures(asked: int, receipts: int) -> None:
+    model, verdict = decided(Rules(receipt=DelayModel("constant", 1.0)), submits([b"x"], registered_delivery=asked))
+    model.states.put(verdict.serials, STATES["DELETED"])
+    rows = model.due(5.0)
+    assert (0 if rows is None else len(rows)) == receipts
+
+
 @pytest.mark.parametrize("status", [0x58, 0x14])
 def test_limits_count_segments_and_let_through_what_they_say(status: int) -> None:
     rules = Rules((Account("client", segments=10.0),), throttle_status=status)

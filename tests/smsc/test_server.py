@@ -236,6 +236,14 @@ def test_a_text_can_ask_for_a_message_back(smsc: FakeSmsc) -> None:
     assert isinstance(back.source, Strings) and back.source.tolist() == [b"15550000"]
 
 
+def test_a_message_back_comes_on_the_receiver_of_who_has_one() -> None:
+    with FakeSmsc(Rules()) as smsc:
+        sends, gets = Client(smsc, command=Command.BIND_TRANSMITTER), Client(smsc, command=Command.BIND_RECEIVER)
+        sends.submit("#smsc mo=grün".encode("utf-16-be"), registered_delivery=0, data_coding=8)
+        gets.until(lambda: gets.texts)
+        assert gets.texts == ["grün".encode("latin-1")]
+
+
 def test_messages_are_asked_for_cancelled_replaced_and_sent_to_many() -> None:
     with FakeSmsc(Rules(receipt=DelayModel("constant", 0.5), ids="hex")) as smsc:
         client = Client(smsc)
@@ -251,12 +259,17 @@ def test_messages_are_asked_for_cancelled_replaced_and_sent_to_many() -> None:
         assert client.ask(Pdu(Command.QUERY_SM, fields={"message_id": b"fffff"})).status == 0x67
         assert client.ask(Pdu(Command.CANCEL_SM, fields={"message_id": b"no"})).status == 0x0C
         many = [Target(1, 1, b"15550001"), Target(None, None, b"everybody"), Target(1, 1, b"15550002")]
-        answer = client.ask(Pdu(Command.SUBMIT_MULTI, fields={"dest_addresses": many, "short_message": b"hi"}))
+        wanted = {"dest_addresses": many, "short_message": b"hi", "registered_delivery": 1}
+        answer = client.ask(Pdu(Command.SUBMIT_MULTI, fields=wanted))
         assert answer["message_id"] and [each.address for each in answer["unsuccess_sme"]] == [b"everybody"]
-        data = Pdu(Command.DATA_SM, fields={"destination_addr": b"15550003"}, tlvs=[(Tag.MESSAGE_PAYLOAD, b"hi")])
-        assert client.ask(data)["message_id"]
+        for asked in (0, 1):
+            to = {"destination_addr": b"15550003", "registered_delivery": asked}
+            assert client.ask(Pdu(Command.DATA_SM, fields=to, tlvs=[(Tag.MESSAGE_PAYLOAD, b"hi")]))["message_id"]
         client.until(lambda: len(client.texts) == 23)
         assert sum(b"stat:DELETED" in text for text in client.texts) == 1
+        named = b"id:%b " % answer["message_id"]
+        assert sum(text.startswith(named) for text in client.texts) == 2, "a receipt each, of the id that was told"
+        assert smsc.desk.model.counts.receipts == 23 and not smsc.desk.model.waiting
 
 
 def test_binds_are_refused_and_connections_cut_on_schedule() -> None:
@@ -356,6 +369,12 @@ def test_a_client_that_does_not_read_costs_no_memory_and_nobody_else() -> None:
             deaf.submit(*[b"y" * 100] * 2_000, first=turn * 2_000)
         good.submit(b"one")
         good.until(lambda: good.answers and good.texts)
+
+
+@pytest.mark.parametrize("address", [":2775", "2775", ":"])
+def test_an_address_without_a_host_is_refused(address: str) -> None:
+    with pytest.raises(UsageError, match="HOST:PORT"):
+        FakeSmsc(bind=address)
 
 
 def test_addresses_that_can_not_be_are_refused() -> None:

@@ -229,7 +229,9 @@ class Desk:
             destination=messages.source.take(one) if not isinstance(messages.source, bytes) else b"",
             short_message=text[:254],
         )
-        self._deliver_reply(connection, only, now)
+        # Who has a transmitter and a receiver gets it on the receiver.
+        binds = (each for each in self.connections.values() if each.party is connection.party)
+        any(self._deliver_reply(each, only, now) for each in (connection, *binds))
 
     def send(self, connection: Connection, source: bytes, destination: bytes, text: bytes, now: float) -> bool:
         """Deliver a message of a person's; False when that bind does not take it now."""

@@ -179,6 +179,8 @@ class HttpSide:
     async def _post(self, request: Any) -> Any:
         try:
             asked = _read(request.headers.get("Authorization", ""), await _fields(request))
+        except (LookupError, RecursionError):  # of a charset, or a JSON, that nobody has
+            return self._web.json_response({"code": 400, "message": "the body can't be read"}, status=400)
         except ValueError as error:
             return self._web.json_response({"code": 400, "message": f"{error}"}, status=400)
         decided = await self._ask(asked)

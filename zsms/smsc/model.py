@@ -20,6 +20,7 @@ import numpy.typing as npt
 from zsms.core.seeds import Seed, stream
 from zsms.core.sender.wheel import TimingWheel
 from zsms.core.smpp.pdu import Messages, Status
+from zsms.core.smpp.record import Pdu, Target
 from zsms.core.smpp.strings import I64, U8, U32, Bools, Strings, some
 from zsms.smsc.ids import ids_of
 from zsms.smsc.limits import Bucket, passing, segments_of
@@ -149,7 +150,6 @@ class Model:
         """Decide on these; `wall` is the time of day in seconds."""
         count = len(messages)
         self._counts.submitted += count
-        content = _strings(messages.content)
         self._seen.note(messages)
         status: U32 = self._statuses.draw(self._rng, count)
         ends: U8 = self._ends.draw(self._rng, count)
@@ -158,7 +158,7 @@ class Model:
         delays = None if self._instant else self._answer(self._rng, count)
         for outcome in self.rules.outcomes:
             _apply(outcome, _strings(messages.destination), status, ends)
-        if scripts := scripts_of(content, MARK):
+        if scripts := scripts_of(messages, MARK):
             copies = np.ones(count, np.uint8) if copies is None else copies
             delays = np.zeros(count, np.float32) if delays is None else delays
             for row, script in scripts:
@@ -210,19 +210,30 @@ class Model:
         self.states.put_new(len(ends), _SHOWN[ends])
         return True
 
-    def one(self, source: bytes, destination: bytes, text: bytes, *, origin: Origin, now: float, wall: float) -> bytes:
-        """Accept one message that came by another command than submit_sm (no limits, no outcomes); its id."""
-        row = np.zeros(1, ROW)
+    def apart(
+        self, request: Pdu, targets: Sequence[Target], text: bytes, *, origin: Origin, now: float, wall: float
+    ) -> bytes:
+        """Accept a message to these that came by another command than submit_sm (no limits, no outcomes).
+
+        Its id: one for all, as submit_multi has it; each has a receipt of its own, where they are asked for.
+        """
+        count, party = len(targets), origin.party
+        rows = np.zeros(count, ROW)
+        rows["serial"] = self._serial + 1
+        rows["bind"], rows["account"], rows["wanted"] = origin.binds, party.number, request["registered_delivery"] & 3
+        rows["source"], rows["source_ton"] = request["source_addr"][:20], request["source_addr_ton"]
+        rows["source_npi"] = request["source_addr_npi"]
+        rows["destination"] = [each.address[:20] for each in targets]
+        rows["destination_ton"] = [each.ton or 0 for each in targets]
+        rows["destination_npi"] = [each.npi or 0 for each in targets]
+        rows["text"], rows["submitted"] = text[:20], wall
+        rows["state"] = self._ends.draw(self._rng, count)
         self._serial += 1
-        party = origin.party
-        row["serial"], row["bind"], row["account"], row["asked"] = self._serial, origin.binds, party.number, True
-        row["source"], row["destination"], row["text"], row["submitted"] = source, destination, text[:20], wall
-        row["state"] = self._ends.draw(self._rng, 1)
-        self._counts.submitted += 1
-        self._counts.accepted += 1
-        self._counts.segments += 1
-        self._keep(row, party, self._receipt(self._rng, 1), now)
-        return ids_of(row["serial"], self.rules.ids).tolist()[0]
+        self._counts.submitted += count
+        self._counts.accepted += count
+        self._counts.segments += count
+        self._keep(rows, party, self._receipt(self._rng, count), now, new=1)
+        return ids_of(rows["serial"][:1], self.rules.ids).tolist()[0]
 
     def _limit(self, status: U32, segments: I64, origin: Origin, now: float) -> None:
         """Limits come first: what they refuse is refused whatever was drawn."""
@@ -283,13 +294,12 @@ class Model:
         plain = np.isin(np.asarray(m.data_coding)[at], _PLAIN) & ((np.asarray(m.esm_class)[at] & 0x40) == 0)
         begins, lengths = content.begins[at], np.where(plain, np.minimum(content.lengths[at], 20), 0)
         rows["text"] = Strings(content.buffer, begins, lengths).column(20)
-        wanted = np.asarray(m.registered_delivery)[at] & 3
-        final_good = ends == STATES["DELIVRD"]
-        rows["asked"] = (wanted == 1) | ((wanted == 2) & ~final_good) | ((wanted == 3) & final_good)
+        rows["wanted"] = np.asarray(m.registered_delivery)[at] & 3
         return rows
 
-    def _keep(self, rows: npt.NDArray[np.void], party: Party, waits: F32, now: float) -> None:
-        self.states.put_new(len(rows), STATES["ENROUTE"])
+    def _keep(self, rows: npt.NDArray[np.void], party: Party, waits: F32, now: float, new: int | None = None) -> None:
+        """`new`: serial numbers that these have, by default one each."""
+        self.states.put_new(len(rows) if new is None else new, STATES["ENROUTE"])
         party.pending += len(rows)
         places = self._pending.put(rows)
         self._wheel.add(now, waits, places.astype(np.uint64).reshape(-1, 1))
@@ -312,11 +322,18 @@ class Model:
         rows["state"][deleted] = STATES["DELETED"]
         silent = rows["state"] == _NONE
         self.states.put(rows["serial"], _SHOWN[rows["state"]])
-        rows = rows[rows["asked"] & ~silent]
+        rows = rows[_asked(rows) & ~silent]
         copies = self._copies(len(rows), self.rules.receipts_lost, self.rules.receipts_repeated)
         rows = rows if copies is None else np.repeat(rows, copies)
         self._counts.receipts += len(rows)
         return rows if len(rows) else None
+
+
+def _asked(rows: npt.NDArray[np.void]) -> Bools:
+    """Whether a receipt is wanted of messages that have ended so: a cancelled one has failed."""
+    wanted, good = rows["wanted"], rows["state"] == STATES["DELIVRD"]
+    found: Bools = (wanted == 1) | ((wanted == 2) & ~good) | ((wanted == 3) & good)
+    return found
 
 
 def _strings(text: bytes | Strings) -> Strings:

@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from zsms.core.smpp.pdu import Command, Status, Tag
-from zsms.core.smpp.record import Pdu, Unsuccessful
+from zsms.core.smpp.record import Pdu, Target, Unsuccessful
 from zsms.smsc.ids import serial_of
 from zsms.smsc.model import Model, Origin
 from zsms.smsc.rules import STATES
@@ -27,8 +27,9 @@ def answer_to(request: Pdu, model: Model, origin: Origin, now: float, wall: floa
             return _multi(request, model, origin, now, wall)
         case Command.DATA_SM:
             text = request.tlv(Tag.MESSAGE_PAYLOAD) or b""
-            addresses = request["source_addr"][:20], request["destination_addr"][:20]
-            return Pdu(0, fields={"message_id": model.one(*addresses, text, origin=origin, now=now, wall=wall)})
+            to = Target(request["dest_addr_ton"], request["dest_addr_npi"], request["destination_addr"])
+            named = model.apart(request, [to], text, origin=origin, now=now, wall=wall)
+            return Pdu(0, fields={"message_id": named})
         case Command.QUERY_SM:
             return _query(request, model, wall)
         case Command.CANCEL_SM:
@@ -41,18 +42,14 @@ def answer_to(request: Pdu, model: Model, origin: Origin, now: float, wall: floa
 
 def _multi(request: Pdu, model: Model, origin: Origin, now: float, wall: float) -> Pdu:
     """One id for all; distribution lists are not known here."""
-    failed = []
+    targets = [each for each in request["dest_addresses"] if each.ton is not None]
+    lists = [each for each in request["dest_addresses"] if each.ton is None]
     named = b""
-    for target in request["dest_addresses"]:
-        if target.ton is None:
-            failed.append(Unsuccessful(0, 0, target.address, _INVDLNAME))
-            continue
-        found = model.one(
-            request["source_addr"], target.address, request["short_message"], origin=origin, now=now, wall=wall
-        )
-        named = named or found
-    status = 0 if named else _INVDLNAME
-    return Pdu(0, status=status, fields={"message_id": named, "unsuccess_sme": failed})
+    if targets:
+        text = request["short_message"] or request.tlv(Tag.MESSAGE_PAYLOAD) or b""
+        named = model.apart(request, targets, text, origin=origin, now=now, wall=wall)
+    failed = [Unsuccessful(0, 0, each.address, _INVDLNAME) for each in lists]
+    return Pdu(0, status=0 if named else _INVDLNAME, fields={"message_id": named, "unsuccess_sme": failed})
 
 
 def _state(request: Pdu, model: Model) -> tuple[int, int | None]:

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from zsms.core.smpp.strings import U8, U32, Strings
+from zsms.core.smpp.pdu import Messages
+from zsms.core.smpp.strings import U8, U32, Bools, Strings, some
 from zsms.smsc.rules import STATES
 
 F32 = npt.NDArray[np.float32]
 _COPIES = {"lost": 0, "once": 1, "twice": 2}
 _LONGEST_S = 86_400.0
+_CODING, _UCS2 = 0x0C, 0x08
+_UDHI = 0x40  # esm_class: a user data header is before the text
 
 
 @dataclass(slots=True)
@@ -62,14 +65,44 @@ class Script:
             waits[row] = self.wait
 
 
-def scripts_of(content: Strings, mark: bytes) -> list[tuple[int, Script]]:
-    """(row, script) of the texts that begin with the mark; most have none, which costs a look in columns."""
-    width = len(mark)
-    if content.buffer.tobytes().find(mark) < 0:
+def scripts_of(messages: Messages, mark: bytes) -> list[tuple[int, Script]]:
+    """(row, script) of the texts that begin with the mark, in UCS-2 or behind a user data header, too.
+
+    Most have none, which costs a look in columns.
+    """
+    content = messages.content
+    assert isinstance(content, Strings)
+    coding = np.broadcast_to(np.asarray(messages.data_coding), len(content))
+    wide = (coding & _CODING) == _UCS2 if some(coding) else None
+    marks = [mark] if wide is None or not some(wide) else [mark, mark.decode().encode("utf-16-be")]
+    raw = content.buffer.tobytes()
+    if all(raw.find(each) < 0 for each in marks):
         return []
-    able = np.flatnonzero(content.lengths >= width)
-    if not len(able):
+    body = _behind_headers(content, np.broadcast_to(np.asarray(messages.esm_class), len(content)))
+    found = _beginning(body, marks[0], None if wide is None else ~wide)
+    if len(marks) > 1:
+        found += [(row, _narrow(text)) for row, text in _beginning(body, marks[1], wide)]
+    return [(row, Script.of(text)) for row, text in sorted(found)]
+
+
+def _behind_headers(content: Strings, esm_class: U8) -> Strings:
+    """The texts without their user data headers."""
+    begins = np.minimum(content.begins, len(content.buffer) - 1)
+    skip = np.where((esm_class & _UDHI) != 0, content.buffer[begins].astype(np.int64) + 1, 0)
+    skip = np.minimum(skip, content.lengths)
+    return Strings(content.buffer, content.begins + skip, content.lengths - skip)
+
+
+def _beginning(content: Strings, mark: bytes, among: Bools | None) -> list[tuple[int, bytes]]:
+    """(row, what follows) of those that begin with the mark."""
+    able = content.lengths >= len(mark)
+    rows = np.flatnonzero(able if among is None else able & among)
+    if not len(rows):
         return []
-    first = content.take(able).matrix(width)
-    rows = able[(first == np.frombuffer(mark, np.uint8)).all(axis=1)]
-    return [(int(row), Script.of(text[width:])) for row, text in zip(rows, content.take(rows).tolist(), strict=True)]
+    first = content.take(rows).matrix(len(mark))
+    rows = rows[(first == np.frombuffer(mark, np.uint8)).all(axis=1)]
+    return [(row, text[len(mark) :]) for row, text in zip(rows.tolist(), content.take(rows).tolist(), strict=True)]
+
+
+def _narrow(text: bytes) -> bytes:
+    return text.decode("utf-16-be", "replace").encode("latin-1", "replace")

@@ -326,6 +326,8 @@ _STATUSES = 64
 
 def _address(text: str) -> tuple[str, int]:
     host, _, port = text.removeprefix("smpp://").rpartition(":")
+    if not host and (text.startswith(":") or port.isdigit()):
+        raise UsageError(f"address {text!r}: write HOST:PORT, such as 127.0.0.1:{port.strip(':') or PORT}")
     if not host:
         host, port = port, str(PORT)
     if not (port.isascii() and port.isdigit() and int(port) < 65_536):

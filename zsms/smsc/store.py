@@ -19,7 +19,7 @@ ROW = np.dtype(
         ("bind", "<i8"),
         ("account", "<i4"),
         ("state", "u1"),
-        ("asked", "?"),
+        ("wanted", "u1"),
         ("source_ton", "u1"),
         ("source_npi", "u1"),
         ("destination_ton", "u1"),
@@ -30,8 +30,8 @@ ROW = np.dtype(
         ("submitted", "<f8"),
     ]
 )
-"""A message that was accepted. `state` is how it will end, `asked` whether a receipt is wanted, `submitted` the time of
-day in seconds."""
+"""A message that was accepted. `state` is how it will end, `wanted` which receipts are (registered_delivery: 1 any, 2
+of failures, 3 of successes), `submitted` the time of day in seconds."""
 
 
 class Pending:

@@ -138,7 +138,15 @@ def test_alike_in_any_order() -> None:
 
 @pytest.mark.parametrize(
     ("answer", "receipt"),
-    [("{:x}", "{}"), ("{}", "{:x}"), ("{:X}", "{:010}"), ("{:08X}", "{:08x}"), ("{:010}", "{:X}"), ("{}", "{}")],
+    [
+        ("{:x}", "{}"),
+        ("{}", "{:x}"),
+        ("{:X}", "{:010}"),
+        ("{:08X}", "{:08x}"),
+        ("{:010}", "{:X}"),
+        ("{}", "{}"),
+        ("{:x}", "{:024}"),
+    ],
 )
 def test_forms_of_numbers(answer: str, receipt: str) -> None:
     numbers = list(range(1000, 3000, 7))

@@ -230,8 +230,9 @@ class Outstanding:
 
     def _forms(self, ids: Strings) -> list[tuple[U64, Bools]]:
         """The hash of each in each of `FORMS`, and whether it has that form."""
-        value, is_decimal = numbers(ids)
-        parsed, is_hexadecimal = from_hexadecimals(normal(ids))
+        bare = normal(ids)  # of twenty digits and more, too, if zeros fill them up
+        value, is_decimal = numbers(bare)
+        parsed, is_hexadecimal = from_hexadecimals(bare)
         return [
             (hashes(ids), np.ones(len(ids), np.bool_)),
             (hashes(hexadecimals(value)), is_decimal),

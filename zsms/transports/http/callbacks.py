@@ -100,7 +100,7 @@ class Callbacks:
 
         try:
             fields = {**await _body(request), **request.query}
-        except (ValueError, UnicodeDecodeError):
+        except (ValueError, LookupError, RecursionError):
             return aiohttp.web.Response(status=400, text="a body that can't be read")
         said = {str(name).lower(): value for name, value in fields.items()}
         status = str(next((said[name] for name in _FIELDS if name in said), "")).strip().lower()
