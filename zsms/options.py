@@ -14,7 +14,7 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -155,10 +155,12 @@ def _inside(outer: str, inner: ast.expr, names: Mapping[str, Any]) -> _Kind:
         told = "texts by their names" if [each[0] for each in kinds] == 2 * [_PLAIN["str"]] else "values by their names"
         return _Kind(told, lambda value: isinstance(value, Mapping) and _all_fit(value.items(), kinds))
     if outer in _SEVERAL and len(kinds) == 1:
-        return _Kind(f"a list of {_plural(kinds[0])}", lambda value: _is_several(value) and _all_fit(value, kinds))
+        once = outer == "Iterable"
+        told = f"a list of {_plural(kinds[0])}"
+        return _Kind(told, lambda value: _is_several(value, once) and _all_fit(value, kinds))
     if outer == "tuple":
         told = f"({', '.join(' or '.join(kind.told for kind in each) for each in kinds)})"
-        return _Kind(told, lambda value: _is_several(value) and _fits(value, kinds))
+        return _Kind(told, lambda value: _is_several(value) and _fits(list(value), kinds))
     if outer in names:
         return _kinds(names[outer], names)[0]
     return _named(outer) if outer == "Context" else _ANY
@@ -174,24 +176,23 @@ def _several(told: str) -> str:
     return told.partition(", ")[0].removeprefix("an ").removeprefix("a ") + "s"
 
 
-def _is_several(value: Any) -> bool:
+def _is_several(value: Any, once: bool = False) -> bool:
+    """Whether there is more to it than one value, and more than `once`: an iterator is spent by looking into it."""
     if isinstance(value, str | bytes | bytearray | Mapping):
         return False
     try:
-        iter(value)
+        return iter(value) is not value or once
     except TypeError:  # an array without a dimension, too, which has a method for it
         return False
-    return True
 
 
-def _fits(value: Any, kinds: list[list[_Kind]]) -> bool:
+def _fits(row: list[Any], kinds: list[list[_Kind]]) -> bool:
     """Whether it is as long as these kinds, and each part of it is of one."""
-    return isinstance(value, Sized) and len(value) == len(kinds) and _all_fit([value], kinds)
+    return len(row) == len(kinds) and _all_fit([row], kinds)
 
 
 def _all_fit(values: Any, kinds: list[list[_Kind]]) -> bool:
-    """Whether all values, or all pairs of them, are of these kinds; an iterator is not looked into: it would be
-    spent."""
+    """Whether all values, or all pairs of them, are of these kinds; an iterator is not looked into."""
     if iter(values) is values:
         return True
     rows = values if len(kinds) > 1 else ((value,) for value in values)

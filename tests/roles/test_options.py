@@ -95,8 +95,11 @@ from zsms.testing import StubMesh
         (FakeSmsc, {"rules": 5}, "rules 5: give a Rules"),
         (FakeSmsc, {"certificate": "a\0b"}, "the certificate 'a\\x00b': "),
         (Rules, {"statuses": [5]}, "statuses [5]: give a list of (a whole number, a number)"),
+        (Rules, {"statuses": iter([(5, 0.1)])}, "statuses <list_iterator"),
+        (MeshConfig, {"groups": iter([SenderGroup()])}, "groups <list_iterator"),
         (Account, {"system_id": 5, "password": ""}, "system id 5: give text"),
         (Cluster, {"address": 5}, "address 5: give text"),
+        (Scenario, {"groups": iter([Group()])}, "groups <list_iterator"),
         (Scenario, {"groups": "x"}, "groups 'x': give a list of Groups"),
         (plan, {"scenario": 5}, "scenario 5: give a Scenario or text"),
         (plan, {"scenario": Scenario(), "mapped": 5}, "mapped 5: give a function"),
@@ -114,6 +117,7 @@ def test_what_is_of_another_type_is_named(of: Any, options: dict[str, Any], told
 
 def test_what_is_as_good_as_a_number_or_a_text_is_taken(tmp_path: Path) -> None:
     Sender("127.0.0.1:5", concurrency=np.int64(5), failure_rate=np.float32(0.5), stats_interval=1)  # type: ignore[arg-type]
+    assert len(Mesh(thresholds=iter(["messages.lost==0"])).thresholds) == 1
     Broker("127.0.0.1:0", journal=tmp_path / "j", name=np.str_("b"))
 
 
