@@ -220,6 +220,15 @@ def test_patterns_of_numbers_match_as_strings_do(numbers: list[bytes], data: st.
         assert matching(Strings.of(numbers), pattern).tolist() == [test(number) for number in numbers]
 
 
+def test_a_refused_message_that_comes_again_is_a_duplicate_too() -> None:
+    model, verdict = decided(Rules(statuses=((0x58, 1.0),)), submits([b"x"]))
+    assert verdict.status.tolist() == [0x58] and model.counts.duplicates == 0
+    party = model.party("anybody", "any")
+    assert not isinstance(party, int)
+    model.submitted(submits([b"x"]), Origin(party), 1.0, 0.0)
+    assert (model.counts.duplicates, model.counts.rejected) == (1, 2)
+
+
 def test_what_came_before_is_counted_as_repeated() -> None:
     seen = Seen(np.random.default_rng(1), size=1 << 16)
 

@@ -112,10 +112,10 @@ class FakeSmsc(Role):
         """What it has done, in lines for people."""
         told, sent = self.desk.model.counts, self.desk.counts
         return [
-            f"submits     {told.submitted:,}: {told.accepted:,} accepted, {told.throttled:,} throttled, "
+            f"submits     {told.submitted:,}: {told.accepted:,} accepted, {told.throttled:,} above a limit, "
             f"{told.queue_full:,} for a full queue, {told.rejected:,} otherwise refused",
             f"segments    {told.segments:,} accepted",
-            f"duplicates  {told.duplicates:,} (same source, destination and body as one before)",
+            f"duplicates  {told.duplicates:,} (source, destination and body of one before, accepted or refused)",
             f"receipts    {sent.receipts_sent:,} sent, {sent.receipts_answered:,} acknowledged, "
             f"{sent.receipts_refused:,} refused, {sent.receipts_unanswered + sent.receipts_given_up:,} unanswered",
             f"binds       {sent.binds:,}, {sent.binds_refused:,} refused",
