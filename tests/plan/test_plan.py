@@ -7,15 +7,19 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import jsonschema
 import pytest
 
 from zsms.cli.plan import lines
+from zsms.dashboard.plan_page import render
 from zsms.errors import UsageError
 from zsms.plan import plan
-from zsms.scenario import Expectation, Fault, Group, Retries, Scenario
+from zsms.plan.telling import chance, counts_of, effect_of
+from zsms.scenario import Account, Expectation, Fault, Group, Retries, Scenario
 
 ROOT = Path(__file__).parents[2]
 SMALL = Scenario(
@@ -70,7 +74,8 @@ def test_progress_goes_from_0_to_1() -> None:
 
 
 @pytest.mark.parametrize(
-    "scenario", [Scenario(messages=0), Scenario(groups=(Group(failure_rate=0.6, permanent_rate=0.6),))]
+    "scenario",
+    [Scenario(messages=0), Scenario(groups=()), Scenario(groups=(Group(failure_rate=0.6, permanent_rate=0.6),))],
 )
 def test_what_can_t_be_planned_is_refused(scenario: Scenario) -> None:
     with pytest.raises(UsageError):
@@ -137,3 +142,38 @@ def test_where_so_many_are_never_reached_changes_are_told_by_half_of_them() -> N
     assert len(told) == 6 and not [line for line in told if "never" in line]
     assert any("caps doubled" in line and "50 % 5." in line and "earlier, at 5." in line for line in told), told
     assert made.counts["unsent"] == 0
+    page = render(made.to_json())
+    assert "never" not in page.split("What faults cost")[1] and page.count("(50 %)") == 6
+    assert counts_of(made.to_json()) in page and '<td class="number">never</td>' in page
+    assert len(repr(made)) < 4_000, "without the points of its curve"
+
+
+def test_the_limit_that_is_next_binds_when_the_first_is_lifted() -> None:
+    at = datetime(2026, 11, 28, 9, tzinfo=UTC)
+    group = Group(name="a", senders=1, concurrency=400, mean=0.2, cap=1_500.0, daily_cap=50_000_000)
+    made = plan(Scenario(messages=20_000, start=at, groups=(group,)), replications=2, variants=False)
+    lifted = replace(group, cap=None)
+    other = plan(Scenario(messages=20_000, start=at, groups=(lifted,)), replications=2, variants=False)
+    assert (made.routes[0].binds, made.routes[0].next) == ("cap", "slots") and other.routes[0].binds == "slots"
+    few = replace(lifted, daily_cap=5_000)
+    scarce = plan(Scenario(messages=20_000, start=at, groups=(replace(few, cap=1_500.0),)), replications=2)
+    assert "daily cap" in {scarce.routes[0].binds, scarce.routes[0].next}
+    account = Account("acme", daily_cap=50_000_000)
+    shared = replace(group, daily_cap=None, account="acme")
+    made = plan(Scenario(messages=20_000, start=at, groups=(shared,), accounts=(account,)), replications=2)
+    assert made.routes[0].next == "slots"
+
+
+@pytest.mark.parametrize(
+    ("probability", "told"),
+    [(0.0, "0 %"), (0.001, "less than 1 %"), (0.5, "50 %"), (0.994, "99 %"), (0.999, "more than 99 %"), (1.0, "100 %")],
+)
+def test_what_some_replications_miss_is_not_sure(probability: float, told: str) -> None:
+    assert chance(probability) == told
+
+
+def test_what_a_fault_takes_is_reached_without_it() -> None:
+    plan_of = {"reach_s": {"p99": {"p50": None}, "p50": {"p50": 5.0}}}
+    row = {"later_s": None, "p99_s": 9.0, "p50_s": 4.0}
+    assert effect_of(plan_of, row, fault=True).never == "99 % are reached only without it"
+    assert effect_of(plan_of, row, fault=False).never == "99 % are reached only so"

@@ -142,5 +142,8 @@ def test_the_page_has_its_charts_and_loads_nothing() -> None:
     assert parser.tags.count("svg") == 4 and parser.tags.count("script") == 1 and parser.tags.count("b") == 0
     assert parser.loads == ["data:,"]
     assert "kill b-1 at 2 s" in page and "deadline" in page
+    found = solve(scenario, "slots", deadline=8.0, share=0.5, replications=2)
+    solved = render({**body, "solution": found.to_json()})
+    assert f"{found.least:,} slots make 50 % in 8.00 s" in solved
     root = Path(__file__).parents[2]
     jsonschema.validate(json.loads(json.dumps(body)), json.loads((root / "docs/plan.schema.json").read_text()))

@@ -196,6 +196,8 @@ def _progress(quiet: bool) -> Iterator[Callable[[float], None] | None]:
 
 def lines(made: Any) -> list[str]:
     """A plan for people."""
+    from zsms.plan.telling import chance, counts_of, solution_of
+
     of = (many(made.messages, "message"), many(made.slots, "slot"), many(made.replications, "replication"))
     head = f"{made.scenario}: {', '.join(of)}"
     text = [head, "", f"{'reached':<14}{'10 %':>17}{'median':>17}{'90 %':>17}   of the replications, by then"]
@@ -207,17 +209,15 @@ def lines(made: Any) -> list[str]:
     for each in made.deadlines:
         low, middle, high = (f"{(value or 0) * 100:.2f} %" for value in each.reached)
         text.append(f"in {span(each.deadline_s)}: {middle} ({low} to {high}); "
-                    f"{each.share * 100:g} % with a probability of {each.probability * 100:.0f} %")  # fmt: skip
-    counts = made.counts
-    named = ("accepted", "delivered", "failed", "expired", "undelivered", "lost", "unsent", "retried", "redelivered")
-    told = [f"{counts[name]:,.0f} {name}" for name in named if round(counts[name]) or name == "delivered"]
-    text += ["", ", ".join(told), "", *_route_lines(made), ""]
+                    f"{each.share * 100:g} % with a probability of {chance(each.probability)}")  # fmt: skip
+    body = made.to_json()
+    text += ["", counts_of(body), "", *_route_lines(made), ""]
     text.append(f"limit         {made.binds}" + (f"; next: {made.next}" if made.next else ""))
-    for title, rows in (("fault", made.faults), ("if", made.sensitivity)):
+    for title, rows in (("fault", body["faults"]), ("if", body["sensitivity"])):
         for row in rows:
-            text.append(f"{title:<14}{row.change:<34} {_effect(row, title, made)}")
+            text.append(f"{title:<14}{row['change']:<34} {_effect(body, row, title == 'fault')}")
     if made.solution is not None:
-        text += ["", *_solution_lines(made.solution)]
+        text += ["", solution_of(body["solution"], span)]
     if made.against:
         text += ["", *against_lines(made.against)]
     if made.relied_on:
@@ -230,35 +230,21 @@ def against_lines(rows: Iterable[Any]) -> list[str]:
     text = [f"{'reached':<14}{'planned':>17}{'measured':>17}{'difference':>12}"]
     for row in rows:
         off = "-" if row.difference is None else f"{row.difference * 100:+.1f} %"
-        text.append(f"  {row.what:<12}{span(row.planned_s):>17}{span(row.measured_s):>17}{off:>12}")
+        measured = "-" if row.measured_s is None else span(row.measured_s)
+        text.append(f"  {row.what:<12}{span(row.planned_s):>17}{measured:>17}{off:>12}")
     return text
 
 
-def _solution_lines(found: Any) -> list[str]:
-    wish = f"{found.share * 100:g} % in {span(found.deadline_s)}"
-    if found.least is None:
-        return [f"no number of {found.what} makes {wish}: with {sum(found.groups.values()):,} its probability is "
-                f"{found.probability * 100:.0f} %"]  # fmt: skip
-    by = ", ".join(f"{name} {number:,}" for name, number in found.groups.items())
-    cost = f", for {found.cost:,.2f}" if found.cost else ""
-    return [
-        f"{found.least:,} {found.what} make {wish} with a probability of {found.probability * 100:.0f} %{cost}: {by}"
-    ]
+def _effect(plan: dict[str, Any], row: dict[str, Any], fault: bool) -> str:
+    from zsms.plan.telling import effect_of
 
-
-def _effect(row: Any, title: str, made: Any) -> str:
-    share, later, at = "99 %", row.later_s, row.p99_s
-    usual, half = made.reach_s["p99"].p50, made.reach_s["p50"].p50
-    if later is None and at is None and usual is None and None not in (half, row.p50_s):
-        # With or without it so many are never reached: then half of them.
-        share, at = "50 %", row.p50_s
-        later = half - at if title == "fault" else at - half
+    share, later, at, never = effect_of(plan, row, fault)
     if later is None:
-        return "99 % are never reached" if at is None else "99 % are reached only so"
+        return never
     if abs(later) < 1e-9:
         return f"{share} at the same time"
     by = f"{span(abs(later))} {'later' if later > 0 else 'earlier'}"
-    return f"makes {share} {by}" if title == "fault" else f"{share} {by}, at {span(at)}"
+    return f"makes {share} {by}" if fault else f"{share} {by}, at {span(at)}"
 
 
 def _route_lines(made: Any) -> list[str]:

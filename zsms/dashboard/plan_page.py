@@ -15,6 +15,7 @@ from typing import Any
 
 from zsms.dashboard.axes import STYLES, Axes, svg
 from zsms.dashboard.report_page import head, seconds, table
+from zsms.plan.telling import chance, counts_of, effect_of, solution_of
 from zsms.words import many
 
 _AXES = Axes(900, 260, left=52, right=10, top=10, below=24)
@@ -36,13 +37,16 @@ def render(plan: dict[str, Any]) -> str:
     parts = [
         f"{head(title, _STYLES)}<body>\n<main>",
         f'<header><h1>{escape(title)}</h1><span class="aside">{escape(aside)}</span></header>',
-        f'<p class="panel">{escape(limit)}</p>',
+        f'<p class="panel">{escape(limit)}<br>{counts_of(plan)}</p>',
         _section("Reach", _reach(plan), _reach_table(plan)),
         _section("Routes", _stacked(plan), _route_table(plan)),
     ]
-    for title, rows in (("What faults cost", plan["faults"]), ("What changes would do", plan["sensitivity"])):
-        if rows:
-            parts.append(_section(title, _tornado(rows), ""))
+    for title, rows in (("What faults cost", "faults"), ("What changes would do", "sensitivity")):
+        if plan[rows]:
+            parts.append(_section(title, _tornado(plan, rows), ""))
+    if plan["solution"] is not None:
+        told = escape(solution_of(plan["solution"], seconds))
+        parts.append(_section("What would do", f'<p class="panel">{told}</p>', ""))
     if plan["against"]:
         parts.append(_section("Beside the run", "", _against_table(plan["against"])))
     if plan["relied_on"]:
@@ -152,34 +156,43 @@ def _stacked(plan: dict[str, Any]) -> str:
     return _svg("Share delivered by the time, by route", axes.frame() + "".join(areas))
 
 
-def _tornado(rows: list[dict[str, Any]]) -> str:
-    order = sorted(rows, key=lambda row: -abs(row["later_s"] or 0))
-    most = max([abs(row["later_s"]) for row in rows if row["later_s"] is not None], default=0) or 1.0
+def _tornado(plan: dict[str, Any], rows: str) -> str:
+    effects = [(row["change"], effect_of(plan, row, rows == "faults")) for row in plan[rows]]
+    effects.sort(key=lambda pair: -abs(pair[1].later_s or 0))
+    most = max(abs(effect.later_s or 0) for _, effect in effects) or 1.0
     middle, half = 560.0, 220.0
-    bars = [f'<line class="grid" x1="{middle}" x2="{middle}" y1="4" y2="{12 + 24 * len(rows)}"/>']
-    for number, row in enumerate(order):
+    bars = [f'<line class="grid" x1="{middle}" x2="{middle}" y1="4" y2="{12 + 24 * len(effects)}"/>']
+    for number, (change, (share, later, _, never)) in enumerate(effects):
         y = 8 + 24 * number
-        bars.append(f'<text x="300" y="{y + 13}" text-anchor="end">{escape(row["change"])}</text>')
-        if row["later_s"] is None:
-            bars.append(f'<text x="{middle}" y="{y + 13}">99 % are never reached</text>')
+        bars.append(f'<text x="300" y="{y + 13}" text-anchor="end">{escape(change)}</text>')
+        if later is None:
+            bars.append(f'<text x="{middle}" y="{y + 13}">{never}</text>')
             continue
-        wide = half * abs(row["later_s"]) / most
-        kind, x = ("later", middle) if row["later_s"] > 0 else ("earlier", middle - wide)
-        words = f"{'+' if row['later_s'] > 0 else '-'}{seconds(abs(row['later_s']))}" if row["later_s"] else "the same"
+        wide = half * abs(later) / most
+        kind, x = ("later", middle) if later > 0 else ("earlier", middle - wide)
+        words = "the same" if abs(later) < 1e-9 else f"{'+' if later > 0 else '-'}{seconds(abs(later))}"
         bars.append(f'<rect class="{kind}" x="{x:.1f}" y="{y}" width="{wide:.1f}" height="16"/>')
+        words = words if share == "99 %" else f"{words} ({share})"
         bars.append(f'<text x="{middle + half + 8}" y="{y + 13}">{words}</text>')
-    return _svg("How much later or earlier 99 % are reached", "".join(bars), 16 + 24 * len(rows))
+    shares = " or ".join(sorted({effect.share for _, effect in effects}))
+    return _svg(f"How much later or earlier {shares} are reached", "".join(bars), 16 + 24 * len(effects))
 
 
 # -- tables ------------------------------------------------------------------------------------------------------------
 
 
+def _or_never(value: float | None) -> str:
+    return "never" if value is None else seconds(value)
+
+
 def _reach_table(plan: dict[str, Any]) -> str:
     names = (("p50", "50 %"), ("p90", "90 %"), ("p99", "99 %"), ("p100", "all"))
-    rows = [[words, *(seconds(plan["reach_s"][name][part]) for part in ("p10", "p50", "p90"))] for name, words in names]
+    rows = [
+        [words, *(_or_never(plan["reach_s"][name][part]) for part in ("p10", "p50", "p90"))] for name, words in names
+    ]
     for each in plan["deadlines"]:
         reached = [f"{(each['reached'][part] or 0) * 100:.2f} %" for part in ("p10", "p50", "p90")]
-        rows.append([f"by {seconds(each['deadline_s'])}, {each['probability'] * 100:.0f} % make it", *reached])
+        rows.append([f"by {seconds(each['deadline_s'])}, {chance(each['probability'])} make it", *reached])
     if plan["lead_s"]:
         rows.append(["before, until people let it begin", "", seconds(plan["lead_s"]), ""])
     return table(("delivered", "10 %", "median", "90 % of the replications"), rows, (1, 2, 3), "reach")
@@ -207,7 +220,7 @@ def _against_table(rows: list[dict[str, Any]]) -> str:
     cells = [
         [
             escape(row["what"]),
-            seconds(row["planned_s"]),
+            _or_never(row["planned_s"]),
             seconds(row["measured_s"]),
             "-" if row["difference"] is None else f"{row['difference'] * 100:+.1f} %",
         ]

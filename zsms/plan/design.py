@@ -93,8 +93,9 @@ class Design:
     def rates(self, group: Group) -> dict[str, float]:
         """Sends a second that each limit of a group alone allows, by its name; `all`: the least of them.
 
-        An account's rate is shared by its groups' slots.
+        An account's rate is shared by its groups' slots. A daily cap that all messages together do not use up is none.
         """
+        wanted = self.messages * _sends(self.scenario) * self.segments
         found = {"slots": group.slots / group.mean if group.mean else inf}
         if group.cap is not None:
             found["cap"] = group.cap / self.segments
@@ -105,9 +106,9 @@ class Design:
             part = group.slots / sum(each.slots for each in members)
             if account.cap is not None:
                 found["account"] = part * account.cap / self.segments
-            if account.daily_cap is not None:
+            if account.daily_cap is not None and account.daily_cap < wanted:
                 found["daily cap"] = part * account.daily_cap / DAY_S / self.segments
-        if group.daily_cap is not None:
+        if group.daily_cap is not None and group.daily_cap < wanted:
             own = group.daily_cap / DAY_S / self.segments
             found["daily cap"] = min(own, found.get("daily cap", inf))
         found["all"] = min(rate for name, rate in found.items() if name != "daily cap")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from math import ceil, inf, isfinite
 from typing import Any, NamedTuple, TypeVar
 
@@ -124,7 +124,7 @@ class Plan:
     faults: tuple[Variant, ...]
     """What each fault costs: how it were without it. `later_s`: by how much the fault makes 99 % later."""
     sensitivity: tuple[Variant, ...]
-    curve: dict[str, Any]
+    curve: dict[str, Any] = field(repr=False)
     """at_s, and the share reached by then: p10, p50, p90, and by route the mean."""
     relied_on: tuple[str, ...]
     struck: tuple[dict[str, Any], ...] = ()

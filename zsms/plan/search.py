@@ -44,6 +44,7 @@ class Solution:
     probability: float
     """Of making the deadline with that, or with the most that was tried."""
     cost: float
+    """Of what is sent by the deadline."""
     tried: int
 
     def to_json(self) -> dict[str, Any]:

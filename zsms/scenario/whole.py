@@ -88,6 +88,8 @@ class Scenario:
 
 def check(scenario: Scenario, where: str = "scenario") -> None:
     """Raise UsageError for what contradicts itself."""
+    if not scenario.groups:
+        raise UsageError(f"{where}: no groups: give one at least, which sends")
     names = [group.name for group in scenario.groups]
     for what, each in (("group", names), ("account", [a.name for a in scenario.accounts]),
                        ("audience", [a.name for a in scenario.audiences])):  # fmt: skip
