@@ -1,11 +1,69 @@
-"""Work in pieces for a cluster."""
+"""Work for a cluster: in pieces, and what of it is kept."""
 
 from __future__ import annotations
 
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zsms.launch.tasks import pieces
+from zsms.launch.tasks import mapping_on, pieces, tasks_on
+
+_GO = threading.Event()
+
+
+def _twice(value: int) -> int:
+    if value == 4:
+        _GO.wait(60)
+    return 2 * value
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Two workers in this process."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        processes=False,
+        protocol="tcp",
+        dashboard_address=None,
+        silence_logs=logging.ERROR,
+    ) as cluster:
+        yield cluster
+        _GO.set()
+
+
+def _known(cluster: Any, wanted: int) -> int:
+    """How many tasks the scheduler knows, once they are as many as wanted, or after 25 s."""
+    until = time.monotonic() + 25
+    while len(cluster.scheduler.tasks) != wanted and time.monotonic() < until:
+        time.sleep(0.01)
+    return len(cluster.scheduler.tasks)
+
+
+def test_what_has_come_is_not_kept_by_a_worker_with_whom_it_would_be_lost(cluster: Any) -> None:
+    _GO.clear()
+    came = tasks_on(cluster.scheduler_address, _twice, {str(value): value for value in range(5)})
+    assert dict(next(came) for _ in range(4)) == {"0": 0, "1": 2, "2": 4, "3": 6}
+    assert _known(cluster, 1) == 1
+    _GO.set()
+    assert list(came) == [("4", 8)]
+
+
+def test_a_map_keeps_nothing_that_has_come_either(cluster: Any) -> None:
+    _GO.clear()
+    with mapping_on(cluster.scheduler_address) as mapped:
+        came = mapped(_twice, range(5))
+        assert [next(came) for _ in range(4)] == [0, 2, 4, 6]
+        assert _known(cluster, 1) == 1
+        _GO.set()
+        assert list(came) == [8]
 
 
 @given(st.lists(st.integers(), max_size=200), st.integers(1, 50))

@@ -1,6 +1,7 @@
 """Functions on the workers of a Dask cluster, for what computes and starts no role: plans, and the points of sweeps.
 
-They have no effect but what they return, so one may run again when a worker is lost.
+They have no effect but what they return, so one may run again when a worker is lost. What has come is released at once:
+Dask would compute that again, too, when the worker that holds it is lost.
 """
 
 from __future__ import annotations
@@ -42,8 +43,10 @@ def tasks_on(address: str, function: Callable[[Any], Any], given: Mapping[Any, A
         futures = {
             client.submit(attempt, function, value, pure=False, retries=_RETRIES): key for key, value in given.items()
         }
-        for future in as_completed(futures):
-            yield futures[future], future.exception() or future.result()
+        for future in as_completed(list(futures)):
+            key, came = futures.pop(future), future.exception() or future.result()
+            del future
+            yield key, came
 
 
 @contextmanager
@@ -57,9 +60,10 @@ def mapping_on(address: str) -> Iterator[Callable[[Callable[[Any], Any], Iterabl
         def mapped(function: Callable[[Any], Any], values: Iterable[Any]) -> Iterator[Any]:
             each = partial(attempt, partial(_all_of, function))
             futures = client.map(each, pieces(list(values), _PIECES * threads), pure=False, retries=_RETRIES)
-            for future in futures:
+            futures.reverse()
+            while futures:
                 try:
-                    found = future.result()
+                    found = futures.pop().result()
                 except Exception as error:  # of Dask's, or a fault of the function
                     raise ZsmsError(f"a task on {address} failed: {type(error).__name__}: {error}") from error
                 if isinstance(found, ZsmsError):
