@@ -111,16 +111,40 @@ class _Gone:
     class scheduler:
         identity = staticmethod(lambda: None)
 
-    def sync(self, function: Any) -> None:
+    def sync(self, function: Any, callback_timeout: float | None = None) -> None:
         raise RuntimeError("the loop is closed")
 
 
-class _Left(Scheduler):
+class _Silent(_Gone):
+    """One of a scheduler that is frozen."""
+
     def __init__(self) -> None:
-        self.address, self.client, self._look = "tcp://s:1", _Gone(), lambda: None
+        self.let_go = threading.Event()
+
+    def sync(self, function: Any, callback_timeout: float | None = None) -> None:
+        if not self.let_go.wait(callback_timeout):
+            raise TimeoutError
+
+
+class _Left(Scheduler):
+    def __init__(self, client: Any) -> None:
+        self.address, self.client, self._poll = "tcp://s:1", client, lambda: None
 
 
 @pytest.mark.parametrize("ask", [Scheduler.workers, lambda left: left.ask(dict, ["w"]), lambda left: left.hosts(["w"])])
 def test_a_scheduler_that_goes_while_it_is_asked_is_told_of_in_a_line(ask: Any) -> None:
     with pytest.raises(ZsmsError, match="scheduler at tcp://s:1 does not answer: the loop is closed"):
-        ask(_Left())
+        ask(_Left(_Gone()))
+
+
+def test_a_question_that_nobody_answers_leaves_no_thread_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler, "ANSWER_S", 0.05)
+    before, client = set(threading.enumerate()), _Silent()
+    with pytest.raises(ZsmsError, match="does not answer"):
+        _Left(client).workers()
+    asking = set(threading.enumerate()) - before
+    for thread in asking:
+        thread.join(5.0)
+    alive = [thread for thread in asking if thread.is_alive()]
+    client.let_go.set()
+    assert not alive

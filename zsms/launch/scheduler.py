@@ -50,8 +50,8 @@ def check(address: str) -> None:
         raise UsageError(f"cluster {address}: write tcp://HOST:PORT of a Dask scheduler, or local:N")
 
 
-def patiently(do: Callable[[], T], seconds: float, look: Callable[[], None]) -> T:
-    """What it returns or raises, in a thread of its own; `look` is called all the time and may raise, too.
+def patiently(do: Callable[[], T], seconds: float, poll: Callable[[], None]) -> T:
+    """What it returns or raises, in a thread of its own; `poll` is called all the time and may raise, too.
 
     Raises TimeoutError after so many seconds; it may go on all the same.
     """
@@ -66,7 +66,7 @@ def patiently(do: Callable[[], T], seconds: float, look: Callable[[], None]) -> 
     threading.Thread(target=run, daemon=True).start()
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        look()
+        poll()
         try:
             found, error = done.get(timeout=_LOOK_S)
         except queue.Empty:
@@ -80,12 +80,12 @@ def patiently(do: Callable[[], T], seconds: float, look: Callable[[], None]) -> 
 class Scheduler:
     """One, as its client."""
 
-    def __init__(self, address: str, look: Callable[[], None] = lambda: None) -> None:
-        """`address` is tcp://HOST:PORT, or local:N to begin one with N workers here. `look` is called while there is
+    def __init__(self, address: str, poll: Callable[[], None] = lambda: None) -> None:
+        """`address` is tcp://HOST:PORT, or local:N to begin one with N workers here. `poll` is called while there is
         no answer, and may raise. Raises UsageError, ZsmsError.
         """
         check(address)
-        self.address, self._look = address, look
+        self.address, self._poll = address, poll
         self._cluster: Any = None
         for name in ("distributed", "distributed.client"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # of a scheduler that is gone they write tracebacks
@@ -97,7 +97,7 @@ class Scheduler:
         settings = {"n_workers": int(self.address.partition(":")[2]), "threads_per_worker": 1, "processes": True,
                     "dashboard_address": None, "silence_logs": logging.ERROR}  # fmt: skip
         try:
-            self._cluster = patiently(partial(LocalCluster, **settings), _BEGIN_S, self._look)
+            self._cluster = patiently(partial(LocalCluster, **settings), _BEGIN_S, self._poll)
             return Client(self._cluster)
         except (OSError, ValueError, RuntimeError) as error:
             self.close()
@@ -109,7 +109,7 @@ class Scheduler:
         try:
             with warnings.catch_warnings(record=True) as told:  # of versions that differ, as a table
                 warnings.simplefilter("always")
-                client = patiently(partial(Client, self.address, timeout=CONNECT_S), CONNECT_S + 2, self._look)
+                client = patiently(partial(Client, self.address, timeout=CONNECT_S), CONNECT_S + 2, self._poll)
         except (OSError, ValueError, TypeError, RuntimeError, ImportError, MemoryError) as error:  # whatever it says
             raise ZsmsError(f"no Dask scheduler at {self.address}: {self._why_none(error)}") from None
         if any("version" in str(each.message).lower() for each in told):
@@ -138,7 +138,8 @@ class Scheduler:
     def _sync(self, function: Callable[[], Any], seconds: float) -> Any:
         """What a coroutine of the client's returns. Raises ZsmsError when it does not within so many seconds."""
         try:
-            return patiently(partial(self.client.sync, function), seconds, self._look)
+            # Dask gives up by then, too: the thread of a question that nobody answers would stay for ever.
+            return patiently(partial(self.client.sync, function, callback_timeout=seconds), seconds, self._poll)
         except (OSError, RuntimeError) as error:
             raise ZsmsError(f"the Dask scheduler at {self.address} does not answer: {_words(error)}") from None
 
