@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -163,6 +164,30 @@ def test_a_success_too_long_to_be_read_may_be_one() -> None:
     settings = HttpSettings("http://localhost", success_path="sid")
     said = outcome(settings, 200, b'{"x": "' + b"x" * 100_000)
     assert isinstance(said, FailedSend) and said.outcome is Outcome.UNCERTAIN
+
+
+def test_what_is_no_answer_is_told_in_a_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            peer, _ = listener.accept()
+            with peer:
+                peer.recv(65_536)
+                peer.sendall(b"nonsense\r\nfrom a peer\r\n\r\n")
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        transport = HttpTransport(HttpSettings(f"http://127.0.0.1:{listener.getsockname()[1]}/"))
+
+        async def main() -> Any:
+            try:
+                return await transport.deliver(MESSAGE)
+            finally:
+                await transport.disconnect()
+
+        said = asyncio.run(main())
+        thread.join()
+    assert said.outcome is Outcome.UNCERTAIN and said.example and "\n" not in said.example
 
 
 def test_retry_after_in_both_forms() -> None:

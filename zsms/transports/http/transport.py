@@ -17,6 +17,7 @@ from zsms import extras
 from zsms.carriers.segments import BASIC, EXTENSION
 from zsms.core.outcomes import Receipts
 from zsms.message import Message, Outcome
+from zsms.stats.failures import printable
 from zsms.transports.callable import CallableTransport
 from zsms.transports.http.answers import MAX_ANSWER, outcome, retry_after
 from zsms.transports.http.callbacks import Callbacks
@@ -190,13 +191,13 @@ class HttpTransport(CallableTransport):
                 status, asked = response.status, response.headers.get("Retry-After")
                 said = await self._read(response)
         except (http.ClientConnectorError, http.ConnectionTimeoutError) as error:
-            return FailedSend(Outcome.TEMPORARY, f"not connected: {type(error).__name__}", f"{error}"[:200])
+            return FailedSend(Outcome.TEMPORARY, f"not connected: {type(error).__name__}", printable(f"{error}", 200))
         except TimeoutError:
             return FailedSend(Outcome.UNCERTAIN, f"no answer within {self.settings.timeout_s:g} s", None)
         except (_EndedUnansweredError, http.ClientPayloadError) as error:
-            return FailedSend(Outcome.UNCERTAIN, "the connection ended without an answer", f"{error}"[:200])
+            return FailedSend(Outcome.UNCERTAIN, "the connection ended without an answer", printable(f"{error}", 200))
         except http.ClientResponseError as error:
-            return FailedSend(Outcome.UNCERTAIN, "an answer that is no HTTP", f"{error.message}"[:200])
+            return FailedSend(Outcome.UNCERTAIN, "an answer that is no HTTP", printable(error.message, 200))
         if status == 429 or (status == 503 and asked is not None):
             self._pause(asked)
         else:
