@@ -147,3 +147,13 @@ def test_the_page_has_its_charts_and_loads_nothing() -> None:
     assert f"{found.least:,} slots make 50 % in 8.00 s" in solved
     root = Path(__file__).parents[2]
     jsonschema.validate(json.loads(json.dumps(body)), json.loads((root / "docs/plan.schema.json").read_text()))
+
+
+@pytest.mark.parametrize("odd", [1e999, float("nan"), "many", None, [1]])
+def test_slots_of_a_report_that_are_no_number_are_not_compared(odd: object) -> None:
+    report = {
+        "messages": {"produced": 10_000},
+        "reach_s": {"p50": 13.0},
+        "config": {"groups": [{"senders": 1, "concurrency": odd}]},
+    }
+    assert compared(plan(ONE, replications=1, variants=False), report)[0].difference == 0

@@ -60,7 +60,7 @@ def _slots(body: dict[str, Any]) -> int | None:
     """Slots of the run, if its report says so."""
     try:
         return sum(int(each["senders"]) * int(each["concurrency"]) for each in body["config"]["groups"])
-    except (TypeError, KeyError, ValueError):
+    except (TypeError, KeyError, ValueError, OverflowError):
         return None
 
 
