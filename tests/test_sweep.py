@@ -56,6 +56,26 @@ def test_an_option_that_no_point_could_take_is_told_before_the_first(options: li
     assert isinstance(done.exception, UsageError) and why in str(done.exception)
 
 
+@pytest.mark.parametrize(
+    ("groups", "refused"),
+    [
+        ('[[group]]\nname = "a"\nslots = 9\n[[group]]\nname = "b"\nconcurrency = 9\n', True),
+        ('[[run.groups]]\nname = "a"\nconcurrency = 9\n', True),
+        ('[[group]]\nname = "a"\nslots = 9\n[[group]]\nname = "b"\n', False),
+        ("[run]\nconcurrency = 9\n", False),
+    ],
+)
+def test_what_every_group_sets_for_itself_can_t_vary(tmp_path: Path, groups: str, refused: bool) -> None:
+    file = tmp_path / "x.toml"
+    file.write_text(groups)
+    options = [str(file), "--vary", "concurrency=5,6", "--messages", "10", "--jobs", "1"]
+    done = CliRunner().invoke(command, options, standalone_mode=False)
+    if refused:
+        assert "--vary concurrency: every group of" in str(done.exception)
+    else:
+        assert done.exception is None and "6" in done.output
+
+
 def test_a_setting_varies_once_and_points_are_bounded() -> None:
     with pytest.raises(UsageError, match="varies already"):
         parse_vary(["a=1", "a=2"])

@@ -288,14 +288,18 @@ def test_a_refused_bind_is_told_at_once(status: int) -> None:
         driver.until(lambda: False, 5)
 
 
-def test_a_gateway_that_stays_away_is_warned_of_every_minute(caplog: pytest.LogCaptureFixture) -> None:
-    with MiniSmsc() as smsc, Driver(settings(smsc)) as driver:
-        link = driver.transport.binds[0]
-        for now in range(1_000, 1_150, 10):
-            link._lose("Connection refused", float(now))
+@pytest.mark.parametrize(("again_s", "wanted"), [(0.0, 3), (60.0, 1)])
+def test_a_gateway_that_stays_away_is_warned_of_again(
+    again_s: float, wanted: int, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bind, "WARN_AGAIN_S", again_s)
+    with MiniSmsc() as smsc:
+        gone = settings(smsc)
+    with Driver(gone) as driver:
+        driver.until(lambda: driver.transport.binds[0].tries >= 3)
     warned = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
-    assert len(warned) == 3 and "tried" not in warned[0]
-    assert ["tried 7 times" in warned[1], "tried 13 times" in warned[2]] == [True, True]
+    assert len(warned) == wanted and "tried" not in warned[0]
+    assert all(f"tried {number} times" in text for number, text in enumerate(warned[1:], 2))
 
 
 def test_a_bind_that_is_refused_for_now_is_tried_again() -> None:

@@ -130,6 +130,15 @@ def scenario_argument(function: Any) -> Any:
     )(function)
 
 
+def set_by_all_groups(path: str) -> set[str]:
+    """The options that every group of the file sets for itself, so that giving them changes nothing."""
+    tables = load(path)
+    groups = tables.get("group") or tables.get("run", {}).get(GROUPS) or []
+    other = {"slots": "concurrency", "processes": "senders"}
+    keys = [{other.get(key, key.replace("_", "-")) for key in group} for group in groups if isinstance(group, dict)]
+    return set.intersection(*keys) if keys else set()
+
+
 def table_of(path: str, name: str, table: dict[str, Any]) -> dict[str, Any]:
     """The table of the command `name`, checked."""
     where = f"{path}: [{name}]"

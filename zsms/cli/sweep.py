@@ -15,6 +15,7 @@ import click
 
 from zsms.cli import places, written
 from zsms.cli.commands import INTERRUPTED, load_command
+from zsms.cli.settings import set_by_all_groups
 from zsms.errors import UsageError, ZsmsError
 
 
@@ -103,6 +104,10 @@ def command(
     written.check({"--csv": csv, "--html": html})
     varied = sweep.parse_vary(vary)
     _check_options("run" if live else "plan", [name for name, _ in varied], fixed)
+    for name in sorted({name for name, _ in varied} & (set_by_all_groups(scenario) if scenario else set())):
+        raise UsageError(
+            f"--vary {name}: every group of {scenario} sets its own: take it out of those that are to vary"
+        )
     points = sweep.points_of(varied)
     always = [*_scenario_of(scenario, live), *(["--cluster", cluster] if live and cluster else []), *fixed]
     settings = {"vary": list(vary), "replications": replications, "live": live, "seed": seed, "always": always}
