@@ -1,10 +1,10 @@
 """A sender's way to one broker: its link, and the core that knows the session, the grants and the credit.
 
-read(now)      what the broker says, into the core
-say(frames)    acknowledgements and credit, to the broker
-ask(now)       the credit, when nothing else said it
-tell(receipts) receipts, when there is room beside all that
-tick(now)      join or ping when it is time
+read(now)               what the broker says, into the core
+acknowledge(frames)     acknowledgements and credit, to the broker
+ask(now)                the credit, when nothing else said it
+send_receipts(receipts) receipts, when there is room beside all that
+tick(now)               join or ping when it is time
 """
 
 from __future__ import annotations

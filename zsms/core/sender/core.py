@@ -6,7 +6,7 @@
     take(most) -> [waiting]         messages for that many free slots
     finished(done) -> [frame]       their slots are done: acknowledgements, with the new credit
     renew()                         the broker gave this session up: begin another
-    look(now)                       time passes: open more slots, while they are being ramped up
+    poll(now)                       time passes: open more slots, while they are being ramped up
 
 Credit is absolute and cumulative, in messages of this session: ``settled + open slots + prefetch``, and no more than
 ``received + room`` where messages may be slow to begin. So the sender never

@@ -2,7 +2,7 @@
 
     add(ids, sources, seqs, now)         accepted, with the ids that the gateway gave
     match(ids, now) -> Found             receipts: which message each is of, whatever the form of its id
-    look(now) -> missing                 receipts that are overdue are given up, and counted
+    poll(now) -> missing                 receipts that are overdue are given up, and counted
 
 **Forms of an id.** Gateways write the id of an answer and that of its receipt alike, or one in decimal and the other in
 hexadecimal. A receipt is looked up as it stands, as the hexadecimal of its decimal, and as the decimal of its

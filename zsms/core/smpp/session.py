@@ -4,7 +4,7 @@
     receive(octets, now)       -> events; enquire_link, unbind and what can't be are answered here
     send(command, messages, handles, now)    submit_sm of an ESME, deliver_sm of an SMSC: at most `room`
     answer(...), answer_bind(...), reply(...)                answers to what came
-    look(now) -> events        time passes; worth calling at next_time()
+    poll(now) -> events        time passes; worth calling at next_time()
     take_output() -> octets    what to send, in order
     lost() -> handles          the connection is gone: what had no answer
 
