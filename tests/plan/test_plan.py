@@ -18,7 +18,7 @@ from zsms.cli.plan import lines
 from zsms.dashboard.plan_page import render
 from zsms.errors import UsageError
 from zsms.plan import plan
-from zsms.plan.telling import chance, counts_of, effect_of
+from zsms.report.planned import chance, counts_of, effect_of
 from zsms.scenario import Account, Expectation, Fault, Group, Retries, Scenario
 
 ROOT = Path(__file__).parents[2]

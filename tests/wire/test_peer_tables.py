@@ -219,7 +219,7 @@ def _() -> Any:
     token = peer.core.token
     peer.hear(Ended(BROKER, token))
     assert peer.core.token != token and (peer.core.generation, peer.core.waiting_messages) == (0, 0)
-    peer.way.say(peer.core.finished(Finished(held.handles, NONE)))
+    peer.way.acknowledge(peer.core.finished(Finished(held.handles, NONE)))
     assert peer.socket.said[-1].session == token
     return peer.state(), set()
 

@@ -48,7 +48,7 @@ EXIT_CODES = {
     0: "it went well; what was told to leave has left",
     1: "it failed: the ledger does not balance, something is left, nothing was sent, or a report, or a row of the log "
     "of messages, was not written",
-    2: "it was used wrongly, and nothing was started; `zsms compare`: too few runs to judge",
+    2: "it was used wrongly, and nothing was started; `zsms compare --fail-if-worse`: too few runs to judge",
     UNREAD: "a producer was stopped before it had read all of its list",
     99: "a threshold does not hold",
     INTERRUPTED: "it was interrupted: by Ctrl-C, and a run by any other signal that asks it to end too",

@@ -196,7 +196,7 @@ def _progress(quiet: bool) -> Iterator[Callable[[float], None] | None]:
 
 def lines(made: Any) -> list[str]:
     """A plan for people."""
-    from zsms.plan.telling import chance, counts_of, solution_of
+    from zsms.report.planned import chance, counts_of, solution_of
 
     of = (many(made.messages, "message"), many(made.slots, "slot"), many(made.replications, "replication"))
     head = f"{made.scenario}: {', '.join(of)}"
@@ -236,7 +236,7 @@ def against_lines(rows: Iterable[Any]) -> list[str]:
 
 
 def _effect(plan: dict[str, Any], row: dict[str, Any], fault: bool) -> str:
-    from zsms.plan.telling import effect_of
+    from zsms.report.planned import effect_of
 
     share, later, at, never = effect_of(plan, row, fault)
     if later is None:

@@ -17,6 +17,7 @@ from zsms.cli import places, written
 from zsms.cli.commands import INTERRUPTED, load_command
 from zsms.cli.settings import set_by_all_groups
 from zsms.errors import UsageError, ZsmsError
+from zsms.words import many
 
 
 @click.command(
@@ -145,7 +146,7 @@ def _do(commands: dict[Any, list[list[str]]], kept: Any, jobs: int | None, clust
             click.echo(words, err=True)
     except KeyboardInterrupt:
         again = "the same command goes on with the others" if kept.keeps else "with --record it could be gone on with"
-        click.echo(f"zsms: interrupted with {len(kept.done)} points done; {again}", err=True)
+        click.echo(f"zsms: interrupted with {many(len(kept.done), 'point')} done; {again}", err=True)
         return INTERRUPTED
     finally:
         if kept.trouble:

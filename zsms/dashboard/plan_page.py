@@ -15,7 +15,7 @@ from typing import Any
 
 from zsms.dashboard.axes import STYLES, Axes, svg
 from zsms.dashboard.report_page import head, seconds, table
-from zsms.plan.telling import chance, counts_of, effect_of, solution_of
+from zsms.report.planned import chance, counts_of, effect_of, solution_of
 from zsms.words import many
 
 _AXES = Axes(900, 260, left=52, right=10, top=10, below=24)
