@@ -30,8 +30,8 @@ from benchmarks.truth import CASES, DATA, ROOT, SHARES, Case
 from zsms.plan import plan
 from zsms.plan.design import Design
 from zsms.plan.planner import times
+from zsms.plan.replications import replicate
 from zsms.plan.search import solve
-from zsms.plan.twin import replicate
 from zsms.scenario import Fault, Group, Retries, Scenario, Stage, load, read
 
 TABLE = ROOT / "docs" / "PLAN.md"

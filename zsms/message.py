@@ -177,7 +177,7 @@ class Batch:
         `number` counts the producer's batches to one broker from 0; `first` is the number of the message at
         offset 0. `due` (seconds, the broker's monotonic clock) and `step` (seconds) say when each was due.
         `frame` is the encoded batch if it is at hand, in whatever form the wire sends without a copy. `origin` is
-        what a broker's journal keeps of the batch that this is (part of), a :class:`zsms.core.broker.journal.Entry`.
+        what a broker's journal keeps of the batch that this is (part of), a :class:`zsms.core.broker.entry.Entry`.
         """
         self.producer = producer
         self.epoch = epoch
@@ -355,7 +355,7 @@ class Mixed:
         self.sources = sources
         self.kept = kept
         self.origin: Any = None
-        """The :class:`zsms.core.broker.journal.Entry` that these are, as for a batch."""
+        """The :class:`zsms.core.broker.entry.Entry` that these are, as for a batch."""
         self._ends: npt.NDArray[Any] | None = None
         self._attempt = 0
 

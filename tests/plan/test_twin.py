@@ -13,9 +13,9 @@ import pytest
 from zsms.plan.design import Design, daily
 from zsms.plan.outcome import Outcome
 from zsms.plan.planner import times
+from zsms.plan.replications import replicate
 from zsms.plan.rings import Fifo
 from zsms.plan.spread import gamma_below, of_delay, of_jitter
-from zsms.plan.twin import replicate
 from zsms.scenario import Account, Audience, Fault, Group, Retries, Scenario, Stage, read
 from zsms.stats.delay import DelayModel
 

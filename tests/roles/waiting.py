@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from zsms import Broker
-from zsms.core.broker.letters import DeadLetter
+from zsms.core.broker.lot import DeadLetter
 
 DEADLINE_S = 15.0
 """Long enough for a busy machine; a test that passes waits for a fraction of it."""

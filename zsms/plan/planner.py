@@ -17,7 +17,7 @@ from zsms.errors import UsageError
 from zsms.options import checked
 from zsms.plan.design import Design
 from zsms.plan.outcome import Limit, Outcome
-from zsms.plan.twin import replicate
+from zsms.plan.replications import replicate
 from zsms.scenario import Group, Scenario, check, load
 
 F64 = npt.NDArray[np.float64]

@@ -16,7 +16,7 @@ from zsms.options import checked
 from zsms.plan.design import Design
 from zsms.plan.outcome import Outcome
 from zsms.plan.planner import BLOCK, Map, shares_at
-from zsms.plan.twin import replicate
+from zsms.plan.replications import replicate
 from zsms.scenario import Group, Scenario, check
 
 WHAT = ("slots", "processes", "routes")

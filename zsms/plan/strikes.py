@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from zsms.plan.twin import Twin
 from zsms.scenario import Fault
-
-if TYPE_CHECKING:
-    from zsms.plan.twin import Twin
 
 I64 = npt.NDArray[np.int64]
 

@@ -30,7 +30,6 @@ from zsms.plan.limits import Limits
 from zsms.plan.outcome import Limit, Outcome, Tally
 from zsms.plan.rings import Ring
 from zsms.plan.share import deal, fill
-from zsms.plan.strikes import Strikes
 from zsms.plan.supply import Supply
 from zsms.plan.timetable import Timetable, keep_hours
 from zsms.plan.units import Units
@@ -69,7 +68,6 @@ class Twin:
         self.tick = 0
         self._ended = False
         keep_hours(design, self.units, self.limits, self.table)
-        Strikes(self)
 
     def end(self) -> None:
         """Nothing more happens."""
@@ -239,8 +237,3 @@ class Twin:
                 left[queue] -= given.sum(axis=0)
                 still -= given
         return starts
-
-
-def replicate(design: Design, replications: int = 1, seed: Seed = None) -> Outcome:
-    """A block of replications."""
-    return Twin(design, replications, seed).run()

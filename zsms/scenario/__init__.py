@@ -15,11 +15,12 @@ Pure: no socket, no clock. `load` opens the one file that it is told.
 
 from zsms.fields import nearest, tables_of
 from zsms.kinds import seconds
+from zsms.scenario.contradictions import check, first_send
 from zsms.scenario.group import SenderGroup
 from zsms.scenario.reading import TABLES, check_profile, load, read, table
 from zsms.scenario.run import MeshConfig, config_from
 from zsms.scenario.tables import Account, Audience, Expectation, Fault, Group, Retries, Stage
-from zsms.scenario.whole import Scenario, check, first_send
+from zsms.scenario.whole import Scenario
 from zsms.sources.choice import MessageSettings
 
 __all__ = [

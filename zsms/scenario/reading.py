@@ -13,10 +13,11 @@ from zsms.carriers.profiles import Profile
 from zsms.core.broker import BrokerLimits
 from zsms.errors import UsageError
 from zsms.fields import Setting, nearest, settings_of, tables_of
+from zsms.scenario.contradictions import check
 from zsms.scenario.group import SenderGroup
 from zsms.scenario.run import MeshConfig
 from zsms.scenario.tables import Account, Audience, Expectation, Fault, Group, Head, Retries, Stage
-from zsms.scenario.whole import Scenario, check
+from zsms.scenario.whole import Scenario
 
 T = TypeVar("T")
 

@@ -35,9 +35,9 @@ from zsms.core.broker.failures import Failed, Failures
 from zsms.core.broker.incoming import Acknowledgement, ProducerJoin, Receipts, SenderJoin
 from zsms.core.broker.journal import Group, Journal
 from zsms.core.broker.ledger import Counters, ProducerAccount
-from zsms.core.broker.letters import PURGED, DeadLetter, Letters
+from zsms.core.broker.letters import PURGED, Letters
 from zsms.core.broker.limits import BrokerLimits
-from zsms.core.broker.lot import Lot
+from zsms.core.broker.lot import DeadLetter, Lot
 from zsms.core.broker.peers import Known, Peers
 from zsms.core.broker.progress import Progress
 from zsms.core.broker.receipts import ReceiptBook

@@ -24,59 +24,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from zsms.core.broker.entry import Entry
 from zsms.core.broker.ledger import ProducerAccount
-from zsms.core.broker.lot import Lot
+from zsms.core.broker.lot import DeadLetter, Lot
 from zsms.core.broker.window import Settled
-from zsms.message import KEPT, Batch, Mixed
-
-if TYPE_CHECKING:
-    from zsms.core.broker.letters import DeadLetter
+from zsms.message import Batch, Mixed
 
 I64 = npt.NDArray[np.int64]
 PLACE = np.dtype("<u2")
 """A place in an entry: a batch has 65,536 messages at most."""
 
 GRANTED, SETTLED, RETRIED, TAKEN = range(4)
-
-
-@dataclass(slots=True, eq=False)
-class Entry:
-    """A batch, or mixed messages, kept until the last message is settled."""
-
-    number: int
-    accounts: tuple[ProducerAccount, ...]
-    first: int
-    offsets: npt.NDArray[np.uint32] | None
-    open: int
-    """Messages that are not settled in any group that was closed."""
-    granted: int = 0
-    rows: list[int] = field(default_factory=list)
-    """The rows of changes that mention it."""
-
-    @classmethod
-    def of(cls, number: int, whole: Batch | Mixed, accounts: tuple[ProducerAccount, ...]) -> Entry:
-        """The entry of what was accepted whole; mixed messages learn their places in it."""
-        if isinstance(whole, Batch):
-            return cls(number, accounts, whole.first, whole.offsets, len(whole))
-        whole.kept = np.empty(len(whole), dtype=KEPT)
-        whole.kept["entry"] = number
-        whole.kept["place"] = np.arange(len(whole))
-        return cls(number, accounts, 0, None, len(whole))
-
-    def places(self, lot: Lot, positions: I64 | None) -> I64:
-        """Where the messages at `positions` of the lot (None: all) stand in this entry, int64."""
-        batch = lot.whole
-        assert isinstance(batch, Batch)
-        at = np.arange(lot.begin, lot.end) if positions is None else positions + lot.begin
-        if batch.offsets is not None:
-            at = batch.offsets[at].astype(np.int64)
-        at = at + (batch.first - self.first)
-        return at if self.offsets is None else np.searchsorted(self.offsets, at)
 
 
 class Change(NamedTuple):

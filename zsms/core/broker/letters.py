@@ -13,13 +13,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 import numpy as np
 
 from zsms.core.broker.journal import Journal
 from zsms.core.broker.ledger import ProducerAccount
-from zsms.core.broker.lot import OVERHEAD, Lot, Part, alike, gather, mixed_lot, mixed_lots
+from zsms.core.broker.lot import OVERHEAD, DeadLetter, Lot, Part, alike, gather, mixed_lot, mixed_lots
 from zsms.message import MAX_REASON, Mixed
 from zsms.words import many
 
@@ -35,14 +34,6 @@ JOINED_MESSAGES = 1_024
 """Dead letters of one reason that follow each other are made one, up to so many messages."""
 PURGED = "purged"
 """The reason of dead letters that somebody purged from the queue."""
-
-
-class DeadLetter(NamedTuple):
-    """Messages given up, and why: a mixed lot that keeps nothing else. `number` tells it from every other one."""
-
-    lot: Lot
-    reason: str
-    number: int
 
 
 def why_dead(what: str, why: str) -> str:

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from zsms.core.broker.entry import Entry
 from zsms.core.broker.ledger import ProducerAccount
 from zsms.message import KEPT, ROW, WORD, Batch, Message, Mixed, Sources, ragged, words_of
-
-if TYPE_CHECKING:
-    from zsms.core.broker.journal import Entry
 
 I64 = npt.NDArray[np.int64]
 
@@ -103,6 +101,14 @@ class Lot:
         if isinstance(self.whole, Mixed):
             return float(self.rows["due"].min())
         return self.queued if self.delivery == 1 else min(self.queued, self.whole.due + self.begin * self.whole.step)
+
+
+class DeadLetter(NamedTuple):
+    """Messages given up, and why: a mixed lot that keeps nothing else. `number` tells it from every other one."""
+
+    lot: Lot
+    reason: str
+    number: int
 
 
 Part = tuple[Lot, I64]

@@ -17,12 +17,12 @@ from math import inf, isfinite
 import numpy as np
 
 from zsms.core.broker.core import BrokerCore
+from zsms.core.broker.entry import Entry
 from zsms.core.broker.journal import (
     GRANTED,
     RETRIED,
     SETTLED,
     AccountRow,
-    Entry,
     Journal,
     Stored,
     StoredChange,
@@ -30,9 +30,8 @@ from zsms.core.broker.journal import (
     StoredLetter,
 )
 from zsms.core.broker.ledger import ProducerAccount
-from zsms.core.broker.letters import DeadLetter
 from zsms.core.broker.limits import BrokerLimits
-from zsms.core.broker.lot import Lot, gather, mixed_lot, mixed_lots
+from zsms.core.broker.lot import DeadLetter, Lot, gather, mixed_lot, mixed_lots
 from zsms.core.seeds import Seed
 from zsms.errors import JournalError
 from zsms.message import Batch, Mixed, Source
