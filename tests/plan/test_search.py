@@ -64,7 +64,9 @@ def test_what_can_t_be_asked_is_refused(wrong: dict[str, float]) -> None:
     ],
 )
 def test_a_slip_in_the_options_is_told(words: list[str], says: str) -> None:
-    done = CliRunner().invoke(load_command("plan"), ["--messages", "100", *words])
+    done = CliRunner().invoke(
+        load_command("plan"), ["--messages", "100", "--jobs", "1", *words]
+    )  # no fork of a process with threads
     assert isinstance(done.exception, UsageError) and says in str(done.exception)
 
 
