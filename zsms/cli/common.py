@@ -18,15 +18,10 @@ from zsms.cli import places
 from zsms.cli.commands import INTERRUPTED, UNREAD
 from zsms.cli.settings import config_option as config_option
 from zsms.errors import UsageError
+from zsms.launch.children import STOPPING
 from zsms.roles.sd_notify import Notifier
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-STOPPING = (
-    *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT),
-    *(signal.SIGXCPU, signal.SIGUSR1, signal.SIGUSR2),  # of batch systems, before they kill
-)
-"""Signals that ask a process to end."""
 
 _PARENT_S = 1.0
 """Seconds that a process which was signalled gives its parent to say that everybody was."""

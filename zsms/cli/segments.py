@@ -47,12 +47,14 @@ def command(input: str | None, skip_bad_rows: bool, reference_bits: str, as_json
         raise UsageError("give a text or --input FILE, one of the two")
     if text is not None:
         body = _of_text(text, int(reference_bits))
+        messages, most = 1, body["segments"]
         lines = [
             f"{body['encoding']}, {many(body['units'], 'unit')}, {many(body['segments'], 'segment')}",
             *(f"  {number}: {part}" for number, part in enumerate(body["parts"], 1) if body["segments"] > 1),
         ]
     else:
         body = _of_file(input or "", skip_bad_rows, int(reference_bits))
+        messages, most = body["messages"], body["most"]
         lines = [
             f"{many(body['messages'], 'message')}, {many(body['segments'], 'segment')}, {body['mean']:.4f} a message",
             f"  {body['ucs2']:,} in UCS-2, {body['several']:,} of several segments, at most {body['most']}",
@@ -60,9 +62,9 @@ def command(input: str | None, skip_bad_rows: bool, reference_bits: str, as_json
         if left_out := body["skipped_rows"]:
             lines.append(f"  {many(left_out, 'bad row')} left out, on {many(body['skipped_lines'], 'line')}")
     click.echo(json.dumps(body, indent=2, ensure_ascii=False) if as_json else "\n".join(lines))
-    if max(body.get("most", 0), 0 if text is None else body["segments"]) > MOST:
+    if most > MOST:
         click.echo(f"a text of more than {MOST} segments can't be sent as one: cut it", err=True)
-    return 0 if body.get("messages", 1) else 1
+    return 0 if messages else 1
 
 
 def _of_text(text: str, bits: int) -> dict[str, Any]:

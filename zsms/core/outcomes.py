@@ -18,6 +18,8 @@ Mask = npt.NDArray[np.bool_]
 
 NO_CODES: U8 = np.zeros(0, dtype=np.uint8)
 """Of outcomes: all that failed has plainly failed. Of reasons: nothing is to be said of any."""
+THROTTLED_S = 1.0
+"""Seconds that a throttled message may wait at least before its next attempt, below the cap: what gateways count by."""
 
 
 def final(last: Mask, outcomes: U8 = NO_CODES) -> Mask:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import sysconfig
 from collections.abc import Mapping
@@ -10,6 +11,11 @@ from pathlib import Path
 
 COMMAND = (sys.executable, "-P", "-m", "zsms")
 """`-P` keeps the current folder off the module path: a random.py there is not Python's random."""
+STOPPING = (
+    *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT),
+    *(signal.SIGXCPU, signal.SIGUSR1, signal.SIGUSR2),  # of batch systems, before they kill
+)
+"""Signals that ask a process to end."""
 
 
 def with_this_package(environment: Mapping[str, str]) -> dict[str, str]:

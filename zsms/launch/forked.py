@@ -19,10 +19,9 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import IO, NoReturn
 
-from zsms.launch.children import COMMAND
+from zsms.launch.children import COMMAND, STOPPING
 
 _LOOK_S = 0.005
-_STOPPING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGXCPU, signal.SIGUSR1, signal.SIGUSR2)
 _MODULES = tuple(
     f"zsms.{package}.{name}" for package in ("cli", "roles") for name in ("broker", "producer", "sender", "stats")
 )
@@ -122,9 +121,8 @@ def _let_go(orders: int, said: int, keep: Sequence[int]) -> None:
     """A session, streams and signals of its own."""
     os.setsid()
     signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in _STOPPING:
-        signal.signal(number, signal.SIG_DFL)
+    for number in STOPPING:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     os.dup2(orders, 0)
     os.dup2(said, 2)
     os.close(said)  # there may be no other left for the list

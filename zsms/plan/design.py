@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
+from zsms.core.outcomes import THROTTLED_S
 from zsms.plan.spread import Spread, of_delay
 from zsms.scenario import Fault, Group, Scenario, Stage
 from zsms.scenario.lines import lines_of
@@ -27,8 +28,6 @@ _FINE, _COARSE = 100, 20
 """Ticks of the shortest mean send: as few as `_COARSE` in a long run, as many as `_FINE` in a short one."""
 _FRAME = 16_384
 """Messages of a frame of a producer that makes all that it can."""
-THROTTLED_S = 1.0
-"""How long a throttled send waits at most, where its attempt's own jitter is shorter: as in `zsms.core.broker`."""
 _LEAST_TICKS = 8
 """A send of fewer ticks than that is not followed slot by slot: its slots are a rate (Little's law)."""
 

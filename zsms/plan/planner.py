@@ -17,7 +17,7 @@ from zsms.errors import UsageError
 from zsms.options import checked
 from zsms.plan.design import Design
 from zsms.plan.outcome import Limit, Outcome
-from zsms.plan.replications import replicate
+from zsms.plan.replications import check_replications, replicate
 from zsms.scenario import Group, Scenario, check, load
 
 F64 = npt.NDArray[np.float64]
@@ -184,8 +184,7 @@ def plan(
                 f"group {group.name!r}: a plan can't know the gateway {group.gateway}: leave it out, and say how many "
                 "messages it takes at a time and for how long (concurrency, mean, sd)"
             )
-    if not 1 <= replications <= 100_000:
-        raise UsageError(f"replications {replications}: give 1 to 100,000")
+    check_replications(replications)
     if scenario.messages < 1:
         raise UsageError("messages 0: there is nothing to plan")
     seed = (scenario.seed or 0) if seed is None else seed

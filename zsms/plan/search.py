@@ -16,7 +16,7 @@ from zsms.options import checked
 from zsms.plan.design import Design
 from zsms.plan.outcome import Outcome
 from zsms.plan.planner import BLOCK, Map, shares_at
-from zsms.plan.replications import replicate
+from zsms.plan.replications import check_replications, replicate
 from zsms.scenario import Group, Scenario, check
 
 WHAT = ("slots", "processes", "routes")
@@ -76,8 +76,7 @@ def solve(
         raise UsageError(f"share {share:g}, confidence {confidence:g}: give shares above 0, and a confidence below 1")
     if not 0 < deadline <= MAX_SECONDS:
         raise UsageError(f"deadline {deadline:g}: give seconds above 0, up to a year")
-    if not 1 <= replications <= 100_000:
-        raise UsageError(f"replications {replications}: give 1 to 100,000")
+    check_replications(replications)
     # One replication more or less than asked for is no confidence: there must be some that may fail.
     if replications * (1 - confidence) < 1:
         replications = ceil(1 / (1 - confidence))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from zsms.plan.design import THROTTLED_S, Arrivals, Design
+from zsms.core.outcomes import THROTTLED_S
+from zsms.plan.design import Arrivals, Design
 from zsms.plan.rings import Fifo, Ring
 from zsms.plan.share import portion
 from zsms.plan.spread import of_jitter

@@ -23,6 +23,7 @@ from zsms.core.broker.copying import Copies
 from zsms.core.broker.ledger import ProducerAccount
 from zsms.core.broker.lot import I64, OVERHEAD, Lot, Part, mixed_lots
 from zsms.core.broker.waiting import F64, Waiting
+from zsms.core.outcomes import THROTTLED_S
 from zsms.core.seeds import Seed
 from zsms.message import Mixed
 
@@ -30,8 +31,6 @@ TICK_S = 0.005, 0.025
 """Seconds between two times at which messages become due, once any have: a fortieth of `base` between these.
 What falls due between is one lot: small ones cost the broker, and each sender, most of what a retry costs. It becomes
 due at the nearest of those times, so on average when it was drawn to, and waits for a slot from then on."""
-THROTTLED_S = 1.0
-"""Seconds that a throttled message may wait at least, below the cap: what gateways count by."""
 DEFER = 0.1
 """Seconds that failures may wait to be copied out, so that those of one batch are copied together."""
 _ROUNDING = 1e-6
