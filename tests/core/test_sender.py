@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from tests.core.making import make_batch, seqs
+from tests.core.making import make_account, make_batch, seqs
+from zsms.core.broker.lot import Lot, gather
 from zsms.core.outcomes import Finished
 from zsms.core.sender import AckFrame, SenderCore, Waiting
 from zsms.message import MAX_BATCH_MESSAGES, Batch
@@ -305,3 +308,14 @@ def test_outcomes_follow_their_failures_in_whatever_order_these_finish():
     handles = start(core, 4)
     (frame,) = core.finished(Finished(handles[:1], handles[[3, 1, 2]], np.array([3, 1, 2], dtype=np.uint8)))
     assert (frame.failed + frame.base).tolist() == [1, 2, 3] and frame.outcomes.tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("step", [0.0, 0.001])
+def test_no_message_comes_before_it_is_due_whatever_the_offset_of_the_clocks_says(step: float) -> None:
+    batch = Batch.of([("+13705550100", "x")] * 3, producer=1, epoch=1, first=0, due=1_000.0, step=step)
+    waiting = Waiting(0, batch, 100.0, 899.997, 1, 1)  # the offset is 900 s, and estimated 3 ms too low
+    mixed = gather([(Lot(batch, make_account(0), 0.0, 1), np.arange(3))], [make_account(0)])
+    mixed.rows["attempt"] = mixed.rows["delivery"] = 1
+    for each in (waiting, replace(waiting, batch=mixed)):
+        assert np.all(np.asarray(each.ages(100.0)) == 0)
+        assert np.all(np.asarray(each.late(100.0)) == 0)

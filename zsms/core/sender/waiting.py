@@ -50,23 +50,27 @@ class Waiting:
         return np.arange(self.handle, self.handle + len(self.batch), dtype=np.uint64)
 
     def ages(self, now: float) -> F32 | float:
-        """How long ago each message was due, in seconds: one figure when all were due at once."""
+        """How long ago each message was due, in seconds: one figure when all were due at once.
+
+        None came before it was due: where the clocks' offset, which is an estimate, says so, the age is 0, so that
+        no total time is shorter than the send in it.
+        """
         batch = self.batch
         if isinstance(batch, Mixed):
-            ages: F32 = (now + self.clock - batch.rows["due"]).astype(np.float32)
+            ages: F32 = np.maximum(now + self.clock - batch.rows["due"], 0.0).astype(np.float32)
             return ages
         age = now - (batch.due - self.clock)
         if not batch.step:
-            return age
+            return max(0.0, age)
         offsets = np.arange(len(batch)) if batch.offsets is None else batch.offsets
-        return (age - offsets * batch.step).astype(np.float32)
+        each: F32 = np.maximum(age - offsets * batch.step, 0.0).astype(np.float32)
+        return each
 
     def late(self, now: float) -> F32 | float:
         """`ages` of the messages that no sender had before, the only ones that a slot was late for."""
         if isinstance(self.batch, Mixed):
             rows = self.batch.rows
-            first = (rows["attempt"] == 1) & (rows["delivery"] == 1)
-            late: F32 = (now + self.clock - rows["due"][first]).astype(np.float32)
+            late: F32 = np.asarray(self.ages(now))[(rows["attempt"] == 1) & (rows["delivery"] == 1)]
             return late
         return self.ages(now) if self.attempt == self.delivery == 1 else np.zeros(0, dtype=np.float32)
 
