@@ -177,3 +177,10 @@ def test_what_a_fault_takes_is_reached_without_it() -> None:
     row = {"later_s": None, "p99_s": 9.0, "p50_s": 4.0}
     assert effect_of(plan_of, row, fault=True).never == "99 % are reached only without it"
     assert effect_of(plan_of, row, fault=False).never == "99 % are reached only so"
+
+
+def test_of_many_groups_only_the_ablest_are_tried_without() -> None:
+    groups = tuple(Group(name=f"g{n}", concurrency=1 + n, mean=0.1) for n in range(15))
+    found = plan(Scenario(messages=500, groups=groups), replications=1)
+    without = [row.change for row in found.sensitivity if row.change.startswith("without ")]
+    assert without == [f"without g{n}" for n in range(3, 15)]

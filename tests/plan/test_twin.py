@@ -14,7 +14,7 @@ from zsms.plan.design import Design, daily
 from zsms.plan.outcome import Outcome
 from zsms.plan.planner import times
 from zsms.plan.replications import replicate
-from zsms.plan.rings import Fifo
+from zsms.plan.rings import Fifo, Ring
 from zsms.plan.spread import gamma_below, of_delay, of_jitter
 from zsms.scenario import Account, Audience, Fault, Group, Retries, Scenario, Stage, read
 from zsms.stats.delay import DelayModel
@@ -354,3 +354,20 @@ def test_the_brokers_of_each_line_have_room_of_their_own() -> None:
     found = run(Scenario(messages=10_000, groups=groups, audiences=audiences, retries=retries, max_messages=500), 1)
     # What of b's line waits to be tried again fills the queue of its broker, and not that of a's.
     assert found.reached[np.searchsorted(found.at, 5.2), 0] == 5_000
+
+
+def test_counts_of_many_laws_each_come_out_by_their_own() -> None:
+    rng = np.random.default_rng(5)
+    laws = [of_delay(DelayModel("normal", mean, mean / 10), 0.01) for mean in (0.3, 0.6, 0.9)]
+    ring = Ring(6, 500)
+    counts = np.array([40, 0, 60, 50, 100_000, 7], np.int64)  # the last law's are many, the others' few
+    for _ in range(20):
+        ring.spread_each([0, 2, 4, 6], counts, laws, rng)
+        assert ring.total.tolist() == counts.tolist() and ring.count == counts.sum()
+        sums = np.zeros(6)
+        for tick in range(1, 400):
+            sums += tick * ring.take()
+        assert not ring.count
+        for part, law in ((slice(0, 2), laws[0]), (slice(2, 4), laws[1]), (slice(4, 6), laws[2])):
+            number = counts[part].sum()
+            assert sums[part].sum() / number == pytest.approx(law.mean, abs=6 * 9 / sqrt(number))

@@ -29,10 +29,8 @@ class Exits:
         """Messages in routes' own queues."""
         self._kept_segments = np.zeros((groups, r))
         self._segments = limits.segments
-        self._in_group = np.zeros((groups, len(design.units)), np.int64)
-        """1 where a unit is of a group."""
-        for number, members in units.members.items():
-            self._in_group[number, members] = 1
+        self._begins = np.array([units.members[number][0] for number in range(groups)])
+        """The first unit of each group; the others follow it."""
         self._in_part = any(group.delivered < 1 for group in design.groups)
 
     def ended(self, done: I64, passed: int) -> None:
@@ -68,8 +66,8 @@ class Exits:
     def _of_groups(self, counts: I64) -> I64:
         """int64[u, q, r, a] by group: int64[g, q, r]."""
         each = np.add.reduce(counts, axis=3)
-        found: I64 = self._in_group @ each.reshape(len(each), -1)
-        return found.reshape(-1, *each.shape[1:])
+        found: I64 = np.add.reduceat(each, self._begins, axis=0)
+        return found
 
     def _paid(self, accepted: I64) -> F64:
         """Segments, float64[g, r]."""

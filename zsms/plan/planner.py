@@ -191,7 +191,7 @@ def plan(
     design = Design(scenario)
     sizes = [min(BLOCK, replications - begin) for begin in range(0, replications, BLOCK)]
     tasks = [_Task(design, size, seed, block) for block, size in enumerate(sizes)]
-    labels, changed = _variants(scenario) if variants else ([], [])
+    labels, changed = _variants(scenario, design) if variants else ([], [])
     rough = min(replications, _ROUGHLY)
     tasks += [_Task(Design(each, _ROUGH), rough, seed, 0) for each in changed]
     outcomes = []
@@ -206,16 +206,19 @@ def plan(
 # -- what is compared -------------------------------------------------------------------------------------------------
 
 _BASE = "as it is"
+_MOST_WITHOUT = 12
+"""A plan is also made without a group, for so many groups: each costs as much as a plan."""
 
 
-def _variants(scenario: Scenario) -> tuple[list[str], list[Scenario]]:
+def _variants(scenario: Scenario, design: Design) -> tuple[list[str], list[Scenario]]:
     """The scenario as it is, without each of its faults, and with one thing changed each."""
     found = [(_BASE, scenario)]
     for number, fault in enumerate(scenario.faults):
         others = scenario.faults[:number] + scenario.faults[number + 1 :]
         found.append((f"fault: {fault}", replace(scenario, faults=others)))
     if len(scenario.groups) > 1:
-        for group in scenario.groups:
+        able = sorted(scenario.groups, key=lambda group: -design.rates(group)["all"])[:_MOST_WITHOUT]
+        for group in (each for each in scenario.groups if each in able):
             without = _without(scenario, group.name)
             if without is not None:
                 found.append((f"without {group.name}", without))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
 from zsms.plan.spread import Spread
 
+F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
 _HORIZON = 4_096
@@ -14,6 +19,32 @@ _HORIZON = 4_096
 _ROOM = 2_048
 _FEW = 2
 """Up to so many for each tick of a law, counts are drawn one by one, which is cheaper then."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Laws:
+    """Laws on end, to draw from all of them at once."""
+
+    laws: tuple[Spread, ...]
+    begins: I64
+    """Where each begins in `cumulated`, and where the last one ends."""
+    cumulated: F64
+    """The number of the law plus its cumulated shares."""
+
+    @classmethod
+    def of(cls, laws: Sequence[Spread]) -> _Laws:
+        begins = np.cumsum([0, *(len(law.whole) for law in laws)])
+        return cls(tuple(laws), begins, np.concatenate([number + law.whole for number, law in enumerate(laws)]))
+
+    def same(self, laws: Sequence[Spread]) -> bool:
+        return len(laws) == len(self.laws) and all(a is b for a, b in zip(laws, self.laws, strict=True))
+
+    def draw(self, numbers: I64, rng: np.random.Generator) -> I64:
+        """A tick for each number of a law, int64[n]."""
+        found = np.searchsorted(self.cumulated, numbers + rng.random(len(numbers)))
+        inside = np.maximum(found - self.begins[numbers], 0)
+        ticks: I64 = inside + np.array([law.first for law in self.laws])[numbers]
+        return ticks
 
 
 class Ring:
@@ -30,6 +61,7 @@ class Ring:
         self.count = 0
         """and in all."""
         self._late: dict[int, I64] = {}
+        self._laws: _Laws | None = None
 
     def take(self) -> I64:
         """What comes out now, int64[rows]; and go on to the next tick."""
@@ -95,9 +127,35 @@ class Ring:
             if drawn[k].any():
                 self._column(ahead + k)[begin : begin + len(counts)] += drawn[k]
 
-    def _singly(self, begin: int, counts: I64, first: int, cumulated: np.ndarray, rng: np.random.Generator) -> None:
+    def spread_each(self, begins: Sequence[int], counts: I64, laws: Sequence[Spread], rng: np.random.Generator) -> None:
+        """`spread` of parts: the rows from each of `begins` to the next (the last is where they end) by a law of their
+        own. What is few of all of them is drawn at once.
+        """
+        few = []
+        for number, (begin, end) in enumerate(pairwise(begins)):
+            whole = int(np.add.reduce(counts[begin:end]))
+            if 0 < whole <= _FEW * len(laws[number].whole):
+                few.append(number)
+            elif whole:
+                self.spread(begin, counts[begin:end], laws[number], rng)
+        if not few:
+            return
+        if self._laws is None or not self._laws.same(laws):
+            self._laws = _Laws.of(laws)
+        of = np.repeat(np.arange(len(laws)), np.diff(begins))
+        rows = np.flatnonzero(np.isin(of, few) & (counts > 0))
+        each = counts[rows]
+        self.count += int(np.add.reduce(each))
+        self.total[rows] += each
+        rows = np.repeat(rows, each)
+        self._place(rows, self._laws.draw(of[rows], rng) - 1)
+
+    def _singly(self, begin: int, counts: I64, first: int, cumulated: F64, rng: np.random.Generator) -> None:
         rows = np.repeat(np.arange(begin, begin + len(counts)), counts)
-        ahead = np.searchsorted(cumulated, rng.random(len(rows))) + (first - 1)
+        self._place(rows, np.searchsorted(cumulated, rng.random(len(rows))) + (first - 1))
+
+    def _place(self, rows: I64, ahead: I64) -> None:
+        """One more of each row, so many ticks ahead."""
         late = ahead >= self._horizon
         if late.any():
             for row, ticks in zip(rows[late].tolist(), ahead[late].tolist(), strict=True):

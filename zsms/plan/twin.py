@@ -210,11 +210,10 @@ class Twin:
 
     def _begin(self, rows: I64) -> None:
         """These are in slots from now on, as `shape` has it; units of one law are drawn for together."""
-        laws, first = self.units.law, 0
-        for unit in range(1, len(rows) + 1):
-            if unit == len(rows) or laws[unit] is not laws[first]:
-                self.ring.spread(first * self.rows, rows[first:unit].ravel(), laws[first], self.rng)
-                first = unit
+        laws = self.units.law
+        firsts = [unit for unit in range(len(rows)) if not unit or laws[unit] is not laws[unit - 1]]
+        begins = [unit * self.rows for unit in (*firsts, len(rows))]
+        self.ring.spread_each(begins, rows.ravel(), [laws[unit] for unit in firsts], self.rng)
 
     def _share(self, want: I64, waiting: I64, may: npt.NDArray[np.bool_]) -> I64:
         """Messages that each unit begins, by queue: int64[units, queues, r]."""
