@@ -63,6 +63,28 @@ def test_on_average_messages_come_back_when_they_were_drawn_to(late):
     assert abs(np.mean(early) - late) < retries.tick / 20  # it was half a tick late
 
 
+@pytest.mark.parametrize("count", [1, 300, 10_000])
+def test_it_is_known_when_the_first_and_the_last_of_those_that_wait_are_due(count):
+    retries = Retries(base=8.0, cap=60.0, seed=3, sources=SOURCES)
+    assert retries.span() is None
+    retries.add(make_lot(count), all_of(count), now=10.0)
+    assert retries.span() is None  # their times are not drawn yet
+    came = retries.due(12.0)
+    while retries.messages:
+        due = np.concatenate([lot.rows["queued"] for lot in retries.lots()])
+        first, last = retries.span()
+        assert last == due.max()
+        assert first == due.min() if retries.messages <= 4_096 else due.min() - 8.0 <= first <= due.min() + retries.tick
+        came = retries.due(retries.next_time())
+    assert count == 1 or came
+    assert retries.span() is None
+    retries.add(make_lot(3), all_of(3), now=50.0)
+    retries.everything()
+    retries.add(make_lot(1), all_of(1), now=10.0)
+    retries.due(10.0)
+    assert retries.span() is None or retries.span()[1] < 18.0  # not that of those that were taken out
+
+
 def test_without_a_base_a_retry_is_due_at_once():
     retries = Retries(base=0.0, cap=60.0, sources=SOURCES)
     retries.add(make_lot(3), all_of(3), now=7.0)

@@ -206,6 +206,8 @@ def ideal_with_retries(share: float, attempts: int, base: float, seed: int) -> t
             law |= {"worked_s": SLOTS * now, "open_s": SLOTS * now}
             ended = begun - (SLOTS - free)
             rules = {"attempts": attempts, "retry_base_s": base, "retry_cap_s": 60.0, "retrying": resting}
+            if due := [at - now for at, what, _ in events if what == "again"]:
+                rules |= {"retry_first_s": min(due), "retry_last_s": max(due)}
             rows = [
                 row("sender", "s", {"started": begun, "sent": ended - failed, "failed": failed}, law),
                 row("broker", "b", {"accepted": messages, "sent": sent, "dead": dead, "retried": retried},
@@ -240,3 +242,22 @@ def test_with_retries_the_time_left_is_right_within_15_percent_until_few_are_lef
         figures = watch.take(view)
         if 2.0 <= view.at < 0.6 * last:  # the last ones wait by chance
             assert figures.left_s == pytest.approx(last - view.at, rel=0.15), f"at {view.at} s"
+
+
+@pytest.mark.parametrize(("share", "attempts", "base", "few"), [(0.3, 2, 20.0, SLOTS), (0.3, 4, 4.0, 40)])
+def test_while_the_last_ones_wait_for_their_next_attempt_it_is_known_when_that_is(
+    share: float, attempts: int, base: float, few: int
+) -> None:
+    looked = 0
+    for seed in (1, 2):
+        views, end = ideal_with_retries(share, attempts, base, seed)
+        watch = Trends()
+        for view in views:
+            # Of more, some fail once more, which is chance; and how far a send is, nobody knows.
+            if view.brokers[0].figures.held < few and end - view.at > 2.5:
+                looked += 1
+                left_s = watch.take(view).left_s
+                assert left_s == pytest.approx(end - view.at, rel=0.15), f"seed {seed} at {view.at} s"
+            elif view.at % 2:
+                watch.take(view)
+    assert looked >= 20

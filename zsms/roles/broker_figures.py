@@ -20,6 +20,8 @@ def broker_figures(
     totals = core.totals()
     progress = core.progress
     first, last = progress.first_accepted, progress.last_settled
+    due = core.retries.span()
+    first_due, last_due = (None, None) if due is None else (max(0.0, at - now) for at in due)
     reach: dict[str, Any] = {f"reach_{name}_s": at for name, at in progress.reach.times(totals["accepted"]).items()}
     return BrokerFigures(
         accepted=totals["accepted"],
@@ -44,6 +46,8 @@ def broker_figures(
         attempts=float(core.limits.max_attempts),
         retry_base_s=core.limits.retry_base,
         retry_cap_s=core.limits.retry_cap,
+        retry_first_s=first_due,
+        retry_last_s=last_due,
         journal_groups=None if journaling is None else float(journaling.groups),
         journal_full=None if journaling is None else float(bool(journaling.no_room)),
         durability=float(DURABILITIES[::-1].index(durability)),

@@ -135,6 +135,9 @@ class BrokerFigures(Figures):
     """How many a message gets."""
     retry_base_s: Gauge = None
     retry_cap_s: Gauge = None
+    retry_first_s: Gauge = None
+    """In how many seconds the first of those `retrying` is due, and the last."""
+    retry_last_s: Gauge = None
     durability: Gauge = None
     """0: it keeps nothing on a disk."""
     journal_groups: Gauge = None

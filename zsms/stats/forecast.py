@@ -130,6 +130,8 @@ class Work:
     """The share of sends that fail."""
     waits: Sequence[float] = ()
     """The longest wait after each attempt but the last, seconds; each is even up to it."""
+    due: tuple[float, float] | None = None
+    """In how many seconds the first and the last of those `resting` are due; None: nobody knows."""
 
     @property
     def sends_each(self) -> F64:
@@ -170,7 +172,12 @@ def seconds_left(kinds: Sequence[Kind], work: Work) -> float | None:
         return sends / rate + last_of([(kind.law, kind.slots) for kind in kinds])
     skipped = min(max(0.0, sends - _FAR * slots), 0.95 * sum(count for _, count in work.queue))
     horizon = (sends - skipped + slots) / rate * 1.2 + max(_end_of(kind) for kind in kinds) * (1 + len(work.waits))
-    return skipped / rate + _stepped(kinds, work.without(skipped), horizon + sum(work.waits))
+    work, horizon = work.without(skipped), horizon + sum(work.waits)
+    left = _stepped(kinds, work, horizon)
+    if left < horizon / 3:  # again in smaller steps
+        sooner = _stepped(kinds, work, 1.5 * left)
+        left = sooner if sooner < 1.5 * left else left
+    return skipped / rate + left
 
 
 def _end_of(kind: Kind) -> float:
@@ -188,9 +195,8 @@ def _stepped(kinds: Sequence[Kind], work: Work, horizon: float) -> float:
     ahead = np.array([np.outer(work.busy, _in_slots(each, law, step)) for each, law in zip(kinds, laws, strict=True)])
     again = np.zeros((len(work.busy), _STEPS + 1))
     for attempt, (count, wait) in enumerate(zip(work.resting[1:], work.waits, strict=True), 1):
-        # In the middle of waits that are even up to `wait`: what is left of them is short rather than long.
-        places = np.arange(1, max(2, min(int(wait / step), _STEPS) + 1))
-        again[attempt, places] += count * (shorter := places[::-1]) / shorter.sum()
+        places, shares = _rests(wait, work, step)
+        np.add.at(again[attempt], places, count * shares)
     queue = deque(work.queue)
     idle = np.array([max(0.0, kind.slots - kind.busy) for kind in kinds], dtype=np.float64)
     left = sum(count for _, count in queue) + sum(work.resting) + sum(kind.busy for kind in kinds)
@@ -214,6 +220,21 @@ def _stepped(kinds: Sequence[Kind], work: Work, horizon: float) -> float:
             left_idle = room - count
             idle, room = idle * (left_idle / room), left_idle
     return horizon
+
+
+def _rests(wait: float, work: Work, step: float) -> tuple[npt.NDArray[np.int64], F64]:
+    """Steps at which those resting for an attempt are due, and the share of them at each.
+
+    While some may wait longer than `wait`, these are in the middle of waits that are even up to it: what is left of
+    them is short rather than long. Else they are even between the first and the last that is known.
+    """
+    if work.due is None or work.due[1] > wait:
+        places = np.arange(1, max(2, min(int(wait / step), _STEPS) + 1))
+        shorter = places[::-1]
+        return places, shorter / shorter.sum()
+    count = int(min(max(1.0, sum(work.resting)), _STEPS))
+    places = np.clip(np.rint(np.linspace(*work.due, count) / step), 0, _STEPS).astype(np.int64)
+    return places, np.full(count, 1 / count)
 
 
 def _taken(queue: deque[tuple[int, float]], room: float) -> Iterator[tuple[int, float]]:

@@ -213,4 +213,16 @@ def _work(view: View, total: int, busy: float) -> Work:
     rested = parted(begun + ready, resting)
     rested[1], rested[0] = rested[1] + rested[0], 0.0
     shares = [part / busy for part in in_slots] if busy else [1.0] + [0.0] * (attempts - 1)
-    return Work(queue, shares, rested, share, waits)
+    return Work(queue, shares, rested, share, waits, _due(view))
+
+
+def _due(view: View) -> tuple[float, float] | None:
+    """In how many seconds the first and the last of those that wait for their next attempt are due."""
+    told = [
+        (first - row.age, last - row.age)
+        for row in view.brokers
+        if (first := row.figures.retry_first_s) is not None and (last := row.figures.retry_last_s) is not None
+    ]
+    if not told:
+        return None
+    return max(0.0, min(first for first, _ in told)), max(0.0, max(last for _, last in told))

@@ -36,6 +36,8 @@ DEFER = 0.1
 _ROUNDING = 1e-6
 _FEW = 16
 """So many lots' failures are copied out at once."""
+_MANY = 4_096
+"""Of so many it is not looked at each when it is due."""
 _BYTES = 64
 """What a message costs beside its text that is not copied out yet, about."""
 
@@ -58,6 +60,8 @@ class Retries:
         self._inbox_lots = 0
         self._inbox_since = inf
         """When the first of them failed."""
+        self._last_due = -inf
+        """When the last one of those whose times are drawn is due."""
         self._next_due = -inf
         """Before that nothing becomes due any more."""
         self.tick = min(max(base / 40, TICK_S[0]), TICK_S[1])
@@ -157,6 +161,7 @@ class Retries:
         due: F64 = failed + self._rng.random(len(rows)) * ceilings
         rows["attempt"] = attempts + spent
         rows["queued"] = due
+        self._last_due = max(self._last_due, float(due.max()))
         return due
 
     @property
@@ -184,9 +189,19 @@ class Retries:
     def everything(self) -> list[Lot]:
         """Remove and return whatever waits."""
         lots = self.lots()
-        self._waiting = self._place()
+        self._waiting, self._last_due = self._place(), -inf
         self.messages = 0
         return lots
+
+    def span(self) -> tuple[float, float] | None:
+        """When the first and the last of those that wait are due; None where none has a time yet. Of many, it is
+        when the first is looked at."""
+        parts = self._waiting.everything()
+        if not parts:
+            return None
+        if self.messages > _MANY:
+            return min(self._waiting.next_time(), self._last_due), self._last_due
+        return min(float(part.rows["queued"].min()) for part in parts), self._last_due
 
     def lots(self) -> list[Lot]:
         """Everything that waits, in no particular order; nothing is removed."""
