@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from zsms.errors import ZsmsError as ZsmsError
     from zsms.launch.mesh import Mesh as Mesh
     from zsms.message import Message as Message
+    from zsms.message import MessageId as MessageId
     from zsms.message import Outcome as Outcome
     from zsms.report.report import Report as Report
     from zsms.roles.base import CommonOptions as CommonOptions
@@ -54,6 +55,7 @@ _HOMES = {
     "Mesh": "zsms.launch.mesh",
     "MeshConfig": "zsms.scenario",
     "Message": "zsms.message",
+    "MessageId": "zsms.message",
     "Monitor": "zsms.roles.monitor",
     "Outcome": "zsms.message",
     "Producer": "zsms.roles.producer",

@@ -119,12 +119,12 @@ class Repeats(logging.Filter):
         return True
 
 
-def set_up(quiet: bool = False, verbose: int = 0, form: str = "human") -> None:
-    """Log to stderr, from now on: warnings if `quiet`, else what a person may want to know.
+def set_up(quiet: bool = False, verbose: int = 0, form: str = "human", stream: TextIO | None = None) -> None:
+    """Log to `stream` (None: stderr), from now on: warnings if `quiet`, else what a person may want to know.
 
     `verbose` 1: details of zsms; 2: those of libraries too, and every line names its logger.
     """
-    handler = logging.StreamHandler()
+    handler = logging.StreamHandler(stream)
     if form == "json":
         handler.setFormatter(JsonLines())
         sys.excepthook = _log_crash

@@ -25,6 +25,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from zsms.options import checked
+
 U8 = npt.NDArray[np.uint8]
 U16 = npt.NDArray[np.uint16]
 U32 = npt.NDArray[np.uint32]
@@ -115,6 +117,7 @@ class MessageId(NamedTuple):
     seq: int
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class Message:
     """One SMS as a user's own `send` function gets it.
@@ -134,6 +137,18 @@ _new = object.__new__
 _set_id, _set_recipient, _set_text, _set_attempt, _set_delivery = (
     vars(Message)[name].__set__ for name in ("id", "recipient", "text", "attempt", "delivery")
 )
+
+
+def _made(name: MessageId, recipient: str, text: str, attempt: int, delivery: int) -> Message:
+    """A message of what needs no check. A frozen dataclass fills itself field by field through object.__setattr__,
+    which takes twice as long."""
+    message = _new(Message)
+    _set_id(message, name)
+    _set_recipient(message, recipient)
+    _set_text(message, text)
+    _set_attempt(message, attempt)
+    _set_delivery(message, delivery)
+    return message
 
 
 class Batch:
@@ -277,14 +292,8 @@ class Batch:
         text = blob.decode("ascii") if blob.isascii() else None
         producer, epoch, begin = self.producer, self.epoch, 0
         for seq, recipient, end in zip(self.seqs.tolist(), self.recipients.tolist(), self.ends.tolist(), strict=True):
-            # A frozen dataclass fills itself field by field through object.__setattr__, which takes twice as long.
-            message = _new(Message)
-            _set_id(message, MessageId(producer, epoch, seq))
-            _set_recipient(message, f"+{recipient}")
-            _set_text(message, blob[begin:end].decode("utf-8", "replace") if text is None else text[begin:end])
-            _set_attempt(message, attempt)
-            _set_delivery(message, delivery)
-            yield message
+            own = blob[begin:end].decode("utf-8", "replace") if text is None else text[begin:end]
+            yield _made(MessageId(producer, epoch, seq), f"+{recipient}", own, attempt, delivery)
             begin = end
 
     @property
@@ -449,7 +458,7 @@ class Mixed:
         for row, begin in zip(self.rows.tolist(), begins, strict=True):
             seq, recipient, _, _, source, attempt, delivery, length = row
             origin = self.sources[source]
-            yield Message(
+            yield _made(
                 MessageId(origin.producer, origin.epoch, seq),
                 f"+{recipient}",
                 blob[begin : begin + length].decode("utf-8", "replace"),

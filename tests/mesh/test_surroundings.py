@@ -95,3 +95,45 @@ def test_two_processes_of_one_name_are_told_of(caplog: pytest.LogCaptureFixture)
             collector.take(snapshot_body(role="sender", name="s", start=start, seq=seq, pid=start), "", 1.0 + seq / 9)
     (told,) = {record.getMessage() for record in caplog.records}
     assert "two processes call themselves sender 's'" in told and "--name" in told
+
+
+ROLE = """
+import logging, os, sys
+from zsms.cli import common, streams
+
+class Role:
+    role = name = "sender"
+
+    def run(self):
+        print("read", repr(sys.stdin.read()), flush=True)
+        os.close(2)
+        with open(sys.argv[1], "w") as mine:
+            print("opened", mine.fileno(), flush=True)
+            logging.getLogger("zsms").warning("said by zsms")
+
+    def stop(self):
+        print("told to stop", flush=True)
+        self.stopped = True
+
+    def wake_on_signals(self):
+        pass
+
+streams.set_up()
+raise SystemExit(common.run_role(Role, quiet=False, verbose=0, exit_with_parent=True))
+"""
+
+
+def test_what_a_function_does_with_its_streams_is_its_own(tmp_path: Path) -> None:
+    """It may read, and close 2 and open its file there: orders stay ours, and so do log lines."""
+    mine = tmp_path / "mine"
+    process = subprocess.Popen(
+        [sys.executable, "-c", ROLE, str(mine)], stdin=-1, stdout=-1, stderr=-1, text=True, cwd=tmp_path
+    )
+    assert process.stdin is not None  # open to the end: who reads there must not wait for it
+    try:
+        code = process.wait(60)
+        out, err = process.communicate()
+    finally:
+        process.kill()
+    assert code == 0 and out.splitlines()[:2] == ["read ''", "opened 2"]
+    assert "said by zsms" in err and mine.read_text() == ""

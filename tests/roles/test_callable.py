@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import logging
 import os
 import signal
 import sys
@@ -20,6 +21,8 @@ from tests.roles.waiting import letters_of, until
 from zsms import Broker, Message, Outcome, Producer, Sender
 from zsms.core.broker import BrokerLimits
 from zsms.transports.callable import CallableTransport
+from zsms.transports.calls import Calls
+from zsms.transports.watch import HANGING_S, LoopWatch
 
 
 class Trouble(Exception):
@@ -212,6 +215,13 @@ async def stops_the_loop(message: Message) -> bool:
     return True
 
 
+async def lets_no_task_be_made(message: Message) -> bool:
+    asyncio.get_running_loop().set_task_factory(lambda loop, coroutine, **options: coroutine.close())
+    if message.id.seq % 10 == 3:
+        raise Trouble
+    return True
+
+
 class Unwilling(Exception):
     def __str__(self) -> str:
         raise SystemExit("no text")
@@ -250,6 +260,7 @@ async def raises_what_says_no_class(message: Message) -> bool:
         exits_in_a_task,
         ends_its_coroutine,
         stops_the_loop,
+        lets_no_task_be_made,
     ],
 )
 def test_what_would_end_a_program_costs_one_message(run, address, send, caplog):
@@ -375,6 +386,31 @@ def test_what_keeps_the_loop_is_named_while_it_does(run, address, caplog):
     go_on.set()
     until(lambda: totals(broker.core)["sent"] == 4, "4 messages sent")
     assert len(said()) == 1
+
+
+def test_a_call_that_never_returns_is_named_with_its_line(caplog):
+    async def answer() -> None:
+        await asyncio.Event().wait()
+
+    async def send(message: Message) -> bool:
+        await answer()
+        return True
+
+    async def hang() -> None:
+        loop = asyncio.get_running_loop()
+        calls = Calls(send, loop, lambda: None, logging.getLogger("zsms.sender"))
+        watch = LoopWatch(calls, loop, logging.getLogger("zsms.sender"))
+        calls.hand_over(iter([(n, None, 0.0) for n in range(3)]), 3)
+        while calls.begun < 3:
+            await asyncio.sleep(0)
+        now = time.monotonic()
+        for seconds in (0, HANGING_S - 1, HANGING_S + 1, 3 * HANGING_S):
+            watch.poll(now + seconds, 3)
+        await calls.cancel()
+
+    asyncio.run(hang())
+    (line,) = [r.getMessage() for r in caplog.records if "does not return" in r.getMessage()]
+    assert "3 messages have waited for 30 s, one waits at test_callable.py:" in line and " in answer; " in line
 
 
 @pytest.mark.parametrize("concurrency", [1, 7, 100])

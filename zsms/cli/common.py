@@ -9,12 +9,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TextIO, TypeVar, cast
 
 import click
 
 from zsms import logs
-from zsms.cli import places
+from zsms.cli import places, streams
 from zsms.cli.commands import INTERRUPTED, UNREAD
 from zsms.cli.settings import config_option as config_option
 from zsms.errors import UsageError
@@ -144,10 +144,10 @@ log_messages_option = click.option(
 )
 
 
-def set_up_logging(quiet: bool, verbose: int) -> None:
-    """Log to stderr, as the command's `verbosity` options say."""
+def set_up_logging(quiet: bool, verbose: int, stream: TextIO | None = None) -> None:
+    """Log to `stream` (None: stderr), as the command's `verbosity` options say."""
     ctx = click.get_current_context(silent=True)
-    logs.set_up(quiet, verbose, "human" if ctx is None else ctx.params.get("log_format", "human"))
+    logs.set_up(quiet, verbose, "human" if ctx is None else ctx.params.get("log_format", "human"), stream)
 
 
 class Stoppable(Protocol):
@@ -184,13 +184,14 @@ def when_open(role: Any) -> None:
 
 def run_role(make: Callable[[], Any], *, quiet: bool, verbose: int, exit_with_parent: bool, held: bool = False) -> int:
     """Make a role and run it to its end; returns the exit code. One that is `held` begins when its parent says so."""
-    set_up_logging(quiet, verbose)
+    set_up_logging(quiet, verbose, streams.for_log())
     allow_many_descriptors()
+    orders = _take_input() if exit_with_parent else None
     role = make()
     logs.identify(role.role, role.name)
     role.opened = functools.partial(when_open, role)
     role.notifier = Notifier.from_environment(os.environ)
-    parent = _Parent(role) if exit_with_parent else None
+    parent = None if orders is None else _Parent(role, orders)
     came = stop_on_signals(role if parent is None else parent)
     role.wake_on_signals()
     if parent is not None:
@@ -223,6 +224,16 @@ def allow_many_descriptors() -> None:
             wanted = min(wanted // 2, 10_240)  # macOS takes no more than this, whatever its hard limit says
 
 
+def _take_input() -> int:
+    """Standard input, as a descriptor of its own. Who reads what stands in its place, as a function of the user's may,
+    is at its end at once, and takes no orders away."""
+    orders = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return orders
+
+
 class _Parent:
     """Whoever started this role, and gives it orders on standard input, a line each, until that ends.
 
@@ -231,9 +242,9 @@ class _Parent:
     went, nobody needs this process: it leaves at once.
     """
 
-    def __init__(self, role: Any) -> None:
+    def __init__(self, role: Any, orders: int) -> None:
         self._role = role
-        self._orders = os.dup(0)  # whatever becomes of standard input
+        self._orders = orders
         self._stay = False
         self.may_go = threading.Event()
 

@@ -8,6 +8,7 @@ wrote the result asks `take_error` whether it arrived.
 from __future__ import annotations
 
 import errno
+import fcntl
 import io
 import os
 import select
@@ -70,6 +71,17 @@ def set_up() -> None:
         sys.stderr = _stream(sys.stderr, 2, gives_up=False)
 
 
+def for_log() -> TextIO:
+    """Standard error, through a descriptor of its own. A function of the user's may close 2, and what is opened next
+    takes that number: a file, or a connection to a gateway or a broker, and no log line belongs into those."""
+    if _raw(sys.stderr) is None:
+        return sys.stderr
+    try:
+        return _stream(sys.stderr, fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, 3), gives_up=False)
+    except OSError:  # no descriptor is left, or 2 is closed
+        return sys.stderr
+
+
 def _stream(old: TextIO | None, fd: int, *, gives_up: bool) -> Stream:
     if isinstance(old, io.TextIOWrapper):
         old.flush()
@@ -78,8 +90,8 @@ def _stream(old: TextIO | None, fd: int, *, gives_up: bool) -> Stream:
         io.BufferedWriter(cast(io.RawIOBase, raw)),
         encoding=old.encoding if isinstance(old, io.TextIOWrapper) else "utf-8",
         errors="backslashreplace",  # a name that is not in the terminal's alphabet, or in none, is shown all the same
-        line_buffering=fd == 2 or raw.isatty(),
-        write_through=fd == 2,
+        line_buffering=not gives_up or raw.isatty(),
+        write_through=not gives_up,
     )
 
 

@@ -186,6 +186,7 @@ class CallableTransport:
         if self._thread is None:
             asyncio.run_coroutine_threadsafe(self._cancel(), loop)
             return
+        loop.call_soon_threadsafe(loop.set_task_factory, None)  # the function's may make none
         cancelled = asyncio.run_coroutine_threadsafe(self._cancel(), loop)
         try:
             cancelled.result(timeout=_CLOSE_S)

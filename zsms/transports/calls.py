@@ -25,7 +25,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zsms.message import Message, Outcome
-from zsms.transports.judging import SENT, Judge
+from zsms.transports.judging import SENT, Judge, place
 
 if TYPE_CHECKING:
     import logging
@@ -113,6 +113,15 @@ class Calls:
         """What has ended since the last call."""
         return [self._ready.popleft() for _ in range(len(self._ready))]
 
+    def where_one_waits(self) -> str:
+        """At which line of the user's a call waits."""
+        frames = []
+        at: Any = next((task.get_coro() for task in list(self._tasks)), None)
+        while (frame := getattr(at, "cr_frame", None)) is not None:
+            frames.append((frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name))
+            at = at.cr_await
+        return place(frames)
+
     # -- the loop's thread --------------------------------------------------------------------------------------
 
     def _due(self, since: float) -> None:
@@ -130,9 +139,8 @@ class Calls:
             return
         self._next_is_due = False
         for _ in range(self._workers):
-            task = self._loop.create_task(self._work())
-            if not task.done():  # it is where the loop's tasks are eager
-                self._tasks.add(task)
+            # By no factory of the function's: that may make tasks that begin at once, or none.
+            self._tasks.add(asyncio.Task(self._work(), loop=self._loop))
 
     def _measure_begun(self) -> None:
         """How long it takes to begin, and how many workers the next turn should have."""

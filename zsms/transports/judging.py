@@ -7,7 +7,7 @@ import os
 import sysconfig
 import traceback
 from collections.abc import Callable
-from inspect import iscoroutine
+from inspect import isawaitable, iscoroutine
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,8 +55,8 @@ class Judge:
         code, first = self._count(
             f"returned {None if value is None else type(value).__name__}", lambda: _text(value, repr)
         )
-        forgotten = iscoroutine(value)
-        if forgotten:
+        forgotten = isawaitable(value)
+        if iscoroutine(value):
             value.close()
         if first:
             self._log.warning(

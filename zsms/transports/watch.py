@@ -2,7 +2,8 @@
 
 The role's thread asks the loop for a sign of life twice a second while there is work. One that does not come in half a
 second means that something blocks the loop: then the stack of the loop's thread says what. A function that blocks for a
-shorter time, but again and again, is seen by the share of the time that its calls take before they return.
+shorter time, but again and again, is seen by the share of the time that its calls take before they return. One that
+waits for ever keeps no loop, but its slots: of that the line is told at which the oldest call waits.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ BLOCKED_S = 0.5
 """A loop that gives none for so long is blocked."""
 LOOK_S = 1.0
 """Over so long the calls' share of the time is taken."""
+HANGING_S = 30.0
+"""When no call has begun or ended for so long, that is told."""
 _SHARE = 0.5
 _STEP_S = 0.005
 """Calls block when they take that share of the time, and that many seconds each."""
@@ -46,6 +49,10 @@ class LoopWatch:
         self._said = False
         self._noticed = False
         self._window: tuple[float, int, float] | None = None
+        self._still: tuple[int, int] | None = None
+        """Calls that had begun, and messages in the loop's hands, when one of both changed last."""
+        self._still_at: float | None = None
+        """When that was; None: it was told of."""
 
     def _answer(self) -> None:
         self._answered = monotonic()
@@ -61,6 +68,7 @@ class LoopWatch:
         if now < self._next and self._asked is None:
             return
         self._check_steps(now)
+        self._check_hanging(now, busy)
         if self._asked is not None:
             if self._answered is None:
                 if now - self._asked >= BLOCKED_S:
@@ -120,6 +128,20 @@ class LoopWatch:
                 many(steps, "call"),
                 seconds / steps,
                 _ADVICE,
+            )
+
+    def _check_hanging(self, now: float, busy: int) -> None:
+        if self._still != (self._calls.begun, busy):
+            self._still, self._still_at = (self._calls.begun, busy), now
+        elif busy and self._still_at is not None and now - self._still_at >= HANGING_S:
+            self._still_at = None
+            self._log.warning(
+                "%s does not return: %s for %.0f s, one waits at %s; give what it waits for a time limit, as with "
+                "asyncio.timeout",
+                self._calls.judge.name,
+                many(busy, "message has waited", "messages have waited"),
+                HANGING_S,
+                self._calls.where_one_waits(),
             )
 
     def close(self) -> None:
