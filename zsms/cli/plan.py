@@ -28,6 +28,7 @@ Examples:
 )
 @settings.scenario_argument
 @options.of("plan", MeshConfig)
+@settings.changes_option
 @click.option("--duration", type=float, help="Seconds that messages arrive for at --rate, instead of a count.")
 @click.option(
     "--replications", type=click.IntRange(1, 100_000), default=20, show_default=True, help="Runs in virtual time."
@@ -77,6 +78,7 @@ def command(
     ctx: click.Context,
     /,
     scenario: str | None,
+    changes: tuple[str, ...],
     replications: int,
     deadline: str | None,
     share: float,
@@ -101,6 +103,7 @@ def command(
     from zsms.plan.against import compared, read_report
 
     written.check({"--json": json, "--html": html, "--csv": csv})
+    settings.change(ctx, scenario, changes)
     found = settings.scenario_of(ctx, scenario, given)
     for name, unless in (("share", deadline), ("confidence", solve)):
         if unless is None and ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:

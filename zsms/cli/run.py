@@ -12,7 +12,7 @@ import click
 from zsms import logs
 from zsms.cli import beside, common, options, outputs, places
 from zsms.cli.dashboard import RunPage, dashboard_option
-from zsms.cli.settings import GROUPS, SCENARIO, scenario_of
+from zsms.cli.settings import GROUPS, SCENARIO, change, changes_option, scenario_of
 from zsms.core.broker import BrokerLimits
 from zsms.errors import UsageError
 from zsms.fields import chosen
@@ -62,12 +62,14 @@ Examples:
 @click.option("--insecure", is_flag=True, help="Let --metrics listen where other hosts can reach it, without keys.")
 @common.ui_option
 @common.config_option
+@changes_option
 @common.verbosity
 @click.pass_context
 def command(
     ctx: click.Context,
     /,
     *,
+    changes: tuple[str, ...],
     resume: str | None,
     title: str,
     tag: tuple[tuple[str, str], ...],
@@ -99,6 +101,7 @@ def command(
     common.allow_many_descriptors()
     logs.identify("run", "run")
     paths = {form: given.pop(form) for form in outputs.FORMS}
+    change(ctx, given["config"], changes)
     scenario = beside.planned(ctx, given["config"]) if plan else None
     settings, expected, before = _settings(ctx, resume, given)
     watch = progress.make("none" if quiet and ui == "auto" else ui, "zsms run", "drain and leave", total=settings.total)

@@ -130,10 +130,40 @@ def scenario_argument(function: Any) -> Any:
     )(function)
 
 
-def set_by_all_groups(path: str) -> set[str]:
-    """The options that every group of the file sets for itself, so that giving them changes nothing."""
+changes_option = click.option(
+    "--set",
+    "changes",
+    metavar="NAME.FIELD=VALUE",
+    multiple=True,
+    help="Change a field of one of the file's groups, accounts or audiences, such as sender.cap=500. Again for more.",
+)
+
+
+def change(ctx: click.Context, path: str | None, changes: tuple[str, ...]) -> None:
+    """Make these changes to the tables of the command's file. Raises UsageError."""
+    if not changes:
+        return
+    if path is None:
+        raise UsageError(f"--set {changes[0]}: it changes what a file says: give one, or the option itself")
+    from zsms.scenario import changed
+
+    old = ctx.meta.get(GROUPS)
+    found = changed(ctx.meta[SCENARIO] if old is None else {**ctx.meta[SCENARIO], "group": old}, changes, path)
+    if old is not None:
+        ctx.meta[GROUPS] = found.pop("group")
+    ctx.meta[SCENARIO] = found
+
+
+def groups_of(path: str) -> dict[str, Any]:
+    """A file's tables, its groups as `group`, however it writes them. Raises UsageError."""
     tables = load(path)
     groups = tables.get("group") or tables.get("run", {}).get(GROUPS) or []
+    return {**tables, "group": groups}
+
+
+def set_by_all_groups(path: str) -> set[str]:
+    """The options that every group of the file sets for itself, so that giving them changes nothing."""
+    groups = groups_of(path)["group"]
     other = {"slots": "concurrency", "processes": "senders"}
     keys = [{other.get(key, key.replace("_", "-")) for key in group} for group in groups if isinstance(group, dict)]
     return set.intersection(*keys) if keys else set()

@@ -15,7 +15,7 @@ import click
 
 from zsms.cli import places, written
 from zsms.cli.commands import INTERRUPTED, load_command
-from zsms.cli.settings import set_by_all_groups
+from zsms.cli.settings import groups_of, set_by_all_groups
 from zsms.errors import UsageError, ZsmsError
 from zsms.words import many
 
@@ -35,8 +35,8 @@ Examples:
     metavar="NAME=VALUE,...",
     multiple=True,
     required=True,
-    help="An option of `zsms run` or `zsms plan`, and its values. Again for each of several: every combination is a "
-    "point.",
+    help="An option of `zsms run` or `zsms plan` and its values, or a field of a group, account or audience of the "
+    "file, such as sender.cap=100,200. Again for each of several: every combination is a point.",
 )
 @click.option(
     "--replications", type=click.IntRange(1, 100_000), default=1, show_default=True, help="How often, at each point."
@@ -104,11 +104,8 @@ def command(
         fixed, scenario = (scenario, *fixed), None
     written.check({"--csv": csv, "--html": html})
     varied = sweep.parse_vary(vary)
-    _check_options("run" if live else "plan", [name for name, _ in varied], fixed)
-    for name in sorted({name for name, _ in varied} & (set_by_all_groups(scenario) if scenario else set())):
-        raise UsageError(
-            f"--vary {name}: every group of {scenario} sets its own: take it out of those that are to vary"
-        )
+    varied = _of_groups(varied, scenario)
+    _check_options("run" if live else "plan", [name for name, _ in varied if "." not in name], fixed)
     points = sweep.points_of(varied)
     always = [*_scenario_of(scenario, live), *(["--cluster", cluster] if live and cluster else []), *fixed]
     settings = {"vary": list(vary), "replications": replications, "live": live, "seed": seed, "always": always}
@@ -128,6 +125,30 @@ def command(
         for line in sweep.to_lines(points, kept.done):
             click.echo(line)
     return code or int(not well)
+
+
+def _of_groups(varied: list[tuple[str, list[str]]], scenario: str | None) -> list[tuple[str, list[str]]]:
+    """What varies, with the group whose it is where the file has only one, and sets it itself. Raises UsageError."""
+    from zsms.scenario import changed, names_of
+
+    owned = [f"{name}={value}" for name, values in varied if "." in name for value in values]
+    if scenario is None:
+        if owned:
+            raise UsageError(f"--vary {owned[0]}: that is a field of a file's table: give the file")
+        return varied
+    tables, own = groups_of(scenario), set_by_all_groups(scenario)
+    for each in owned:
+        changed(tables, [each], scenario, "--vary")
+    groups = names_of(tables, "group")
+    found = []
+    for name, values in varied:
+        if name in own and len(groups) > 1:
+            one = f"--vary {groups[0]}.{name}={','.join(values)}"
+            raise UsageError(
+                f"--vary {name}: every group of {scenario} sets its own: say whose is to vary, such as {one}"
+            )
+        found.append((f"{groups[0]}.{name}" if name in own else name, values))
+    return found
 
 
 def _do(commands: dict[Any, list[list[str]]], kept: Any, jobs: int | None, cluster: str | None) -> int:

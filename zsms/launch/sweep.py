@@ -36,7 +36,8 @@ def parse_vary(texts: Sequence[str]) -> list[tuple[str, list[str]]]:
     found: list[tuple[str, list[str]]] = []
     for text in texts:
         name, equals, values = text.partition("=")
-        name = name.strip().lstrip("-").replace("_", "-")
+        owner, dot, field = name.strip().lstrip("-").rpartition(".")
+        name = owner + dot + field.replace("_", "-")
         if not equals or not name:
             raise UsageError(f"--vary {text}: write NAME=VALUE,VALUE, such as concurrency=1e3,1e4")
         if name in dict(found):
@@ -68,7 +69,11 @@ def points_of(varied: Sequence[tuple[str, Sequence[str]]]) -> list[Point]:
 
 def commands_of(point: Point, fixed: Sequence[str], replications: int, live: bool, seed: int) -> list[list[str]]:
     """What is run for a point: one plan with its replications, or so many runs, each with a seed of its own."""
-    options = [part for name, value in point for part in (f"--{name}", value)]
+    options = [
+        part
+        for name, value in point
+        for part in (("--set", f"{name}={value}") if "." in name else (f"--{name}", value))
+    ]
     if not live:
         said = ["--replications", str(replications), "--jobs", "1", "--no-variants", "--quiet"]
         return [["plan", *fixed, *options, "--seed", str(seed), *said, "--json", "-"]]

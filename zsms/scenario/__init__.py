@@ -15,6 +15,7 @@ Pure: no socket, no clock. `load` opens the one file that it is told.
 
 from zsms.fields import nearest, tables_of
 from zsms.kinds import seconds
+from zsms.scenario.changes import changed, names_of
 from zsms.scenario.contradictions import check, first_send
 from zsms.scenario.group import SenderGroup
 from zsms.scenario.reading import TABLES, check_profile, load, read, table
@@ -36,11 +37,13 @@ __all__ = [
     "Scenario",
     "SenderGroup",
     "Stage",
+    "changed",
     "check",
     "check_profile",
     "config_from",
     "first_send",
     "load",
+    "names_of",
     "nearest",
     "read",
     "seconds",

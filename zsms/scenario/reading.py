@@ -26,8 +26,8 @@ TABLES = ("scenario", "audience", "arrival", "group", "account", "retries", "fau
 """What a file may have beside a table a command."""
 
 
-def _keys(cls: type) -> dict[str, Setting]:
-    """The settings of a table by their keys."""
+def keys_of(cls: type) -> dict[str, Setting]:
+    """The settings of a table by their keys; one of two keys stands twice."""
     found = {}
     for each in settings_of(cls):
         found[each.entry.key or each.field.name] = each
@@ -40,7 +40,7 @@ def table(cls: type[T], values: Any, where: str, base: T | None = None) -> T:
     """A table from that of a file; what it leaves out is that of `base`, if there is one. Raises UsageError."""
     if not isinstance(values, Mapping):
         raise UsageError(f"{where}: write it as a table")
-    keys = _keys(cls)
+    keys = keys_of(cls)
     found: dict[str, Any] = {}
     for key, value in values.items():
         name = str(key).replace("-", "_")
