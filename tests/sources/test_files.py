@@ -188,6 +188,13 @@ BAD_CSV = [
     ('"+13702000000,a', "a quote opens and never closes"),
     (b"+13702000000,caf\xe9", "not UTF-8 from character 4"),
     (b"+1370200000\xe9,cafe", "recipient '+1370200000\\udce9'"),
+    ("+13702000000,断水です".encode("iso2022_jp"), "as ISO-2022-JP has"),
+    ("+13702000000,\x0e0!\x0f", "as ISO-2022 has"),
+    ("+13702000000,\x1b[31mred", "has an escape (U+001B)"),
+    *(("+13702000000,断水".encode(code), "not UTF-8") for code in ("gb18030", "shift_jis")),
+    *(("+13702000000,Вода".encode(code), "not UTF-8") for code in ("koi8_r", "cp1251", "cp866")),
+    *(("+13702000000,für".encode(code), "not UTF-8") for code in ("mac_roman", "cp1252", "cp850")),
+    ("+2026 11 28 10 00,a", "seems to be a date"),
     ("recipient,text", "the header once more"),
     ("\ufeffRecipient , Text", "the header once more"),
 ]
@@ -203,6 +210,8 @@ BAD_JSON = [
     ('{"recipient": "+13702000000", "text": ""}', "text is empty"),
     ('{"recipient": "+13702000000", "text": "\\ud800"}', "not UTF-8 from character 1"),
     (b'{"recipient": "+13702000000", "text": "caf\xe9"}', "not UTF-8 from character 4"),
+    ('{"recipient": "+13702000000", "text": "断"}'.encode("iso2022_jp"), "as ISO-2022-JP has"),
+    ('{"recipient": "+13702000000", "text": "\\u00c3\\u00bc"}', "taken for Windows-1252"),
     ("[" * 100_000, "not JSON"),
     ("9" * 5_000, "not JSON"),
     ('{"recipient": "+13702000000", "text": "a"} {}', "Extra data at column 43"),
@@ -353,6 +362,27 @@ def test_a_value_behind_the_named_columns_is_no_text_that_was_cut(tmp_path: Path
         FileSource(path)
 
 
+def test_a_text_that_goes_on_in_the_next_column_is_refused(tmp_path: Path) -> None:
+    """It lacks its quotes, and its row the last column, which may be empty."""
+    rows = {
+        "Water is off, boil it": False,
+        'Bring a 5" pipe, and boil it': False,
+        '"Water is off", note': True,
+        '"Water is off, boil it",': True,
+        " Water is off, note": True,
+        "a,b": True,
+        "a, ": True,
+    }
+    content = "".join(f"+137055500{number:02},{row}\n" for number, row in enumerate(rows))
+    seen: list[tuple[int, str]] = []
+    source = FileSource(write(tmp_path, "a.csv", f"recipient,text,note\n{content}"), skip_bad_rows=True,
+                        on_bad=lambda line, why: seen.append((line, why)))  # fmt: skip
+    assert [number % 100 for number, _ in drain(source)] == [n for n, good in enumerate(rows.values()) if good]
+    assert [line for line, _ in seen] == [2, 3] and "the text may go on behind its ','" in seen[0][1]
+    spaced = write(tmp_path, "b.csv", "recipient, text, note\n+13705550000,Water is off, note\n")
+    assert drain(FileSource(spaced)) == [(13705550000, "Water is off")]
+
+
 def test_a_row_over_the_end_of_a_block_is_whole(tmp_path: Path) -> None:
     text = "a line,\n" * 400
     path = write(tmp_path, "a.csv", "recipient,text\n" + f'+13705550000,"{text}"\n+13705550001,b\n' * 200)
@@ -406,6 +436,9 @@ def test_shares_skip_their_own_bad_rows_only(tmp_path: Path) -> None:
         ("a.csv", line_of("+13705550100", "a"), "seems to be JSON"),
         ("a.csv", "<!DOCTYPE html>", "seems to be a web page"),
         ("a.csv", "empf\xe4nger,text\n".encode("latin-1"), "is not UTF-8"),
+        ("a.csv", "電話,本文\n".encode("shift_jis"), "is not UTF-8: save it"),
+        ("a.csv", GOOD.replace("€", "").encode("cp500"), "is not UTF-8 but EBCDIC"),
+        ("a.csv", "phone,message\r\n+1,a\r\n".encode("cp037"), "is not UTF-8 but EBCDIC"),
         ("a.csv", GOOD.encode("utf-16-le"), "UTF-16 without a byte order mark"),
         ("a.csv", GOOD.encode("utf-16-be"), "UTF-16 without a byte order mark"),
         ("a.csv", GOOD.encode("utf-16")[:-1], "ends in the middle of a character"),

@@ -53,6 +53,9 @@ READ = {
                 "\u20ac 5",
                 "\U0001f600",
                 "nil, they said",
+                "S\u00c3O JO\u00c3O",
+                "\u00c2ge et \u00e2me",
+                "\u00c3\u00bc und \u00fc",
             ),
         )
     },
@@ -65,6 +68,11 @@ REFUSED = {
     "is a formula": ["=A1", "=$B$2", '=CONCAT(A1;" off")', '=A1&" off"', '="Water"&B1', "=IF(A1,B1,C1)"],
     "shows nothing": [" ", "   ", "\u00a0", "\u200b", "\u3000", "\n\n", "\u200e \u202c", "\0\0", "\t"],
     "is empty": ["", "\ufeff"],
+    "has lost letters": ["Gr\ufffdn", "\ufffd"],
+    "seems to mean 'Grün'": ["Gr\u00c3\u00bcn"],
+    "taken for Windows-1252": ["It\u00e2\u20ac\u2122s off", "\u00c2\u00a35 each", "\u00c3\u2030t\u00c3\u00a9"],
+    "as Windows-1252 has": ["It\u0092s off", "a\u0085"],
+    "as ISO-2022 has": ["a\x0eb\x0f"],
 }  # fmt: skip
 
 

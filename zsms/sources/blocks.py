@@ -11,7 +11,7 @@ import numpy.typing as npt
 from zsms.message import MAX_TEXT_BYTES, RECIPIENT, U64
 from zsms.sources.numbers import DATE_DIGITS, MAX_DIGITS, BadFieldError, all_right, read_number
 from zsms.sources.tables import Row, Table
-from zsms.sources.texts import read_text
+from zsms.sources.texts import may_be_spoilt, read_text
 
 I64 = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -117,6 +117,8 @@ def _plainly(table: Table, data: bytes) -> tuple[U64, list[bytes], Bools]:
     recipients = np.array(list(map(int, digits)), dtype=RECIPIENT)
     lengths = np.array(list(map(len, texts)))
     plain = all_right(recipients) & (recipients >= 10**DATE_DIGITS) & (lengths > 0) & (lengths <= MAX_TEXT_BYTES)
+    if may_be_spoilt(data) or escape in data:
+        plain &= [not may_be_spoilt(text) for text in texts]
     try:
         data.decode()
     except UnicodeDecodeError:

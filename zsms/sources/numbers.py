@@ -74,18 +74,28 @@ TRUNK_ZERO = _codes(
 list of dialling procedures)."""
 
 PLAIN = r"\+[1-9][0-9]{6,14}"
-FORMATTED = (
-    r"\+[1-9][0-9]{0,4}(?: [0-9]{1,5})+|\+[1-9][0-9]{0,8}(?:[ -][0-9]{1,9})*[ -][0-9]{3,14}"
-    r"|\+[1-9][0-9]{0,2}[ -]?\([1-9][0-9]{0,4}\)[ -]?(?:[0-9]{1,9}[ -])*[0-9]{3,14}"
+_NO_DATE = (
+    r"(?!\+(?:(?:19|20)[0-9]{2}[ -][01]?[0-9][ -][0-3]?[0-9] |[0-3]?[0-9][ -][0-3]?[0-9][ -](?:19|20)[0-9]{2} "
+    r"|20[23][0-9]{5} ))"
 )
-"""What most numbers look like: the digits in these are the number's, if `all_right` has nothing against them, and if
-there are more than a date has."""
+FORMATTED = (
+    rf"{_NO_DATE}(?:"
+    r"\+[1-9][0-9]{0,4}(?: [0-9]{1,5})+|\+[1-9][0-9]{0,8}(?:[ -][0-9]{1,9})*[ -][0-9]{3,14}"
+    r"|\+[1-9][0-9]{0,2}[ -]?\([1-9][0-9]{0,4}\)[ -]?(?:[0-9]{1,9}[ -])*[0-9]{3,14})"
+)
+"""What most numbers look like, and no date with a time: the digits are the number's, if `all_right` has nothing
+against them, and if there are more than a date has."""
 DATE_DIGITS = 8
 
 _PLAIN = re.compile(PLAIN)
 _GAP = r"(?: +|[-.])"
 _DAY, _MONTH, _YEAR = "[0-3]?[0-9]", "(?:0?[1-9]|1[0-2])", "(?:19|20)[0-9]{2}"
-_DATE = re.compile(rf"\+(?:{_YEAR}([-. ]){_MONTH}\1{_DAY}|(?:{_DAY}([-. ]){_MONTH}|{_MONTH}([-. ]){_DAY})[-. ]{_YEAR})")
+_TIME = "(?:[01]?[0-9]|2[0-3])[-. ]?[0-5][0-9](?:[-. ]?[0-5][0-9])?"
+_DATE = re.compile(
+    rf"\+(?:{_YEAR}([-. ]){_MONTH}\1{_DAY}|(?:{_DAY}([-. ]){_MONTH}|{_MONTH}([-. ]){_DAY})[-. ]{_YEAR})(?: +{_TIME})?"
+    rf"|\+20[23][0-9](?:0[1-9]|1[0-2])[0-3][0-9] +{_TIME}"
+)
+"""Egypt is +20, and its mobile numbers go on with 10, 11, 12 and 15."""
 _NUMBER = re.compile(rf"\+([0-9]+)(?:{_GAP}?\(([0-9]+)\){_GAP}?([0-9]+))?((?:{_GAP}[0-9]+)*)")
 
 _HYPHENS = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"), "-")

@@ -33,7 +33,6 @@ _NOTHING = re.compile(rf"[\s\x1a{_MARKS}]*")
 """Of a blank line: U+001A is the end of a file as DOS programs write it."""
 _NO_HEADER = re.compile(rf'[\s\x1a,;|"{_MARKS}]*')
 """Of a line before the header that holds nothing."""
-_TOO_LONG = f"over {MAX_LINE} bytes in a line"
 
 
 class Row(NamedTuple):
@@ -98,6 +97,15 @@ def _joined(line: bytes) -> str:
 def holds_nothing(line: bytes) -> bool:
     """Whether there is nothing in a line before the header."""
     return _NO_HEADER.fullmatch(decode(line[:MAX_LINE])) is not None
+
+
+def _unreadable(line: bytes) -> str:
+    """Why nothing can be read of a line; "" where that is not so."""
+    if len(line) > MAX_LINE:
+        return f"over {MAX_LINE} bytes in a line"
+    if b"\x1b" in line:  # commas and quotes are not what they seem to be
+        return "has an escape (U+001B), as ISO-2022-JP has: save the list as UTF-8"
+    return ""
 
 
 def _is_blank(text: str) -> bool:
@@ -194,6 +202,12 @@ class Csv:
         self._least = named[-1] + 1
         """Columns without a name behind these are empty, or left out of a row as spreadsheets do."""
         self.used = filled[0] + 1
+        d = re.escape(self._delimiter)
+        self._fields = re.compile(rf'[ \t\u00a0]*(?:"(?:[^"]|"")*"[^{d}]*|[^{d}]*)(?:{d}|\Z)')
+        """Each as it is written, with what divides it from the next."""
+        header = self._fields.findall(texts[filled[0]])
+        self._spaced = self._delimiter == "\t" or any(field[:1].isspace() for field in header[1 : len(self._header)])
+        """Whether a blank may stand behind what divides columns."""
         self.quick = self._quick()
 
     def _quick(self) -> Quick:
@@ -206,16 +220,26 @@ class Csv:
         fields[self._recipient] = f'(?:"({_NUMBER})"|({_NUMBER}))'
         fields[self._text] = f'(?:"{ODD}{quoted[1:]}|{ODD}({bare}))'
         recipient, text = ((0, 1), (2, 3)) if self._recipient < self._text else ((2, 3), (0, 1))
-        return Quick(_lines(f" *{f'{d} *'.join(fields)}"), recipient, text, b'""', _single_quotes, both=False)
+        if not self._spaced and self._text + 1 < len(fields):
+            fields[self._text + 1] = f"(?! ){fields[self._text + 1]}"  # a blank there needs a look
+        gaps = [f"{d}" if field.startswith("(?! )") else f"{d} *" for field in fields[1:]]
+        line = "".join(part for pair in zip(["", *gaps], fields, strict=True) for part in pair)
+        return Quick(_lines(f" *{line}"), recipient, text, b'""', _single_quotes, both=False)
 
     def row(self, lines: Sequence[bytes], at: int, first: int, ended: bool) -> tuple[Row | None, int] | None:
         """See `Table`."""
         line = first + at
-        if len(lines[at]) > MAX_LINE:
-            return _bad(line, line, _TOO_LONG), at + 1
+        if why := _unreadable(lines[at]):
+            return _bad(line, line, why), at + 1
         text = _joined(lines[at])
         try:
-            return self._made(split_fields(text.rstrip("\r\n"), self._delimiter), line, line), at + 1
+            fields = split_fields(text.rstrip("\r\n"), self._delimiter)
+            if not self._spaced and self._may_go_on(text):
+                why = (
+                    f"the text may go on behind its {self._delimiter!r}: put it in quotes, or leave out the blank there"
+                )
+                return _bad(line, line, why), at + 1
+            return self._made(fields, line, line), at + 1
         except _StrayQuoteError:
             return _bad(line, line, "not CSV: a quote closes before the end of its field"), at + 1
         except _OpenQuoteError as error:
@@ -271,6 +295,14 @@ class Csv:
             return _bad(line, last, "the header once more")
         return Row(line, last, recipient, fields[self._text])
 
+    def _may_go_on(self, text: str) -> bool:
+        """Whether a blank behind the text, and nowhere else, makes the next column look like the rest of a sentence."""
+        if f"{self._delimiter} " not in text:
+            return False
+        fields = self._fields.findall(text)[: len(self._header)]
+        blank = [place for place, field in enumerate(fields) if place and field[:1].isspace() and field.strip()]
+        return blank == [self._text + 1] and not fields[self._text].lstrip().startswith('"')
+
     def _hint(self, fields: list[str]) -> str:
         """Why a row has not as many fields as the header, perhaps."""
         text = self._delimiter.join(fields)
@@ -318,10 +350,18 @@ def _read_header(header: str, delimiters: tuple[str, ...], line: int) -> tuple[s
         raise NotATableError("is no text, so no list: save it as CSV in UTF-8")
     if quotes:
         raise NotATableError(f"line {line} is not CSV: a quote opens there and does not close well")
-    coded = next((c for c in header if "\udc80" <= c <= "\udcff"), None)
-    more = "" if coded is None else " (and is not UTF-8)"
-    told = f"must name the columns recipient and text, each once; it is {shown(header)}{more}"
-    raise NotATableError(f"line {line} {told}{_renamed(header)}")
+    told = "must name the columns recipient and text, each once"
+    if any("\udc80" <= c <= "\udcff" for c in header):
+        kind = " but EBCDIC" if _is_ebcdic(header) else ""
+        raise NotATableError(f"is not UTF-8{kind}: save it as UTF-8; line {line} {told}")
+    raise NotATableError(f"line {line} {told}; it is {shown(header)}{_renamed(header)}")
+
+
+def _is_ebcdic(text: str) -> bool:
+    """Whether bytes are text as mainframes write it: with its letters, and with none of its blanks and digits in
+    ASCII."""
+    letters = text.encode("utf-8", "surrogateescape").decode("cp037")[:_EBCDIC_SEEN]
+    return sum(c.isascii() and c.isprintable() for c in letters) > 0.9 * len(letters)
 
 
 def _is_header(text: str, delimiters: tuple[str, ...]) -> bool:
@@ -332,6 +372,7 @@ def _is_header(text: str, delimiters: tuple[str, ...]) -> bool:
     return True
 
 
+_EBCDIC_SEEN = 200
 _DRAWN = "a table that was drawn for people"
 _RULER = re.compile(r"[\s|:+,;]*[-=\u2500-\u257f]{3}[\s|:+,;=\u2500-\u257f-]*")
 """The line under the header of such a table."""
@@ -471,8 +512,8 @@ class JsonLines:
     def row(self, lines: Sequence[bytes], at: int, first: int, ended: bool) -> tuple[Row | None, int] | None:
         """See `Table`."""
         line = first + at
-        if len(lines[at]) > MAX_LINE:
-            return _bad(line, line, _TOO_LONG), at + 1
+        if why := _unreadable(lines[at]):
+            return _bad(line, line, why), at + 1
         text = decode(lines[at])
         if text.isspace() or (text[0] != "{" and _is_blank(text)):
             return None, at + 1

@@ -4,6 +4,8 @@
 - `="text"`, as spreadsheets guard a value, is that text. A formula, what a spreadsheet shows instead of a value
   (#NAME?), and a program's word for nothing (NULL, nan, [object Object]) are no texts.
 - A byte order mark at the beginning is what is left where files were joined.
+- What a wrong encoding leaves is no text: U+FFFD, control characters of Windows-1252 or ISO-2022, and UTF-8 that
+  was taken for Windows-1252 (Ã¼ for ü).
 """
 
 from __future__ import annotations
@@ -37,6 +39,12 @@ _BYTES = (
 ODD = rf"(?=[^#=\\\x00-\x20\x7f\xc2\xe1-\xe3\xef(<\[EFLNnu]|(?!{_BYTES}))"
 """A look ahead, for patterns of bytes: what begins otherwise is a text as it is written."""
 
+_SIGNS = (b"\x0e", b"\x0f", b"\x1b")
+_SIGNS_BESIDE_ASCII = (b"\xc3\x82", b"\xc3\x83", b"\xc3\xa2\xe2\x82\xac", b"\xef\xbf\xbd")
+_CONTROLS = re.compile(rb"\xc2[\x80-\x9f]")
+_SPOILT = re.compile(r"[ÂÃ][^\x00-\x7f]|â€")
+"""Of the letters of UTF-8 in Windows-1252: no language has these side by side, but for some that are checked."""
+
 
 def read_text(value: object) -> bytes:
     """The text's UTF-8. Raises BadFieldError, its text a reason in a few words."""
@@ -62,6 +70,15 @@ def read_text(value: object) -> bytes:
     return raw
 
 
+def may_be_spoilt(data: bytes) -> bool:
+    """Whether there is anything in texts that a wrong encoding leaves. Fast where there is not."""
+    if any(sign in data for sign in _SIGNS):
+        return True
+    return not data.isascii() and (
+        any(sign in data for sign in _SIGNS_BESIDE_ASCII) or _CONTROLS.search(data) is not None
+    )
+
+
 def _wrong(text: str) -> str:
     """What there is against a text."""
     if text in _NOTHING:
@@ -72,4 +89,21 @@ def _wrong(text: str) -> str:
         return "is a formula: save the list with values"
     if unicodedata.category(text[0]) in _SHOWS_NOTHING and all(unicodedata.category(c) in _SHOWS_NOTHING for c in text):
         return "shows nothing"
+    return _wrong_encoding(text)
+
+
+def _wrong_encoding(text: str) -> str:
+    """What there is against a text that was read or saved in another encoding than it has."""
+    if "\ufffd" in text:
+        return "has lost letters (U+FFFD), as text that was read in a wrong encoding has: save it as UTF-8"
+    strange = next((c for c in text if c in "\x0e\x0f\x1b" or "\x80" <= c <= "\x9f"), None)
+    if strange is not None:
+        what = "ISO-2022" if strange < " " else "Windows-1252"
+        return f"has a control character (U+{ord(strange):04X}), as {what} has: save the list as UTF-8"
+    if _SPOILT.search(text):
+        try:
+            meant = text.encode("cp1252").decode()
+        except UnicodeError:
+            return ""
+        return f"is UTF-8 that was taken for Windows-1252, and seems to mean {shown(meant)}: save the list as UTF-8"
     return ""
