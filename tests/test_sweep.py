@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.mesh.processes import zsms
+from zsms.cli.commands import load_command
 from zsms.cli.sweep import command
 from zsms.errors import UsageError
 from zsms.launch.record import Record
@@ -78,6 +79,43 @@ def test_what_every_group_sets_for_itself_varies_where_there_is_one(
     else:
         (one, other) = csv.DictReader(io.StringIO(done.stdout))
         assert (one[head], other[head]) == ("5", "6") and float(one["reach_p50_s"]) > float(other["reach_p50_s"]) / 2
+
+
+@pytest.mark.parametrize(
+    ("tables", "options", "why"),
+    [
+        (
+            '[[group]]\nslots = 9\n[[group]]\nname = "b"\nconcurrency = 9\n',
+            "--concurrency 5",
+            "every group sets its own",
+        ),
+        ('[[run.groups]]\nname = "a"\nconcurrency = 9\n', "--concurrency 5", "every group sets its own"),
+        ("[[group]]\ncap = 5\nqueue = 9\n", "--route-queue 5", "every group sets its own"),
+        ('[[group]]\nprofile = "us-short-code"\n', "--cap 5", "every group sets its own"),
+        ("[retries]\nattempts = 3\n[[group]]\n", "--max-attempts 5", "[retries] says that"),
+        ('[[group]]\nslots = 9\n[[group]]\nname = "b"\n', "--concurrency 5", ""),
+        ("[run]\nconcurrency = 9\n", "--concurrency 5", ""),
+        ("retries = 5\ngroup = 5\n", "--concurrency 5", "write"),
+    ],
+)
+def test_an_option_that_changes_nothing_beside_a_file_is_refused(
+    tmp_path: Path, tables: str, options: str, why: str
+) -> None:
+    """By `zsms plan`, `zsms run` and `zsms sweep` alike."""
+    file = tmp_path / "x.toml"
+    file.write_text(tables)
+    name, value = options.split()
+    asked = ("--messages", "10", name, value)
+    points = [("plan", str(file), *asked, "--quiet", "--jobs", "1", "--replications", "1")]
+    points.append(("run", "--config", str(file), *asked, "--dry-run"))
+    if why:
+        points.append(("sweep", str(file), "--vary", "lease=5,6", "--live", *asked))
+    for words in points:
+        done = CliRunner().invoke(load_command(words[0]), list(words[1:]), standalone_mode=False)
+        if why and "write" not in why:
+            assert isinstance(done.exception, UsageError) and f"{name} beside {file}: {why}" in str(done.exception)
+        else:
+            assert why in f"{done.exception}{done.output}" and "beside" not in f"{done.exception}"
 
 
 def test_a_setting_varies_once_and_points_are_bounded() -> None:

@@ -78,6 +78,22 @@ def test_what_cannot_be_gone_on_with_is_told(tmp_path: Path, arguments: str, tol
     assert done.returncode == 2 and told in done.stderr and done.stderr.count("\n") == 1
 
 
+def test_a_dry_run_says_what_would_be_gone_on_with(tmp_path: Path) -> None:
+    from zsms.journal import open_journal
+
+    with open_journal(tmp_path / "j"):
+        pass
+    note(MeshConfig(messages=300, seed=7, journal=str(tmp_path / "j")), "2026-11-28T00:00:00+00:00")
+    kept = {path.name: path.read_bytes() for path in (tmp_path / "j").iterdir()}
+    done = zsms("run", "--resume", "j", "--dry-run", "--json", "r.json", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "the run of 2026-11-28T00:00:00+00:00, of which 0 messages were taken over" in " ".join(done.stdout.split())
+    assert "300 random" in done.stdout and "nothing was started" in done.stdout
+    assert {path.name for path in (tmp_path / "j").iterdir()} == kept.keys()
+    assert (tmp_path / "j" / "run.json").read_bytes() == kept["run.json"]
+    assert not (tmp_path / "r.json").exists()
+
+
 def test_a_configuration_comes_back_as_it_was(tmp_path: Path) -> None:
     from zsms.journal import open_journal
 

@@ -11,11 +11,15 @@ from zsms.report.summary import wrapped
 
 if TYPE_CHECKING:
     from zsms.launch.mesh import Mesh
+    from zsms.launch.resume import Before
     from zsms.scenario import MeshConfig, SenderGroup
 
 
-def lines(mesh: Mesh, outputs: list[str]) -> list[str]:
-    """The lines, wide as those of a summary. Raises UsageError, and ZsmsError, for what would not work."""
+def lines(mesh: Mesh, outputs: list[str], before: Before | None = None) -> list[str]:
+    """The lines, wide as those of a summary; `before` is the run that this one would go on with.
+
+    Raises UsageError, and ZsmsError, for what would not work.
+    """
     config = mesh.config
     PrivateFolder("broker-16.2").remove()
     if config.secure:
@@ -38,8 +42,10 @@ def lines(mesh: Mesh, outputs: list[str]) -> list[str]:
     if simulated and count is not None:
         capacity = sum(group.slots / group.mean for group in config.groups if group.mean)
         reached = min(capacity or float("inf"), config.rate or float("inf"))
-        took = count / reached
+        took = (count - (0 if before is None else before.settled)) / reached
         rows.append(("time", f"about {whole(took) if took >= 10 else f'{took:.3g}'} s, of the sends alone"))
+    if before is not None:
+        rows.append(("resume", before.come_to))
     if config.journal is not None:
         rows.append(("journal", config.journal))
     rows += [("output", output) for output in outputs]

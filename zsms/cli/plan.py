@@ -103,6 +103,7 @@ def command(
     from zsms.plan.against import compared, read_report
 
     written.check({"--json": json, "--html": html, "--csv": csv})
+    settings.check_heard(ctx, scenario)
     settings.change(ctx, scenario, changes)
     found = settings.scenario_of(ctx, scenario, given)
     for name, unless in (("share", deadline), ("confidence", solve)):

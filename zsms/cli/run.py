@@ -12,7 +12,7 @@ import click
 from zsms import logs
 from zsms.cli import beside, common, options, outputs, places
 from zsms.cli.dashboard import RunPage, dashboard_option
-from zsms.cli.settings import GROUPS, SCENARIO, change, changes_option, scenario_of
+from zsms.cli.settings import GROUPS, SCENARIO, change, changes_option, check_heard, scenario_of
 from zsms.core.broker import BrokerLimits
 from zsms.errors import UsageError
 from zsms.fields import chosen
@@ -119,7 +119,7 @@ def command(
         forked.warm_up()
     output = outputs.Outputs(**paths)
     if dry_run:
-        return _try(mesh, output, page)
+        return _try(mesh, output, page, before)
     with page, watch:
         common.stop_on_signals(mesh)
         return _carry_out(mesh, output, watch.end, scenario)
@@ -151,19 +151,19 @@ def _place(cluster: str | None, adaptive: bool) -> Place | None:
     return Cluster(cluster, adaptive=adaptive)
 
 
-def _try(mesh: Mesh, output: outputs.Outputs, page: RunPage) -> int:
+def _try(mesh: Mesh, output: outputs.Outputs, page: RunPage, before: Before | None) -> int:
     """Check what is left to be checked, and say what would be started."""
     from zsms.cli import dry_run
 
     with page:
-        for line in dry_run.lines(mesh, output.names):
+        for line in dry_run.lines(mesh, output.names, before):
             click.echo(line)
     return 0
 
 
 _BESIDE_RESUME = {
     *("resume", "json", "html", "csv", "threshold", "abort_on_fail", "allow_failures", "metrics", "insecure"),
-    *("dashboard", "ui", "quiet", "verbose", "log_format", "log_messages", "title", "tag", "junit"),
+    *("dashboard", "ui", "quiet", "verbose", "log_format", "log_messages", "title", "tag", "junit", "dry_run"),
 }
 
 
@@ -192,6 +192,7 @@ def _settings(
 def _asked(ctx: click.Context, given: dict[str, Any]) -> tuple[MeshConfig, tuple[str, ...]]:
     """What the options and the file ask for, and what the file expects of it. Raises UsageError."""
     config = given.pop("config")
+    check_heard(ctx, config)
     group, limits = chosen(SenderGroup, "run", given), chosen(BrokerLimits, "run", given)
     settings = chosen(MeshConfig, "run", given, groups=(group,), limits=limits)
     if ctx.meta.get(SCENARIO):

@@ -161,12 +161,41 @@ def groups_of(path: str) -> dict[str, Any]:
     return {**tables, "group": groups}
 
 
-def set_by_all_groups(path: str) -> set[str]:
-    """The options that every group of the file sets for itself, so that giving them changes nothing."""
-    groups = groups_of(path)["group"]
-    other = {"slots": "concurrency", "processes": "senders"}
-    keys = [{other.get(key, key.replace("_", "-")) for key in group} for group in groups if isinstance(group, dict)]
-    return set.intersection(*keys) if keys else set()
+def set_by_all_groups(tables: dict[str, Any]) -> dict[str, str]:
+    """The options that every group of a file sets for itself, so that giving them says nothing; each with its key."""
+    from zsms.scenario import SenderGroup
+    from zsms.scenario.reading import options_set
+
+    groups = tables.get("group")
+    listed = groups if isinstance(groups, list) else []
+    each = [options_set(SenderGroup, group) for group in listed if isinstance(group, dict)]
+    return {name: key for name, key in each[0].items() if all(name in other for other in each)} if each else {}
+
+
+_OF_RETRIES = {"max-attempts": "attempts", "retry-base": "base", "retry-cap": "cap"}
+
+
+def settled_by(tables: dict[str, Any]) -> dict[str, str]:
+    """The options of `run` and `plan` that say nothing beside a file's tables, each with why."""
+    retries = tables.get("retries")
+    said = retries if isinstance(retries, dict) else {}
+    found = {name: "[retries] says that: leave one of them out" for name, key in _OF_RETRIES.items() if key in said}
+    from zsms.scenario import names_of
+
+    for name, key in set_by_all_groups(tables).items():
+        one = f"--set {names_of(tables, 'group')[0]}.{key}=..."
+        found[name] = f"every group sets its own, so it would change nothing: say whose is meant, such as {one}"
+    return found
+
+
+def check_heard(ctx: click.Context, path: str | None) -> None:
+    """Raise UsageError for an option on the command line that changes nothing beside the command's file."""
+    scenario = ctx.meta.get(SCENARIO, {})
+    settled = settled_by({**scenario, "group": scenario.get("group") or ctx.meta.get(GROUPS) or []})
+    for option in ctx.command.params:
+        name = (option.name or "").replace("_", "-")
+        if name in settled and ctx.get_parameter_source(option.name or "") is click.core.ParameterSource.COMMANDLINE:
+            raise UsageError(f"--{name} beside {path}: {settled[name]}")
 
 
 def table_of(path: str, name: str, table: dict[str, Any]) -> dict[str, Any]:

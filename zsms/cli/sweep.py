@@ -15,7 +15,7 @@ import click
 
 from zsms.cli import places, written
 from zsms.cli.commands import INTERRUPTED, load_command
-from zsms.cli.settings import groups_of, set_by_all_groups
+from zsms.cli.settings import groups_of, set_by_all_groups, settled_by
 from zsms.errors import UsageError, ZsmsError
 from zsms.words import many
 
@@ -105,7 +105,9 @@ def command(
     written.check({"--csv": csv, "--html": html})
     varied = sweep.parse_vary(vary)
     varied = _of_groups(varied, scenario)
-    _check_options("run" if live else "plan", [name for name, _ in varied if "." not in name], fixed)
+    options = [name for name, _ in varied if "." not in name]
+    _check_options("run" if live else "plan", options, fixed)
+    _check_heard(scenario, options, fixed)
     points = sweep.points_of(varied)
     always = [*_scenario_of(scenario, live), *(["--cluster", cluster] if live and cluster else []), *fixed]
     settings = {"vary": list(vary), "replications": replications, "live": live, "seed": seed, "always": always}
@@ -136,18 +138,19 @@ def _of_groups(varied: list[tuple[str, list[str]]], scenario: str | None) -> lis
         if owned:
             raise UsageError(f"--vary {owned[0]}: that is a field of a file's table: give the file")
         return varied
-    tables, own = groups_of(scenario), set_by_all_groups(scenario)
+    tables = groups_of(scenario)
+    own = set_by_all_groups(tables)
     for each in owned:
         changed(tables, [each], scenario, "--vary")
     groups = names_of(tables, "group")
     found = []
     for name, values in varied:
         if name in own and len(groups) > 1:
-            one = f"--vary {groups[0]}.{name}={','.join(values)}"
+            one = f"--vary {groups[0]}.{own[name]}={','.join(values)}"
             raise UsageError(
                 f"--vary {name}: every group of {scenario} sets its own: say whose is to vary, such as {one}"
             )
-        found.append((f"{groups[0]}.{name}" if name in own else name, values))
+        found.append((f"{groups[0]}.{own[name]}" if name in own else name, values))
     return found
 
 
@@ -175,15 +178,28 @@ def _do(commands: dict[Any, list[list[str]]], kept: Any, jobs: int | None, clust
     return int(bool(failed or kept.trouble))
 
 
+def _named(varied: Sequence[str], fixed: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each option that a sweep gives to its points, and how it was given."""
+    yield from ((f"--{name}", f"--vary {name}") for name in varied)
+    yield from ((name, name) for name in (text.partition("=")[0] for text in fixed) if name[:2] == "--" != name)
+
+
+def _check_heard(scenario: str | None, varied: Sequence[str], fixed: Sequence[str]) -> None:
+    """Raises UsageError for an option that changes nothing beside the scenario."""
+    settled = settled_by(groups_of(scenario)) if scenario else {}
+    for name, where in _named(varied, fixed):
+        if name[2:] in settled:
+            raise UsageError(f"{where} beside {scenario}: {settled[name[2:]]}")
+
+
 def _check_options(command: str, varied: Sequence[str], fixed: Sequence[str]) -> None:
     """Raises UsageError for what is no option of that command, or is a sweep's own."""
     from zsms.launch.sweep import OWN
 
     options = [each for each in load_command(command).params if isinstance(each, click.Option)]
     known = {name: each for each in options for name in (*each.opts, *each.secondary_opts)}
-    given = [text.partition("=")[0] for text in fixed if text.startswith("--") and text != "--"]
-    for name, varies in [*((f"--{name}", True) for name in varied), *((name, False) for name in given)]:
-        where = f"--vary {name[2:]}" if varies else name
+    for name, where in _named(varied, fixed):
+        varies = where != name
         if name[2:] in OWN:
             raise UsageError(f"{where}: a sweep has that option itself, or sets it for each point: leave it out")
         if name not in known:

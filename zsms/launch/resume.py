@@ -42,13 +42,17 @@ class Before:
     settled: int
 
     @property
+    def come_to(self) -> str:
+        """How far it was, in words."""
+        taken = many(sum(self.taken.values()), "message was", "messages were")
+        return f"the run of {self.started}, of which {taken} taken over and {self.settled:,} settled"
+
+    @property
     def remark(self) -> str:
         """What makes the figures of the rest mean something else than one would think."""
-        taken = many(sum(self.taken.values()), "message was", "messages were")
         return (
-            f"goes on with the run of {self.started}, of which {taken} taken over and {self.settled:,} settled: counts "
-            "are of all of it, wall and throughput include the time between, sends and their times are of what came "
-            "after"
+            f"goes on with {self.come_to}: counts are of all of it, wall and throughput include the time between, "
+            "sends and their times are of what came after"
         )
 
 

@@ -58,6 +58,17 @@ def table(cls: type[T], values: Any, where: str, base: T | None = None) -> T:
     return cls(**found)
 
 
+def options_set(cls: type, values: Mapping[str, Any]) -> dict[str, str]:
+    """The options, without their dashes, whose place a table of a file takes, each with its key there; a profile says
+    what its figures are."""
+    keys = [str(key).replace("-", "_") for key in values]
+    if isinstance(values.get("profile"), str):
+        keys += profiles.find(values["profile"]).fields
+    known = keys_of(cls)
+    found = [known[key] for key in keys if key in known]
+    return {each.option: each.entry.key or each.field.name for each in found}
+
+
 def load(path: str) -> Scenario:
     """The scenario of a file. Raises UsageError."""
     return read(tables_of(path), path)
