@@ -223,7 +223,7 @@ def test_what_was_asked_differently_is_told_but_not_the_seed(blank: dict[str, An
 
 
 def test_a_figure_that_is_none_is_told_with_the_nearest(blank: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="did you mean throughput_per_s"):
+    with pytest.raises(UsageError, match="did you mean 'throughput_per_s'"):
         compare([blank], [blank], ["troughput_per_s"])
 
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.mesh.processes import zsms
+from zsms import __version__
 from zsms.cli.commands import load_command
 from zsms.cli.sweep import command
 from zsms.errors import UsageError
@@ -39,7 +40,7 @@ def test_what_is_no_list_of_values_is_said(text: str) -> None:
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        (["--vary", "concurency=1,2"], "did you mean --concurrency"),
+        (["--vary", "concurency=1,2"], "did you mean '--concurrency'?"),
         (["--vary", "seed=1,2"], "--vary seed: a sweep has that option itself"),
         (["--vary", "json=a,b"], "--vary json: a sweep has that option itself"),
         (["--vary", "yes-really-send=1,2", "--live"], "that takes no values"),
@@ -196,6 +197,29 @@ def test_a_record_goes_on_after_a_line_that_was_cut_and_refuses_another_sweep(tm
         assert path.read_bytes() == whole[: whole.index(b"\n") + 1]
     with pytest.raises(UsageError, match=r"another sweep \(seed differ\)"):
         Record(str(path), {"seed": 2})
+
+
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [("0.0.9", "was begun by zsms 0.0.9, this is"), (None, "by an earlier zsms"), (__version__, "")],
+)
+def test_a_record_of_another_version_is_gone_on_with_and_told_of(
+    tmp_path: Path, version: str | None, told: str
+) -> None:
+    record = tmp_path / "record"
+    options = ["--vary", "mean=1,2", "--messages", "10", "--record", str(record)]
+    with Record(str(record), {"vary": ["mean=1,2"], "replications": 1, "live": False, "seed": 0,
+                              "always": ["--messages", "10"], "scenario": None}) as kept:  # fmt: skip
+        for value in "12":
+            kept.add((("mean", value),), {"x": Spread(1.0, 2.0, 3.0)})
+    head, *lines = record.read_text().splitlines()
+    found = json.loads(head)
+    assert found.pop("version") == __version__
+    head = json.dumps(found if version is None else {**found, "version": version})
+    record.write_text("\n".join([head, *lines, ""]))
+    done = CliRunner().invoke(command, options, standalone_mode=False)
+    assert done.exception is None and done.stdout.count("\n") == 3, done.exception
+    assert told in done.stderr if told else not done.stderr
 
 
 @pytest.mark.parametrize(

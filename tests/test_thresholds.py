@@ -86,9 +86,9 @@ def test_a_percentile_of_few_messages_breaks_nothing() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("send_time.p99<1", "did you mean send_time_s.p99?"),
-        ("p99<1", "send_time_s.p99 or queue_time_s.p99"),
-        ("senders.sender-3.sent>0", "did you mean senders.sender-"),
+        ("send_time.p99<1", "did you mean 'send_time_s.p99'?"),
+        ("p99<1", "'send_time_s.p99' or 'queue_time_s.p99'"),
+        ("senders.sender-3.sent>0", "did you mean 'senders.sender-"),
         ("send_time_s.p99", "FIELD OPERATOR VALUE"),
         ("send_time_s.p99<fast", "'fast' is no number"),
         ("send_time_s.p99<nan", "nan is no bound"),

@@ -40,6 +40,8 @@ class Entry:
     """Its key in a file, where that is not its name."""
     also: str | None = None
     """Another key for it."""
+    like: tuple[str, ...] = ()
+    """What else people call it, for hints."""
     option: str | None = None
     """The option's name, where that is not its own."""
     metavar: str | None = None
@@ -138,13 +140,19 @@ _MOST_TOLD = 30
 """More names than that are no hint."""
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint at the nearest known name, or at all of them."""
-    known = list(known)
-    near = get_close_matches(name, known, 1)
+def nearest(name: str, known: Iterable[str], *, like: Mapping[str, str] | None = None, cutoff: float = 0.6) -> str:
+    """A hint at the nearest known name, or at all of them. `like` has known names by what else people call them."""
+    known, others = list(known), like or {}
+    near = get_close_matches(name, [*known, *others], 1, cutoff)
     if near:
-        return f"; did you mean {near[0]!r}?"
-    return f"; there are {', '.join(known)}" if len(known) <= _MOST_TOLD else ""
+        return perhaps([others.get(near[0], near[0])])
+    return f"; there are {', '.join(known)}" if 0 < len(known) <= _MOST_TOLD else ""
+
+
+def perhaps(names: Iterable[str]) -> str:
+    """A hint at names that may have been meant."""
+    told = " or ".join(map(repr, names))
+    return f"; did you mean {told}?" if told else ""
 
 
 def tables_of(path: str) -> dict[str, Any]:

@@ -388,8 +388,8 @@ def test_variables_that_set_nothing_are_told_with_the_nearest_one() -> None:
         "ZSMS_DASHBOARD_TOKEN": "x" * 16,
     }
     assert list(strange("run", environment)) == [
-        "ZSMS_MESSAGES in the environment is no setting; did you mean ZSMS_RUN_MESSAGES?",
-        "ZSMS_RUN_MESAGES in the environment is no setting; did you mean ZSMS_RUN_MESSAGES?",
+        "ZSMS_MESSAGES in the environment is no setting; did you mean 'ZSMS_RUN_MESSAGES'?",
+        "ZSMS_RUN_MESAGES in the environment is no setting; did you mean 'ZSMS_RUN_MESSAGES'?",
     ]
     done = zsms("run", "--messages", -1, env={"ZSMS_RUN_MESAGES": "5"})
     assert done.stderr.splitlines()[0].startswith("zsms: ZSMS_RUN_MESAGES in the environment is no setting")

@@ -78,7 +78,7 @@ def test_a_number_with_a_unit_or_separators_is_read_for_the_hint_only(
         ("run --messages 100k", ["'100k'", "a whole number, such as 100000"]),
         ("run --rate often", ["'often'", "give a number, without a unit"]),
         ("run -messages 5", ["'-m'", "Did you mean --messages?"]),
-        ("help", ["Did you mean '--help'?"]),
+        ("help", ["No such command 'help'; did you mean '--help'?"]),
         ("health stats", ["Missing argument 'ENDPOINT'"]),
     ],
 )
@@ -142,13 +142,13 @@ def test_a_time_to_wait_that_can_not_be_is_refused(timeout: str) -> None:
 @pytest.mark.parametrize(
     ("command", "variable", "words"),
     [
-        ("run", "zsms_run_messages", "did you mean ZSMS_RUN_MESSAGES?"),
-        ("run", "ZSMS_RUN_LOG-FORMAT", "did you mean ZSMS_RUN_LOG_FORMAT?"),
-        ("run", "ZSMS_JOURNAL", "did you mean ZSMS_RUN_JOURNAL?"),
+        ("run", "zsms_run_messages", "did you mean 'ZSMS_RUN_MESSAGES'?"),
+        ("run", "ZSMS_RUN_LOG-FORMAT", "did you mean 'ZSMS_RUN_LOG_FORMAT'?"),
+        ("run", "ZSMS_JOURNAL", "did you mean 'ZSMS_RUN_JOURNAL'?"),
         ("run", "ZSMS_LOG_LEVEL", "is no setting"),
         ("producer", "ZSMS_RUN_MESSAGES", "is for `zsms run`; `zsms producer` reads ZSMS_PRODUCER_MESSAGES"),
         ("plan", "ZSMS_RUN_SENDERS", "is for `zsms run`; `zsms plan` reads ZSMS_PLAN_SENDERS"),
-        ("producer", "ZSMS_RUN_MESAGES", "did you mean ZSMS_RUN_MESSAGES?"),
+        ("producer", "ZSMS_RUN_MESAGES", "did you mean 'ZSMS_RUN_MESSAGES'?"),
     ],
 )
 def test_a_variable_that_sets_nothing_here_is_told(command: str, variable: str, words: str) -> None:

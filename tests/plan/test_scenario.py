@@ -24,6 +24,8 @@ BAD = {
     "failures above 1": (GROUP + "failure-rate = 0.7\npermanent-rate = 0.4", "add up to 1.1"),
     "burst without a cap": (GROUP + "burst = 5", "a burst needs a cap"),
     "queue without a cap": (GROUP + 'queue = "10h"', "needs a cap"),
+    "another word": (GROUP + 'hours = "08:00-21:00"', "unknown key 'hours'; did you mean 'quiet'?"),
+    "another word, misspelt": (GROUP + "latencey = 1", "did you mean 'mean'?"),
     "unknown key": (GROUP + "capp = 5", "unknown key 'capp'; did you mean 'cap'?"),
     "twice by two names": (GROUP + "slots = 5\nconcurrency = 6", "given twice"),
     "unknown profile": (GROUP + 'profile = "us-shrt-code"', "there is no such carrier profile"),

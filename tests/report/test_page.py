@@ -192,7 +192,7 @@ def test_a_threshold_that_fails_exits_99_and_is_in_summary_and_report() -> None:
     [
         (("--html", "no/r.html"), "can't write the report to no/r.html"),
         (("--csv", "no/r"), "can't write the report to no/r-summary.csv"),
-        (("--threshold", "send_time.p99<1"), "did you mean send_time_s.p99?"),
+        (("--threshold", "send_time.p99<1"), "did you mean 'send_time_s.p99'?"),
     ],
 )
 def test_a_mistake_is_told_before_the_run(tmp_path: Path, options: tuple[str, ...], told: str) -> None:

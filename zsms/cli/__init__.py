@@ -47,12 +47,10 @@ class _Lazy(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from difflib import get_close_matches
+            from zsms.fields import nearest
 
-            asked = f"--{args[0]}"
-            near = [asked] if asked in ("--help", "--version") else get_close_matches(args[0], COMMANDS, 1)
-            hint = f" Did you mean {near[0]!r}?" if near else f" Choose one of {', '.join(COMMANDS)}."
-            raise click.UsageError(f"No such command {args[0]!r}.{hint}", ctx)
+            like = {"help": "--help", "version": "--version"}
+            raise click.UsageError(f"No such command {args[0]!r}{nearest(args[0], COMMANDS, like=like)}", ctx)
         return super().resolve_command(ctx, args)
 
 

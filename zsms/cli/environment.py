@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 
 import click
 
 from zsms.cli.commands import COMMANDS, load_command
+from zsms.fields import nearest
 
 PREFIX = "ZSMS_"
 _OTHERS = ("ZSMS_DASHBOARD_TOKEN", "ZSMS_FAIL_POINT", "ZSMS_GATEWAY_PASSWORD")
@@ -71,8 +71,7 @@ def _hint(upper: str, owner: str | None) -> str:
         names = {each: each.removeprefix(PREFIX) for command in COMMANDS for each in _of(command)}
         asked = upper.removeprefix(PREFIX)
         names |= {f"{PREFIX}RUN_{asked}": asked} if f"{PREFIX}RUN_{asked}" in names else {}
-    near = get_close_matches(asked, names.values(), 1, 0.7)
-    return f"; did you mean {next(each for each, text in names.items() if text == near[0])}?" if near else ""
+    return nearest(asked, (), like={text: each for each, text in reversed(names.items())}, cutoff=0.7)
 
 
 def origin(text: str, words: list[str], environ: Mapping[str, str]) -> str:

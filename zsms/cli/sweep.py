@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 import sys
@@ -13,10 +12,12 @@ from typing import Any
 
 import click
 
+from zsms import __version__
 from zsms.cli import places, written
 from zsms.cli.commands import INTERRUPTED, load_command
 from zsms.cli.settings import groups_of, set_by_all_groups, settled_by
 from zsms.errors import UsageError, ZsmsError
+from zsms.fields import nearest
 from zsms.words import many
 
 
@@ -113,6 +114,9 @@ def command(
     settings = {"vary": list(vary), "replications": replications, "live": live, "seed": seed, "always": always}
     settings["scenario"] = _digest(scenario)
     with Record(record, settings) as kept:
+        if kept.done and kept.begun_by != __version__:
+            began = f"zsms {kept.begun_by}" if kept.begun_by else "an earlier zsms"
+            click.echo(f"zsms: {record} was begun by {began}, this is {__version__}: its points may differ", err=True)
         todo = [point for point in points if point not in kept.done]
         commands = {point: sweep.commands_of(point, always, replications, live, seed) for point in todo}
         code = _do(commands, kept, 1 if live else jobs, None if live else cluster)
@@ -203,9 +207,7 @@ def _check_options(command: str, varied: Sequence[str], fixed: Sequence[str]) ->
         if name[2:] in OWN:
             raise UsageError(f"{where}: a sweep has that option itself, or sets it for each point: leave it out")
         if name not in known:
-            close = difflib.get_close_matches(name, known)
-            instead = f"; did you mean {' or '.join(close)}?" if close else ""
-            raise UsageError(f"{where}: `zsms {command}` has no such option{instead}")
+            raise UsageError(f"{where}: `zsms {command}` has no such option{nearest(name, known)}")
         if varies and known[name].is_flag:
             raise UsageError(f"{where}: that takes no values")
 

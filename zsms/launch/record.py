@@ -1,6 +1,6 @@
 """What has come of the points of a sweep so far: a file with a JSON object a line, so that a sweep can be gone on with.
 
-    {"sweep": 1, "vary": [...], ...}                           whose sweep it is
+    {"sweep": 1, "vary": [...], ..., "version": "0.1.0"}       whose sweep it is, and what zsms began it
     {"point": [[NAME, VALUE], ...], "figures": {NAME: [low, median, high], ...}}
 
 A line that was cut when its sweep was killed is left out; a file that is anything else is not touched.
@@ -16,6 +16,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
+from zsms import __version__
 from zsms.errors import UsageError
 from zsms.report.spread import Point, Spread
 
@@ -30,11 +31,13 @@ class Record:
         self.done: dict[Point, dict[str, Spread]] = {}
         self.trouble = ""
         """Why nothing more is kept; empty when all is well."""
+        self.begun_by = __version__
+        """The version of zsms that the points done before are of; "" where the record does not say it."""
         self._path = None if path is None else Path(path)
         self._lock: BinaryIO | None = None
         if self._path is None:
             return
-        head = {"sweep": _FORMAT, **settings}
+        head = {"sweep": _FORMAT, **settings, "version": __version__}
         if self._path.exists() and not self._path.is_file():
             raise UsageError(f"--record {path}: that is no file")
         try:
@@ -72,6 +75,8 @@ class Record:
             found = None
         if not isinstance(found, dict) or "sweep" not in found:
             raise UsageError(f"--record {self._path}: that is no record of a sweep")
+        self.begun_by = str(found.pop("version", ""))
+        head = {key: value for key, value in head.items() if key != "version"}
         if found != head:
             other = sorted(key for key in {*head, *found} if found.get(key) != head.get(key))
             raise UsageError(

@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zsms.errors import UsageError
+from zsms.fields import nearest
 from zsms.report.thresholds import fields_of
 
 SIGNIFICANT = 0.05
@@ -166,10 +167,7 @@ def check_names(names: Sequence[str]) -> None:
     known = [figure.name for figure in FIGURES]
     for name in names:
         if name not in known:
-            from difflib import get_close_matches
-
-            near = get_close_matches(name, known, 1)
-            raise UsageError(f"no figure {name!r} to compare{f'; did you mean {near[0]}?' if near else ''}")
+            raise UsageError(f"no figure {name!r} to compare{nearest(name, known)}")
 
 
 def compare(

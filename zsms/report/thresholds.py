@@ -21,6 +21,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from zsms.errors import UsageError
+from zsms.fields import perhaps
 
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "<=": operator.le,
@@ -133,7 +134,7 @@ def parse_all(texts: Iterable[str], blank: Callable[[], dict[str, Any]]) -> tupl
 def _hint(threshold: Threshold, known: dict[str, Any]) -> str:
     last = threshold.field.rpartition(".")[2]
     near = get_close_matches(threshold.field, known, 1) or [name for name in known if name.endswith(f".{last}")][:3]
-    return f"; did you mean {' or '.join(near)}?" if near else ""
+    return perhaps(near)
 
 
 def split(text: str) -> list[str]:

@@ -27,7 +27,9 @@ class SenderGroup:
     """Senders that are alike."""
 
     name: str = entry("sender", "Of the group; its senders are NAME-1, NAME-2, ...", kinds.TEXT)
-    senders: int = entry(2, "Sender processes.", kinds.COUNT, on=("run", "plan"), also="processes")
+    senders: int = entry(
+        2, "Sender processes.", kinds.COUNT, on=("run", "plan"), also="processes", like=("workers", "instances")
+    )
     concurrency: int = entry(
         5_000,
         "Slots of each sender; each sends one message at a time.",
@@ -35,6 +37,7 @@ class SenderGroup:
         on=_SENT,
         also="slots",
         differs={"sender": {"default": 1_000, "help": "Slots; each sends one message at a time."}},
+        like=("threads", "connections", "parallel", "users"),
     )
     delay: str = entry("normal", "How the time of a send is drawn.", kinds.one_of(*MODELS), on=_SENT)
     mean: float = entry(
@@ -42,6 +45,7 @@ class SenderGroup:
         "Mean time of a send, seconds; of what is drawn, also where a normal one is cut at 0.",
         kinds.SECONDS,
         on=_SENT,
+        like=("latency", "duration"),
     )
     sd: float | None = entry(
         None,
@@ -51,7 +55,13 @@ class SenderGroup:
         on=_SENT,
         reported=True,
     )
-    failure_rate: float = entry(0.0, "Share of sends that fail for now, 0 to 1.", kinds.SHARE, on=_SENT)
+    failure_rate: float = entry(
+        0.0,
+        "Share of sends that fail for now, 0 to 1.",
+        kinds.SHARE,
+        on=_SENT,
+        like=("failures", "errors", "error_rate"),
+    )
     throttled_rate: float = entry(
         0.0,
         "Share of sends that the gateway throttles, 0 to 1: no attempt is spent.",
@@ -87,6 +97,7 @@ class SenderGroup:
         unless="as many as they can",
         on=_SENT,
         differs={"sender": {"help": "Segments a second that may begin here.", "unless": "as many as can"}},
+        like=("tps", "limit", "rate", "throughput", "max_rate"),
     )
     burst: float = entry(0.0, "Segments that may begin at once after a rest.", kinds.FROM_0, on=_SENT)
     queue: float | None = entry(

@@ -45,7 +45,8 @@ def table(cls: type[T], values: Any, where: str, base: T | None = None) -> T:
     for key, value in values.items():
         name = str(key).replace("-", "_")
         if name not in keys:
-            raise UsageError(f"{where}: unknown key {key!r}{nearest(name, keys)}")
+            like = {word: key for key, each in keys.items() for word in each.entry.like}
+            raise UsageError(f"{where}: unknown key {key!r}{nearest(name, keys, like=like)}")
         each = keys[name]
         if each.field.name in found:
             raise UsageError(f"{where}: {key} is given twice, by another name too")

@@ -23,13 +23,18 @@ class Group(SenderGroup):
         None, "A carrier profile that says what is not given here (`zsms carriers list`).", kinds.TEXT
     )
     account: str | None = entry(None, "The [[account]] whose caps it shares.", kinds.TEXT)
-    daily_cap: int | None = entry(None, "Segments a day.", kinds.COUNT)
+    daily_cap: int | None = entry(None, "Segments a day.", kinds.COUNT, like=("quota", "per_day", "daily_limit"))
     daily_reset: float = entry(0.0, 'When the day begins in `zone`, such as "07:30".', kinds.CLOCK)
-    zone: str = entry("UTC", 'A time zone, such as "America/New_York".', kinds.ZONE)
+    zone: str = entry(
+        "UTC", 'A time zone, such as "America/New_York".', kinds.ZONE, like=("timezone", "tz", "time_zone")
+    )
     quiet: tuple[float, float] | None = entry(
-        None, "Hours of the day, in `zone`, in which nothing may be sent, such as \"21:00-08:00\".", kinds.HOURS
-    )  # fmt: skip
-    price: float = entry(0.0, "Of an accepted segment.", kinds.FROM_0)
+        None,
+        'Hours of the day, in `zone`, in which nothing may be sent, such as "21:00-08:00".',
+        kinds.HOURS,
+        like=("hours", "opening_hours", "night", "silence", "closed"),
+    )
+    price: float = entry(0.0, "Of an accepted segment.", kinds.FROM_0, like=("cost", "costs", "fee"))
     begins: float = entry(0.0, "It opens so many seconds after the start,", kinds.SECONDS, key="from")
     ends: float | None = entry(None, "and closes then.", kinds.SOME_SECONDS, unless="never", key="until")
 
@@ -58,7 +63,11 @@ class Audience:
     text: str | None = entry(None, "What they get,", kinds.TEXT)
     segments: float | None = entry(None, "or how many segments that is.", kinds.ABOVE_0, unless="the scenario's")
     routes: tuple[tuple[str, float | None], ...] = entry(
-        (), "Names of groups, or their fixed shares, such as {a = 0.7, b = 0.3}.", kinds.ROUTES, unless="all groups"
+        (),
+        "Names of groups, or their fixed shares, such as {a = 0.7, b = 0.3}.",
+        kinds.ROUTES,
+        unless="all groups",
+        like=("groups", "via"),
     )
 
 
@@ -84,7 +93,12 @@ class Stage:
 class Retries:
     """Who is tried again, and when: full jitter up to min(cap, base 2^(attempt - 1)) seconds."""
 
-    attempts: int = entry(1, "Sends of a message before it is given up.", kinds.COUNT)
+    attempts: int = entry(
+        1,
+        "Sends of a message before it is given up.",
+        kinds.COUNT,
+        like=("retries", "tries", "max_attempts", "max_retries"),
+    )
     base: float = entry(0.5, "Longest wait before the second attempt, seconds; doubles with each.", kinds.SECONDS)
     cap: float = entry(60.0, "Longest wait before any attempt, seconds.", kinds.SECONDS)
 
@@ -101,9 +115,11 @@ FAULTS = ("kill", "stop", "restart", "slow", "fail", "throttle")
 class Fault:
     """What goes wrong, when, and with whom; times in seconds from the first arrival."""
 
-    at: float = entry(ALL, "When it begins.", kinds.SECONDS)
-    what: str = entry(ALL, "What is done.", kinds.one_of(*FAULTS))
-    whom: str = entry(ALL, "A process, a group, a broker or the collector.", kinds.TEXT)
+    at: float = entry(ALL, "When it begins.", kinds.SECONDS, like=("time", "when", "start"))
+    what: str = entry(ALL, "What is done.", kinds.one_of(*FAULTS), like=("type", "kind", "action"))
+    whom: str = entry(
+        ALL, "A process, a group, a broker or the collector.", kinds.TEXT, like=("target", "process", "who")
+    )
     lasts: float | None = entry(
         None, "For how long; a stop and a restart need it.", kinds.SOME_SECONDS, unless="to the end", key="for"
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from zsms.errors import UsageError
+from zsms.fields import nearest
 from zsms.reading import toml_of
 from zsms.smsc.rules import Account, Fault, Outcome, Rules
 from zsms.stats.delay import DelayModel
@@ -45,7 +45,7 @@ def rules_of(table: Mapping[str, Any], base: Rules | None = None) -> Rules:
             rows = value if isinstance(value, list) else [value]
             found[field] = tuple(_row(kind, row, f"[[{key}]] {n}") for n, row in enumerate(rows, 1))
         elif name not in known:
-            raise UsageError(f"no setting {key!r}{_nearest(name, [*known, *_TABLES])}")
+            raise UsageError(f"no setting {key!r}{nearest(name, sorted([*known, *_TABLES]))}")
         elif name in _DELAYS:
             found[name] = _delay(value, name)
         elif name in _WEIGHTS:
@@ -62,7 +62,7 @@ def _row(kind: type[Account | Outcome | Fault], row: Any, where: str) -> Any:
     values = {key.replace("-", "_"): value for key, value in row.items()}
     for name, value in values.items():
         if name not in names:
-            raise UsageError(f"{where}: no setting {name!r}{_nearest(name, names)}")
+            raise UsageError(f"{where}: no setting {name!r}{nearest(name, names)}")
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise UsageError(f"{where}: {name} {value!r} is neither a number nor text")
     try:
@@ -109,8 +109,3 @@ def _typed(value: Any, default: Any, name: str) -> Any:
         kinds = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
         raise UsageError(f"{name} {value!r}: give {kinds.get(wanted, wanted.__name__)}")
     return value
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    near = get_close_matches(name, known, 1)
-    return f": did you mean {near[0]!r}?" if near else f": there are {', '.join(sorted(known))}"
