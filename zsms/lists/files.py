@@ -32,7 +32,7 @@ from zsms.sources.blocks import I64, Bad, Block, read_block
 from zsms.sources.choice import MessageSettings, check_messages, random_of
 from zsms.sources.random import Columns, Source, check_share, check_total
 from zsms.sources.repeats import MOST, Repeats
-from zsms.sources.tables import Csv, JsonLines, NotATableError, Table, holds_nothing
+from zsms.sources.tables import ONE_LIST, Csv, JsonLines, NotATableError, Table, decode, holds_nothing, like_json
 from zsms.words import lines_named, many
 
 CHUNK = 16_384
@@ -244,10 +244,10 @@ class FileSource:
             return b"", False
         begin = lines[filled[0]].lstrip(b"\xef\xbb\xbf \t") if filled else b""
         if self._format is None:
-            self._format = "jsonl" if begin[:1] in (b"{", b"[") and begin[:5] != b"{\\rtf" else "csv"
+            self._format = "jsonl" if like_json(decode(begin)) else "csv"
         if self._format == "jsonl":
             if begin[:1] == b"[":
-                raise UsageError("is one list in JSON: write one object a line (jq -c '.[]' does)")
+                raise UsageError(ONE_LIST)
             self._table = JsonLines()
             return data, True
         blank = filled[0] if filled else 0

@@ -280,6 +280,12 @@ def _why_not(text: str) -> str:
         return f"has {what} (U+{ord(strange):04X})"
     if re.search(r"[\t\r\n\v\f]", text):
         return "has a line break or a tab in it"
+    parameter = re.search(r";\s*((?!ext\b)[a-z-]+)=", text, re.IGNORECASE)
+    if parameter is not None:
+        return f"has something behind the number ({parameter[0]}), as an address tel: may have: leave that out"
+    coded = re.search(r"&#?\w+;|%[0-9A-Fa-f]{2}", text)
+    if coded is not None:
+        return f"has a character written as in {'HTML' if coded[0][0] == '&' else 'an address'} ({coded[0]})"
     if (
         _EXTENSION.search(text)
         or re.search(r"(?i)[0-9) ]\s*[(,;]?\s*(?:ex|ext|extn|extension)\b", text)
@@ -298,8 +304,11 @@ def _why_not(text: str) -> str:
 
 def _why_not_digits(text: str) -> str:
     """The same for one without letters."""
-    if re.fullmatch(r"00[0-9 .()-]+", text):
-        return "is no E.164 number: write + in place of 00"
+    abroad = re.fullmatch(r"(0011|011|00)[0-9 .()-]+", text)
+    if abroad is not None:
+        return f"is no E.164 number: write + in place of {abroad[1]}"
+    if re.fullmatch(r"[0-9 .()-]+\+", text):
+        return "has its plus at the end: write it in front"
     if re.fullmatch(r"\(?[0-9][0-9 .()-]*", text):
         return "is no E.164 number: a plus and the country's code are missing"
     if re.search(r"[-.+(]\s*[-.+]|[-.] | [-.]|\(\)|^\+[ .-]|[-. (+]$", text):

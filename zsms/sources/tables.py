@@ -241,7 +241,8 @@ class Csv:
                 return _bad(line, line, why), at + 1
             return self._made(fields, line, line), at + 1
         except _StrayQuoteError:
-            return _bad(line, line, "not CSV: a quote closes before the end of its field"), at + 1
+            twice = " (write a quote in a text twice, not behind a backslash)" if '\\"' in text else ""
+            return _bad(line, line, f"not CSV: a quote closes before the end of its field{twice}"), at + 1
         except _OpenQuoteError as error:
             opened = error
         if self._looks_like_rest(text[opened.begin :].rstrip("\r\n"), opened.before):
@@ -332,20 +333,24 @@ class Csv:
 
 def _read_header(header: str, delimiters: tuple[str, ...], line: int) -> tuple[str, list[str]]:
     """What separates the columns, and their names. Raises NotATableError."""
-    quotes = False
+    quotes = True
     for delimiter in delimiters:
         try:
             names = [_name(field) for field in split_fields(header, delimiter)]
         except (_OpenQuoteError, _StrayQuoteError):
-            quotes = True
             continue
+        quotes = False
         if names.count("recipient") == 1 and names.count("text") == 1:
             return delimiter, names
     kind = _kind_of(header)
     if kind:
         raise NotATableError(f"seems to be {kind}, not CSV")
-    if header.lstrip("\ufeff \t").startswith(("{", "[")):
-        raise NotATableError("seems to be JSON: give --input-format jsonl, or a name that ends in .jsonl")
+    begin = header.lstrip("\ufeff \t")
+    if like_json(begin):
+        one = begin[0] == "["
+        raise NotATableError(
+            ONE_LIST if one else "seems to be JSON: give --input-format jsonl, or a name that ends in .jsonl"
+        )
     if any(c < " " and c not in "\t\x1a\x1e\f\v" for c in header):
         raise NotATableError("is no text, so no list: save it as CSV in UTF-8")
     if quotes:
@@ -354,7 +359,24 @@ def _read_header(header: str, delimiters: tuple[str, ...], line: int) -> tuple[s
     if any("\udc80" <= c <= "\udcff" for c in header):
         kind = " but EBCDIC" if _is_ebcdic(header) else ""
         raise NotATableError(f"is not UTF-8{kind}: save it as UTF-8; line {line} {told}")
-    raise NotATableError(f"line {line} {told}; it is {shown(header)}{_renamed(header)}")
+    raise NotATableError(f"line {line} {told}; it is {shown(header)}{_renamed(header) or _undivided(header)}")
+
+
+ONE_LIST = "is one list in JSON: write one object a line (jq -c '.[]' does)"
+
+
+def like_json(begin: str) -> bool:
+    """Whether a list that begins so is JSON, and no log or settings file, which have brackets too."""
+    return re.match(r"\{\s*(?:[\"'}]|\w+\s*:|\Z)|\[\s*(?:[\[{\"\]]|\Z)", begin) is not None
+
+
+def _undivided(header: str) -> str:
+    """What is wrong with a header that has both names, but not as columns."""
+    if not re.search(r"\brecipient\b", header, re.IGNORECASE) or not re.search(r"\btext\b", header, re.IGNORECASE):
+        return ""
+    if header.count('"') == 2 and _is_header(header.replace('"', ""), DELIMITERS):
+        return " (its quotes make it one column: take away those around whole rows)"
+    return " (divide columns by commas, semicolons, tabs or bars, or write sep= and their sign on a line before)"
 
 
 def _is_ebcdic(text: str) -> bool:
@@ -389,13 +411,15 @@ _KINDS = (
     (r"- *(recipient|text) *:|(recipient|text) *: +\S", "YAML"),
     (r"-----begin ", "encrypted or signed"),
     (r"id;p", "a spreadsheet (SYLK)"),
+    (r"-\[ record [0-9]+ \]", _DRAWN),
     (r"[+|\u2500-\u257f][\s+|:=\u2500-\u257f-]{2,}$", _DRAWN),
 )
 """What else lists are kept in, by how it begins."""
 _OTHER_NAMES = {
-    "recipient": r"recip|phone|mobil|cell|msisdn|gsm|tel|handy|movil|móvil|celular|numb|numer|númer|numér|nummer|rufnum"
-    r"|empf|destinat|to$|电话|電話|手机|手機|号码|телефон|номер|هاتف|جوال|फ़ोन",
-    "text": r"text|mess|mensaj|mensag|nachricht|sms|body|content|msg|短信|内容|內容|消息|сообщ|текст|رسالة|نص|संदेश",
+    "recipient": r"sms\d|recip|phone|mobil|cell|msisdn|gsm|tel|handy|movil|móvil|celular|numb|numer|númer|numér|nummer"
+    r"|rufnum|empf|destinat|to$|电话|電話|手机|手機|号码|телефон|номер|هاتف|جوال|फ़ोन",
+    "text": r"text|mess|mensaj|mensag|nachricht|sms(?!\d)|body|content|msg"
+    r"|短信|内容|內容|消息|сообщ|текст|رسالة|نص|संदेश",
 }
 _NO_NAME = re.compile(r"type|label|country|ext|typ|date|time|id$|lang")
 
@@ -444,8 +468,13 @@ def _inside(line: str) -> tuple[str, bool]:
 
 
 def _name(field: str) -> str:
-    """A column's name, as it is compared."""
-    return re.sub(rf'[{_MARKS}"]', "", field).strip().casefold()
+    """A column's name, as it is compared: without what forms add, as in `recipient* (E.164):`."""
+    name = re.sub(rf'[{_MARKS}"]', "", field).strip()
+    return _ADDED.sub("", name).casefold() if len(name) <= _LONG_NAME else name
+
+
+_LONG_NAME = 80
+_ADDED = re.compile(r"[\s*:]*(?:\([^()]*\)|\[[^\[\]]*\])?[\s*:]*\Z")
 
 
 _DATE = re.compile(r"[0-9]{4}[-./][0-9]{1,2}[-./][0-9]{1,2}\b.*|[0-9]{1,2}[-./][0-9]{1,2}[-./][0-9]{2,4}\b.*")
