@@ -143,7 +143,8 @@ _MOST_TOLD = 30
 def nearest(name: str, known: Iterable[str], *, like: Mapping[str, str] | None = None, cutoff: float = 0.6) -> str:
     """A hint at the nearest known name, or at all of them. `like` has known names by what else people call them."""
     known, others = list(known), like or {}
-    near = get_close_matches(name, [*known, *others], 1, cutoff)
+    words = [*known, *others]
+    near = get_close_matches(name, words, 1, cutoff) or get_close_matches(name.casefold(), words, 1, cutoff)
     if near:
         return perhaps([others.get(near[0], near[0])])
     return f"; there are {', '.join(known)}" if 0 < len(known) <= _MOST_TOLD else ""

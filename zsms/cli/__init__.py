@@ -51,7 +51,13 @@ class _Lazy(click.Group):
 
             like = {"help": "--help", "version": "--version"}
             raise click.UsageError(f"No such command {args[0]!r}{nearest(args[0], COMMANDS, like=like)}", ctx)
-        return super().resolve_command(ctx, args)
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None:
+            from zsms.cli import slips
+
+            if twice := slips.given_twice(command, rest):
+                raise UsageError(f"{twice} is given twice: give one, for only the last would be used")
+        return name, command, rest
 
 
 @click.command(
@@ -111,11 +117,14 @@ def _instead(option: click.Parameter, message: str) -> str:
     return f"'{found[1]}' is no number: {instead}{f' ({about})' if about else ''}"
 
 
-def _long(option: str, context: click.Context) -> str:
-    """A word that was given with one dash where an option has two."""
-    names = {name for each in context.command.params for name in each.opts}
-    words = (f"-{word.partition('=')[0]}" for word in sys.argv if word.startswith(option) and not word.startswith("--"))
-    return next((f" Did you mean {word}?" for word in words if word in names), "")
+def _explained(error: click.UsageError, context: click.Context) -> str:
+    """What was wrong with a command line, and what was meant."""
+    from zsms.cli import slips
+
+    if isinstance(error, click.NoSuchOption):
+        return f"No such option {error.option_name!r}{slips.option_meant(error.option_name, context.command, sys.argv)}"
+    message = error.format_message()
+    return message + slips.dash_meant(sys.argv) if "unexpected extra argument" in message else message
 
 
 def show_error(error: click.ClickException) -> None:
@@ -125,13 +134,17 @@ def show_error(error: click.ClickException) -> None:
     if bad is not None and context is not None and bad.param is not None:
         place = _place(bad.param, context) or bad.param_hint
         error = click.BadParameter(_instead(bad.param, bad.message), context, bad.param, place)
-    message = error.format_message()
-    if isinstance(error, click.NoSuchOption) and context is not None:
-        message += _long(error.option_name, context)
-    if context is None or "\n" in message:
+    usage = error if isinstance(error, click.UsageError) else None
+    message = _explained(usage, context) if usage and context else error.format_message()
+    if usage is None or "\n" in message:
         error.show()  # such as the help, when no command was given
-    else:
-        click.echo(f"{context.command_path}: {message} (see `{context.command_path} --help`)", err=True)
+        return
+    path = (
+        context.command_path
+        if context is not None
+        else " ".join(["zsms", *(w for w in sys.argv[1:2] if w in COMMANDS)])
+    )
+    click.echo(f"{path}: {message} (see `{path} --help`)", err=True)
 
 
 def main() -> None:

@@ -14,6 +14,14 @@ from zsms.kinds import whole
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class Option(click.Option):
+    """One that knows what else people call it."""
+
+    def __init__(self, *names: Any, like: tuple[str, ...] = (), **more: Any) -> None:
+        super().__init__(*names, **more)
+        self.like = like
+
+
 class Whole(click.types.IntParamType):
     """A whole number, which may be written as 1e6."""
 
@@ -51,12 +59,13 @@ def _option(setting: Setting, command: str) -> Callable[[F], F]:
     default = here.get("default", setting.field.default)
     text = here.get("help", entry.help)
     name = f"--{setting.option}"
+    like = (*entry.like, *([] if entry.also is None else [entry.also]))
     if setting.type == "bool":
-        return click.option(name, is_flag=True, default=default, help=text)
+        return click.option(name, cls=Option, like=like, is_flag=True, default=default, help=text)
     if default is None or default == ():
         text += f"  [default: {here.get('unless', entry.unless)}]"
     told = {"default": default, "help": text, "show_default": default not in (None, ()), "metavar": entry.metavar}
-    return click.option(name, type=_type(setting), multiple=setting.type == "tuple", **told)
+    return click.option(name, cls=Option, like=like, type=_type(setting), multiple=setting.type == "tuple", **told)
 
 
 def _type(setting: Setting) -> Any:

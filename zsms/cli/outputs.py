@@ -163,7 +163,7 @@ class Outputs:
         """Raises UsageError for what can't be written, or for one file that is to be two."""
         paths = {"json": json, "html": html, "junit": junit}
         if csv is not None:
-            if not os.path.basename(csv):
+            if os.path.basename(csv) in ("", STDOUT):
                 raise UsageError(f"--csv {csv!r}: give what the names of its files begin with")
             paths |= {part: f"{csv}-{part}.csv" for part in ("summary", "history", "senders")}
         self._outputs = [Output(what, path) for what, path in paths.items() if path is not None]

@@ -17,7 +17,9 @@ class _Use(NamedTuple):
     writes: bool
 
 
-class _Name(click.ParamType[str]):
+class Name(click.ParamType[str]):
+    """Of a file or folder."""
+
     name = "text"
 
     def __init__(self, kind: str, *, writes: tuple[str, ...] = (), reads: bool = False) -> None:
@@ -25,9 +27,11 @@ class _Name(click.ParamType[str]):
         self._kind, self._writes, self._reads = kind, writes, reads
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """As of click."""
         return [CompletionItem(incomplete, type=self._kind)]
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """As of click."""
         text = str(value)
         if ctx is None or ctx.resilient_parsing or param is None or not (self._writes or self._reads):
             return text
@@ -51,8 +55,8 @@ def _are_one(path: str, other: str) -> bool:
         return "-" not in (path, other) and os.path.realpath(path) == os.path.realpath(other)
 
 
-FILE = _Name("file")
-FOLDER = _Name("dir")
-READ = _Name("file", reads=True)
-WRITTEN = _Name("file", writes=("",))
-REPORT_CSV = _Name("file", writes=("-summary.csv", "-history.csv", "-senders.csv"))
+FILE = Name("file")
+FOLDER = Name("dir")
+READ = Name("file", reads=True)
+WRITTEN = Name("file", writes=("",))
+REPORT_CSV = Name("file", writes=("-summary.csv", "-history.csv", "-senders.csv"))

@@ -1,8 +1,12 @@
-"""What somebody meant who wrote something else than a plain number: a unit, separators, another language's point."""
+"""What somebody meant who wrote something else than a plain number (a unit, separators, another language's point), or
+than an option's name."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+
+import click
 
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1, "sec": 1, "second": 1, "seconds": 1, "m": 60,
             "min": 60, "minutes": 60, "h": 3_600, "hours": 3_600, "d": 86_400, "days": 86_400}  # fmt: skip
@@ -10,7 +14,7 @@ _OTHERS = {"%": 0.01, "k": 1e3, "m": 1e6, "g": 1e9, "mio": 1e6, "million": 1e6, 
            "kib": 2**10, "mib": 2**20, "gib": 2**30, "/s": 1, "/sec": 1, "/min": 1 / 60, "/h": 1 / 3_600, "tps": 1,
            "msg/s": 1, "messages": 1, "x": 1}  # fmt: skip
 _MOST = 1e15
-_NUMBER = re.compile(r"([+-]?(?:\d[\d_ ,.'\u00a0\u202f]*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\D*)")
+_NUMBER = re.compile(r"([+-]?(?:\d[\d_ ,.'\u00a0\u202f]*|[.,]\d+)(?:[eE][+-]?\d+)?)\s*(\D*)")
 
 
 def meant(text: str, *, whole: bool, seconds: bool) -> str:
@@ -47,3 +51,36 @@ def advice(text: str, *, whole: bool, seconds: bool) -> str:
     kind = ("a whole number" if whole else "a number") + (" of seconds" if seconds else "")
     instead = meant(text, whole=whole, seconds=seconds)
     return f"give {kind}, such as {instead}" if instead else f"give {kind}, without a unit"
+
+
+def option_meant(name: str, command: click.Command, words: Sequence[str]) -> str:
+    """A hint at the option of the command that was meant by `name`, which is none of its; `words` were typed."""
+    from zsms.fields import nearest, perhaps
+
+    known = [option for option in command.params if isinstance(option, click.Option) and not option.hidden]
+    names = [each for option in known for each in option.opts]
+    one_dash = [f"-{word.partition('=')[0]}" for word in words if word.startswith(name) and word[:2] != "--"]
+    if found := [word for word in one_dash if word in names]:
+        return perhaps(found[:1])
+    like = {f"--{word.replace('_', '-')}": option.opts[0] for option in known for word in getattr(option, "like", ())}
+    return nearest(name, names, like=like, cutoff=0.65)
+
+
+_LONG_DASH = re.compile(r"[-\u2010-\u2015\u2212]*[\u2010-\u2015\u2212][-\u2010-\u2015\u2212]*([a-z-]+)")
+
+
+def dash_meant(words: Sequence[str]) -> str:
+    """A hint at an option that a word processor has given another dash."""
+    found = next((word for word in words if _LONG_DASH.match(word)), None)
+    return "" if found is None else f": {found!r} begins with another dash than an option: type --"
+
+
+def given_twice(command: click.Command, words: Sequence[str]) -> str:
+    """The option for a file that these words of a command line have twice, of which the first would be lost; or ""."""
+    from zsms.cli.places import Name
+
+    words = [word.partition("=")[0] for word in words]
+    words = words[: words.index("--")] if "--" in words else words
+    single = [each for each in command.params if isinstance(each, click.Option) and not each.multiple]
+    names = (each.opts[0] for each in single if isinstance(each.type, Name))
+    return next((name for name in names if words.count(name) > 1), "")

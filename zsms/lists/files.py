@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import select
 import time
 from collections.abc import Callable, Iterator
@@ -303,7 +304,10 @@ class FileSource:
         return True
 
     def _unreadable(self, error: OSError) -> UsageError:
-        return UsageError(f"{self._name}: can't be read: {error.strerror or error}")
+        more = ""
+        if error.errno == errno.ENOENT and re.match(r"[a-z]+://", self._name):
+            more = " (that is an address: fetch it first, or pipe it into -)"
+        return UsageError(f"{self._name}: can't be read: {error.strerror or error}{more}")
 
 
 def source_of(

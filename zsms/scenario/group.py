@@ -45,7 +45,7 @@ class SenderGroup:
         "Mean time of a send, seconds; of what is drawn, also where a normal one is cut at 0.",
         kinds.SECONDS,
         on=_SENT,
-        like=("latency", "duration"),
+        like=("latency",),
     )
     sd: float | None = entry(
         None,
