@@ -116,19 +116,18 @@ def test_every_length_of_path_works(place: Path, length: int, monkeypatch: pytes
 
 def test_the_folder_of_a_role_that_was_killed_is_swept_and_that_of_a_living_one_is_not(place: Path) -> None:
     """Roles on the workers of a cluster keep their keys in one until they have read them."""
-    living, lock = private_folder.held(str(place))
-    killed = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import os, sys\nfrom zsms.launch.private_folder import held\n"
-            "path, lock = held(sys.argv[1])\nopen(path + '/sender.key', 'w').close()\nos.kill(os.getpid(), 9)",
-            str(place),
-        ],
-        check=False,
-    )
-    assert killed.returncode == -9 and len(list(place.iterdir())) == 2
-    sweep(str(place))
-    assert list(place.iterdir()) == [Path(living)]
-    assert lock is not None
-    os.close(lock)
+    with private_folder.held(str(place)) as living:
+        killed = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                "import os, sys\nfrom zsms.launch.private_folder import held\n"
+                "with held(sys.argv[1]) as path:\n    (path / 'sender.key').touch()\n    os.kill(os.getpid(), 9)",
+                str(place),
+            ],
+            check=False,
+        )
+        assert killed.returncode == -9 and len(list(place.iterdir())) == 2
+        sweep(str(place))
+        assert list(place.iterdir()) == [living]
+    assert not list(place.iterdir())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -17,10 +17,27 @@ from zsms.launch.tasks import mapping_on, pieces, tasks_on
 _GO = threading.Event()
 
 
-def _twice(value: int) -> int:
+def _twice(value: int, *_: object) -> int:
     if value == 4:
         _GO.wait(60)
     return 2 * value
+
+
+_TOLD: dict[str, threading.Event] = {}
+
+
+def _until_unwanted(value: int, wanted: Callable[[], bool]) -> int:
+    """The first is done as soon as the second has begun."""
+    if not value:
+        _TOLD["began"].wait(25)
+        return 0
+    _TOLD["began"].set()
+    until = time.monotonic() + 50
+    while wanted() and time.monotonic() < until:
+        time.sleep(0.02)
+    if not wanted():
+        _TOLD["heard"].set()
+    return 1
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +71,16 @@ def test_what_has_come_is_not_kept_by_a_worker_with_whom_it_would_be_lost(cluste
     assert _known(cluster, 1) == 1
     _GO.set()
     assert list(came) == [("4", 8)]
+
+
+def test_a_task_hears_that_nobody_wants_it_any_more(cluster: Any) -> None:
+    """Dask ends none that has begun, whatever became of its client."""
+    began, heard = threading.Event(), threading.Event()
+    _TOLD.update(began=began, heard=heard)
+    came = tasks_on(cluster.scheduler_address, _until_unwanted, {"a": 0, "b": 1})
+    assert next(came) == ("a", 0) and began.wait(25) and not heard.is_set()
+    came.close()  # type: ignore[attr-defined]
+    assert heard.wait(25)
 
 
 def test_a_map_keeps_nothing_that_has_come_either(cluster: Any) -> None:

@@ -197,8 +197,10 @@ def test_a_plan_and_a_sweep_on_workers_are_those_of_this_machine(dask: Dask, tmp
     plan = ("plan", "--messages", 500, "--replications", 20, "--seed", 3, "--no-variants", "--json", "-")
     here, there = zsms(*plan), zsms(*plan, "--cluster", dask.address)
     assert there.returncode == 0 and here.stdout == there.stdout, there.stderr
-    sweep = ("sweep", "--vary", "concurrency=50,0", "--messages", 500)
-    done = zsms(*sweep, "--cluster", dask.address)
-    assert done.returncode == 1 and "concurrency=0: zsms plan" in done.stderr and "exited with 2" in done.stderr
+    (tmp_path / "mine.toml").write_text("[run]\nmessages = 500\n")  # not where the workers are
+    done = zsms("sweep", "mine.toml", "--vary", "concurrency=50,0", "--cluster", dask.address, cwd=tmp_path)
+    assert (
+        done.returncode == 1 and "concurrency=0: zsms plan mine.toml" in done.stderr and "exited with 2" in done.stderr
+    )
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["concurrency", "50"]
     assert "Traceback" not in done.stderr + there.stderr

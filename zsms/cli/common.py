@@ -178,6 +178,13 @@ def stop_on_signals(what: Stoppable) -> list[int]:
     return came
 
 
+def interrupt_on_signals() -> None:
+    """Let the same raise KeyboardInterrupt, so that what a command has started ends before it."""
+    for number in STOPPING:
+        if number in (signal.SIGINT, signal.SIGTERM) or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+
+
 def when_open(role: Any) -> None:
     """What is done once a role's sockets are open: nothing. :mod:`zsms.cli.launched` has something to do."""
 

@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import tempfile
-from pathlib import Path
 from typing import Any
 
 from zsms.cli import common
@@ -47,9 +45,7 @@ def main() -> None:
     os.environ.update(told["environment"])
     # A folder that only we can read, in memory where that can be; a key's file goes as soon as it was read.
     # One that is killed leaves it to the next one, or to the next run here, to sweep.
-    path, _lock = private_folder.held(_MEMORY if os.access(_MEMORY, os.W_OK) else tempfile.gettempdir())
-    folder = Path(path)
-    try:
+    with private_folder.held(_MEMORY if os.access(_MEMORY, os.W_OK) else tempfile.gettempdir()) as folder:
         for name, text in told["keys"].items():
             path = folder / name
             path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -65,8 +61,6 @@ def main() -> None:
 
         common.when_open = opened
         run()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

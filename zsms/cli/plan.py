@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,8 +12,9 @@ from typing import Any
 
 import click
 
-from zsms.cli import options, places, settings, written
+from zsms.cli import common, options, places, settings, written
 from zsms.errors import UsageError
+from zsms.launch import children
 from zsms.scenario import Expectation, MeshConfig, Scenario, check, table
 from zsms.words import many
 
@@ -102,6 +104,7 @@ def command(
     from zsms.plan import plan
     from zsms.plan.against import compared, read_report
 
+    common.interrupt_on_signals()
     written.check({"--json": json, "--html": html, "--csv": csv})
     settings.check_heard(ctx, scenario)
     settings.change(ctx, scenario, changes)
@@ -181,8 +184,16 @@ def _workers(jobs: int | None, cluster: str | None) -> Iterator[Callable[..., It
         return
     import multiprocessing
 
-    with multiprocessing.get_context("spawn" if sys.platform == "darwin" else "fork").Pool(jobs) as pool:
+    context = multiprocessing.get_context("spawn" if sys.platform == "darwin" else "fork")
+    with context.Pool(jobs, _compute, (os.getpid(),)) as pool:
         yield lambda function, tasks: pool.imap(function, tasks)
+
+
+def _compute(parent: int) -> None:
+    """Begin a process of a pool: its parent ends it, and nothing else does."""
+    for number in children.STOPPING:
+        signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.SIG_IGN)
+    children.end_with(parent)
 
 
 @contextmanager

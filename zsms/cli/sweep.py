@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from zsms import __version__
-from zsms.cli import places, written
+from zsms.cli import common, places, written
 from zsms.cli.commands import INTERRUPTED, load_command
 from zsms.cli.settings import groups_of, set_by_all_groups, settled_by
 from zsms.errors import UsageError, ZsmsError
@@ -101,6 +101,7 @@ def command(
     from zsms.launch import sweep
     from zsms.launch.record import Record
 
+    common.interrupt_on_signals()
     if scenario is not None and scenario.startswith("-"):
         fixed, scenario = (scenario, *fixed), None
     written.check({"--csv": csv, "--html": html})
@@ -112,14 +113,15 @@ def command(
     points = sweep.points_of(varied)
     always = [*_scenario_of(scenario, live), *(["--cluster", cluster] if live and cluster else []), *fixed]
     settings = {"vary": list(vary), "replications": replications, "live": live, "seed": seed, "always": always}
-    settings["scenario"] = _digest(scenario)
+    files = {} if scenario is None else {scenario: _content(scenario)}
+    settings["scenario"] = hashlib.sha256(files[scenario]).hexdigest() if scenario is not None else None
     with Record(record, settings) as kept:
         if kept.done and kept.begun_by != __version__:
             began = f"zsms {kept.begun_by}" if kept.begun_by else "an earlier zsms"
             click.echo(f"zsms: {record} was begun by {began}, this is {__version__}: its points may differ", err=True)
         todo = [point for point in points if point not in kept.done]
         commands = {point: sweep.commands_of(point, always, replications, live, seed) for point in todo}
-        code = _do(commands, kept, 1 if live else jobs, None if live else cluster)
+        code = _do(_all(commands, 1 if live else jobs, None if live else cluster, files), commands, kept)
     title = f"{'Runs' if live else 'Plans'} of {scenario or 'zsms'}: {', '.join(vary)}"
     well = written.write_all(
         {
@@ -158,13 +160,13 @@ def _of_groups(varied: list[tuple[str, list[str]]], scenario: str | None) -> lis
     return found
 
 
-def _do(commands: dict[Any, list[list[str]]], kept: Any, jobs: int | None, cluster: str | None) -> int:
-    """Do these points, and keep what comes of them; the exit code."""
+def _do(coming: Iterator[tuple[Any, Any]], commands: dict[Any, list[list[str]]], kept: Any) -> int:
+    """Keep what comes of these points; the exit code."""
     from zsms.launch.sweep import figures_of
 
     failed = 0
     try:
-        for number, (point, came) in enumerate(_all(commands, jobs, cluster), 1):
+        for number, (point, came) in enumerate(coming, 1):
             words = f"{number} of {len(commands)}: {' '.join(f'{name}={value}' for name, value in point)}"
             if isinstance(came, BaseException):
                 failed += 1
@@ -224,21 +226,23 @@ def _scenario_of(scenario: str | None, live: bool) -> list[str]:
     return ["--config", scenario] if live else [scenario]
 
 
-def _digest(scenario: str | None) -> str | None:
-    """Names a scenario's content. Raises UsageError."""
-    if scenario is None:
-        return None
+def _content(scenario: str) -> bytes:
+    """Raises UsageError."""
     try:
-        return hashlib.sha256(Path(scenario).read_bytes()).hexdigest()
+        return Path(scenario).read_bytes()
     except OSError as error:
         raise UsageError(f"{scenario}: {error.strerror}") from None
 
 
-def _all(commands: dict[Any, list[list[str]]], jobs: int | None, cluster: str | None) -> Iterator[tuple[Any, Any]]:
-    """Each point with its reports, or with the error that came instead, as they are done."""
-    from zsms.launch.sweep import Execute
+def _all(
+    commands: dict[Any, list[list[str]]], jobs: int | None, cluster: str | None, files: dict[str, bytes]
+) -> Iterator[tuple[Any, Any]]:
+    """Each point with its reports, or with the error that came instead, as they are done; `files` are what a worker may
+    not have.
+    """
+    from zsms.launch.execute import Execute
 
-    execute = Execute()
+    execute = Execute(files if cluster else None)
     if cluster is not None and commands:
         from zsms.launch.tasks import tasks_on
 
@@ -255,6 +259,6 @@ def _all(commands: dict[Any, list[list[str]]], jobs: int | None, cluster: str | 
                     raise error
                 yield futures[future], error or future.result()
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
             execute.stop()
+            pool.shutdown(cancel_futures=True)
             raise

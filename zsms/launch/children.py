@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ STOPPING = (
     *(signal.SIGXCPU, signal.SIGUSR1, signal.SIGUSR2),  # of batch systems, before they kill
 )
 """Signals that ask a process to end."""
+_PR_SET_PDEATHSIG = 1
 
 
 def with_this_package(environment: Mapping[str, str]) -> dict[str, str]:
@@ -26,3 +28,11 @@ def with_this_package(environment: Mapping[str, str]) -> dict[str, str]:
         return dict(environment)
     given = environment.get("PYTHONPATH")
     return {**environment, "PYTHONPATH": f"{given}{os.pathsep}{root}" if given else root}
+
+
+def end_with(parent: int) -> None:
+    """Have this process asked to end as soon as the one that started it is gone, however that went. Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGTERM)

@@ -15,7 +15,8 @@ import socket
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from zsms.errors import ZsmsError
 
@@ -78,11 +79,18 @@ class PrivateFolder:
             self._lock = None
 
 
-def held(place: str) -> tuple[str, int | None]:
-    """A folder in `place` that only this user can read, and what keeps it from being swept as long as it is open."""
+@contextmanager
+def held(place: str) -> Iterator[Path]:
+    """A folder in `place` that only this user can read, for a while."""
     sweep(place)
     path = tempfile.mkdtemp(prefix=PREFIX, dir=place)
-    return path, _lock(path)
+    lock = _lock(path)
+    try:
+        yield Path(path)
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
 
 
 def sweep(place: str) -> None:

@@ -80,22 +80,23 @@ def patiently(do: Callable[[], T], seconds: float, poll: Callable[[], None]) -> 
 class Scheduler:
     """One, as its client."""
 
-    def __init__(self, address: str, poll: Callable[[], None] = lambda: None) -> None:
-        """`address` is tcp://HOST:PORT, or local:N to begin one with N workers here. `poll` is called while there is
-        no answer, and may raise. Raises UsageError, ZsmsError.
+    def __init__(self, address: str, poll: Callable[[], None] = lambda: None, *, light: bool = False) -> None:
+        """`address` is tcp://HOST:PORT, or local:N to begin one with N workers here, `light`: in this process, for what
+        computes in others. `poll` is called while there is no answer, and may raise. Raises UsageError, ZsmsError.
         """
         check(address)
         self.address, self._poll = address, poll
         self._cluster: Any = None
         for name in ("distributed", "distributed.client"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # of a scheduler that is gone they write tracebacks
-        self.client = self._begin() if address.startswith("local:") else self._connect()
+        self.client = self._begin(light) if address.startswith("local:") else self._connect()
 
-    def _begin(self) -> Any:
+    def _begin(self, light: bool) -> Any:
         from distributed import Client, LocalCluster
 
-        settings = {"n_workers": int(self.address.partition(":")[2]), "threads_per_worker": 1, "processes": True,
-                    "dashboard_address": None, "silence_logs": logging.ERROR}  # fmt: skip
+        settings = {"n_workers": int(self.address.partition(":")[2]), "threads_per_worker": 1, "processes": not light,
+                    "protocol": "tcp://", "dashboard_address": None, "silence_logs": logging.ERROR,
+                    "scheduler_kwargs": {"dashboard_address": "127.0.0.1:0"}}  # fmt: skip
         try:
             self._cluster = patiently(partial(LocalCluster, **settings), _BEGIN_S, self._poll)
             return Client(self._cluster)

@@ -11,24 +11,17 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-import json
 import math
-import os
-import shlex
-import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from zsms.core.seeds import sequence
-from zsms.errors import UsageError, ZsmsError
-from zsms.launch import children
+from zsms.errors import UsageError
 from zsms.report.spread import NOT_MEASURED, Point, Spread, cell_of, names_of
 
 MAX_POINTS = 10_000
 OWN = {"seed", "replications", "jobs", "no-variants", "quiet", "json", "ui", "html", "csv", "cluster", "dry-run"}
 """Options of `zsms plan` and `zsms run` that a sweep sets itself, or has of its own."""
-_LEAVE_S = 3.0
 
 
 def parse_vary(texts: Sequence[str]) -> list[tuple[str, list[str]]]:
@@ -80,50 +73,6 @@ def commands_of(point: Point, fixed: Sequence[str], replications: int, live: boo
     said = ["--ui", "none", "--quiet", "--json", "-"]
     seeds = [int(sequence(seed, "sweep", number).generate_state(1)[0]) for number in range(replications)]
     return [["run", *fixed, *options, "--seed", str(each), *said] for each in seeds]
-
-
-class Execute:
-    """Runs commands, one after the other: what they report."""
-
-    def __init__(self) -> None:
-        self._running: set[subprocess.Popen[str]] = set()
-        self._over = False
-
-    def __call__(self, commands: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
-        """The reports of these. From any thread. Raises ZsmsError when one fails."""
-        return [self._report(command) for command in commands]
-
-    def _report(self, command: Sequence[str]) -> dict[str, Any]:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("ZSMS_")}
-        popen = subprocess.Popen(
-            [*children.COMMAND, *command],
-            env=children.with_this_package(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self._running.add(popen)
-        if self._over:
-            popen.kill()
-        out, err = popen.communicate()
-        self._running.discard(popen)
-        if popen.returncode:
-            last = (err.strip().splitlines() or [""])[-1]
-            raise ZsmsError(f"zsms {shlex.join(command)} exited with {popen.returncode}: {last}")
-        found: dict[str, Any] = json.loads(out)
-        return found
-
-    def stop(self) -> None:
-        """Make those end that run, and any that would follow; a run is asked, and asked again."""
-        self._over = True
-        for patience in (_LEAVE_S, 0.0):
-            running = list(self._running)
-            for popen in running:
-                popen.terminate()
-            until = time.monotonic() + patience
-            while time.monotonic() < until and any(popen.poll() is None for popen in running):
-                time.sleep(0.05)
 
 
 def figures_of(reports: Sequence[Mapping[str, Any]], live: bool) -> dict[str, Spread]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from zsms.errors import ZsmsError
 from zsms.launch.scheduler import Scheduler
-from zsms.launch.worker import attempt
+from zsms.launch.worker import attempt, attempt_while_wanted
 
 _RETRIES = 2
 _PIECES = 32
@@ -22,9 +22,9 @@ _PIECES = 32
 
 
 @contextmanager
-def _client(address: str) -> Iterator[tuple[Any, int]]:
+def _client(address: str, *, light: bool = False) -> Iterator[tuple[Any, int]]:
     """A client of a cluster whose workers have this version of zsms, and how many threads they have."""
-    scheduler = Scheduler(address)
+    scheduler = Scheduler(address, light=light)
     try:
         workers, _ = scheduler.usable()
         yield scheduler.client, sum(max(1, each["nthreads"]) for each in workers.values())
@@ -32,16 +32,20 @@ def _client(address: str) -> Iterator[tuple[Any, int]]:
         scheduler.close()
 
 
-def tasks_on(address: str, function: Callable[[Any], Any], given: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
-    """Call it on the workers with each of the values; each key and what came of it, or the error, as they are done.
+def tasks_on(
+    address: str, function: Callable[[Any, Callable[[], bool]], Any], given: Mapping[Any, Any]
+) -> Iterator[tuple[Any, Any]]:
+    """Call it on the workers with each of the values, and with what says whether it is wanted any more; each key and
+    what came of it, or the error, as they are done. It should compute in processes of its own.
 
     Raises UsageError and ZsmsError for a cluster that can't be used.
     """
     from distributed import as_completed
 
-    with _client(address) as (client, _):
+    with _client(address, light=True) as (client, _):
         futures = {
-            client.submit(attempt, function, value, pure=False, retries=_RETRIES): key for key, value in given.items()
+            client.submit(attempt_while_wanted, function, value, pure=False, retries=_RETRIES): key
+            for key, value in given.items()
         }
         for future in as_completed(list(futures)):
             key, came = futures.pop(future), future.exception() or future.result()

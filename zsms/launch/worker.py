@@ -30,8 +30,7 @@ def run_role(token: str, topic: str, launcher: str) -> int:
     from distributed import get_worker, secede
 
     secede()  # it takes no thread of the worker's: several roles may run on one
-    worker = get_worker()
-    task = worker.get_current_task()
+    worker, wanted = get_worker(), while_wanted()
     keeper = subprocess.Popen(
         [sys.executable, "-P", "-m", "zsms.launch.keeper"],
         stdin=subprocess.PIPE,
@@ -46,13 +45,24 @@ def run_role(token: str, topic: str, launcher: str) -> int:
         orders.write(json.dumps(told).encode() + b"\n")
         orders.flush()
         worker.log_event(topic, {"token": token, **json.loads(said.readline())})
-        while keeper.poll() is None:
-            state = worker.state.tasks.get(task)
-            closing = getattr(worker.status, "name", str(worker.status)) in _CLOSING
-            if closing or state is None or state.state in ("cancelled", "released", "forgotten"):
-                break
+        while keeper.poll() is None and wanted():
             time.sleep(_LOOK_S)
     return keeper.poll() or 0
+
+
+def while_wanted() -> Callable[[], bool]:
+    """Whether the task that calls this is still to go on, for later: Dask ends no task that has begun."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    task = worker.get_current_task()
+
+    def wanted() -> bool:
+        state = worker.state.tasks.get(task)
+        closing = getattr(worker.status, "name", str(worker.status)) in _CLOSING
+        return not (closing or state is None or state.state in ("cancelled", "released", "forgotten"))
+
+    return wanted
 
 
 def place_of(address: str) -> str:
@@ -109,9 +119,14 @@ def about() -> tuple[str, str, int]:
     return zsms.__version__, platform.node(), os.cpu_count() or 1
 
 
-def attempt(function: Callable[[Any], Any], value: Any) -> Any:
+def attempt(function: Callable[..., Any], *values: Any) -> Any:
     """What it returns, or the ZsmsError that it raises: that is no reason to try again."""
     try:
-        return function(value)
+        return function(*values)
     except ZsmsError as error:
         return error
+
+
+def attempt_while_wanted(function: Callable[[Any, Callable[[], bool]], Any], value: Any) -> Any:
+    """The same, of one that is to look whether it is wanted any more."""
+    return attempt(function, value, while_wanted())
