@@ -43,7 +43,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "core.broker": ("core", "stats"),
     "core.producer": ("core",),
     "core.sender": ("carriers", "core", "stats"),
-    "core.smpp": ("carriers",),
+    "core.smpp": ("carriers", "core"),
     "logs": ("core",),
     "report": ("formats", "stats"),
     "sources": ("carriers",),

@@ -18,7 +18,7 @@ from zsms.core.broker.session import Session
 from zsms.errors import UsageError
 from zsms.message import Batch
 from zsms.wire.codec import decode, encode
-from zsms.wire.frames import Ack, Answer, JoinProducer, JoinSender
+from zsms.wire.frames import Ack, Answer, JoinProducer, JoinSender, Receipt
 
 PRODUCER = b"producer's peer"
 
@@ -473,6 +473,10 @@ def test_what_a_silent_sender_held_goes_to_others_in_order_and_before_what_is_ne
     assert [histories(p.lot) for p in alive.session.pieces() if p.open] == [{(1, 2)}]
     assert dead.ack([0, 2], now=6.0) is None  # late: they are others' by now
     assert totals(core) == {"sent": 4, "in_flight": 5, "queued": 4} and core.counters.duplicates == 2
+    one = np.ones(1, "u8"), np.ones(1, "u8"), np.zeros(1, "u1"), np.array([-1.0], "f4")
+    assert not core.received(dead.peer, Receipt(1, *one), 6.0)  # it has to begin anew, and what it has told counts
+    assert not core.received(dead.peer, Receipt(77, *one), 6.0)
+    assert core.counters.receipts_delivered == 1 and core.delivery_times.count == 0
     assert dead.join(6.0, received=8) is None and dead.join(6.0) is None
     assert core.alive(dead.peer, 6.0) is None
 

@@ -14,8 +14,13 @@ from __future__ import annotations
 
 from collections import deque
 
+import numpy as np
+import numpy.typing as npt
+
 SLACK_S = 0.1
 """Clocks drift: two answers may differ by so many seconds more than the time that they took explains."""
+STILL_S = 0.5
+"""Who did nothing for longer stood still; and after so many seconds it has read what came meanwhile."""
 
 
 class ClockOffset:
@@ -42,3 +47,29 @@ class ClockOffset:
     def to_remote(self, local: float) -> float:
         """Our time in the broker's clock."""
         return local + self.seconds
+
+
+class Standstills:
+    """When a process stood still, as after SIGSTOP: of what it reads just after, nobody knows when it came."""
+
+    def __init__(self) -> None:
+        self._spans: deque[tuple[float, float]] = deque(maxlen=64)
+
+    def __bool__(self) -> bool:
+        return bool(self._spans)
+
+    def add(self, since: float, now: float) -> None:
+        """It did nothing from `since` until `now`; short pauses are not kept."""
+        if now - since <= STILL_S:
+            return
+        if self._spans and since <= self._spans[-1][1]:
+            since = min(since, self._spans.pop()[0])
+        self._spans.append((since, now + STILL_S))
+
+    def hide(self, times: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """Which of these times, at which something was read, tell nothing of when it came: bool of their shape."""
+        at = np.asarray(times)
+        hidden = np.zeros(at.shape, np.bool_)
+        for since, until in self._spans:
+            hidden |= (at > since) & (at <= until)
+        return hidden

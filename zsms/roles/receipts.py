@@ -20,6 +20,8 @@ class ReceiptForwarder:
     def __init__(self, transport: Transport, ways: Sequence[SenderLink]) -> None:
         """`ways` are those to the brokers, which may be there later."""
         self._transport = transport
+        self.tell_standstill = getattr(transport, "stood_still", None)
+        """Called as (since, now) where the transport wants to hear that the process did nothing meanwhile."""
         self._ways = ways
         self._queue = ReceiptQueue()
         self._linger_until: float | None = None

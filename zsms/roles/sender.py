@@ -207,7 +207,9 @@ class Sender(Role):
         until = self._wake_at(before)
         events = self._wait(until, before)
         now = self._clock()
-        self._standstill.poll(before, until, now)
+        since = self._standstill.poll(before, until, now)
+        if self.receipts.tell_standstill is not None:
+            self.receipts.tell_standstill(since, now)
         while self._changes:
             self._changes.popleft()()
         for way in self.ways:

@@ -24,15 +24,20 @@ class Standstill:
         """Until when their word is waited for; None: it is not."""
         self._ways = ways
         self._turned_at: float | None = None
+        self._since = 0.0
+        """When the last standstill began after which their word was asked for."""
 
-    def poll(self, before: float, until: float, now: float) -> None:
-        """A turn begins `now`, after the last one ended at `before` and it was to wait `until` then."""
+    def poll(self, before: float, until: float, now: float) -> float:
+        """A turn begins `now`, after the last one ended at `before` and it was to wait `until` then; since when it has
+        done nothing that it was to do."""
         turned = before if self._turned_at is None else self._turned_at
         self._turned_at = now
         since = now - (before - turned) - (now - max(before, min(until, now)))
         asked = [way.stood_still(since, now) for way in self._ways]
         if any(asked):
             self.until = now + WORD_S
+            self._since = since
+        return since if self.until is None else self._since
 
     def waits(self, now: float) -> bool:
         """Whether a broker's word is still waited for."""

@@ -213,7 +213,7 @@ def _work(view: View, total: int, busy: float) -> Work:
     rested = parted(begun + ready, resting)
     rested[1], rested[0] = rested[1] + rested[0], 0.0
     shares = [part / busy for part in in_slots] if busy else [1.0] + [0.0] * (attempts - 1)
-    return Work(queue, shares, rested, share, waits, _due(view))
+    return Work(queue, shares, rested, fails=share, waits=waits, due=_due(view))
 
 
 def _due(view: View) -> tuple[float, float] | None:

@@ -124,6 +124,23 @@ def table(*ids: bytes, now: float = 0.0, **settings: Any) -> Outstanding:
     return found
 
 
+def test_of_what_is_read_after_a_standstill_nobody_knows_when_it_came() -> None:
+    outstanding = table(b"before", b"during", now=100.0)
+    outstanding.stood_still(100.2, 107.0)
+    outstanding.stood_still(100.2, 107.3)  # it still waits for its brokers' word
+    outstanding.add(Strings.of([b"late"]), np.zeros(1, np.uint32), np.array([7], np.uint64), 107.6)
+
+    def took(name: bytes, now: float) -> float:
+        return float(outstanding.match(Strings.of([name]), np.zeros(1, np.uint8), now).took[0])
+
+    assert took(b"during", 107.5) == -1.0  # it came at some time since 100.2
+    assert took(b"before", 109.0) == pytest.approx(9.0)
+    assert took(b"late", 109.0) == -1.0  # it was accepted at some time since 100.2
+    outstanding.add(Strings.of([b"after"]), np.zeros(1, np.uint32), np.array([8], np.uint64), 110.0)
+    outstanding.stood_still(110.4, 110.6)  # a turn that took long
+    assert took(b"after", 110.7) == pytest.approx(0.7)
+
+
 def seqs(outstanding: Outstanding, *ids: bytes, now: float = 1.0) -> dict[int, int]:
     found = outstanding.match(Strings.of(list(ids)), np.zeros(len(ids), np.uint8), now)
     return dict(zip(found.rows.tolist(), found.seqs.tolist(), strict=True))

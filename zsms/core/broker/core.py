@@ -153,8 +153,7 @@ class BrokerCore:
         if session is None or session.peer != peer:
             self._sessions.refused(peer, ack.session, len(sent) + len(failed), now)
             return None
-        session.last_seen = now
-        session.reachable = True
+        session.last_seen, session.reachable = now, True
         number = ack.number
         if number != session.acked:
             if number > session.acked and session.granted:
@@ -182,15 +181,16 @@ class BrokerCore:
         return session
 
     def received(self, peer: bytes, told: Receipts, now: float) -> bool:
-        """Receipts of a session arrived. They are counted, and change nothing else.
+        """Receipts of a session arrived, or of one that was given up: they are counted, and change nothing else.
 
         False when the sender must join (again).
         """
+        if self.is_ended(told.session):
+            self._receipts.add(told)
         session = self.sessions.get(told.session)
         if session is None or session.peer != peer:
             return False
-        session.last_seen = now
-        session.reachable = True
+        session.last_seen, session.reachable = now, True
         self._receipts.add(told)
         return True
 

@@ -23,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from zsms.core.clock import Standstills
 from zsms.core.smpp.strings import U8, U32, Bools, Strings, digits, numbers
 
 U64 = npt.NDArray[np.uint64]
@@ -120,7 +121,7 @@ class Found(NamedTuple):
     sources: U32
     seqs: U64
     took: F32
-    """Seconds since the message was accepted, float32[m]."""
+    """Seconds since the message was accepted, float32[m]; below 0: not known."""
     outcome: U8
 
 
@@ -143,6 +144,7 @@ class Outstanding:
         """The largest first."""
         self._early: list[tuple[float, Strings, U8]] = []
         self._early_count = 0
+        self._stood = Standstills()
         self._zero: float | None = None
         self._looked = 0.0
 
@@ -163,6 +165,10 @@ class Outstanding:
         if self._zero is None:
             self._zero = now
         return now - self._zero
+
+    def stood_still(self, since: float, now: float) -> None:
+        """Nothing was read from `since` until `now`."""
+        self._stood.add(self._time(since), self._time(now))
 
     def add(self, ids: Strings, sources: U32, seqs: U64, now: float) -> Found | None:
         """These were accepted. The receipts of them that have come before, None if none has."""
@@ -309,6 +315,8 @@ class Outstanding:
             took[mine] = time - run.at[where]
             run.sources[where] = _GONE
         self.waiting -= len(rows)
+        if self._stood:
+            took[self._stood.hide(time - took) | self._stood.hide(time)] = -1.0
         return Found(rows, sources, seqs, took, outcome[rows]), left
 
     def poll(self, now: float) -> int:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from zsms.core.clock import Standstills
 from zsms.core.outcomes import Receipts
 from zsms.errors import UsageError
 from zsms.message import Delivery, MessageId
@@ -53,7 +54,9 @@ class Callbacks:
         self._wake = wake
         self._runner: Any = None
         self._awaited: dict[str, tuple[int, int, float]] = {}
-        self._told: deque[tuple[int, int, int, float]] = deque()
+        self._told: deque[tuple[int, int, int, float, float]] = deque()
+        """Producer, seq and outcome of each; when it was awaited, and when it came."""
+        self._stood = Standstills()
         self.port = 0
         self.missing = 0
         """Given up, because too many are awaited."""
@@ -112,7 +115,7 @@ class Callbacks:
                 self.unmatched += 1
             else:
                 producer, seq, at = found
-                self._told.append((producer, seq, outcome, monotonic() - at))
+                self._told.append((producer, seq, outcome, at, monotonic()))
                 del self._awaited[name]  # after that: at no moment it is in neither
                 self._wake()
         return aiohttp.web.Response(status=200)
@@ -124,17 +127,22 @@ class Callbacks:
         """Messages whose callback may still come, or has come and was not taken by `receipts` yet."""
         return len(self._awaited) + len(self._told)
 
+    def stood_still(self, since: float, now: float) -> None:
+        """The process did nothing from `since` until `now`."""
+        self._stood.add(since, now)
+
     def receipts(self) -> Receipts | None:
         """What was told since the last call."""
         rows = [self._told.popleft() for _ in range(len(self._told))]
         if not rows:
             return None
-        producers, seqs, outcomes, took = zip(*rows, strict=True)
+        producers, seqs, outcomes, asked, came = zip(*rows, strict=True)
+        took = np.where(self._stood.hide(came), -1.0, np.array(came) - np.array(asked))
         return Receipts(
             np.array(producers, np.uint64),
             np.array(seqs, np.uint64),
             np.array(outcomes, np.uint8),
-            np.array(took, np.float32),
+            took.astype(np.float32),
         )
 
     @property

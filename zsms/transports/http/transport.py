@@ -80,6 +80,11 @@ class HttpTransport(CallableTransport):
             self._callbacks = Callbacks(self.settings.callback, wake)
             asyncio.run_coroutine_threadsafe(self._callbacks.open(), self._loop).result(START_S)
 
+    def stood_still(self, since: float, now: float) -> None:
+        """The process did nothing from `since` until `now`."""
+        if self._callbacks is not None:
+            self._callbacks.stood_still(since, now)
+
     def receipts(self) -> Receipts | None:
         """What callbacks have told."""
         return None if self._callbacks is None else self._callbacks.receipts()

@@ -172,6 +172,10 @@ class SmppTransport:
             self._log_now_and_then(now)
         return done
 
+    def stood_still(self, since: float, now: float) -> None:
+        """The process did nothing from `since` until `now`."""
+        self.outstanding.stood_still(since, now)
+
     def receipts(self) -> Receipts | None:
         """What became of messages that were accepted."""
         return self._awaited.drain()
