@@ -286,6 +286,24 @@ def test_what_was_not_measured_passes_no_gate(folder: Path, blank: dict[str, Any
     assert zsms("compare", "before", "after", cwd=folder).returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("part", "value", "told"),
+    [
+        ("messages", None, "its `messages` is no object"),
+        ("processes", {}, "its `processes` is no list"),
+        ("senders", 5, "its `senders` is no list"),
+        ("config", "x", "its `config` is no object"),
+    ],
+)
+def test_a_damaged_report_is_none(blank: dict[str, Any], part: str, value: Any, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        figures_of({**blank, part: value})
+
+
+def test_processes_that_nobody_told_of_took_no_figure_of_0(blank: dict[str, Any]) -> None:
+    assert not {"processor_s", "memory_bytes"} & figures_of({**blank, "processes": []}).keys()
+
+
 def test_a_number_beyond_all_numbers_is_no_figure(blank: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="no report: OverflowError"):
         figures_of(

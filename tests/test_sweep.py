@@ -8,6 +8,7 @@ import json
 import shutil
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
@@ -80,6 +81,21 @@ def test_what_every_group_sets_for_itself_varies_where_there_is_one(
     else:
         (one, other) = csv.DictReader(io.StringIO(done.stdout))
         assert (one[head], other[head]) == ("5", "6") and float(one["reach_p50_s"]) > float(other["reach_p50_s"]) / 2
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--vary", "mean=1,500ms"], "'500ms' is not a valid float"),
+        (["--vary", "delay=normal,gama"], "'gama' is not one of"),
+        (["--vary", "mean=1,2", "--messages", "many"], "'many' is not a valid integer"),
+        (["--live", "--vary", "senders=1,two"], "'two' is not a valid integer"),
+    ],
+)
+def test_a_value_that_no_point_could_take_is_told_before_the_first(options: list[str], why: str) -> None:
+    done = CliRunner().invoke(command, options, standalone_mode=False)
+    assert isinstance(done.exception, click.UsageError) and why in done.exception.format_message()
+    assert not done.output
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,15 @@ from typing import Any
 from zsms.errors import UsageError
 from zsms.saving import check_name
 
+PACKED = (
+    (b"\x1f\x8b", "is compressed (gzip): unpack it first"),
+    (b"BZh", "is compressed (bzip2): unpack it first"),
+    (b"\xfd7zXZ", "is compressed (xz): unpack it first"),
+    (b"\x28\xb5\x2f\xfd", "is compressed (zstd): unpack it first"),
+    (b"7z\xbc\xaf", "is compressed (7z): unpack it first"),
+    (b"Rar!", "is compressed (rar): unpack it first"),
+)
+"""How files begin that hold another one."""
 MOST_BYTES = 2**28
 """No report is larger; /dev/zero is."""
 _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
@@ -26,6 +35,9 @@ def text_of(path: str, *, most: int = MOST_BYTES) -> str:
         data = file.read(most + 1)
     if len(data) > most:
         raise UsageError(f"{path} is too large: it has over {most:,} bytes")
+    packed = next((what for magic, what in PACKED if data.startswith(magic)), None)
+    if packed is not None:
+        raise UsageError(f"{path} {packed}")
     encoding = _UTF16.get(data[:2], "utf-8-sig")
     if encoding != "utf-8-sig":
         data = data[2:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import gzip
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -90,6 +91,11 @@ def test_a_number_with_a_unit_or_separators_is_read_for_the_hint_only(
         ("run --csv - --dry-run", ["--csv '-': give what the names of its files begin with"]),
         ("run --input https://example.org/a.csv", ["that is an address: fetch it first"]),
         ("run --failure-rate ,05", ["such as 0.05"]),
+        ("compare a b --fail-if-worse 5%", ["'5%' is no number: give a number, such as 5 ("]),
+        ("run --journal d --json d/journal.sqlite", ["d/journal.sqlite is the file that --journal writes to"]),
+        ("run --html d/../d/run.json --journal d", ["is the file that --html writes to"]),
+        ("run --resume d --log-messages d/lock", ["d/lock is the file that --resume writes to"]),
+        ("run --resume d --journal d", ["--journal beside --resume"]),
         ("help", ["No such command 'help'; did you mean '--help'?"]),
         ("health stats", ["Missing argument 'ENDPOINT'"]),
     ],
@@ -249,6 +255,7 @@ def test_a_file_of_settings_may_come_from_any_editor(tmp_path: Path, data: bytes
         (toml_of, b"a = b", "not TOML: .*line 1"),
         (json_of, b"[" * 100_000, "too deep|not JSON"),
         (json_of, b"9" * 5_000, "not JSON"),
+        (json_of, gzip.compress(b"{}"), r"is compressed \(gzip\): unpack it first"),
     ],
 )
 def test_a_file_that_can_not_be_read_is_named(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import re
 import resource
 import sys
 
@@ -101,22 +100,6 @@ def _place(option: click.Parameter, context: click.Context) -> str | None:
     return f"'{max(option.opts, key=len)}' (set by {variable} in the environment)"
 
 
-_NO_NUMBER = re.compile(r"'(.*)' is not a valid (integer|float).*", re.S)
-
-
-def _instead(option: click.Parameter, message: str) -> str:
-    """What was wrong with a value; of one that is no number, what to write instead and what it would mean."""
-    from zsms.cli.slips import advice
-
-    found = _NO_NUMBER.fullmatch(message)
-    if found is None:
-        return message
-    about = re.split(r"[.;]", getattr(option, "help", None) or "")[0]
-    seconds = re.search(r"(?i)(?<!\ba )\bseconds?\b", about) is not None
-    instead = advice(found[1], whole=found[2] == "integer", seconds=seconds)
-    return f"'{found[1]}' is no number: {instead}{f' ({about})' if about else ''}"
-
-
 def _explained(error: click.UsageError, context: click.Context) -> str:
     """What was wrong with a command line, and what was meant."""
     from zsms.cli import slips
@@ -133,7 +116,9 @@ def show_error(error: click.ClickException) -> None:
     bad = error if isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter) else None
     if bad is not None and context is not None and bad.param is not None:
         place = _place(bad.param, context) or bad.param_hint
-        error = click.BadParameter(_instead(bad.param, bad.message), context, bad.param, place)
+        from zsms.cli.slips import instead
+
+        error = click.BadParameter(instead(bad.param, bad.message), context, bad.param, place)
     usage = error if isinstance(error, click.UsageError) else None
     message = _explained(usage, context) if usage and context else error.format_message()
     if usage is None or "\n" in message:

@@ -39,7 +39,7 @@ class WholeRange(click.IntRange):
 
 
 _TYPES: dict[str, Any] = {"int": Whole(), "float": float, "str": str}
-_PLACES = {"file": places.READ, "folder": places.FOLDER}
+_PLACES = {"file": places.READ, "folder": places.JOURNAL}
 
 
 def of(command: str, *tables: type) -> Callable[[F], F]:

@@ -15,6 +15,7 @@ class _Use(NamedTuple):
     option: str
     path: str
     writes: bool
+    folder: bool
 
 
 class Name(click.ParamType[str]):
@@ -37,9 +38,13 @@ class Name(click.ParamType[str]):
             return text
         name = max(param.opts, key=len) if isinstance(param, click.Option) else param.human_readable_name
         others: list[_Use] = ctx.meta.setdefault(__name__, [])
-        for use in [_Use(name, text + ending, bool(self._writes)) for ending in self._writes or ("",)]:
+        for use in [
+            _Use(name, text + ending, bool(self._writes), self._kind == "dir") for ending in self._writes or ("",)
+        ]:
             for other in others:
-                if (use.writes or other.writes) and use.option != other.option and _are_one(use.path, other.path):
+                both_folders = self._kind == "dir" and other.folder
+                apart = use.option != other.option and (use.writes or other.writes) and not both_folders
+                if apart and _are_one(use.path, other.path):
                     what = "writes to" if other.writes else "reads"
                     self.fail(f"{use.path} is the file that {other.option} {what}: give another one", param, ctx)
             others.append(use)
@@ -57,6 +62,8 @@ def _are_one(path: str, other: str) -> bool:
 
 FILE = Name("file")
 FOLDER = Name("dir")
+_OF_JOURNAL = ("run.json", "lock", "journal.mark", "journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm")
+JOURNAL = Name("dir", writes=tuple(f"/{name}" for name in _OF_JOURNAL))
 READ = Name("file", reads=True)
 WRITTEN = Name("file", writes=("",))
 REPORT_CSV = Name("file", writes=("-summary.csv", "-history.csv", "-senders.csv"))

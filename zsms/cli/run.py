@@ -44,7 +44,7 @@ Examples:
 @click.option(
     "--resume",
     metavar="DIR",
-    type=places.FOLDER,
+    type=places.JOURNAL,
     help="Go on with the interrupted run whose --journal is this folder, as it began, to a report of all of it.",
 )
 @outputs.options

@@ -53,6 +53,21 @@ def advice(text: str, *, whole: bool, seconds: bool) -> str:
     return f"give {kind}, such as {instead}" if instead else f"give {kind}, without a unit"
 
 
+_NO_NUMBER = re.compile(r"'(.*)' is not a valid (integer|float).*", re.S)
+
+
+def instead(option: click.Parameter, message: str) -> str:
+    """What was wrong with a value; of one that is no number, what to write instead and what it would mean."""
+    found = _NO_NUMBER.fullmatch(message)
+    if found is None:
+        return message
+    about = re.split(r"[.;]", getattr(option, "help", None) or "")[0]
+    seconds = re.search(r"(?i)(?<!\ba )\bseconds?\b", about) is not None
+    text = found[1].rstrip("% ") if option.metavar == "PERCENT" else found[1]
+    told = advice(text, whole=found[2] == "integer", seconds=seconds)
+    return f"'{found[1]}' is no number: {told}{f' ({about})' if about else ''}"
+
+
 def option_meant(name: str, command: click.Command, words: Sequence[str]) -> str:
     """A hint at the option of the command that was meant by `name`, which is none of its; `words` were typed."""
     from zsms.fields import nearest, perhaps

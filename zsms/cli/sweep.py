@@ -110,6 +110,7 @@ def command(
     options = [name for name, _ in varied if "." not in name]
     _check_options("run" if live else "plan", options, fixed)
     _check_heard(scenario, options, fixed)
+    _check_values("run" if live else "plan", varied, fixed)
     points = sweep.points_of(varied)
     always = [*_scenario_of(scenario, live), *(["--cluster", cluster] if live and cluster else []), *fixed]
     settings = {"vary": list(vary), "replications": replications, "live": live, "seed": seed, "always": always}
@@ -212,6 +213,14 @@ def _check_options(command: str, varied: Sequence[str], fixed: Sequence[str]) ->
             raise UsageError(f"{where}: `zsms {command}` has no such option{nearest(name, known)}")
         if varies and known[name].is_flag:
             raise UsageError(f"{where}: that takes no values")
+
+
+def _check_values(command: str, varied: Sequence[tuple[str, Sequence[str]]], fixed: Sequence[str]) -> None:
+    """Raises click.UsageError for a command line that no point could have."""
+    target = load_command(command)
+    for name, value in [("", ""), *((name, value) for name, values in varied for value in values if "." not in name)]:
+        words = [*([f"--{name}={value}"] if name else []), *fixed]
+        target.make_context(f"zsms {command}", words)
 
 
 def _page(title: str, points: Any, done: Any) -> str:

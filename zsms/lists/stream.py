@@ -17,6 +17,7 @@ import select
 import stat
 
 from zsms.errors import UsageError
+from zsms.reading import PACKED
 from zsms.sources.tables import MAX_LINE
 
 READ_BYTES = 512 * 1024
@@ -30,14 +31,10 @@ _MARKS = (
 )
 _OTHERS = (
     (b"\x1f\x8b", "is compressed (gzip): unpack it first, or zcat it into --input -"),
-    (b"BZh", "is compressed (bzip2): unpack it first"),
-    (b"\xfd7zXZ", "is compressed (xz): unpack it first"),
-    (b"\x28\xb5\x2f\xfd", "is compressed (zstd): unpack it first"),
+    *PACKED,
     (b"PK\x03\x04", "is a spreadsheet or an archive (zip), no list: save it as CSV in UTF-8"),
     (b"\xd0\xcf\x11\xe0", "is an old spreadsheet, no list: save it as CSV in UTF-8"),
     (b"PK\x05\x06", "is an archive (zip) with nothing in it, no list"),
-    (b"7z\xbc\xaf", "is compressed (7z): unpack it first"),
-    (b"Rar!", "is compressed (rar): unpack it first"),
     (b"\x89PNG", "is a picture, no list: save it as CSV in UTF-8"),
     (b"\xff\xd8\xff", "is a picture, no list: save it as CSV in UTF-8"),
     (b"%PDF", "is a PDF, no list: save it as CSV in UTF-8"),

@@ -145,10 +145,14 @@ def figures_of(report: dict[str, Any]) -> dict[str, float]:
 
     Raises UsageError for what is no report.
     """
+    for part, kind in (("messages", dict), ("processes", list), ("senders", list), ("config", dict)):
+        if not isinstance(report.get(part, kind()), kind):
+            raise UsageError(f"no report: its `{part}` is no {'object' if kind is dict else 'list'}")
     try:
         known = fields_of(report)
-        known["processor_s"] = sum(row["cpu_s"] for row in report["processes"])
-        known["memory_bytes"] = sum(row["rss_max_bytes"] for row in report["processes"])
+        if rows := report["processes"]:
+            known["processor_s"] = sum(row["cpu_s"] for row in rows)
+            known["memory_bytes"] = sum(row["rss_max_bytes"] for row in rows)
         known["unbalanced"] = float(not report["balanced"])
     except (KeyError, TypeError, OverflowError) as error:
         raise UsageError(f"no report: {type(error).__name__} {error}") from None
