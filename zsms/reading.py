@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 import tomllib
 from typing import Any
 
 from zsms.errors import UsageError
 from zsms.saving import check_name
+from zsms.words import in_line
 
 PACKED = (
     (b"\x1f\x8b", "is compressed (gzip): unpack it first"),
@@ -60,9 +62,22 @@ def toml_of(path: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is not TOML: {error}") from None
+        raise UsageError(f"{path} is not TOML: {error}{_line_of(text, str(error))}") from None
     except RecursionError:
         raise UsageError(f"{path} is not TOML that anybody would write: its brackets are too deep") from None
+
+
+_SECRET = re.compile("(?i)passw|secret|token|key")
+
+
+def _line_of(text: str, error: str) -> str:
+    """The line of which an error speaks."""
+    found = re.search(r"at line ([0-9]+)", error)
+    lines = text.splitlines()
+    if found is None or not 0 < int(found[1]) <= len(lines):
+        return ""
+    line = lines[int(found[1]) - 1].strip()
+    return "" if _SECRET.search(line) else f": {in_line(line)[:60]}"
 
 
 def json_of(path: str) -> Any:

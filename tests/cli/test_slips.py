@@ -114,6 +114,26 @@ def test_a_value_of_the_file_in_quotes_gets_it_too(tmp_path: Path) -> None:
         assert words in told("run", "--config", tmp_path / "a.toml")
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("messages = 5\n", ["messages is set outside of any table: write it under [run]"]),
+        ("[plan]\nmessages = 5\n", ["unknown table [plan]; did you mean 'run'?"]),
+        ("[run]\nmax-attempts = 2\nmax_attempts = 3\n", ["max_attempts is given twice"]),
+        ('[run]\ndelay = "gama"\n', ["'--delay' (set in ", "a.toml): 'gama' is not one of"]),
+    ],
+)
+def test_a_slip_in_a_file_is_told_with_its_place(tmp_path: Path, text: str, words: list[str]) -> None:
+    (tmp_path / "a.toml").write_text(text)
+    for command in (("run", "--config"), ("plan",)):
+        line = told(*command, tmp_path / "a.toml")
+        assert all(word in line for word in words), line
+
+
+def test_tags_of_the_environment_may_have_blanks_in_their_texts() -> None:
+    assert told("run", "--dry-run", env={"ZSMS_RUN_TAG": " a=Big Run  b=c d a=e "}) == "--tag a is given twice"
+
+
 @pytest.mark.parametrize("value", [-1.0, 0.0, 1e9, 1e300, float("inf"), float("nan")])
 @pytest.mark.parametrize("name", ["lease", "max_lease", "liveness", "retry_base", "retry_cap"])
 def test_no_time_is_longer_than_peers_believe(name: str, value: float) -> None:
@@ -253,6 +273,9 @@ def test_a_file_of_settings_may_come_from_any_editor(tmp_path: Path, data: bytes
         (toml_of, b"a = " + b"[" * 5_000, "brackets are too deep"),
         (toml_of, b"#" * 2**22 + b"##", "too large"),
         (toml_of, b"a = b", "not TOML: .*line 1"),
+        (toml_of, b"[run]\nmean = 0,5\n", r"\(at line 2, column 9\): mean = 0,5\Z"),
+        (toml_of, b"[run]\na = \x1b[1m\n", r"at line 2, column [0-9]+\): a = \\x1b\[1m\Z"),
+        (toml_of, b"password = hunter2\n", r"\(at line 1, column [0-9]+\)\Z"),
         (json_of, b"[" * 100_000, "too deep|not JSON"),
         (json_of, b"9" * 5_000, "not JSON"),
         (json_of, gzip.compress(b"{}"), r"is compressed \(gzip\): unpack it first"),

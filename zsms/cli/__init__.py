@@ -92,8 +92,11 @@ def cli(ctx: click.Context) -> None:
 
 
 def _place(option: click.Parameter, context: click.Context) -> str | None:
-    """The option and the variable that set it; None when it was not the environment."""
+    """The option and the variable or the file that set it; None when it was neither."""
     name = option.name or ""
+    if context.get_parameter_source(name) is click.core.ParameterSource.DEFAULT_MAP:
+        file = context.params.get("config") or context.params.get("scenario")
+        return f"'{max(option.opts, key=len)}' (set in {file})"
     if context.get_parameter_source(name) is not click.core.ParameterSource.ENVIRONMENT:
         return None
     variable = f"{context.auto_envvar_prefix}_{name}".upper()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
 import signal
 import sys
@@ -35,6 +36,10 @@ class _Expectation(click.types.StringParamType):
 
 class _Tag(click.ParamType["tuple[str, str]"]):
     name = "text"
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """Each of them, which may have blanks in its text."""
+        return re.split(r"\s+(?=[^\s=]+=)", rv.strip())
 
     def convert(self, value: object, parameter: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
         if isinstance(value, tuple):

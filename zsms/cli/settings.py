@@ -45,7 +45,12 @@ def load(path: str) -> dict[str, Any]:
             continue
         if name not in COMMANDS or not has_settings(name):
             known = [each for each in COMMANDS if has_settings(each)]
-            raise UsageError(f"{path}: unknown table [{name}]{nearest(name, [*known, *TABLES])}")
+            if not isinstance(table, dict | list):
+                raise UsageError(
+                    f"{path}: {name} is set outside of any table: write it under [run], or another of them"
+                )
+            like = {"plan": "run", "sweep": "run"}  # which take what a run would be
+            raise UsageError(f"{path}: unknown table [{name}]{nearest(name, [*known, *TABLES], like=like)}")
         if not isinstance(table, dict):
             raise UsageError(f"{path}: {name} is a value; settings belong in a table [{name}]")
     return tables
@@ -63,6 +68,8 @@ def check_keys(where: str, table: dict[str, Any], known: set[str]) -> dict[str, 
         name = key.replace("-", "_")
         if name not in known:
             raise UsageError(f"{where}: unknown key {key!r}{nearest(name, sorted(known))}")
+        if name in settings:
+            raise UsageError(f"{where}: {key} is given twice, with - and with _")
         settings[name] = value
     return settings
 
