@@ -144,3 +144,10 @@ def test_what_is_no_list_is_refused(tmp_path: Path) -> None:
     for path, told in ((tmp_path / "a.csv", "holds no rows"), (tmp_path / "b.csv", "No such file")):
         with pytest.raises(UsageError, match=told):
             check(str(path))
+
+
+def test_no_name_of_a_list_moves_a_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "a\nb\x1b[31m.csv"
+    path.write_text("recipient,text\n+13705550100,a\n")
+    done = CliRunner().invoke(cli, ["recipients", "check", str(path)], standalone_mode=False)
+    assert done.output.splitlines()[0].endswith("a\\nb\\x1b[31m.csv")

@@ -155,7 +155,10 @@ def test_a_file_is_read_as_it_is_asked_for(tmp_path: Path) -> None:
     assert len(source.take(10)) == 10
     with path.open("r+b") as file:
         file.truncate(len(line_of("+13702000000", "first")) * 50_000)
-    assert len(drain(source)) == 50_000 - 10
+    sizes = [10]
+    with pytest.raises(UsageError, match=r"a.jsonl: became shorter while it was read: its last [0-9,]+ bytes did not"):
+        sizes.extend(iter(lambda: len(source.take(CHUNK)), 0))
+    assert sum(sizes) == 50_000
 
 
 def test_a_closed_source_has_no_more(tmp_path: Path) -> None:
@@ -621,6 +624,18 @@ def test_what_was_not_read_is_told(tmp_path: Path) -> None:
 
 
 # -- streams -----------------------------------------------------------------------------------------------------
+
+
+def test_a_file_that_grows_while_it_is_read_is_read_to_its_end_and_told(tmp_path: Path) -> None:
+    rows = "".join(f"+1370{2_000_000 + number},{'x' * 90}\n" for number in range(20_000))
+    path = write(tmp_path, "a.csv", "recipient,text\n" + rows)
+    source = FileSource(path)
+    assert len(source.take(10)) == 10
+    with open(path, "a") as file:
+        file.write("+13700000000,the last\n".replace("1370000", "1370555"))
+    os.utime(path, (1.0, 1.0))
+    assert drain(source)[-1] == (13705550000, "the last")
+    assert source.remarks == [f"{path}: changed while it was read"]
 
 
 def test_a_named_pipe_is_read_as_it_is_written(tmp_path: Path) -> None:

@@ -35,10 +35,11 @@ def check(file: str, input_format: str | None, as_json: bool) -> int:
     """
     from zsms.lists.checking import check, lines_of
     from zsms.lists.stream import name_of
+    from zsms.words import in_line, writable
 
     findings = check(file, input_format)
     if as_json:
         click.echo(json.dumps({"list": file, **findings.to_json()}, indent=2))
     else:
-        click.echo("\n".join(lines_of(findings, name_of(file))))
+        click.echo("\n".join(lines_of(findings, in_line(writable(name_of(file))))))
     return 1 if findings.bad_rows else 0

@@ -132,13 +132,14 @@ class FileSource:
     @property
     def remarks(self) -> list[str]:
         """What the user should know of what was read."""
+        found = [f"{self._name}: changed while it was read"] if self._stream.changed else []
         if not self.repeated:
-            return []
+            return found
         least = "at least " if self.repeated_is_least else ""
         where = lines_named(self.repeated, self.repeated_lines)
         fate = "left out" if self._unique else "--unique leaves out such"
         again = f"{least}{many(self.repeated, 'row')} to a recipient that came before ({where})"
-        return [f"{self._name}: {again}; {fate}"]
+        return [*found, f"{self._name}: {again}; {fate}"]
 
     @property
     def repeated_is_least(self) -> bool:

@@ -19,6 +19,7 @@ import stat
 from zsms.errors import UsageError
 from zsms.reading import PACKED
 from zsms.sources.tables import MAX_LINE
+from zsms.words import many
 
 READ_BYTES = 512 * 1024
 
@@ -70,8 +71,13 @@ class Stream:
         number = descriptor_of(path)
         # Without O_NONBLOCK, opening a named pipe would wait until somebody writes; for files it means nothing.
         self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC) if number is None else os.dup(number)
-        mode = os.fstat(self._fd).st_mode
+        self._found = os.fstat(self._fd)
+        mode = self._found.st_mode
         self.regular = stat.S_ISREG(mode)
+        self._missing = self._found.st_size - os.lseek(self._fd, 0, os.SEEK_CUR) if self.regular else 0
+        """Bytes that a file had when it was opened, and that have not come yet."""
+        self.changed = False
+        """Whether somebody wrote to the file while it was read to its end."""
         self._head: bytes | None = b""
         self._decoder: codecs.IncrementalDecoder | None = None
         self._poll = select.poll()
@@ -99,6 +105,8 @@ class Stream:
         if raw is None:
             return None
         ended = not raw
+        if ended and self.regular:
+            self._check_whole()
         if self._head is not None:
             self._head += raw
             if raw and len(self._head) < 8:
@@ -116,13 +124,20 @@ class Stream:
             raise UsageError("is UTF-16 that ends in the middle of a character") from None
         return text.encode("utf-8", "surrogatepass") or (b"" if ended else None)
 
+    def _check_whole(self) -> None:
+        if self._missing > 0:
+            raise UsageError(f"became shorter while it was read: its last {many(self._missing, 'byte')} did not come")
+        self.changed = os.fstat(self._fd).st_mtime_ns != self._found.st_mtime_ns
+
     def _read(self) -> bytes | None:
         if not self.regular and not self._poll.poll(0):
             return None
         try:
-            return os.read(self._fd, READ_BYTES)
+            raw = os.read(self._fd, READ_BYTES)
         except BlockingIOError:
             return None
+        self._missing -= len(raw)
+        return raw
 
     def _begin(self, head: bytes) -> bytes:
         """The bytes without their mark, once it is known how they are written."""
