@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import pytest
 
 from tests.roles.peers import FakeBroker, RawPeer
+from tests.roles.waiting import DEADLINE_S
 from zsms.roles.base import Role
 
 AnyRole = TypeVar("AnyRole", bound=Role)
@@ -35,7 +36,7 @@ def run() -> Iterator[Callable[[AnyRole], AnyRole]]:
     for role in reversed(started):
         role.stop()
         role.stop()
-        assert role.join(10), f"{role.name} does not leave"
+        assert role.join(DEADLINE_S), f"{role.name} does not leave"
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import msgpack
 import numpy as np
 import zmq
 
-from tests.roles.waiting import DEADLINE_S
+from tests.roles.waiting import DEADLINE_S, until
 from zsms.core.broker import BrokerCore
 from zsms.message import Batch
 from zsms.roles.broker import Broker
@@ -37,6 +37,20 @@ def totals(core: BrokerCore) -> dict[str, int]:
 def settled(core: BrokerCore) -> int:
     now = totals(core)
     return now["sent"] + now["failed"] + now["dead"]
+
+
+def gives_up(broker: Broker, token: int) -> None:
+    """Wait until the broker has given this session up. Its last word is made an old one: a short `liveness` could be
+    outlasted by those who live, too, on a machine that is busy."""
+
+    def given_up() -> bool:
+        session = broker.core.sessions.get(token)
+        if session is not None:
+            session.last_seen -= 1_000
+            broker.wake()
+        return session is None
+
+    until(given_up, "a session given up")
 
 
 class RawPeer:

@@ -7,6 +7,7 @@ import contextvars
 import gc
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -17,7 +18,7 @@ import pytest
 
 from tests.roles.holding import Gate
 from tests.roles.peers import settled, totals
-from tests.roles.waiting import letters_of, until
+from tests.roles.waiting import DEADLINE_S, letters_of, until
 from zsms import Broker, Message, Outcome, Producer, Sender
 from zsms.core.broker import BrokerLimits
 from zsms.transports.callable import CallableTransport
@@ -270,7 +271,7 @@ def test_what_would_end_a_program_costs_one_message(run, address, send, caplog):
     until(lambda: settled(broker.core) == 40, "40 messages settled")
     assert (totals(broker.core)["sent"], totals(broker.core)["failed"]) == (36, 4)
     sender.stop()
-    assert sender.join(5)
+    assert sender.join(DEADLINE_S)
     gc.collect()
     assert "never retrieved" not in caplog.text
 
@@ -347,7 +348,7 @@ def test_functions_that_return_at_once_need_no_task_each(run, address):
 
 
 def test_a_blocking_function_is_asked_for_no_more_than_can_begin_and_is_named(run, address, caplog):
-    """25 s of work for one thread that looks like 4,000 slots: what has not begun holds no lease."""
+    """Two threads that look like 4,000 slots: what has not begun holds no lease, or its last part would outlast it."""
     calls: Counter[int] = Counter()
 
     async def send(message: Message) -> bool:
@@ -355,15 +356,15 @@ def test_a_blocking_function_is_asked_for_no_more_than_can_begin_and_is_named(ru
         time.sleep(0.05)
         return True
 
-    broker = run(Broker(address(), limits=BrokerLimits(lease=1.0)))
+    broker = run(Broker(address(), limits=BrokerLimits(lease=2.0)))
     senders = [run(Sender(broker.endpoint, concurrency=2_000, send=send)) for _ in range(2)]
-    run(Producer(broker.endpoint, messages=100))
+    run(Producer(broker.endpoint, messages=100))  # 2.5 s of work for each of the two
     until(lambda: settled(broker.core) == 100, "100 messages settled")
     assert set(calls.values()) == {1} and totals(broker.core)["sent"] == 100
     said = [r.getMessage() for r in caplog.records if "blocks its event loop" in r.getMessage()]
-    assert len(said) == 2 and all(
-        "send (test_callable.py:" in line and "s each; " in line and "kept it for 0.05" in line for line in said
-    )
+    assert len(said) == 2 and all("send (test_callable.py:" in line for line in said)
+    # Or, on a busy machine, by the one call that was the longest.
+    assert all(float(re.search(r"kept it for (\S+) s", line)[1]) >= 0.05 for line in said)
     assert all(sender.transport.blocked_s > 0.5 for sender in senders)
 
 
@@ -381,8 +382,8 @@ def test_what_keeps_the_loop_is_named_while_it_does(run, address, caplog):
     broker = run(Broker(address()))
     run(Sender(broker.endpoint, concurrency=2, send=send))
     run(Producer(broker.endpoint, messages=4))
-    (line,) = until(said, "the warning", 3)
-    assert "in send has kept it for 0." in line and "test_callable.py:" in line.partition(": ")[2]
+    (line,) = until(said, "the warning")
+    assert re.search(r"in send has kept it for \d+\.\d", line) and "test_callable.py:" in line.partition(": ")[2]
     go_on.set()
     until(lambda: totals(broker.core)["sent"] == 4, "4 messages sent")
     assert len(said()) == 1
@@ -445,7 +446,7 @@ def test_without_a_loop_of_the_caller_send_has_one_thread_of_its_own(run, addres
     ((name, _),) = where
     assert name == "zsms-send"
     sender.stop()
-    assert sender.join(5)
+    assert sender.join(DEADLINE_S)
     assert "zsms-send" not in [thread.name for thread in threading.enumerate()]
 
 
@@ -468,7 +469,7 @@ def test_leaving_at_once_cancels_send_and_lets_it_clean_up(run, address):
     until(lambda: len(begun) == 10, "10 coroutines")
     sender.stop()
     sender.stop()
-    assert sender.join(5)
+    assert sender.join(DEADLINE_S)
     assert sorted(told) == list(range(10))
     assert totals(broker.core)["sent"] == totals(broker.core)["failed"] == 0  # a cancelled send has no outcome
 

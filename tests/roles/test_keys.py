@@ -12,7 +12,7 @@ import pytest
 import zmq
 
 from tests.roles.peers import RawPeer, ack, totals, urls
-from tests.roles.waiting import until
+from tests.roles.waiting import DEADLINE_S, until
 from tests.wire.frames import snapshot_body
 from zsms import Broker, DelayModel, Monitor, Producer, Sender, StatsCollector, UsageError, ZsmsError
 from zsms.core.broker import BrokerLimits
@@ -82,7 +82,7 @@ def test_a_mesh_with_keys_does_its_work(run, keys, broker, collector, caplog):
     run(Sender(broker.endpoint, concurrency=200, delay=DelayModel("constant", 0.01), keys=keys / "s1.key", **reached))
     run(Producer(broker.endpoint, messages=5_000, batch=1_000, keys=keys / "p1.key", **reached))
     monitor = run(Monitor(collector.endpoint, interval=0.05, until_done=True, keys=keys))
-    assert monitor.join(15) and monitor.view is not None and monitor.view.sent == 5_000
+    assert monitor.join(DEADLINE_S) and monitor.view is not None and monitor.view.sent == 5_000
     assert broker.refused_frames == collector.refused_frames == 0
     assert broker.refused_connections == collector.refused_connections == 0
     assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
@@ -194,7 +194,7 @@ def test_a_refusal_by_one_of_several_brokers_costs_that_one(run, keys, tmp_path,
     broker = run(Broker("127.0.0.1:0", keys=keys, limits=prompt))
     at = [strict.endpoint, broker.endpoint]
     sender = Sender(at, concurrency=50, delay=DelayModel("constant", 0.01), keys=keys / "s1.key").start()
-    assert run(Producer(at, messages=500, batch=50, keys=keys / "p1.key")).join(10)
+    assert run(Producer(at, messages=500, batch=50, keys=keys / "p1.key")).join(DEADLINE_S)
     until(lambda: totals(broker.core)["sent"] == 500, "all of it sent by way of the other broker")
     assert not strict.core.peers and strict.refused_connections
     said = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
@@ -203,10 +203,10 @@ def test_a_refusal_by_one_of_several_brokers_costs_that_one(run, keys, tmp_path,
     (keys / "public" / "s1.pub").unlink()
     broker.stop()
     broker.stop()
-    assert broker.join(10)
+    assert broker.join(DEADLINE_S)
     run(Broker(broker.endpoint, keys=keys, limits=prompt))
     with pytest.raises(ZsmsError, match=f"{strict.endpoint}: .* refused.*; the broker at {broker.endpoint}: "):
-        sender.join(10)
+        sender.join(DEADLINE_S)
 
 
 def test_a_producer_does_not_wait_for_confirms_of_a_broker_that_refuses_it(run, keys, tmp_path):
@@ -216,7 +216,7 @@ def test_a_producer_does_not_wait_for_confirms_of_a_broker_that_refuses_it(run, 
     strict = run(Broker("127.0.0.1:0", keys=strict_keys, limits=small))
     other = Broker("127.0.0.1:0", keys=keys).start()
     other.stop()
-    assert other.join(10)
+    assert other.join(DEADLINE_S)
     producer = Producer([strict.endpoint, other.endpoint], messages=600, batch=50, window=300, keys=keys / "p1.key")
     producer.start()
     until(lambda: producer.produced == 400 and producer.windows[0].messages == 300, "a window at a broker that is full")
@@ -225,10 +225,10 @@ def test_a_producer_does_not_wait_for_confirms_of_a_broker_that_refuses_it(run, 
     (strict_keys / "public" / "p1.pub").unlink()
     strict.stop()
     strict.stop()
-    assert strict.join(10)
+    assert strict.join(DEADLINE_S)
     run(Broker(strict.endpoint, keys=strict_keys, limits=small))
     with pytest.raises(ZsmsError, match="messages are unconfirmed, and their broker refuses"):
-        producer.join(10)
+        producer.join(DEADLINE_S)
     assert producer.produced == 600
 
 
@@ -255,10 +255,10 @@ def test_a_sender_s_key_can_t_produce_and_a_producer_s_takes_nothing(broker, wit
 
 def test_a_producer_of_the_journal_is_nobody_s_until_it_joins(run, keys, tmp_path, with_key, caplog):
     first = Broker("127.0.0.1:0", keys=keys, journal=tmp_path / "journal").start()
-    assert run(Producer(first.endpoint, messages=10, keys=keys / "p1.key", name="p")).join(10)
+    assert run(Producer(first.endpoint, messages=10, keys=keys / "p1.key", name="p")).join(DEADLINE_S)
     first.stop()
     first.stop()
-    assert first.join(10)
+    assert first.join(DEADLINE_S)
     second = run(Broker("127.0.0.1:0", keys=keys, journal=tmp_path / "journal"))
     (account,) = second.core.producers.values()
     stale = Batch.of([("+1", "x")], producer=account.producer, epoch=account.epoch, number=1)
@@ -266,7 +266,7 @@ def test_a_producer_of_the_journal_is_nobody_s_until_it_joins(run, keys, tmp_pat
     until(lambda: "sent a batch as 'p', which has not joined" in caplog.text, "a refusal")
     assert totals(second.core)["accepted"] == 10
     again = run(Producer(second.endpoint, messages=20, keys=keys / "p1.key", name="p"))
-    assert again.join(10) and totals(second.core)["accepted"] == 30
+    assert again.join(DEADLINE_S) and totals(second.core)["accepted"] == 30
 
 
 def test_a_producer_is_the_key_that_joined_as_it(run, broker, with_key, keys):
@@ -466,7 +466,7 @@ def test_a_context_of_the_caller_s_is_left_alone(run, keys):
         sender = Sender(broker.endpoint, keys=keys / "s1.key", context=context).start()
         until(lambda: broker.core.sessions, "a sender that joined")
         sender.stop()
-        assert sender.join(10) and not zap.poll(0)
+        assert sender.join(DEADLINE_S) and not zap.poll(0)
         zap.close()
 
 

@@ -13,7 +13,7 @@ import zmq
 
 from tests.roles.holding import Gate
 from tests.roles.peers import totals
-from tests.roles.waiting import until
+from tests.roles.waiting import DEADLINE_S, until
 from zsms import Broker, DelayModel, Message, Monitor, Producer, Sender, StatsCollector, UsageError, ZsmsError
 from zsms.core.broker import BrokerLimits
 from zsms.message import Batch
@@ -63,7 +63,7 @@ def test_start_stop_join(address):
     with pytest.raises(ZsmsError, match="was started before"):
         broker.start()
     broker.stop()
-    assert broker.join(5) is True and not broker.running
+    assert broker.join(DEADLINE_S) is True and not broker.running
     broker.stop()  # as often as one likes
     broker.wake()
 
@@ -208,7 +208,7 @@ def test_a_sender_that_is_stopped_finishes_what_it_holds(run, address):
     until(lambda: totals(broker.core)["sent"] == 4, "three more of them sent")
     assert sender.running
     gate.let_go()
-    assert sender.join(5)
+    assert sender.join(DEADLINE_S)
     assert len(gate.seen) == 16  # it asked for nothing more
     assert totals(broker.core) == {"accepted": 100, "queued": 84, "in_flight": 0, "sent": 16, "failed": 0, "dead": 0}
     assert not broker.core.sessions and broker.core.counters.redelivered == 0
@@ -223,7 +223,7 @@ def test_a_sender_that_is_stopped_twice_leaves_at_once(run, address):
     sender.stop()
     assert not sender.join(0.05)
     sender.stop()
-    assert sender.join(5)
+    assert sender.join(DEADLINE_S)
     assert gate.holds == 0 and not gate.passed  # the user's coroutines were cancelled, and cleaned up after themselves
     until(lambda: totals(broker.core)["queued"] == 10, "all of it given back")
 
@@ -241,7 +241,7 @@ def test_what_arrives_after_the_goodbye_is_not_sent(run, fake_broker):
     fake_broker.hear(Bye)
     fake_broker.say(grant._replace(base=1), Batch.of([("+1", "after")]))
     fake_broker.say(Bye(1, join.session))
-    assert sender.join(5)
+    assert sender.join(DEADLINE_S)
     assert [message.text for message in gate.seen] == ["before"]
 
 
@@ -253,7 +253,7 @@ def test_a_drain_has_an_end(run, address):
     until(lambda: gate.holds == 10, "10 messages in slots")
     for role in (sender, broker):
         role.stop()
-        assert role.join(5)
+        assert role.join(DEADLINE_S)
     assert totals(broker.core)["sent"] == 0
 
 
@@ -267,7 +267,7 @@ def test_a_broker_that_is_stopped_takes_nothing_more_and_drains(run, address):
     until(lambda: producer.ways[0].full, "the producer told")
     accepted = totals(broker.core)["accepted"]
     gate.let_go()
-    assert broker.join(10)
+    assert broker.join(DEADLINE_S)
     done = totals(broker.core)
     assert done["sent"] == done["accepted"] and done["queued"] == done["in_flight"] == 0
     assert done["accepted"] == accepted
@@ -283,7 +283,7 @@ def test_a_broker_that_is_stopped_twice_leaves_at_once(run, address):
     broker.stop()
     assert not broker.join(0.05)
     broker.stop()
-    assert broker.join(5)
+    assert broker.join(DEADLINE_S)
     assert totals(broker.core)["in_flight"] >= 10
 
 
@@ -295,7 +295,7 @@ def test_a_producer_that_is_stopped_hands_over_what_it_has_made(run, address):
     producer.stop()
     assert not producer.join(0.05)
     run(Sender(broker.endpoint, concurrency=100, delay=QUICK))
-    assert producer.join(10)
+    assert producer.join(DEADLINE_S)
     assert producer.produced == producer.window.confirmed_messages == totals(broker.core)["accepted"]
 
 
@@ -306,7 +306,7 @@ def test_a_producer_that_is_stopped_twice_leaves_what_is_not_confirmed(run, fake
     producer.stop()
     assert not producer.join(0.05)
     producer.stop()
-    assert producer.join(5) and producer.window.messages == 100
+    assert producer.join(DEADLINE_S) and producer.window.messages == 100
 
 
 # -- asyncio ---------------------------------------------------------------------------------------------------
@@ -335,7 +335,7 @@ def test_serve_runs_beside_the_caller_s_loop_and_on_it(run, address):
         await serving
         assert not sender.core.held
 
-    asyncio.run(asyncio.wait_for(main(), 15))
+    asyncio.run(asyncio.wait_for(main(), DEADLINE_S))
     assert totals(broker.core)["sent"] == 50 and not broker.core.sessions
 
 
@@ -358,7 +358,7 @@ def test_cancelling_serve_drains_the_role(run, address):
             await serving
 
     run(Producer(broker.endpoint, messages=100))
-    asyncio.run(asyncio.wait_for(main(), 15))
+    asyncio.run(asyncio.wait_for(main(), DEADLINE_S))
     # What was in its slots when it was cancelled has been sent: a batch of 10, or what had come of it by then.
     now = totals(broker.core)
     assert 1 <= now["sent"] <= 10 and now["sent"] + now["queued"] == 100

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.roles.peers import totals
-from tests.roles.waiting import until
+from tests.roles.waiting import DEADLINE_S, until
 from zsms import Broker, Producer, UsageError
 from zsms.lists.files import FileSource
 
@@ -34,7 +34,7 @@ def test_a_pipe_is_read_as_it_is_written_and_its_end_is_the_end(
         assert producer.running and not producer.unread
         writer.write(rows(5, 10).encode())
         until(lambda: totals(broker.core)["accepted"] == 15, "more rows")
-    assert producer.join(10) and producer.produced == 15
+    assert producer.join(DEADLINE_S) and producer.produced == 15
     assert not producer.unread
 
 
@@ -47,7 +47,7 @@ def test_a_pipe_that_nobody_writes_keeps_no_producer_from_leaving(
     producer = run(Producer(broker.endpoint, source=FileSource(path)))
     until(lambda: producer.starved, "its wait")
     producer.stop()
-    assert producer.join(5)
+    assert producer.join(DEADLINE_S)
     assert producer.unread == f"{path}: lines from 1 on were not read"
 
 
@@ -74,7 +74,7 @@ def test_a_producer_that_is_stopped_in_a_list_says_what_was_not_read(
     producer = run(Producer(broker.endpoint, source=FileSource(path), batch=10, rate=1e-3))
     until(lambda: producer.produced == 1, "the first message")
     producer.stop()
-    assert producer.join(5)
+    assert producer.join(DEADLINE_S)
     assert producer.unread == f"{path}: lines from 3 on were not read"
     assert f"stopped after 1 message: {producer.unread}" in caplog.text
     assert totals(broker.core)["accepted"] == 1
@@ -87,6 +87,6 @@ def test_repeats_are_told_once_all_is_read(
     path.write_text("recipient,text\n" + rows(10) + rows(4))
     broker = run(Broker(address()))
     producer = run(Producer(broker.endpoint, source=FileSource(path, unique=True)))
-    assert producer.join(10) and producer.produced == 10
+    assert producer.join(DEADLINE_S) and producer.produced == 10
     assert "4 rows to a recipient that came before (lines 12, 13, 14, 15); left out" in caplog.text
     assert producer.snapshot(0.0).counters["repeated_rows"] == 4

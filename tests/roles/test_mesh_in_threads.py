@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from tests.roles.peers import totals
-from tests.roles.waiting import until
+from tests.roles.waiting import DEADLINE_S, until
 from zsms import Broker, DelayModel, Message, Monitor, Producer, Sender, StatsCollector
 from zsms.core.broker import BrokerLimits
 from zsms.sources.random import RandomSource
@@ -37,7 +37,7 @@ def test_a_mesh_settles_everything(run, address, where):
     until(lambda: not monitor.running, "the end of all work")
 
     for producer in producers:
-        assert producer.join(5) and producer.produced == producer.window.confirmed_messages == MESSAGES // 2
+        assert producer.join(DEADLINE_S) and producer.produced == producer.window.confirmed_messages == MESSAGES // 2
     for account in broker.core.accounts():
         assert account.balanced and account.settled == account.accepted == MESSAGES // 2
     done, counters = totals(broker.core), broker.core.counters
@@ -46,7 +46,7 @@ def test_a_mesh_settles_everything(run, address, where):
     # The sends that the senders count are those that the broker was told of.
     for sender in reversed(senders):
         sender.stop()
-        assert sender.join(5) and not sender.core.held
+        assert sender.join(DEADLINE_S) and not sender.core.held
     sends = [(sender.turn.sent, sender.turn.failed) for sender in senders]
     assert all(sent for sent, _ in sends)
     assert sum(map(sum, sends)) == broker.core.progress.sends == MESSAGES + counters.retried
@@ -91,7 +91,7 @@ def test_roles_find_each_other_in_any_order(run, address):
     monitor = run(Monitor(stats, interval=0.05))
     until(lambda: sender.ways[0].link.next_time() and producer.ways[0].link.next_time(), "their first knock")
     broker = run(Broker(at, stats=stats, stats_interval=0.05))
-    assert producer.join(10)
+    assert producer.join(DEADLINE_S)
     until(lambda: totals(broker.core)["sent"] == 100, "100 messages sent")
     run(StatsCollector(stats))
     until(lambda: monitor.view is not None and monitor.view.sent == 100, "the broker's figures")

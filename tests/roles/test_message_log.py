@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tests.core.test_message_log import NONE, handles, waiting
-from tests.roles.waiting import until
+from tests.roles.waiting import DEADLINE_S, until
 from zsms import Broker, DelayModel, Producer, Sender
 from zsms.core.outcomes import Finished
 from zsms.errors import UsageError
@@ -122,7 +122,7 @@ def test_a_pipe_takes_whole_rows(tmp_path: Path) -> None:
     reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
     reader.start()
     log = logged(pipe, turns=20, n=100)
-    reader.join(10)
+    reader.join(DEADLINE_S)
     assert log.lost == 0 and got[0].count(b"\n") == 2_000
 
 

@@ -10,7 +10,7 @@ import pytest
 import zmq
 
 from tests.roles.peers import urls
-from tests.roles.waiting import until
+from tests.roles.waiting import DEADLINE_S, until
 from zsms import Monitor, StatsCollector
 from zsms.errors import ZsmsError
 from zsms.stats.snapshot import Snapshot
@@ -42,7 +42,7 @@ def test_it_says_that_nobody_answers_and_recovers(run, address, caplog, impatien
     until(lambda: monitor.view is not None, "an answer")
     until(lambda: lines(caplog, "answers again"), "the good news")
     first.stop()
-    assert first.join(5)
+    assert first.join(DEADLINE_S)
     caplog.clear()
     until(lambda: lines(caplog, "no answer from a collector"), "another complaint")
     old = monitor.view
@@ -71,7 +71,7 @@ def test_until_done_leaves_when_all_work_is_done(run, address):
     until(lambda: views[-1][0].sent == 7, "a view of work")
     assert monitor.running
     collector.book.put(snapshot("broker", seq=1, counters={"accepted": 10, "sent": 7, "failed": 3}), 0.0)
-    assert monitor.join(5)
+    assert monitor.join(DEADLINE_S)
     assert monitor.view is views[-1][0] and monitor.view.done
     assert [before for _, before in views] == [None, *(view for view, _ in views[:-1])]
 
@@ -84,7 +84,8 @@ def test_it_logs_a_line_a_view_unless_told_otherwise(address, caplog):
     assert len(lines(caplog, "sent 1,234")) == 1
 
 
-def test_an_answer_that_is_none_is_refused_and_asked_for_again(run, address):
+def test_an_answer_that_is_none_is_refused_and_asked_for_again(run, address, monkeypatch):
+    monkeypatch.setattr("zsms.roles.asker.ANSWER_S", 0.5)
     at = address()
     with zmq.Context() as context:
         rep = context.socket(zmq.REP)
@@ -110,8 +111,15 @@ def test_a_question_that_is_never_answered_is_asked_again(run, address, impatien
         monitor = run(Monitor(at, interval=0.05))
         asked = [router.recv_multipart() for _ in range(4)]
         router.send_multipart([*asked[0][:-1], encode(Answer(0, {"totals": {"broker": {"sent": 1}}}))])  # too late
-        router.send_multipart([*router.recv_multipart()[:-1], encode(Answer(0, {"totals": {"broker": {"sent": 2}}}))])
-        until(lambda: monitor.view is not None, "an answer")
+        right = encode(Answer(0, {"totals": {"broker": {"sent": 2}}}))
+
+        def answered() -> bool:
+            """An answer that itself came too late is no use: the next question may be luckier."""
+            if router.poll(1):
+                router.send_multipart([*router.recv_multipart()[:-1], right])
+            return monitor.view is not None
+
+        until(answered, "an answer")
         assert monitor.view.sent == 2
         router.close()
 
@@ -121,7 +129,7 @@ def test_a_monitor_gives_up_after_its_timeout(address):
     began = time.monotonic()
     with pytest.raises(ZsmsError, match=f"no answer from a collector at {re.escape(at)} for 0.3 s"):
         Monitor(at, once=True, interval=60, timeout=0.3).run()
-    assert time.monotonic() - began < 3
+    assert 0.3 <= time.monotonic() - began < 20, "not at its next look"
 
 
 def test_until_done_says_whom_it_waits_for(run, address, caplog, monkeypatch):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.roles.waiting import until
+from tests.roles.waiting import DEADLINE_S, until
 from zsms import Broker, DelayModel, Monitor, Producer, Sender, StatsCollector, UsageError, ZsmsError
 from zsms.dashboard.reader import Reader
 from zsms.roles import link, stats_publisher
@@ -40,7 +40,7 @@ def test_a_collector_s_name_keeps_nobody_from_its_work(run, names, caplog):
     broker = run(Broker("127.0.0.1:0", **lost))
     sender = run(Sender(broker.endpoint, concurrency=50, delay=DelayModel("constant", 0.01), **lost))
     producer = run(Producer(broker.endpoint, messages=100, **lost))
-    assert producer.join(10)
+    assert producer.join(DEADLINE_S)
     until(lambda: broker.core.totals()["sent"] == 100, "all of them sent")
     assert sender.running and "stats.invalid" in caplog.text and "can't be resolved" in caplog.text
 
@@ -50,7 +50,7 @@ def test_a_broker_s_name_may_resolve_later(run, names, caplog):
     names["localhost"] = []
     broker = run(Broker("127.0.0.1:0"))
     producer = run(Producer(f"localhost:{broker.endpoint.rpartition(':')[2]}", messages=10))
-    assert producer.join(10) and broker.core.totals()["accepted"] == 10
+    assert producer.join(DEADLINE_S) and broker.core.totals()["accepted"] == 10
 
 
 def test_who_waits_for_a_name_says_so_and_tries_on(run, names, caplog):

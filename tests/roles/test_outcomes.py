@@ -9,7 +9,7 @@ import numpy as np
 import zmq
 
 from tests.roles.peers import settled, totals, urls
-from tests.roles.waiting import letters_of, until
+from tests.roles.waiting import DEADLINE_S, letters_of, until
 from zsms import Broker, Message, Outcome, Producer, Sender
 from zsms.core.broker import BrokerLimits
 from zsms.core.outcomes import Finished, Receipts
@@ -168,6 +168,6 @@ def test_receipts_that_no_pipe_has_room_for_are_told_before_a_sender_leaves(run,
     until(lambda: settled(broker.core) == 60, "60 messages settled")
     leaving.append(True)
     sender.stop()
-    assert sender.join(20)
+    assert sender.join(DEADLINE_S)
     until(lambda: broker.core.counters.receipts_delivered == 40, "the receipts")
     assert sender.receipts.lost == 0

@@ -10,13 +10,15 @@ from zsms.roles.poller import Poller
 
 
 def test_a_wait_ends_at_its_time_and_not_at_the_next_whole_millisecond() -> None:
-    poller, late = Poller(), []
-    for _ in range(30):
+    poller, late, prompt = Poller(), [], 0
+    # A busy machine wakes nobody in time, but now and then; whole milliseconds would never be in time.
+    while prompt < 5 and len(late) < 2_000:
         until = time.monotonic() + 0.0013
         assert poller.poll(1.3) == []
         late.append(time.monotonic() - until)
+        prompt += late[-1] < 0.0006
     assert min(late) >= 0, "never early"
-    assert sorted(late)[5] < 0.0006, "the next whole millisecond is 0.7 later"
+    assert prompt == 5, "the next whole millisecond is 0.7 later"
 
 
 def test_what_comes_ends_the_wait_whatever_its_fraction() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.roles.holding import Gate
 from tests.roles.peers import FakeBroker, settled, totals
-from tests.roles.waiting import until
+from tests.roles.waiting import DEADLINE_S, until
 from zsms import Broker, DelayModel, Monitor, Producer, Sender, StatsCollector, UsageError
 from zsms.core.broker import BrokerLimits
 from zsms.roles.base import Role
@@ -21,7 +21,7 @@ def crash(role: Role) -> None:
     """The nearest to a kill that a thread allows: the role leaves at once, without a goodbye."""
     role.stop()
     role.stop()
-    assert role.join(10)
+    assert role.join(DEADLINE_S)
 
 
 def everyone_sent(*brokers: Broker) -> int:
@@ -36,7 +36,7 @@ def test_both_brokers_get_work_and_every_message_is_sent_once(run, address):
     at = [broker.endpoint for broker in brokers]
     run(Sender(at, concurrency=20, send=seen.send, **told))
     producers = [run(Producer(at, messages=2_000, batch=50, window=200, **told)) for _ in range(2)]
-    assert all(producer.join(10) for producer in producers)
+    assert all(producer.join(DEADLINE_S) for producer in producers)
     until(lambda: everyone_sent(*brokers) == 4_000, "4,000 messages sent")
     assert all(totals(broker.core)["accepted"] > 1_000 for broker in brokers)
     assert all(account.balanced for broker in brokers for account in broker.core.accounts())
@@ -90,15 +90,16 @@ def test_the_slots_of_a_broker_that_died_go_to_the_living(run, address):
     until(lambda: all(broker.core.sessions for broker in brokers), "a sender at both")
     crash(brokers[1])
     run(Producer(brokers[0].endpoint, messages=200))
-    until(lambda: gate.holds == 40, "every slot busy", seconds=5)
+    until(lambda: gate.holds == 40, "every slot busy")
     gate.let_go()
     until(lambda: everyone_sent(brokers[0]) == 200, "all sent")
 
 
 def test_what_a_lost_broker_has_not_confirmed_waits_for_it_and_the_rest_goes_on(run, address):
-    living, lost = run(Broker(address(), limits=PROMPT)), FakeBroker(address())
-    producer = run(Producer([living.endpoint, lost.endpoint], messages=3_000, batch=10, window=100, resend_after=0.2))
-    join = lost.welcome_producer(interval=0.05)
+    living, lost, ahead = run(Broker(address())), FakeBroker(address()), [0.0]
+    at, clock = [living.endpoint, lost.endpoint], lambda: time.monotonic() + ahead[0]
+    producer = run(Producer(at, messages=3_000, batch=10, window=100, resend_after=60, clock=clock))
+    join = lost.welcome_producer(interval=60.0)
     mine = [lost.batch() for _ in range(5)]
     lost.say(Confirm(1, join.epoch, 2, False, "memory"))  # its last word
     run(Sender(living.endpoint, concurrency=100, delay=DelayModel("constant", 0.001)))
@@ -106,6 +107,8 @@ def test_what_a_lost_broker_has_not_confirmed_waits_for_it_and_the_rest_goes_on(
     kept = producer.windows[1].messages
     assert 0 < kept <= 100 and producer.running
     until(lambda: settled(living.core) == 3_000 - kept - 20, "it does not get what the lost one may have")
+    ahead[0] = 400.0  # of silence
+    producer.wake()
     until(lambda: not producer.ways[1].link.joined, "the loss noticed")
     while lost.has_batch:
         lost.batch()
@@ -115,7 +118,7 @@ def test_what_a_lost_broker_has_not_confirmed_waits_for_it_and_the_rest_goes_on(
     assert [batch.number for batch in again] == list(range(2, 2 + kept // 10))
     assert {batch.first for batch in again[:3]} == {batch.first for batch in mine[2:]}
     lost.say(Confirm(1, join.epoch, 2 + kept // 10, False, "memory"))
-    assert producer.join(5)
+    assert producer.join(DEADLINE_S)
     lost.close()
 
 
@@ -129,7 +132,7 @@ def test_a_broker_that_dies_and_comes_back_gets_its_work_and_its_part_of_the_slo
     crash(dying)
     confirmed = producer.windows[1].confirmed_messages
     second = run(Broker(at, limits=PROMPT))
-    assert producer.join(15)
+    assert producer.join(DEADLINE_S)
     until(lambda: settled(lasting.core) == totals(lasting.core)["accepted"], "all of the one")
     until(lambda: settled(second.core) == totals(second.core)["accepted"], "all of the other")
     first_kept = totals(dying.core)["accepted"]
@@ -162,7 +165,7 @@ def test_a_sender_that_is_stopped_leaves_every_broker(run, address):
     until(lambda: gate.holds == 10, "messages of both")
     sender.stop()
     gate.let_go()
-    assert sender.join(5)
+    assert sender.join(DEADLINE_S)
     assert not any(broker.core.sessions or broker.core.counters.redelivered for broker in brokers)
     assert sum(totals(b.core)["in_flight"] for b in brokers) == 0
 

@@ -12,7 +12,7 @@ import pytest
 import zmq
 
 from tests.roles.peers import totals, urls
-from tests.roles.waiting import until
+from tests.roles.waiting import DEADLINE_S, until
 from zsms import Broker, BrokerLimits, DelayModel, Message, Monitor, Producer, Sender, StatsCollector, ZsmsError
 from zsms.message import Batch
 from zsms.roles.link import Link
@@ -142,14 +142,14 @@ def test_an_operator_believes_no_stranger_at_a_broker_s_address(fake_broker, que
         asked = pool.submit(QUESTIONS[question], operator)
         fake_broker.say(Answer(fake_broker.hear(question).request, body))
         with pytest.raises(ZsmsError, match="is no broker"):
-            asked.result(10)
+            asked.result(DEADLINE_S)
 
 
 def test_an_operator_reads_what_a_broker_holds_and_nothing_else(fake_broker):
     with Operator(fake_broker.endpoint) as operator, ThreadPoolExecutor(1) as pool:
         asked = pool.submit(operator.inspect)
         fake_broker.say(Answer(fake_broker.hear(Inspect).request, {**HELD, "of a later version": 1}))
-        assert asked.result(10) == HELD
+        assert asked.result(DEADLINE_S) == HELD
 
 
 def test_a_collector_refuses_newer_words_and_answers_the_next_question(run, address, raw):
@@ -190,7 +190,7 @@ def test_a_monitor_passes_over_newer_words_and_hears_the_next_answer(run, addres
         assert monitor.running
     finally:
         monitor.stop()
-        monitor.join(10)
+        monitor.join(DEADLINE_S)
         context.destroy(linger=0)
 
 
