@@ -199,7 +199,7 @@ def test_every_program_of_the_documents_runs(block: Block, tmp_path: Path) -> No
         env=environment,
         capture_output=True,
         text=True,
-        timeout=25,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -128,7 +128,7 @@ def test_every_command_block_runs(section: Section, tmp_path: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=28,
+        timeout=80,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3_000:]

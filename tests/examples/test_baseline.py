@@ -20,7 +20,7 @@ BASELINE = Path(__file__).parents[2] / "examples" / "baseline_asyncio.py"
 def baseline(*options: object) -> subprocess.CompletedProcess[str]:
     """Run the example as a user would."""
     command = [sys.executable, str(BASELINE), *map(str, options)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=25, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_the_report_adds_up() -> None:

@@ -30,7 +30,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 )
 def test_an_example_does_what_it_says(name, said, messages):
     """What it says is what it should, and the figures in it add up to the messages."""
-    done = subprocess.run([sys.executable, EXAMPLES / name], capture_output=True, text=True, timeout=25, check=False)
+    done = subprocess.run([sys.executable, EXAMPLES / name], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     figures = re.search(said, done.stdout)
     assert figures, done.stdout

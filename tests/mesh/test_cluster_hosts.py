@@ -23,7 +23,7 @@ from tests.mesh.processes import Command, environment
 
 pytest.importorskip("distributed", reason="needs zsms[cluster]")
 
-PATIENCE_S = 25.0
+PATIENCE_S = 40.0
 NAMES = ("second", "third", "fourth")
 SCENARIO = "[run]\nmessages = 1000000\nrate = 600\nbroker-place = 'second'\nliveness = 2\n" + "".join(
     f"[[run.groups]]\nname = '{name}'\nplace = '{name}'\nsenders = 1\nconcurrency = 300\nmean = 0.3\n" for name in NAMES
@@ -61,7 +61,7 @@ class Site:
 
     def client(self, code: str) -> None:
         """Do that on the hub with a `client` of the scheduler."""
-        text = f"from distributed import Client\nclient = Client({self._address!r}, timeout=25)\n{code}"
+        text = f"from distributed import Client\nclient = Client({self._address!r}, timeout=60)\n{code}"
         done = subprocess.run(
             [*self.hub.inside, sys.executable, "-c", text], capture_output=True, text=True, check=False
         )
@@ -69,7 +69,7 @@ class Site:
 
     def run(self, *options: object) -> Command:
         """Begin, and return when all three send."""
-        self.client("client.wait_for_workers(3, timeout=25)")
+        self.client("client.wait_for_workers(3, timeout=60)")
         scenario = self._folder / "run.toml"
         scenario.write_text(SCENARIO)
         settings = ("--config", scenario, "--cluster", self._address, "--ui", "plain", "-v")

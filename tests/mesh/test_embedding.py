@@ -87,13 +87,13 @@ def test_a_mesh_that_is_cancelled_is_gone_at_once() -> None:
             await running
         return time.monotonic() - began
 
-    assert asyncio.run(main()) < 4  # 2 s, on a machine that is not busy
+    assert asyncio.run(main()) < 20  # 2 s, on a machine that is not busy; a send takes 60, and a drain 30 without one
     assert not any(map(psutil.pid_exists, mesh.pids.values()))
 
 
 def test_a_stop_drains_as_long_as_something_is_settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The document's example, longer than a drain may pause: nothing is left behind."""
-    monkeypatch.setattr(base, "PATIENCE_S", 0.6)
+    """The document's example, 2 s, which is longer than a drain may pause: nothing is left behind."""
+    monkeypatch.setattr(base, "PATIENCE_S", 1.5)
     delay = DelayModel("constant", 0.2)
     with Broker("127.0.0.1:0") as broker, Sender(broker.endpoint, concurrency=10, delay=delay):
         Producer(broker.endpoint, messages=100).run()

@@ -89,12 +89,12 @@ def test_row_26_a_poison_message_is_dead_after_its_deliveries_and_its_neighbours
     (tmp_path / "poisoned.py").write_text(
         "import asyncio, os\n\n\n"
         "async def send(message):\n"
-        "    if message.text == 'poison':\n        await asyncio.sleep(0.3)\n        os._exit(9)\n    return True\n"
+        "    if message.text == 'poison':\n        await asyncio.sleep(1)\n        os._exit(9)\n    return True\n"
     )
     rows = [f"+4990000000{number:02},{'poison' if number == 20 else 'hello'}" for number in range(40)]
     (tmp_path / "people.csv").write_text("recipient,text\n" + "\n".join(rows) + "\n")
     mesh.start("stats")
-    mesh.start("broker", "--max-deliveries", 2, "--liveness", 0.5)
+    mesh.start("broker", "--max-deliveries", 2, "--liveness", 1)
     assert mesh.start("producer", "--input", tmp_path / "people.csv").end() == 0
     to = ("--broker", mesh.broker, "--stats", mesh.stats, "--transport", "poisoned:send", "--concurrency", 5)
     for _ in range(2):
@@ -162,7 +162,7 @@ def test_row_25_wall_clocks_that_jump_an_hour_to_and_fro_have_no_effect(mesh: By
     del jumping["FAKETIME"]
     began = time.monotonic()
     stats = mesh.start("stats", env=jumping)
-    broker = mesh.start("broker", "--liveness", 2, env=jumping)
+    broker = mesh.start("broker", env=jumping)
     mesh.start("sender", *("--concurrency", 200, "--mean", 0.4, "--name", "s"), env=jumping)
     producer = mesh.start("producer", "--messages", 2_000, "--rate", 500, env=jumping)
     for jump, sent in (("+1h", 200), ("-1h", 700), ("+0", 1_200)):

@@ -162,7 +162,7 @@ def test_a_second_interrupt_ends_at_once() -> None:
         began = time.monotonic()
         run.signal(SIGINT)
         assert run.end() == 130
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 20  # and not a minute
         report = json.loads(run.out)
     # Nobody had to be killed: everyone handed over a last word, and so it is known where every message was.
     assert report["problems"] == []
@@ -287,7 +287,7 @@ def test_a_sender_that_pauses_for_longer_loses_its_messages_and_works_again() ->
 
 def test_a_broker_that_pauses_takes_nobody_for_dead() -> None:
     """Row 11."""
-    with Running(liveness=1.0) as run:
+    with Running(liveness=2.0) as run:
         sent = run.view.sent
         run.pause("broker", 3.0)
         until(lambda: run.view.sent > sent + 1000, "more sends")

@@ -28,7 +28,7 @@ def answer(peer: Peer, messages: Messages) -> None:
 def test_a_run_to_a_gateway(tmp_path: Path) -> None:
     scenario = tmp_path / "scenario.toml"
     with MiniSmsc(answer) as smsc:
-        url = f"{smsc.url}?window=40&system_id=alerts&receipt_wait_s=0.5"
+        url = f"{smsc.url}?window=40&system_id=alerts&receipt_wait_s=1.5"
         scenario.write_text(f'[run]\nmessages = 500\n[[run.groups]]\nsenders = 2\ngateway = "{url}"\n')
         ran = zsms(
             *("run", "--config", scenario, "--json", tmp_path / "report"), env={"ZSMS_GATEWAY_PASSWORD": "s3cret"}

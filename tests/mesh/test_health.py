@@ -28,7 +28,7 @@ class Mesh:
         view_when(self.stats, lambda view: bool(view.slots), "a sender that has joined")
 
     def probe(
-        self, role: str, *, timeout: float = 2.0, endpoint: str | None = None, name: str = "s"
+        self, role: str, *, timeout: float = 15.0, endpoint: str | None = None, name: str = "s"
     ) -> tuple[int, str]:
         """The exit code, and the line that says why."""
         where = endpoint or (self.broker if role == "broker" else self.stats)

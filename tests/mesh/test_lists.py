@@ -27,7 +27,7 @@ def run(text: str, *arguments: object, cwd: Path, pipe: bool = False) -> dict[st
         command = ["sh", "-c", 'exec 3<&0; cat <&3 >people.csv & "$@"; code=$?; wait; exit $code', "sh", *command]
         os.mkfifo(cwd / "people.csv")
     done = subprocess.run(
-        command, input=text, cwd=cwd, env=environment(), capture_output=True, text=True, timeout=25, check=False
+        command, input=text, cwd=cwd, env=environment(), capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)

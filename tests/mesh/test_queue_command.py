@@ -67,7 +67,7 @@ def test_purge_asks_on_a_terminal(mesh: ByHand, answer: bytes, code: int, left: 
     command = [*ZSMS, "queue", "purge", "--ready", "--broker", mesh.broker]
     with subprocess.Popen(command, env=environment(), stdin=terminal, stdout=-1, stderr=-1, text=True) as process:
         os.write(asks, answer)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=60)
     os.close(asks), os.close(terminal)
     assert process.returncode == code, err
     assert f"Purge 10 ready messages of the broker at {mesh.broker}?" in err

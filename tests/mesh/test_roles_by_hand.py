@@ -88,7 +88,7 @@ def test_the_monitor_waits_for_a_collector_and_recovers_when_it_returns(mesh: By
 
 def test_a_sender_that_died_is_taken_back(mesh: ByHand) -> None:
     mesh.start("stats")
-    mesh.start("broker", "--liveness", 1)
+    mesh.start("broker", "--liveness", 2)
     sender = ("sender", "--name", "phoenix", "--concurrency", 100, "--mean", 0.1, "--prefetch", 0)
     first = mesh.start(*sender)
     mesh.start("producer", "--messages", 3000)

@@ -119,9 +119,11 @@ def test_waits_for_a_retry_are_of_the_message_and_not_of_the_queue() -> None:
     # A slot for every message: none ever waits for one. Attempts of 0.2 s, and waits of up to 0.5 and 1 s between them.
     options = ("--failure-rate", 0.5, "--max-attempts", 3, "--retry-base", 0.5, "--delay", "constant", "--mean", 0.2)
     report = report_of("--messages", 4_000, "--concurrency", 2_000, *options)
-    assert report["queue_time_s"]["p50"] < 0.02 and report["queue_time_s"]["mean"] < 0.04
-    right = 0.2 * (1 + 1 / 2 + 1 / 4) + 0.25 / 2 + 0.5 / 4
-    assert report["total_time_s"]["mean"] == pytest.approx(right, rel=0.1)
+    waits = 0.25 / 2 + 0.5 / 4
+    right = 0.2 * (1 + 1 / 2 + 1 / 4) + waits
+    # A busy machine makes all of them longer, by what is far from a whole part of them.
+    assert report["queue_time_s"]["mean"] < 0.5 * waits, "the waits are in it"
+    assert 0.95 * right < report["total_time_s"]["mean"] < right + 0.5 * waits, "the waits are not in it, or twice"
     assert report["total_time_s"]["max"] > 1.2  # through three attempts, those that failed for good too
 
 
@@ -136,9 +138,10 @@ def test_several_producers_share_the_messages() -> None:
 def test_a_rate_is_kept_and_total_time_counts_from_when_a_message_was_due() -> None:
     report = report_of("--rate", 500, "--messages", 1000, "--mean", 0.01, "--sd", 0)
     assert report["messages"]["sent"] == 1000
-    assert 1.5 < report["wall_s"] < 4  # the last is due 1.998 s after the first
-    assert report["throughput_per_s"] < 1000 / 1.5
-    assert 0.01 <= report["total_time_s"]["p50"] < 0.5
+    assert 1.9 < report["wall_s"] < 20  # the last is due 1.998 s after the first
+    assert report["throughput_per_s"] < 1000 / 1.9
+    # From the start of the run on, half of them would have taken a second or more.
+    assert 0.01 <= report["total_time_s"]["p50"] < 0.7
 
 
 def test_a_rate_above_what_the_slots_can_do_shows_in_the_total_time() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
@@ -10,12 +9,11 @@ from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
 import pytest
 
 from tests.journal.servers import Servers
-from tests.mesh.processes import Command, free_port, view_when, zsms
+from tests.mesh.processes import WITHIN_S, Command, free_port, view_when, zsms
 from zsms.stats.view import View
 
 pytest.importorskip("nats", reason="needs zsms[jetstream]")
 
-TAKEN_S = 15.0
 MESSAGES = 6_000
 
 
@@ -51,12 +49,12 @@ class Pair:
         pace = ("--rate", rate, "--batch", 200, "--window", 5_000)
         return self.start("producer", "--name", "p", "--messages", MESSAGES, *pace, *at)
 
-    def when(self, sent: int, within: float = 20.0) -> View:
+    def when(self, sent: int, within: float = WITHIN_S) -> View:
         return view_when(self.stats, lambda view: view.sent >= sent, f"{sent} sent", within)
 
     def ends(self, producer: Command) -> View:
         """Everything is sent, and counts once."""
-        view = view_when(self.stats, lambda view: view.produced == MESSAGES and view.done, "all of it sent", 25.0)
+        view = view_when(self.stats, lambda view: view.produced == MESSAGES and view.done, "all of it sent")
         assert producer.end() == 0
         assert (view.sent, view.failed, view.dead) == (MESSAGES, 0, 0) and view.balanced
         # The first one may have told of batches that it took and confirmed to nobody.
@@ -74,10 +72,8 @@ def test_a_standby_takes_over_from_a_broker_that_is_killed(pair: Pair) -> None:
     producer = pair.peers()
     pair.when(2_000)
     pair.first.signal(SIGKILL)
-    killed = time.monotonic()
     before = pair.when(0).sent
-    pair.when(before + 2_000, TAKEN_S)
-    assert time.monotonic() - killed < TAKEN_S
+    pair.when(before + 2_000)
     view = pair.ends(producer)
     assert view.redelivered <= 1_000, "more than was in flight is sent again"
     assert "Traceback" not in producer.err + pair.second.err
@@ -87,7 +83,7 @@ def test_a_frozen_broker_wakes_beside_its_successor_and_ends_with_that_reason(pa
     producer = pair.peers()
     pair.when(2_000)
     pair.first.signal(SIGSTOP)
-    pair.second.wait_for("listening on", TAKEN_S)
+    pair.second.wait_for("listening on")
     pair.first.signal(SIGCONT)
     pair.first.wait_for(r"fenced, so nothing more can be confirmed: .*b pid \d+ on .* has taken over")
     assert pair.first.end() == 1
@@ -99,7 +95,7 @@ def test_a_take_over_by_hand(pair: Pair) -> None:
     pair.when(2_000)
     done = zsms("broker", "take-over", "--journal", pair.journal)
     assert done.returncode == 0 and "a pid" in done.stdout, done.stderr
-    pair.second.wait_for("listening on", TAKEN_S)
+    pair.second.wait_for("listening on")
     assert pair.first.end() == 1
     assert "taken" in pair.first.err
     pair.ends(producer)
@@ -124,7 +120,7 @@ def test_the_servers_are_gone_for_a_while(pair: Pair) -> None:
     leader = pair.servers.leader(pair.name)
     for index in {0, 1, 2} - {leader}:
         pair.servers.kill(index)
-    producer.wait_for("the broker takes nothing at the moment: .*NATS servers", 25.0)
+    producer.wait_for("the broker takes nothing at the moment: .*NATS servers")
     pair.servers.heal()
     pair.ends(producer)
     assert pair.second.popen.poll() is None, pair.second.err

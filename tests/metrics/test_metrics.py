@@ -218,7 +218,7 @@ def prometheus(target: str, folder: Path) -> Iterator[str]:
         yield address
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(60)
         print(log.read_text())  # shown when a test fails
 
 

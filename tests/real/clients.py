@@ -12,7 +12,7 @@ import sys
 import time
 from typing import Any
 
-WAIT_S = 20.0
+WAIT_S = 40.0
 
 
 def smpplib(port: int, password: str, texts: list[str], receipts: int) -> dict[str, Any]:

@@ -129,14 +129,14 @@ class Kannel:
         encoded = urllib.parse.urlencode(query, quote_via=urllib.parse.quote)
         try:
             with urllib.request.urlopen(
-                f"http://127.0.0.1:{self.port}/cgi-bin/sendsms?{encoded}", timeout=10
+                f"http://127.0.0.1:{self.port}/cgi-bin/sendsms?{encoded}", timeout=30
             ) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             return error.code
 
 
-def wait(what: str, look: object, within: float = 15.0) -> None:
+def wait(what: str, look: object, within: float = 40.0) -> None:
     assert callable(look)
     deadline = time.monotonic() + within
     until(lambda: look() or None, what, max(0.1, deadline - time.monotonic()))

@@ -51,7 +51,7 @@ def talk(words: list[str], port: int, texts: list[str], receipts: int, password:
         input=asked,
         capture_output=True,
         text=True,
-        timeout=29,
+        timeout=80,
         env={**os.environ, "NODE_PATH": str(NODE_MODULES)},
     )
     assert done.returncode == 0, done.stderr

@@ -51,7 +51,7 @@ def read(path: Path, *fields: str) -> list[list[str]]:
         ["tshark", "-r", path, "-o", "tcp.check_checksum:FALSE", "-d", "tcp.port==2775,smpp", "-T", "fields", *options],
         capture_output=True,
         text=True,
-        timeout=25,
+        timeout=60,
         check=True,
     )
     return [line.split("\t") for line in done.stdout.splitlines()]

@@ -106,7 +106,7 @@ def browse(page: Path, *options: str) -> tuple[str, str]:
         ],
         capture_output=True,
         text=True,
-        timeout=28,
+        timeout=60,
     )
     return done.stdout, "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
 

@@ -33,7 +33,7 @@ from zsms.smsc import Account, FakeSmsc, Rules
 from zsms.smsc.rules import Fault
 from zsms.stats.delay import DelayModel
 
-PATIENCE_S = 15.0
+PATIENCE_S = 25.0
 
 
 class Client:

@@ -119,7 +119,7 @@ def test_forms_of_receipts(form: bytes) -> None:
 
     with MiniSmsc(answer) as smsc, Driver(settings(smsc)) as driver:
         driver.send("a", "b", "c")
-        driver.until(lambda: len(driver.told) == 3, 3)
+        driver.until(lambda: len(driver.told) == 3)
         assert sorted(driver.told) == [(7, 1000 + place, D) for place in range(3)]
 
 
@@ -138,7 +138,7 @@ def test_receipts_by_parameters_by_data_sm_and_in_ucs_2() -> None:
 
     with MiniSmsc(answer) as smsc, Driver(settings(smsc)) as driver:
         driver.send("a", "b", "c")
-        driver.until(lambda: len(driver.told) == 3 and driver.transport.messages_in == 1, 3)
+        driver.until(lambda: len(driver.told) == 3 and driver.transport.messages_in == 1)
         assert sorted(driver.told) == [(7, 1000 + place, U) for place in range(3)]
 
 
@@ -226,7 +226,7 @@ def test_alerts_unknown_commands_and_parameters_change_nothing() -> None:
     with MiniSmsc(answer) as smsc, Driver(settings(smsc, binds=2)) as driver:
         driver.send(*["x"] * 20)
         assert driver.settle() == {Outcome.SENT: 20}
-        driver.until(lambda: all(each.connections for each in driver.transport.binds), 20)
+        driver.until(lambda: all(each.connections for each in driver.transport.binds))
         assert [each.connections for each in driver.transport.binds] == [1, 1]
 
 
@@ -234,7 +234,7 @@ def test_alerts_unknown_commands_and_parameters_change_nothing() -> None:
 def test_a_bind_that_is_refused_for_now(status: int) -> None:
     with MiniSmsc(bind_status=status) as smsc, Driver(settings(smsc)) as driver:
         driver.send("x")
-        driver.until(lambda: len(smsc.binds) == 2, 5)
+        driver.until(lambda: len(smsc.binds) == 2)
         assert not smsc.texts and driver.transport.room(0) == 0
         smsc.bind_status = 0
         assert driver.settle() == {Outcome.SENT: 1}
@@ -278,7 +278,7 @@ def test_peers_that_are_no_smsc_are_tried_again_ever_more_slowly(octets: bytes, 
     raw = Raw(octets, close=close)
     with raw.listener, Driver(SmppSettings("127.0.0.1", raw.port)) as driver:
         tried = driver.transport.binds[0]
-        driver.until(lambda: raw.turn() or tried.tries >= 3, 8)
+        driver.until(lambda: raw.turn() or tried.tries >= 3)
         assert raw.came <= tried.tries + 1 and tried.next_try - time.monotonic() <= 0.21
         for sock in raw.socks:
             sock.close()
@@ -287,7 +287,7 @@ def test_peers_that_are_no_smsc_are_tried_again_ever_more_slowly(octets: bytes, 
 def test_a_bind_that_is_never_answered_is_given_up() -> None:
     raw = Raw(b"")
     with raw.listener, Driver(SmppSettings("127.0.0.1", raw.port, response_s=0.2)) as driver:
-        driver.until(lambda: raw.turn() or raw.came == 2, 5)
+        driver.until(lambda: raw.turn() or raw.came == 2)
 
 
 def test_an_smsc_that_delivers_before_it_has_answered_the_bind() -> None:
@@ -295,7 +295,7 @@ def test_an_smsc_that_delivers_before_it_has_answered_the_bind() -> None:
     octets = pdu(Command.DELIVER_SM, 0, 1, receipt) + pdu(Command.BIND_TRANSCEIVER_RESP, 0, 1, b"a name of 16 octs\0")
     raw = Raw(octets)
     with raw.listener, Driver(SmppSettings("127.0.0.1", raw.port)) as driver:
-        driver.until(lambda: raw.turn() or driver.transport.binds[0].bound, 5)
+        driver.until(lambda: raw.turn() or driver.transport.binds[0].bound)
         assert driver.transport.receipts_in == 1 and driver.transport.binds[0].bound
         raw.socks[0].close()
 
@@ -306,7 +306,7 @@ def test_ipv6_and_a_name_with_two_addresses(monkeypatch: pytest.MonkeyPatch) -> 
     octets = pdu(Command.BIND_TRANSCEIVER_RESP, 0, 1, b"x\0")
     raw = Raw(octets, "::1")
     with raw.listener, Driver(SmppSettings.from_url(f"smpp://[::1]:{raw.port}")) as driver:
-        driver.until(lambda: raw.turn() or driver.transport.binds[0].bound, 5)
+        driver.until(lambda: raw.turn() or driver.transport.binds[0].bound)
         raw.socks[0].close()
     with socket.create_server(("127.0.0.1", 0)) as free:
         closed = free.getsockname()
@@ -314,7 +314,7 @@ def test_ipv6_and_a_name_with_two_addresses(monkeypatch: pytest.MonkeyPatch) -> 
     found = [(socket.AF_INET, 1, 6, "", closed), (socket.AF_INET, 1, 6, "", ("127.0.0.1", raw.port))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
     with raw.listener, Driver(SmppSettings("two.example", raw.port)) as driver:
-        driver.until(lambda: raw.turn() or driver.transport.binds[0].bound, 5)
+        driver.until(lambda: raw.turn() or driver.transport.binds[0].bound)
         assert driver.transport.binds[0].tries == 0
         raw.socks[0].close()
 
@@ -338,7 +338,7 @@ def test_throttled_without_end_is_slowed_and_never_stopped() -> None:
 
     with MiniSmsc(answer) as smsc, Driver(settings(smsc, window=10)) as driver:
         driver.send(*["x"] * 12)
-        driver.until(lambda: len(smsc.texts) >= 11, 6)
+        driver.until(lambda: len(smsc.texts) >= 11)
         (link,) = driver.transport.binds
         assert link.bound and link.flow.bounded and link.flow.cap.rate == 0.5
         room = driver.transport.room(0)

@@ -109,12 +109,14 @@ def test_any_number_of_browsers_costs_the_mesh_one_question_an_interval(
     streams = [events(page) for _ in range(5)]
     for stream in streams:
         next(stream)
+    began = monotonic()
     monkeypatch.setattr(collector.book, "answer", counted)
-    pictures = [next(streams[0]) for _ in range(6)]
+    for _ in range(6):
+        next(streams[0])
     for stream in streams[1:]:
         next(stream)
-    elapsed = pictures[-1]["at"] - pictures[0]["at"]
-    assert 1 <= questions <= elapsed / 0.1 + 3
+    asked, elapsed = questions, monotonic() - began  # all of the time in which they were counted, however long it was
+    assert 1 <= asked <= elapsed / 0.1 + 3
     assert page.pages.stream.readers == 5
     for stream in streams:
         stream.close()

@@ -35,7 +35,7 @@ def evaluated(script: str, tmp_path: Path) -> Any:
     source = f"{asset('static/format.js')}\nconst said = JSON.stringify({script});"
     if node := shutil.which("node"):
         code = f"{source}\nconsole.log(said);"
-        done = subprocess.run([node, "-"], input=code, capture_output=True, text=True, check=True, timeout=25)
+        done = subprocess.run([node, "-"], input=code, capture_output=True, text=True, check=True, timeout=60)
         return json.loads(done.stdout)
     chromium = find_chromium()
     if chromium is None:
@@ -43,7 +43,7 @@ def evaluated(script: str, tmp_path: Path) -> Any:
     page = tmp_path / "page.html"
     page.write_text(f"<meta charset=utf-8><pre></pre><script>{source}\ndocument.body.textContent = said;</script>")
     options = ("--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom")
-    done = subprocess.run([chromium, *options, page.as_uri()], capture_output=True, text=True, check=True, timeout=28)
+    done = subprocess.run([chromium, *options, page.as_uri()], capture_output=True, text=True, check=True, timeout=60)
     found = re.search(r"<body>(.*)</body>", done.stdout, re.DOTALL)
     assert found
     return json.loads(found[1])
