@@ -225,7 +225,7 @@ def prometheus(target: str, folder: Path) -> Iterator[str]:
 def query(address: str, expression: str) -> float | None:
     """The value of an expression with one result, once there is one."""
     try:
-        with urllib.request.urlopen(f"http://{address}/api/v1/query?query={quote(expression)}", timeout=5) as got:
+        with urllib.request.urlopen(f"http://{address}/api/v1/query?query={quote(expression)}", timeout=25) as got:
             result = json.load(got)["data"]["result"]
     except OSError:
         return None  # it is still starting
@@ -267,7 +267,7 @@ def test_a_run_serves_them_too() -> None:
 
         def sent() -> str | None:
             try:
-                text = urllib.request.urlopen(url, timeout=5).read().decode()
+                text = urllib.request.urlopen(url, timeout=25).read().decode()
             except OSError:
                 return None
             return text if re.search(r"^zsms_messages_sent_total [1-9]", text, re.MULTILINE) else None

@@ -11,7 +11,7 @@ import pytest
 from tests.roles.waiting import DEADLINE_S, until
 from zsms import Broker, DelayModel, Monitor, Producer, Sender, StatsCollector, UsageError, ZsmsError
 from zsms.dashboard.reader import Reader
-from zsms.roles import link, stats_publisher
+from zsms.roles import base, link, stats_publisher
 from zsms.roles.operator import Operator
 
 
@@ -31,6 +31,8 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     monkeypatch.setattr(link, "COMPLAIN_S", 0.1)
     monkeypatch.setattr(stats_publisher, "LOOK_S", 0.1)
+    monkeypatch.setattr(base, "FINAL_S", 0.3)
+    monkeypatch.setattr(base, "FINAL_STOPPED_S", 0.3)
     return table
 
 

@@ -228,8 +228,8 @@ def test_a_silent_gateway_is_uncertain_and_an_absent_one_temporary() -> None:
         await asyncio.sleep(5)
         return web.Response()
 
-    (said,) = say("/send#timeout_s=0.2", answer)
-    assert isinstance(said, FailedSend) and said.outcome is Outcome.UNCERTAIN and "0.2 s" in said.reason
+    (said,) = say("/send#timeout_s=0.8", answer)
+    assert isinstance(said, FailedSend) and said.outcome is Outcome.UNCERTAIN and "0.8 s" in said.reason
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

@@ -58,7 +58,7 @@ def guarded() -> Iterator[Dashboard]:
 
 
 def ask(page: Dashboard, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", page.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", page.port, timeout=25)
     connection.request(method, path, headers=headers)
     answer = connection.getresponse()
     body = answer.read()
@@ -71,7 +71,7 @@ def now(page: Dashboard) -> Any:
 
 
 def events(page: Dashboard) -> Iterator[Any]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{page.port}/api/v1/stream", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{page.port}/api/v1/stream", timeout=25) as answer:
         assert answer.headers["content-type"] == "text/event-stream"
         for line in answer:
             if line.startswith(b"data: "):

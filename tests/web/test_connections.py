@@ -40,7 +40,7 @@ def port(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 def get(port: int) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=25)
     connection.request("GET", "/")
     status = connection.getresponse().status
     connection.close()
@@ -56,14 +56,14 @@ def ends(connection: socket.socket) -> bool:
 
 @pytest.mark.parametrize("said", [b"", b"GET ", b"GET / HTTP/1.1\r\nHost: localhost\r\n"])
 def test_who_never_asks_is_let_go(port, said):
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as silent:
+    with socket.create_connection(("127.0.0.1", port), timeout=25) as silent:
         silent.sendall(said)
         assert ends(silent)
 
 
 def test_who_asks_a_letter_at_a_time_is_let_go(port):
     with socket.create_connection(("127.0.0.1", port), timeout=0.05) as slow:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 25
         while True:
             assert time.monotonic() < deadline
             try:
@@ -80,7 +80,7 @@ def test_many_that_never_ask_keep_nobody_out(port, monkeypatch):
     monkeypatch.setattr(connections, "REQUEST_S", 60.0)
     monkeypatch.setattr(metrics, "CONNECTION_S", 60.0)
     with ExitStack() as stack:
-        idle = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10)) for _ in range(5 * FEW)]
+        idle = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=25)) for _ in range(5 * FEW)]
         assert [get(port) for _ in range(3)] == [200] * 3
         assert ends(idle[0])
 
