@@ -160,16 +160,16 @@ def test_groups_of_senders_differ(tmp_path: Path) -> None:
     file.write_text(
         "[run]\nmessages = 2000\nconcurrency = 50\nsd = 0\n"
         '[[run.groups]]\nname = "good"\nsenders = 2\nmean = 0.05\n'
-        '[[run.groups]]\nname = "bad"\nsenders = 1\nmean = 0.1\nfailure_rate = 1.0\nconcurrency = 20\n'
+        '[[run.groups]]\nname = "bad"\nsenders = 1\nmean = 0.5\nfailure_rate = 1.0\nconcurrency = 20\n'
     )
     report = report_of("--config", file)
     senders = {sender["name"]: sender for sender in report["senders"]}
     assert set(senders) == {"good-1", "good-2", "bad-1"}
     for name in ("good-1", "good-2"):
         assert senders[name]["slots"] == 50 and senders[name]["failed_sends"] == 0 and senders[name]["sends"] > 0
-        assert 0.05 <= senders[name]["send_time_s"] < 0.09
+        assert 0.05 <= senders[name]["send_time_s"] < 0.4
     assert senders["bad-1"]["slots"] == 20 and senders["bad-1"]["sends"] == senders["bad-1"]["failed_sends"]
-    assert 0.1 <= senders["bad-1"]["send_time_s"] < 0.14
+    assert senders["bad-1"]["send_time_s"] >= 0.5
     assert report["messages"]["failed"] == senders["bad-1"]["failed_sends"] > 0
     assert report["balanced"] is True
 

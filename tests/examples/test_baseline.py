@@ -30,7 +30,7 @@ def test_the_report_adds_up() -> None:
     assert (report["design"], report["concurrency"], report["messages"]) == ("asyncio", 100, 1000)
     # 10 sends of 0.01 s by each of 100 tasks last 0.1 s: fewer tasks at work would take longer,
     # and sends that do not wait would take less. The upper bound forgives a busy machine.
-    assert 0.09 < report["wall_s"] < 5
+    assert 0.09 < report["wall_s"] < 20
     assert report["throughput_per_s"] == pytest.approx(1000 / report["wall_s"])
     assert report["efficiency"] == pytest.approx(1000 * 0.01 / (100 * report["wall_s"]))
     steady = report["steady"]

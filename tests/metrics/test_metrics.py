@@ -245,9 +245,7 @@ def test_prometheus_scrapes_a_running_mesh_and_has_the_collector_s_numbers(tmp_p
         ):
             until(lambda: query(server, "zsms_senders_alive == 1"), "a scrape while the mesh runs")
             view_when(stats, lambda view: view.settled == 1_500, "all settled")
-            until(
-                lambda: query(server, "zsms_queue_messages + zsms_in_flight_messages == 0") == 0, "an empty queue", 20
-            )
+            until(lambda: query(server, "zsms_queue_messages + zsms_in_flight_messages == 0") == 0, "an empty queue")
             view = ask(stats)
             assert view is not None and view.failed > 0
             total = "sum(zsms_messages_sent_total) + sum(zsms_messages_failed_total) == 1500"
@@ -257,7 +255,7 @@ def test_prometheus_scrapes_a_running_mesh_and_has_the_collector_s_numbers(tmp_p
             assert query(server, 'zsms_sender_sends_total{name="gateway",outcome="failed"}') == view.failed
             assert query(server, "zsms_send_duration_seconds_count") == 1_500
             median = query(server, "histogram_quantile(0.5, zsms_send_duration_seconds_bucket)")
-            assert median is not None and 0.03 < median < 0.1
+            assert median is not None and 0.03 < median < 1, "seconds"
             assert query(server, "up") == 1
 
 

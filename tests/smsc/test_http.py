@@ -50,7 +50,7 @@ def test_outcomes_by_text_over_every_preset(behind: str, tmp_path: Path) -> None
         "#smsc status=0x58",
     ]
     with FakeSmsc(Rules((Account("a", "p&w"),)), http=NOWHERE, record=got) as smsc:
-        found = send(smsc, f"{behind}&timeout_s=0.5", *texts, password="p&w")
+        found = send(smsc, f"{behind}&timeout_s=1.2", *texts, password="p&w")
         counts = smsc.desk.model.counts
     assert [each.name for each in found] == [
         *("SENT", "SENT", "SENT", "REJECTED", "TEMPORARY", "UNCERTAIN", "THROTTLED"),
