@@ -162,7 +162,7 @@ class Failures:
         for one in [session] if session is not None else list(self._held):
             for way, some in self._held.pop(one, {}).items():
                 numbers = np.concatenate([numbers for numbers, _ in some])
-                order = np.argsort(numbers, kind="stable")
+                order = np.argsort(numbers)
                 failed = np.repeat([now for _, now in some], [len(numbers) for numbers, _ in some])[order]
                 settled = Settled(numbers[order], 0)
                 one.count(settled)

@@ -26,7 +26,7 @@ MOST_MESSAGES = 100_000
 """Messages kept as dead letters at most."""
 MOST_BYTES = 64 * 2**20
 """And their bytes."""
-_LEFT_S = 0.1
+_LEFT_S = 0.5
 """Seconds that what has failed may wait to be buried."""
 _LEFT_PARTS = 1_024
 """And how many parts of lots."""

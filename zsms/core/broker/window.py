@@ -95,7 +95,7 @@ class Window:
         """The producer of every piece in the window, None when there are several."""
         self._low = 0
         self._flags = bytearray(1024)
-        self._open = np.frombuffer(self._flags, dtype=np.uint8)
+        self._open = np.frombuffer(self._flags, dtype=np.bool_)
         """The same, for many at once."""
         self._head = 0
         """Where `_low` stands in `_open`."""
@@ -154,7 +154,7 @@ class Window:
         old = self._open[self._head : self._head + window]
         if window + size > len(self._open) // 2:
             self._flags = bytearray(2 * (window + size))
-            self._open = np.frombuffer(self._flags, dtype=np.uint8)
+            self._open = np.frombuffer(self._flags, dtype=np.bool_)
         self._open[:window] = old
         self._head = 0
         return window
@@ -204,17 +204,20 @@ class Window:
 
     def close(self, numbers: I64) -> Settled:
         """`settle`, but for the pieces: they keep what was granted in them until it is `count`ed there."""
-        below = int(np.searchsorted(numbers, self._low))
-        old = self._settle_old(numbers[:below]) if below else []
-        repeated = below - sum(len(positions) for _, positions in old)
-        numbers = numbers[below:]
+        old: Sequence[Part] = ()
+        repeated = 0
+        if len(numbers) and numbers.item(0) < self._low:
+            below = int(numbers.searchsorted(self._low))
+            old = self._settle_old(numbers[:below])
+            repeated = below - sum(len(positions) for _, positions in old)
+            numbers = numbers[below:]
         places = numbers + (self._head - self._low)
-        flags = self._open[places]
-        if not flags.all():
-            is_open = flags.astype(bool)
-            repeated += int(len(numbers) - np.count_nonzero(is_open))
+        is_open = self._open.take(places)
+        closed = len(numbers) - int(np.count_nonzero(is_open))
+        if closed:
+            repeated += closed
             numbers, places = numbers[is_open], places[is_open]
-        self._open[places] = 0
+        self._open[places] = False
         self.in_flight -= len(numbers)
         self.held += len(numbers)
         return Settled(numbers, repeated, old)
