@@ -130,6 +130,7 @@ def test_queue_put_acknowledge_grant(benchmark: Any, report: Report, delay: str,
             pass
     frames = {token: acknowledged_numbers(slots, rounds, delay) for token in tokens}
     turn = sent = 0
+    poll = getattr(core, "poll" if hasattr(core, "poll") else "looked")  # as for `make_batch`
 
     def prepare() -> tuple[tuple[Batch, Ack, float], dict[str, Any]]:
         nonlocal batches, turn, sent
@@ -150,7 +151,7 @@ def test_queue_put_acknowledge_grant(benchmark: Any, report: Report, delay: str,
     def work(batch: Batch, ack: Ack, now: float) -> tuple[Put, int]:
         put = core.put(batch, now)
         core.acknowledged(b"%d" % ack.session, ack, now)
-        core.poll(now)
+        poll(now)
         return put, sum(granted.piece.lot.size for granted in core.grants(now))
 
     put, granted = benchmark.pedantic(work, setup=prepare, rounds=2 * rounds - 1, warmup_rounds=1)
