@@ -1,7 +1,8 @@
 """What has outlasted a sender's window: messages so slow that all their neighbours are settled, copied out of it.
 
-They are kept by number in a few columns: as soon as the newest four are small beside those before, they become one. So
-there are few, and each message is copied a few times at most.
+They are kept by number in some columns: as soon as four that follow each other are small beside those before, they
+become one, unless that were a large part of all. So there are few, each message is copied a few times at most, and no
+copy needs much room beside what is there.
 """
 
 from __future__ import annotations
@@ -19,6 +20,11 @@ from zsms.message import Mixed
 F64 = npt.NDArray[np.float64]
 
 _TOGETHER = 4
+_SMALL = 4_096
+_SHARE = 8
+"""So many messages or fewer, or such a share of all, become one: while they do, they take their memory twice."""
+_DENSE = 0.6
+"""Where fewer than so many of the messages are open, they are copied once more."""
 
 
 class Old:
@@ -105,11 +111,16 @@ class Outlasted:
         """These have outlasted the window now; their numbers are greater than all others here."""
         olds = self._olds
         olds.append(old)
+        most = max(_SMALL, sum(each.open for each in olds) // _SHARE)
         while True:
             small = sum(1 for _ in takewhile(lambda each: each.open <= 2 * olds[-1].open, reversed(olds)))
-            if small < _TOGETHER:
+            for first in range(len(olds) - small, len(olds) - _TOGETHER + 1):
+                some = slice(first, first + _TOGETHER)
+                if sum(each.open for each in olds[some]) <= most:
+                    olds[some] = [Old.joined(olds[some])]
+                    break
+            else:
                 return
-            olds[-small:] = [Old.joined(olds[-small:])]
 
     def settle(self, numbers: I64) -> list[Part]:
         """Close those of these that are open here: their lots, and the positions in them."""
@@ -127,7 +138,9 @@ class Outlasted:
         """Close these, and let go of what is settled: their lots, and the positions in them."""
         for old, positions in late:
             old.close(positions)
-        self._olds = [old if old.open >= len(old.numbers) // 2 else old.remaining() for old in self._olds if old.open]
+        self._olds = [
+            old if old.open >= len(old.numbers) * _DENSE else old.remaining() for old in self._olds if old.open
+        ]
         return [(old.lot, positions) for old, positions in late]
 
     def everything(self) -> Late:

@@ -32,11 +32,11 @@ from zsms.core.broker.outlasted import Late, Old, Outlasted
 from zsms.core.broker.pieces import Piece, Pieces
 from zsms.message import Sources
 
-_SPARSE = 1.6
+_SPARSE = 1.5
 """A window of so many times the open messages (and `SPARSE_FROM` more) is cut: what is open of the oldest pieces is
 copied out, where it takes twice as much."""
-_SPARED = 1.3
-"""To so many times, and half of the rest."""
+_SPARED = 1.4
+"""To so many times, and half of the rest: little at once, for the copies need room before there is any."""
 SPARSE_FROM = 1_024
 FEW = 8
 """Up to this many acknowledgements plain ints beat arrays."""
