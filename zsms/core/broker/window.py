@@ -204,18 +204,14 @@ class Window:
 
     def close(self, numbers: I64) -> Settled:
         """`settle`, but for the pieces: they keep what was granted in them until it is `count`ed there."""
-        old: Sequence[Part] = ()
-        repeated = 0
-        if len(numbers) and numbers.item(0) < self._low:
-            below = int(numbers.searchsorted(self._low))
-            old = self._settle_old(numbers[:below])
-            repeated = below - sum(len(positions) for _, positions in old)
-            numbers = numbers[below:]
+        below = int(numbers.searchsorted(self._low)) if len(numbers) and numbers.item(0) < self._low else 0
+        old = self._settle_old(numbers[:below]) if below else []
+        repeated = below - sum(len(positions) for _, positions in old)
+        numbers = numbers[below:]
         places = numbers + (self._head - self._low)
         is_open = self._open.take(places)
-        closed = len(numbers) - int(np.count_nonzero(is_open))
-        if closed:
-            repeated += closed
+        if np.count_nonzero(is_open) < len(numbers):
+            repeated += len(numbers) - int(np.count_nonzero(is_open))
             numbers, places = numbers[is_open], places[is_open]
         self._open[places] = False
         self.in_flight -= len(numbers)
