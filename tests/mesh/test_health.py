@@ -53,15 +53,17 @@ def test_who_is_well_says_so(mesh: Mesh) -> None:
     ):
         code, line = mesh.probe(role)
         assert code == 0 and said in line, line
+    done = zsms("health", "broker", "--broker", mesh.broker)  # as every other command is told where it is
+    assert done.returncode == 0 and "answers in" in done.stdout, done.stderr
 
 
 def test_who_is_gone_or_never_was_is_told(mesh: Mesh) -> None:
     nobody = f"127.0.0.1:{free_port()}"
     for role, endpoint, said in (
-        ("broker", nobody, "no answer from a broker"),
-        ("stats", nobody, "no answer from a collector"),
-        ("broker", mesh.stats, "no "),  # the wrong port: a collector's
-        ("stats", mesh.broker, "no answer from a collector"),
+        ("broker", nobody, "within 0.3 s: nobody listens there"),
+        ("stats", nobody, "within 0.3 s: nobody listens there"),
+        ("broker", mesh.stats, "within 0.3 s: a stats collector listens there, and not a broker"),
+        ("stats", mesh.broker, "within 0.3 s: a broker listens there, and not a stats collector"),
     ):
         code, line = mesh.probe(role, endpoint=endpoint, timeout=0.3)
         assert code == 1 and said in line, line
@@ -94,7 +96,17 @@ def test_a_sender_that_no_broker_has_taken_in_is_not_well(mesh: Mesh) -> None:
     assert code == 1 and "no broker has taken it in" in line
 
 
-@pytest.mark.parametrize("wrong", [("sender", "x"), ("broker", "x", "--name", "b"), ("broker", "x", "--timeout", 0)])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("sender", "x"),
+        ("broker", "x", "--name", "b"),
+        ("broker", "x", "--timeout", 0),
+        ("broker", "--stats", "x"),
+        ("sender", "--broker", "x", "--name", "s"),
+        ("broker", "x", "--broker", "x"),
+    ],
+)
 def test_a_question_that_can_t_be_asked_is_bad_usage(wrong: tuple[object, ...]) -> None:
     done = zsms("health", *wrong)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1

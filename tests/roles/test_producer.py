@@ -228,6 +228,15 @@ def test_a_producer_without_a_broker_gives_up_after_its_timeout(address):
         Producer(at, timeout=0)
 
 
+def test_a_producer_says_at_its_end_what_it_made(run, address, caplog):
+    caplog.set_level("INFO", "zsms")
+    broker = run(Broker(address()))
+    Producer(broker.endpoint, messages=50, name="p").run()
+    assert [r.getMessage() for r in caplog.records if r.name == "zsms.producer"] == [
+        "p: 50 messages made, all confirmed"
+    ]
+
+
 def test_a_run_s_first_message_comes_when_its_slots_are_there(address):
     with Broker(address(), await_slots=30) as broker:
         raw = RawPeer(zmq.DEALER, urls(broker.endpoint)[1])

@@ -17,7 +17,7 @@ from zsms.roles.link import Link
 from zsms.roles.sender_link import SenderLink
 from zsms.wire.codec import decode, encode
 from zsms.wire.endpoint import Endpoint
-from zsms.wire.frames import Ack, JoinSender, Receipt, Welcome
+from zsms.wire.frames import Ack, Ended, JoinSender, Receipt, Welcome
 
 RECEIPTS = Receipts(np.ones(1, dtype="<u8"), np.ones(1, dtype="<u8"), np.ones(1, dtype="u1"), np.ones(1, dtype="<f4"))
 
@@ -53,7 +53,7 @@ class Pipe:
             raise zmq.Again
         return [zmq.Frame(self._heard.pop(0))]
 
-    def hear(self, frame: Welcome) -> None:
+    def hear(self, frame: Welcome | Ended) -> None:
         self._heard.append(encode(frame))
 
     def drain(self) -> list[Any]:
@@ -118,3 +118,12 @@ def test_credit_that_waits_is_forgotten_with_its_broker(way: SenderLink) -> None
     way.link.refuse("for good")
     way.ask(1.2)
     assert way.next_time() == inf
+
+
+def test_a_sender_that_was_given_up_counts_only_what_waited(
+    way: SenderLink, pipe: Pipe, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipe.hear(Ended(1, way.core.token))
+    way.read(1.1)
+    (record,) = caplog.records
+    assert record.getMessage() == "s: the broker gave this sender up"

@@ -84,6 +84,8 @@ def test_port_0_is_any_port(text):
         ("localhost:" + "9" * 5_000, "port must be a number"),
         ("::1", r"in brackets, as \[::1\]"),
         ("2001:db8::1:5555", "in brackets"),
+        ("tcp:127.0.0.1:5555", "too many colons; write HOST:PORT"),
+        ("broker.example.org:5555:5556", "too many colons; write HOST:PORT"),
         ("[::1", r"written \[ADDRESS\]:PORT"),
         ("[::1]5555", r"written \[ADDRESS\]:PORT"),
         ("http://localhost:5555", "use tcp://HOST:PORT"),

@@ -15,6 +15,7 @@ from zsms.stats.ending import Ending
 from zsms.stats.trends import Trends
 from zsms.stats.view import View
 from zsms.wire.endpoint import DEFAULT_STATS
+from zsms.wire.lookup import LAST_S
 
 WAITS_S = 3.0
 """How long `until_done` waits for somebody who may never come before it says so."""
@@ -61,7 +62,7 @@ class Monitor(Asking):
 
     def _unanswered(self, silent: float, refused: str, now: float) -> float:
         if self._timeout is not None and silent >= self._timeout:
-            looked = self._sockets.resolve_again(self._endpoint)
+            looked = self._sockets.resolve_again(self._endpoint, LAST_S)
             why = f" ({looked})" if looked else ""
             raise ZsmsError(f"no answer from a collector at {self._endpoint} for {self._timeout:g} s{why}")
         if refused:

@@ -18,6 +18,7 @@ from zsms.security.keys import Keys
 from zsms.wire.codec import UnknownKind, decode, encode
 from zsms.wire.endpoint import BROKER_PORT, Endpoint
 from zsms.wire.frames import Answer, Inspect, Kick, Purge, Refused
+from zsms.wire.lookup import LAST_S
 from zsms.wire.sockets import Sockets
 
 
@@ -150,7 +151,5 @@ class Operator:
             if isinstance(answer, Refused):
                 self._late = False
                 raise ZsmsError(f"the broker at {self.endpoint} refused: {answer.reason}")
-        raise ZsmsError(
-            f"no answer from a broker at {self.endpoint} within {self.timeout:g} s: is it running, and is that its "
-            "address?"
-        )
+        why = self._sockets.resolve_again(self.endpoint, LAST_S) or "is it running, and is that its address?"
+        raise ZsmsError(f"no answer from a broker at {self.endpoint} within {self.timeout:g} s: {why}")

@@ -29,6 +29,7 @@ from zsms.stats.figures import ProducerFigures
 from zsms.stats.snapshot import Snapshot
 from zsms.wire.codec import encode_batch, moved_batch
 from zsms.wire.endpoint import DEFAULT_BROKER, brokers_at
+from zsms.wire.lookup import LAST_S
 from zsms.words import many
 
 BATCH_MESSAGES = 16_384
@@ -191,7 +192,9 @@ class Producer(Role):
             self._waiting_since = now
         if not self._met and now - self._waiting_since >= self._timeout:
             where = ", ".join(str(endpoint) for endpoint in self._endpoints)
-            raise ZsmsError(f"no answer from a broker at {where} for {self._timeout:g} s")
+            looked = self._sockets.resolve_again(self._endpoints[0], LAST_S) if len(self._endpoints) == 1 else ""
+            why = f" ({looked})" if looked else ""
+            raise ZsmsError(f"no answer from a broker at {where} for {self._timeout:g} s{why}")
 
     def _wake_at(self, now: float) -> float:
         if any(way.pushes for way in self.ways):
@@ -284,6 +287,9 @@ class Producer(Role):
         if self._failed is not None:
             before = f"; handed over before that: {self.produced:,}" if self.produced else ""
             raise UsageError(f"{self._failed}{before}")
+        if done and not beyond:
+            earlier = f" (after {self.before:,} of an earlier start)" if self.before else ""
+            self.log.info("%s: %s made, all confirmed%s", self.name, many(self.produced, "message"), earlier)
         if self.unread:
             self.log.warning("%s: stopped after %s: %s", self.name, many(self.produced, "message"), self.unread)
         return True

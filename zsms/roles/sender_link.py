@@ -159,7 +159,8 @@ class SenderLink:
         """Begin another session: what waits here goes to others."""
         dropped = self.core.renew()
         self.link.lost()
-        self.link.log.warning("%s: %s; %s that waited here went to others", self._name, why, many(dropped, "message"))
+        went = f"; {many(dropped, 'message')} that waited here went to others" if dropped else ""
+        self.link.log.warning("%s: %s%s", self._name, why, went)
 
     def _believe(self, asked: float) -> None:
         """The broker has the session, as of what it was asked then."""

@@ -13,6 +13,7 @@ from zsms.wire.codec import encode
 from zsms.wire.endpoint import Endpoint
 from zsms.wire.frames import Report
 from zsms.wire.frames import Snapshot as SnapshotFrame
+from zsms.wire.presence import NOBODY
 from zsms.wire.sockets import Sockets
 
 FINAL_S = 5.0
@@ -75,7 +76,8 @@ class StatsPublisher:
         if self._collector is None or self._handshakes is None or self._handshakes.succeeded or now < self._look_at:
             return
         first, self._look_at = self._look_at == 0.0, now + LOOK_S
-        if not first and (why := self._sockets.resolve_again(self._collector)):
+        why = "" if first else self._sockets.resolve_again(self._collector)
+        if why not in ("", NOBODY):  # nobody need watch
             self._log.warning("the collector at %s gets no statistics from here yet: %s", self._collector, why)
 
     def final(self, now: float, patience: Callable[[], float] = lambda: FINAL_S) -> bool:

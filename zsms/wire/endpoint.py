@@ -43,8 +43,7 @@ class Endpoint:
             one, *more = (cls.parse(place, default_port) for place in re.split(comma, text))
             return replace(one, others=tuple(more))
         scheme, separator, rest = text.strip().partition("://")
-        if not separator:
-            scheme, rest = "tcp", scheme
+        scheme, rest = (scheme.lower(), rest) if separator else ("tcp", scheme)
         if scheme in ("ipc", "inproc"):
             if not rest:
                 raise UsageError(f"endpoint {text!r}: {scheme}:// needs a {'path' if scheme == 'ipc' else 'name'}")
@@ -63,7 +62,7 @@ class Endpoint:
                 raise UsageError(f"endpoint {text!r}: an IPv6 address is written [ADDRESS]:PORT")
             port = tail[1:]
         elif rest.count(":") > 1:
-            raise UsageError(f"endpoint {text!r}: write an IPv6 address in brackets, as [{rest}]")
+            raise UsageError(f"endpoint {text!r}: {_too_many_colons(rest)}")
         else:
             host, _, port = rest.partition(":")
         if not host:
@@ -123,6 +122,14 @@ class Endpoint:
         except (socket.gaierror, UnicodeError) as error:
             raise _unknown(self.host, error) from None
         return all(family != socket.AF_INET for family, *_ in found)
+
+
+def _too_many_colons(rest: str) -> str:
+    try:
+        ipaddress.IPv6Address(rest)
+    except ValueError:
+        return "too many colons; write HOST:PORT, tcp://HOST:PORT or [IPV6]:PORT"
+    return f"write an IPv6 address in brackets, as [{rest}]"
 
 
 def _unknown(host: str, error: Exception) -> UsageError:

@@ -35,7 +35,7 @@ from zsms.security.keys import Keys
 from zsms.security.zap import DOMAINS, EVENTS, Gate, Handshakes
 from zsms.wire.endpoint import Endpoint
 from zsms.wire.frames import MAX_FRAME_BYTES
-from zsms.wire.lookup import LOOK_S, Lookup, listens
+from zsms.wire.lookup import Lookup, listens
 
 _BIND_TRIES = 64
 _THREADS = 3
@@ -122,30 +122,39 @@ class Sockets:
             raise UsageError(f"can't connect to {endpoint}: {error}") from None
         return made
 
-    def resolve_again(self, endpoint: Endpoint) -> str:
+    def resolve_again(self, endpoint: Endpoint, patience: float = 0.05) -> str:
         """Nobody answers there: look for its addresses again, and go over the family that answers. Why nothing has come
-        of it so far, as far as that is known, for people.
+        of it so far, as far as that is known in `patience` seconds, for people.
         """
-        place = self.place(endpoint)
-        if place.scheme != "tcp":
+        if endpoint.scheme == "inproc":
             return ""
         look = self._lookups.get(endpoint)
         if look is None:
-            look = self._lookups[endpoint] = Lookup(place, "second")
-            look.thread.start()
-            look.thread.join(LOOK_S)
-        if look.thread.is_alive():
-            return f"host {place.host!r} is being looked for"
+            look = self._lookups[endpoint] = Lookup(self.place(endpoint), "second", self._wanted(endpoint))
+            look.begin()
+        if not look.known.is_set():
+            return f"host {self.place(endpoint).host!r} is being looked for"
+        if look.ipv6 is not None and not look.is_used:
+            look.is_used = True
+            self._connect_to(endpoint, replace(self.place(endpoint), host=look.host), look.ipv6)
+        if not look.is_over(patience):
+            return look.why
         del self._lookups[endpoint]
-        if look.ipv6 is not None:
-            to = replace(place, host=look.host)
-            for made, (whom, which, before) in list(self._connected.items()):
-                if whom == endpoint and (made.ipv6 != look.ipv6 or before != to):
-                    made.disconnect(getattr(before, which))
-                    made.ipv6 = look.ipv6
-                    made.connect(getattr(to, which))
-                    self._connected[made] = whom, which, to
-        return look.why
+        return ", ".join(filter(None, (look.why, look.there)))
+
+    def _wanted(self, endpoint: Endpoint) -> str:
+        """What is to be looked for there. Not where keys are on: there the handshake says what is wrong, and whoever
+        listens counts those that come without a key."""
+        kinds = [zmq.SocketType(int(made.type)) for made, (whom, *_) in self._connected.items() if whom == endpoint]
+        return _SERVER_OF[kinds[0]] if kinds and self.keys is None else ""
+
+    def _connect_to(self, endpoint: Endpoint, to: Endpoint, ipv6: bool) -> None:
+        for made, (whom, which, before) in list(self._connected.items()):
+            if whom == endpoint and (made.ipv6 != ipv6 or before != to):
+                made.disconnect(getattr(before, which))
+                made.ipv6 = ipv6
+                made.connect(getattr(to, which))
+                self._connected[made] = whom, which, to
 
     def place(self, endpoint: Endpoint) -> Endpoint:
         """Where an endpoint is looked for at the moment."""
