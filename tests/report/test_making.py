@@ -56,3 +56,15 @@ def test_a_function_that_returns_at_once_sends_no_faster_than_its_slots_come_rou
     window = {"steady_s": 4.0, "steady_worked_s": 760.0, "steady_slot_s": 800.0}
     function = stopped(**window, mean_s=1e-6, delay_model=None)
     assert function.steady["sends_per_s"] == pytest.approx(stopped(**window).steady["sends_per_s"])
+
+
+def test_sends_that_a_killed_sender_has_not_told_are_counted_as_the_broker_has_them() -> None:
+    book = StatsBook()
+    counters = {"accepted": 90, "sent": 70, "dead": 20, "failed_sends": 60, "retried": 40, "sends": 130}
+    book.put(snapshot("broker", "broker", 1, counters=counters), 1.0)
+    book.put(snapshot("sender", "killed", 1, counters={"sent": 60, "failed": 35}), 1.0)
+    sends = make_report(book.answer("all", 1.0), Course(config={})).sends
+    assert (sends.ended, sends.failed, sends.retried) == (130, 60, 40)
+    # and those of messages that others were given meanwhile as the senders have them
+    book.put(snapshot("sender", "late", 1, counters={"sent": 50}), 1.0)
+    assert make_report(book.answer("all", 1.0), Course(config={})).sends.ended == 145

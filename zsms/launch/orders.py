@@ -44,8 +44,7 @@ class Faults:
         if since is None or not self._config.faults:
             return math.inf
         for strike in self._strikes.due(since):
-            process = next(each for each in reversed(self._processes.all) if each.name == strike.whom)
-            self._carry_out(strike, process)
+            self._carry_out(strike, self._process(strike.whom))
             fault = self._config.faults[strike.number]
             self._tell(f"{since:.1f} s: {strike.what} {strike.whom}" + (" is over" if strike.over else ""))
             if not strike.over:
@@ -56,6 +55,18 @@ class Faults:
     def comes_back(self, name: str, since: float | None) -> bool:
         """Whether a fault has killed that process and starts it again."""
         return since is not None and self._strikes.comes_back(name, since - _RESTART_S)
+
+    def end(self) -> None:
+        """The run is over before they are: whoever was stopped for a while goes on, or it could not leave."""
+        left = self._strikes.due(math.inf)
+        ahead = {(strike.number, strike.whom) for strike in left if not strike.over}
+        for strike in left:
+            if strike.what == "stop" and strike.over and (strike.number, strike.whom) not in ahead:
+                self._carry_out(strike, self._process(strike.whom))
+
+    def _process(self, name: str) -> Child:
+        """Its latest start."""
+        return next(each for each in reversed(self._processes.all) if each.name == name)
 
     def _carry_out(self, strike: Strike, process: Child) -> None:
         if strike.what in ("kill", "restart") and not strike.over:

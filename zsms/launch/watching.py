@@ -116,6 +116,7 @@ class Watching:
             pause = self._order()
             before, phase = phase, self._phase()
             if phase in OVER:
+                self._faults.end()
                 return
             if phase is Phase.DRAINING and before is not phase:
                 self._processes.terminate("producer")

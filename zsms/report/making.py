@@ -70,7 +70,7 @@ def make_report(answer: dict[str, Any], course: Course) -> Report:
         config=course.config,
         started=course.started,
         messages=messages,
-        sends=Sends(sender.sends, sender.failed or 0, view.retried),
+        sends=_sends(view),
         wall_s=wall,
         elapsed_s=course.elapsed_s,
         first_message_s=None if first is None else max(0.0, first - course.started_at),
@@ -177,6 +177,14 @@ def _stranded(view: View, brokers_lost: Collection[str]) -> int:
     if any(row.name not in brokers_lost for row in view.brokers):
         return int(added(row.figures.unreachable for row in view.producers))
     return int(added(row.figures.unconfirmed for row in view.producers))
+
+
+def _sends(view: View) -> Sends:
+    """By whoever knows of more: a sender that was killed has not told its last ones, and no broker counts those whose
+    message it has given to another."""
+    broker, _, sender = view.totals
+    ended, failed = sum(broker.outcomes.values()), sum(broker.outcomes.values()) - broker.outcomes["sent"]
+    return Sends(max(sender.sends, ended), max(sender.failed or 0, failed), view.retried)
 
 
 def _steady(view: View, ended_sends: int, least_s: float) -> dict[str, float | None]:

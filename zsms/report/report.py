@@ -78,7 +78,7 @@ class Messages:
 
 @dataclass(slots=True)
 class Sends:
-    """Counts of sends, by the senders' own count: of a message there may be several."""
+    """Sends, by the senders' or the brokers' count, whichever is higher: of a message there may be several."""
 
     ended: int = 0
     """Whatever came of them."""
