@@ -12,6 +12,8 @@ from tests.mesh.processes import zsms
 from tests.transports.smsc import MiniSmsc, Peer, accept
 from zsms.core.smpp.pdu import Messages
 from zsms.dashboard.report_page import render
+from zsms.smsc import FakeSmsc, Rules
+from zsms.stats.delay import DelayModel
 
 
 def answer(peer: Peer, messages: Messages) -> None:
@@ -43,6 +45,23 @@ def test_a_run_to_a_gateway(tmp_path: Path) -> None:
     assert "<h2>Receipts</h2>" in render(report)
     assert {bind["password"] for bind in smsc.binds} == {b"s3cret"} and smsc.binds[0]["system_id"] == b"alerts"
     assert "s3cret" not in text + ran.stdout + ran.stderr and "trying again" not in ran.stderr
+
+
+def test_receipts_that_come_to_another_process(tmp_path: Path) -> None:
+    rules = Rules(
+        elsewhere=True, ids="mixed", states=(("DELIVRD", 0.8), ("UNDELIV", 0.2)), receipt=DelayModel("constant", 0.05)
+    )
+    with FakeSmsc(rules, seed=1) as smsc:
+        ran = zsms(
+            *("run", "--messages", 2_000, "--senders", 2, "--json", tmp_path / "report"),
+            *("--gateway", f"smpp://127.0.0.1:{smsc.port}?window=50&receipt_wait_s=20"),
+        )
+    assert ran.returncode == 0, ran.stderr
+    report: dict[str, Any] = json.loads((tmp_path / "report").read_text())
+    receipts = report["receipts"]
+    assert receipts["delivered"] + receipts["undelivered"] == 2_000 and receipts["undelivered"] > 300
+    assert (receipts["missing"], receipts["unmatched"]) == (0, 0)
+    assert min(sender["sends"] for sender in report["senders"]) > 0 and "no message that" not in ran.stderr
 
 
 def test_a_refused_bind_ends_a_run_with_its_status() -> None:

@@ -34,6 +34,7 @@ from zsms.wire.frames import (
     Refused,
     Report,
     Snapshot,
+    Stray,
     Welcome,
     Who,
     reason_column,
@@ -42,7 +43,7 @@ from zsms.wire.frames import (
 CODES = {
     Batch: 1, JoinProducer: 2, JoinSender: 3, Welcome: 4, Confirm: 5, Ack: 6, Grant: 7, Ping: 8, Pong: 9, Who: 10,
     Ended: 11, Refused: 12, Bye: 13, Fenced: 14, Inspect: 15, Kick: 16, Purge: 17, Hold: 18, Receipt: 19, Snapshot: 20,
-    Ask: 21, Report: 22, Answer: 23, Mixed: 24,
+    Ask: 21, Report: 22, Answer: 23, Mixed: 24, Stray: 25,
 }  # fmt: skip
 """The kinds and their codes, from docs/PROTOCOL.md and not from the code: peers of other languages rely on them."""
 
@@ -96,6 +97,8 @@ SAMPLES: list[Any] = [
     Ack(1, 2, 3, 4, column([0, 2, 5]), column([1, 3]), column([3, 255], "u1")),
     Ack(1, 2, 3, 4, column([0]), column([1, 3]), column([], "u1"), column([0, 1], "u1"), reason_column(["", "é no"])),
     Receipt(1, column([7, 8], "<u8"), column([1, 1], "<u8"), column([0, 4], "u1"), column([2.5, -1.0], "<f4")),
+    Stray(1, 2, 3, 4, column([1, 2], "u1"), column([48, 49, 50], "u1"), column([0, 4], "u1")),
+    Stray(1, 2, 0, 0, column([], "u1"), column([], "u1"), column([], "u1")),
     Grant(1, 2, 3, 1, 1, 4.5, 6, True),
     Ping(1, 2.5),
     Pong(9, 1, 2, False, 3.5, 4.5),
@@ -173,6 +176,12 @@ def _receipts(count: int, session: int) -> Receipt:
     )
 
 
+def _strays(count: int, subject: int, others: int) -> Stray:
+    lengths = column(np.arange(count) % 64 + 1, "u1")
+    ids = column(np.arange(int(lengths.sum())) % 256, "u1")
+    return Stray(subject, 7, others, count, lengths, ids, column(np.arange(count) % 256, "u1"))
+
+
 _BATCHES = st.builds(
     batch, st.integers(1, 12) | st.sampled_from([40, 500, 5_000]), st.integers(0, 99), offsets=st.booleans(),
     producer=_ID, epoch=_ID, number=_COUNT, first=st.integers(0, MAX_COUNT - 5_000),
@@ -199,6 +208,7 @@ STRATEGIES: dict[type, st.SearchStrategy[Any]] = {
     Kick: st.builds(Kick, _ID, _NAMES, _COUNT),
     Purge: st.builds(Purge, _ID, st.booleans(), st.booleans(), _NAMES),
     Receipt: st.builds(_receipts, st.integers(1, 12) | st.sampled_from([100, 3_000]), _ID),
+    Stray: st.builds(_strays, st.integers(0, 12) | st.sampled_from([100, 3_000]), _ID, _U32),
     Snapshot: st.builds(Snapshot, _BODY),
     Ask: st.builds(Ask, _STRING),
     Report: st.builds(Report, _BODY),

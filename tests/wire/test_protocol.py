@@ -50,6 +50,7 @@ from zsms.wire.frames import (
     Pong,
     Receipt,
     Refused,
+    Stray,
     Welcome,
     Who,
 )
@@ -188,7 +189,7 @@ def test_another_version_is_refused_by_name(version, size):
     refused(msgpack.packb([version, 10, 1, b"x" * size]), "version .*; this program speaks 2")
 
 
-@pytest.mark.parametrize("kind", [0, 25, 99, -1, 2**64 - 1, True, 10.0, "Who", None, [], {"a": 1}])
+@pytest.mark.parametrize("kind", [0, 26, 99, -1, 2**64 - 1, True, 10.0, "Who", None, [], {"a": 1}])
 @pytest.mark.parametrize("size", [0, SMALL_FRAME])
 def test_an_unknown_kind_is_refused(kind, size):
     refused(msgpack.packb([2, kind, 1, b"x" * size]), "unknown kind")
@@ -354,6 +355,22 @@ def test_receipts_whose_columns_disagree_are_refused(counts, times, why):
     frame = Receipt(
         1, column([1] * producers, "<u8"), column([1] * seqs, "<u8"), column([0] * outcomes, "u1"), column(times, "<f4")
     )
+    refused(encode(frame), why)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "octets", "outcomes", "why"),
+    [
+        ([1, 2], 2, 2, "ids of 3 bytes in all"),
+        ([1, 2], 4, 2, "but 4 bytes of ids"),
+        ([0, 2], 2, 2, "none of them empty"),
+        ([1, 2], 3, 1, "1 outcomes for 2"),
+        ([], 0, 1, "1 outcomes for 0"),
+        ([1] * (MAX_BATCH_MESSAGES + 1), MAX_BATCH_MESSAGES + 1, MAX_BATCH_MESSAGES + 1, "65537 receipts"),
+    ],
+)
+def test_strays_whose_columns_disagree_are_refused(lengths, octets, outcomes, why):
+    frame = Stray(1, 2, 3, 4, column(lengths, "u1"), column([49] * octets, "u1"), column([0] * outcomes, "u1"))
     refused(encode(frame), why)
 
 

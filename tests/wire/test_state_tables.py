@@ -24,7 +24,16 @@ class Broker:
 
     def __init__(self) -> None:
         self.core = BrokerCore(BrokerLimits(liveness=5.0, lease=60.0), seed=1)
-        self.desk = Desk(self.core, "b", 1, "memory", clock=lambda: 0.0, full=lambda: False, waits=lambda: "")
+        self.desk = Desk(
+            self.core,
+            "b",
+            1,
+            "memory",
+            clock=lambda: 0.0,
+            full=lambda: False,
+            waits=lambda: "",
+            send=lambda peer, frame: True,
+        )
         self.core.producer_joined(b"p", JoinProducer(1, 1, "p", 0, 0.0), 0.0)
         self.said: set[str] = set()
 

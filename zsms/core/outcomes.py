@@ -72,6 +72,17 @@ class Receipts(NamedTuple):
     took: F32
 
 
+class Strays(NamedTuple):
+    """Receipts of messages that this process knows nothing of, a row each: another sender of the account may.
+
+    The message's id is the next `lengths[i]` octets (uint8) of `ids` (uint8); `outcomes` as in `Receipts`.
+    """
+
+    lengths: U8
+    ids: U8
+    outcomes: U8
+
+
 MOST_RECEIPTS = 500_000
 """Receipts that wait for a broker, at most."""
 

@@ -102,7 +102,14 @@ METRICS = (
     Metric("zsms_sends_total", "counter", ("outcome",), "Sends by how they ended, by the broker's count."),
     Metric("zsms_receipts_total", "counter", ("status",), "What gateways told of messages after they had taken them."),
     Metric("zsms_receipts_missing_total", "counter", (), "Receipts that have not come within their time."),
-    Metric("zsms_receipts_unmatched_total", "counter", (), "Receipts of no message of the sender that they came to."),
+    Metric("zsms_receipts_unmatched_total", "counter", (), "Receipts that no sender got who knew the message."),
+    Metric(
+        "zsms_receipts_handed_on_total",
+        "counter",
+        (),
+        "Receipts of no message of the sender that they came to, which the other senders of the account got.",
+    ),
+    Metric("zsms_receipts_taken_over_total", "counter", (), "Receipts that those knew."),
     Metric("zsms_receipts_awaited", "gauge", (), "Receipts that may still come."),
     Metric("zsms_sender_sends_total", "counter", ("name", "outcome"), "Sends of a sender that were sent or failed."),
     Metric("zsms_sender_slots", "gauge", ("name",), "Slots of a sender."),
@@ -168,6 +175,8 @@ def samples(answer: Answer) -> Iterator[tuple[str, tuple[str, ...], float]]:
     totals = view.totals.sender
     yield "zsms_receipts_missing_total", (), totals.receipts_missing or 0
     yield "zsms_receipts_unmatched_total", (), totals.receipts_unmatched or 0
+    yield "zsms_receipts_handed_on_total", (), totals.receipts_handed_on or 0
+    yield "zsms_receipts_taken_over_total", (), totals.receipts_taken_over or 0
     yield "zsms_receipts_awaited", (), added(row.figures.receipts_awaited for row in view.senders)
     for sender in view.senders:
         yield from _of_sender(sender)

@@ -256,9 +256,10 @@ def _receipts(view: View) -> dict[str, int | None]:
     told: dict[str, int | None] = {**view.totals.broker.receipts}
     # The senders have left: what they still waited for does not come any more.
     sender, rows = view.totals.sender, view.senders
+    nobodys = (sender.receipts_handed_on or 0) - (sender.receipts_taken_over or 0)
     for name, counted, waits in (
         ("missing", sender.receipts_missing, added(row.figures.receipts_awaited for row in rows)),
-        ("unmatched", sender.receipts_unmatched, added(row.figures.receipts_early for row in rows)),
+        ("unmatched", sender.receipts_unmatched, added(row.figures.receipts_early for row in rows) + max(0, nobodys)),
     ):
         told[name] = None if counted is None else counted + int(waits)
     return told

@@ -131,6 +131,7 @@ class Broker(Role):
             clock=self._clock,
             full=lambda: self._full,
             waits=lambda: "" if self._journaling is None else self._journaling.waits,
+            send=self._send,
         )
         # ROUTER's mark is for each peer. A sender can't be owed more frames than messages, so its credit is the
         # real bound.
@@ -285,14 +286,15 @@ class Broker(Role):
 
     # -- writing ----------------------------------------------------------------------------------------------
 
-    def _send(self, peer: bytes, frame: Frame) -> None:
-        self._send_to(peer, encode(frame))
+    def _send(self, peer: bytes, frame: Frame) -> bool:
+        return self._send_to(peer, encode(frame))
 
-    def _send_to(self, peer: bytes, data: bytes) -> None:
+    def _send_to(self, peer: bytes, data: bytes) -> bool:
         try:
             self._router.send_multipart((peer, data), zmq.NOBLOCK)
         except zmq.ZMQError:
-            pass  # it is gone, or does not read; it will speak again
+            return False  # it is gone, or does not read; it will speak again
+        return True
 
     def _grant(self, now: float) -> None:
         if self._journaling is not None and not self._journaling.store.sure:

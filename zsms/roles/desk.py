@@ -9,6 +9,7 @@ from typing import Any
 from zsms.core.broker import BrokerCore, Failed
 from zsms.core.broker.holdings import holdings
 from zsms.core.broker.session import Session
+from zsms.core.outcomes import NO_CODES
 from zsms.wire.frames import (
     Ack,
     Answer,
@@ -26,13 +27,14 @@ from zsms.wire.frames import (
     Purge,
     Receipt,
     Refused,
+    Stray,
     Welcome,
     Who,
     reason_names,
 )
 
 FROM_OPERATORS = (Inspect, Kick, Purge)
-FROM_PEERS = (Ack, Receipt, Ping, JoinSender, JoinProducer, Bye, *FROM_OPERATORS)
+FROM_PEERS = (Ack, Receipt, Stray, Ping, JoinSender, JoinProducer, Bye, *FROM_OPERATORS)
 """What a broker's dispatch socket takes."""
 
 
@@ -51,6 +53,8 @@ class Desk:
     """Whether no batch is read at the moment."""
     waits: Callable[[], str]
     """Why nothing can be kept at the moment; empty when all is well."""
+    send: Callable[[bytes, Frame], bool]
+    """To any other peer, False when it can't be."""
 
     def handle(self, peer: bytes, frame: Any, now: float) -> Sequence[Frame]:
         """Act on a frame of a peer; what is to be said to it."""
@@ -62,6 +66,8 @@ class Desk:
                 return () if known else [self._unknown(frame.session)]
             case Receipt():
                 return () if core.received(peer, frame, now) else [self._unknown(frame.session)]
+            case Stray():
+                return self._relay(peer, frame)
             case Ping():
                 return self._ping(peer, frame, now)
             case JoinSender():
@@ -77,6 +83,23 @@ class Desk:
             case Inspect() | Kick() | Purge():
                 return [self._operate(frame, now)]
         return ()
+
+    def _relay(self, peer: bytes, stray: Stray) -> list[Frame]:
+        """Hand receipts on to the other senders of the account, and say to all how many they are if that is news."""
+        gateways = self.core.gateways
+        known = self.core.has_binds(peer, stray.subject, stray.account, stray.read)
+        if known is None:
+            return [self._unknown(stray.subject)]
+        session, new = known
+        others = gateways.others(session)
+        answer = stray._replace(subject=self.instance, others=len(others), read=0)
+        plain = answer._replace(lengths=NO_CODES, ids=NO_CODES, outcomes=NO_CODES)
+        for other in others:
+            if len(stray.lengths) and gateways.has_room(other):
+                other.handed += self.send(other.peer, answer)
+            elif new:
+                self.send(other.peer, plain)
+        return [plain] if new or (len(stray.lengths) and not others) else []
 
     def _ping(self, peer: bytes, ping: Ping, now: float) -> list[Frame]:
         known = self.core.alive(peer, now)

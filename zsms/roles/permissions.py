@@ -2,7 +2,7 @@
 
     key with the role    to a broker                              to a collector
     producer             its own batches, JOIN_PRODUCER, PING, BYE    snapshots of producers
-    sender               JOIN_SENDER, ACK, RECEIPT, PING, BYE         snapshots of senders
+    sender               JOIN_SENDER, ACK, RECEIPT, STRAY, PING, BYE  snapshots of senders
     broker               -                                            snapshots of brokers
     monitor              -                                            ASK
     operator             INSPECT, KICK, PURGE, PING                   ASK
@@ -23,11 +23,11 @@ from zsms.core.broker.session import Session
 from zsms.message import Batch
 from zsms.security.keys import Key, Keys
 from zsms.stats.snapshot import Snapshot
-from zsms.wire.frames import Ack, Bye, Inspect, JoinProducer, JoinSender, Kick, Ping, Purge, Receipt
+from zsms.wire.frames import Ack, Bye, Inspect, JoinProducer, JoinSender, Kick, Ping, Purge, Receipt, Stray
 
 MAY_SAY: dict[str, frozenset[type]] = {
     "producer": frozenset({Batch, JoinProducer, Ping, Bye}),
-    "sender": frozenset({JoinSender, Ack, Receipt, Ping, Bye}),
+    "sender": frozenset({JoinSender, Ack, Receipt, Stray, Ping, Bye}),
     "operator": frozenset({Inspect, Kick, Purge, Ping}),
 }
 """By role, the frames that a broker takes."""

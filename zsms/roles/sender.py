@@ -186,6 +186,7 @@ class Sender(Role):
                 self._refuse,
                 name=self.name,
                 lease=self.lease,
+                account=getattr(self.transport, "account", None),
             )
             self.ways.append(way)
             self._poller.register(way.link.socket, zmq.POLLIN)

@@ -18,8 +18,22 @@ from zsms.core.sender import AckFrame, SenderCore
 from zsms.errors import WireError
 from zsms.message import Batch, Mixed
 from zsms.roles.link import GIVE_UP_PINGS, Link, refuse_parts
+from zsms.roles.strays import Relay
 from zsms.wire.codec import UnknownKind, decode
-from zsms.wire.frames import Ack, Bye, Ended, Grant, JoinSender, Pong, Receipt, Refused, Welcome, Who, reason_column
+from zsms.wire.frames import (
+    Ack,
+    Bye,
+    Ended,
+    Grant,
+    JoinSender,
+    Pong,
+    Receipt,
+    Refused,
+    Stray,
+    Welcome,
+    Who,
+    reason_column,
+)
 from zsms.words import many
 
 _READ_AT_ONCE = 64
@@ -38,11 +52,16 @@ class SenderLink:
         *,
         name: str,
         lease: float,
+        account: int | None = None,
     ) -> None:
-        """`make_link(make_join)` opens the connection, `refuse(where, why, now)` counts a frame that can't be."""
+        """`make_link(make_join)` opens the connection, `refuse(where, why, now)` counts a frame that can't be.
+
+        `account` names the gateway's account at which the transport has binds that get receipts, if it has any.
+        """
         self.core = core
         self.left = False
         """The broker has answered our goodbye."""
+        self.relay = Relay(account)
         self.more = False
         """The newest grant left others in that broker's queue."""
         self.granted_at = -1.0
@@ -125,7 +144,10 @@ class SenderLink:
                 ours = core.granted(frame, batch, link.clock.seconds, now)
                 if not ours and (frame.session, frame.generation) == (core.token, core.generation):
                     link.lost()  # a grant before it is missing: joining again brings it back
+            case Stray() if link.knows(frame.subject):
+                self.relay.heard(frame)
             case Welcome():
+                self.relay.welcomed()
                 if not self._said_bye:
                     core.attempts, core.leases.lease = frame.attempts, frame.lease or inf
                     self._believe(frame.echo)
@@ -150,7 +172,7 @@ class SenderLink:
             case Refused():
                 if why := link.handle_refusal(frame):
                     self._refuse("dispatch", why, now)
-            case Who() | None:
+            case Who() | Stray() | None:
                 pass
             case _:
                 raise WireError(f"{type(frame).__name__} has no business here")

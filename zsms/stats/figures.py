@@ -210,6 +210,10 @@ class SenderFigures(Figures):
     """Asked for, and given up because they have not come in time."""
     receipts_unmatched: Count = None
     """Of no message that waits here."""
+    receipts_handed_on: Count = None
+    """Of no message here, and handed to the other senders of the gateway's account."""
+    receipts_taken_over: Count = None
+    """Handed on by one of those (or by this one, before the answer came), and of a message here."""
     messages_in: Count = None
     """Messages of people that a gateway handed over."""
     receipts_awaited: Gauge = None

@@ -157,6 +157,25 @@ class Receipt(NamedTuple):
     took: F32
 
 
+class Stray(NamedTuple):
+    """sender -> broker -> senders: receipts that came to one sender of a gateway's account, and may be of another's.
+
+    From a sender `subject` is its session, from a broker the start of it. `account` names the account at the gateway,
+    and a sender that says it has binds of it. `others` is how many other senders of a broker have as well, by its
+    word; `read` how many of these frames with receipts a sender has read since it was welcomed, by its own. Receipt i
+    is of the message that the gateway calls by the next `lengths[i]` octets (uint8) of `ids` (uint8), and says
+    `outcomes[i]` (uint8, by :class:`zsms.message.Delivery`).
+    """
+
+    subject: int
+    account: int
+    others: int
+    read: int
+    lengths: U8
+    ids: U8
+    outcomes: U8
+
+
 class Grant(NamedTuple):
     """broker -> sender: the messages in the next part of this one are yours, from number `base` of the session on.
 
@@ -304,6 +323,7 @@ Frame: TypeAlias = (
     | Confirm
     | Ack
     | Receipt
+    | Stray
     | Grant
     | Ping
     | Pong
@@ -425,6 +445,18 @@ def _check_receipt(receipt: Receipt) -> Receipt:
     return receipt
 
 
+def _check_stray(stray: Stray) -> Stray:
+    count = len(stray.lengths)
+    if count > MAX_BATCH_MESSAGES:
+        raise WireError(f"{count} receipts in a frame; {MAX_BATCH_MESSAGES} can be")
+    if len(stray.outcomes) != count:
+        raise WireError(f"{len(stray.outcomes)} outcomes for {count} receipts")
+    octets = int(stray.lengths.sum())
+    if octets != len(stray.ids) or int(stray.lengths.min(initial=1)) == 0:
+        raise WireError(f"ids of {octets} bytes in all, none of them empty, but {len(stray.ids)} bytes of ids")
+    return stray
+
+
 def _make_batch(*parts: Any) -> Batch:
     producer, epoch, number, first, due, step, offsets, recipients, lengths, text = parts
     count = len(lengths)
@@ -535,4 +567,5 @@ KINDS: dict[type, Kind] = {
     Report: Kind(22, (_map,), (), Report),
     Answer: Kind(23, (_u64, _map), (), Answer),
     Mixed: Kind(24, (), (SOURCE, ROW, WORD), _make_mixed),
+    Stray: Kind(25, (_u64, _u64, _u32, _u32), (OUTCOME, TEXT, OUTCOME), lambda *parts: _check_stray(Stray(*parts))),
 }

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zsms.core.smpp import receipts
+from zsms.core.smpp.early import MOST_EARLY
 from zsms.core.smpp.frames import Stream
-from zsms.core.smpp.outstanding import EARLY_S, Outstanding, hashes
+from zsms.core.smpp.ids import ENOUGH, FormEvidence, hashes
+from zsms.core.smpp.outstanding import EARLY_S, FORM_S, MOST_STRAYS, Outstanding
 from zsms.core.smpp.pdu import Messages, messages
 from zsms.core.smpp.record import Command, Pdu, encode
 from zsms.core.smpp.strings import Strings
@@ -198,6 +200,151 @@ def test_a_receipt_that_comes_before_its_answer() -> None:
     found = outstanding.add(Strings.of([b"76", b"78"]), np.array([5, 6], np.uint32), np.array([8, 9], np.uint64), 2.0)
     assert found is not None and found.seqs.tolist() == [9] and found.sources.tolist() == [6]
     assert found.took.tolist() == [0.0] and len(outstanding) == 1
+
+
+def test_of_many_that_come_early_the_oldest_make_room() -> None:
+    outstanding = Outstanding()
+    extra = 1000
+    for begin in range(0, MOST_EARLY + extra, 500):
+        seqs(outstanding, *[b"%d" % number for number in range(10**9 + begin, 10**9 + begin + 500)])
+    assert outstanding.early + outstanding.strange == -(-(MOST_EARLY + extra) // 500) * 500
+    assert outstanding.early == MOST_EARLY
+    last = Strings.of([b"%d" % (10**9), b"%d" % (10**9 + MOST_EARLY)])
+    found = outstanding.add(last, np.zeros(2, np.uint32), np.array([1, 2], np.uint64), 2.0)
+    assert found is not None and found.seqs.tolist() == [2]
+    outstanding.poll(2.0 + EARLY_S)
+    assert outstanding.early == 0 and outstanding.strange >= MOST_EARLY
+
+
+def test_early_ones_that_find_their_answers_leave_nothing_behind() -> None:
+    outstanding, step = Outstanding(), 10_000
+    for begin in range(0, 150_000, step):
+        ids = Strings.fixed(np.char.mod("%d", np.arange(begin, begin + step)).astype("S"))
+        outstanding.match(ids, np.zeros(step, np.uint8), 0.0)
+        found = outstanding.add(ids, np.zeros(step, np.uint32), np.arange(step, dtype=np.uint64), 0.0)
+        assert found is not None and len(found.seqs) == step
+    assert (outstanding.early, outstanding.strange, len(outstanding)) == (0, 0, 0)
+
+
+# -- receipts that come to another sender of the account ------------------------------------------------------------
+
+
+def hand_over(one: Outstanding, other: Outstanding, now: float = 1.0) -> dict[int, int]:
+    """What has come to the one, to the other: which of its messages that were, with their outcomes."""
+    found: dict[int, int] = {}
+    while (strays := one.strays(7)) is not None:
+        told = other.match(*strays, now, handed=True)
+        found |= dict(zip(told.seqs.tolist(), told.outcome.tolist(), strict=True))
+    if (told := other.decided(now + FORM_S)) is not None:
+        found |= dict(zip(told.seqs.tolist(), told.outcome.tolist(), strict=True))
+    return found
+
+
+@settings(max_examples=15)
+@given(st.data())
+@pytest.mark.parametrize(("answer", "receipt"), [("{}", "{}"), ("{:x}", "{}"), ("{}", "{:08X}"), ("m{}", "M{}")])
+def test_each_finds_its_message_whatever_sender_and_order(answer: str, receipt: str, data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, 20))
+    first = data.draw(st.sampled_from([5_000, 1 << 20]))
+    senders = Outstanding(), Outstanding()
+    for each in senders:
+        each.shared = True
+    acts = data.draw(st.permutations([(what, number) for what in "ar" for number in range(count)]))
+    owners = data.draw(st.lists(st.booleans(), min_size=count, max_size=count))
+    found: list[dict[int, int]] = [{}, {}]
+    for what, number in acts:
+        if what == "a":
+            owner = owners[number]
+            ids = Strings.of([answer.format(first + number).encode()])
+            told = senders[owner].add(ids, np.zeros(1, np.uint32), np.array([number], np.uint64), 0.0)
+        else:
+            owner = data.draw(st.booleans())
+            ids = Strings.of([receipt.format(first + number).encode()])
+            told = senders[owner].match(ids, np.array([number % 4], np.uint8), 0.0)
+        if told is not None:
+            found[owner] |= dict(zip(told.seqs.tolist(), told.outcome.tolist(), strict=True))
+        if data.draw(st.booleans()):
+            for one in (0, 1):
+                found[not one] |= hand_over(senders[one], senders[not one])
+    for one in (0, 1, 0, 1):  # what one knew to be a stray late
+        found[not one] |= hand_over(senders[one], senders[not one])
+    for owner in (False, True):
+        assert found[owner] == {n: n % 4 for n in range(count) if owners[n] == owner}
+        assert not len(senders[owner]) and not senders[owner].early and not senders[owner].strange
+    assert sum(each.handed for each in senders) == sum(each.found for each in senders)
+
+
+@pytest.mark.parametrize(("answer", "receipt"), [("{}", "{}"), ("{:x}", "{}"), ("{}", "{:x}"), ("{:x}", "{:X}")])
+@pytest.mark.parametrize("step", [7, 40])
+def test_another_sender_s_receipt_is_not_read_in_another_form(answer: str, receipt: str, step: int) -> None:
+    outstanding = table(*[answer.format(n).encode() for n in range(1, 1500, 2)])
+    outstanding.shared = True
+    count = 0
+    for first in range(1, 1500, step):
+        seqs(outstanding, *[receipt.format(n).encode() for n in range(first, min(1500, first + step))], now=0.1)
+        count += 0 if outstanding.decided(0.1) is None else 1
+    assert count == 1 and not len(outstanding) and outstanding.handed == 749 and outstanding.strange == 0
+
+
+def test_what_is_never_decided_waits_for_a_moment() -> None:
+    outstanding = table(b"16", b"17", now=0.0)
+    outstanding.shared = True
+    assert seqs(outstanding, b"16", b"99", now=1.0) == {} and outstanding.decided(1.1) is None
+    assert outstanding.due == 1.0 + FORM_S
+    found = outstanding.decided(1.0 + FORM_S)
+    assert found is not None and found.seqs.tolist() == [0] and found.took.tolist() == [1.0]
+    assert (outstanding.due, outstanding.handed) == (None, 1)
+
+
+@pytest.mark.parametrize(
+    ("answers", "receipts_", "form"),
+    [
+        (["{:x}"], ["{}"], 1),
+        (["{}"], ["{:X}"], 2),
+        (["{}"], ["{}"], 0),
+        (["{:x}"], ["{:x}"], 0),
+        (["m{}"], ["m{}"], 0),
+        (["{:x}"], ["{}"] * 30 + ["nobody{}", "ab{}"], 1),
+    ],
+)
+def test_the_form_by_the_letters(answers: list[str], receipts_: list[str], form: int) -> None:
+    for rows in (ENOUGH - 1, ENOUGH, 500):
+        evidence = FormEvidence()
+        for told, forms in ((False, answers), (True, receipts_)):
+            for each in forms:
+                ids = [each.format(1_000 + number).encode() for number in range(rows)]
+                evidence.see(Strings.of([b"7", *ids]), receipts=told)
+        assert evidence.form == (form if rows * len(receipts_) >= ENOUGH <= rows else None)
+
+
+def test_a_receipt_of_nobody_counts_once() -> None:
+    one, two, three = Outstanding(), Outstanding(), Outstanding()
+    one.shared = two.shared = three.shared = True
+    seqs(one, b"x", b"y", b"")
+    assert one.decided(1.0 + FORM_S) is not None
+    strays = one.strays(10)
+    assert strays is not None and one.strays(10) is None
+    for each in (two, three):
+        each.match(*strays, 1.0, handed=True)
+        assert each.decided(1.0 + FORM_S) is not None
+        assert each.strays(10) is None
+        each.poll(2.0 + EARLY_S)
+    one.poll(2.0 + EARLY_S)
+    assert (one.handed, one.strange) == (2, 1)
+    assert [(each.strange, each.early, each.found) for each in (two, three)] == [(0, 0, 0)] * 2
+
+
+def test_strays_that_nobody_takes_are_bounded() -> None:
+    outstanding = Outstanding()
+    outstanding.shared = True
+    for begin in range(0, MOST_STRAYS + 5_000, 5_000):
+        seqs(outstanding, *[b"%d" % number for number in range(begin, begin + 5_000)])
+        outstanding.decided(1.0 + FORM_S)
+    count = 0
+    while (strays := outstanding.strays(4_096)) is not None:
+        assert len(strays[0]) <= 4_096
+        count += len(strays[0])
+    assert count == MOST_STRAYS < outstanding.handed and outstanding.strange == 0
 
 
 def test_overdue_receipts_are_missing() -> None:

@@ -31,6 +31,12 @@ class Session(Window):
         self.failed = 0
         self.reachable = True
         self.blocked_until = 0.0
+        self.gateway: int | None = None
+        """At what gateway's account it has binds, as far as it has said so since it joined."""
+        self.handed = 0
+        """Frames of others' receipts that it was sent since then,"""
+        self.read = 0
+        """and that it has read."""
 
     @property
     def wants(self) -> int:

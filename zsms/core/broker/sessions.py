@@ -15,6 +15,7 @@ from collections import OrderedDict
 from zsms.core.broker.books import Books
 from zsms.core.broker.dispatch import Dispatch
 from zsms.core.broker.events import Events
+from zsms.core.broker.gateways import GatewayAccounts
 from zsms.core.broker.incoming import SenderJoin
 from zsms.core.broker.limits import BrokerLimits
 from zsms.core.broker.peers import Peers
@@ -41,6 +42,7 @@ class Sessions:
         events: Events,
     ) -> None:
         self.open: dict[int, Session] = {}
+        self.gateways = GatewayAccounts()
         self._limits = limits
         self._dispatch = dispatch
         self._redelivery = redelivery
@@ -73,6 +75,7 @@ class Sessions:
                 return None
             for lot in lots:
                 self._dispatch.requeue(lot)
+        self.gateways.forget(session)
         session.generation, session.last_seen = join.generation, now
         longest = max(self._limits.max_lease, self._limits.lease)
         session.lease = min(max(join.lease, self._limits.lease), longest)
@@ -105,6 +108,7 @@ class Sessions:
         self._redelivery.take_back(session, session.pieces(), None, now)
         del self.open[session.token]
         self._peers.forget(session)
+        self.gateways.forget(session)
         self._dispatch.ended(session)
         self._ended[session.token] = session.name
         if len(self._ended) > REMEMBERED:

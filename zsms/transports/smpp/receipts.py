@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from zsms.core.outcomes import Receipts
+from zsms.core.outcomes import Receipts, Strays
 from zsms.core.smpp import receipts as receipts_of
 from zsms.core.smpp.outstanding import Found, Outstanding
 from zsms.core.smpp.pdu import Messages, Tag
@@ -106,6 +106,16 @@ class Awaited:
         if len(outcome):
             self._matched(self.outstanding.match(ids, outcome, now))
 
+    def strays(self, most: int) -> Strays | None:
+        """Up to so many receipts that are for other senders of the account."""
+        told = self.outstanding.strays(most)
+        return None if told is None else Strays(told[0].lengths.astype(np.uint8), told[0].compact(), told[1])
+
+    def take_strays(self, told: Strays, now: float) -> None:
+        """Receipts that came to another sender of the account."""
+        ids = Strings.packed(told.ids, told.lengths.astype(np.int64))
+        self._matched(self.outstanding.match(ids, told.outcomes, now, handed=True))
+
     def _matched(self, found: Found) -> None:
         sources, seqs, outcome, took = found.sources, found.seqs, found.outcome, found.took
         if self._every_part and some(parts := sources == _PARTED):
@@ -117,6 +127,17 @@ class Awaited:
             outcome, took = outcome[kept], took[kept]
         if len(seqs):
             self._drained.append((np.array(self._producers, np.uint64)[sources], seqs, outcome, took))
+
+    @property
+    def due(self) -> float | None:
+        """When `decide` is worth calling at the latest; None: never."""
+        return self.outstanding.due
+
+    def decide(self, now: float) -> None:
+        """Match what waited until it is known how receipts write their ids."""
+        found = self.outstanding.decided(now)
+        if found is not None:
+            self._matched(found)
 
     def poll(self, now: float) -> None:
         """Give up what is overdue. Worth calling every few seconds."""
@@ -138,6 +159,8 @@ class Awaited:
         return {
             "receipts_missing": self.outstanding.missing,
             "receipts_unmatched": self.outstanding.strange,
+            "receipts_handed_on": self.outstanding.handed,
+            "receipts_taken_over": self.outstanding.found,
             "messages_in": self.messages_in,
             "receipts_awaited": len(self.outstanding),
             "receipts_early": self.outstanding.early,

@@ -6,6 +6,7 @@ import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from hashlib import blake2b
 from math import inf, isfinite
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -150,6 +151,14 @@ class SmppSettings:
     def _checked(self) -> SmppSettings:
         self.check()
         return self
+
+    @property
+    def account(self) -> int | None:
+        """Names the account to other senders of it, as a hash of its address and system_id; None: without receipts."""
+        if not self.registered_delivery or self.bind == "tx":
+            return None
+        name = f"{self.host.lower()}:{self.port}/{self.system_id}".encode()
+        return int.from_bytes(blake2b(name, digest_size=8).digest(), "little")
 
     @property
     def address(self) -> str:

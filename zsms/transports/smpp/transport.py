@@ -23,7 +23,7 @@ from time import monotonic
 
 import numpy as np
 
-from zsms.core.outcomes import Finished, Receipts
+from zsms.core.outcomes import Finished, Receipts, Strays
 from zsms.core.seeds import Seed
 from zsms.core.sender import Waiting
 from zsms.core.sender.slots import SendTimes
@@ -180,6 +180,23 @@ class SmppTransport:
         """What became of messages that were accepted."""
         return self._awaited.drain()
 
+    @property
+    def account(self) -> int | None:
+        """Names the account whose receipts other senders may get; None: there are none."""
+        return self.settings.account
+
+    def share(self, others: bool) -> None:
+        """Whether other senders have binds of the account, and take receipts that are of no message here."""
+        self.outstanding.shared = others
+
+    def strays(self, most: int) -> Strays | None:
+        """Up to so many of those, None when there are none."""
+        return self._awaited.strays(most)
+
+    def take_strays(self, strays: Strays) -> None:
+        """Receipts that other senders of the account got."""
+        self._awaited.take_strays(strays, monotonic())
+
     def next_time(self) -> float | None:
         """When to look, unless `fileno` is readable before."""
         if self._links is None:
@@ -189,8 +206,7 @@ class SmppTransport:
             times.append(monotonic() + CAP_TICK_S)
         if self._queue and self._alone_since is not None:
             times.append(self._alone_since + ALONE_S)
-        if (again := self.settling.again_at) is not None:
-            times.append(again)
+        times += [at for at in (self.settling.again_at, self._awaited.due) if at is not None]
         return min(times)
 
     @property
@@ -225,6 +241,8 @@ class SmppTransport:
             return
         self._take(self._links.turn(now), now)
         self._poll_alone(self._links, now)
+        if self._awaited.due is not None:
+            self._awaited.decide(now)
         if now >= self._sweep_at:
             self._awaited.poll(now)
             self._log_unmatched()
@@ -338,8 +356,8 @@ class SmppTransport:
         if count and not self._logged_unmatched:
             self._logged_unmatched = True
             _log.warning(
-                "%s: %s of no message that this sender sent: if the account has other senders, the gateway gives "
-                "receipts to any of them, and each knows its own only; let one have all the binds (binds=N)",
+                "%s: %s of no message that this sender sent: if the account has users that are not senders of this "
+                "mesh (or that give its address in other words), the gateway gives receipts to any of them",
                 self.settings.address,
                 many(count, "receipt"),
             )
