@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
-from zsms.core.broker import BrokerCore, BrokerLimits
-from zsms.core.broker.gateways import MOST_UNREAD
-from zsms.core.outcomes import Strays
+from zsms.core.broker import BrokerCore, BrokerLimits, gateways
 from zsms.core.smpp.strings import Strings
 from zsms.roles.desk import Desk
 from zsms.roles.strays import Relay
@@ -18,6 +17,12 @@ from zsms.wire.codec import decode, encode
 from zsms.wire.frames import Bye, Ended, JoinSender, Stray, Who
 
 BROKER = 9
+MOST_UNREAD = 16
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateways, "MOST_UNREAD", MOST_UNREAD)
 
 
 class Mesh:
@@ -64,8 +69,8 @@ class Sender:
     def __init__(self, mesh: Mesh, number: int, *ids: str, account: int | None = 1) -> None:
         self.mesh, self.number, self.peer = mesh, number, b"peer%d" % number
         self.inbox: list[Any] = []
-        self.relay = Relay(account)
-        self.awaited = Awaited(0.0, False)
+        self.awaited = Awaited(0.0, False, account)
+        self.relay = Relay(None if account is None else self.awaited)
         self.generation = 0
         mesh.senders[self.peer] = self
         self.accepted(*ids)
@@ -93,17 +98,11 @@ class Sender:
             frame = self.inbox.pop(0)
             assert isinstance(frame, Stray) and frame.subject == BROKER
             self.relay.heard(frame)
-        self.awaited.outstanding.shared = bool(self.relay.others)
-        self.awaited.decide(99.0)
+        self.awaited.share(bool(self.relay.others))
+        self.awaited.decide(float("inf"))
         link: Any = self
-        self.relay.turn(link, self.number, self)
-        self.awaited.decide(99.0)
-
-    def strays(self, most: int) -> Strays | None:
-        return self.awaited.strays(most)
-
-    def take_strays(self, told: Strays) -> None:
-        self.awaited.take_strays(told, 1.0)
+        self.relay.turn(link, self.number)
+        self.awaited.decide(float("inf"))
 
     def receipts(self, *ids: str) -> None:
         self.awaited.match(Strings.of([each.encode() for each in ids]), np.zeros(len(ids), np.uint8), 1.0)

@@ -179,7 +179,7 @@ def _receipts(count: int, session: int) -> Receipt:
 def _strays(count: int, subject: int, others: int) -> Stray:
     lengths = column(np.arange(count) % 64 + 1, "u1")
     ids = column(np.arange(int(lengths.sum())) % 256, "u1")
-    return Stray(subject, 7, others, count, lengths, ids, column(np.arange(count) % 256, "u1"))
+    return Stray(subject, 7, others, 2**40 + count, lengths, ids, column(np.arange(count) % 256, "u1"))
 
 
 _BATCHES = st.builds(

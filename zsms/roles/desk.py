@@ -86,17 +86,16 @@ class Desk:
 
     def _relay(self, peer: bytes, stray: Stray) -> list[Frame]:
         """Hand receipts on to the other senders of the account, and say to all how many they are if that is news."""
-        gateways = self.core.gateways
-        known = self.core.has_binds(peer, stray.subject, stray.account, stray.read)
-        if known is None:
+        gateways, session = self.core.gateways, self.core.sessions.get(stray.subject)
+        if session is None or session.peer != peer:
             return [self._unknown(stray.subject)]
-        session, new = known
+        new = gateways.spoke(session, stray.account, stray.read)
         others = gateways.others(session)
         answer = stray._replace(subject=self.instance, others=len(others), read=0)
         plain = answer._replace(lengths=NO_CODES, ids=NO_CODES, outcomes=NO_CODES)
         for other in others:
             if len(stray.lengths) and gateways.has_room(other):
-                other.handed += self.send(other.peer, answer)
+                other.handed += len(stray.lengths) if self.send(other.peer, answer) else 0
             elif new:
                 self.send(other.peer, plain)
         return [plain] if new or (len(stray.lengths) and not others) else []

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from zsms.core.outcomes import ReceiptQueue
 from zsms.roles.sender_link import SenderLink
+from zsms.roles.strays import Sharing
 from zsms.transports import Transport
 
 ROOM_S = 0.05
@@ -25,7 +25,7 @@ class ReceiptForwarder:
         """Called as (since, now) where the transport wants to hear that the process did nothing meanwhile."""
         self._ways = ways
         self._queue = ReceiptQueue()
-        self._account: int | None = getattr(transport, "account", None)
+        self._sharing: Sharing | None = getattr(transport, "sharing", None)
         self._linger_until: float | None = None
         self._forward_until: float | None = None
 
@@ -36,21 +36,16 @@ class ReceiptForwarder:
 
     def send(self) -> None:
         """What has come, as far as there is room."""
-        if self._account is not None:
-            self._relay()
+        if self._sharing is not None:
+            self._sharing.share(any(way.relay.others for way in self._ways))
+            for way in self._ways:
+                way.relay.turn(way.link, way.core.token)
         told = self._transport.receipts()
         if told is not None:
             self._queue.add(told)
         for way in self._ways:
             while (first := self._queue.first()) is not None and way.send_receipts(first):
                 self._queue.sent()
-
-    def _relay(self) -> None:
-        """What gateways gave to other senders of the account, or to this one for others."""
-        transport: Any = self._transport
-        transport.share(any(way.relay.others for way in self._ways))
-        for way in self._ways:
-            way.relay.turn(way.link, way.core.token, transport)
 
     def next_time(self, now: float) -> float | None:
         """When to send again, or to see whether to leave, unless something comes before."""

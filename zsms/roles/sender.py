@@ -186,7 +186,7 @@ class Sender(Role):
                 self._refuse,
                 name=self.name,
                 lease=self.lease,
-                account=getattr(self.transport, "account", None),
+                sharing=getattr(self.transport, "sharing", None),
             )
             self.ways.append(way)
             self._poller.register(way.link.socket, zmq.POLLIN)

@@ -18,7 +18,7 @@ from zsms.core.sender import AckFrame, SenderCore
 from zsms.errors import WireError
 from zsms.message import Batch, Mixed
 from zsms.roles.link import GIVE_UP_PINGS, Link, refuse_parts
-from zsms.roles.strays import Relay
+from zsms.roles.strays import Relay, Sharing
 from zsms.wire.codec import UnknownKind, decode
 from zsms.wire.frames import (
     Ack,
@@ -52,16 +52,16 @@ class SenderLink:
         *,
         name: str,
         lease: float,
-        account: int | None = None,
+        sharing: Sharing | None = None,
     ) -> None:
         """`make_link(make_join)` opens the connection, `refuse(where, why, now)` counts a frame that can't be.
 
-        `account` names the gateway's account at which the transport has binds that get receipts, if it has any.
+        `sharing` is the transport's, if it has binds of an account that others may have, too.
         """
         self.core = core
         self.left = False
         """The broker has answered our goodbye."""
-        self.relay = Relay(account)
+        self.relay = Relay(sharing)
         self.more = False
         """The newest grant left others in that broker's queue."""
         self.granted_at = -1.0

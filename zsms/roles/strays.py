@@ -9,7 +9,8 @@ strays.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from time import monotonic
+from typing import Protocol
 
 from zsms.core.outcomes import NO_CODES, Strays
 from zsms.roles.link import Link
@@ -19,12 +20,29 @@ AT_ONCE = 4_096
 """Receipts of a frame, at most."""
 
 
+class Sharing(Protocol):
+    """A transport's `sharing`: receipts that come to the wrong one of an account's senders."""
+
+    @property
+    def account(self) -> int | None:
+        """Names the account."""
+
+    def share(self, others: bool) -> None:
+        """Whether other senders have binds of it, and take strays."""
+
+    def strays(self, most: int) -> Strays | None:
+        """Up to so many receipts of no message here, None when there are none."""
+
+    def take_strays(self, told: Strays, now: float) -> None:
+        """Receipts that came to others."""
+
+
 class Relay:
     """By way of one broker."""
 
-    def __init__(self, account: int | None) -> None:
-        """`account` names the gateway's account at which this sender has binds; None: at none."""
-        self.account = account
+    def __init__(self, sharing: Sharing | None) -> None:
+        """`sharing` is the transport's; None: it has none."""
+        self._sharing = sharing
         self.others = 0
         """Other senders that have as well."""
         self._came: deque[Strays] = deque()
@@ -35,25 +53,29 @@ class Relay:
     def welcomed(self) -> None:
         """The broker knows nothing of the account any more."""
         self.others = self._read = 0
-        self._due = self.account is not None
+        self._due = self._sharing is not None
 
     def heard(self, frame: Stray) -> None:
         """What the broker says."""
-        if frame.account != self.account:
+        if self._sharing is None or frame.account != self._sharing.account:
             return
         self.others = frame.others
         if len(frame.lengths):
             self._came.append(Strays(frame.lengths, frame.ids, frame.outcomes))
-            self._read += 1
+            self._read += len(frame.lengths)
             self._due = True
 
-    def turn(self, link: Link, session: int, transport: Any) -> None:
+    def turn(self, link: Link, session: int) -> None:
         """Give the transport what has come, and the broker what the transport has for others."""
-        while self._came:
-            transport.take_strays(self._came.popleft())
-        if not link.joined or self.account is None:
+        sharing = self._sharing
+        if sharing is None or sharing.account is None:
             return
-        while self.others and link.has_room and (strays := transport.strays(AT_ONCE)) is not None:
-            self._due = not link.send(Stray(session, self.account, 0, self._read, *strays))
+        while self._came:
+            sharing.take_strays(self._came.popleft(), monotonic())
+        if not link.joined:
+            return
+        account = sharing.account
+        while self.others and link.has_room and (strays := sharing.strays(AT_ONCE)) is not None:
+            self._due = not link.send(Stray(session, account, 0, self._read, *strays))
         if self._due and link.has_room:
-            self._due = not link.send(Stray(session, self.account, 0, self._read, NO_CODES, NO_CODES, NO_CODES))
+            self._due = not link.send(Stray(session, account, 0, self._read, NO_CODES, NO_CODES, NO_CODES))

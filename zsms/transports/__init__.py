@@ -37,8 +37,9 @@ that says "not yet" nothing is told.
 **A transport without threads** may have `fileno()`: the role waits for that, too, and calls `finished` when it can be
 read. One whose receipts come late may have `awaited` (how many may still come) and `linger_s`: a sender that is done
 waits so long for them; and `stood_still(since, now)`: the process did nothing meanwhile, as after SIGSTOP, so that of
-what is read then nobody knows when it came (a receipt's `took` is below 0). One may have
-`prefetch`: how many messages may wait beside those in hand, by default a tenth of its slots; and `figures`: values of
+what is read then nobody knows when it came (a receipt's `took` is below 0). One with binds of an account that other
+senders share may have `sharing` (:class:`zsms.roles.strays.Sharing`). One may have `prefetch`: how many messages may
+wait beside those in hand, by default a tenth of its slots; and `figures`: values of
 :class:`zsms.stats.figures.SenderFigures` that only it knows.
 
 **Threads.** The role calls all methods from its own thread. A transport with threads of its own hands over what they

@@ -162,7 +162,7 @@ class Stray(NamedTuple):
 
     From a sender `subject` is its session, from a broker the start of it. `account` names the account at the gateway,
     and a sender that says it has binds of it. `others` is how many other senders of a broker have as well, by its
-    word; `read` how many of these frames with receipts a sender has read since it was welcomed, by its own. Receipt i
+    word; `read` how many receipts a sender has read of these frames since it was welcomed, by its own. Receipt i
     is of the message that the gateway calls by the next `lengths[i]` octets (uint8) of `ids` (uint8), and says
     `outcomes[i]` (uint8, by :class:`zsms.message.Delivery`).
     """
@@ -567,5 +567,5 @@ KINDS: dict[type, Kind] = {
     Report: Kind(22, (_map,), (), Report),
     Answer: Kind(23, (_u64, _map), (), Answer),
     Mixed: Kind(24, (), (SOURCE, ROW, WORD), _make_mixed),
-    Stray: Kind(25, (_u64, _u64, _u32, _u32), (OUTCOME, TEXT, OUTCOME), lambda *parts: _check_stray(Stray(*parts))),
+    Stray: Kind(25, (_u64, _u64, _u32, _count), (OUTCOME, TEXT, OUTCOME), lambda *parts: _check_stray(Stray(*parts))),
 }

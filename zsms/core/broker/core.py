@@ -79,8 +79,7 @@ class BrokerCore:
         self._failures = Failures(limits, self.retries, letters, books)
         redelivery = Redelivery(limits.max_deliveries, self._dispatch, letters, books, self._failures)
         self._sessions = Sessions(limits, self._dispatch, redelivery, peers=self.peers, books=books, events=events)
-        self.sessions = self._sessions.open
-        self.gateways = self._sessions.gateways
+        self.sessions, self.gateways = self._sessions.open, self._sessions.gateways
 
     @property
     def slots(self) -> int:
@@ -194,16 +193,6 @@ class BrokerCore:
         session.last_seen, session.reachable = now, True
         self._receipts.add(told)
         return True
-
-    def has_binds(self, peer: bytes, token: int, account: int, read: int) -> tuple[Session, bool] | None:
-        """A sender said at what gateway's account it has binds: its session, and whether that is news.
-
-        None when it must join (again).
-        """
-        session = self.sessions.get(token)
-        if session is None or session.peer != peer:
-            return None
-        return session, self.gateways.spoke(session, account, read)
 
     def is_ended(self, token: int) -> bool:
         """Whether that session was given up."""

@@ -5,15 +5,15 @@
     has_room(session) -> bool                                   whether a frame of receipts may go to it
 
 A gateway gives the receipts of an account to any of its binds, and so to a sender that did not send the message. The
-broker hands those on and keeps nothing: who has `MOST_UNREAD` frames to read gets no more.
+broker hands those on and keeps nothing: who has `MOST_UNREAD` of them to read gets no more.
 """
 
 from __future__ import annotations
 
 from zsms.core.broker.session import Session
 
-MOST_UNREAD = 16
-"""Frames of others' receipts that a sender may have unread; what comes then is dropped."""
+MOST_UNREAD = 1 << 16
+"""Others' receipts that a sender may have unread; what comes then is dropped. It is seconds of the fastest."""
 
 
 class GatewayAccounts:
@@ -23,7 +23,7 @@ class GatewayAccounts:
         self._senders: dict[int, dict[int, Session]] = {}
 
     def spoke(self, session: Session, account: int, read: int) -> bool:
-        """It has binds of that account, and has read so many frames since it joined; whether that account is news."""
+        """It has binds of that account, and has read so many receipts since it joined; whether that account is news."""
         session.read = max(session.read, min(read, session.handed))
         if session.gateway == account:
             return False
@@ -39,7 +39,7 @@ class GatewayAccounts:
         return [each for each in self._senders[session.gateway].values() if each is not session]
 
     def has_room(self, session: Session) -> bool:
-        """Whether a frame of receipts may go to it; one that does is counted in `handed`."""
+        """Whether a frame of receipts may go to it; what does is counted in `handed`."""
         return session.handed - session.read < MOST_UNREAD
 
     def forget(self, session: Session) -> None:

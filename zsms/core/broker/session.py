@@ -34,7 +34,7 @@ class Session(Window):
         self.gateway: int | None = None
         """At what gateway's account it has binds, as far as it has said so since it joined."""
         self.handed = 0
-        """Frames of others' receipts that it was sent since then,"""
+        """Others' receipts that it was sent since then,"""
         self.read = 0
         """and that it has read."""
 

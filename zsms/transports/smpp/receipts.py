@@ -22,8 +22,12 @@ _PARTED = np.uint32(1 << 31)
 class Awaited:
     """Messages whose receipt is to come, and receipts that came."""
 
-    def __init__(self, timeout: float, every_part: bool) -> None:
-        """`timeout` in seconds, 0 for never; `every_part`: each part of a long text asks for one."""
+    def __init__(self, timeout: float, every_part: bool, account: int | None = None) -> None:
+        """`timeout` in seconds, 0 for never; `every_part`: each part of a long text asks for one.
+
+        `account` names the account to other senders of it; None: there are no receipts.
+        """
+        self.account = account
         self.outstanding = Outstanding(timeout)
         self.messages_in = 0
         """deliver_sm and data_sm that were no receipts: messages that people sent."""
@@ -105,6 +109,10 @@ class Awaited:
             ids, outcome = ids.take(last), outcome[last]
         if len(outcome):
             self._matched(self.outstanding.match(ids, outcome, now))
+
+    def share(self, others: bool) -> None:
+        """Whether other senders have binds of the account, and take receipts that are of no message here."""
+        self.outstanding.shared = others
 
     def strays(self, most: int) -> Strays | None:
         """Up to so many receipts that are for other senders of the account."""

@@ -23,7 +23,7 @@ from time import monotonic
 
 import numpy as np
 
-from zsms.core.outcomes import Finished, Receipts, Strays
+from zsms.core.outcomes import Finished, Receipts
 from zsms.core.seeds import Seed
 from zsms.core.sender import Waiting
 from zsms.core.sender.slots import SendTimes
@@ -81,7 +81,7 @@ class SmppTransport:
         self._cap = EvenCap(settings.rate)
         self._links: Links | None = None
         self.settling = Settling(settings, self._rng)
-        self._awaited = Awaited(settings.receipt_timeout_s, settings.receipts == "each")
+        self._awaited = Awaited(settings.receipt_timeout_s, settings.receipts == "each", settings.account)
         self._queue: deque[tuple[Load, I64]] = deque()
         self._queued = 0
         """Segments that have not been submitted."""
@@ -181,21 +181,9 @@ class SmppTransport:
         return self._awaited.drain()
 
     @property
-    def account(self) -> int | None:
-        """Names the account whose receipts other senders may get; None: there are none."""
-        return self.settings.account
-
-    def share(self, others: bool) -> None:
-        """Whether other senders have binds of the account, and take receipts that are of no message here."""
-        self.outstanding.shared = others
-
-    def strays(self, most: int) -> Strays | None:
-        """Up to so many of those, None when there are none."""
-        return self._awaited.strays(most)
-
-    def take_strays(self, strays: Strays) -> None:
-        """Receipts that other senders of the account got."""
-        self._awaited.take_strays(strays, monotonic())
+    def sharing(self) -> Awaited | None:
+        """Takes and gives receipts that come to the wrong one of an account's senders; None: there are no receipts."""
+        return None if self._awaited.account is None else self._awaited
 
     def next_time(self) -> float | None:
         """When to look, unless `fileno` is readable before."""
