@@ -9,7 +9,6 @@ from typing import Any
 from zsms.core.broker import BrokerCore, Failed
 from zsms.core.broker.holdings import holdings
 from zsms.core.broker.session import Session
-from zsms.core.outcomes import NO_CODES
 from zsms.wire.frames import (
     Ack,
     Answer,
@@ -92,7 +91,7 @@ class Desk:
         new = gateways.spoke(session, stray.account, stray.read)
         others = gateways.others(session)
         answer = stray._replace(subject=self.instance, others=len(others), read=0)
-        plain = answer._replace(lengths=NO_CODES, ids=NO_CODES, outcomes=NO_CODES)
+        plain = Stray(self.instance, stray.account, others=len(others), read=0)
         for other in others:
             if len(stray.lengths) and gateways.has_room(other):
                 other.handed += len(stray.lengths) if self.send(other.peer, answer) else 0

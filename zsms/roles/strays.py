@@ -12,7 +12,7 @@ from collections import deque
 from time import monotonic
 from typing import Protocol
 
-from zsms.core.outcomes import NO_CODES, Strays
+from zsms.core.outcomes import Strays
 from zsms.roles.link import Link
 from zsms.wire.frames import Stray
 
@@ -78,4 +78,4 @@ class Relay:
         while self.others and link.has_room and (strays := sharing.strays(AT_ONCE)) is not None:
             self._due = not link.send(Stray(session, account, 0, self._read, *strays))
         if self._due and link.has_room:
-            self._due = not link.send(Stray(session, account, 0, self._read, NO_CODES, NO_CODES, NO_CODES))
+            self._due = not link.send(Stray(session, account, 0, self._read))

@@ -171,9 +171,9 @@ class Stray(NamedTuple):
     account: int
     others: int
     read: int
-    lengths: U8
-    ids: U8
-    outcomes: U8
+    lengths: U8 = NO_CODES
+    ids: U8 = NO_CODES
+    outcomes: U8 = NO_CODES
 
 
 class Grant(NamedTuple):
