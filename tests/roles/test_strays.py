@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.core.making import make_batch
 from zsms.core.broker import BrokerCore, BrokerLimits, gateways
 from zsms.core.smpp.strings import Strings
 from zsms.roles.desk import Desk
@@ -78,10 +79,8 @@ class Sender:
 
     def accepted(self, *ids: str) -> None:
         numbers = np.arange(len(ids), dtype=np.uint64)
-        self.awaited._source(5)
-        self.awaited.outstanding.add(
-            Strings.of([each.encode() for each in ids]), np.zeros(len(ids), np.uint32), numbers, 0.0
-        )
+        sources = self.awaited.sources_of(make_batch(max(1, len(ids))))[: len(ids)]
+        self.awaited.outstanding.add(Strings.of([each.encode() for each in ids]), sources, numbers, 0.0)
 
     def join(self) -> None:
         self.generation += 1
@@ -208,7 +207,7 @@ def test_a_stranger_is_asked_who_it_is() -> None:
     assert mesh.desk.handle(b"peer2", Stray(1, 1, 0, 0, none, none, none), 0.0) == [Who(BROKER)]
     mesh.handle(one.peer, Bye(BROKER, 1))
     assert mesh.desk.handle(one.peer, Stray(1, 1, 0, 0, none, none, none), 0.0) == [Ended(BROKER, 1)]
-    assert not mesh.core.gateways._senders
+    assert not len(mesh.core.gateways)
 
 
 def test_an_account_s_name() -> None:

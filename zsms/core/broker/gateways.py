@@ -22,6 +22,10 @@ class GatewayAccounts:
     def __init__(self) -> None:
         self._senders: dict[int, dict[int, Session]] = {}
 
+    def __len__(self) -> int:
+        """Accounts that some sender has binds of."""
+        return len(self._senders)
+
     def spoke(self, session: Session, account: int, read: int) -> bool:
         """It has binds of that account, and has read so many receipts since it joined; whether that account is news."""
         session.read = max(session.read, min(read, session.handed))
