@@ -51,9 +51,10 @@ def passing(segments: I64, buckets: list[Bucket], now: float) -> Bools:
 def segments_of(messages: Messages) -> I64:
     """What each submit_sm costs, int64[n]: one, or for a longer text the parts that it will be sent in."""
     content = messages.content
-    assert isinstance(content, Strings) and not isinstance(messages.esm_class, int)
+    assert isinstance(content, Strings)
     if content.longest <= _OCTETS[0]:
         return ones_of(len(messages))
+    assert not isinstance(messages.esm_class, int)
     septets = _IN_SEPTETS[np.asarray(messages.data_coding)]
     single = np.where(septets, _SEPTETS[0], _OCTETS[0])
     part = np.where(septets, _SEPTETS[1], _OCTETS[1])

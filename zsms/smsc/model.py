@@ -205,7 +205,10 @@ class Model:
 
         `ends` are those of the accepted ones.
         """
-        if self.rules.receipt.mean or party.account.queue or some(np.asarray(messages.registered_delivery) & 3):
+        if self.rules.receipt.mean or party.account.queue:
+            return False
+        wanted = np.asarray(messages.registered_delivery)
+        if some(wanted) and some(wanted & 3):
             return False
         self.states.put_new(len(ends), _SHOWN[ends])
         return True

@@ -135,3 +135,18 @@ def test_a_layout_is_found_where_it_is_the_same() -> None:
         made = pdu.Messages(np.arange(1, len(numbers) + 1, dtype=np.uint32), destination=Strings.of(numbers))
         frames = Stream().feed(pdu.encode_messages(4, made).tobytes())
         assert frames is not None and (alike(frames) is not None) == expected
+
+
+@pytest.mark.parametrize("first", [1, 95, 9_990, 99_950, 123_456_789, 2**63 - 150])
+def test_serial_numbers_and_answers_with_them(first: int) -> None:
+    for count in (strings.FEW + 1, 100):
+        serials = np.arange(first, first + count, dtype=np.uint64)
+        ids = digits(serials)
+        wanted = [b"%d" % each for each in serials.tolist()]
+        assert ids.tolist() == wanted and ids.longest == len(wanted[-1])
+        assert bytes(ids.matrix()[0, : len(wanted[0])]) == wanted[0] and ids.take(slice(3, 5)).tolist() == wanted[3:5]
+        sequence = np.arange(7, 7 + count, dtype=np.uint32)
+        one_by_one = [
+            encode_answers(Command.SUBMIT_SM_RESP, sequence[n : n + 1], 0, [wanted[n]]).tobytes() for n in range(count)
+        ]
+        assert encode_answers(Command.SUBMIT_SM_RESP, sequence, 0, ids).tobytes() == b"".join(one_by_one)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 
 import numpy as np
@@ -86,4 +86,15 @@ class Waiting:
         whole = self if self.whole is None else self.whole
         first = self.begin + begin
         part = whole.batch.slice(first, self.begin + end)  # of the whole, which knows where its texts end
-        return replace(self, handle=self.handle + begin, batch=part, whole=whole, begin=first)
+        return Waiting(  # a quarter of the time of dataclasses.replace, once a turn of a small window
+            self.handle + begin,
+            part,
+            self.queued,
+            self.clock,
+            self.attempt,
+            delivery=self.delivery,
+            attempts=self.attempts,
+            arrived=self.arrived,
+            whole=whole,
+            begin=first,
+        )

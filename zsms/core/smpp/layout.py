@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from zsms.core.smpp.frames import HEADER, Frames
-from zsms.core.smpp.strings import I64, U8, Bools, Strings, every
+from zsms.core.smpp.strings import I64, U8, Bools, Strings, some
 
 _STRING = rb"([^\0]{0,%d})\0"
 _BODY = re.compile(
@@ -52,10 +52,10 @@ class Layout(NamedTuple):
     numbers: dict[str, int]
     width: int
     """Of all that stands before the short_message."""
-    inside: I64
-    """The octets that the strings and their NULs are."""
+    inside: Bools
+    """Which octets behind the header are of strings and their NULs,"""
     ends: Bools
-    """Which of those are NULs."""
+    """and which are those NULs."""
 
 
 @lru_cache(256)
@@ -63,17 +63,19 @@ def _layout(lengths: tuple[int, ...]) -> Layout:
     strings: dict[str, tuple[int, int]] = {}
     numbers: dict[str, int] = {}
     inside: list[int] = []
+    ends: list[int] = []
     at = HEADER
     for place, (name, length) in enumerate(zip(STRINGS, lengths, strict=True), 1):
         strings[name] = at, length
         inside += range(at, at + length + 1)
         at += length + 1
+        ends.append(at - 1)
         for _ in range(_NUMBERS.count(place)):
             numbers[NUMBERS[len(numbers)]] = at
             at += 1
-    ends = np.zeros(len(inside), np.bool_)
-    ends[np.cumsum(np.array(lengths) + 1) - 1] = True
-    return Layout(strings, numbers, at, np.array(inside), ends)
+    masks = np.zeros((2, at - HEADER), np.bool_)
+    masks[0, np.array(inside) - HEADER] = masks[1, np.array(ends) - HEADER] = True
+    return Layout(strings, numbers, at, *masks)
 
 
 class Alike:
@@ -117,12 +119,25 @@ def alike(frames: Frames) -> Alike | None:
     begins = frames.begins
     if not len(begins):
         return None
+    for layout in _latest:  # what comes now mostly is as what came last
+        heads = frames.matrix(layout.width)
+        if _fits(heads, layout):
+            return Alike(frames, layout, heads)
     first = int(begins[0]) + HEADER
     found = _BODY.match(frames.buffer[first : first + _LONGEST].tobytes())
     if found is None:
         return None
     layout = _layout(tuple(map(len, found.groups())))
     heads = frames.matrix(layout.width)
-    if len(begins) > 1 and not every((heads[:, layout.inside] == 0) == layout.ends):
+    if len(begins) > 1 and not _fits(heads, layout):
         return None
+    _latest[:] = [layout]
     return Alike(frames, layout, heads)
+
+
+_latest: list[Layout] = []
+"""The layout of what came last, by which nothing is decided: others are looked for."""
+
+
+def _fits(heads: U8, layout: Layout) -> bool:
+    return not some(((heads[:, HEADER:] == 0) != layout.ends) & layout.inside)

@@ -294,8 +294,8 @@ class Messages:
     @property
     def content(self) -> Text:
         """The octets of each text: message_payload where there is one and short_message is empty."""
-        payload = self.tlv(Tag.MESSAGE_PAYLOAD)
         short = self.short_message
+        payload = None if self.tlvs is _NO_TLVS else self.tlv(Tag.MESSAGE_PAYLOAD)
         if payload is None:
             return short
         if not isinstance(short, Strings) or not isinstance(payload.value, Strings):
@@ -670,6 +670,8 @@ def encode_answers(
         names = ids.tolist() if isinstance(ids, Strings) else ids
         return np.frombuffer(_few_answers(command, sequence, status, names, always_body=always_body), np.uint8)
     columns = ids if isinstance(ids, Strings) or ids is None else Strings.of(ids)
+    if columns is not None and columns.step and not (status if isinstance(status, int) else some(status)):
+        return _even_answers(command, sequence, columns)
     return join(len(sequence), _answer_blocks(command, sequence, status, columns, always_body=always_body))
 
 
@@ -686,6 +688,17 @@ def _few_answers(
     if not always_body:
         bodies = [b"" if failed else body for failed, body in zip(statuses, bodies, strict=True)]
     return b"".join(_few(command, statuses, sequence, [bodies]))
+
+
+def _even_answers(command: int, sequence: U32, ids: Strings) -> U8:
+    """Those of status 0 with ids that all are as long: all the same but for their numbers and ids."""
+    _check_ids(ids.longest)
+    rows, length = len(sequence), HEADER + ids.longest + 1
+    out = np.empty((rows, length), np.uint8)
+    out[:] = np.frombuffer(_HEADER.pack(length, command, 0, 0) + bytes(ids.longest + 1), np.uint8)
+    np.ndarray((rows,), ">u4", out.data, 12, (length,))[:] = sequence
+    out[:, HEADER:-1] = ids.matrix()
+    return out.reshape(-1)
 
 
 def _check_ids(longest: int) -> None:

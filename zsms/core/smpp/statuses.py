@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from zsms.core.smpp.strings import some
 from zsms.errors import UsageError
 from zsms.message import Outcome
 
@@ -98,6 +99,15 @@ def name_of(status: int) -> str:
     return f"vendor's status 0x{status:04X}" if status in VENDOR else f"reserved status 0x{status:08X}"
 
 
+_ALL_SENT = np.full(1 << 12, SENT, np.uint8)
+_ALL_SENT.flags.writeable = False
+
+
+def all_sent(count: int) -> npt.NDArray[np.uint8]:
+    """`count` times `SENT`, uint8; not to be written to."""
+    return _ALL_SENT[:count] if count <= len(_ALL_SENT) else np.full(count, SENT, np.uint8)
+
+
 class Consequences:
     """Outcomes by status."""
 
@@ -132,5 +142,7 @@ class Consequences:
 
     def codes(self, status: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
         """The codes of `zsms.message.Outcome`, uint8[n]; `SENT` for those that count as sent."""
+        if not some(status):  # as nearly always
+            return all_sent(len(status))
         found: npt.NDArray[np.uint8] = self._codes[np.minimum(status, 0x500)]
         return found

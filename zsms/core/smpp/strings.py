@@ -31,12 +31,20 @@ FEW = 32
 
 def some(column: npt.NDArray[Any]) -> bool:
     """Whether any of them is true or not 0: a third of what `any` costs where there are few."""
+    if column.dtype.char == "?" and column.size <= _SHORT:
+        return 1 in column.tobytes()
     return bool(np.count_nonzero(column))
 
 
 def every(column: npt.NDArray[Any]) -> bool:
     """Whether all of them are."""
+    if column.dtype.char == "?" and column.size <= _SHORT:
+        return 0 not in column.tobytes()
     return bool(np.count_nonzero(column) == column.size)
+
+
+_SHORT = 1_024
+"""Truths of which a copy is looked at by bytes: a quarter of what a numpy call costs."""
 
 
 def windows(buffer: U8, width: int) -> U8:
@@ -63,13 +71,15 @@ def ones_of(count: int) -> I64:
 class Strings:
     """n octet strings in one buffer, uint8[...]; string i is the `lengths[i]` octets from `begins[i]` on."""
 
-    __slots__ = ("_longest", "begins", "buffer", "lengths")
+    __slots__ = ("_longest", "begins", "buffer", "lengths", "step")
 
     def __init__(self, buffer: U8, begins: I64, lengths: I64) -> None:
         self.buffer = buffer
         self.begins = begins
         self.lengths = lengths
         self._longest: int | None = None
+        self.step = 0
+        """From the beginning of each to that of the next, where all are as long; 0: they are not, or nobody looked."""
 
     def __len__(self) -> int:
         return len(self.begins)
@@ -94,6 +104,15 @@ class Strings:
         """Strings of these lengths that stand in `data` one after the other."""
         each = np.asarray(lengths, dtype=np.int64)
         return cls(data, np.cumsum(each) - each, each)
+
+    @classmethod
+    def evenly(cls, buffer: U8, first: int, step: int, *, length: int, rows: int) -> Strings:
+        """Strings as long, the first from `first` on and each `step` octets behind the one before."""
+        lengths = np.empty(rows, np.int64)
+        lengths.fill(length)
+        found = cls(buffer, rows_of(rows) * step + first, lengths)
+        found.step, found._longest = step, length
+        return found
 
     @classmethod
     def fixed(cls, column: npt.NDArray[np.bytes_]) -> Strings:
@@ -133,6 +152,8 @@ class Strings:
         if not width or not len(self):
             return np.zeros((len(self), width), np.uint8)
         buffer = self.buffer
+        if self.step and width == self._longest and buffer.flags.c_contiguous:
+            return np.ndarray((len(self), width), np.uint8, buffer.data, int(self.begins[0]), (self.step, 1))
         beyond = int(self.begins.max()) + width - len(buffer)
         if beyond > 0 or not buffer.flags.c_contiguous:
             buffer = np.concatenate([buffer, np.zeros(max(0, beyond), np.uint8)])
@@ -184,7 +205,7 @@ def block(text: Text) -> Block:
     if isinstance(text, bytes):
         return constant(text)
     lengths, width = text.lengths, text.longest
-    even = not len(lengths) or int(lengths.min()) == width
+    even = bool(text.step) or not len(lengths) or int(lengths.min()) == width
     return Block(text.matrix(width), None if even else lengths)
 
 
@@ -291,9 +312,16 @@ def digits(numbers: npt.NDArray[np.uint64]) -> Strings:
     rows = len(numbers)
     if rows <= FEW:
         return Strings.of([b"%d" % each for each in numbers.tolist()])
-    most = int(numbers.max())
-    groups = max(1, -(-len(str(most)) // 4))
+    most, least = int(numbers.max()), int(numbers.min())
+    length = len(str(most))
+    groups = max(1, -(-length // 4))
     matrix = np.empty((rows, groups), "<u4")
+    if most // 10_000 == least // 10_000 and len(str(least)) == length:  # as serial numbers mostly are
+        high = most // 10_000
+        matrix[:, :-1] = np.frombuffer(f"{high:0{4 * groups}}".encode(), "<u4")[1:]
+        matrix[:, -1] = _FOUR[(numbers - np.uint64(10_000 * high)).astype(np.int64)]
+        octets = matrix.view(np.uint8).reshape(-1)
+        return Strings.evenly(octets, 4 * groups - length, 4 * groups, length=length, rows=rows)
     left = numbers
     for place in range(groups - 1, -1, -1):
         rest = left // np.uint64(10_000)

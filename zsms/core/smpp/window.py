@@ -173,10 +173,10 @@ class Windows:
             return None
         places = slice(row * self.size + begin, row * self.size + begin + count)
         held = self._held[places]
-        rows = rows_of(count)
-        if not (every(sequence - np.uint32(first) == rows) and every(held - (wanted + 1) == rows)):
+        # At a place stands a request of that place, so its number alone says whether it is the one that is answered.
+        if not (every(held) and every(held - sequence == wanted + 1 - first)):
             return None
-        found = Matched(rows, self._handle[places].copy(), self._sent[places].copy())
+        found = Matched(rows_of(count), self._handle[places].copy(), self._sent[places].copy())
         held[:] = 0
         self.open[row] -= count
         return found

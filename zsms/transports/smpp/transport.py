@@ -33,7 +33,7 @@ from zsms.core.smpp.outstanding import Outstanding
 from zsms.core.smpp.pdu import RESPONSE, Command
 from zsms.core.smpp.record import Pdu
 from zsms.core.smpp.statuses import SENT, Consequences
-from zsms.core.smpp.strings import I64, Bools, Strings, every, some
+from zsms.core.smpp.strings import FEW, I64, Bools, Strings, every
 from zsms.errors import UsageError
 from zsms.message import Outcome
 from zsms.stats.failures import Failure
@@ -287,7 +287,8 @@ class SmppTransport:
         while self._queue and links is not None and links.able:
             rooms = links.rooms(now)
             load, rows = self._queue[0]
-            total = min(len(rows), int(rooms.sum()), self._cap.allowed(now))
+            room = sum(rooms.tolist()) if len(rooms) <= FEW else int(rooms.sum())
+            total = min(len(rows), room, self._cap.allowed(now))
             if total <= 0:
                 return
             if total < len(rows):
@@ -298,7 +299,7 @@ class SmppTransport:
             self._queued -= total
             self._cap.take(total, now)
             load.began(rows, now)
-            links.submit(load, rows, shares(rooms, total), now)
+            links.submit(load, rows, rooms if total == room else shares(rooms, total), now)
             self.submitted += total
 
     # -- back --------------------------------------------------------------------------------------------------------
@@ -311,7 +312,7 @@ class SmppTransport:
         accepted: Bools | None = None
         throttled: Bools | None = None
         code = self._consequences.codes(status)
-        if some(status) and not every(code == SENT):
+        if not every(code == SENT):
             accepted = code == SENT
             throttled = (code == Outcome.THROTTLED.code) | (code == Outcome.TEMPORARY.code)
         self._links.answered(whose, len(event.handles), accepted, throttled, now)
@@ -374,6 +375,8 @@ def _all_of(answered: list[tuple[I64 | int, Answered]]) -> tuple[I64, Answered]:
 
 def shares(rooms: I64, total: int) -> I64:
     """`total` segments spread over connections with such rooms, as evenly as those allow, int64[n]."""
+    if len(rooms) == 1:
+        return np.array([total], np.int64)
     if total >= int(rooms.sum()):
         return rooms
     ascending = np.sort(rooms)
