@@ -265,7 +265,7 @@ def test_messages_are_asked_for_cancelled_replaced_and_sent_to_many() -> None:
         for asked in (0, 1):
             to = {"destination_addr": b"15550003", "registered_delivery": asked}
             assert client.ask(Pdu(Command.DATA_SM, fields=to, tlvs=[(Tag.MESSAGE_PAYLOAD, b"hi")]))["message_id"]
-        client.until(lambda: len(client.texts) == 23)
+        client.until(lambda: len(client.texts) == 23 and not smsc.desk.model.waiting)
         assert sum(b"stat:DELETED" in text for text in client.texts) == 1
         named = b"id:%b " % answer["message_id"]
         assert sum(text.startswith(named) for text in client.texts) == 2, "a receipt each, of the id that was told"
