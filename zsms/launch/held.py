@@ -6,6 +6,7 @@ python -m zsms.launch.held PID COMMAND ...      PID is that of its parent
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 from zsms.launch import children
 
@@ -14,9 +15,7 @@ def main() -> None:
     """Be that command."""
     children.end_with(int(sys.argv.pop(1)))
     sys.argv[0] = "zsms"
-    from zsms.cli import main as run
-
-    run()
+    import_module("zsms.cli").main()  # by name, as a command of its own would find it
 
 
 if __name__ == "__main__":
