@@ -17,8 +17,7 @@ def test_a_short_soak_finds_nothing(tmp_path: Path) -> None:
     short.run(6.0)
     print(*told, sep="\n")
     assert short.violations == []
-    assert sum(short.done.values()) >= 4
-    assert short.done[BROKER_KILLS]
+    assert sum(short.done.values()) > short.done[BROKER_KILLS] > 0
 
 
 def test_a_role_that_ends_by_itself_and_a_ledger_that_is_off_are_found(
