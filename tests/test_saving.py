@@ -173,7 +173,7 @@ def test_pipes_and_devices_are_written_to(tmp_path: Path) -> None:
     reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
     reader.start()
     saving.save(str(pipe), NEW * 10_000)  # more than a pipe holds
-    reader.join(10)
+    reader.join(40)
     assert got == [NEW * 10_000] and pipe.is_fifo()
 
 

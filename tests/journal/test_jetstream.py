@@ -455,7 +455,7 @@ def test_a_full_account_is_told_of_in_the_servers_words_and_nothing_is_confirmed
 
         monkeypatch.setattr(store.stream, "publish", ends)
         with pytest.raises(JournalError, match="it is killed"):
-            group.result(20)
+            group.result(40)
     assert held(url)["totals"]["queued"] == 10
     monkeypatch.setattr("zsms.journal.nats.FIRST_S", 0.1)
     with pytest.raises(JournalError, match="maximum number of streams"):

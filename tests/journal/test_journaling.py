@@ -30,7 +30,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     works, commit = threading.Event(), SqliteStore.commit
 
     def wait(store: SqliteStore, group: Group) -> None:
-        assert works.wait(20)
+        assert works.wait(40)
         commit(store, group)
 
     monkeypatch.setattr(SqliteStore, "commit", wait)
@@ -53,12 +53,12 @@ def test_a_disk_that_stands_still_stops_the_reading_and_no_confirm_is_given(
         assert 2 * GROUP_BYTES < held_up * 60 + GROUP_BYTES < 5 * GROUP_BYTES
         assert producer.window.confirmed_messages == 0
         disk.set()
-        assert producer.join(20)
+        assert producer.join(40)
         assert producer.window.confirmed_messages == broker.core.queue.messages == messages
         assert producer.window.resent == 0
         broker.stop()
         broker.stop()
-        assert broker.join(20)
+        assert broker.join(40)
     with read(tmp_path / "journal") as core:
         assert core.totals()["queued"] == messages
 

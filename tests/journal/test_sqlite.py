@@ -178,7 +178,7 @@ def test_brokers_of_one_program_take_a_journal_over_from_each_other(tmp_path: Pa
         assert after.start == before.start and after.seq > before.seq + 1_000_000  # newer than any of before
         with Sender(at, concurrency=1_000, delay=DelayModel("constant", 0.01)):
             broker.stop()
-            assert broker.join(20)
+            assert broker.join(40)
     assert held(tmp_path / "journal")["totals"]["sent"] == 1_000
 
 

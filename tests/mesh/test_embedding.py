@@ -98,7 +98,7 @@ def test_a_stop_drains_as_long_as_something_is_settled(monkeypatch: pytest.Monke
     with Broker("127.0.0.1:0") as broker, Sender(broker.endpoint, concurrency=10, delay=delay):
         Producer(broker.endpoint, messages=100).run()
         broker.stop()
-        assert broker.join(15)
+        assert broker.join(40)
         assert broker.core.totals()["sent"] == 100
 
 
@@ -107,7 +107,7 @@ def test_a_stop_ends_when_nothing_is_settled_any_more(monkeypatch: pytest.Monkey
     broker = Broker("127.0.0.1:0").start()
     Producer(broker.endpoint, messages=100).run()
     broker.stop()
-    assert broker.join(10) and broker.core.totals()["queued"] == 100
+    assert broker.join(40) and broker.core.totals()["queued"] == 100
 
 
 def test_a_time_limit_holds_whatever_is_settled() -> None:
@@ -116,4 +116,4 @@ def test_a_time_limit_holds_whatever_is_settled() -> None:
         Producer(broker.endpoint, messages=100).run()
         until(lambda: broker.core.totals()["sent"], "the first")
         broker.stop()
-        assert broker.join(10) and broker.core.totals()["queued"] > 50
+        assert broker.join(40) and broker.core.totals()["queued"] > 50

@@ -85,7 +85,7 @@ class Running:
     def drained(self) -> Report:
         """End it; its report."""
         self.mesh.stop()
-        self._thread.join(20)
+        self._thread.join(60)
         (report,) = self._reports
         return report
 

@@ -89,7 +89,7 @@ def test_an_answer_that_is_none_is_refused_and_asked_for_again(run, address, mon
     at = address()
     with zmq.Context() as context:
         rep = context.socket(zmq.REP)
-        rep.linger, rep.rcvtimeo = 0, 10_000
+        rep.linger, rep.rcvtimeo = 0, 25_000
         rep.bind(urls(at)[1])
         monitor = run(Monitor(at, interval=0.05))
         for bad in (b"\xff\xff", b"", encode(Refused(1, False, "no")), encode(Ask("totals"))):
@@ -106,7 +106,7 @@ def test_a_question_that_is_never_answered_is_asked_again(run, address, impatien
     at = address()
     with zmq.Context() as context:
         router = context.socket(zmq.ROUTER)
-        router.linger, router.rcvtimeo = 0, 10_000
+        router.linger, router.rcvtimeo = 0, 25_000
         router.bind(urls(at)[1])
         monitor = run(Monitor(at, interval=0.05))
         asked = [router.recv_multipart() for _ in range(4)]

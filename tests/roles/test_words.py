@@ -176,7 +176,7 @@ def test_a_monitor_passes_over_newer_words_and_hears_the_next_answer(run, addres
     endpoint = address()
     context = zmq.Context()
     router = context.socket(zmq.ROUTER)
-    router.linger, router.rcvtimeo = 0, 10_000
+    router.linger, router.rcvtimeo = 0, 25_000
     router.bind(urls(endpoint)[1])
     try:
         monitor = run(Monitor(endpoint, interval=0.05))
