@@ -393,6 +393,10 @@ def test_callbacks_say_what_became_of_messages() -> None:
             }
             assert transport.figures == {"receipts_missing": 0, "receipts_unmatched": 2, "receipts_awaited": 1}
             assert woken and (told.took >= 0).all()
+            transport.stood_still(time.monotonic() - 60.0, time.monotonic())
+            assert await tell([by_text["d"]] * 2)
+            told = transport.receipts()
+            assert told is not None and told.took.tolist() == [-1.0]  # it may have waited for us
             await asyncio.to_thread(transport.close)
 
     asyncio.run(main())
