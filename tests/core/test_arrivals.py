@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from zsms.core.producer.pace import Pace, PoissonPace
@@ -40,11 +39,12 @@ def test_the_rate_reached_is_of_the_time_between() -> None:
     at = [0.25 * step for step in range(41)]
     settled = [int(min(450 * max(0.0, t - 0.02), 4_000)) for t in at]
     over = 0.02 + 4_000 / 450  # between two of the points
-    assert reached_between(at, settled, 0.1, 8.8, over) == pytest.approx(450, rel=2e-3)
-    assert reached_between(at, settled, 0.1, 8.8) < 448.5
-    assert reached_between(at, settled, 0.1, 0.5) is None  # too short
-    assert reached_between(at, settled, 0.1, 11.0) is None  # not known to its end
-    assert reached_between([], [], 0.0, 1.0) is None
+    assert reached_between(at, settled, 0.1, 8.8, over) == (pytest.approx(450, rel=1e-3), pytest.approx(8.55))
+    assert (reached_between(at, settled, 0.1, 8.8)[0] or 0.0) < 449.5
+    unknown = None, None
+    assert reached_between(at, settled, 0.1, 0.5) == unknown  # too short
+    assert reached_between(at, settled, 0.1, 11.0) == unknown  # not known to its end
+    assert reached_between([], [], 0.0, 1.0) == unknown
 
 
 def test_free_slots_are_those_that_sends_leave_and_lateness_eats_them() -> None:
@@ -77,5 +77,13 @@ def test_a_rate_near_what_the_slots_can_send_is_told_before_the_start() -> None:
 
 
 def test_counts_between_two_looks_are_taken_for_even() -> None:
-    assert reached_between([0.0, 10.0], [0, 1_000], 2.0, 7.0) == pytest.approx(100.0)
-    assert np.isfinite(reached_between([0.0, 1.0], [0, 0], 0.0, 1.0) or 0.0)
+    assert reached_between([0.0, 10.0], [0, 1_000], 2.0, 7.0) == (pytest.approx(100.0), 5.0)
+    assert reached_between([0.0, 1.0], [0, 0], 0.0, 1.0) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("before", [[], [0.0]], ids=["none", "one"])
+def test_a_short_run_is_counted_from_when_its_slots_were_full(before: list[float]) -> None:
+    """100 a second, each a tenth of a second long, for two seconds: none had ended at 0.1 s."""
+    at = [*before, *(0.25 * step for step in range(1, 9))]
+    settled = [round(100 * max(0.0, time - 0.1)) for time in at]
+    assert reached_between(at, settled, 0.12, 1.99)[0] == pytest.approx(100.0, rel=0.005)  # 96 was told

@@ -137,10 +137,11 @@ def _rate_of(answer: dict[str, Any], view: View, course: Course, asked: Asked, s
     send, origin = histogram_of(answer, "send_time"), view.first_accepted_at or 0.0
     begin, end = origin + _filled_s(view, send), origin + asked.seconds
     over = origin + view.busy_s
-    reached = reached_between(*course.series.settled_by_time(), begin, min(end, over), over) if origin else None
-    seconds: float | None = end - begin
+    reached: tuple[float | None, float | None] = None, None
+    if origin:
+        reached = reached_between(*course.series.settled_by_time(), begin, min(end, over), over)
     if steady["seconds"] is not None:
-        reached, seconds = steady["throughput_per_s"], steady["seconds"]  # slots had no time for more
+        reached = steady["throughput_per_s"], steady["seconds"]  # slots had no time for more
     return rate_of(
         asked,
         slots=_slots(view),
@@ -148,7 +149,7 @@ def _rate_of(answer: dict[str, Any], view: View, course: Course, asked: Asked, s
         asked_s=_per(_asked_s(view), view.totals.sender.sends),
         took_s=send.mean,
         late_s=_summary(answer, "late", _TIMES),
-        reached=(reached, None if reached is None else seconds),
+        reached=reached,
     )
 
 

@@ -50,13 +50,18 @@ def asked_of(producers: Iterable[ProducerFigures], default: float | None = None)
 
 def reached_between(
     at: Sequence[float], settled: Sequence[int], begin: float, end: float, over: float = inf
-) -> float | None:
-    """Messages a second that were settled between two times, of counts at the times `at`; None where that is too short
-    a time, or not all of it is known. Nothing was settled after `over`."""
+) -> tuple[float | None, float | None]:
+    """Messages a second that were settled between two times, of counts at the times `at`, and over how many seconds.
+
+    None where that is too short a time, or not all of it is known. Nothing was settled after `over`. It is counted from
+    the first count after `begin`, where that leaves time enough: before it, the slots may have been filling still.
+    """
     if end - begin < SHORTEST_S or len(at) < 2 or at[-1] < end:
-        return None
+        return None, None
+    known = at[int(np.searchsorted(at, begin))]
+    begin = known if end - known >= SHORTEST_S else begin
     first, last = np.interp([begin, end], np.minimum(at, over), settled)
-    return float(last - first) / (end - begin)
+    return float(last - first) / (end - begin), end - begin
 
 
 @dataclass(frozen=True, slots=True)
