@@ -47,8 +47,10 @@ def _ticked(population: int, slots: int, rate: float, mean: float, sd: float) ->
         ending[0] = 0.0
         begun = min(free, left, pace)
         free, left, out = free - begun, left - begun, out + begun
-        ending += begun * shares
-        ending = np.roll(ending, -1)  # the first is empty: none ends in the tick in which it begins
+        if begun:
+            ending += begun * shares
+        ending[:-1] = ending[1:]  # the first is empty: none ends in the tick in which it begins
+        ending[-1] = 0.0
         tick += 1
     return (tick - 1) * TICK_S
 
