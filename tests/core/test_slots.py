@@ -123,7 +123,7 @@ def test_sends_take_as_long_as_they_should_whatever_the_tick(delay, tick):
     """A closed loop without lateness: every slot that is free begins again in the tick in which it ended."""
     count = 500
     slots = Slots(count, delay, tick=tick, seed=3)
-    handles, now, sends, end = np.zeros(count, dtype=np.uint64), 1234.5, 0, 1234.5 + 300 * max(delay.mean, tick)
+    handles, now, sends, end = np.zeros(count, dtype=np.uint64), 1234.5, 0, 1234.5 + 100 * max(delay.mean, tick)
     slots.start(handles, 0.0, now)
     while (at := slots.next_time()) is not None and at < end:
         now = max(now, at)
