@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -66,3 +67,24 @@ def test_what_finds_no_room_is_lost_and_counted() -> None:
     assert made.lingers(5.0) and not made.lingers(5.0 + FORWARD_S)
     made.give_up()
     assert made.lost == 2 and made.next_time(9.0) is None
+
+
+def test_who_shares_an_account_unbinds_before_it_leaves() -> None:
+    class Sharing:
+        bound = 2
+
+        def unbinds(self, now: float) -> bool:
+            self.bound -= 1
+            return self.bound > 0
+
+        def share(self, others: bool) -> None: ...
+
+    made, gateway, way = forwarder(0, 0)
+    sharing = gateway.sharing = Sharing()  # type: ignore[attr-defined]
+    made = ReceiptForwarder(gateway, [way])  # type: ignore[arg-type,list-item]
+    for others in (0, 1):
+        way.relay = SimpleNamespace(others=others)  # type: ignore[attr-defined]
+        assert made.lingers(5.0) == bool(others)
+    assert made.next_time(5.0) == 5.0 + FORWARD_S and not made.lingers(5.0)
+    sharing.bound = 9
+    assert made.lingers(5.1) and not made.lingers(5.0 + FORWARD_S)

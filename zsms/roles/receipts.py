@@ -28,6 +28,7 @@ class ReceiptForwarder:
         self._sharing: Sharing | None = getattr(transport, "sharing", None)
         self._linger_until: float | None = None
         self._forward_until: float | None = None
+        self._unbind_until: float | None = None
 
     @property
     def lost(self) -> int:
@@ -51,8 +52,8 @@ class ReceiptForwarder:
         """When to send again, or to see whether to leave, unless something comes before."""
         if self._queue.first() is not None:
             return now + ROOM_S
-        until = self._linger_until
-        return until if until is not None and until > now else None
+        times = [at for at in (self._linger_until, self._unbind_until) if at is not None and at > now]
+        return min(times, default=None)
 
     def lingers(self, now: float) -> bool:
         """Whether receipts of what was sent may still come, or wait for room, and are waited for by who leaves."""
@@ -60,6 +61,12 @@ class ReceiptForwarder:
             if self._linger_until is None:
                 self._linger_until = now + float(getattr(self._transport, "linger_s", 0.0))
             if now < self._linger_until:
+                return True
+        if self._sharing is not None and any(way.relay.others for way in self._ways):
+            # First the binds end, so that what comes on them for others is handed on before the brokers are left.
+            if self._unbind_until is None:
+                self._unbind_until = now + FORWARD_S
+            if now < self._unbind_until and self._sharing.unbinds(now):
                 return True
         if self._queue.first() is None:
             return False

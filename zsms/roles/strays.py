@@ -33,6 +33,9 @@ class Sharing(Protocol):
     def strays(self, most: int) -> Strays | None:
         """Up to so many receipts of no message here, None when there are none."""
 
+    def unbinds(self, now: float) -> bool:
+        """Leave the gateway; whether something may still come from it, or has come and is not dealt with."""
+
     def take_strays(self, told: Strays, now: float) -> None:
         """Receipts that came to others."""
 

@@ -245,10 +245,12 @@ class Links:
 
     # -- the end of it -----------------------------------------------------------------------------------------------
 
-    def leave(self, now: float) -> None:
-        """Say goodbye on all."""
+    def leave(self, now: float) -> bool:
+        """Say goodbye on all that are not told yet; whether some have not answered."""
         for bind in self.binds:
-            bind.leave(now)
+            if not bind.leaving:
+                bind.leave(now)
+        return any(bind.bound for bind in self.binds)
 
     def close(self) -> None:
         """Leave without another word."""

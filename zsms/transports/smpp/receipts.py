@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from zsms.core.outcomes import Receipts, Strays
@@ -28,6 +30,8 @@ class Awaited:
         `account` names the account to other senders of it; None: there are no receipts.
         """
         self.account = account
+        self.leave: Callable[[float], bool] = lambda now: False
+        """Unbinds; whether that is still to be answered. The owner sets it."""
         self.outstanding = Outstanding(timeout)
         self.messages_in = 0
         """deliver_sm and data_sm that were no receipts: messages that people sent."""
@@ -109,6 +113,10 @@ class Awaited:
             ids, outcome = ids.take(last), outcome[last]
         if len(outcome):
             self._matched(self.outstanding.match(ids, outcome, now))
+
+    def unbinds(self, now: float) -> bool:
+        """Leave the gateway; whether receipts may still come, or wait until their form is known."""
+        return self.leave(now) or self.due is not None
 
     def share(self, others: bool) -> None:
         """Whether other senders have binds of the account, and take receipts that are of no message here."""

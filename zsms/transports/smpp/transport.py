@@ -95,6 +95,7 @@ class SmppTransport:
     def open(self, wake: Callable[[], None]) -> None:
         """Begin to connect."""
         self._links = Links(self.settings, wake, self._rng)
+        self._awaited.leave = self._links.leave
         self._links.turn(monotonic())
 
     def fileno(self) -> int:
@@ -213,8 +214,7 @@ class SmppTransport:
         if links is None:
             return
         until = monotonic() + GOODBYE_S
-        links.leave(monotonic())
-        while any(bind.bound for bind in links.binds) and monotonic() < until:
+        while links.leave(monotonic()) and monotonic() < until:
             links.selector.select(max(0.0, until - monotonic()))
             self._take(links.turn(monotonic()), monotonic())
         links.close()
