@@ -138,8 +138,8 @@ def test_several_producers_share_the_messages() -> None:
 def test_a_rate_is_kept_and_total_time_counts_from_when_a_message_was_due() -> None:
     report = report_of("--rate", 500, "--messages", 1000, "--mean", 0.01, "--sd", 0)
     assert report["messages"]["sent"] == 1000
-    assert 1.9 < report["wall_s"] < 20  # the last is due 1.998 s after the first
-    assert report["throughput_per_s"] < 1000 / 1.9
+    assert 1.5 < report["wall_s"] < 20  # the last is due 1.998 s after the first, which may be taken late
+    assert report["throughput_per_s"] < 1000 / 1.5
     # From the start of the run on, half of them would have taken a second or more.
     assert 0.01 <= report["total_time_s"]["p50"] < 0.7
 
