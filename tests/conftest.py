@@ -6,6 +6,7 @@ Hypothesis draws the same examples on every run; HYPOTHESIS_PROFILE=core-long se
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 from typing import TypeVar
 
@@ -26,6 +27,12 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 pytest_plugins = ["tests.journal.servers"]
 # It needs daemons that a machine of its own is better for: asked for, it runs.
 collect_ignore = [] if os.environ.get("ZSMS_TEST_SLURM") else ["real/test_slurm.py"]
+
+# What starts tests in the background has signals ignored: a shell's & two of them, nohup a third. Processes that tests
+# start would ignore them, too; what is handled is not handed on.
+for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, lambda *_: None)
 
 CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 
