@@ -208,6 +208,8 @@ class Csv:
         header = self._fields.findall(texts[filled[0]])
         self._spaced = self._delimiter == "\t" or any(field[:1].isspace() for field in header[1 : len(self._header)])
         """Whether a blank may stand behind what divides columns."""
+        self._padded = self._delimiter == "|" and any(field.endswith(" |") for field in header)
+        """Whether blanks only fill columns up."""
         self.quick = self._quick()
 
     def _quick(self) -> Quick:
@@ -222,6 +224,8 @@ class Csv:
         recipient, text = ((0, 1), (2, 3)) if self._recipient < self._text else ((2, 3), (0, 1))
         if not self._spaced and self._text + 1 < len(fields):
             fields[self._text + 1] = f"(?! ){fields[self._text + 1]}"  # a blank there needs a look
+        if self._padded:
+            fields[self._text] += "(?!)"  # each needs a look
         gaps = [f"{d}" if field.startswith("(?! )") else f"{d} *" for field in fields[1:]]
         line = "".join(part for pair in zip(["", *gaps], fields, strict=True) for part in pair)
         return Quick(_lines(f" *{line}"), recipient, text, b'""', _single_quotes, both=False)
@@ -294,7 +298,8 @@ class Csv:
             return None
         if _name(recipient) == "recipient" and _name(fields[self._text]) == "text":
             return _bad(line, last, "the header once more")
-        return Row(line, last, recipient, fields[self._text])
+        text = fields[self._text]
+        return Row(line, last, recipient, text.rstrip(" ") if self._padded else text)
 
     def _may_go_on(self, text: str) -> bool:
         """Whether a blank behind the text, and nowhere else, makes the next column look like the rest of a sentence."""
@@ -367,7 +372,7 @@ ONE_LIST = "is one list in JSON: write one object a line (jq -c '.[]' does)"
 
 def like_json(begin: str) -> bool:
     """Whether a list that begins so is JSON, and no log or settings file, which have brackets too."""
-    return re.match(r"\{\s*(?:[\"'}]|\w+\s*:|\Z)|\[\s*(?:[\[{\"\]]|\Z)", begin) is not None
+    return re.match(r"\{\s*(?:[\"'}]|\w+\s*:|\Z)|\[\s*(?:[{\"\]]|\[\s*[\[{\"\]]|\Z)", begin) is not None
 
 
 def _undivided(header: str) -> str:
@@ -376,6 +381,8 @@ def _undivided(header: str) -> str:
         return ""
     if header.count('"') == 2 and _is_header(header.replace('"', ""), DELIMITERS):
         return " (its quotes make it one column: take away those around whole rows)"
+    if any(delimiter in header for delimiter in DELIMITERS):
+        return ""
     return " (divide columns by commas, semicolons, tabs or bars, or write sep= and their sign on a line before)"
 
 
@@ -396,7 +403,9 @@ def _is_header(text: str, delimiters: tuple[str, ...]) -> bool:
 
 _EBCDIC_SEEN = 200
 _DRAWN = "a table that was drawn for people"
-_RULER = re.compile(r"[\s|:+,;]*[-=\u2500-\u257f]{3}[\s|:+,;=\u2500-\u257f-]*")
+_RULER = re.compile(
+    r"[\s|:+,;]*[-=\u2500-\u257f]{3}[\s|:+,;=\u2500-\u257f-]*|\s*\|?(?:\s*:?-+:?\s*\|)+(?:\s*:?-+:?)?\s*"
+)
 """The line under the header of such a table."""
 _KINDS = (
     (r"begin:vcard", "contacts (vCard)"),
@@ -407,8 +416,10 @@ _KINDS = (
     (r"%!ps", "a document to print (PostScript)"),
     (r"sqlite format", "a database"),
     (r"par1", "a Parquet file"),
-    (r"(insert into|create (table|database)|copy .* from stdin|-- |/\*)", "SQL"),
-    (r"- *(recipient|text) *:|(recipient|text) *: +\S", "YAML"),
+    (r"--- \S|diff --git ", "a patch"),
+    (r"---$|- *(recipient|text) *:|(recipient|text) *: +\S|[a-z]+: *$", "YAML"),
+    (r"(insert|replace) into|(create|drop) (table|database)|copy .* from stdin|--( |$)|/\*|pragma \w|set names", "SQL"),
+    (r"version https://git-lfs", "a pointer of Git LFS (git lfs pull fetches its file)"),
     (r"-----begin ", "encrypted or signed"),
     (r"id;p", "a spreadsheet (SYLK)"),
     (r"-\[ record [0-9]+ \]", _DRAWN),
