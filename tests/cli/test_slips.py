@@ -97,7 +97,7 @@ def test_a_number_with_a_unit_or_separators_is_read_for_the_hint_only(
         ("run --resume d --log-messages d/lock", ["d/lock is the file that --resume writes to"]),
         ("run --resume d --journal d", ["--journal beside --resume"]),
         ("help", ["No such command 'help'; did you mean '--help'?"]),
-        ("health stats", ["Missing argument 'ENDPOINT'"]),
+        ("compare a.json", ["Missing argument 'NEW'"]),
     ],
 )
 def test_a_number_that_is_none_gets_what_to_write_instead(arguments: str, words: list[str]) -> None:
