@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import threading
 import time
@@ -460,6 +461,67 @@ def test_a_full_account_is_told_of_in_the_servers_words_and_nothing_is_confirmed
     monkeypatch.setattr("zsms.journal.nats.FIRST_S", 0.1)
     with pytest.raises(JournalError, match="maximum number of streams"):
         open_journal(one.url("second", "small:s@"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"max_bytes": 2_000, "discard": "old"}, r"can't be a journal as it is set up \(discard old, max_bytes 2000\)"),
+        ({"subjects": ["other.*"]}, "no journal of zsms, whose subjects are"),
+    ],
+)
+def test_a_stream_that_is_edited_under_a_broker_confirms_nothing_until_it_is_mended(
+    one: Server, settings: dict, why: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(jetstream, "_LOOK_S", 0.0)
+    name = f"edited{abs(hash(why))}"
+    url = one.url(name, "a:secret@")
+
+    async def edit(js: Any) -> None:
+        config = (await js.stream_info(name)).config
+        await js.update_stream(config.evolve(**settings))
+
+    async def mend(js: Any) -> None:
+        config = (await js.stream_info(name)).config
+        await js.update_stream(config.evolve(max_bytes=-1, discard="new", subjects=[f"zsms.{name}.*"]))
+
+    with open_journal(url) as store, ThreadPoolExecutor(1) as pool:
+        hand = Hand(store)
+        hand.put(10)
+        hand.commit()
+        one.do(url, edit)
+        until(lambda: why.partition(" ")[0] in caplog.text and re.search(why, store.trouble), "what is wrong", 25.0)
+        hand.put(10)
+        group = pool.submit(hand.commit)
+        until(lambda: store.trouble, "no end of that")
+        assert not group.done()
+        one.do(url, mend)
+        group.result(25.0)
+        until(lambda: not store.trouble, "that all is well", 25.0)
+    assert held(url)["totals"]["queued"] == 20
+
+
+def test_records_that_somebody_deletes_under_a_broker_are_missed_until_they_are_settled(
+    one: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(jetstream, "_LOOK_S", 0.0)
+    url = one.url("purged", "a:secret@")
+
+    async def purge(js: Any) -> None:
+        await js.purge_stream("purged")
+
+    with caplog.at_level("INFO"), open_journal(url) as store:
+        hand = Hand(store)
+        hand.put(10)
+        hand.commit()
+        one.do(url, purge)
+        until(lambda: "records were deleted from its stream" in caplog.text, "that it is told", 25.0)
+        hand.put(10)
+        hand.grant(10)
+        hand.acknowledge(range(10), limit=10)
+        hand.commit()
+        until(lambda: "what was deleted from its stream is not needed" in caplog.text, "that all is well", 25.0)
+    assert held(url)["totals"] == {"accepted": 20, "queued": 10, "in_flight": 0, "sent": 10, "failed": 0, "dead": 0}
 
 
 def test_a_permission_that_is_missing_is_named(one: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,8 +32,14 @@ FORMAT = 1
 _READ_AT_ONCE = 8
 _STATE_S = 10.0
 """A busy holder says that often who it is, so that the front of the log can be cut off behind that."""
+_LOOK_S = 3.0
+"""Between two looks at what others may have done to the stream."""
 _CLOSE_S = 2.0
 _TAKE_OVER_S = 60.0
+_DELETED = (
+    "records were deleted from its stream: a broker that started with it now would not have what is not settled. This "
+    "one has it and goes on; all is well again once that is settled"
+)
 _log = logging.getLogger("zsms.journal")
 
 T = TypeVar("T")
@@ -91,6 +97,9 @@ class JetStreamStore:
         self._since_state = self._since_cut = 0
         """Bytes of groups."""
         self._failure: BaseException | None = None
+        self._unfit = ""
+        """Why the stream, which somebody has edited, would lose what is appended now."""
+        self._missing = False
         self.log = Log()
         self._kept = Stored()
         self._asked_at = 0.0
@@ -105,8 +114,7 @@ class JetStreamStore:
             raise
 
     def _log_as_told(self, what: str) -> None:
-        level = logging.WARNING if self.holder.trouble else logging.INFO
-        _log.log(level, "the journal %s: %s", self._url, what)
+        self._tell(logging.WARNING if self.holder.trouble else logging.INFO, what)
 
     async def _open(self, create: bool, standby: bool) -> None:
         await self.stream.open(create, self._leaves)
@@ -117,7 +125,7 @@ class JetStreamStore:
         self.owner: str = state["owner"]
         self.birth, self.opened, self.same_boot = state["birth"], state["opened"], self._same_boot
         level = logging.WARNING if self.stream.copies < self._address.copies else logging.INFO
-        _log.log(level, "the journal %s: %s", self._url, await self.stream.describe())
+        self._tell(level, await self.stream.describe())
         self._beat = asyncio.ensure_future(self._hold())
         try:
             self._kept = await self._read()
@@ -137,10 +145,13 @@ class JetStreamStore:
 
     async def _hold(self) -> None:
         """Be heard, also when there is nothing to write."""
-        said = self.stream.now()
+        said = looked = self.stream.now()
         while True:
             await asyncio.sleep(HOLD_S / 3)
             now = self.stream.now()
+            if now - looked >= _LOOK_S or self._unfit:
+                looked = now
+                await self._look()
             if now - self.holder.stored_since < HOLD_S and now - said < _STATE_S:
                 continue
             try:
@@ -151,6 +162,30 @@ class JetStreamStore:
                 self._failure = error
                 return
             said = self.stream.now()
+
+    async def _look(self) -> None:
+        """See whether somebody has edited the stream, or deleted of it what is not settled."""
+        copies = self.stream.copies
+        try:
+            found = await self.stream.look()
+        except Unavailable:
+            return  # whoever appends says so
+        if copies != self.stream.copies:
+            self._tell(logging.WARNING, f"now {await self.stream.describe()}")
+        if found.unfit != self._unfit:
+            self._unfit = found.unfit
+            told = f"{found.unfit}; nothing is confirmed until then"
+            self._tell(logging.WARNING, told if found.unfit else "its stream is set up as it should be again")
+        missing = found.deleted > 0 or found.first > (self.log.floor() or self.holder.last + 1)
+        if missing is not self._missing:
+            self._missing = missing
+            if missing:
+                self._tell(logging.ERROR, _DELETED)
+            else:
+                self._tell(logging.INFO, "what was deleted from its stream is not needed any more")
+
+    def _tell(self, level: int, what: str) -> None:
+        _log.log(level, "the journal %s: %s", self._url, what)
 
     # -- reading ------------------------------------------------------------------------------------------------
 
@@ -215,6 +250,8 @@ class JetStreamStore:
             raise type(error)(f"{self._url}: {error}") from None
 
     async def _commit(self, rows: list[Any], gone: list[bytes], payload: bytes) -> None:
+        while self._unfit and self._failure is None:
+            await asyncio.sleep(HOLD_S / 3)
         async with self._lock:
             await self._append(rows, gone, payload)
         if not self.sure or self.log.wasteful or self._since_state > SLACK_BYTES or self._since_cut > SLACK_BYTES:
@@ -252,7 +289,7 @@ class JetStreamStore:
         except Unavailable:
             return  # later
         if None in records:
-            raise JournalError(f"record {begin} is missing, with batches that are not settled")
+            return  # somebody has deleted it, which `_look` tells
         payload = b"".join(record.payload for record in records if record is not None)
         rows = self.log.movable(begin, unpack_record(payload, f"record {begin}")[0])
         await self._append(rows, [], pack_record(rows, []))
@@ -276,7 +313,7 @@ class JetStreamStore:
     @property
     def trouble(self) -> str:
         """Why nothing can be kept at the moment, in words; empty when all is well."""
-        return self.holder.trouble
+        return self.holder.trouble or self._unfit
 
     @property
     def failure(self) -> BaseException | None:

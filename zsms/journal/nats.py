@@ -21,7 +21,7 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from nats.aio.client import Client
@@ -130,6 +130,17 @@ class Address:
     def copies(self) -> int:
         """How many so many servers can keep."""
         return min(COPIES, len(self.servers))
+
+
+class Look(NamedTuple):
+    """What a stream is like at a moment."""
+
+    unfit: str
+    """Why it can't be a journal as it is set up, and what to do; empty when it can."""
+    first: int
+    """The place of its first record."""
+    deleted: int
+    """Records that are missing behind that."""
 
 
 class Refused(Unavailable):
@@ -293,14 +304,17 @@ class JetStream:
             else:
                 raise Unavailable(f"the NATS servers make no stream {name}: {found['error'].get('description')}")
         config = found["config"]
-        if config.get("subjects") != [f"zsms.{name}.*"]:
-            raise UsageError(f"the stream {name} is no journal of zsms: give another name")
-        if unfit := [f"{key} {config[key]}" for key, fit in _FIT.items() if config.get(key, fit[0]) not in fit]:
-            raise UsageError(
-                f"the stream {name} can't be a journal as it is set up ({', '.join(unfit)}): mend that "
-                "(`nats stream edit`), or give another name"
-            )
+        if why := _unfit(config):
+            raise UsageError(f"{why}, or give another name")
         self.copies = int(config.get("num_replicas", 1))
+
+    async def look(self) -> Look:
+        """What somebody else may have done to the stream. Raises Unavailable."""
+        found = await self.ask(f"STREAM.INFO.{self._address.name}")
+        if "error" in found:
+            raise Unavailable(f"the stream {self._address.name} is gone")
+        state, self.copies = found["state"], int(found["config"].get("num_replicas", 1))
+        return Look(_unfit(found["config"]), state["first_seq"], state.get("num_deleted", 0))
 
     async def _make_stream(self, copies: int) -> dict[str, Any]:
         name = self._address.name
@@ -413,6 +427,17 @@ class JetStream:
         if known and len(list(filter(None, syncs))) < servers:
             told += f", as {len(list(filter(None, syncs)))} of {servers} servers say"
         return f"{copies}{fewer}, {told}"
+
+
+def _unfit(config: dict[str, Any]) -> str:
+    """Why a stream that is set up so can't be a journal, and what to do; empty when it can."""
+    name = config["name"]
+    if config.get("subjects") != [f"zsms.{name}.*"]:
+        return f"the stream {name} is no journal of zsms, whose subjects are zsms.{name}.*: mend that"
+    unfit = [f"{key} {config[key]}" for key, fit in _FIT.items() if config.get(key, fit[0]) not in fit]
+    if not unfit:
+        return ""
+    return f"the stream {name} can't be a journal as it is set up ({', '.join(unfit)}): mend that (`nats stream edit`)"
 
 
 def _record(subject: str, headers: Any, payload: bytes) -> Record:
