@@ -473,7 +473,7 @@ def test_a_full_account_is_told_of_in_the_servers_words_and_nothing_is_confirmed
 def test_a_stream_that_is_edited_under_a_broker_confirms_nothing_until_it_is_mended(
     one: Server, settings: dict, why: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(jetstream, "_LOOK_S", 0.0)
+    monkeypatch.setattr(jetstream, "LOOK_S", 0.0)
     name = f"edited{abs(hash(why))}"
     url = one.url(name, "a:secret@")
 
@@ -504,7 +504,7 @@ def test_a_stream_that_is_edited_under_a_broker_confirms_nothing_until_it_is_men
 def test_records_that_somebody_deletes_under_a_broker_are_missed_until_they_are_settled(
     one: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(jetstream, "_LOOK_S", 0.0)
+    monkeypatch.setattr(jetstream, "LOOK_S", 0.0)
     url = one.url("purged", "a:secret@")
 
     async def purge(js: Any) -> None:

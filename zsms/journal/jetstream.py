@@ -32,7 +32,7 @@ FORMAT = 1
 _READ_AT_ONCE = 8
 _STATE_S = 10.0
 """A busy holder says that often who it is, so that the front of the log can be cut off behind that."""
-_LOOK_S = 3.0
+LOOK_S = 3.0
 """Between two looks at what others may have done to the stream."""
 _CLOSE_S = 2.0
 _TAKE_OVER_S = 60.0
@@ -149,7 +149,7 @@ class JetStreamStore:
         while True:
             await asyncio.sleep(HOLD_S / 3)
             now = self.stream.now()
-            if now - looked >= _LOOK_S or self._unfit:
+            if now - looked >= LOOK_S or self._unfit:
                 looked = now
                 await self._look()
             if now - self.holder.stored_since < HOLD_S and now - said < _STATE_S:
