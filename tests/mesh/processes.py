@@ -49,9 +49,9 @@ SOME = "[1-9][0-9,]*"
 
 
 def line_with(**figures: str) -> str:
-    """The pattern of a line of progress with these figures, and any others."""
+    """The pattern of a line of progress with these figures, and any others, which may not be measured."""
     assert figures.keys() <= set(FIGURES)
-    return r"^\d\d:\d\d:\d\d" + "".join(rf"\s+{figures.get(name, '[0-9.,]+')}" for name in FIGURES) + "$"
+    return r"^\d\d:\d\d:\d\d" + "".join(rf"\s+{figures.get(name, '(?:[0-9.,]+|-)')}" for name in FIGURES) + "$"
 
 
 def until(look: Callable[[], T | None], what: str, within: float = WITHIN_S) -> T:
