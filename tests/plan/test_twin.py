@@ -358,16 +358,17 @@ def test_the_brokers_of_each_line_have_room_of_their_own() -> None:
 
 def test_counts_of_many_laws_each_come_out_by_their_own() -> None:
     rng = np.random.default_rng(5)
-    laws = [of_delay(DelayModel("normal", mean, mean / 10), 0.01) for mean in (0.3, 0.6, 0.9)]
-    ring = Ring(6, 500)
-    counts = np.array([40, 0, 60, 50, 100_000, 7], np.int64)  # the last law's are many, the others' few
+    laws = [of_delay(DelayModel("normal", mean, mean / 10), 0.01) for mean in (0.3, 0.6, 0.9, 0.4, 0.5)]
+    ring = Ring(10, 500)
+    counts = np.array([40, 0, 60, 50, 100_000, 7, 9, 80, 0, 70], np.int64)  # the third law's are many, the others' few
     for _ in range(20):
-        ring.spread_each([0, 2, 4, 6], counts, laws, rng)
+        ring.spread_each([0, 2, 4, 6, 8, 10], counts, laws, rng)
         assert ring.total.tolist() == counts.tolist() and ring.count == counts.sum()
-        sums = np.zeros(6)
+        sums = np.zeros(10)
         for tick in range(1, 400):
             sums += tick * ring.take()
         assert not ring.count
-        for part, law in ((slice(0, 2), laws[0]), (slice(2, 4), laws[1]), (slice(4, 6), laws[2])):
+        for at, law in enumerate(laws):
+            part = slice(2 * at, 2 * at + 2)
             number = counts[part].sum()
             assert sums[part].sum() / number == pytest.approx(law.mean, abs=6 * 9 / sqrt(number))

@@ -19,6 +19,8 @@ _HORIZON = 4_096
 _ROOM = 2_048
 _FEW = 2
 """Up to so many for each tick of a law, counts are drawn one by one, which is cheaper then."""
+_TOGETHER = 4
+"""From so many laws on, what is few of all of them is drawn at once, which is cheaper then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,9 @@ class Ring:
                 few.append(number)
             elif whole:
                 self.spread(begin, counts[begin:end], laws[number], rng)
-        if not few:
+        if len(few) < _TOGETHER:
+            for number in few:
+                self.spread(begins[number], counts[begins[number] : begins[number + 1]], laws[number], rng)
             return
         if self._laws is None or not self._laws.same(laws):
             self._laws = _Laws.of(laws)
