@@ -17,7 +17,7 @@ from zsms.roles.link import Link
 from zsms.roles.sender_link import SenderLink
 from zsms.wire.codec import decode, encode
 from zsms.wire.endpoint import Endpoint
-from zsms.wire.frames import Ack, Ended, JoinSender, Receipt, Welcome
+from zsms.wire.frames import Ack, Bye, Ended, JoinSender, Receipt, Welcome
 
 RECEIPTS = Receipts(np.ones(1, dtype="<u8"), np.ones(1, dtype="<u8"), np.ones(1, dtype="u1"), np.ones(1, dtype="<f4"))
 
@@ -127,3 +127,22 @@ def test_a_sender_that_was_given_up_counts_only_what_waited(
     way.read(1.1)
     (record,) = caplog.records
     assert record.getMessage() == "s: the broker gave this sender up"
+
+
+@pytest.mark.parametrize("joined", [True, False], ids=["joined", "silent broker"])
+def test_who_has_said_goodbye_says_nothing_more_and_joins_no_broker_again(
+    way: SenderLink, pipe: Pipe, joined: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    if not joined:
+        way.link.lost()
+    pipe.drain()
+    way.left = not way.goodbye()
+    assert way.left is not joined and [type(frame) for frame in pipe.drain()] == ([Bye] if joined else [])
+    way.core.share = 2  # there would be credit to say
+    pipe.hear(Ended(1, way.core.token))  # what was said before the goodbye, and came behind it, is answered so
+    way.read(3.0)
+    for now in (3.0, 100.0):
+        way.ask(now)
+        way.tick(now)
+        assert pipe.drain() == [] and way.next_time() == inf
+    assert way.left and not caplog.text

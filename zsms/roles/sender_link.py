@@ -114,6 +114,12 @@ class SenderLink:
         """Whether a broker that is there has still to say whether it has given this session up."""
         return self.core.live and self.core.leases.away_since is not None
 
+    @property
+    def _leaves(self) -> bool:
+        """Whether the broker was said goodbye, or is not there to hear it: nothing more is said to it, or it would take
+        this sender in again."""
+        return self._said_bye or self.left
+
     def read(self, now: float) -> None:
         """Act on the frames that wait, or on some of them."""
         link = self.link
@@ -148,7 +154,7 @@ class SenderLink:
                 self.relay.heard(frame)
             case Welcome():
                 self.relay.welcomed()
-                if not self._said_bye:
+                if not self._leaves:
                     core.attempts, core.leases.lease = frame.attempts, frame.lease or inf
                     self._believe(frame.echo)
                     frames = core.welcomed(frame.next, another=frame.instance != self._instance)
@@ -166,7 +172,10 @@ class SenderLink:
                     link.lost()  # an acknowledgement was lost, and none followed by which the broker could miss it
             case Ended():
                 if link.answers(frame.instance) and frame.session == core.token:
-                    self._begin_anew("the broker gave this sender up")
+                    if self._leaves:
+                        self.left = True
+                    else:
+                        self._begin_anew("the broker gave this sender up")
             case Bye():
                 self.left = self.left or frame.instance == link.instance
             case Refused():
@@ -223,7 +232,7 @@ class SenderLink:
         and fills a small pipe with that.
         """
         self._ask_at = inf
-        if not (self.link.joined and self.core.owes_credit):
+        if self._leaves or not (self.link.joined and self.core.owes_credit):
             return
         if not self.link.has_room:
             self._ask_at = now + _ROOM_S
@@ -234,6 +243,8 @@ class SenderLink:
 
     def tick(self, now: float) -> None:
         """Join or ping when it is time."""
+        if self._leaves:
+            return
         if self.link.tick(now, self.core.token):
             self.core.asked(now)
         elif self.link.refused and self.core.live:
@@ -241,7 +252,7 @@ class SenderLink:
 
     def next_time(self) -> float:
         """When `ask` or `tick` has something to do."""
-        return min(self.link.next_time(), self._ask_at)
+        return inf if self._leaves else min(self.link.next_time(), self._ask_at)
 
     def goodbye(self) -> bool:
         """Say goodbye; False when there is nobody to say it to."""
