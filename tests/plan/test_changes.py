@@ -76,6 +76,14 @@ def test_a_plan_and_a_sweep_change_what_the_file_says(tmp_path: Path, groups: st
     assert float(ten["reach_p100_s"]) == pytest.approx(2 * float(twenty["reach_p100_s"]), rel=0.05)
 
 
+def test_an_option_that_a_change_leaves_nothing_to_say_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text('[run]\nmessages = 100\n[[group]]\nname = "a"\nsenders = 1\nslots = 10\nmean = 0.1\nsd = 0\n')
+    said = ["--set", "a.cap=5", "--cap", "7"]
+    for words in (["plan", str(path), *said], ["run", "--config", str(path), *said, "--dry-run"]):
+        assert f"--cap beside {path}: every group sets its own" in str(_invoke(*words).exception)
+
+
 def test_what_there_is_no_file_for_is_told() -> None:
     assert "--vary a.cap=1: that is a field of a file's" in str(_invoke("sweep", "--vary", "a.cap=1,2").exception)
     for name in ("plan", "run"):

@@ -106,7 +106,6 @@ def command(
 
     common.interrupt_on_signals()
     written.check({"--json": json, "--html": html, "--csv": csv})
-    settings.check_heard(ctx, scenario)
     settings.change(ctx, scenario, changes)
     found = settings.scenario_of(ctx, scenario, given)
     for name, unless in (("share", deadline), ("confidence", solve)):

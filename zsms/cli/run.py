@@ -12,7 +12,7 @@ import click
 from zsms import logs
 from zsms.cli import beside, common, options, outputs, places
 from zsms.cli.dashboard import RunPage, dashboard_option
-from zsms.cli.settings import GROUPS, SCENARIO, change, changes_option, check_heard, scenario_of
+from zsms.cli.settings import GROUPS, SCENARIO, change, changes_option, scenario_of
 from zsms.core.broker import BrokerLimits
 from zsms.errors import UsageError
 from zsms.fields import chosen
@@ -192,7 +192,6 @@ def _settings(
 def _asked(ctx: click.Context, given: dict[str, Any]) -> tuple[MeshConfig, tuple[str, ...]]:
     """What the options and the file ask for, and what the file expects of it. Raises UsageError."""
     config = given.pop("config")
-    check_heard(ctx, config)
     group, limits = chosen(SenderGroup, "run", given), chosen(BrokerLimits, "run", given)
     settings = chosen(MeshConfig, "run", given, groups=(group,), limits=limits)
     if ctx.meta.get(SCENARIO):

@@ -147,9 +147,20 @@ changes_option = click.option(
 
 
 def change(ctx: click.Context, path: str | None, changes: tuple[str, ...]) -> None:
-    """Make these changes to the tables of the command's file. Raises UsageError."""
-    if not changes:
-        return
+    """Make these changes to the tables of the command's file. Raises UsageError, for an option too that changes nothing
+    beside the tables as they are then.
+    """
+    if changes:
+        _make(ctx, path, changes)
+    scenario = ctx.meta.get(SCENARIO, {})
+    settled = settled_by({**scenario, "group": scenario.get("group") or ctx.meta.get(GROUPS) or []})
+    for option in ctx.command.params:
+        name = (option.name or "").replace("_", "-")
+        if name in settled and ctx.get_parameter_source(option.name or "") is click.core.ParameterSource.COMMANDLINE:
+            raise UsageError(f"--{name} beside {path}: {settled[name]}")
+
+
+def _make(ctx: click.Context, path: str | None, changes: tuple[str, ...]) -> None:
     if path is None:
         raise UsageError(f"--set {changes[0]}: it changes what a file says: give one, or the option itself")
     from zsms.scenario import changed
@@ -193,16 +204,6 @@ def settled_by(tables: dict[str, Any]) -> dict[str, str]:
         one = f"--set {names_of(tables, 'group')[0]}.{key}=..."
         found[name] = f"every group sets its own, so it would change nothing: say whose is meant, such as {one}"
     return found
-
-
-def check_heard(ctx: click.Context, path: str | None) -> None:
-    """Raise UsageError for an option on the command line that changes nothing beside the command's file."""
-    scenario = ctx.meta.get(SCENARIO, {})
-    settled = settled_by({**scenario, "group": scenario.get("group") or ctx.meta.get(GROUPS) or []})
-    for option in ctx.command.params:
-        name = (option.name or "").replace("_", "-")
-        if name in settled and ctx.get_parameter_source(option.name or "") is click.core.ParameterSource.COMMANDLINE:
-            raise UsageError(f"--{name} beside {path}: {settled[name]}")
 
 
 def table_of(path: str, name: str, table: dict[str, Any]) -> dict[str, Any]:

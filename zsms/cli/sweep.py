@@ -106,10 +106,12 @@ def command(
         fixed, scenario = (scenario, *fixed), None
     written.check({"--csv": csv, "--html": html})
     varied = sweep.parse_vary(vary)
-    varied = _of_groups(varied, scenario)
+    tables = None if scenario is None else groups_of(scenario)
+    varied = _of_groups(varied, scenario, tables)
     options = [name for name, _ in varied if "." not in name]
     _check_options("run" if live else "plan", options, fixed)
-    _check_heard(scenario, options, fixed)
+    if tables is not None:
+        _check_heard(scenario, tables, options, fixed)
     _check_values("run" if live else "plan", varied, fixed)
     points = sweep.points_of(varied)
     always = [*_scenario_of(scenario, live), *(["--cluster", cluster] if live and cluster else []), *fixed]
@@ -136,16 +138,17 @@ def command(
     return code or int(not well)
 
 
-def _of_groups(varied: list[tuple[str, list[str]]], scenario: str | None) -> list[tuple[str, list[str]]]:
+def _of_groups(
+    varied: list[tuple[str, list[str]]], scenario: str | None, tables: dict[str, Any] | None
+) -> list[tuple[str, list[str]]]:
     """What varies, with the group whose it is where the file has only one, and sets it itself. Raises UsageError."""
     from zsms.scenario import changed, names_of
 
     owned = [f"{name}={value}" for name, values in varied if "." in name for value in values]
-    if scenario is None:
+    if scenario is None or tables is None:
         if owned:
             raise UsageError(f"--vary {owned[0]}: that is a field of a file's table: give the file")
         return varied
-    tables = groups_of(scenario)
     own = set_by_all_groups(tables)
     for each in owned:
         changed(tables, [each], scenario, "--vary")
@@ -191,9 +194,9 @@ def _named(varied: Sequence[str], fixed: Sequence[str]) -> Iterator[tuple[str, s
     yield from ((name, name) for name in (text.partition("=")[0] for text in fixed) if name[:2] == "--" != name)
 
 
-def _check_heard(scenario: str | None, varied: Sequence[str], fixed: Sequence[str]) -> None:
+def _check_heard(scenario: str | None, tables: dict[str, Any], varied: Sequence[str], fixed: Sequence[str]) -> None:
     """Raises UsageError for an option that changes nothing beside the scenario."""
-    settled = settled_by(groups_of(scenario)) if scenario else {}
+    settled = settled_by(tables)
     for name, where in _named(varied, fixed):
         if name[2:] in settled:
             raise UsageError(f"{where} beside {scenario}: {settled[name[2:]]}")
