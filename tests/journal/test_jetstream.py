@@ -18,7 +18,7 @@ from tests.journal.making import LIMITS, Hand, content
 from tests.journal.servers import PROGRAM, Servers
 from tests.journal.test_sqlite import fill
 from tests.mesh.processes import free_port, until
-from zsms.core.broker.durability import check_durability, hidden
+from zsms.core.broker.durability import check_durability
 from zsms.core.broker.replay import rebuild
 from zsms.errors import JournalError, UsageError
 from zsms.journal import Fenced, open_journal, read
@@ -27,9 +27,10 @@ pytest.importorskip("nats", reason="needs zsms[jetstream]")
 
 from zsms.journal import jetstream
 from zsms.journal import log as log_module
+from zsms.journal.address import Address
 from zsms.journal.fence import DATA, Record, Unavailable
 from zsms.journal.jetstream import JetStreamStore, end_lease
-from zsms.journal.nats import Address, JetStream
+from zsms.journal.nats import JetStream
 
 PATIENCE_S = 25.0
 """So long a journal may need on a busy machine to go on when its servers do."""
@@ -158,10 +159,9 @@ def test_what_can_not_be_is_said_before_anything_is_asked() -> None:
         with pytest.raises(UsageError, match=why):
             Address.parse(text)
     address = Address.parse("nats://u:secret@a,b:1,[::1]:2/n?monitor=8,9")
-    assert address.servers == ("nats://u:secret@a", "nats://u:secret@b:1", "nats://u:secret@[::1]:2")
+    assert address.servers == ("nats://a", "nats://b:1", "nats://[::1]:2")
     assert address.monitors == ("http://a:8/varz", "http://b:9/varz", "http://[::1]:9/varz")
-    assert "secret" not in hidden("nats://u:secret@a/n")
-    with pytest.raises(UsageError, match=r"creds=/nowhere: no such file"):
+    with pytest.raises(UsageError, match=r"creds=/nowhere: No such file"):
         open_journal("nats://127.0.0.1:1/x?creds=/nowhere")
     with pytest.raises(UsageError, match="always majority"):
         check_durability("nats://a/n", "fsync")

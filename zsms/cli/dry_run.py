@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zsms.core.broker.durability import hidden
 from zsms.errors import UsageError
 from zsms.formats import count as whole
 from zsms.launch.private_folder import PrivateFolder
@@ -47,7 +48,7 @@ def lines(mesh: Mesh, outputs: list[str], before: Before | None = None) -> list[
     if before is not None:
         rows.append(("resume", before.come_to))
     if config.journal is not None:
-        rows.append(("journal", config.journal))
+        rows.append(("journal", hidden(config.journal)))
     rows += [("output", output) for output in outputs]
     rows += [("threshold", f"{threshold}") for threshold in mesh.thresholds]
     rows += [("warning", warning) for warning in config.warnings()]

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from zsms.cli import common, places
+from zsms.core.broker.durability import hidden
 from zsms.errors import UsageError
 from zsms.formats import ago, size
 from zsms.words import many
@@ -96,7 +97,7 @@ def command(
         raise UsageError("purge asks before it acts, and nobody is there to ask: give --yes")
     from zsms.roles.operator import Holder, JournalHolder, Operator
 
-    where = f"the broker at {broker}" if journal is None else f"the journal in {journal}"
+    where = f"the broker at {broker}" if journal is None else f"the journal in {hidden(journal)}"
     holder: Holder = Operator(broker, timeout=timeout, keys=keys) if journal is None else JournalHolder(journal)
     with holder as operator:
         if action == "show":

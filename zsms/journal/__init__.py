@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zsms import extras
-from zsms.core.broker.durability import is_on_servers
+from zsms.core.broker.durability import hidden, is_on_servers
 from zsms.errors import JournalError, UsageError
 from zsms.journal.store import FILE as FILE
 from zsms.journal.store import Fenced as Fenced
@@ -50,6 +50,9 @@ def check_place(journal: object | None) -> None:
     """Raises UsageError for a place that no journal can be kept in, as far as that shows without making it."""
     if is_on_servers(journal):
         extras.need("nats", "a journal on NATS servers", "jetstream")
+        from zsms.journal.address import Address
+
+        Address.parse(str(journal))
         return
     if journal is None:
         return
@@ -123,4 +126,4 @@ def edit(directory: str | Path, limits: BrokerLimits | None = None) -> Iterator[
         try:
             store.commit(core.journal.close(core.books))
         except NoRoom as error:
-            raise JournalError(f"the journal in {directory} was not changed: {error}") from None
+            raise JournalError(f"the journal in {hidden(str(directory))} was not changed: {error}") from None

@@ -22,10 +22,11 @@ from typing import Any, Self, TypeVar
 from zsms.core.broker.durability import hidden
 from zsms.core.broker.journal import Group, Stored
 from zsms.errors import JournalError
+from zsms.journal.address import Address
 from zsms.journal.fence import DATA, HOLD_S, Holder, Record, Unavailable, take_over
 from zsms.journal.lock import boot_id
 from zsms.journal.log import SLACK_BYTES, Content, Log, pack_record, rows_of, unpack_record
-from zsms.journal.nats import Address, JetStream
+from zsms.journal.nats import JetStream
 from zsms.journal.store import NeverTaken
 
 FORMAT = 1

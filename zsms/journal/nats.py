@@ -13,16 +13,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
-import re
 import ssl
 import time
 import urllib.request
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs, urlsplit
 
 from nats.aio.client import Client
 from nats.errors import AuthorizationError, NoRespondersError, SecureConnWantedError
@@ -30,12 +26,11 @@ from nats.errors import Error as NatsError
 from nats.js.api import Header
 
 from zsms import extras
-from zsms.core.broker.durability import hidden
 from zsms.errors import UsageError
+from zsms.journal.address import COPIES, Address
 from zsms.journal.fence import Ends, Record, Unavailable
 from zsms.journal.store import NeverTaken
 
-COPIES = 3
 _HEADROOM = 4 * 1024
 """Bytes of a message beside what it carries: its subject and headers take a few hundred."""
 _MOST_BYTES = 8 * 2**20
@@ -57,9 +52,6 @@ _NO_PEERS = 10005
 """JetStream's error: a stream of so many copies needs servers that are not there."""
 _NOT_LAST = (10070, 10071)
 """JetStream's errors: the stream does not end where the condition says."""
-_FILES = ("creds", "nkey", "ca")
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,200}")
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s:/@\[\]]+)(:(?P<port>[0-9]{1,5}))?")
 _FIT: dict[str, tuple[object, ...]] = {
     "retention": ("limits",),
     "discard": ("new",),
@@ -79,57 +71,6 @@ _FIT: dict[str, tuple[object, ...]] = {
 }
 """Settings of a stream that may be so, the default first: with others it would lose records, or take none."""
 _log = logging.getLogger("zsms.journal")
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a stream is: nats://[USER:PASSWORD@]HOST[:PORT],.../NAME[?creds=FILE][&nkey=FILE][&ca=FILE]
-    [&monitor=PORT,...], or tls:// where every connection is to be encrypted.
-    """
-
-    servers: tuple[str, ...]
-    name: str
-    files: dict[str, str]
-    """Of `creds`, `nkey` (a seed) and `ca` (of the servers' certificates), those that were given."""
-    monitors: tuple[str, ...]
-    """Where each server's monitoring would be asked, over HTTP."""
-
-    @classmethod
-    def parse(cls, text: str) -> Address:
-        """Raises UsageError."""
-        how = "write nats://HOST[:PORT],HOST[:PORT],.../NAME, NAME of at most 200 letters, digits, - and _"
-        try:
-            parts = urlsplit(text)
-        except ValueError as error:
-            raise UsageError(f"journal {hidden(text)}: {error}; {how}") from None
-        name = parts.path.lstrip("/")
-        user, at, places = parts.netloc.rpartition("@")
-        hosts = [host for host in places.split(",") if host]
-        if parts.scheme not in ("nats", "tls") or not hosts:
-            raise UsageError(f"journal {hidden(text)}: {how}")
-        if not _NAME.fullmatch(name):
-            raise UsageError(f"journal {hidden(text)}: {name[:200]!r} is no name for a stream; {how}")
-        for host in hosts:
-            found = _HOST.fullmatch(host)
-            if found is None or not 0 < int(found["port"] or 4222) <= 65_535:
-                raise UsageError(f"journal {hidden(text)}: {host!r} is no HOST or HOST:PORT; {how}")
-        options = parse_qs(parts.query)
-        if unknown := options.keys() - {*_FILES, "monitor"}:
-            known = ", ".join((*_FILES, "monitor"))
-            raise UsageError(f"journal {hidden(text)}: no such option: {', '.join(sorted(unknown))}; {known}")
-        servers = tuple(f"{parts.scheme}://{user}{at}{host}" for host in hosts)
-        ports = options.get("monitor", ["8222"])[0].split(",")
-        if not all(re.fullmatch("[0-9]{1,5}", port) for port in ports):
-            raise UsageError(f"journal {hidden(text)}: monitor={','.join(ports)}: give a port, or one for each server")
-        ports += ports[-1:] * (len(hosts) - len(ports))
-        names = [host.rpartition(":")[0] if ":" in host.rpartition("]")[2] else host for host in hosts]
-        monitors = tuple(f"http://{host}:{port}/varz" for host, port in zip(names, ports, strict=False))
-        return cls(servers, name, {key: options[key][0] for key in _FILES if key in options}, monitors)
-
-    @property
-    def copies(self) -> int:
-        """How many so many servers can keep."""
-        return min(COPIES, len(self.servers))
 
 
 class Look(NamedTuple):
@@ -161,6 +102,7 @@ class JetStream:
     """Used in one event loop."""
 
     def __init__(self, address: Address) -> None:
+        logging.getLogger("asyncio").addFilter(_is_of_use)
         self._address = address
         self._client: Client | None = None
         self._silent = 0
@@ -182,9 +124,7 @@ class JetStream:
         when the process `leaves` before.
         """
         began, said = self.now(), ""
-        for what, path in self._address.files.items():
-            if not os.access(path, os.R_OK) or os.path.isdir(path):
-                raise UsageError(f"the journal's {what}={path}: no such file, or it may not be read")
+        self._how()  # raises UsageError
         while not leaves():
             try:
                 await self._connected()
@@ -208,7 +148,7 @@ class JetStream:
         servers = self._address.servers
         turned = [servers[(self._turn + number) % len(servers)] for number in range(len(servers))]
         self._turn += 1
-        whys = {}
+        whys: dict[str, Exception] = {}
         for server in turned:
             client = _Client()
             try:
@@ -216,8 +156,8 @@ class JetStream:
                 if client.max_payload < _LEAST_BYTES:
                     await client.close()
                     raise Refused(f"its max_payload of {client.max_payload:,} bytes is less than {_LEAST_BYTES:,}")
-            except (OSError, NatsError, TimeoutError, ValueError, Refused) as error:
-                whys[hidden(server)] = error
+            except (OSError, NatsError, TimeoutError, ValueError, Refused, UsageError) as error:
+                whys[self._address.shown(server)] = error
                 continue
             self._client, self._silent = client, 0
             self.payload = min(client.max_payload, _MOST_BYTES) - _HEADROOM
@@ -228,18 +168,18 @@ class JetStream:
         raise Unavailable(f"no NATS server answers: {told}")
 
     def _how(self) -> dict[str, Any]:
-        """What a client connects with. Raises UsageError and OSError."""
-        files = self._address.files
-        if {"creds", "nkey"} & files.keys() and find_spec("nkeys") is None:
+        """What a client connects with, its files as they are now. Raises UsageError."""
+        address = self._address
+        if {"creds", "nkey"} & address.files.keys() and find_spec("nkeys") is None:
             raise extras.missing("creds and nkey of a journal on NATS servers need nkeys", "jetstream")
         return {
+            **address.credentials(),
             "name": "zsms",
             # Its own search for another server is off: it would stay with one that is frozen.
             "allow_reconnect": False,
             "connect_timeout": int(_CONNECT_S),
-            "user_credentials": files.get("creds"),
-            "nkeys_seed": files.get("nkey"),
-            "tls": ssl.create_default_context(cafile=files["ca"]) if "ca" in files else None,
+            "tls": address.tls(),
+            "tls_handshake_first": address.tls_first,
             "error_cb": self._on_error,
             "pending_size": 64 * 2**20,
             "ping_interval": 5,
@@ -294,7 +234,7 @@ class JetStream:
         found = await self.ask(f"STREAM.INFO.{name}")
         if "error" in found:
             if not create:
-                raise UsageError(f"no journal {name} at {', '.join(map(hidden, self._address.servers))}")
+                raise UsageError(f"no journal {name} at {', '.join(self._address.servers)}")
             for copies in range(COPIES, 0, -1):
                 found = await self._make_stream(copies)
                 if "error" not in found:
@@ -429,6 +369,11 @@ class JetStream:
         return f"{copies}{fewer}, {told}"
 
 
+def _is_of_use(record: logging.LogRecord) -> bool:
+    """Whether what asyncio says is: not that of each TLS connection's end, as nats-py makes them."""
+    return "eof_received() has no effect" not in str(record.msg)
+
+
 def _unfit(config: dict[str, Any]) -> str:
     """Why a stream that is set up so can't be a journal, and what to do; empty when it can."""
     name = config["name"]
@@ -467,12 +412,31 @@ def _words(error: BaseException) -> str:
     if "no ssl context" in text:
         return "it wants TLS: write tls://"
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"{error.verify_message}: give the certificate of who signed its own (?ca=FILE)"
+        return f"{error.verify_message.rstrip('.')}: {_MENDS.get(error.verify_code, _OWN_CA)}"
+    if isinstance(error, ssl.SSLError) and error.reason:
+        said = error.reason.replace("_", " ").lower()
+        return f"{said}: {next((how for what, how in _TLS_MENDS.items() if what in said), 'TLS can not begin')}"
+    if "expecting INFO" in text or isinstance(error, TimeoutError):
+        return f"{text} (if it waits for TLS to begin, write tls:// and ?tls=first)"
     return text
+
+
+_OWN_CA = "give the certificate of who signed its own (?ca=FILE)"
+_OTHER_NAME = "write the host as it stands in the server's certificate"
+_NOT_NOW = "the server needs a new certificate, or a clock is off"
+_MENDS = {62: _OTHER_NAME, 63: _OTHER_NAME, 64: _OTHER_NAME, 9: _NOT_NOW, 10: _NOT_NOW}
+"""By OpenSSL's codes: the name is another; not valid yet, or no longer."""
+_TLS_MENDS = {
+    "certificate required": "it wants a certificate of this side: ?cert=FILE&key=FILE",
+    "wrong version number": "it does not speak TLS there: leave out tls=first",
+    "alert": "it does not take the certificate of this side (?cert=FILE&key=FILE)",
+}
 
 
 def _is_final(error: BaseException) -> bool:
     """Whether trying again would be of no use."""
-    if isinstance(error, (Refused, SecureConnWantedError, AuthorizationError, ssl.SSLCertVerificationError)):
+    if isinstance(error, (Refused, UsageError, SecureConnWantedError, AuthorizationError)):
+        return True
+    if isinstance(error, ssl.SSLError) and not isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         return True
     return any(word in str(error).lower() for word in ("authorization violation", "authentication", "no ssl context"))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from zsms.core.broker.durability import is_on_servers
 from zsms.errors import UsageError
 from zsms.launch import children
 from zsms.launch.forked import Forked, may_fork
@@ -123,10 +124,10 @@ class Local:
 
     def start(self, role: str, name: str, options: Sequence[str], tell: Tell, keep: Sequence[int] = ()) -> LocalChild:
         """As of :class:`zsms.launch.place.Place`."""
-        command = [role, "--name", name, "--exit-with-parent", *options]
+        environment = environment_of_roles(role)
+        command = [role, "--name", name, "--exit-with-parent", *_without_address(options, environment)]
         if self._keys is not None:
             command += ["--keys", str(self._keys)]
-        environment = environment_of_roles(role)
         popen: subprocess.Popen[bytes] | Forked
         if self._forks and may_fork():
             popen = Forked(command, environment, keep=keep)
@@ -152,6 +153,15 @@ class Local:
 
     def close(self) -> None:
         """As of :class:`zsms.launch.place.Place`."""
+
+
+def _without_address(options: Sequence[str], environment: dict[str, str]) -> list[str]:
+    """The options, whose journal is in the environment when its address may hold a password: all see a command."""
+    kept = list(options)
+    if "--journal" in kept and is_on_servers(kept[at := kept.index("--journal") + 1]):
+        environment["ZSMS_BROKER_JOURNAL"] = kept[at]
+        del kept[at - 1 : at + 1]
+    return kept
 
 
 def environment_of_roles(role: str = "") -> dict[str, str]:

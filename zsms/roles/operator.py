@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self
 import zmq
 
 from zsms.core.broker import answers
+from zsms.core.broker.durability import hidden
 from zsms.core.broker.holdings import holdings
 from zsms.errors import UsageError, WireError, ZsmsError
 from zsms.journal import edit, read
@@ -56,7 +57,7 @@ class JournalHolder:
         """As of :class:`Holder`. Ages mean something until the machine is started again."""
         now = time.monotonic()
         with read(self._directory, now=now) as core:
-            return {"broker": str(self._directory), **holdings(core, now, messages)}
+            return {"broker": hidden(str(self._directory)), **holdings(core, now, messages)}
 
     def kick(self, reason: str = "", limit: int = 0) -> int:
         """As of :class:`Holder`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from zsms.errors import UsageError
 
 DURABILITIES = ("majority", "fsync", "os", "memory")
@@ -16,7 +18,7 @@ def check_durability(journal: object | None, durability: str | None) -> str:
         if not str(journal).strip():
             raise UsageError("journal '': give the name of a folder (is a variable not set?)")
         if "://" in str(journal):
-            raise UsageError(f"journal {journal}: give a folder, or nats://HOST,HOST,HOST/NAME")
+            raise UsageError(f"journal {hidden(str(journal))}: give a folder, or nats://HOST,HOST,HOST/NAME")
     if durability is None:
         return "memory" if journal is None else "majority" if on_servers else "fsync"
     if durability not in DURABILITIES:
@@ -38,7 +40,17 @@ def is_on_servers(journal: object | None) -> bool:
 
 
 def hidden(text: str) -> str:
-    """An address without its password, for people."""
-    head, scheme, rest = text.partition("://")
-    user, at, places = rest.rpartition("@")
-    return f"{head}{scheme}{user.partition(':')[0]}{at}{places}" if at else text
+    """An address without its password or token, for people: also one whose password has signs that end its place."""
+    scheme, _, rest = text.partition("://")
+    place = re.split("[/?#]", rest, maxsplit=1)[0]
+    whole = _BEHIND.fullmatch(rest, len(place)) is not None
+    if "@" not in rest or (whole and "@" not in place and _HOSTS.fullmatch(place)):
+        return text
+    at = len(place) if whole and "@" in place else len(rest)
+    user, _, places = rest[:at].rpartition("@")
+    return f"{scheme}://{user.partition(':')[0] if ':' in user else '***'}@{places}{rest[at:]}"
+
+
+_HOSTS = re.compile(r"(\[[^\]]*\]|[^:,]*)(:\d*)?(,(\[[^\]]*\]|[^:,]*)(:\d*)?)*")
+_BEHIND = re.compile(r"(/[^@?#]*)?(\?(creds|nkey|ca|cert|key|tls|monitor)=[^#]*)?")
+"""What stands behind the places of an address in which nothing is odd."""
