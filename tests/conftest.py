@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Generator
 from typing import TypeVar
 
@@ -33,6 +34,11 @@ collect_ignore = [] if os.environ.get("ZSMS_TEST_SLURM") else ["real/test_slurm.
 for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU):
     if signal.getsignal(_number) == signal.SIG_IGN:
         signal.signal(_number, lambda *_: None)
+
+# Where bytecode may not be kept, as in many containers, each of the hundreds of processes that tests start compiles the
+# whole package: twice the processor of all the rest that it does.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 
