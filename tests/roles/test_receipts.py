@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from zsms.core.outcomes import Receipts
-from zsms.roles.receipts import FORWARD_S, ROOM_S, ReceiptForwarder
+from zsms.roles.receipts import FORWARD_S, ROOM_S, UNBIND_S, ReceiptForwarder
 
 ONE = Receipts(np.ones(1, "u8"), np.ones(1, "u8"), np.zeros(1, "u1"), np.zeros(1, "f4"))
 
@@ -85,6 +85,6 @@ def test_who_shares_an_account_unbinds_before_it_leaves() -> None:
     for others in (0, 1):
         way.relay = SimpleNamespace(others=others)  # type: ignore[attr-defined]
         assert made.lingers(5.0) == bool(others)
-    assert made.next_time(5.0) == 5.0 + FORWARD_S and not made.lingers(5.0)
+    assert made.next_time(5.0) == 5.0 + UNBIND_S and not made.lingers(5.0)
     sharing.bound = 9
-    assert made.lingers(5.1) and not made.lingers(5.0 + FORWARD_S)
+    assert made.lingers(5.1) and not made.lingers(5.0 + UNBIND_S)

@@ -96,7 +96,7 @@ class Sender:
         while self.inbox:
             frame = self.inbox.pop(0)
             assert isinstance(frame, Stray) and frame.subject == BROKER
-            self.relay.heard(frame)
+            self.relay.heard(frame, current=True)
         self.awaited.share(bool(self.relay.others))
         self.awaited.decide(float("inf"))
         link: Any = self
@@ -153,6 +153,35 @@ def test_who_is_alone_hands_nothing_on() -> None:
     one.receipts("y")
     mesh.settle()
     assert one.relay.others == 0 and one.figures[0] == 1 and one.awaited.outstanding.early == 1
+
+
+def test_what_a_sender_said_that_was_given_up_meanwhile_is_handed_on() -> None:
+    mesh = Mesh()
+    one, two, three = Sender(mesh, 1), Sender(mesh, 2, "2a"), Sender(mesh, 3, "3a")
+    mesh.settle()
+    mesh.handle(one.peer, Bye(BROKER, one.number))
+    del mesh.senders[one.peer]
+    one.receipts("2a", "3a")
+    one.awaited.decide(float("inf"))
+    stray = one.awaited.strays(9)
+    assert stray is not None
+    assert mesh.desk.handle(one.peer, Stray(1, 1, 0, 0, *stray), 0.0) == [Ended(BROKER, 1)]
+    mesh.settle()
+    assert (two.known, three.known) == (1, 1) and two.relay.others == three.relay.others == 1
+
+
+def test_what_comes_while_a_sender_joins_again_is_read() -> None:
+    mesh = Mesh()
+    one, two = Sender(mesh, 1), Sender(mesh, 2, "2a")
+    mesh.settle()
+    one.receipts("2a")
+    one.turn()
+    (told,) = two.inbox
+    two.join()
+    two.relay.heard(told, current=False)
+    assert two.relay.others == 0
+    mesh.settle()
+    assert two.known == 1 and two.relay.others == 1
 
 
 def test_who_does_not_read_is_given_no_more_and_catches_up() -> None:

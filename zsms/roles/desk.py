@@ -84,19 +84,23 @@ class Desk:
         return ()
 
     def _relay(self, peer: bytes, stray: Stray) -> list[Frame]:
-        """Hand receipts on to the other senders of the account, and say to all how many they are if that is news."""
+        """Hand receipts on to the other senders of the account, and say to all how many they are if that is news.
+
+        Those of a sender that was given up meanwhile, too: it has forgotten them.
+        """
         gateways, session = self.core.gateways, self.core.sessions.get(stray.subject)
-        if session is None or session.peer != peer:
-            return [self._unknown(stray.subject)]
-        new = gateways.spoke(session, stray.account, stray.read)
-        others = gateways.others(session)
-        answer = stray._replace(subject=self.instance, others=len(others), read=0)
-        plain = Stray(self.instance, stray.account, others=len(others), read=0)
+        known = session is not None and session.peer == peer
+        new = session is not None and known and gateways.spoke(session, stray.account, stray.read)
+        others = [each for each in gateways.senders(stray.account) if each is not session]
+        plain = Stray(self.instance, stray.account, others=len(others) - (session is None), read=0)
+        answer = stray._replace(subject=self.instance, others=plain.others, read=0)
         for other in others:
             if len(stray.lengths) and gateways.has_room(other):
                 other.handed += len(stray.lengths) if self.send(other.peer, answer) else 0
             elif new:
                 self.send(other.peer, plain)
+        if not known:
+            return [self._unknown(stray.subject)]
         return [plain] if new or (len(stray.lengths) and not others) else []
 
     def _ping(self, peer: bytes, ping: Ping, now: float) -> list[Frame]:

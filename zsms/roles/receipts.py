@@ -13,6 +13,8 @@ ROOM_S = 0.05
 """Seconds after which receipts that no broker had room for are offered again."""
 FORWARD_S = 1.0
 """How long a sender that leaves waits for that room."""
+UNBIND_S = 5.0
+"""How long it waits until a gateway, which may be busy, has answered its unbinds."""
 
 
 class ReceiptForwarder:
@@ -65,7 +67,7 @@ class ReceiptForwarder:
         if self._sharing is not None and any(way.relay.others for way in self._ways):
             # First the binds end, so that what comes on them for others is handed on before the brokers are left.
             if self._unbind_until is None:
-                self._unbind_until = now + FORWARD_S
+                self._unbind_until = now + UNBIND_S
             if now < self._unbind_until and self._sharing.unbinds(now):
                 return True
         if self._queue.first() is None:

@@ -150,8 +150,8 @@ class SenderLink:
                 ours = core.granted(frame, batch, link.clock.seconds, now)
                 if not ours and (frame.session, frame.generation) == (core.token, core.generation):
                     link.lost()  # a grant before it is missing: joining again brings it back
-            case Stray() if link.knows(frame.subject):
-                self.relay.heard(frame)
+            case Stray():
+                self.relay.heard(frame, current=link.knows(frame.subject))
             case Welcome():
                 self.relay.welcomed()
                 if not self._leaves:
@@ -181,7 +181,7 @@ class SenderLink:
             case Refused():
                 if why := link.handle_refusal(frame):
                     self._refuse("dispatch", why, now)
-            case Who() | Stray() | None:
+            case Who() | None:
                 pass
             case _:
                 raise WireError(f"{type(frame).__name__} has no business here")

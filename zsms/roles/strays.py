@@ -58,11 +58,12 @@ class Relay:
         self.others = self._read = 0
         self._due = self._sharing is not None
 
-    def heard(self, frame: Stray) -> None:
-        """What the broker says."""
+    def heard(self, frame: Stray, *, current: bool) -> None:
+        """What the broker says; `current`: to this session, else only the receipts in it are worth something."""
         if self._sharing is None or frame.account != self._sharing.account:
             return
-        self.others = frame.others
+        if current:
+            self.others = frame.others
         if len(frame.lengths):
             self._came.append(Strays(frame.lengths, frame.ids, frame.outcomes))
             self._read += len(frame.lengths)

@@ -347,6 +347,31 @@ def test_strays_that_nobody_takes_are_bounded() -> None:
     assert count == MOST_STRAYS < outstanding.handed and outstanding.strange == 0
 
 
+def test_what_came_before_others_were_known_is_handed_on() -> None:
+    outstanding, two = table(b"7"), table(b"x", b"z" * 64)
+    seqs(outstanding, b"x", b"late", b"w" * 300)
+    outstanding.shared = True
+    outstanding.add(Strings.of([b"late"]), np.zeros(1, np.uint32), np.zeros(1, np.uint64), 1.0)
+    outstanding.shared = False
+    seqs(outstanding, b"z" * 64)
+    outstanding.shared = True
+    assert hand_over(outstanding, two) == {0: 0, 1: 0}
+    assert (outstanding.handed, outstanding.found, outstanding.early, two.found) == (3, 1, 1, 2)
+    outstanding.poll(2.0 + EARLY_S)
+    assert (outstanding.strange, two.strange) == (1, 0)
+
+
+def test_an_id_that_no_frame_has_room_for_is_kept_here() -> None:
+    outstanding = Outstanding()
+    outstanding.shared = True
+    seqs(outstanding, b"w" * 256, b"v" * 255)
+    assert outstanding.decided(1.0 + FORM_S) is not None
+    strays = outstanding.strays(10)
+    assert strays is not None and strays[0].lengths.tolist() == [255] and outstanding.strays(10) is None
+    found = outstanding.add(Strings.of([b"w" * 256]), np.zeros(1, np.uint32), np.zeros(1, np.uint64), 1.0)
+    assert found is not None and found.seqs.tolist() == [0]
+
+
 def test_overdue_receipts_are_missing() -> None:
     outstanding = table(b"1", b"2", b"3", timeout=100)
     assert seqs(outstanding, b"2", now=50.0) == {0: 1}

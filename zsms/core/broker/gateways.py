@@ -1,7 +1,7 @@
 """Which senders have binds of the same account at a gateway, and what is on its way to each.
 
     spoke(session, account, read) -> whether it is new there    it said that it has binds, and what it has read
-    others(session) -> sessions                                 those of the same account
+    senders(account) -> sessions                                those that have
     has_room(session) -> bool                                   whether a frame of receipts may go to it
 
 A gateway gives the receipts of an account to any of its binds, and so to a sender that did not send the message. The
@@ -36,11 +36,9 @@ class GatewayAccounts:
         self._senders.setdefault(account, {})[session.token] = session
         return True
 
-    def others(self, session: Session) -> list[Session]:
-        """The other senders of its account."""
-        if session.gateway is None:
-            return []
-        return [each for each in self._senders[session.gateway].values() if each is not session]
+    def senders(self, account: int) -> list[Session]:
+        """Those that have binds of that account."""
+        return list(self._senders.get(account, {}).values())
 
     def has_room(self, session: Session) -> bool:
         """Whether a frame of receipts may go to it; what does is counted in `handed`."""

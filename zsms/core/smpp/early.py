@@ -9,10 +9,12 @@ import numpy as np
 
 from zsms.core.smpp.ids import FORMS, U64, Keys
 from zsms.core.smpp.runs import Runs
-from zsms.core.smpp.strings import I64, U8, Bools
+from zsms.core.smpp.strings import I64, U8, Bools, Strings
 
 MOST_EARLY = 1 << 16
 """Receipts that are kept, at most."""
+MOST_OCTETS = 64
+"""Of an id, in SMPP; of a longer one only its hash is kept, so that it can't be handed on later."""
 
 
 class EarlyFound(NamedTuple):
@@ -39,10 +41,10 @@ class Early:
     def __bool__(self) -> bool:
         return bool(len(self._serial))
 
-    def keep(self, forms: Keys, outcome: U8, handed: bool, now: float) -> int:
+    def keep(self, ids: Strings, forms: Keys, outcome: U8, handed: bool, now: float) -> int:
         """Keep these; how many others had to go for it that nobody else knows.
 
-        `forms` may leave some out, by `able` that are all False. `handed`: others know them.
+        `forms` are of `ids`, and may leave some out, by `able` that are all False. `handed`: others know them.
         """
         if not len(self._serial):
             self._make_ring()
@@ -55,7 +57,11 @@ class Early:
         self._next += count
         self._serial[places] = serials + np.uint64(1)
         self._outcome[places], self._handed[places], self._came[places] = outcome[extra:], handed, now
-        self.waiting += 0 if handed else len(places)
+        if not handed:
+            self.waiting += len(places)
+            kept = ids.take(slice(extra, None))
+            self._lengths[places] = np.where(kept.lengths <= MOST_OCTETS, kept.lengths, 0)
+            self._ids[places] = kept.matrix(MOST_OCTETS)
         for number, (keys, able) in enumerate(forms):
             self._keys[number, places], self._able[number, places] = keys, able
             self._add(number, serials[able], keys[able], now)
@@ -65,6 +71,8 @@ class Early:
         self._serial = np.zeros(MOST_EARLY, np.uint64)
         self._outcome = np.zeros(MOST_EARLY, np.uint8)
         self._handed = np.zeros(MOST_EARLY, np.bool_)
+        self._ids = np.zeros((MOST_EARLY, MOST_OCTETS), np.uint8)
+        self._lengths = np.zeros(MOST_EARLY, np.int64)
         self._came = np.zeros(MOST_EARLY)
         self._keys = np.zeros((len(FORMS), MOST_EARLY), np.uint64)
         self._able = np.zeros((len(FORMS), MOST_EARLY), np.bool_)
@@ -115,6 +123,16 @@ class Early:
         order = np.argsort(row)
         row, place = row[order], place[order]
         return EarlyFound(row, self._outcome[place], self._handed[place])
+
+    def handed_on(self) -> tuple[Strings, U8] | None:
+        """Ids and outcomes of those that nobody else knows, and that others are told now; None: there are none."""
+        if not self.waiting:
+            return None
+        places = np.flatnonzero((self._serial > 0) & ~self._handed & (self._lengths > 0))
+        self._handed[places] = True
+        self.waiting -= len(places)
+        ids = Strings(self._ids.reshape(-1), places * MOST_OCTETS, self._lengths[places])
+        return Strings.packed(ids.compact(), ids.lengths), self._outcome[places]
 
     def expire(self, before: float) -> int:
         """Those that came before then are not waited for any more; how many of them nobody else knows."""

@@ -34,6 +34,8 @@ FORM_S = 0.2
 _MOST_UNDECIDED = 4_096
 MOST_STRAYS = 1 << 16
 """Receipts that wait to be handed to other senders, at most: of more the newest are dropped."""
+MOST_TOLD = 255
+"""Octets of an id that others can be told of: a frame has room for no more."""
 
 
 class Found(NamedTuple):
@@ -63,8 +65,7 @@ class Outstanding:
         """Receipts that were handed to the account's other senders."""
         self.found = 0
         """Receipts that some sender handed to others, and that are of a message here."""
-        self.shared = False
-        """The account has other senders, which take strays."""
+        self._shared = False
         self.votes = [0, 0, 0]
         """Receipts that only this one of `zsms.core.smpp.ids.FORMS` fitted."""
         self._evidence = FormEvidence()
@@ -77,6 +78,17 @@ class Outstanding:
         self._stood = Standstills()
         self._zero: float | None = None
         self._looked = 0.0
+
+    @property
+    def shared(self) -> bool:
+        """Whether the account has other senders, which take strays: then they get those, too, that came before."""
+        return self._shared
+
+    @shared.setter
+    def shared(self, others: bool) -> None:
+        if others and not self._shared and (early := self._early.handed_on()) is not None:
+            self._hand_on(*early)
+        self._shared = others
 
     @property
     def waiting(self) -> int:
@@ -177,17 +189,20 @@ class Outstanding:
     def _keep(self, ids: Strings, outcome: U8, now: float, handed: bool) -> None:
         """Of no message that is known yet."""
         if self.shared and not handed:
-            room = MOST_STRAYS - self._stray_count
-            if room > 0:
-                part = ids.take(slice(0, room))
-                self._strays.append((_copied(part), outcome[:room]))
-                self._stray_count += len(part)
-            self.handed += len(ids)
+            self._hand_on(ids, outcome)
             handed = True
         forms = in_forms(ids)
         if (only := self._form) is not None:
             forms = [(keys, able & (form == only)) for form, (keys, able) in enumerate(forms)]
-        self.strange += self._early.keep(forms, outcome, handed, self._time(now))
+        self.strange += self._early.keep(ids, forms, outcome, handed=handed, now=self._time(now))
+
+    def _hand_on(self, ids: Strings, outcome: U8) -> None:
+        """To the account's other senders, as far as there is room."""
+        rows = np.flatnonzero(ids.lengths <= MOST_TOLD)[: MOST_STRAYS - self._stray_count]
+        if len(rows):
+            self._strays.append((_copied(ids.take(rows)), outcome[rows]))
+            self._stray_count += len(rows)
+        self.handed += len(ids)
 
     def strays(self, most: int) -> tuple[Strings, U8] | None:
         """Up to so many receipts for the account's other senders, None when there are none; they are forgotten here."""
