@@ -22,14 +22,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import psutil
 
+from tests.mesh import warm
 from zsms.roles.asker import Asker
 from zsms.stats.view import View
 from zsms.wire.endpoint import STATS_PORT, Endpoint
@@ -76,20 +79,48 @@ def environment(extra: dict[str, str] | None = None) -> dict[str, str]:
     return {**kept, "PYTHONPATH": path, **(extra or {})}
 
 
+@cache
+def _parent() -> warm.Parent | None:
+    """What commands of tests are forks of; None where that can't be."""
+    return warm.Parent(environment()) if hasattr(os, "pidfd_open") else None
+
+
+def start(
+    *arguments: str,
+    env: dict[str, str],
+    cwd: Path | None,
+    prefix: tuple[str, ...],
+    streams: tuple[int, int, int],
+) -> warm.Started | subprocess.Popen[bytes]:
+    """Start a command; a fork where that can be the same."""
+    if not prefix and (parent := _parent()) is not None and parent.suits(env):
+        return warm.Started(parent, arguments, environment=env, cwd=cwd, streams=streams)
+    command = [*prefix, *ZSMS, *arguments]
+    out, err = streams[1:]
+    return subprocess.Popen(command, env=env, cwd=cwd, stdin=streams[0], stdout=out, stderr=err, start_new_session=True)
+
+
 def zsms(
     *arguments: object, env: dict[str, str] | None = None, cwd: Path | None = None, prefix: tuple[str, ...] = ()
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    return subprocess.run(
-        [*prefix, *ZSMS, *map(str, arguments)],
-        env=environment(env),
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        timeout=60,
-    )
+    out, its_out = os.pipe()
+    err, its_err = os.pipe()
+    words = [*map(str, arguments)]
+    with open(out) as said, open(err) as told, ThreadPoolExecutor(2) as readers:
+        try:
+            with open(os.devnull) as nothing:
+                streams = (nothing.fileno(), its_out, its_err)
+                popen = start(*words, env=environment(env), cwd=cwd, prefix=prefix, streams=streams)
+        finally:
+            os.close(its_out)
+            os.close(its_err)
+        texts = [readers.submit(each.read) for each in (said, told)]
+        try:
+            code = popen.wait(60)
+        finally:
+            popen.kill()
+        return subprocess.CompletedProcess(words, code, *(text.result() for text in texts))
 
 
 def report_of(*arguments: object, code: int = 0, **how: Any) -> dict[str, Any]:
@@ -114,15 +145,13 @@ class Command:
         self._temporary = tempfile.TemporaryDirectory(prefix="zsms-test-")
         self.folder = Path(self._temporary.name)
         self._out, self._err = self.folder / "out", self.folder / "err"
-        with self._out.open("wb") as out, self._err.open("wb") as err:
-            self.popen = subprocess.Popen(
-                [*prefix, *ZSMS, *map(str, arguments)],
+        with self._out.open("wb") as out, self._err.open("wb") as err, open(os.devnull) as nothing:
+            self.popen = start(
+                *map(str, arguments),
                 env={**environment(env), "TMPDIR": str(self.folder)},
                 cwd=cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                start_new_session=True,
+                prefix=prefix,
+                streams=(nothing.fileno(), out.fileno(), err.fileno()),
             )
 
     def __enter__(self) -> Self:
