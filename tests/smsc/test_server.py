@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import errno
+import os
 import random
+import select
 import signal
 import socket
 import ssl
@@ -21,7 +24,7 @@ import smpplib.consts
 import smpplib.gsm
 
 from tests.mesh import processes
-from zsms import StatsCollector
+from zsms import StatsCollector, saving
 from zsms.core.smpp.events import Answered, Bound, Ended, Event, Received, Replied, Side
 from zsms.core.smpp.pdu import Command, Messages, Tag
 from zsms.core.smpp.record import Pdu, Target
@@ -29,7 +32,7 @@ from zsms.core.smpp.session import Session
 from zsms.core.smpp.strings import Strings
 from zsms.core.smpp.window import Window
 from zsms.errors import UsageError
-from zsms.smsc import Account, FakeSmsc, Rules
+from zsms.smsc import Account, FakeSmsc, Rules, server
 from zsms.smsc.rules import Fault
 from zsms.stats.delay import DelayModel
 
@@ -309,6 +312,52 @@ def test_a_name_that_no_host_can_have_is_no_place_to_listen() -> None:
 def test_a_record_that_can_t_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"can't record to .*nowhere/got\.csv: No such file"):
         FakeSmsc(record=tmp_path / "nowhere" / "got.csv").start()
+
+
+def test_a_record_goes_to_who_reads_a_pipe_and_nobody_s_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(saving, "READER_S", 0.0)
+    os.mkfifo(pipe := tmp_path / "pipe")
+    with pytest.raises(UsageError, match=r"can't record to .*pipe: nobody reads this pipe"):
+        FakeSmsc(record=pipe).start()
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with FakeSmsc(record=pipe) as smsc:
+        client = Client(smsc)
+        client.submit(b"one")
+        came = b""
+        while not came.endswith(b"6f6e65\n"):
+            assert select.select([reader], [], [], PATIENCE_S)[0]
+            came += os.read(reader, 1 << 16)
+        os.close(reader)
+        client.submit(b"two")
+        end = time.monotonic() + PATIENCE_S
+        while "is not whole: Broken pipe" not in caplog.text:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        client.submit(b"three", b"four")
+        client.until(lambda: len(client.answers) == 2)
+    assert caplog.text.count("is not whole") == 1
+
+
+def test_without_descriptors_for_more_it_waits_and_does_not_spin(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tries, accept = [], socket.socket.accept
+
+    def full(listener: socket.socket) -> object:
+        tries.append(time.monotonic())
+        if len(tries) < 4:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return accept(listener)
+
+    monkeypatch.setattr(server, "LISTEN_AGAIN_S", 0.1)
+    monkeypatch.setattr(socket.socket, "accept", full)
+    with FakeSmsc() as smsc:
+        client = Client(smsc)
+        client.submit(b"one")
+        client.until(lambda: len(client.answers) == 1)
+    assert tries[3] - tries[0] >= 0.3 and caplog.text.count("Too many open files: new connections wait") == 1
 
 
 def test_what_it_got_is_recorded(tmp_path: Path) -> None:

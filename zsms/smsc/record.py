@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from typing import IO
 
 import numpy as np
@@ -45,9 +47,10 @@ def _plain(text: str) -> str:
 class Recorder:
     """Writes them to a file. A disk that is full costs the record, not the run."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], failed: Callable[[str], None]) -> None:
+        """`failed` is told why nothing more is written."""
         self._file: IO[bytes] | None = file
-        self.error = ""
+        self._failed = failed
         self._write(HEAD.encode())
 
     def put(self, messages: Messages, system_id: str, status: U32, *, serials: U64, wall: float) -> None:
@@ -60,13 +63,26 @@ class Recorder:
         try:
             self._file.write(data)
         except OSError as error:
-            self.error, self._file = f"{error.strerror}", None
+            self._fail(error)
+
+    def _fail(self, error: OSError) -> None:
+        file, self._file = self._file, None
+        self._failed(f"{error.strerror}")
+        if file is not None:
+            with suppress(OSError):
+                file.close()
+
+    def flush(self) -> None:
+        """Onto the disk, or to who reads the pipe."""
+        if self._file is not None:
+            try:
+                self._file.flush()
+            except OSError as error:
+                self._fail(error)
 
     def close(self) -> None:
         """Nothing more comes."""
+        self.flush()
         if self._file is not None:
-            try:
-                self._file.close()
-            except OSError as error:
-                self.error = f"{error.strerror}"
+            self._file.close()
             self._file = None

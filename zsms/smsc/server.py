@@ -8,17 +8,20 @@ has no answer yet gets it within the drain time, then connections are closed.
 
 from __future__ import annotations
 
+import errno
 import select
 import socket
 import ssl
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Unpack
 
 import zmq
 
+from zsms import saving
 from zsms.core.seeds import Seed
 from zsms.core.smpp.bundle import READ_OCTETS, Gather
 from zsms.core.smpp.events import Timers
@@ -41,6 +44,9 @@ _BACKLOG = 512
 _ROWS = 16
 _TIMERS_S = 0.1
 """How often sessions' timers are looked at."""
+_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+"""Why a connection that has come can't be accepted now."""
+LISTEN_AGAIN_S = 0.5
 
 
 class FakeSmsc(Role):
@@ -84,6 +90,10 @@ class FakeSmsc(Role):
         self._scratch = memoryview(bytearray(READ_OCTETS))
         self._number = 0
         self._timers_at = 0.0
+        self._full = False
+        """The last connection that came had no room."""
+        self._listen_at = inf
+        """When listeners are looked at again; inf: they are."""
         self._began = 0.0
         self._recorder: Recorder | None = None
         self._http = None
@@ -124,7 +134,7 @@ class FakeSmsc(Role):
     def _open(self) -> None:
         self._epoll = select.epoll()
         if self._record is not None:
-            self._recorder = _recorder(self._record)
+            self._recorder = self._open_record(self._record)
         self._began = self._clock()
         self.desk = Desk(self.rules, self._seed, self._began, self._recorder)
         self._faults = Schedule(self.rules.faults)
@@ -143,7 +153,7 @@ class FakeSmsc(Role):
         """See `Role.step`."""
         now = self._clock()
         times = [self._publisher.due(), self.desk.next_time(), self._faults.next_time(now), now + _TIMERS_S]
-        if not self._by_fd and not self.rules.faults:
+        if not self._by_fd and not self.rules.faults and not self._full:
             times.pop()
         ready = self._pause(min((at for at in times if at is not None), default=None), now)
         now, wall = self._clock(), time.time()
@@ -218,7 +228,11 @@ class FakeSmsc(Role):
         for _ in range(_BACKLOG):
             try:
                 sock, _ = listener.accept()
-            except OSError:
+            except OSError as error:
+                if error.errno in _NO_ROOM:
+                    self._listen_later(error, now)
+                else:
+                    self._full = False
                 return
             if len(self._by_fd) >= MOST_CONNECTIONS:
                 sock.close()
@@ -234,6 +248,20 @@ class FakeSmsc(Role):
             connection = Connection(sock, self._number, rules.window, timers, now, place=place)
             self._by_fd[sock.fileno()] = self.desk.connections[self._number] = connection
             self._epoll.register(sock.fileno(), select.EPOLLIN)
+
+    def _listen_later(self, error: OSError, now: float) -> None:
+        """Who waits to be accepted stays there; to be told of it without end would cost all the processor."""
+        if not self._full:
+            self.log.warning("%s: %s: new connections wait", self.name, error.strerror)
+        self._full = True
+        for fd in self._listeners:
+            self._epoll.modify(fd, 0)
+        self._listen_at = now + LISTEN_AGAIN_S
+
+    def _listen_again(self) -> None:
+        for fd in self._listeners:
+            self._epoll.modify(fd, select.EPOLLIN)
+        self._listen_at = inf
 
     def _free_row(self) -> int:
         if not self._rows:
@@ -266,11 +294,17 @@ class FakeSmsc(Role):
         connection.close()
         self.desk.gone(connection)
         self._rows.append(connection.row)
+        if not self._by_fd and self._recorder is not None:
+            self._recorder.flush()  # nothing may happen for long
 
     def _poll_timers(self, now: float, wall: float) -> None:
         if now < self._timers_at:
             return
         self._timers_at = now + _TIMERS_S
+        if now >= self._listen_at:
+            self._listen_again()
+        if self._recorder is not None:
+            self._recorder.flush()
         for connection in list(self._by_fd.values()):
             if connection.look_at <= now and not connection.ending:
                 self.desk.happened(connection, connection.session.poll(now), now, wall)
@@ -287,8 +321,17 @@ class FakeSmsc(Role):
         self._epoll.close()
         if self._recorder is not None:
             self._recorder.close()
-            if self._recorder.error:
-                self.log.warning("%s: the record in %s is not whole: %s", self.name, self._record, self._recorder.error)
+
+    def _open_record(self, path: Path) -> Recorder:
+        def failed(why: str) -> None:
+            self.log.warning("%s: the record in %s is not whole: %s", self.name, path, why)
+
+        try:
+            special = path.exists() and not path.is_file() and not path.is_dir()
+            file = open(saving.open_special(str(path)) if special else path, "wb", buffering=1 << 20)  # noqa: SIM115
+        except OSError as error:
+            raise UsageError(f"can't record to {path}: {error.strerror}") from None
+        return Recorder(file, failed)
 
     def snapshot(self, now: float) -> Snapshot:
         """See `Role.snapshot`."""
@@ -364,10 +407,3 @@ def _tls(certificate: str | Path, private_key: str | Path | None) -> ssl.SSLCont
         why = getattr(error, "strerror", None) or error
         raise UsageError(f"the certificate {str(certificate)!r}: {why}") from None
     return context
-
-
-def _recorder(path: Path) -> Recorder:
-    try:
-        return Recorder(path.open("wb", buffering=1 << 20))
-    except OSError as error:
-        raise UsageError(f"can't record to {path}: {error.strerror}") from None
