@@ -25,10 +25,10 @@ from zsms.journal import Fenced, open_journal, read
 
 pytest.importorskip("nats", reason="needs zsms[jetstream]")
 
-from zsms.journal import jetstream
+from zsms.journal import fence, jetstream
 from zsms.journal import log as log_module
 from zsms.journal.address import Address
-from zsms.journal.fence import DATA, Record, Unavailable
+from zsms.journal.fence import DATA, Holder, Record, Unavailable
 from zsms.journal.jetstream import JetStreamStore, end_lease
 from zsms.journal.nats import JetStream
 
@@ -522,6 +522,63 @@ def test_records_that_somebody_deletes_under_a_broker_are_missed_until_they_are_
         hand.commit()
         until(lambda: "what was deleted from its stream is not needed" in caplog.text, "that all is well", 25.0)
     assert held(url)["totals"] == {"accepted": 20, "queued": 10, "in_flight": 0, "sent": 10, "failed": 0, "dead": 0}
+
+
+def test_who_has_not_read_a_journal_yet_cuts_nothing_off(one: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over a slow line the first records come later than a holder has to be heard."""
+    url = one.url("slow", "a:secret@")
+    with open_journal(url) as store:
+        hand = Hand(store)
+        hand.put(10)
+        hand.commit()
+    monkeypatch.setattr(jetstream, "HOLD_S", 0.01)
+    fetch, heard = JetStream.fetch, list[str]()
+    declare = Holder.declare
+
+    async def declares(holder: Holder, event: str) -> None:
+        await declare(holder, event)
+        heard.append(event)
+
+    async def fetches(stream: JetStream, place: int) -> Record | None:
+        while len(heard) < 3:
+            await asyncio.sleep(0.01)
+        return await fetch(stream, place)
+
+    monkeypatch.setattr(Holder, "declare", declares)
+    monkeypatch.setattr(JetStream, "fetch", fetches)
+    assert held(url)["totals"]["queued"] == 10
+
+
+@pytest.mark.parametrize("later", ["nothing", "a hold", "a group"])
+def test_a_stream_that_was_purged_is_no_journal_without_what_it_had(
+    one: Server, later: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a broker would begin with nothing, as if nobody had ever been told of what was in it."""
+    monkeypatch.setattr(fence, "LEASE_S", 0.1)
+    monkeypatch.setattr(jetstream, "HOLD_S", 10.0 if later == "nothing" else 0.05)
+    monkeypatch.setattr(jetstream, "LOOK_S", 10.0)
+    name = f"purged-{later.split()[-1]}"
+    url = one.url(name, "a:secret@")
+
+    async def purge(js: Any) -> None:
+        await js.purge_stream(name)
+
+    with open_journal(url) as store:
+        assert isinstance(store, JetStreamStore)
+        hand = Hand(store)
+        for _ in range(3):
+            hand.put(10)
+            hand.commit()
+        one.do(url, purge)
+        if later == "a hold":
+            seen = store.holder.last
+            until(lambda: store.holder.last > seen, "a hold")
+        elif later == "a group":
+            hand.put(10)
+            hand.commit()
+        monkeypatch.setattr(store, "close", store.loop.end)  # it is killed
+    with pytest.raises(JournalError, match=r"somebody has deleted records of its stream .*: begin with another name"):
+        open_journal(url)
 
 
 def test_a_permission_that_is_missing_is_named(one: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,8 @@ LOOK_S = 0.5
 LOST_S = 15.0
 """So long a log has to be shorter than it was before that is believed: a server that was cut off may say so too."""
 _TRY_AGAIN_S = 0.25
-_COMPLAIN_S = 5.0
+DELETED = "somebody has deleted records of its stream (`nats stream purge` or `rmm`)"
+ANEW = "nobody can get them back: begin with another name, or anew with this one once the stream is deleted, too"
 
 STATE, DATA = "state", "data"
 FREE = ("close", "take-over")
@@ -144,12 +145,18 @@ class Holder:
                 await stream.sleep(LOOK_S)
                 continue
             now = stream.now()
-            patience = 0.0 if not before else _PATIENCE_S.get(before["event"], LEASE_S)
+            # A holder that lives soon says again what somebody else has deleted.
+            lost = bool(ends.last) and not before
+            patience = _PATIENCE_S.get(before["event"], LEASE_S) if before else LEASE_S * lost
             if ends.last != seen:
                 if patience and seen >= 0 and not wait:
-                    raise JournalError(f"it is in use by {before['holder']}; stop that first, or stand by: --standby")
+                    raise JournalError(
+                        f"it is in use by {before.get('holder', 'another')}; stop that first, or stand by: --standby"
+                    )
                 seen, since = ends.last, now
             if now - since >= patience:
+                if lost:
+                    raise JournalError(f"{DELETED}, and with them all that was not settled; {ANEW}")
                 self.last, self.state = ends.last, {"holder": self._who, **make_state(before)}
                 try:
                     await self.append(STATE, [self._state("open")])

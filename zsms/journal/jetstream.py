@@ -23,7 +23,7 @@ from zsms.core.broker.durability import hidden
 from zsms.core.broker.journal import Group, Stored
 from zsms.errors import JournalError
 from zsms.journal.address import Address
-from zsms.journal.fence import DATA, HOLD_S, Holder, Record, Unavailable, take_over
+from zsms.journal.fence import ANEW, DATA, DELETED, HOLD_S, Holder, Record, Unavailable, take_over
 from zsms.journal.lock import boot_id
 from zsms.journal.log import SLACK_BYTES, Content, Log, pack_record, rows_of, unpack_record
 from zsms.journal.nats import JetStream
@@ -95,8 +95,9 @@ class JetStreamStore:
         self.holder = Holder(self.stream, self._who, self._log_as_told)
         self._leaves = leaves
         self._cut_at = 1
-        self._since_state = self._since_cut = 0
+        self._since_state = 0
         """Bytes of groups."""
+        self._is_read = False
         self._failure: BaseException | None = None
         self._unfit = ""
         """Why the stream, which somebody has edited, would lose what is appended now."""
@@ -130,6 +131,7 @@ class JetStreamStore:
         self._beat = asyncio.ensure_future(self._hold())
         try:
             self._kept = await self._read()
+            self._is_read = True
         except BaseException:
             self._beat.cancel()
             raise
@@ -142,7 +144,8 @@ class JetStreamStore:
         opened = before.get("opened", 0) + 1
         birth = before.get("birth") or time.time_ns()
         owner = before.get("owner") or self._name
-        return {"format": FORMAT, "birth": birth, "opened": opened, "boot": boot, "owner": owner}
+        begin = before.get("from")
+        return {"format": FORMAT, "birth": birth, "opened": opened, "boot": boot, "owner": owner, "from": begin}
 
     async def _hold(self) -> None:
         """Be heard, also when there is nothing to write."""
@@ -157,8 +160,7 @@ class JetStreamStore:
                 continue
             try:
                 async with self._lock:
-                    await self._declare("hold")
-                    await self._cut()
+                    await self._hold_and_cut()
             except JournalError as error:
                 self._failure = error
                 return
@@ -194,13 +196,15 @@ class JetStreamStore:
         """All records up to the one with which this holder began, which nobody can change any more."""
         content, group, upto = Content(), list[Record](), self.holder.last
         place = (await self._tried(self.stream.ends)).first
+        if place > (self.holder.state["from"] or place):
+            raise JournalError(f"{DELETED}, and with them some that was not settled; {ANEW}")
         while place <= upto:
             places = range(place, min(place + _READ_AT_ONCE, upto + 1))
             for at, record in zip(places, await asyncio.gather(*map(self._fetch, places)), strict=True):
                 if record is None:
                     first = (await self._tried(self.stream.ends)).first
-                    if first <= at:
-                        raise JournalError(f"it is damaged: record {at} is missing")
+                    if first <= at or first > (self.holder.state["from"] or first):
+                        raise JournalError(f"{DELETED}: record {at} is missing; {ANEW}")
                     continue  # a holder before has just cut it off
                 if group and record.part != len(group):
                     self.dropped = f"a group that its broker did not finish, at record {at - len(group)}"
@@ -255,18 +259,17 @@ class JetStreamStore:
             await asyncio.sleep(HOLD_S / 3)
         async with self._lock:
             await self._append(rows, gone, payload)
-        if not self.sure or self.log.wasteful or self._since_state > SLACK_BYTES or self._since_cut > SLACK_BYTES:
+        if not self.sure or self.log.wasteful or self._since_state > SLACK_BYTES:
             self._tidying = asyncio.ensure_future(self._tidy())  # the group is safe, and its confirm waits for nothing
 
     async def _tidy(self) -> None:
         """Keep the stream small, and this holder sure."""
         try:
             async with self._lock:
-                if not self.sure or self._since_state > SLACK_BYTES:
-                    await self._declare("hold")
                 if self.log.wasteful:
                     await self._move()
-                await self._cut()
+                if not self.sure or self._since_state > SLACK_BYTES:
+                    await self._hold_and_cut()
         except JournalError as error:
             self._failure = error
 
@@ -280,7 +283,6 @@ class JetStreamStore:
         begin = await self.holder.append(DATA, parts)
         self.log.append(begin, begin + len(parts), len(payload), rows, gone)
         self._since_state += len(payload)
-        self._since_cut += len(payload)
 
     async def _move(self) -> None:
         """Move some of what lives in the oldest record behind the others."""
@@ -295,16 +297,19 @@ class JetStreamStore:
         rows = self.log.movable(begin, unpack_record(payload, f"record {begin}")[0])
         await self._append(rows, [], pack_record(rows, []))
 
-    async def _cut(self) -> None:
-        """Cut off the front of the log, in which nothing lives."""
-        below = min(self.log.floor() or self.holder.state_at, self.holder.state_at)
+    async def _hold_and_cut(self) -> None:
+        """Say who has the log and from where on it is needed, and cut off what is before that."""
+        if self._is_read:  # or nothing would seem to live
+            self.holder.state["from"] = self.log.floor() or self.holder.last + 1
+        await self._declare("hold")
+        below = self.holder.state["from"] or 1
         if below <= self._cut_at:
             return
         try:
             await self.stream.cut(below)
         except Unavailable:
             return  # later
-        self._cut_at, self._since_cut = below, 0
+        self._cut_at = below
 
     @property
     def sure(self) -> bool:
