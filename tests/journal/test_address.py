@@ -89,6 +89,7 @@ def test_nobody_sees_a_password_or_a_token(text: str, shown: str) -> None:
         ("nats://u:p@h,nats://u:p@h2/n", "in a password %40"),
         ("nats://h/n#x", "is no name for a stream"),
         ("nats://h/a%20b", "'a b' is no name for a stream"),
+        ("nats://u:p@h/n?password_file=a", "leave one out"),
         ("nats://h/n?creds=a&nkey=b", "creds or nkey, not both"),
         ("nats://h/n?key=a", "give cert, too"),
         ("nats://h/n?ca=a&ca=b", "ca is there twice"),
@@ -137,11 +138,18 @@ def test_files_that_let_in_are_read_before_anybody_is_asked(
     path.write_bytes(content.encode())
     address = Address.parse(f"nats://h/n?{what}={path}")
     if not right:
-        with pytest.raises(UsageError, match=f"{what}={path}: there is not a user's"):
+        with pytest.raises(UsageError, match=f"{path}(: there is not a user's| is no text)"):
             address.credentials()
         return
     ((_, found),) = address.credentials().items()
     assert SEED in str(found) and (what == "nkey" or f"\n{JWT}\n" in str(found)) and "\r" not in str(found)
+
+
+@pytest.mark.parametrize(("user", "login"), [("u@", {"user": "u", "password": "p@/:"}), ("", {"token": "p@/:"})])
+def test_a_password_may_be_the_first_line_of_a_file(user: str, login: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"p@/:\r\nnot this\n")
+    assert Address.parse(f"nats://{user}h/n?password_file={path}").credentials() == login
 
 
 def test_certificates_that_are_none_are_told_of(tmp_path: Path) -> None:
@@ -156,7 +164,9 @@ def test_commands_that_say_where_a_journal_is_do_not_say_how_to_get_in(tmp_path:
     journal = "nats://u:secret@127.0.0.1:1/n"
     done = zsms("run", "--dry-run", "--messages", 1, "--journal", journal)
     assert done.returncode == 0 and "nats://u@127.0.0.1:1/n" in done.stdout
-    assert "secret" not in done.stdout + done.stderr
+    shown = zsms("config", "show", "broker", env={"ZSMS_BROKER_JOURNAL": journal})
+    assert "nats://u@127.0.0.1:1/n" in shown.stdout
+    assert "secret" not in done.stdout + done.stderr + shown.stdout
 
 
 def test_a_role_that_is_started_shows_no_password_in_its_command_line(

@@ -370,7 +370,10 @@ class Server:
 def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     accounts = """accounts {
       A: { jetstream: enabled, users: [{user: a, password: secret},
-           {user: mute, password: m, permissions: {publish: {deny: "zsms.*.data"}}}] },
+           {user: mute, password: m, permissions: {publish: {deny: "zsms.*.data"}}},
+           {user: deaf, password: m, permissions: {subscribe: {deny: "_INBOX.>"}}},
+           {user: blind, password: m, permissions: {publish: {deny: "$JS.API.STREAM.INFO.>"}}},
+           {user: uncut, password: m, permissions: {publish: {deny: "$JS.API.STREAM.PURGE.>"}}}] },
       SMALL: { jetstream: {max_streams: 1, max_file: 100kB}, users: [{user: small, password: s}] },
       NONE: { users: [{user: none, password: n}] }
     }"""
@@ -458,7 +461,6 @@ def test_a_full_account_is_told_of_in_the_servers_words_and_nothing_is_confirmed
         with pytest.raises(JournalError, match="it is killed"):
             group.result(40)
     assert held(url)["totals"]["queued"] == 10
-    monkeypatch.setattr("zsms.journal.nats.FIRST_S", 0.1)
     with pytest.raises(JournalError, match="maximum number of streams"):
         open_journal(one.url("second", "small:s@"))
 
@@ -594,6 +596,51 @@ def test_a_permission_that_is_missing_is_named(one: Server, monkeypatch: pytest.
 
     assert not asyncio.run(publish())
     assert "permissions violation for publish to" in stream.refused.lower()
+
+
+@pytest.mark.parametrize(("user", "what"), [("deaf", "subscription"), ("blind", "publish")])
+def test_who_may_not_ask_does_not_wait_for_that(
+    one: Server, user: str, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zsms.journal.nats.APPEND_S", 0.5)
+    monkeypatch.setattr("zsms.journal.nats._REQUEST_S", 0.5)
+    monkeypatch.setattr("zsms.journal.nats.FIRST_S", 1e9)
+    with pytest.raises(JournalError, match=f"do not answer: .*permissions violation for {what}"):
+        open_journal(one.url("blind", f"{user}:m@"))
+
+
+def test_a_stream_that_can_not_be_cut_is_told_of_and_holds_nothing_up(
+    one: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(jetstream, "HOLD_S", 0.05)
+    monkeypatch.setattr("zsms.journal.nats._REQUEST_S", 1.0)
+    with open_journal(one.url("uncut", "uncut:m@")) as store:
+        hand = Hand(store)
+        for begin in (0, 10):
+            hand.put(10)
+            hand.commit()
+            hand.grant(1_000)
+            hand.acknowledge(range(begin, begin + 10), limit=1_000)
+            hand.commit()
+        until(lambda: "its stream grows, for what is settled can't be cut off" in caplog.text, "that it is told", 25.0)
+    assert held(one.url("uncut", "a:secret@"))["totals"]["sent"] == 20
+
+
+def test_subjects_that_another_stream_has_are_not_waited_for(one: Server) -> None:
+    async def make(js: Any) -> None:
+        await js.add_stream(name="owner", subjects=["zsms.owned.*"])
+
+    one.do(one.url("owner", "a:secret@"), make)
+    began = time.monotonic()
+    with pytest.raises(JournalError, match="make no stream owned: subjects overlap"):
+        open_journal(one.url("owned", "a:secret@"))
+    assert time.monotonic() - began < 20, "what may come is waited for, 30 s"
+
+
+def test_the_clock_of_a_lease_goes_on_while_the_machine_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = {time.CLOCK_MONOTONIC: 10.0, time.CLOCK_BOOTTIME: 3_610.0}
+    monkeypatch.setattr(time, "clock_gettime", times.get)
+    assert JetStream(Address.parse("nats://h/n")).now() == 3_610.0
 
 
 def test_what_somebody_else_publishes_there_is_no_record(one: Server) -> None:

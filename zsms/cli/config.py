@@ -9,6 +9,7 @@ import click
 
 from zsms.cli import places, settings
 from zsms.cli.commands import COMMANDS, load_command
+from zsms.core.broker.durability import hidden
 from zsms.errors import UsageError
 from zsms.fields import nearest
 from zsms.words import many
@@ -97,7 +98,7 @@ def effective(ctx: click.Context, name: str, words: list[str]) -> dict[str, dict
         if not isinstance(option, click.Option) or option.hidden or option.name in HIDDEN or option.name is None:
             continue
         rows[max(option.opts, key=len)] = {
-            "value": found.params.get(option.name),
+            "value": hidden(value) if isinstance(value := found.params.get(option.name), str) else value,
             "from": source(found, option.name),
             "variable": f"ZSMS_{name}_{option.name}".upper(),
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -12,9 +13,10 @@ from nats.aio.client import RawCredentials
 
 from zsms.core.broker.durability import hidden
 from zsms.errors import UsageError
+from zsms.reading import text_of
 
 COPIES = 3
-_FILES = ("creds", "nkey", "ca", "cert", "key")
+_FILES = ("creds", "nkey", "password_file", "ca", "cert", "key")
 _OPTIONS = (*_FILES, "tls", "monitor")
 _HOW = "write nats://HOST[:PORT],HOST[:PORT],.../NAME, NAME of at most 200 letters, digits, - and _"
 _SIGNS = (
@@ -41,7 +43,7 @@ _CREDS = """-----BEGIN NATS USER JWT-----
 class Address:
     """nats://[USER:PASSWORD@]HOST[:PORT],.../NAME[?creds=FILE][&nkey=FILE][&ca=FILE][&cert=FILE&key=FILE]
     [&tls=first][&monitor=PORT,...], or tls:// where every connection is to be encrypted, as it is with ca, cert or
-    tls=first. A user alone is a token.
+    tls=first. A user alone is a token, unless the password is the first line of a file (?password_file=FILE).
     """
 
     servers: tuple[str, ...]
@@ -49,8 +51,8 @@ class Address:
     login: dict[str, str]
     """`user` and `password`, or `token`, or nothing."""
     files: dict[str, str]
-    """Of `creds`, `nkey` (a seed), `ca` (of the servers' certificates), `cert` and `key` (this one's own), those that
-    were given."""
+    """Of `creds`, `nkey` (a seed), `password_file`, `ca` (of the servers' certificates), `cert` and `key` (this one's
+    own), those that were given."""
     tls_first: bool
     """Whether the servers wait for TLS before they say a word."""
     monitors: tuple[str, ...]
@@ -82,7 +84,12 @@ class Address:
         servers = tuple(f"{scheme}://{host}" for host in hosts)
         first = options.pop("tls", "") == "first"
         monitors = _monitors(hosts, options.pop("monitor", "8222"), said)
-        return cls(servers, name, _login(user) if at else {}, options, first, monitors)
+        login = _login(user) if at else {}
+        if "password_file" in options:
+            if "password" in login:
+                raise UsageError(f"{said}: the password is in the address and in a file: leave one out")
+            login = {"user": login["token"]} if login else {}
+        return cls(servers, name, login, options, first, monitors)
 
     @property
     def copies(self) -> int:
@@ -97,6 +104,11 @@ class Address:
     def credentials(self) -> dict[str, Any]:
         """What a client of nats-py shows, read from the files as they are now. Raises UsageError."""
         found: dict[str, Any] = dict(self.login)
+        if (path := self.files.get("password_file")) is not None:
+            # Without a user it is a token.
+            found["password" if "user" in found else "token"] = (
+                _read("password_file", path).partition("\n")[0].rstrip("\r")
+            )
         for what in ("creds", "nkey"):
             if what not in self.files:
                 continue
@@ -113,25 +125,23 @@ class Address:
 
     def tls(self) -> ssl.SSLContext | None:
         """How connections are encrypted; None: as is usual. Raises UsageError."""
-        files = self.files
-        if not {"ca", "cert"} & files.keys():
+        files = {what: _read(what, self.files[what], _touch) for what in ("ca", "cert", "key") if what in self.files}
+        if not files:
             return None
         try:
-            _read("ca", files["ca"]) if "ca" in files else ""
             context = ssl.create_default_context(cafile=files.get("ca"))
         except ssl.SSLError:
             raise UsageError(f"the journal's ca={files['ca']}: there is no certificate in it") from None
-        if "cert" in files:
-            for what in files.keys() & {"cert", "key"}:
-                _read(what, files[what])
-            try:
-                # A key with a password would be asked for at the terminal.
-                context.load_cert_chain(files["cert"], files.get("key"), password=lambda: "")
-            except ssl.SSLError as error:
-                told = f"cert={files['cert']}" + (f", key={files['key']}" if "key" in files else "")
-                raise UsageError(
-                    f"the journal's {told}: no certificate and its key, without a password ({error.reason or error})"
-                ) from None
+        if "cert" not in files:
+            return context
+        try:
+            # A key with a password would be asked for at the terminal.
+            context.load_cert_chain(files["cert"], files.get("key"), password=lambda: "")
+        except ssl.SSLError as error:
+            told = ", ".join(f"{what}={files[what]}" for what in ("cert", "key") if what in files)
+            raise UsageError(
+                f"the journal's {told}: no certificate and its key, without a password ({error.reason or error})"
+            ) from None
         return context
 
 
@@ -165,9 +175,14 @@ def _monitors(hosts: list[str], text: str, said: str) -> tuple[str, ...]:
     return tuple(f"http://{host}:{port}/varz" for host, port in zip(names, ports, strict=False))
 
 
-def _read(what: str, path: str) -> str:
+def _read(what: str, path: str, how: Callable[[str], str] = text_of) -> str:
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(2**20)
+        return how(path)
     except OSError as error:
         raise UsageError(f"the journal's {what}={path}: {error.strerror}") from None
+
+
+def _touch(path: str) -> str:
+    """Open it, for those who read it themselves and say less when they can't."""
+    with open(path, "rb"):
+        return path

@@ -26,7 +26,7 @@ from zsms.journal.address import Address
 from zsms.journal.fence import ANEW, DATA, DELETED, HOLD_S, Holder, Record, Unavailable, take_over
 from zsms.journal.lock import boot_id
 from zsms.journal.log import SLACK_BYTES, Content, Log, pack_record, rows_of, unpack_record
-from zsms.journal.nats import JetStream
+from zsms.journal.nats import JetStream, Refused
 from zsms.journal.store import NeverTaken
 
 FORMAT = 1
@@ -94,7 +94,9 @@ class JetStreamStore:
         self._name = name
         self.holder = Holder(self.stream, self._who, self._log_as_told)
         self._leaves = leaves
-        self._cut_at = 1
+        self._cut_at = self._cut_below = 1
+        """The place at which the front of the log was cut off, and is to be."""
+        self._grows = False
         self._since_state = 0
         """Bytes of groups."""
         self._is_read = False
@@ -160,7 +162,8 @@ class JetStreamStore:
                 continue
             try:
                 async with self._lock:
-                    await self._hold_and_cut()
+                    await self._declare_need()
+                await self._cut()
             except JournalError as error:
                 self._failure = error
                 return
@@ -269,7 +272,8 @@ class JetStreamStore:
                 if self.log.wasteful:
                     await self._move()
                 if not self.sure or self._since_state > SLACK_BYTES:
-                    await self._hold_and_cut()
+                    await self._declare_need()
+            await self._cut()
         except JournalError as error:
             self._failure = error
 
@@ -297,19 +301,26 @@ class JetStreamStore:
         rows = self.log.movable(begin, unpack_record(payload, f"record {begin}")[0])
         await self._append(rows, [], pack_record(rows, []))
 
-    async def _hold_and_cut(self) -> None:
-        """Say who has the log and from where on it is needed, and cut off what is before that."""
+    async def _declare_need(self) -> None:
+        """Say who has the log, and from where on it is needed."""
         if self._is_read:  # or nothing would seem to live
             self.holder.state["from"] = self.log.floor() or self.holder.last + 1
         await self._declare("hold")
-        below = self.holder.state["from"] or 1
+        self._cut_below = self.holder.state["from"] or 1
+
+    async def _cut(self) -> None:
+        """Cut off the front of the log, in which nothing lives, once a STATE that says so is stored."""
+        below = self._cut_below
         if below <= self._cut_at:
             return
         try:
             await self.stream.cut(below)
-        except Unavailable:
+        except Unavailable as error:
+            if isinstance(error, Refused) and not self._grows:
+                self._grows = True
+                self._tell(logging.ERROR, f"its stream grows, for what is settled can't be cut off: {error}")
             return  # later
-        self._cut_at = below
+        self._cut_at, self._grows = below, False
 
     @property
     def sure(self) -> bool:

@@ -52,6 +52,8 @@ _NO_PEERS = 10005
 """JetStream's error: a stream of so many copies needs servers that are not there."""
 _NOT_LAST = (10070, 10071)
 """JetStream's errors: the stream does not end where the condition says."""
+_NEVER = (10027, 10065)
+"""JetStream's errors: the account has as many streams as it may; another stream has its subjects."""
 _FIT: dict[str, tuple[object, ...]] = {
     "retention": ("limits",),
     "discard": ("new",),
@@ -70,6 +72,7 @@ _FIT: dict[str, tuple[object, ...]] = {
     "subject_transform": (None,),
 }
 """Settings of a stream that may be so, the default first: with others it would lose records, or take none."""
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _log = logging.getLogger("zsms.journal")
 
 
@@ -114,8 +117,8 @@ class JetStream:
         """Most bytes of a record."""
         self.refused = ""
         """Why the servers stored nothing of what was last published, in their words."""
-        self._complaint = ""
-        """What a server has said of its own accord since it last answered: a permission that is missing."""
+        self._complaints: dict[str, str] = {}
+        """What a server has said of its own accord: permissions that are missing, by subject ("": for any answer)."""
 
     # -- the connection ---------------------------------------------------------------------------------------------
 
@@ -160,9 +163,10 @@ class JetStream:
                 whys[self._address.shown(server)] = error
                 continue
             self._client, self._silent = client, 0
+            self._complaints.clear()
             self.payload = min(client.max_payload, _MOST_BYTES) - _HEADROOM
             return client
-        told = "; ".join(f"{server}: {_words(error)}" for server, error in whys.items())
+        told = "; ".join(f"{server}: {_words(error)}{_hint(error)}" for server, error in whys.items())
         if all(map(_is_final, whys.values())):
             raise Refused(f"no NATS server can be used: {told}")
         raise Unavailable(f"no NATS server answers: {told}")
@@ -187,8 +191,8 @@ class JetStream:
 
     async def _on_error(self, error: Exception) -> None:
         """What a server says of its own accord; what breaks is seen by the requests that break."""
-        if "permissions" in str(error).lower():
-            self._complaint = str(error)
+        if "permissions" in (text := str(error).lower()):
+            self._complaints[text.split('"')[1] if "for publish" in text else ""] = str(error)
 
     async def _disconnect(self) -> None:
         client, self._client = self._client, None
@@ -210,10 +214,12 @@ class JetStream:
             answer = await client.request(subject, payload, timeout=timeout, headers=headers)
         except (NatsError, OSError, TimeoutError) as error:
             self._silent += isinstance(error, TimeoutError)
+            if complaint := self._complaints.pop(subject.lower(), "") or self._complaints.get(""):
+                raise Refused(f"the NATS servers do not answer: {complaint}") from None
             if isinstance(error, NoRespondersError):
                 raise Unavailable("the NATS servers have no JetStream, or no leader at the moment") from None
-            raise Unavailable(f"the NATS servers do not answer ({self._complaint or _words(error)})") from None
-        self._silent, self._complaint = 0, ""
+            raise Unavailable(f"the NATS servers do not answer ({_words(error)})") from None
+        self._silent = 0
         return answer
 
     async def ask(self, what: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -242,7 +248,8 @@ class JetStream:
                 if patient and copies <= len(self._address.servers) and found["error"].get("err_code") == _NO_PEERS:
                     raise Unavailable(f"not all of the NATS servers that are to keep {copies} copies are there")
             else:
-                raise Unavailable(f"the NATS servers make no stream {name}: {found['error'].get('description')}")
+                refused = Refused if found["error"].get("err_code") in _NEVER else Unavailable
+                raise refused(f"the NATS servers make no stream {name}: {found['error'].get('description')}")
         config = found["config"]
         if why := _unfit(config):
             raise UsageError(f"{why}, or give another name")
@@ -294,11 +301,11 @@ class JetStream:
                 f"zsms.{self._address.name}.{record.kind}", record.payload, headers, timeout=APPEND_S
             )
             found = json.loads(answer.data)
-        except (Unavailable, ValueError):
-            self.refused = self._complaint
+        except (Unavailable, ValueError) as error:
+            self.refused = str(error) if isinstance(error, Refused) else ""
             return False
-        error = found.get("error") or {}
-        self.refused = "" if error.get("err_code") in _NOT_LAST else error.get("description", "")
+        said = found.get("error") or {}
+        self.refused = "" if said.get("err_code") in _NOT_LAST else said.get("description", "")
         return bool(found.get("seq") == last + 1)  # one that came twice is told where it is, too
 
     async def ends(self) -> Ends:
@@ -351,8 +358,8 @@ class JetStream:
         await asyncio.sleep(seconds)
 
     def now(self) -> float:
-        """As of :class:`zsms.journal.fence.Stream`."""
-        return time.monotonic()
+        """As of :class:`zsms.journal.fence.Stream`: it goes on while the machine sleeps, too."""
+        return time.clock_gettime(_CLOCK)
 
     # -- what is told -----------------------------------------------------------------------------------------------
 
@@ -416,9 +423,13 @@ def _words(error: BaseException) -> str:
     if isinstance(error, ssl.SSLError) and error.reason:
         said = error.reason.replace("_", " ").lower()
         return f"{said}: {next((how for what, how in _TLS_MENDS.items() if what in said), 'TLS can not begin')}"
-    if "expecting INFO" in text or isinstance(error, TimeoutError):
-        return f"{text} (if it waits for TLS to begin, write tls:// and ?tls=first)"
     return text
+
+
+def _hint(error: BaseException) -> str:
+    """What may help with a server that says nothing at all."""
+    waits = isinstance(error, TimeoutError) or "expecting INFO" in str(error)
+    return " (if it waits for TLS to begin: ?tls=first)" if waits else ""
 
 
 _OWN_CA = "give the certificate of who signed its own (?ca=FILE)"
