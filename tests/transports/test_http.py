@@ -133,6 +133,8 @@ def test_json_from_a_file_and_success_by_a_path(tmp_path: Path) -> None:
         (400, Outcome.REJECTED),
         (401, Outcome.REJECTED),
         (302, Outcome.REJECTED),
+        (204, Outcome.SENT),
+        (206, Outcome.UNCERTAIN),
         (408, Outcome.TEMPORARY),
         (500, Outcome.TEMPORARY),
         (503, Outcome.TEMPORARY),
@@ -164,6 +166,41 @@ def test_a_success_too_long_to_be_read_may_be_one() -> None:
     settings = HttpSettings("http://localhost", success_path="sid")
     said = outcome(settings, 200, b'{"x": "' + b"x" * 100_000)
     assert isinstance(said, FailedSend) and said.outcome is Outcome.UNCERTAIN
+
+
+def test_a_busy_gateway_that_asks_for_a_pause_spends_no_attempt() -> None:
+    said = outcome(HttpSettings("http://localhost"), 503, b"", pause=True)
+    assert isinstance(said, FailedSend) and said.outcome is Outcome.THROTTLED
+
+
+@pytest.mark.parametrize(
+    ("status", "path", "meant"),
+    [
+        (200, "", Outcome.SENT),
+        (200, "sid", Outcome.UNCERTAIN),
+        (400, "sid", Outcome.REJECTED),
+        (429, "", Outcome.THROTTLED),
+        (500, "", Outcome.TEMPORARY),
+    ],
+)
+@pytest.mark.parametrize("how", ["cut", "gzip"])
+def test_a_status_stands_whatever_becomes_of_the_body(status: int, path: str, meant: Outcome, how: str) -> None:
+    headers = {"Content-Encoding": "gzip"} if how == "gzip" else {}
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=status, headers=headers)
+        response.content_length = 50
+        await response.prepare(request)
+        await response.write(b'{"sid": "1"}' * (4 if how == "gzip" else 1))
+        if how == "gzip":
+            await response.write(b"  ")
+        else:
+            assert request.transport is not None
+            request.transport.close()
+        return response
+
+    (said,) = say(f"/send#success_path={path}", answer)
+    assert (said.outcome if isinstance(said, FailedSend) else said) is meant
 
 
 def test_what_is_no_answer_is_told_in_a_line() -> None:

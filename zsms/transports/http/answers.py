@@ -18,16 +18,24 @@ MAX_ANSWER = 65_536
 _TEMPORARY = (408, 425)
 
 
-def outcome(settings: HttpSettings, status: int, body: bytes) -> Outcome | FailedSend:
-    """By status; of a success also by what its JSON says."""
+def outcome(
+    settings: HttpSettings, status: int, body: bytes, *, pause: bool = False, broken: str = ""
+) -> Outcome | FailedSend:
+    """By status; of a success also by what its JSON says.
+
+    `pause`: it asks for one (Retry-After). `broken` is why not all of the body could be read.
+    """
     if status in settings.success:
-        if not settings.success_path or _is_there(settings, body):
+        if not settings.success_path or (not broken and _is_there(settings, body)):
             return Outcome.SENT
-        if len(body) >= MAX_ANSWER:  # the rest was not read: it may have been accepted
-            return FailedSend(Outcome.UNCERTAIN, f"HTTP {status} too long to be read", _shown(body))
+        if broken or len(body) >= MAX_ANSWER:  # the rest is not known: it may have been accepted
+            why = "whose body can't be read" if broken else "too long to be read"
+            return FailedSend(Outcome.UNCERTAIN, f"HTTP {status} {why}", broken or _shown(body))
         return FailedSend(Outcome.REJECTED, f"HTTP {status} without its {settings.success_path}"[:64], _shown(body))
     reason, example = f"HTTP {status}", _shown(body)
-    if status == 429:
+    if 200 <= status < 300:  # a success in HTTP's words, which the user has not said to be one
+        return FailedSend(Outcome.UNCERTAIN, reason, example)
+    if status == 429 or (status == 503 and pause):
         return FailedSend(Outcome.THROTTLED, reason, example)
     if status >= 500 or status in _TEMPORARY:
         return FailedSend(Outcome.TEMPORARY, reason, example)

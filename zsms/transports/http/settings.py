@@ -102,7 +102,7 @@ class HttpSettings:
     """`none`, `form` or `json`: how `content` is written."""
     content: Mapping[str, Any] = field(default_factory=dict)
     """Fields of a form, or a JSON object; strings in it are templates."""
-    success: tuple[int, ...] = (200, 201, 202)
+    success: tuple[int, ...] = (200, 201, 202, 204)
     success_path: str = ""
     """Where a JSON answer must have something, such as ``messages.0.status``; empty: its status is enough."""
     success_values: tuple[str, ...] = ()

@@ -194,31 +194,36 @@ class HttpTransport(CallableTransport):
                 **body,
             ) as response:
                 status, asked = response.status, response.headers.get("Retry-After")
-                said = await self._read(response)
+                said, broken = await self._read(response)
         except (http.ClientConnectorError, http.ConnectionTimeoutError) as error:
             return FailedSend(Outcome.TEMPORARY, f"not connected: {type(error).__name__}", printable(f"{error}", 200))
         except TimeoutError:
             return FailedSend(Outcome.UNCERTAIN, f"no answer within {self.settings.timeout_s:g} s", None)
-        except (_EndedUnansweredError, http.ClientPayloadError) as error:
-            return FailedSend(Outcome.UNCERTAIN, "the connection ended without an answer", printable(f"{error}", 200))
         except http.ClientResponseError as error:
             return FailedSend(Outcome.UNCERTAIN, "an answer that is no HTTP", printable(error.message, 200))
+        except (_EndedUnansweredError, http.ClientError) as error:
+            return FailedSend(Outcome.UNCERTAIN, "the connection ended without an answer", printable(f"{error}", 200))
         if status == 429 or (status == 503 and asked is not None):
             self._pause(asked)
         else:
             self._pause_s = FIRST_PAUSE_S
-        return outcome(self.settings, status, said)
+        return outcome(self.settings, status, said, pause=asked is not None, broken=broken)
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        """The answer's first octets; the rest of a longer one is left, and its connection with it."""
-        parts, count = [], 0
-        async for part in response.content.iter_chunked(MAX_ANSWER):
-            parts.append(part)
-            count += len(part)
-            if count >= MAX_ANSWER:
-                response.close()
-                break
-        return b"".join(parts)[:MAX_ANSWER]
+    async def _read(self, response: aiohttp.ClientResponse) -> tuple[bytes, str]:
+        """The answer's first octets, and why there are no more, if that is known; the rest of a longer one is left, and
+        its connection with it.
+        """
+        parts, count, broken = [], 0, ""
+        try:
+            async for part in response.content.iter_chunked(MAX_ANSWER):
+                parts.append(part)
+                count += len(part)
+                if count >= MAX_ANSWER:
+                    response.close()
+                    break
+        except (self._http.ClientError, TimeoutError) as error:  # its status stands all the same
+            broken = printable(f"{error}" or "the rest did not come in time", 200)
+        return b"".join(parts)[:MAX_ANSWER], broken
 
     def _pause(self, asked: str | None) -> None:
         pause = retry_after(asked)
