@@ -58,6 +58,8 @@ def each(say: Callable[[int], bytes]) -> Answer:
         (lambda n: pdu(Command.SUBMIT_SM_RESP, 0, n + 1_000, b"1\0"), Outcome.UNCERTAIN),  # of nobody
         (lambda n: pdu(Command.SUBMIT_SM_RESP, 0, n, b"1\0") * 2, Outcome.SENT),
         (lambda n: pdu(Command.DELIVER_SM_RESP, 0, n, b"\0") + pdu(Command.SUBMIT_SM_RESP, 0, n, b"1\0"), Outcome.SENT),
+        (lambda n: pdu(Command.DELIVER_SM_RESP, 0, n, b"\0"), Outcome.UNCERTAIN),  # of what we have not sent
+        (lambda n: pdu(Command.SUBMIT_SM_RESP, 0xFFFFFFFF, n), Outcome.FAILED),  # -1
     ],
 )
 @pytest.mark.parametrize("binds", [1, 3])
@@ -67,6 +69,7 @@ def test_answers(octets: Callable[[int], bytes], outcome: Outcome, binds: int) -
         driver.until(lambda: all(each.bound for each in driver.transport.binds))
         driver.send(*["x"] * 10)
         assert driver.settle() == {outcome: 10}
+        assert outcome is Outcome.UNCERTAIN or not any("no answer" in each for each in driver.reasons.values())
         assert all(each.connections == 1 for each in driver.transport.binds)
 
 

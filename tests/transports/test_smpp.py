@@ -517,7 +517,7 @@ def test_addresses_and_passwords(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ("smpp://x", {"ca": "/none"}, "TLS"),
         ("smpps://x", {"ca": "/none"}, "/none"),
         ("smpp://x", {"validity_s": -1}, "validity"),
-        ("smpp://x", {"statuses": {"0x999": "sent"}}, "0x999"),
+        ("smpp://x", {"statuses": {"0x100000000": "sent"}}, "0x100000000"),
         ("smpp://x", {"alphabet": "ascii"}, "alphabet"),
     ],
 )

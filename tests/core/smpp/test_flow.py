@@ -132,9 +132,11 @@ def test_what_statuses_mean() -> None:
 
 
 def test_the_table_is_the_user_s() -> None:
-    table = Consequences.edited({"0x401": "temporary", "88": "rejected", "0x45": "sent"})
-    codes = table.codes(np.array([0x401, 0x58, 0x45], np.uint32))
-    assert codes.tolist() == [Outcome.TEMPORARY.code, Outcome.REJECTED.code, SENT]
-    for changes in ({"0": "sent"}, {"x": "sent"}, {"0x500": "sent"}, {"0x58": "perhaps"}):
+    changes = {"0x401": "temporary", "88": "rejected", "0x45": "sent", "0x10501": "sent", "0xFFFFFFFF": "rejected"}
+    table = Consequences.edited(changes)
+    codes = table.codes(np.array([0x401, 0x58, 0x45, 0x10501, 0xFFFFFFFF, 0x500], np.uint32))
+    wanted = [Outcome.TEMPORARY.code, Outcome.REJECTED.code, SENT, SENT, Outcome.REJECTED.code, Outcome.FAILED.code]
+    assert codes.tolist() == wanted
+    for changes in ({"0": "sent"}, {"x": "sent"}, {"0x100000000": "sent"}, {"0x58": "perhaps"}):
         with pytest.raises(UsageError):
             Consequences.edited(changes)

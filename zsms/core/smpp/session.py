@@ -211,6 +211,9 @@ class Session(Link):
         return command == Command.DELIVER_SM and not self.over()
 
     def _answered(self, frames: Frames, now: float, events: list[Event]) -> None:
+        if int(frames.command[0]) not in (self._command_out | RESPONSE, Command.GENERIC_NACK):
+            self.counts.strange_answers += len(frames)  # of the other side's messages: it answers none of ours
+            return
         found = answers(frames)
         matched = self._window.match(found.sequence)
         count = len(matched.rows)

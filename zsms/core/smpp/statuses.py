@@ -117,15 +117,20 @@ class Consequences:
         self._codes[VENDOR.start : VENDOR.stop] = Outcome.FAILED.code
         self._codes[0x500] = Outcome.FAILED.code
         self._codes[0] = SENT
+        self._beyond: dict[int, int] = {}
+        """Codes of statuses that the column has no place for."""
         for status, outcome in self.table.items():
+            code = SENT if outcome is Outcome.SENT else outcome.code
             if status < 0x500:
-                self._codes[status] = SENT if outcome is Outcome.SENT else outcome.code
+                self._codes[status] = code
+            else:
+                self._beyond[status] = code
 
     @classmethod
     def edited(cls, changes: Mapping[str, str]) -> Consequences:
         """The usual ones with a user's changes: {"0x14": "rejected", "1033": "temporary"}.
 
-        Raises UsageError for a number that is no status from 1 to 0x4FF, or a word that is not in `CHOICES`.
+        Raises UsageError for a number that is no status from 1 on, or a word that is not in `CHOICES`.
         """
         table = dict(CONSEQUENCES)
         for key, word in changes.items():
@@ -133,8 +138,8 @@ class Consequences:
                 status = int(key, 0)
             except ValueError:
                 status = 0
-            if not 0 < status < 0x500:
-                raise UsageError(f'status "{key}": give a number from 0x01 to 0x4FF, such as "0x58"')
+            if not 0 < status <= 0xFFFFFFFF:
+                raise UsageError(f'status "{key}": give a number from 0x01 to 0xFFFFFFFF, such as "0x58"')
             if word not in CHOICES:
                 raise UsageError(f"status {key} = {word!r}: give one of {', '.join(CHOICES)}")
             table[status] = CHOICES[word]
@@ -145,4 +150,6 @@ class Consequences:
         if not some(status):  # as nearly always
             return all_sent(len(status))
         found: npt.NDArray[np.uint8] = self._codes[np.minimum(status, 0x500)]
+        for beyond, code in self._beyond.items():
+            found[status == beyond] = code
         return found

@@ -51,7 +51,8 @@ class Settled(NamedTuple):
     """Seconds from the first submit_sm to the last answer."""
 
 
-NO_STATUS = 0xFFFFFFFF
+NO_STATUS = 0xFFFFFFFE
+"""No answer. Not the number above: SMSCs that write -1 answer with that."""
 
 
 class Load:
