@@ -53,6 +53,20 @@ def test_a_scheduler_that_is_none_is_told_of_and_waited_for_no_longer_than_said(
         Scheduler(address)
 
 
+def test_workers_of_this_machine_do_not_watch_themselves() -> None:
+    """That would take processors from what they compute."""
+
+    def looks(dask_worker: Any) -> dict[str, float]:
+        return {name: each.callback_time for name, each in dask_worker.periodic_callbacks.items()}
+
+    local = Scheduler("local:1", light=True)
+    try:
+        (found,) = local.client.run(looks).values()
+        assert "profile" not in found and found["tick"] >= 500
+    finally:
+        local.close()
+
+
 def test_patience_ends_and_whoever_looks_may_end_it() -> None:
     never = threading.Event()
     with pytest.raises(TimeoutError, match=r"within 0\.1 s"):
