@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import warnings
 from typing import Any
 
 import pytest
@@ -51,6 +52,24 @@ def test_a_scheduler_that_is_none_is_told_of_and_waited_for_no_longer_than_said(
         place.close()
     with pytest.raises(ZsmsError, match="Connection refused"):
         Scheduler(address)
+
+
+_TABLE = """Mismatched versions found
++-------------+----------+-----------+----------------------+
+| Package     | Client   | Scheduler | Workers              |
++-------------+----------+-----------+----------------------+
+| distributed | 2024.8.0 | 2026.8.0  | {'2025.7.0', 'None'} |
+| python      | 3.11.7   | 3.11.7    | 3.12.1               |
++-------------+----------+-----------+----------------------+"""
+
+
+def test_versions_that_differ_are_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distributed.Client", lambda *_, **__: warnings.warn(_TABLE, stacklevel=1))
+    with warnings.catch_warnings():
+        assert Scheduler("tcp://127.0.0.1:1").differs == (
+            "distributed 2024.8.0 here, 2026.8.0 in the scheduler, {'2025.7.0', 'None'} in workers, "
+            "python 3.11.7 here, 3.11.7 in the scheduler, 3.12.1 in workers"
+        )
 
 
 def test_workers_of_this_machine_do_not_watch_themselves() -> None:
@@ -103,7 +122,17 @@ _FINE = (zsms.__version__, "host", 1)
     [
         ({}, {}, "has no workers: start some"),
         ({"w": {"status": "paused"}}, {}, "no worker of .* takes tasks: w is paused"),
-        ({"w": _RUNNING}, {"w": ModuleNotFoundError("no", name="zsms")}, "the worker at w has no zsms: install"),
+        (
+            {"w": _RUNNING},
+            {"w": ModuleNotFoundError("No module named 'zsms'", name="zsms")},
+            "the worker at w has no zsms: install",
+        ),
+        (
+            {"w": _RUNNING},
+            {"w": Exception("ModuleNotFoundError(\"No module named 'zsms'\")")},
+            "at w has no zsms: install",
+        ),
+        ({"w": _RUNNING}, {"w": Exception("No module named 'zsms.launch'")}, r"at w has no zsms\.launch: install"),
         ({"w": _RUNNING}, {"w": ("0.0.1", "host", 1)}, r"the worker at w has zsms 0\.0\.1, this is"),
         ({"w": _RUNNING}, {"w": TimeoutError()}, "the worker at w does not answer: TimeoutError"),
     ],

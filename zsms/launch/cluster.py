@@ -248,6 +248,7 @@ class Cluster:
             self._go_on()
             if child.future.status in _ENDED:
                 why = f": {child.future.exception()}" if child.future.status == "error" else ""
+                why += f"; versions differ: {self._dask.differs}" if self._dask.differs else ""
                 raise ZsmsError(f"{where} could not begin: its task is {child.future.status}{why}")
             if self._is_gone(child.worker):
                 raise ZsmsError(f"{where} has left before it began")

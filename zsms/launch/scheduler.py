@@ -33,6 +33,8 @@ process 3 to 6 % of a processor that the workers are to have.
 """
 _SCHEMES = ("tcp", "tls", "ws", "wss", "ucx", "ucxx")
 _PLACE = re.compile(r"(\[[0-9A-Fa-f:.]+(%\w+)?\]|[^\s:/@\[\]]+):(?P<port>[0-9]{1,5})")
+_MISSING = re.compile(r"No module named '([\w.]+)'")
+_VERSIONS = re.compile(r"^\| *([\w.-]+) *\| *([^|]*?) *\| *([^|]*?) *\| *([^|]*?) *\|$", re.MULTILINE)
 _log = logging.getLogger("zsms.launch")
 T = TypeVar("T")
 
@@ -91,6 +93,8 @@ class Scheduler:
         check(address)
         self.address, self._poll = address, poll
         self._cluster: Any = None
+        self.differs = ""
+        """Versions that it, its workers and this process do not share, in words."""
         for name in ("distributed", "distributed.client"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # of a scheduler that is gone they write tracebacks
         self.client = self._begin(light) if address.startswith("local:") else self._connect()
@@ -119,10 +123,10 @@ class Scheduler:
                 client = patiently(partial(Client, self.address, timeout=CONNECT_S), CONNECT_S + 2, self._poll)
         except (OSError, ValueError, TypeError, RuntimeError, ImportError, MemoryError) as error:  # whatever it says
             raise ZsmsError(f"no Dask scheduler at {self.address}: {self._why_none(error)}") from None
-        if any("version" in str(each.message).lower() for each in told):
-            _log.warning("the Dask cluster at %s has other versions than this process, of what its tasks need: see "
-                         "`python -c 'import distributed; distributed.Client(\"%s\").get_versions(check=True)'`",
-                         self.address, self.address)  # fmt: skip
+        self.differs = "; ".join(filter(None, (_differing(str(each.message)) for each in told)))
+        if self.differs:
+            warnings.filterwarnings("ignore", "Mismatched versions")  # it would be told again, as a table
+            _log.warning("the Dask cluster at %s has other versions: %s", self.address, self.differs)
         return client
 
     def _why_none(self, error: Exception) -> str:
@@ -175,9 +179,13 @@ class Scheduler:
 
         hosts = {}
         for worker, told in self.ask(about, workers).items():
-            if isinstance(told, ModuleNotFoundError):
-                raise ZsmsError(f"the worker at {worker} has no {told.name}: install zsms {zsms.__version__} there")
             if isinstance(told, BaseException):
+                # Dask makes an Exception of what its worker can't pickle, with the words of what it was.
+                missing = _MISSING.search(str(told))
+                if missing is not None:
+                    raise ZsmsError(
+                        f"the worker at {worker} has no {missing[1]}: install zsms {zsms.__version__} there"
+                    )
                 raise ZsmsError(f"the worker at {worker} does not answer: {_words(told)}")
             version, hosts[worker], _ = told
             if version != zsms.__version__:
@@ -206,6 +214,12 @@ class Scheduler:
                     each.close(timeout=5)
             except (OSError, RuntimeError) as error:
                 _log.debug("closing: %s", error)
+
+
+def _differing(table: str) -> str:
+    """What Dask's table of versions says, in a line."""
+    rows = [row for row in _VERSIONS.findall(table) if row[0] != "Package"]
+    return ", ".join(f"{name} {own} here, {of} in the scheduler, {there} in workers" for name, own, of, there in rows)
 
 
 def _words(error: BaseException) -> str:
