@@ -54,6 +54,22 @@ def test_a_scheduler_that_is_none_is_told_of_and_waited_for_no_longer_than_said(
         Scheduler(address)
 
 
+@pytest.mark.parametrize("error", [Exception("Non-websocket response"), KeyError("x"), TypeError("no such argument")])
+def test_whatever_becomes_of_talking_to_it_is_a_line(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("distributed.Client", fail)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        pytest.raises(ZsmsError, match=f"is none.* or of another version .*{error.args[0]}"),
+    ):
+        Scheduler(f"tcp://127.0.0.1:{listener.getsockname()[1]}")
+    monkeypatch.setattr(_Gone, "sync", fail)
+    with pytest.raises(ZsmsError, match=f"does not answer: .*{error.args[0]}"):
+        _Left(_Gone()).workers()
+
+
 _TABLE = """Mismatched versions found
 +-------------+----------+-----------+----------------------+
 | Package     | Client   | Scheduler | Workers              |

@@ -121,7 +121,9 @@ class Scheduler:
             with warnings.catch_warnings(record=True) as told:  # of versions that differ, as a table
                 warnings.simplefilter("always")
                 client = patiently(partial(Client, self.address, timeout=CONNECT_S), CONNECT_S + 2, self._poll)
-        except (OSError, ValueError, TypeError, RuntimeError, ImportError, MemoryError) as error:  # whatever it says
+        except ZsmsError:
+            raise
+        except Exception as error:  # whatever it says there, and whatever of Dask's or tornado's comes of that
             raise ZsmsError(f"no Dask scheduler at {self.address}: {self._why_none(error)}") from None
         self.differs = "; ".join(filter(None, (_differing(str(each.message)) for each in told)))
         if self.differs:
@@ -135,7 +137,8 @@ class Scheduler:
         why = probe([place_of(self.address)], CONNECT_S)
         if why:
             return next(iter(why.values()))
-        return f"something listens there, and is none, or of another version ({error})"
+        tls = ", or one with TLS (tls://)" if self.address.startswith("tcp:") else ""
+        return f"something listens there, and is none{tls}, or of another version ({_words(error)})"
 
     @property
     def alive(self) -> bool:
@@ -151,7 +154,9 @@ class Scheduler:
         try:
             # Dask gives up by then, too: the thread of a question that nobody answers would stay for ever.
             return patiently(partial(self.client.sync, function, callback_timeout=seconds), seconds, self._poll)
-        except (OSError, RuntimeError) as error:
+        except ZsmsError:
+            raise
+        except Exception as error:  # one of another version may refuse how it is asked
             raise ZsmsError(f"the Dask scheduler at {self.address} does not answer: {_words(error)}") from None
 
     def ask(self, function: Callable[..., Any], workers: Iterable[str], *arguments: Any) -> dict[str, Any]:
