@@ -72,8 +72,8 @@ def main() -> int:
 
 
 def _serve(line: zmq.Socket[bytes], scheduler: str) -> int:
-    if not line.poll(int(START_S * 1_000)):
-        return 1  # nobody has asked for it: a copy, perhaps, that the scheduler made of a task that runs already
+    if not _is_asked(line, scheduler):
+        return 1  # a copy, perhaps, that the scheduler made of a task that runs already; or its run was given up
     kind, *body = line.recv_multipart()
     if kind != b"start":
         return 1
@@ -93,6 +93,23 @@ def _serve(line: zmq.Socket[bytes], scheduler: str) -> int:
             popen.kill()
             popen.wait()
     return 0
+
+
+def _is_asked(line: zmq.Socket[bytes], scheduler: str) -> bool:
+    """Whether it is asked for its role before its task ends, or while the scheduler is gone, too, in time."""
+    until = time.monotonic() + START_S
+    poller = zmq.Poller()
+    poller.register(line, zmq.POLLIN)
+    poller.register(0, zmq.POLLIN)
+    while (left := until - time.monotonic()) > 0:
+        events = dict(poller.poll(int(left * 1_000)))
+        if line in events:
+            return True
+        if 0 in events and not os.read(0, 64):
+            poller.unregister(0)
+            if not probe([scheduler], _REACH_S):
+                return False
+    return False
 
 
 def header(told: dict[str, Any]) -> bytes:
