@@ -159,6 +159,14 @@ def test_a_run_that_sends_something_or_was_asked_for_nothing_ends_well() -> None
         assert report.exit_code == 0 and not report.problems
 
 
+def test_an_input_is_not_called_empty_when_nobody_came_to_read_it() -> None:
+    for completed, why in ((True, "the input has no rows"), (False, "no message was made")):
+        report = counted()
+        report.config["input"], report.completed = "list.csv", completed
+        report.ask_for_success()
+        assert report.problems[0].startswith(f"nothing was sent: {why}")
+
+
 def test_the_summary_says_first_that_a_run_was_interrupted() -> None:
     report = counted(produced=100, sent=60, unsettled=40)
     assert not summary_lines(report)[0].startswith("run ")

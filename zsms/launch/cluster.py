@@ -14,7 +14,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from zsms.launch.local import secrets_of
 from zsms.launch.place import Child, Tell, Wanted
 from zsms.launch.scheduler import Scheduler, check
 from zsms.launch.spreading import Worker, spread
-from zsms.launch.worker import free_port, host_of, listen_a_while, run_role
+from zsms.launch.worker import free_port, host_of, listen_a_while, look_of, run_role
 from zsms.options import checked
 
 START_S = 30.0
@@ -165,6 +165,7 @@ class Cluster:
             for address, found in self._there.items()
         }
         self._spread = spread(roles, having)
+        _check_files(roles, self._spread, self._ask)
         self._check_ways(roles)
         if keys is not None:
             self._keys = _keys_of(keys)
@@ -412,6 +413,17 @@ class Cluster:
             self._scheduler.close()  # what tasks of its are left are cancelled with it
         self._wake_in.close()
         self._wake_out.close()
+
+
+def _check_files(roles: Sequence[Wanted], spread: Mapping[str, str], ask: Callable[..., dict[str, Any]]) -> None:
+    """See that what is read by workers is what is here. Raises ZsmsError."""
+    for path in {role.reads for role in roles if role.reads is not None}:
+        own = look_of(path)
+        for worker, found in ask(look_of, {spread[role.name] for role in roles if role.reads == path}, path).items():
+            if found != own:
+                raise ZsmsError(
+                    f"{path} is another file for the worker at {worker}, which is to read it: {found} there, {own} here"
+                )
 
 
 def _keys_of(folder: Path) -> dict[str, dict[str, str]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from zsms.launch import arguments
 from zsms.launch.judge import STANDBY, STATS_S
 from zsms.launch.place import Wanted
+from zsms.lists.stream import is_stream
 
 if TYPE_CHECKING:
     from zsms.launch.caps import CapKeeper
@@ -54,7 +55,8 @@ class Commands:
         servers.append(Wanted("stats", "stats", apart_from=tuple(each.name for each in servers if standing)))
         groups = {name: config.group_of(name) for name in config.sender_names}
         senders = [Wanted("sender", name, each.concurrency, place=each.place) for name, each in groups.items()]
-        return [*servers, *(Wanted("producer", name) for name in config.producer_names), *senders]
+        reads = None if config.input is None or is_stream(config.input) else config.input
+        return [*servers, *(Wanted("producer", name, reads=reads) for name in config.producer_names), *senders]
 
     def collector(self, bind: str) -> Options:
         """The collector, listening there."""

@@ -32,6 +32,8 @@ class Wanted:
     """Names of those that should not end with the same machine."""
     place: str | None = None
     """What its worker has to have; None: any will do."""
+    reads: str | None = None
+    """A file of this machine that has to be the same where it runs."""
 
 
 class Child:

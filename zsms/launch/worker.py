@@ -15,12 +15,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import Any
 
 from zsms.errors import ZsmsError
 from zsms.launch.local import environment_of_roles
 
 LISTEN_S = 10.0
+_END = 2**20
 _LOOK_S = 0.5
 _CLOSING = ("closing", "closing_gracefully", "closed", "failed")
 
@@ -108,6 +110,21 @@ def free_port(dask_worker: Any) -> int:
             continue
         return port
     raise OSError("no free port")
+
+
+def look_of(path: str) -> str:
+    """What tells a file from another of that name: its length and a digest of its ends; or why it can't be read."""
+    try:
+        size = os.stat(path).st_size
+        if not os.path.isfile(path):
+            return "no file"
+        with open(path, "rb") as file:
+            digest = blake2b(file.read(_END), digest_size=8)
+            file.seek(max(0, size - _END))
+            digest.update(file.read(_END))
+        return f"{size:,} octets with the digest {digest.hexdigest()}"
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def about() -> tuple[str, str, int]:

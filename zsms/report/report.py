@@ -204,8 +204,10 @@ class Report:
         if m.produced:
             fates = ((m.failed, "failed"), (m.dead, "dead"), (m.unsettled, "unsettled"), (m.lost, "lost"))
             why = ", ".join(f"{count:,} {fate}" for count, fate in fates if count)
+        elif m.skipped_rows:
+            why = f"{many(m.skipped_rows, 'row')}, and none of them good"
         else:
-            why = f"{many(m.skipped_rows, 'row')}, and none of them good" if m.skipped_rows else "the input has no rows"
+            why = "the input has no rows" if self.completed else "no message was made"
         self.problems.append(f"nothing was sent: {why} (--allow-failures lets such a run end well)")
 
     def to_json(self) -> dict[str, Any]:
