@@ -36,6 +36,19 @@ def test_a_check_touches_nothing(old: Path) -> None:
     assert old.stat() == before and old.read_bytes() == OLD and alone(old.parent) == ["report.json"]
 
 
+def test_a_check_that_is_killed_leaves_nothing(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: Any) -> None:
+        raise AssertionError("there is something to be taken away")
+
+    try:
+        os.close(os.open(old.parent, os.O_TMPFILE | os.O_WRONLY))
+    except (AttributeError, OSError):
+        pytest.skip("files without a name are not everywhere")
+    monkeypatch.setattr(os, "unlink", killed)
+    saving.check(str(old))
+    saving.check(str(old.with_name("new.json")))
+
+
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o666, 0o755])
 def test_the_mode_stays_and_nothing_is_left_beside(old: Path, mode: int) -> None:
     old.chmod(mode)

@@ -1,5 +1,5 @@
 """``python -m zsms``; :mod:`zsms` has seen to it that nothing of the current folder is imported."""
 
-from zsms.cli import main
+from zsms.entry import main
 
 main()

@@ -134,6 +134,9 @@ def _beside(path: str) -> tuple[str, int]:
 
 
 def _try_folder(path: str) -> None:
+    with suppress(OSError, AttributeError):  # one without a name is never left behind; not all systems have that
+        os.close(os.open(os.path.dirname(os.path.realpath(path)), os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        return
     beside, file = _beside(path)
     os.close(file)
     os.unlink(beside)

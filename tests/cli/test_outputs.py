@@ -13,7 +13,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 import pytest
@@ -23,6 +23,9 @@ from tests.mesh.processes import Command, environment, until
 from zsms.cli import common, main, outputs, streams
 from zsms.cli.outputs import Outputs
 from zsms.errors import UsageError, ZsmsError
+from zsms.journal.lock import boot_id
+from zsms.launch.processes import Processes
+from zsms.report.machine import machine
 from zsms.report.making import Course, make_report
 from zsms.report.report import Report
 from zsms.wire.sockets import Sockets
@@ -107,6 +110,7 @@ def test_roles_run_without_standard_error(place: Path, role: str, streams: str) 
         ("MemoryError()", "no memory is left"),
         ("OSError(12, 'Cannot allocate memory')", "no memory is left"),
         ("BlockingIOError(11, 'Resource temporarily unavailable')", "no thread or process more"),
+        ("ImportError('libopenblas.so: failed to map segment from shared object')", "no memory is left"),
         ("OSError(24, 'Too many open files')", "no file descriptors are left"),
     ],
 )
@@ -441,3 +445,51 @@ def test_temporary_folders_of_every_length_work(place: Path, length: int) -> Non
 def test_a_temporary_folder_that_is_not_there_is_named(place: Path) -> None:
     done = shell(f"{SMALL} --ui none", place, TMPDIR=str(place / "gone"))
     assert done.returncode == 0 and done.stderr.count("TMPDIR") == 1
+
+
+def test_ctrl_c_while_the_command_line_is_imported_is_no_traceback(place: Path) -> None:
+    (place / "program.py").write_text(
+        "import os, runpy, signal, sys\n"
+        "class Interrupts:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'zsms.cli':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.meta_path.insert(0, Interrupts())\n"
+        "sys.argv[:] = ['zsms', '--version']\n"
+        "runpy.run_module('zsms', run_name='__main__')\n"
+    )
+    done = shell(f"{sys.executable} program.py", place)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_after_the_last_word_does_not_change_the_exit_code(place: Path, name: str) -> None:
+    program = (
+        "import atexit, os, signal\nimport zsms.cli as c\nfrom zsms.cli.common import interrupt_on_signals\n"
+        f"atexit.register(os.kill, os.getpid(), signal.{name})\n"
+        "def done(**_):\n    interrupt_on_signals()\n    return 3\nc.cli.main = done\nc.main()\n"
+    )
+    (place / "program.py").write_text(program)
+    done = shell(f"{sys.executable} program.py", place)
+    assert (done.returncode, done.stderr) == (3, "")
+
+
+def test_a_run_is_reported_where_there_is_no_proc(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object) -> None:
+        raise psutil.NoSuchProcess(1)
+
+    monkeypatch.setattr(psutil, "Process", missing)
+    monkeypatch.setattr(psutil, "virtual_memory", missing)
+    (row,) = Processes(cast(Any, None), lambda text, level: None).rows({})
+    assert row.role == "run" and row.rss_max_bytes > 1_000_000 and row.cpu_s > 0
+    assert machine.__wrapped__()["memory_bytes"] > 1_000_000
+
+
+def test_two_starts_of_a_machine_that_nobody_can_name_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object, **__: object) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "read_text", missing)
+    monkeypatch.setattr(psutil, "boot_time", missing)
+    assert boot_id() != boot_id()

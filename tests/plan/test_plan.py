@@ -184,3 +184,19 @@ def test_of_many_groups_only_the_ablest_are_tried_without() -> None:
     found = plan(Scenario(messages=500, groups=groups), replications=1)
     without = [row.change for row in found.sensitivity if row.change.startswith("without ")]
     assert without == [f"without g{n}" for n in range(3, 15)]
+
+
+@pytest.mark.parametrize("short_of", ["semaphores", "threads"])
+def test_a_plan_that_can_have_no_processes_is_made_by_this_one(short_of: str) -> None:
+    error, where = {
+        "semaphores": ("OSError(28, 'No space left on device')", "multiprocessing.synchronize.SemLock.__init__"),
+        "threads": ("RuntimeError('no thread')", "threading.Thread.start"),
+    }[short_of]
+    program = (
+        "import multiprocessing.synchronize, sys, threading\nfrom zsms.cli import main\n"
+        f"def fail(*_, **__):\n    raise {error}\n{where} = fail\n"
+        "sys.argv[:] = 'zsms plan --messages 500 --replications 2 --no-variants --jobs 2'.split()\nmain()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0 and "2 replications" in done.stdout, done.stderr
+    assert done.stderr.startswith("zsms: no processes can be had to share the work (") and done.stderr.count("\n") == 1

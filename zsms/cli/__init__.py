@@ -10,6 +10,7 @@ import errno
 import logging
 import os
 import resource
+import signal
 import sys
 
 import click
@@ -149,6 +150,9 @@ def main() -> None:
     if (error := streams.take_error()) is not None:
         click.echo(f"zsms: can't write to standard output: {error.strerror}", err=True)
         code = code or 1
+    if signal.getsignal(signal.SIGTERM) is signal.default_int_handler:  # what it interrupts, such as a run, is over
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # and the code is to arrive
+            signal.signal(number, signal.SIG_IGN)
     raise SystemExit(code)  # a function of the user's may have changed sys.exit
 
 
@@ -191,7 +195,8 @@ def _out_of(error: Exception) -> str:
         return f"no file descriptors are left (this process may have {limit}): raise `ulimit -n`"
     if isinstance(error, FileNotFoundError) and not _is_somewhere():
         return "the folder that this was started in is gone: change to another"
-    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+    unmapped = isinstance(error, ImportError) and "failed to map segment" in str(error.__cause__ or error)
+    if unmapped or isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return "no memory is left: give it more (`ulimit -v` or a container's limit may hold it back)"
     if str(error) == "can't start new thread" or isinstance(error, BlockingIOError):
         return NO_THREADS

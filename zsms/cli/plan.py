@@ -184,7 +184,22 @@ def _workers(jobs: int | None, cluster: str | None) -> Iterator[Callable[..., It
     import multiprocessing
 
     context = multiprocessing.get_context("spawn" if sys.platform == "darwin" else "fork")
-    with context.Pool(jobs, _compute, (os.getpid(),)) as pool:
+    # What ends one comes when it is ready for it: a handler that raises an error may do so where that is ignored.
+    signal.pthread_sigmask(signal.SIG_BLOCK, children.STOPPING)
+    try:
+        pool = context.Pool(jobs, _compute, (os.getpid(),))
+    except (OSError, RuntimeError) as error:  # /dev/shm is full or missing, or a limit is reached
+        for process in multiprocessing.active_children():
+            process.terminate()
+        why = getattr(error, "strerror", None) or error
+        click.echo(f"zsms: no processes can be had to share the work ({why}): this one does all of it", err=True)
+        pool = None
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, children.STOPPING)
+    if pool is None:
+        yield map
+        return
+    with pool:
         yield lambda function, tasks: pool.imap(function, tasks)
 
 
@@ -192,6 +207,7 @@ def _compute(parent: int) -> None:
     """Begin a process of a pool: its parent ends it, and nothing else does."""
     for number in children.STOPPING:
         signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, children.STOPPING)
     children.end_with(parent)
 
 

@@ -38,6 +38,8 @@ def write_all(outputs: Mapping[str, tuple[str | None, Callable[[], str]]]) -> bo
         elif path is not None:
             try:
                 saving.save(path, text().encode())
+            except BrokenPipeError:
+                pass  # who read it, as /dev/stdout, has had what it wanted
             except OSError as error:
                 click.echo(f"zsms: can't write the {what} to {path}: {error.strerror}", err=True)
                 well = False

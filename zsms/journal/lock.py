@@ -6,6 +6,8 @@ import errno
 import fcntl
 import os
 import platform
+import secrets
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -50,8 +52,10 @@ class Lock:
 
 
 def boot_id() -> str:
-    """Names this start of the machine, within which monotonic times can be compared."""
-    try:
+    """Names this start of the machine, within which monotonic times can be compared; where nobody can say, no two
+    names are the same."""
+    with suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
+    with suppress(OSError):
         return f"{platform.node()} {psutil.boot_time():.0f}"
+    return f"{platform.node()} {secrets.token_hex(8)}"

@@ -21,6 +21,7 @@ from zsms.launch.commands import Commands, Options
 from zsms.launch.judge import STANDBY, Member
 from zsms.launch.place import Child, Place
 from zsms.report.report import ProcessRow
+from zsms.roles.base import peak_memory
 from zsms.roles.callers import AWAIT_SLOTS_S
 from zsms.stats.figures import Figures
 from zsms.wire.endpoint import STATS_PORT, Endpoint
@@ -179,10 +180,12 @@ class Processes:
                 host=process.host,
             )
             rows.append(row)
-        this = psutil.Process()
-        times, memory = this.cpu_times(), this.memory_info().rss
-        cpu_s = times.user + times.system
-        return [*rows, ProcessRow("run", "run", os.getpid(), cpu_s, memory, host=platform.node())]
+        times = os.times()
+        try:
+            memory = psutil.Process().memory_info().rss
+        except psutil.Error:  # there is no /proc
+            memory = peak_memory()
+        return [*rows, ProcessRow("run", "run", os.getpid(), times.user + times.system, memory, host=platform.node())]
 
     # -- ending -------------------------------------------------------------------------------------------------
 

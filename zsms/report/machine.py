@@ -9,8 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from zsms import __version__
 
 
@@ -19,8 +17,8 @@ def machine() -> dict[str, Any]:
     """This machine: processor, cores, memory (bytes), system and kernel. Nothing that names it."""
     return {
         "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else psutil.cpu_count() or 1,
-        "memory_bytes": psutil.virtual_memory().total,
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         "system": platform.system(),
         "kernel": platform.release(),
         "architecture": platform.machine(),
