@@ -351,13 +351,19 @@ class Mixed:
     """Messages of any producers, each with a history of its own, as columns. Treat as immutable.
 
     `rows` is ROW[n]; `text` is uint64[...], the texts in UTF-8 one after the other, each filled up with zeros to whole
-    words; `sources` says what producer a row's `source` stands for; `kept`, KEPT[n], is there under a journal.
+    words; `sources` says what producer a row's `source` stands for; `kept`, KEPT[n], is there under a journal;
+    `ends` where they are known.
     """
 
     __slots__ = ("_attempt", "_ends", "kept", "origin", "rows", "sources", "text")
 
     def __init__(
-        self, rows: npt.NDArray[Any], text: U64, sources: Sources, kept: npt.NDArray[Any] | None = None
+        self,
+        rows: npt.NDArray[Any],
+        text: U64,
+        sources: Sources,
+        kept: npt.NDArray[Any] | None = None,
+        ends: npt.NDArray[Any] | None = None,
     ) -> None:
         self.rows = rows
         self.text = text
@@ -365,7 +371,7 @@ class Mixed:
         self.kept = kept
         self.origin: Any = None
         """The :class:`zsms.core.broker.entry.Entry` that these are, as for a batch."""
-        self._ends: npt.NDArray[Any] | None = None
+        self._ends = ends
         self._attempt = 0
 
     def __len__(self) -> int:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.core.making import histories, make_account, make_lot, seqs
 from zsms.core.broker.retries import DEFER, Retries
+from zsms.core.broker.waiting import Waiting
 
 SOURCES = [make_account(0), make_account(1)]
 
@@ -83,6 +85,16 @@ def test_it_is_known_when_the_first_and_the_last_of_those_that_wait_are_due(coun
     retries.add(make_lot(1), all_of(1), now=10.0)
     retries.due(10.0)
     assert retries.span() is None or retries.span()[1] < 18.0  # not that of those that were taken out
+
+
+def test_where_many_wait_their_span_is_told_without_a_look_at_each_part():
+    """A broker's snapshot tells it several times a second."""
+    retries = Retries(base=60.0, cap=60.0, seed=1, sources=SOURCES)
+    retries.add(make_lot(5_000), all_of(5_000), now=10.0)
+    retries.due(12.0)
+    with patch.object(Waiting, "everything", side_effect=AssertionError("looked at")):
+        first, last = retries.span()
+    assert first < last
 
 
 def test_without_a_base_a_retry_is_due_at_once():

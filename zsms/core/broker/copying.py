@@ -63,8 +63,8 @@ class Copies:
             own = order[begin : begin + TOGETHER]
             rows, count = taken(self.rows, own), words.take(own)
             text = texts.take(own).view(WORD)[own_words.take(count).view(bool)]
-            clear_behind(text, count, rows["length"])
-            yield Mixed(rows, text, self._sources, None if self._kept is None else taken(self._kept, own))
+            ends = clear_behind(text, count, rows["length"])
+            yield Mixed(rows, text, self._sources, None if self._kept is None else taken(self._kept, own), ends)
 
     def _filled(self, words: int) -> npt.NDArray[Any]:
         """So many words from where each text begins, void[n]."""
@@ -76,13 +76,17 @@ class Copies:
         return filled
 
 
-def clear_behind(text: U64, words: I64, lengths: npt.NDArray[Any]) -> None:
-    """Texts of so many words and so many bytes, one after the other: what stands behind each becomes zeros."""
-    ends = np.cumsum(words)
+def clear_behind(text: U64, words: I64, lengths: npt.NDArray[Any]) -> I64:
+    """Texts of so many words and so many bytes, one after the other: what stands behind each becomes zeros.
+
+    Where each ends in `text`, in words.
+    """
+    ends = lasts = np.cumsum(words)
     if not int(words.min()):
         some = words > 0
-        ends, lengths = ends[some], lengths[some]
-    text[ends - 1] &= MASKS[lengths & 7]
+        lasts, lengths = ends[some], lengths[some]
+    text[lasts - 1] &= MASKS.take(lengths & 7)
+    return ends
 
 
 def fill_in(filled: npt.NDArray[Any], column: npt.NDArray[Any], at: I64) -> None:

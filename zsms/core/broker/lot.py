@@ -24,6 +24,7 @@ MOST_MESSAGES = 16_384
 """Most messages of a mixed lot that is made here."""
 MOST_BYTES = 4 * 2**20
 """Most bytes of one, so that it fits a frame."""
+_RECORD = np.dtype((np.void, ROW.itemsize))
 OVERHEAD = 1_024
 """Bytes that a small mixed lot costs beside its columns, about."""
 
@@ -179,14 +180,16 @@ def _gather_uniform(parts: Sequence[Part], sources: Sources) -> Mixed:
 def uniform_rows(parts: Sequence[Part]) -> tuple[npt.NDArray[Any], list[I64], npt.NDArray[Any] | None]:
     """The rows of messages in uniform lots (at least one), where in each batch their texts begin, and what is kept."""
     counts = [len(positions) for _, positions in parts]
-    wholes: list[Batch] = []
+    alike, steps = [], []
     recipients, lengths, offsets, kept = [], [], [], []
     begins: list[I64] = []
     for lot, positions in parts:
         batch = lot.whole
         assert isinstance(batch, Batch)
         at = positions + lot.begin if lot.begin else positions
-        wholes.append(batch)
+        source = 0 if lot.account is None else lot.account.index
+        alike.append((batch.first, 0, batch.due, lot.queued, source, lot.attempt, lot.delivery, 0))
+        steps.append(batch.step)
         recipients.append(batch.recipients.take(at))
         length = batch.lengths.take(at)
         lengths.append(length)
@@ -194,20 +197,14 @@ def uniform_rows(parts: Sequence[Part]) -> tuple[npt.NDArray[Any], list[I64], np
         offsets.append(at if batch.offsets is None else batch.offsets.take(at))
         if batch.origin is not None:
             kept.append(_kept(batch.origin, lot, positions))
-
-    def each(values: list[Any], dtype: str) -> npt.NDArray[Any]:
-        return np.repeat(np.array(values, dtype=dtype), counts)
-
-    rows = np.empty(sum(counts), dtype=ROW)
+    # What the messages of a lot have in common is written at once: a column of records costs its memory each time.
+    rows: npt.NDArray[Any] = np.repeat(np.array(alike, dtype=ROW).view(_RECORD), counts).view(ROW)
     offset = np.concatenate(offsets)
-    rows["seq"] = offset.astype(np.uint64) + each([batch.first for batch in wholes], "u8")
+    rows["seq"] += offset.astype(np.uint64)
     rows["recipient"] = np.concatenate(recipients)
-    rows["due"] = each([b.due for b in wholes], "f8") + offset * each([b.step for b in wholes], "f8")
-    rows["queued"] = each([lot.queued for lot, _ in parts], "f8")
-    rows["source"] = each([0 if lot.account is None else lot.account.index for lot, _ in parts], "u4")
-    rows["attempt"] = each([lot.attempt for lot, _ in parts], "u4")
-    rows["delivery"] = each([lot.delivery for lot, _ in parts], "u4")
     rows["length"] = np.concatenate(lengths)
+    if any(steps):
+        rows["due"] += offset * np.repeat(steps, counts)
     return rows, begins, np.concatenate(kept) if kept else None
 
 

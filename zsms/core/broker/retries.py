@@ -196,12 +196,11 @@ class Retries:
     def span(self) -> tuple[float, float] | None:
         """When the first and the last of those that wait are due; None where none has a time yet. Of many, it is
         when the first is looked at."""
-        parts = self._waiting.everything()
-        if not parts:
+        if not self._waiting.nbytes:
             return None
         if self.messages > _MANY:
             return min(self._waiting.next_time(), self._last_due), self._last_due
-        return min(float(part.rows["queued"].min()) for part in parts), self._last_due
+        return min(float(part.rows["queued"].min()) for part in self._waiting.everything()), self._last_due
 
     def lots(self) -> list[Lot]:
         """Everything that waits, in no particular order; nothing is removed."""
