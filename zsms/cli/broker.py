@@ -79,5 +79,7 @@ def _take_over(journal: str | None) -> int:
     from zsms.journal.jetstream import end_lease
 
     holder = end_lease(journal, f"{getpass.getuser()} on {platform.node()}")
-    click.echo(f"{holder} has the journal {hidden(journal)} no longer" if holder else f"nobody had {hidden(journal)}")
+    where = hidden(journal).partition("?")[0]
+    ended = f"{holder} has the journal {where} no longer; one that stands by goes on with it within a few seconds"
+    click.echo(ended if holder else f"nobody had {where}")
     return 0

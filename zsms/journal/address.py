@@ -89,7 +89,7 @@ class Address:
             if "password" in login:
                 raise UsageError(f"{said}: the password is in the address and in a file: leave one out")
             login = {"user": login["token"]} if login else {}
-        return cls(servers, name, login, options, first, monitors)
+        return cls(servers, name, login, files=options, tls_first=first, monitors=monitors)
 
     @property
     def copies(self) -> int:

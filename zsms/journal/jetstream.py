@@ -37,6 +37,7 @@ LOOK_S = 3.0
 """Between two looks at what others may have done to the stream."""
 _CLOSE_S = 2.0
 _TAKE_OVER_S = 60.0
+_LOOK_UP_S = 5.0
 _DELETED = (
     "records were deleted from its stream: a broker that started with it now would not have what is not settled. This "
     "one has it and goes on; all is well again once that is settled"
@@ -67,6 +68,7 @@ class Loop:
         """End the thread, and what goes on there."""
         try:
             self.call(_cancel_all(), 1.0)
+            self.call(self.loop.shutdown_default_executor(), 1.0)  # or a process could not be forked any more
         except TimeoutError:
             pass
         self.loop.call_soon_threadsafe(self.loop.stop)
@@ -358,6 +360,18 @@ class JetStreamStore:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def has_records(url: str) -> bool:
+    """Whether there was ever anything in a journal, as far as its servers answer within a moment."""
+    loop, stream = Loop(), JetStream(Address.parse(url))
+    try:
+        return loop.call(stream.ends(), _LOOK_UP_S).last > 0
+    except (Unavailable, TimeoutError):
+        return False
+    finally:
+        loop.call(stream.close(), _CLOSE_S)
+        loop.end()
 
 
 def end_lease(url: str, by: str) -> str:

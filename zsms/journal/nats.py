@@ -36,7 +36,7 @@ _HEADROOM = 4 * 1024
 _MOST_BYTES = 8 * 2**20
 _LEAST_BYTES = 4 * _HEADROOM
 """Of the servers' max_payload."""
-_REQUEST_S = 2.0
+REQUEST_S = 2.0
 APPEND_S = 5.0
 _CONNECT_S = 2.0
 FIRST_S = 30.0
@@ -66,6 +66,8 @@ _FIT: dict[str, tuple[object, ...]] = {
     "sealed": (False,),
     "deny_purge": (False,),
     "no_ack": (False,),
+    "persist_mode": ("default", ""),  # or what is acknowledged need not be written
+    "first_seq": (0, 1),
     "allow_direct": (True,),
     "mirror": (None,),
     "sources": (None,),
@@ -117,6 +119,8 @@ class JetStream:
         """Most bytes of a record."""
         self.refused = ""
         """Why the servers stored nothing of what was last published, in their words."""
+        self._failures: list[Exception] = []
+        """Why the last client could not connect, which it tells nobody else."""
         self._complaints: dict[str, str] = {}
         """What a server has said of its own accord: permissions that are missing, by subject ("": for any answer)."""
 
@@ -153,14 +157,14 @@ class JetStream:
         self._turn += 1
         whys: dict[str, Exception] = {}
         for server in turned:
-            client = _Client()
+            client, self._failures = _Client(), []
             try:
                 await asyncio.wait_for(client.connect([server], **self._how()), _CONNECT_S + 0.5)
                 if client.max_payload < _LEAST_BYTES:
                     await client.close()
                     raise Refused(f"its max_payload of {client.max_payload:,} bytes is less than {_LEAST_BYTES:,}")
             except (OSError, NatsError, TimeoutError, ValueError, Refused, UsageError) as error:
-                whys[self._address.shown(server)] = error
+                whys[self._address.shown(server)] = self._why(error)
                 continue
             self._client, self._silent = client, 0
             self._complaints.clear()
@@ -170,6 +174,10 @@ class JetStream:
         if all(map(_is_final, whys.values())):
             raise Refused(f"no NATS server can be used: {told}")
         raise Unavailable(f"no NATS server answers: {told}")
+
+    def _why(self, error: Exception) -> Exception:
+        """Why a client could not connect, which ended with that error."""
+        return self._failures[-1] if self._failures else error
 
     def _how(self) -> dict[str, Any]:
         """What a client connects with, its files as they are now. Raises UsageError."""
@@ -181,6 +189,9 @@ class JetStream:
             "name": "zsms",
             # Its own search for another server is off: it would stay with one that is frozen.
             "allow_reconnect": False,
+            # Nor is it to ask a server that is not there for two minutes.
+            "max_reconnect_attempts": 1,
+            "reconnect_time_wait": 0.05,
             "connect_timeout": int(_CONNECT_S),
             "tls": address.tls(),
             "tls_handshake_first": address.tls_first,
@@ -190,7 +201,9 @@ class JetStream:
         }
 
     async def _on_error(self, error: Exception) -> None:
-        """What a server says of its own accord; what breaks is seen by the requests that break."""
+        """What a server says of its own accord, and why none is there; what breaks is seen by the requests that
+        break."""
+        self._failures.append(error)
         if "permissions" in (text := str(error).lower()):
             self._complaints[text.split('"')[1] if "for publish" in text else ""] = str(error)
 
@@ -207,7 +220,7 @@ class JetStream:
         await self._disconnect()
 
     async def _request(
-        self, subject: str, payload: bytes, headers: dict[str, str] | None = None, timeout: float = _REQUEST_S
+        self, subject: str, payload: bytes, headers: dict[str, str] | None = None, timeout: float = REQUEST_S
     ) -> Any:
         client = await self._connected()
         try:

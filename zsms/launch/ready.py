@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-from zsms.core.broker.durability import is_on_servers
+from zsms.core.broker.durability import hidden, is_on_servers
 from zsms.errors import UsageError
 from zsms.journal import FILE, check_place
 from zsms.scenario import MeshConfig, SenderGroup
@@ -61,9 +61,17 @@ def _named(config: MeshConfig) -> MeshConfig:
 
 def _check_new(config: MeshConfig) -> None:
     check_place(config.journal)
-    for folder in filter(None, map(config.journal_of, config.broker_names)):
-        if not is_on_servers(folder) and os.path.exists(os.path.join(folder, FILE)):
+    for place in filter(None, map(config.journal_of, config.broker_names)):
+        if is_on_servers(place):
+            from zsms.journal.jetstream import has_records
+
+            if has_records(place):
+                raise UsageError(
+                    f"{hidden(place)} has a journal already, and a run begins with a new one: give another name, or go "
+                    "on with what is held there: zsms broker --journal nats://..."
+                )
+        elif os.path.exists(os.path.join(place, FILE)):
             raise UsageError(
-                f"{folder} has a journal already, and a run begins with a new one: give another folder, or go on "
-                f"with that run: zsms run --resume {config.journal}"
+                f"{place} has a journal already, and a run begins with a new one: give another folder, or go on with "
+                f"that run: zsms run --resume {config.journal}"
             )
