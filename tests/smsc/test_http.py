@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from zsms.errors import UsageError
 from zsms.message import Message, MessageId, Outcome
 from zsms.smsc import Account, FakeSmsc, Rules
+from zsms.smsc.http import HttpSide
 from zsms.transports.http import HttpSettings, HttpTransport
 from zsms.transports.judging import FailedSend
 
@@ -104,3 +107,19 @@ def test_a_port_in_use_is_told() -> None:
         FakeSmsc(http=f"127.0.0.1:{smsc.http_port}"),
     ):
         pass
+
+
+def test_what_is_asked_while_others_are_answered_is_not_left_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    wakes, answer, wake = [], HttpSide.answer, FakeSmsc.wake
+
+    def slow_to_answer(side: HttpSide, *what: Any, **how: Any) -> None:
+        before = len(wakes)
+        answer(side, *what, **how)
+        end = time.monotonic() + 1.0
+        while 0 < before == len(wakes) < 3 and time.monotonic() < end:
+            time.sleep(0.001)  # until the next is asked
+
+    monkeypatch.setattr(HttpSide, "answer", slow_to_answer)
+    monkeypatch.setattr(FakeSmsc, "wake", lambda smsc: (wakes.append(1), wake(smsc))[1])
+    with FakeSmsc(http=NOWHERE) as smsc:
+        assert send(smsc, "/cgi-bin/sendsms#kannel&timeout_s=5", "one", "two", "three") == [Outcome.SENT] * 3

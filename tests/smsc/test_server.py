@@ -27,13 +27,13 @@ from tests.mesh import processes
 from zsms import StatsCollector, saving
 from zsms.core.smpp.events import Answered, Bound, Ended, Event, Received, Replied, Side
 from zsms.core.smpp.pdu import Command, Messages, Tag
-from zsms.core.smpp.record import Pdu, Target
+from zsms.core.smpp.record import Pdu, Target, encode
 from zsms.core.smpp.session import Session
 from zsms.core.smpp.strings import Strings
 from zsms.core.smpp.window import Window
 from zsms.errors import UsageError
 from zsms.smsc import Account, FakeSmsc, Rules, server
-from zsms.smsc.rules import Fault
+from zsms.smsc.rules import Fault, Outcome
 from zsms.stats.delay import DelayModel
 
 PATIENCE_S = 25.0
@@ -273,6 +273,53 @@ def test_messages_are_asked_for_cancelled_replaced_and_sent_to_many() -> None:
         named = b"id:%b " % answer["message_id"]
         assert sum(text.startswith(named) for text in client.texts) == 2, "a receipt each, of the id that was told"
         assert smsc.desk.model.counts.receipts == 23 and not smsc.desk.model.waiting
+
+
+def test_messages_of_another_account_are_unknown() -> None:
+    with FakeSmsc(Rules((Account("one"), Account("two")), receipt=DelayModel("constant", 60.0))) as smsc:
+        clients = [Client(smsc, system_id=name) for name in (b"one", b"two")]
+        for client in clients:
+            client.submit(b"x")
+            client.until(lambda client=client: client.answers)
+        commands = Command.QUERY_SM, Command.REPLACE_SM, Command.CANCEL_SM
+        for client, other in (clients, clients[::-1]):
+            fields = {"message_id": client.answers[0][1]}
+            asks = [Pdu(command, fields=fields) for command in commands]
+            assert [other.ask(each).status for each in asks] == [0x67, 0x0C, 0x0C]
+            assert [client.ask(each).status for each in asks] == [0, 0, 0]
+
+
+def test_outcomes_by_number_hold_for_who_sends_to_many() -> None:
+    outcomes = Outcome("*1", status=0x0B), Outcome("*2", receipt="UNDELIV")
+    with FakeSmsc(Rules(outcomes=outcomes)) as smsc:
+        client = Client(smsc)
+        many = [Target(1, 1, b"1555000%d" % last) for last in (1, 2, 3)]
+        fields = {"dest_addresses": many, "short_message": b"hi", "registered_delivery": 1}
+        answer = client.ask(Pdu(Command.SUBMIT_MULTI, fields=fields))
+        assert answer.status == 0 and answer["unsuccess_sme"] == [(1, 1, b"15550001", 0x0B)]
+        client.until(lambda: len(client.texts) == 2)
+        assert sum(b"stat:UNDELIV" in text for text in client.texts) == 1
+        fields["dest_addresses"] = many[:1]
+        assert client.ask(Pdu(Command.SUBMIT_MULTI, fields=fields)).status == 0x0B
+        counts = smsc.desk.model.counts
+        assert (counts.submitted, counts.accepted, counts.rejected) == (4, 2, 2)
+
+
+def test_who_is_silent_says_nothing_at_all(smsc: FakeSmsc) -> None:
+    client = Client(smsc)
+    (connection,) = smsc.desk.connections.values()
+    smsc.desk.silent = True
+    client.session.write(np.frombuffer(encode(Pdu(Command.ENQUIRE_LINK, 77)), np.uint8))
+    client.submit(b"x")
+    end = time.monotonic() + PATIENCE_S
+    while connection.session.counts.pdus_in < 3:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert smsc.desk.counts.receipts_sent == 0
+    smsc.desk.silent = False
+    assert client.ask(Pdu(Command.ENQUIRE_LINK)).sequence != 77
+    client.until(lambda: len(client.texts) == 1)
+    assert not client.answers
 
 
 def test_binds_are_refused_and_connections_cut_on_schedule() -> None:

@@ -61,7 +61,7 @@ class Desk:
         self.refusing: int | None = None
         """command_status of every bind, while binds are refused."""
         self.silent = False
-        """Whether nothing is answered."""
+        """Whether nothing is said: no answer of any kind, and no receipt, which come later."""
         self._recorder = recorder
         self._answers = TimingWheel(_TICK_S, 4, stream(seed, "smsc", "answers"))
         self._homeless: dict[int, deque[Rows]] = {}
@@ -269,7 +269,7 @@ class Desk:
         if rows is not None:
             self._route(rows)
         for connection in self.connections.values():
-            if connection.receipts:
+            if connection.receipts and not self.silent:
                 self._deliver_receipts(connection, now, wall)
 
     def _route(self, rows: Rows) -> None:

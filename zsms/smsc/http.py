@@ -123,14 +123,15 @@ class HttpSide:
 
     # -- the role's thread -------------------------------------------------------------------------------------------
 
-    def answer(self, model: Model, recorder: Recorder | None, now: float, wall: float) -> None:
-        """Decide on what was asked."""
+    def answer(self, model: Model, recorder: Recorder | None, now: float, wall: float, *, silent: bool) -> None:
+        """Decide on what was asked; `silent`: and say nothing."""
         rate = model.rules.bind_segments
         if self._bucket is None and rate:
             self._bucket = Bucket(rate, 1.0, now)
         while self._asked:
             asked, future = self._asked.popleft()
             decided = self._decide(asked, model, recorder, now, wall)
+            decided.lost |= silent
             future.get_loop().call_soon_threadsafe(_settle, future, decided)
 
     def _decide(self, asked: Asked, model: Model, recorder: Recorder | None, now: float, wall: float) -> Decided:

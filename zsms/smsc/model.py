@@ -210,17 +210,30 @@ class Model:
         wanted = np.asarray(messages.registered_delivery)
         if some(wanted) and some(wanted & 3):
             return False
-        self.states.put_new(len(ends), _SHOWN[ends])
+        self.states.put_new(len(ends), _SHOWN[ends], party.number)
         return True
 
     def apart(
         self, request: Pdu, targets: Sequence[Target], text: bytes, *, origin: Origin, now: float, wall: float
-    ) -> bytes:
-        """Accept a message to these that came by another command than submit_sm (no limits, no outcomes).
+    ) -> tuple[bytes, list[int]]:
+        """Decide on a message to these that came by another command than submit_sm: outcomes by number, and no limits.
 
-        Its id: one for all, as submit_multi has it; each has a receipt of its own, where they are asked for.
+        Its id, empty when none is accepted, and the status of each: one id for all, as submit_multi has it; each has a
+        receipt of its own, where they are asked for.
         """
-        count, party = len(targets), origin.party
+        party, told = origin.party, [0] * len(targets)
+        if self.rules.outcomes:
+            numbers, status = Strings.of([each.address for each in targets]), np.zeros(len(targets), np.uint32)
+            for outcome in self.rules.outcomes:
+                _apply(outcome, numbers, status, np.zeros(len(targets), np.uint8))
+            told = status.tolist()
+            self._count(status[status != 0])
+        self._counts.submitted += len(told)
+        self._counts.rejected += sum(map(bool, told))
+        targets = [each for each, code in zip(targets, told, strict=True) if not code]
+        if not targets:
+            return b"", told
+        count = len(targets)
         rows = np.zeros(count, ROW)
         rows["serial"] = self._serial + 1
         rows["bind"], rows["account"], rows["wanted"] = origin.binds, party.number, request["registered_delivery"] & 3
@@ -230,13 +243,15 @@ class Model:
         rows["destination_ton"] = [each.ton or 0 for each in targets]
         rows["destination_npi"] = [each.npi or 0 for each in targets]
         rows["text"], rows["submitted"] = text[:20], wall
-        rows["state"] = self._ends.draw(self._rng, count)
+        ends = self._ends.draw(self._rng, count)
+        for outcome in self.rules.outcomes:
+            _apply(outcome, Strings.of([each.address for each in targets]), np.zeros(count, np.uint32), ends)
+        rows["state"] = ends
         self._serial += 1
-        self._counts.submitted += count
         self._counts.accepted += count
         self._counts.segments += count
         self._keep(rows, party, self._receipt(self._rng, count), now, new=1)
-        return ids_of(rows["serial"][:1], self.rules.ids).tolist()[0]
+        return ids_of(rows["serial"][:1], self.rules.ids).tolist()[0], told
 
     def _limit(self, status: U32, segments: I64, origin: Origin, now: float) -> None:
         """Limits come first: what they refuse is refused whatever was drawn."""
@@ -302,7 +317,7 @@ class Model:
 
     def _keep(self, rows: npt.NDArray[np.void], party: Party, waits: F32, now: float, new: int | None = None) -> None:
         """`new`: serial numbers that these have, by default one each."""
-        self.states.put_new(len(rows) if new is None else new, STATES["ENROUTE"])
+        self.states.put_new(len(rows) if new is None else new, STATES["ENROUTE"], party.number)
         party.pending += len(rows)
         places = self._pending.put(rows)
         self._wheel.add(now, waits, places.astype(np.uint64).reshape(-1, 1))

@@ -28,14 +28,14 @@ def answer_to(request: Pdu, model: Model, origin: Origin, now: float, wall: floa
         case Command.DATA_SM:
             text = request.tlv(Tag.MESSAGE_PAYLOAD) or b""
             to = Target(request["dest_addr_ton"], request["dest_addr_npi"], request["destination_addr"])
-            named = model.apart(request, [to], text, origin=origin, now=now, wall=wall)
-            return Pdu(0, fields={"message_id": named})
+            named, told = model.apart(request, [to], text, origin=origin, now=now, wall=wall)
+            return Pdu(0, status=told[0], fields={"message_id": named})
         case Command.QUERY_SM:
-            return _query(request, model, wall)
+            return _query(request, model, origin, wall)
         case Command.CANCEL_SM:
-            return Pdu(0, status=_change(request, model, STATES["DELETED"], _CANCELFAIL))
+            return Pdu(0, status=_change(request, model, origin, STATES["DELETED"], _CANCELFAIL))
         case Command.REPLACE_SM:
-            return Pdu(0, status=_change(request, model, None, _REPLACEFAIL))
+            return Pdu(0, status=_change(request, model, origin, None, _REPLACEFAIL))
         case _:
             return Pdu(0, status=Status.INVCMDID)
 
@@ -45,20 +45,28 @@ def _multi(request: Pdu, model: Model, origin: Origin, now: float, wall: float) 
     targets = [each for each in request["dest_addresses"] if each.ton is not None]
     lists = [each for each in request["dest_addresses"] if each.ton is None]
     named = b""
+    failed = [Unsuccessful(0, 0, each.address, _INVDLNAME) for each in lists]
     if targets:
         text = request["short_message"] or request.tlv(Tag.MESSAGE_PAYLOAD) or b""
-        named = model.apart(request, targets, text, origin=origin, now=now, wall=wall)
-    failed = [Unsuccessful(0, 0, each.address, _INVDLNAME) for each in lists]
-    return Pdu(0, status=0 if named else _INVDLNAME, fields={"message_id": named, "unsuccess_sme": failed})
+        named, told = model.apart(request, targets, text, origin=origin, now=now, wall=wall)
+        failed += [
+            Unsuccessful(each.ton or 0, each.npi or 0, each.address, code)
+            for each, code in zip(targets, told, strict=True)
+            if code
+        ]
+    status = 0 if named else failed[0].status if failed else _INVDLNAME
+    return Pdu(0, status=status, fields={"message_id": named, "unsuccess_sme": failed})
 
 
-def _state(request: Pdu, model: Model) -> tuple[int, int | None]:
+def _state(request: Pdu, model: Model, origin: Origin) -> tuple[int, int | None]:
+    """Its serial number, and how it stands; None: no message of this account."""
     serial = serial_of(request["message_id"], model.rules.ids) or 0
-    return serial, model.states.get(serial) if serial > 0 else None
+    state = model.states.get(serial) if serial > 0 else None
+    return serial, None if state is None or model.states.owner(serial) != origin.party.number else state
 
 
-def _query(request: Pdu, model: Model, wall: float) -> Pdu:
-    _, state = _state(request, model)
+def _query(request: Pdu, model: Model, origin: Origin, wall: float) -> Pdu:
+    _, state = _state(request, model, origin)
     if state is None:
         return Pdu(0, status=_QUERYFAIL)
     final = b"" if state in _OPEN else time.strftime("%y%m%d%H%M%S000+", time.gmtime(wall)).encode()
@@ -66,9 +74,9 @@ def _query(request: Pdu, model: Model, wall: float) -> Pdu:
     return Pdu(0, fields=fields)
 
 
-def _change(request: Pdu, model: Model, state: int | None, refusal: int) -> int:
+def _change(request: Pdu, model: Model, origin: Origin, state: int | None, refusal: int) -> int:
     """Cancel or replace a message that has not ended; the status."""
-    serial, now = _state(request, model)
+    serial, now = _state(request, model, origin)
     if now is None:
         return _INVMSGID
     if now not in _OPEN:

@@ -159,9 +159,9 @@ class FakeSmsc(Role):
         now, wall = self._clock(), time.time()
         if self.rules.faults:
             self._wrong(now)
-        if self._http is not None:
-            self._http.answer(self.desk.model, self._recorder, now, wall)
         self._read(ready, now, wall)
+        if self._http is not None:  # behind what takes its wake-ups: what is asked from now on wakes the next turn
+            self._http.answer(self.desk.model, self._recorder, now, wall, silent=self.desk.silent)
         self.desk.poll(now, wall)
         self._poll_timers(now, wall)
         for fd, connection in list(self._by_fd.items()):
@@ -283,6 +283,8 @@ class FakeSmsc(Role):
 
     def _flush(self, fd: int, connection: Connection) -> None:
         was = connection.writing
+        if self.desk.silent and connection.session.output_octets:
+            connection.session.take_output()
         if not connection.flush() or (connection.ending and not connection.writing):
             self._drop(fd, connection)
         elif connection.writing != was:

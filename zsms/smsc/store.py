@@ -80,14 +80,19 @@ class States:
         self._last = 0
         """The greatest serial number."""
         self._states = np.zeros(KEPT, np.uint8)
+        self._owners: npt.NDArray[np.uint16] | None = None
+        """By number of account; None: all are of the first."""
 
     def put(self, serials: U64, state: int | U8) -> None:
         """That is how they stand now, as far as they are known still."""
         known = serials > np.uint64(max(0, self._last - KEPT))
         self._states[serials[known] % np.uint64(KEPT)] = state if isinstance(state, int) else state[known]
 
-    def put_new(self, count: int, states: int | U8) -> None:
-        """So many have the serial numbers that follow the last one, and stand so: one for all, or uint8[count]."""
+    def put_new(self, count: int, states: int | U8, owner: int = 0) -> None:
+        """So many have the serial numbers that follow the last one, and stand so: one for all, or uint8[count].
+
+        `owner` is the number of the account that they are of.
+        """
         first = self._last + 1
         self._last += count
         begin = first % KEPT
@@ -96,6 +101,14 @@ class States:
         else:
             at = np.arange(max(first, self._last - KEPT + 1), self._last + 1) % KEPT
             self._states[at] = states if isinstance(states, int) else states[-KEPT:]
+        if owner or self._owners is not None:
+            if self._owners is None:
+                self._owners = np.zeros(KEPT, np.uint16)
+            self._owners[np.arange(max(first, self._last - KEPT + 1), self._last + 1) % KEPT] = owner
+
+    def owner(self, serial: int) -> int:
+        """The account of a message that `get` knows."""
+        return 0 if self._owners is None else int(self._owners[serial % KEPT])
 
     def get(self, serial: int) -> int | None:
         """As a number of message_state, None for one that is unknown or too long ago."""
