@@ -15,7 +15,6 @@ import re
 import select
 import signal
 import struct
-import subprocess
 import termios
 import time
 from pathlib import Path
@@ -24,7 +23,7 @@ from typing import Any, Self
 
 import pyte
 
-from tests.mesh.processes import WITHIN_S, ZSMS, environment
+from tests.mesh.processes import WITHIN_S, environment, start
 
 ENTER, LEAVE = b"\x1b[?1049h", b"\x1b[?1049l"
 """To the alternate screen and back."""
@@ -49,20 +48,12 @@ class Terminal:
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.raw = b""
-        terminal = self._its
-
-        def take_terminal() -> None:
-            fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
-
-        out = terminal if stdout is None else os.open(stdout, os.O_WRONLY | os.O_CREAT)
-        self.popen = subprocess.Popen(
-            [*ZSMS, *map(str, arguments)],
+        out = self._its if stdout is None else os.open(stdout, os.O_WRONLY | os.O_CREAT)
+        self.popen = start(
+            *map(str, arguments),
             env=environment({"TERM": "xterm-256color", **(env or {})}),
-            stdin=terminal if stdin is None else stdin,
-            stdout=out,
-            stderr=terminal,
-            start_new_session=True,
-            preexec_fn=take_terminal,
+            streams=(self._its if stdin is None else stdin, out, self._its),
+            terminal=True,
         )
         if stdout is not None:
             os.close(out)

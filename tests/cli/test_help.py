@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,9 +11,8 @@ from pathlib import Path
 import click
 import pytest
 
+from tests.mesh.processes import zsms
 from zsms.cli import COMMANDS, cli, load_command
-
-ZSMS = [sys.executable, "-m", "zsms"]
 
 
 def all_commands() -> Iterator[tuple[str, click.Command]]:
@@ -26,10 +24,9 @@ def all_commands() -> Iterator[tuple[str, click.Command]]:
 
 
 def run(*words: object, **environment: str) -> str:
-    own = {name: value for name, value in os.environ.items() if not name.startswith("ZSMS_")}
-    return subprocess.run(
-        [*ZSMS, *map(str, words)], env=own | environment, capture_output=True, text=True, check=True
-    ).stdout
+    done = zsms(*words, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.mark.parametrize(("name", "command"), list(all_commands()))
@@ -96,7 +93,7 @@ def test_showing_wrong_settings_is_as_wrong_as_using_them() -> None:
         ["config", "show", "run", "--sender", "2"],
         ["config", "show", "keys"],
     ):
-        done = subprocess.run([*ZSMS, *words], capture_output=True, text=True, check=False)
+        done = zsms(*words)
         assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr
 
 

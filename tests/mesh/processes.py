@@ -11,6 +11,7 @@ port whose neighbour is free too.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
@@ -20,6 +21,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -88,16 +90,29 @@ def _parent() -> warm.Parent | None:
 def start(
     *arguments: str,
     env: dict[str, str],
-    cwd: Path | None,
-    prefix: tuple[str, ...],
+    cwd: Path | None = None,
+    prefix: tuple[str, ...] = (),
     streams: tuple[int, int, int],
+    terminal: bool = False,
 ) -> warm.Started | subprocess.Popen[bytes]:
-    """Start a command; a fork where that can be the same."""
+    """Start a command in a session of its own, with its standard error as that one's terminal if `terminal`.
+
+    It is a fork where that can be the same.
+    """
     if not prefix and (parent := _parent()) is not None and parent.suits(env):
-        return warm.Started(parent, arguments, environment=env, cwd=cwd, streams=streams)
+        return warm.Started(parent, arguments, environment=env, cwd=cwd, streams=streams, terminal=terminal)
     command = [*prefix, *ZSMS, *arguments]
     out, err = streams[1:]
-    return subprocess.Popen(command, env=env, cwd=cwd, stdin=streams[0], stdout=out, stderr=err, start_new_session=True)
+    return subprocess.Popen(
+        command,
+        env=env,
+        cwd=cwd,
+        stdin=streams[0],
+        stdout=out,
+        stderr=err,
+        start_new_session=True,
+        preexec_fn=(lambda: fcntl.ioctl(2, termios.TIOCSCTTY, 0)) if terminal else None,
+    )
 
 
 def zsms(

@@ -66,10 +66,6 @@ class Dask:
 
     def mend(self) -> None:
         """A scheduler and three workers again, none of which has anything to do."""
-        if self.scheduler.poll() is not None:
-            for worker in self.workers:
-                worker.wait(60)  # without a scheduler it closes itself
-            self._begin()
         self.workers = [worker for worker in self.workers if worker.poll() is None]
         while len(self.workers) < 3:
             self.add()
@@ -129,34 +125,6 @@ def test_a_run_on_three_workers_balances_and_its_secrets_are_nowhere(dask: Dask,
     assert report["balanced"] and report["messages"]["sent"] == 7_500 and not report["problems"]
     assert all(row["host"] for row in report["processes"])
     assert report["config"]["secure"]
-
-
-def test_a_worker_that_is_killed_is_senders_that_died(dask: Dask, run: Run) -> None:
-    pids = {name: int(pid) for name, pid in re.findall(r"INFO +([\w-]+): pid (\d+) on ", run.command.err)}
-    where = {name: dask.worker_of(pid) for name, pid in pids.items()}
-    (worker,) = {where[name] for name in where if name.startswith("sender")} - {where["broker"], where["producer-1"]}
-    died = [name for name in where if where[name] is worker]
-    assert 0 < len(died) < 3 and "stats" not in died
-    worker.send_signal(SIGKILL)
-    until(lambda: all(gone(psutil.Process(pids[name])) for name in died if psutil.pid_exists(pids[name])), "their ends")
-    for name in died:
-        run.command.wait_for(rf"{name} \(pid \d+ on \S+\) (is gone with|was not heard).*; its messages go to", 40.0)
-    report = run.end(0)
-    assert report["messages"]["sent"] == 7_500 and report["balanced"]
-    assert len(report["problems"]) == len(died)
-
-
-def test_a_mesh_ends_its_work_without_the_scheduler(dask: Dask, run: Run) -> None:
-    """Its workers close themselves, too."""
-    roles = dask.roles()
-    dask.scheduler.kill()
-    run.command.wait_for("the Dask scheduler at .* is gone; the mesh goes on without it", 40.0)
-    for worker in dask.workers:
-        worker.wait(60)
-    report = run.end(0)
-    assert report["messages"]["sent"] == 7_500 and report["balanced"] and not report["problems"]
-    assert "Traceback" not in run.command.err
-    until(lambda: all(gone(process) for process in roles), "roles that have ended", 40.0)
 
 
 def test_the_roles_end_with_whoever_runs_the_mesh(dask: Dask, run: Run) -> None:

@@ -8,6 +8,7 @@ environment. What an interpreter or a library reads when it starts is as it was 
 from __future__ import annotations
 
 import atexit
+import fcntl
 import gc
 import importlib
 import json
@@ -20,6 +21,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -76,12 +78,13 @@ class Started:
         environment: Mapping[str, str],
         cwd: Path | None,
         streams: tuple[int, int, int],
+        terminal: bool,
     ) -> None:
         self.args = ["zsms", *arguments]
         self.returncode: int | None = None
         self._ended, code = os.pipe()
         try:
-            asked = [list(arguments), dict(environment), str(cwd or Path.cwd())]
+            asked = [list(arguments), dict(environment), str(cwd or Path.cwd()), terminal]
             self.pid = parent.fork(asked, [*streams, code])
         finally:
             os.close(code)
@@ -155,13 +158,15 @@ def _serve(line: socket.socket) -> list[str]:
                     os.close(each)
 
 
-def _become(asked: tuple[list[str], dict[str, str], str], streams: Sequence[int]) -> list[str]:
+def _become(asked: tuple[list[str], dict[str, str], str, bool], streams: Sequence[int]) -> list[str]:
     """Have a session, folder, environment and streams of its own, and nothing of the parent's; the arguments."""
-    arguments, environment, folder = asked
+    arguments, environment, folder, terminal = asked
     os.setsid()
     for own, descriptor in enumerate(streams):
         os.dup2(descriptor, own)
     os.closerange(3, 1024)
+    if terminal:
+        fcntl.ioctl(2, termios.TIOCSCTTY, 0)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

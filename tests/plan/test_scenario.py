@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from tests.mesh.processes import zsms
 from zsms.cli import load_command
 from zsms.errors import UsageError
 from zsms.scenario import Fault, Group, Retries, Scenario, Stage, first_send, read, seconds
@@ -154,9 +153,7 @@ def test_a_command_says_it_too_and_exits_with_2(tmp_path: Path) -> None:
     file = tmp_path / "bad.toml"
     file.write_text(GROUP + "cap = 0")
     for words in (["config", "check"], ["plan"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "zsms", *words, str(file)], capture_output=True, text=True, check=False
-        )
+        done = zsms(*words, file)
         assert done.returncode == 2 and done.stdout == ""
         assert done.stderr == f"zsms: {file}: [[group]] 1: cap = 0: give a number above 0, up to 1,000,000,000,000\n"
 
@@ -178,9 +175,7 @@ def test_a_plan_of_a_file_has_its_duration(tmp_path: Path) -> None:
 def test_a_run_refuses_what_only_a_plan_can_carry_out(tmp_path: Path) -> None:
     file = tmp_path / "caps.toml"
     file.write_text("[[expect]]\ndeadline = 60\nshare = 0.85")
-    done = subprocess.run(
-        [sys.executable, "-m", "zsms", "run", "--config", str(file)], capture_output=True, text=True, check=False
-    )
+    done = zsms("run", "--config", file)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
 
 

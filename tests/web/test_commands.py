@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.mesh import processes
 from zsms.cli.dashboard import TOKEN
 from zsms.dashboard.server import Dashboard
 from zsms.errors import UsageError
@@ -43,14 +44,7 @@ def zsms(*words: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str
 
 def refused(*words: str, **environment: str) -> str:
     """What a command says that can't begin."""
-    done = subprocess.run(
-        [sys.executable, "-m", "zsms", *words],
-        capture_output=True,
-        text=True,
-        env=os.environ | environment,
-        timeout=60,
-        check=False,
-    )
+    done = processes.zsms(*words, env=environment)
     assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
     return done.stderr
 
