@@ -203,12 +203,22 @@ def _words(texts: list[bytes]) -> U32:
     return np.frombuffer(b"".join(text.rjust(4, b"\0") for text in texts), dtype=_U32)
 
 
-_GROUPS = _words([b"%04d" % n for n in range(10_000)] + [b""] + [b"%d" % n for n in range(1, 10_000)] + [b"0"])
+def _with(digits: npt.NDArray[np.uint8], at: int, sign: bytes) -> U32:
+    """These digits as words, with a sign before or behind them."""
+    return np.ascontiguousarray(np.insert(digits, at, sign[0], axis=1)).view(_U32)[:, 0]
+
+
+# Made by columns: every sender that starts makes them.
+_PLACES = np.array([1_000, 100, 10, 1])
+_ALL = np.arange(10_000)[:, np.newaxis]
+_DIGITS = (_ALL // _PLACES % 10 + ord("0")).astype(np.uint8)
+_LEADING = np.where(_ALL >= _PLACES, _DIGITS, np.uint8(0))
+_GROUPS = np.concatenate([_DIGITS.view(_U32)[:, 0], _LEADING.view(_U32)[:, 0], _words([b"0"])])
 """Four digits of a number; from 10,000 on, such as lead it, without zeros before them; at last a number that is 0."""
 _LEADS, _ZERO = 10_000, 20_000
-_SMALL = _words([b"%d" % n for n in range(10_000)])
-_AFTER_POINT = _words([b".%03d" % n for n in range(1_000)])
-_LAST_THREE = _words([b"%03d," % n for n in range(1_000)])
+_SMALL = np.concatenate([_GROUPS[_ZERO:], _GROUPS[_LEADS + 1 : _ZERO]])
+_AFTER_POINT = _with(_DIGITS[:1_000, 1:], 0, b".")
+_LAST_THREE = _with(_DIGITS[:1_000, 1:], 3, b",")
 _WAYS = np.frombuffer(b"".join(b"%-11s," % each.value.encode() for each in Outcome).replace(b" ", b"\0"), dtype=_U32)
 _WAYS = _WAYS.reshape(-1, 3)
 _COMMA = _words([b","])
