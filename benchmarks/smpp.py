@@ -99,7 +99,7 @@ class Driver:
         told = transport.receipts()
         if told is not None:
             self.receipts += len(told.seqs)
-        free = min(transport.concurrency - transport.busy, most)
+        free = min(transport.free, most)
         while free > 0:
             if self._at == len(self._waiting.batch):
                 self._waiting, self._at = _waiting(self.given, 20_000, self._random), 0

@@ -159,10 +159,16 @@ class Turn:
 
     def begin(self, now: float) -> list[tuple[Waiting, float]]:
         """Start what waits; what was started, and when each of it began."""
-        free = self._slots.concurrency - self._slots.busy
-        if not free or not self._shares.waiting_messages:
+        free = self._free()
+        if free <= 0 or not self._shares.waiting_messages:
             return []
         return [(each, self._start(each, now)) for each in self._may_begin(free, now)]
+
+    def _free(self) -> int:
+        """Messages that the transport takes now: one that has `free` says it itself."""
+        slots = self._slots
+        found: int = getattr(slots, "free", slots.concurrency - slots.busy)
+        return found
 
     def _start(self, waiting: Waiting, now: float) -> float:
         slept, count = self._slept, len(waiting.batch)

@@ -30,6 +30,15 @@ PAD = 512
 """Zeros behind a received buffer, so that fixed widths can be copied from anywhere in it."""
 
 
+class Run(NamedTuple):
+    """PDUs of one command and one status that are numbered one after the other."""
+
+    command: int
+    status: int
+    sequence: int
+    """Of the first."""
+
+
 @dataclass(slots=True)
 class Frames:
     """Whole PDUs in one buffer, a row each: `begins` and `ends` int64[n], and the header's uint32[n] columns."""
@@ -43,6 +52,8 @@ class Frames:
     sequence: U32
     length: int = 0
     """Of each, where all stand one behind the other and are as long; 0: they do not, or nobody looked."""
+    run: Run | None = None
+    """What they are, where they are one; None: they are not, or nobody looked."""
 
     def __len__(self) -> int:
         return len(self.begins)
@@ -77,6 +88,11 @@ class Frames:
 
 
 _UNSIGNED = struct.Struct(">I")
+_HEADER = struct.Struct(">IIII")
+_PADDING = bytes(PAD)
+_COUNTED = np.zeros((1 << 12, 4), np.uint32)
+_COUNTED[:, 3] = np.arange(len(_COUNTED))
+"""What headers that are alike but for their numbers, one more each, have more than the first one."""
 
 
 def _walk(data: Octets, most: int) -> tuple[I64, int, int | None]:
@@ -101,15 +117,29 @@ _LOOK = 16
 _STEPS = 256
 
 
-def _length_of_all(data: Octets, most: int) -> int:
-    """The length of each PDU, where these octets are whole ones that are alike; else 0."""
+def _even(data: Octets, most: int) -> Frames | None:
+    """These octets, where they are whole PDUs that are as long; else None."""
     end = len(data)
     if end < HEADER:
-        return 0
-    (length,) = _UNSIGNED.unpack_from(data)
+        return None
+    length, command, status, sequence = _HEADER.unpack_from(data)
     if not HEADER <= length <= most or end % length:
-        return 0
-    return length if every(np.ndarray((end // length,), ">u4", data, 0, (length,)) == length) else 0
+        return None
+    rows = end // length
+    heads = np.ndarray((rows, 4), ">u4", data, 0, (length, 4)).astype(np.uint32)
+    run = None
+    if rows <= len(_COUNTED) and every(heads - _COUNTED[:rows] == heads[0]):
+        run = Run(command, status, sequence)
+    elif not every(heads[:, 0] == length):
+        return None
+    begins = rows_of(rows) * length
+    ends, commands, statuses, sequences = begins + length, heads[:, 1], heads[:, 2], heads[:, 3]
+    return Frames(_padded(data), begins, ends, commands, statuses, sequences, length, run)
+
+
+def _padded(data: Octets) -> U8:
+    """A copy, with `PAD` behind it."""
+    return np.frombuffer(b"".join((data, _PADDING)), np.uint8)
 
 
 def _run(data: Octets, at: int, end: int, most: int) -> tuple[int, int]:
@@ -171,21 +201,17 @@ class Stream:
             if len(self.rest) < self._wanted:
                 return None
             data = self.rest
-        length = _length_of_all(data, self.most)
-        if length:
-            end, wrong, begins = len(data), None, rows_of(len(data) // length) * length
-        else:
-            begins, end, wrong = _walk(data, self.most)
+        even = _even(data, self.most)
+        if even is not None:
+            if self.rest:
+                self._keep(data, len(data))
+            return even
+        begins, end, wrong = _walk(data, self.most)
         if wrong is not None:
             self.broken, self.header = wrong, bytes(data[end : end + HEADER])
         if end < len(data) or self.rest:
             self._keep(data, end)
-        if not len(begins):
-            return None
-        buffer = np.empty(end + PAD, np.uint8)
-        buffer[:end] = np.frombuffer(data, np.uint8, end)
-        buffer[end:] = 0
-        return _alike(buffer, begins, length) if length else frames_at(buffer, begins)
+        return frames_at(_padded(memoryview(data)[:end]), begins) if len(begins) else None
 
     def _keep(self, data: Octets, end: int) -> None:
         """What is behind there is a PDU that is not whole."""
@@ -248,13 +274,6 @@ def frames_at(buffer: U8, begins: I64) -> Frames:
     """The PDUs that begin there; they are whole."""
     heads = windows(buffer, HEADER)[begins].view(">u4").reshape(-1, 4).astype(np.uint32)
     return Frames(buffer, begins, begins + heads[:, 0], command=heads[:, 1], status=heads[:, 2], sequence=heads[:, 3])
-
-
-def _alike(buffer: U8, begins: I64, length: int) -> Frames:
-    """The same of PDUs that are alike, and begin with the buffer."""
-    heads = np.ndarray((len(begins), 4), ">u4", buffer.data, 0, (length, 4)).astype(np.uint32)
-    ends, command, status, sequence = begins + length, heads[:, 1], heads[:, 2], heads[:, 3]
-    return Frames(buffer, begins, ends, command=command, status=status, sequence=sequence, length=length)
 
 
 def _lengths(buffer: U8, at: I64) -> I64:

@@ -395,12 +395,10 @@ class Unnumbered:
             begins, lengths = self._ends[rows], self._ends[rows + 1] - self._ends[rows]
             octets = Strings(self._octets, begins, lengths).compact()
             ends = np.cumsum([0, *lengths.tolist()])
-        numbers = sequence.astype(">u4").view(np.uint8).reshape(-1, 4)
         if self._length:
-            begin = int(ends[0])
-            octets[begin : begin + len(rows) * self._length].reshape(-1, self._length)[:, 12:16] = numbers
+            np.ndarray((len(rows),), ">u4", octets.data, int(ends[0]) + 12, (self._length,))[:] = sequence
         else:
-            windows(octets, 4)[ends[:-1] + 12] = numbers
+            windows(octets, 4)[ends[:-1] + 12] = sequence.astype(">u4").view(np.uint8).reshape(-1, 4)
         if len(counts) == 1:
             return [octets[int(ends[0]) : int(ends[-1])]]
         stops = ends[[0, *accumulate(counts)]].tolist()
@@ -616,7 +614,7 @@ class Answers:
         """Which have an id of more than `MAX_MESSAGE_ID` octets, bool[n]; None: none has."""
         if isinstance(self._ids, Frames):
             frames = self._ids
-            if int((frames.ends - frames.begins).max(initial=0)) <= HEADER + MAX_MESSAGE_ID:
+            if (frames.length or int((frames.ends - frames.begins).max(initial=0))) <= HEADER + MAX_MESSAGE_ID:
                 return None
         found = self.ids.lengths > MAX_MESSAGE_ID
         return found if some(found) else None

@@ -134,7 +134,7 @@ class Session(Link):
         if frames is not None:
             self.counts.pdus_in += len(frames)
             first = int(frames.command[0])
-            if first in HOT and every(frames.command == first):  # as nearly always
+            if first in HOT and (frames.run is not None or every(frames.command == first)):  # as nearly always
                 self._kind(first, frames, now, events)
             else:
                 self._sort(frames, now, events)
@@ -215,7 +215,7 @@ class Session(Link):
             self.counts.strange_answers += len(frames)  # of the other side's messages: it answers none of ours
             return
         found = answers(frames)
-        matched = self._window.match(found.sequence)
+        matched = self._window.match(found.sequence, in_order=frames.run is not None)
         count = len(matched.rows)
         self.counts.strange_answers += len(found) - count
         if not count:

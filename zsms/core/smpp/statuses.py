@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from zsms.core.smpp.strings import some
+from zsms.core.smpp.strings import every, some
 from zsms.errors import UsageError
 from zsms.message import Outcome
 
@@ -106,6 +106,11 @@ _ALL_SENT.flags.writeable = False
 def all_sent(count: int) -> npt.NDArray[np.uint8]:
     """`count` times `SENT`, uint8; not to be written to."""
     return _ALL_SENT[:count] if count <= len(_ALL_SENT) else np.full(count, SENT, np.uint8)
+
+
+def are_sent(codes: npt.NDArray[np.uint8]) -> bool:
+    """Whether these are `SENT`, one and all."""
+    return codes.base is _ALL_SENT or every(codes == SENT)
 
 
 class Consequences:

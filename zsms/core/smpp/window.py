@@ -121,6 +121,13 @@ class Windows:
         self.open[row] += count
         return (rows_of(count) + (number + 1)).astype(np.uint32)
 
+    def skip(self, row: int) -> None:
+        """A session's next serial is that of a request that is not kept; nothing older stands at its place then."""
+        place = row * self.size + (int(self.serial[row]) & (self.size - 1))
+        if self._held[place]:
+            self._set_aside(np.array([place]))
+        self.serial[row] += 1
+
     def _grow(self, rows: I64, counts: I64) -> None:
         size = self.size
         while size < 2 * int((self.open[rows] + counts).max()):
@@ -132,13 +139,13 @@ class Windows:
         self._late = self._late.joined(_key(owner, held - 1), self._handle[flat], self._sent[flat])
         self._held[flat] = 0
 
-    def match(self, owner: I64 | int, sequence: U32) -> Matched:
+    def match(self, owner: I64 | int, sequence: U32, *, in_order: bool = False) -> Matched:
         """The requests that answers with these sequence numbers are of; `owner` is their session, one or int64[n].
 
-        They are closed. An answer that comes twice counts once.
+        They are closed. An answer that comes twice counts once. `in_order`: they are known to follow each other.
         """
         count = len(sequence)
-        if isinstance(owner, int) and count and (found := self._match_in_row(owner, sequence)) is not None:
+        if isinstance(owner, int) and count and (found := self._match_in_row(owner, sequence, in_order)) is not None:
             return found
         numbers = sequence.astype(np.int64)
         last = self.serial[owner] - 1
@@ -163,8 +170,10 @@ class Windows:
             return self._match_late(owner, wanted, good, found)
         return found
 
-    def _match_in_row(self, row: int, sequence: U32) -> Matched | None:
+    def _match_in_row(self, row: int, sequence: U32, in_order: bool) -> Matched | None:
         """The same of one session whose requests are answered in the order that they have; None where they are not."""
+        if not (in_order or every(sequence - rows_of(len(sequence)) == sequence[0])):
+            return None
         count, first = len(sequence), int(sequence[0])
         last = int(self.serial[row]) - 1
         wanted = last - (last + 1 - first) % MAX_SEQUENCE
@@ -173,8 +182,9 @@ class Windows:
             return None
         places = slice(row * self.size + begin, row * self.size + begin + count)
         held = self._held[places]
-        # At a place stands a request of that place, so its number alone says whether it is the one that is answered.
-        if not (every(held) and every(held - sequence == wanted + 1 - first)):
+        # What stands at a place is the newest request of that place, if any: it is the one that is answered, unless
+        # that is a ring older.
+        if last - wanted >= self.size or not every(held):
             return None
         found = Matched(rows_of(count), self._handle[places].copy(), self._sent[places].copy())
         held[:] = 0
@@ -278,7 +288,7 @@ class Window:
 
     def skip(self) -> None:
         """The next sequence number goes to a request that is not kept here."""
-        self._windows.serial[self._row] += 1
+        self._windows.skip(self._row)
 
     def start_at(self, serial: int) -> None:
         """Let the next request have this serial; for tests."""
@@ -289,9 +299,9 @@ class Window:
         self._count[0] = len(handles)
         return self._windows.add(self._rows, self._count, handles, now)
 
-    def match(self, sequence: U32) -> Matched:
+    def match(self, sequence: U32, *, in_order: bool = False) -> Matched:
         """See `Windows.match`."""
-        return self._windows.match(self._row, sequence)
+        return self._windows.match(self._row, sequence, in_order=in_order)
 
     def oldest(self) -> float | None:
         """See `Windows.oldest`."""

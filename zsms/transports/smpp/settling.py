@@ -16,8 +16,8 @@ import numpy as np
 from zsms.core.outcomes import Finished, final
 from zsms.core.sender import Waiting
 from zsms.core.sender.slots import SendTimes
-from zsms.core.smpp.statuses import SENT, name_of
-from zsms.core.smpp.strings import I64, U8, U32, Bools, every, some
+from zsms.core.smpp.statuses import SENT, are_sent, name_of
+from zsms.core.smpp.strings import I64, U8, U32, Bools, some
 from zsms.message import Batch, Mixed, Outcome
 from zsms.stats.failures import Failures, printable
 from zsms.transports.smpp.load import F32, NO_STATUS, ROW, U64, Load, Settled
@@ -138,11 +138,14 @@ class Settling:
 
     def groups(self, handles: U64) -> list[tuple[Load, I64, I64 | slice]]:
         """Segments by load: their rows in it, and their places among the handles."""
+        if not len(handles):
+            return []
+        first = int(handles[0]) >> 32
+        rows = (handles - np.uint64(first << 32)).view(np.int64)
+        if not some(rows >> 32):
+            return [(self._loads[first], rows, slice(None))]
         numbers = handles >> np.uint64(32)
         rows = (handles & ROW).astype(np.int64)
-        first = int(numbers[0]) if len(numbers) else 0
-        if every(numbers == first):
-            return [(self._loads[first], rows, slice(None))] if len(rows) else []
         order = np.argsort(numbers, kind="stable")
         known, starts = np.unique(numbers[order], return_index=True)
         ends = [*starts[1:].tolist(), len(order)]
@@ -166,12 +169,12 @@ class Settling:
         if not count:
             return
         self.busy -= count
-        sent = settled.code == SENT
-        handles = settled.messages.astype(np.uint64) + np.uint64(load.handle)
-        if every(sent):
+        handles = settled.messages.view(np.uint64) + np.uint64(load.handle)
+        if are_sent(settled.code):
             self._keep(load, settled, handles, None, now)
             self._done.append(Finished(handles, handles[:0]))
             return
+        sent = settled.code == SENT
         bad = ~sent
         outcomes = settled.code[bad]
         over = np.ones(count, np.bool_)

@@ -32,8 +32,8 @@ from zsms.core.smpp.flow import EvenCap
 from zsms.core.smpp.outstanding import Outstanding
 from zsms.core.smpp.pdu import RESPONSE, Command
 from zsms.core.smpp.record import Pdu
-from zsms.core.smpp.statuses import SENT, Consequences
-from zsms.core.smpp.strings import FEW, I64, Bools, Strings, every
+from zsms.core.smpp.statuses import SENT, Consequences, are_sent
+from zsms.core.smpp.strings import FEW, I64, Bools, Strings
 from zsms.errors import UsageError
 from zsms.message import Outcome
 from zsms.stats.failures import Failure
@@ -51,6 +51,8 @@ ALONE_S = 1.0
 """Seconds without any connection after which messages that have not begun are given back."""
 AHEAD_S = 0.5
 """Where a rate is capped, messages for so many seconds are asked for."""
+QUICK_S = 0.002
+"""Seconds of an answer, above which no messages are taken ahead: they could as well wait where others can have them."""
 CAP_TICK_S = 0.004
 """Seconds between two turns that only let capped connections go on."""
 SWEEP_S = 5.0
@@ -73,6 +75,8 @@ class SmppTransport:
         self.concurrency = concurrency or settings.slots
         self.prefetch = self.concurrency
         """An answer takes milliseconds: as many again wait here meanwhile, or the windows would wait for the broker."""
+        self._quick = False
+        """Whether the last answers took so little that the next messages are worth having here before they come."""
         self.blocked_s = None
         self.submitted = 0
         """submit_sm that were sent, in segments."""
@@ -115,8 +119,14 @@ class SmppTransport:
 
     @property
     def busy(self) -> int:
-        """Messages in hand."""
-        return self.settling.busy
+        """Messages in hand, but for those that were taken ahead."""
+        return min(self.settling.busy, self.concurrency)
+
+    @property
+    def free(self) -> int:
+        """Messages that may be started: where answers are quick as many again as there are slots, so that a window is
+        filled again before anything else is done with its answers."""
+        return self.concurrency * (2 if self._quick else 1) - self.settling.busy
 
     @property
     def figures(self) -> Mapping[str, int]:
@@ -312,10 +322,12 @@ class SmppTransport:
         accepted: Bools | None = None
         throttled: Bools | None = None
         code = self._consequences.codes(status)
-        if not every(code == SENT):
+        if not are_sent(code):
             accepted = code == SENT
             throttled = (code == Outcome.THROTTLED.code) | (code == Outcome.TEMPORARY.code)
         self._links.answered(whose, len(event.handles), accepted, throttled, now)
+        self._pump(now)  # the gateway can work on the next ones while the rest is done
+        self._quick = float(event.took[-1]) < QUICK_S
         ids = event.answers.ids if self.settings.registered_delivery else None
         self._settle(event.handles, Results(code, status, event.took.astype(np.float32)), ids, now)
 
