@@ -50,6 +50,19 @@ def test_what_waits_begins_in_free_slots_and_is_acknowledged_with_the_new_credit
     assert turn.steady.window.now == 0.0  # a window would need another grant with more behind it
 
 
+def test_a_transport_that_says_how_much_it_takes_gets_so_much() -> None:
+    class Ahead(SimulatedTransport):
+        free = 4
+
+    transport = Ahead(Slots(5, DelayModel("constant", 1.0), seed=1))
+    _, shares = sender(slots=5)
+    turn = Turn(transport, shares, Caps(None))
+    give(shares, 5)
+    assert [len(waiting.batch) for waiting, _ in turn.begin(0.0)] == [4]
+    transport.free = -1
+    assert not turn.begin(0.0)
+
+
 def test_a_cap_holds_back_what_slots_could_take_and_says_when_to_look_again() -> None:
     turn, shares = sender(slots=10, cap=Cap(2.0))
     give(shares, 4)

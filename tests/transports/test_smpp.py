@@ -25,6 +25,7 @@ from zsms.errors import UsageError, ZsmsError
 from zsms.message import ROW, Batch, Mixed, Outcome
 from zsms.transports.gateways import settings_of
 from zsms.transports.smpp import SmppSettings, SmppTransport, bind
+from zsms.transports.smpp import transport as transport_module
 
 CODES = {outcome.code: outcome for outcome in Outcome if outcome is not Outcome.SENT}
 
@@ -87,7 +88,7 @@ class Driver:
         if told is not None:
             self.told += zip(told.producers.tolist(), told.seqs.tolist(), told.outcomes.tolist(), strict=True)
             self.took += told.took.tolist()
-        free = transport.concurrency - transport.busy
+        free = transport.free
         while self.waiting and free > 0 and any(each.bound for each in transport.binds):
             first = self.waiting.pop(0)
             if len(first.batch) > free:
@@ -554,3 +555,20 @@ def test_validity(seconds: float, wanted: bytes) -> None:
 )
 def test_senders(source: str, wanted: tuple[int, int, bytes]) -> None:
     assert SmppSettings("x", source=source).sender == wanted
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_window_is_filled_again_before_its_answers_are_dealt_with(
+    monkeypatch: pytest.MonkeyPatch, quick: bool
+) -> None:
+    """Where answers are quick messages are taken ahead for that, else they wait where others can have them."""
+    monkeypatch.setattr(transport_module, "QUICK_S", 1e9 if quick else 0.0)
+    with MiniSmsc() as smsc, Driver(settings(smsc, window=2), concurrency=4) as driver:
+        transport, seen = driver.transport, []
+        settle = transport.settling.settle
+        monkeypatch.setattr(
+            transport.settling, "settle", lambda *each: (seen.append(transport.submitted), settle(*each))
+        )
+        driver.send(*"abcd")
+        assert driver.settle() == {Outcome.SENT: 4}
+        assert seen[0] > 2 and transport.busy == 0 and transport.free == (8 if quick else 4)

@@ -278,7 +278,7 @@ class FakeSmsc(Role):
                 self._drop(fd, connection)
                 return
             self.desk.happened(connection, events, now, wall)
-        if happened & select.EPOLLOUT:
+        if happened & select.EPOLLOUT or connection.session.output_octets:  # who waits for an answer has it first
             self._flush(fd, connection)
 
     def _flush(self, fd: int, connection: Connection) -> None:

@@ -140,7 +140,7 @@ class Seen:
         if len(messages) >= _FEW or len(buffer) > _OCTETS:
             self._write_later()
             self._repeated += self._known(*_fields(messages))
-        elif buffer.base is None or isinstance(buffer.base, bytes):
+        elif buffer.flags.owndata or not buffer.flags.writeable:
             self._put(messages, buffer)
         else:  # a part of one that the next ones will be read into
             fields = _fields(messages)

@@ -39,7 +39,8 @@ read. One whose receipts come late may have `awaited` (how many may still come) 
 waits so long for them; and `stood_still(since, now)`: the process did nothing meanwhile, as after SIGSTOP, so that of
 what is read then nobody knows when it came (a receipt's `took` is below 0). One with binds of an account that other
 senders share may have `sharing` (:class:`zsms.roles.strays.Sharing`). One may have `prefetch`: how many messages may
-wait beside those in hand, by default a tenth of its slots; and `figures`: values of
+wait beside those in hand, by default a tenth of its slots; `free`, how many it takes now, by default `concurrency`
+less `busy`: more where it begins some by itself as soon as slots are free; and `figures`: values of
 :class:`zsms.stats.figures.SenderFigures` that only it knows.
 
 **Threads.** The role calls all methods from its own thread. A transport with threads of its own hands over what they

@@ -137,6 +137,53 @@ def test_a_layout_is_found_where_it_is_the_same() -> None:
         assert frames is not None and (alike(frames) is not None) == expected
 
 
+@given(st.lists(st.tuples(st.sampled_from([4, 5]), octet, st.integers(0, 3)), min_size=1, max_size=200))
+def test_what_is_numbered_one_after_the_other_is_known_for_it(heads: list[tuple[int, int, int]]) -> None:
+    """Mostly it is not: other commands, other statuses, numbers left out."""
+    for rows in (heads, heads[:1] * len(heads)):
+        number, pdus = 5, []
+        for command, status, left_out in rows:
+            number += 1 + (left_out if rows is heads else 0)
+            pdus.append(record.Pdu(command | pdu.RESPONSE, number, status))
+        octets = b"".join(
+            b"".join(word.to_bytes(4, "big") for word in (16, each.command, each.status, each.sequence))
+            for each in pdus
+        )
+        frames = Stream().feed(octets)
+        assert frames is not None and frames.sequence.tolist() == [each.sequence for each in pdus]
+        alike = {(each.command, each.status, each.sequence - place) for place, each in enumerate(pdus)}
+        first = pdus[0]
+        assert frames.run == ((first.command, first.status, first.sequence) if len(alike) == 1 else None)
+
+
+def test_messages_that_are_joined_are_what_they_were() -> None:
+    """As long or not, with other numbers than those before, their strings at other places."""
+    groups = [(b"A", b"447700900123", 0), (b"AB", b"44770090012", 3), (b"AB", b"44770090012", 0), (b"A", b"1555", 3)]
+    for lengths in ([5, 5, 5], [5, 7, 5]):
+        came: list[pdu.Messages] = []
+        wanted = []
+        for (source, destination, delivery), length in [(group, length) for group in groups for length in lengths]:
+            made = pdu.Messages(
+                np.arange(1, 4, dtype=np.uint32), source=source, destination=Strings.of([destination] * 3),
+                registered_delivery=delivery, short_message=Strings.of([bytes([48 + n]) * length for n in range(3)]),
+            )  # fmt: skip
+            frames = Stream().feed(encode_messages(4, made).tobytes())
+            assert frames is not None
+            came.append(messages(frames))
+            wanted += [(source, destination, delivery, bytes([48 + n]) * length) for n in range(3)]
+        found = []
+        for each in pdu.joined(came):
+            columns = [each.source, each.destination, each.registered_delivery, each.short_message]
+            found += list(zip(*(column.tolist() for column in columns), strict=True))  # type: ignore[union-attr]
+            text, other = each.short_message, each.source
+            assert isinstance(text, Strings) and isinstance(other, Strings)
+            for strings_, start in ((text, 3), (other, 4)):  # however they stand in their buffer
+                alone = Strings.of(strings_.tolist())
+                begin = np.full(len(alone), start, np.uint64)
+                assert strings.folded(strings_, begin, 20).tolist() == strings.folded(alone, begin, 20).tolist()
+        assert sorted(found) == sorted(wanted)
+
+
 @pytest.mark.parametrize("first", [1, 95, 9_990, 99_950, 123_456_789, 2**63 - 150])
 def test_serial_numbers_and_answers_with_them(first: int) -> None:
     for count in (strings.FEW + 1, 100):

@@ -399,6 +399,23 @@ def test_windows_are_dictionaries(data: st.DataObject) -> None:
             assert window.oldest() == min((sent for _, sent in model.values()), default=None)
 
 
+@pytest.mark.parametrize("in_order", [True, False])
+def test_an_answer_with_a_number_that_stands_for_nothing_is_of_no_older_request(in_order: bool) -> None:
+    """One that is a ring older would stand at its place."""
+    windows = Windows(1)
+    size, window = windows.size, Window(windows, 0)
+    window.add(np.array([7], np.uint64), 1.0)
+    for number in range(1, size):
+        sequence = window.add(np.array([number + 100], np.uint64), 2.0)
+        assert window.match(sequence, in_order=in_order).handles.tolist() == [number + 100]
+    window.skip()
+    assert not len(window.match(np.array([size + 1], np.uint32), in_order=in_order).rows)
+    late = window.add(np.array([8], np.uint64), 3.0)
+    assert not len(window.match(np.array([2], np.uint32), in_order=in_order).rows)  # it was answered before
+    assert window.match(np.array([1], np.uint32), in_order=in_order).handles.tolist() == [7]
+    assert window.match(late, in_order=in_order).handles.tolist() == [8] and window.open == 0
+
+
 def test_requests_that_are_never_answered_cost_the_others_nothing() -> None:
     windows, kept = Windows(), []
     window = Window(windows)

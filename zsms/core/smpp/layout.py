@@ -7,12 +7,13 @@ first of n PDUs is read by itself, the others are compared with it octet by octe
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
-from zsms.core.smpp.frames import HEADER, Frames
+from zsms.core.smpp.frames import HEADER, PAD, Frames, even_frames
 from zsms.core.smpp.strings import I64, U8, Bools, Strings, some
 
 _STRING = rb"([^\0]{0,%d})\0"
@@ -44,7 +45,8 @@ NUMBERS = (
 """The fields of one octet, the last of which is sm_length, in their order."""
 
 
-class Layout(NamedTuple):
+@dataclass(slots=True)
+class Layout:
     """Where fields stand, in octets from the beginning of the PDU."""
 
     strings: dict[str, tuple[int, int]]
@@ -56,6 +58,8 @@ class Layout(NamedTuple):
     """Which octets behind the header are of strings and their NULs,"""
     ends: Bools
     """and which are those NULs."""
+    usual: bytes = b""
+    """Which octets behind the header are 0, and which not, of a PDU that came and fits: as most that follow it."""
 
 
 @lru_cache(256)
@@ -94,6 +98,32 @@ class Alike:
         frames = Frames(short.buffer, begins, ends, command=none, status=none, sequence=none)
         return Alike(frames, self.layout, frames.matrix(self.layout.width))
 
+    @classmethod
+    def joined(cls, several: Sequence[Alike]) -> Alike | None:
+        """PDUs that have one layout, as one; None where they are not all as long."""
+        parts, layout = [each._frames for each in several], several[0].layout
+        length = parts[0].length
+        if not length or any(each.length != length for each in parts):
+            return None
+        octets = [each.buffer[(at := int(each.begins[0])) : at + len(each) * length] for each in parts]
+        frames = even_frames(np.concatenate([*octets, np.zeros(PAD, np.uint8)]), length)
+        return cls(frames, layout, frames.matrix(layout.width))
+
+    @property
+    def texts(self) -> Strings | None:
+        """The short_messages of PDUs that are as long and end with them; None where they do not."""
+        frames, width = self._frames, self.layout.width
+        length = frames.length - width
+        if not 0 <= length <= 255 or self.number("length").tobytes() != bytes((length,)) * len(frames):
+            return None
+        return self._evenly(width, length)
+
+    def _evenly(self, at: int, length: int) -> Strings:
+        """What stands so many octets behind the beginning of each; they are as long."""
+        frames = self._frames
+        first = int(frames.begins[0]) + at
+        return Strings.evenly(frames.buffer, first, frames.length, length=length, rows=len(frames))
+
     @property
     def behind(self) -> I64:
         """Where the short_message of each begins."""
@@ -109,6 +139,8 @@ class Alike:
         if name in self.layout.numbers:
             return self.number(name)
         at, length = self.layout.strings[name]
+        if self._frames.length:
+            return self._evenly(at, length)
         lengths = np.empty(len(self._heads), np.int64)
         lengths.fill(length)
         return Strings(self._frames.buffer, self._frames.begins + at, lengths)
@@ -140,4 +172,10 @@ _latest: list[Layout] = []
 
 
 def _fits(heads: U8, layout: Layout) -> bool:
-    return not some(((heads[:, HEADER:] == 0) != layout.ends) & layout.inside)
+    zeros = heads[:, HEADER:] == 0
+    if layout.usual and zeros.tobytes() == layout.usual * len(heads):
+        return True
+    if some((zeros != layout.ends) & layout.inside):
+        return False
+    layout.usual = zeros[0].tobytes()
+    return True

@@ -48,6 +48,7 @@ from zsms.core.smpp.strings import (
     sizes,
     some,
     windows,
+    zeros_of,
 )
 from zsms.errors import UsageError
 
@@ -527,8 +528,10 @@ def messages(frames: Frames) -> Messages:
 
     A short_message of 255 octets, which SMPP does not allow, is read: some peers send it.
     """
-    reader = _Reader(frames)
     same = alike(frames)
+    if same is not None and (texts := same.texts) is not None:
+        return _Decoded(same, frames.sequence, texts, _NO_TLVS, zeros_of(len(frames)))
+    reader = _Reader(frames)
     if same is not None:
         reader.at = same.behind
         short, table = reader.ended(same.number("length").astype(np.int64))
@@ -558,8 +561,11 @@ class _Decoded(Messages):
         first = several[0]
         if len(several) == 1:
             return first
-        short = Strings.joined([each.short_message for each in several if isinstance(each.short_message, Strings)])
         sequence = np.concatenate([each.sequence for each in several])
+        same = Alike.joined([each._alike for each in several])
+        if same is not None and same.texts is not None:
+            return cls(same, sequence, same.texts, _NO_TLVS, zeros_of(len(sequence)))
+        short = Strings.joined([each.short_message for each in several if isinstance(each.short_message, Strings)])
         return cls(first._alike.elsewhere(short), sequence, short, _NO_TLVS, problem=np.zeros(len(short), np.uint32))
 
     def __getattr__(self, name: str) -> Any:

@@ -68,6 +68,15 @@ def ones_of(count: int) -> I64:
     return _ONES[:count] if count <= len(_ONES) else np.ones(count, np.int64)
 
 
+_ZEROS = np.zeros(1 << 12, np.uint32)
+_ZEROS.flags.writeable = False
+
+
+def zeros_of(count: int) -> U32:
+    """`count` times 0, uint32; not to be written to."""
+    return _ZEROS[:count] if count <= len(_ZEROS) else np.zeros(count, np.uint32)
+
+
 class Strings:
     """n octet strings in one buffer, uint8[...]; string i is the `lengths[i]` octets from `begins[i]` on."""
 
@@ -152,7 +161,7 @@ class Strings:
         if not width or not len(self):
             return np.zeros((len(self), width), np.uint8)
         buffer = self.buffer
-        if self.step and width == self._longest and buffer.flags.c_contiguous:
+        if self.step and int(self.begins[-1]) + width <= len(buffer) and buffer.flags.c_contiguous:
             return np.ndarray((len(self), width), np.uint8, buffer.data, int(self.begins[0]), (self.step, 1))
         beyond = int(self.begins.max()) + width - len(buffer)
         if beyond > 0 or not buffer.flags.c_contiguous:
@@ -275,9 +284,13 @@ def folded(strings: Strings, start: npt.NDArray[np.uint64], most: int) -> npt.ND
     matrix = np.ascontiguousarray(strings.matrix(8 * words))
     columns = matrix.view("<u8")
     whole = min(most, int(strings.lengths.min()))
+    alike = whole == width
+    """All are as long, or longer than what is looked at."""
     for at, word in zip(range(0, 8 * words, 8), columns.T, strict=True):
         if at + 8 <= whole:
             found = _mixed(found, word)
+        elif alike:
+            found = _mixed(found, word & _FIRST[whole - at])
         else:  # octets that are another's, or too many
             left = np.clip(np.minimum(strings.lengths, most) - at, 0, 8)
             found = np.where(left > 0, _mixed(found, word & _FIRST[left]), found)

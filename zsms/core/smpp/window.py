@@ -114,12 +114,12 @@ class Windows:
         held = self._held[places]
         if some(held):
             return None
-        held[:] = rows_of(count) + (first + 1)
+        held[:] = np.arange(first + 1, first + 1 + count)
         self._handle[places] = handles
         self._sent[places] = now
         self.serial[row] += count
         self.open[row] += count
-        return (rows_of(count) + (number + 1)).astype(np.uint32)
+        return np.arange(number + 1, number + 1 + count, dtype=np.uint32)
 
     def skip(self, row: int) -> None:
         """A session's next serial is that of a request that is not kept; nothing older stands at its place then."""

@@ -116,7 +116,7 @@ class Load:
 
     def handles(self, rows: I64) -> U64:
         """What names these segments to a session."""
-        return rows.astype(np.uint64) | np.uint64(self.number << 32)
+        return rows.view(np.uint64) | np.uint64(self.number << 32)
 
     def start(self, begin: int, end: int) -> I64:
         """Messages begin..end-1 of these are to be sent: their segments."""
