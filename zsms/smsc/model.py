@@ -109,7 +109,7 @@ class Model:
         self._rng = stream(seed, "smsc")
         self._serial = 0
         self._pending = Pending()
-        self._seen = Seen(stream(seed, "smsc", "hash"))
+        self.seen = Seen(stream(seed, "smsc", "hash"))
         self._wheel = TimingWheel(_TICK_S, 1, stream(seed, "smsc", "wheel"))
         self._answer, self._receipt = rules.answer.sampler(), rules.receipt.sampler()
         self._instant = rules.answer.mean == 0
@@ -136,7 +136,7 @@ class Model:
     @property
     def counts(self) -> Counts:
         """Messages, since the start."""
-        self._counts.duplicates += self._seen.repeated()
+        self._counts.duplicates += self.seen.repeated()
         return self._counts
 
     @property
@@ -150,7 +150,7 @@ class Model:
         """Decide on these; `wall` is the time of day in seconds."""
         count = len(messages)
         self._counts.submitted += count
-        self._seen.note(messages)
+        self.seen.note(messages)
         status: U32 = self._statuses.draw(self._rng, count)
         ends: U8 = self._ends.draw(self._rng, count)
         copies = self._copies(count, self.rules.lost, self.rules.repeated)

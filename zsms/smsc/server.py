@@ -167,6 +167,7 @@ class FakeSmsc(Role):
         for fd, connection in list(self._by_fd.items()):
             if connection.session.output_octets or connection.ending:
                 self._flush(fd, connection)
+        self.desk.model.seen.catch_up()
         self._publisher.tick(now)
         return not self._stopping
 

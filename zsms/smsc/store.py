@@ -131,13 +131,13 @@ class Seen:
         self._table = np.zeros(size, np.uint64)
         self._start = int(rng.integers(1, 2**63))
         self._later: list[Messages | list[Strings]] = []
-        self._left = _OCTETS
+        self._left = LATER_OCTETS
         self._repeated = 0
 
     def note(self, messages: Messages) -> None:
         """These came."""
         buffer = _strings(messages.short_message, messages).buffer
-        if len(messages) >= _FEW or len(buffer) > _OCTETS:
+        if len(messages) >= _FEW or len(buffer) > LATER_OCTETS:
             self._write_later()
             self._repeated += self._known(*_fields(messages))
         elif buffer.flags.owndata or not buffer.flags.writeable:
@@ -150,6 +150,11 @@ class Seen:
     def _put(self, later: Messages | list[Strings], buffer: U8) -> None:
         self._later.append(later)
         self._left -= len(buffer)
+        if self._left < -LATER_OCTETS:
+            self._write_later()
+
+    def catch_up(self) -> None:
+        """Look at what waits for it, if that is much; worth calling when nobody waits for an answer."""
         if self._left < 0:
             self._write_later()
 
@@ -163,7 +168,7 @@ class Seen:
         if self._later:
             fields = [each for each in self._later if isinstance(each, list)]
             fields += map(_fields, joined([each for each in self._later if isinstance(each, Messages)]))
-            self._later, self._left = [], _OCTETS
+            self._later, self._left = [], LATER_OCTETS
             self._repeated += self._known(*(Strings.joined(column) for column in zip(*fields, strict=True)))
 
     def _known(self, source: Strings, destination: Strings, content: Strings) -> int:
@@ -179,7 +184,7 @@ class Seen:
 
 
 _FEW = 256
-_OCTETS = 1 << 17
+LATER_OCTETS = 1 << 17
 """Octets of messages that are looked at later, about."""
 
 

@@ -124,18 +124,21 @@ def _even(data: Octets, most: int) -> Frames | None:
     end = len(data)
     if end < HEADER:
         return None
-    length, command, status, sequence = _HEADER.unpack_from(data)
+    length, *first = _HEADER.unpack_from(data)
     if not HEADER <= length <= most or end % length:
         return None
     rows = end // length
     heads = np.ndarray((rows, 4), ">u4", data, 0, (length, 4)).astype(np.uint32)
     run = None
     if _counted(heads):
-        run = Run(command, status, sequence)
+        run = Run(*first)
     elif not every(heads[:, 0] == length):
         return None
     begins, ends = _few_places(rows, length) if rows <= _FEW_HEADS else _places(rows, length)
-    return Frames(_padded(data), begins, ends, heads[:, 1], heads[:, 2], heads[:, 3], length, run)
+    command, status, sequence = heads[:, 1], heads[:, 2], heads[:, 3]
+    return Frames(
+        _padded(data), begins, ends, command=command, status=status, sequence=sequence, length=length, run=run
+    )
 
 
 def _counted(heads: U32) -> bool:
@@ -302,7 +305,8 @@ def even_frames(buffer: U8, length: int) -> Frames:
     rows = (len(buffer) - PAD) // length
     heads = np.ndarray((rows, 4), ">u4", buffer.data, 0, (length, 4)).astype(np.uint32)
     begins, ends = _places(rows, length)
-    return Frames(buffer, begins, ends, heads[:, 1], heads[:, 2], heads[:, 3], length)
+    command, status, sequence = heads[:, 1], heads[:, 2], heads[:, 3]
+    return Frames(buffer, begins, ends, command=command, status=status, sequence=sequence, length=length)
 
 
 def frames_at(buffer: U8, begins: I64) -> Frames:

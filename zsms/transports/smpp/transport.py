@@ -36,7 +36,7 @@ from zsms.core.smpp.statuses import SENT, Consequences, are_sent
 from zsms.core.smpp.strings import FEW, I64, Bools, Strings
 from zsms.errors import UsageError
 from zsms.message import Outcome
-from zsms.stats.failures import Failure
+from zsms.stats.failures import Failure, Failures
 from zsms.transports.smpp.bind import Bind
 from zsms.transports.smpp.links import LinkEvents, Links
 from zsms.transports.smpp.load import U64, Load
@@ -230,7 +230,7 @@ class SmppTransport:
         links.close()
         self._links = None
         if self.settling.failures.sends:
-            self._log_failures(links)
+            _log_failures(self.settings.address, self.settling.failures, links)
 
     # -- a turn ------------------------------------------------------------------------------------------------------
 
@@ -348,7 +348,7 @@ class SmppTransport:
         at, told = self._logged
         sends = self.settling.failures.sends
         if now - at >= _TELL_S and sends != told and self._links is not None:
-            self._log_failures(self._links)
+            _log_failures(self.settings.address, self.settling.failures, self._links)
             self._logged = now, sends
 
     def _log_unmatched(self) -> None:
@@ -356,19 +356,23 @@ class SmppTransport:
         count = self.outstanding.strange
         if count and not self._logged_unmatched:
             self._logged_unmatched = True
-            _log.warning(
-                "%s: %s of no message that this sender sent: if the account has users that are not senders of this "
-                "mesh (or that give its address in other words), the gateway gives receipts to any of them",
-                self.settings.address,
-                many(count, "receipt"),
-            )
+            _log_unmatched(self.settings.address, count)
 
-    def _log_failures(self, links: Links) -> None:
-        failures = self.settling.failures
-        reasons = ", ".join(f"{row.sends:,} {row.reason}" for row in failures.rows())
-        slowed = sum(bind.flow.bounded for bind in links.binds)
-        more = f"; slowed: {slowed} of {many(len(links.binds), 'link')}" if slowed else ""
-        _log.warning("%s: not sent: %s: %s%s", self.settings.address, many(failures.sends, "message"), reasons, more)
+
+def _log_failures(address: str, failures: Failures, links: Links) -> None:
+    reasons = ", ".join(f"{row.sends:,} {row.reason}" for row in failures.rows())
+    slowed = sum(bind.flow.bounded for bind in links.binds)
+    more = f"; slowed: {slowed} of {many(len(links.binds), 'link')}" if slowed else ""
+    _log.warning("%s: not sent: %s: %s%s", address, many(failures.sends, "message"), reasons, more)
+
+
+def _log_unmatched(address: str, count: int) -> None:
+    _log.warning(
+        "%s: %s of no message that this sender sent: if the account has users that are not senders of this "
+        "mesh (or that give its address in other words), the gateway gives receipts to any of them",
+        address,
+        many(count, "receipt"),
+    )
 
 
 def _all_of(answered: list[tuple[I64 | int, Answered]]) -> tuple[I64, Answered]:
