@@ -33,6 +33,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "fields": (),
     "formats": (),
     "kinds": (),
+    "listening": (),
     "message": (),
     "reading": (),
     "saving": (),
@@ -51,7 +52,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "wire": ("security",),
     "journal": ("core.broker", "wire"),
     "scenario": ("carriers", "core", "core.broker", "core.producer", "core.sender", "sources", "stats"),
-    "transports": ("carriers", "core", "core.sender", "core.smpp", "stats"),
+    "transports": ("carriers", "core", "core.sender", "core.smpp", "listening", "stats"),
     "plan": ("core", "scenario", "stats"),
     "roles": (
         "core",
@@ -68,7 +69,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "testing": ("core", "core.broker", "core.producer", "core.sender", "sources", "stats", "transports"),
     "dashboard": ("formats", "report", "roles", "stats", "wire"),
-    "smsc": ("carriers", "core", "core.sender", "core.smpp", "roles", "stats"),
+    "smsc": ("carriers", "core", "core.sender", "core.smpp", "listening", "roles", "stats"),
     "launch": (
         "core",
         "core.broker",

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import json
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -25,12 +24,12 @@ from zsms import extras
 from zsms.core.smpp.frames import Stream
 from zsms.core.smpp.pdu import Command, Messages, Status, Tag, Tlv, encode_messages, messages
 from zsms.errors import UsageError
+from zsms.listening import Listener, fields_of
 from zsms.smsc.ids import ids_of
 from zsms.smsc.limits import Bucket
 from zsms.smsc.model import Model, Origin, Party
 from zsms.smsc.record import Recorder
 
-MAX_BODY = 65_536
 MAX_TEXT = 16_384
 _BUSY = (Status.THROTTLED, Status.MSGQFUL)
 _LATER = (Status.SYSERR, Status.X_T_APPN)
@@ -75,30 +74,24 @@ class HttpSide:
         self._asked: deque[tuple[Asked, asyncio.Future[Decided]]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread
-        self._runner: Any = None
+        self._listener = Listener(
+            ("GET", "/cgi-bin/sendsms", self._sendsms), ("POST", "/{any:.*}", self._post), cancels=True
+        )
         self._bucket: Bucket | None = None
         self.port = 0
 
     def open(self) -> None:
         """Listen. Raises UsageError for an address that can't be had."""
-        runner = self._web.AppRunner(
-            self._application(), access_log=None, handler_cancellation=True, shutdown_timeout=0.1
-        )
-
-        async def start() -> None:
-            await runner.setup()
-            await self._web.TCPSite(runner, *self._address).start()
-            self.port = runner.addresses[0][1]
-
-        self._runner, self._loop = runner, asyncio.new_event_loop()
+        self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="zsms-smsc-http", daemon=True)
         self._thread.start()
         try:
-            asyncio.run_coroutine_threadsafe(start(), self._loop).result(START_S)
+            asyncio.run_coroutine_threadsafe(self._listener.open(*self._address), self._loop).result(START_S)
         except OSError as error:
             self.close()
             host, port = self._address
             raise UsageError(f"can't listen on {host}:{port}: {error.strerror or error}") from None
+        self.port = self._listener.port
 
     def close(self) -> None:
         """End; what is not answered never is."""
@@ -109,7 +102,7 @@ class HttpSide:
         async def stop() -> None:
             for _, future in self._asked:
                 future.cancel()
-            await self._runner.cleanup()
+            await self._listener.close()
 
         try:
             asyncio.run_coroutine_threadsafe(stop(), loop).result(START_S)
@@ -152,12 +145,6 @@ class HttpSide:
 
     # -- the loop's thread -------------------------------------------------------------------------------------------
 
-    def _application(self) -> Any:
-        app = self._web.Application(client_max_size=MAX_BODY)
-        app.router.add_route("GET", "/cgi-bin/sendsms", self._sendsms)
-        app.router.add_route("POST", "/{any:.*}", self._post)
-        return app
-
     async def _sendsms(self, request: Any) -> Any:
         query = request.query
         asked = Asked(
@@ -179,7 +166,7 @@ class HttpSide:
 
     async def _post(self, request: Any) -> Any:
         try:
-            asked = _read(request.headers.get("Authorization", ""), await _fields(request))
+            asked = _read(request.headers.get("Authorization", ""), await fields_of(request))
         except (LookupError, RecursionError):  # of a charset, or a JSON, that nobody has
             return self._web.json_response({"code": 400, "message": "the body can't be read"}, status=400)
         except ValueError as error:
@@ -225,16 +212,6 @@ def _code(status: int, good: int) -> tuple[int, dict[str, str]]:
     return (503 if status in _LATER else 400), {}
 
 
-async def _fields(request: Any) -> dict[str, Any]:
-    if request.content_type == "application/json":
-        found = json.loads(await request.text())
-        if not isinstance(found, dict):
-            raise ValueError("the body is no object")
-    else:
-        found = dict(await request.post())
-    return {str(name).lower(): value for name, value in found.items()}
-
-
 def _read(authorization: str, fields: dict[str, Any]) -> Asked:
     kind, _, rest = authorization.partition(" ")
     username, password = "", rest.strip()
@@ -243,6 +220,7 @@ def _read(authorization: str, fields: dict[str, Any]) -> Asked:
             username, _, password = base64.b64decode(rest.strip(), validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
             raise ValueError("Authorization can't be read") from None
+    fields = {str(name).lower(): value for name, value in fields.items()}
     said = [fields.get("from", ""), fields.get("to", ""), fields.get("text", fields.get("body", ""))]
     if not all(isinstance(each, str) for each in said):
         raise ValueError("to, from and text are texts")

@@ -8,7 +8,6 @@ The id is a message's own; one that is not awaited is counted, and answered like
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Mapping
 from time import monotonic
@@ -19,10 +18,10 @@ import numpy as np
 from zsms.core.clock import Standstills
 from zsms.core.outcomes import Receipts
 from zsms.errors import UsageError
+from zsms.listening import Listener, fields_of
 from zsms.message import Delivery, MessageId
 
 MOST_AWAITED = 1_000_000
-MAX_BODY = 65_536
 _FIELDS = ("status", "messagestatus", "smsstatus", "stat", "state")
 _UNDELIVERED = Delivery.UNDELIVERED.value
 _STATUSES: dict[str, int | None] = {
@@ -52,7 +51,7 @@ class Callbacks:
         self.host, _, port = address.rpartition(":")
         self._port = int(port)
         self._wake = wake
-        self._runner: Any = None
+        self._listener: Listener | None = None
         self._awaited: dict[str, tuple[int, int, float]] = {}
         self._told: deque[tuple[int, int, int, float, float]] = deque()
         """Producer, seq and outcome of each; when it was awaited, and when it came."""
@@ -65,23 +64,17 @@ class Callbacks:
 
     async def open(self) -> None:
         """Begin to listen. Raises UsageError for an address that can't be had."""
-        import aiohttp.web
-
-        app = aiohttp.web.Application(client_max_size=MAX_BODY)
-        app.router.add_route("*", "/receipts", self._asked)
-        self._runner = aiohttp.web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
+        self._listener = Listener(("*", "/receipts", self._asked))
         try:
-            await aiohttp.web.TCPSite(self._runner, self.host.strip("[]"), self._port).start()
+            await self._listener.open(self.host.strip("[]"), self._port)
         except OSError as error:
-            await self._runner.cleanup()
             raise UsageError(f"callback {self.host}:{self._port}: {error.strerror or error}") from None
-        self.port = self._runner.addresses[0][1]
+        self.port = self._listener.port
 
     async def close(self) -> None:
         """Listen no more."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._listener is not None:
+            await self._listener.close()
 
     def url(self, name: str) -> str:
         """What a gateway is to ask about the message of this id."""
@@ -102,7 +95,7 @@ class Callbacks:
         import aiohttp.web
 
         try:
-            fields = {**await _body(request), **request.query}
+            fields = {**await fields_of(request), **request.query}
         except (ValueError, LookupError, RecursionError):
             return aiohttp.web.Response(status=400, text="a body that can't be read")
         said = {str(name).lower(): value for name, value in fields.items()}
@@ -153,12 +146,3 @@ class Callbacks:
             "receipts_unmatched": self.unmatched,
             "receipts_awaited": self.awaited,
         }
-
-
-async def _body(request: Any) -> dict[str, Any]:
-    if request.content_type == "application/json":
-        found = json.loads(await request.text())
-        if not isinstance(found, dict):
-            raise ValueError("no object")
-        return found
-    return dict(await request.post())
