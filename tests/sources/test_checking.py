@@ -76,6 +76,7 @@ def test_reasons_of_one_kind_are_one() -> None:
         ("recipient '+1 370 555 0100 and something l... is too long", "recipient 'x' is too long"),
     ):
         assert len({kind_of(reason) for reason in some}) == 1, some
+    assert kind_of("1 field where the header has 2") == "not as many fields as the header, which has 2"
 
 
 def test_reasons_and_lines_are_bounded(tmp_path: Path) -> None:

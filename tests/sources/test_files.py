@@ -509,6 +509,11 @@ def test_shares_skip_their_own_bad_rows_only(tmp_path: Path) -> None:
             "is 'Numéro de téléphone' perhaps recipient and 'Message' perhaps text?",
         ),
         ("a.csv", '"Id","Mobile","Text"\n', "line 1 must name .*is 'Mobile' perhaps recipient?"),
+        (
+            "a.csv",
+            "Phonetic First Name,Phone 1 - Label,Phone 1 - Value\n",
+            "is 'Phone 1 - Value' perhaps recipient?",
+        ),
         ("a.csv", "Name,SMS 1,SMS 1 Country\n", "is 'SMS 1' perhaps recipient?"),
         ("a.txt", "[28.11.26, 10:00:00] Anna: Water is off\n", "line 1 must name the columns"),
         ("a.ini", "[general]\nrecipient = x\n", "line 1 must name the columns"),

@@ -99,6 +99,7 @@ REFUSED = {
     "written as in HTML (&#43;)": ["&#43;13705550100"],
     "written as in an address (%2B)": ["%2B13705550100"],
     "write + in place of 00": ["0013705550100", "00 1 370 555 0100"],
+    "is a formula": ["=13705550100", "=TEXT(A1;0)", "=+13705550100"],
     "country's code are missing": ["13705550100", "(370) 555-0100", "3705550100", "0370 555 0100"],
     "no country's code begins with 0": ["+03702000000", "+0013705550100"],
     "has commas in it": ["+13,705,550,100", "13,705,550,100.00"],

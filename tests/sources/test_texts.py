@@ -57,6 +57,28 @@ READ = {
                 "\u00c2ge et \u00e2me",
                 "\u00c3\u00bc und \u00fc",
             ),
+            *(
+                "PĂŞTE FERICIT",
+                "PĂŞUNEA",
+                "25 °C ±1",
+                "Её ждут",
+                "Её",
+                "Гі",
+                "l\u2019écran",
+                "l\u2019écart d\u2019été",
+                "Ñandú",
+                "Рёв",
+            ),
+            *(
+                "OK?? Really?? Yes",
+                "???",
+                "café”…",
+                "à « l\u2019école »",
+                "Ð er stafur",
+                "\u2013Échelle",
+                "5 √2 ├ 3",
+                "№ 5 \u2013 7½ µg",
+            ),
         )
     },
 }
@@ -71,6 +93,16 @@ REFUSED = {
     "has lost letters": ["Gr\ufffdn", "\ufffd"],
     "seems to mean 'Grün'": ["Gr\u00c3\u00bcn"],
     "taken for Windows-1252": ["It\u00e2\u20ac\u2122s off", "\u00c2\u00a35 each", "\u00c3\u2030t\u00c3\u00a9"],
+    "seems to mean 'Вода'": [
+        "Вода".encode().decode(encoding) for encoding in ("cp1251", "mac_roman", "cp437", "cp866")
+    ],
+    "seems to mean 'L.été à Łódź'": [
+        "L\u2019été à Łódź".encode().decode(encoding) for encoding in ("cp437", "cp850", "mac_roman")
+    ],
+    "seems to mean 'mañana'": ["mañana".encode().decode(encoding) for encoding in ("cp1250", "cp1251", "cp437")],
+    "taken for Windows-1252, and seems to mean '供水'": ["供水".encode().decode("cp1252")],
+    "has lost its letters": ["???? ?????????", "?? ??????, 12:00 - ?????"],
+    "wrong encoding twice": ["Gr锟斤拷n"],
     "as Windows-1252 has": ["It\u0092s off", "a\u0085"],
     "as ISO-2022 has": ["a\x0eb\x0f"],
 }  # fmt: skip

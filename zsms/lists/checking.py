@@ -137,7 +137,7 @@ def _add(findings: Findings, columns: Columns) -> None:
 def kind_of(reason: str) -> str:
     """A reason without what is only so in its row."""
     kind = _PLACE.sub("", _VALUE.sub(r"\1 ", reason))
-    return re.sub(r"^[0-9]+ fields? where", "not as many fields as", kind).replace("as the header", "the header")
+    return re.sub(r"^[0-9]+ fields? where the header has", "not as many fields as the header, which has", kind)
 
 
 def lines_of(findings: Findings, name: str) -> list[str]:

@@ -262,6 +262,8 @@ def _why_not(text: str) -> str:
         return "is what a spreadsheet shows instead of a value" if value else "begins with a #, as a comment does"
     if "\0" in text:
         return f"has {ZEROS}"
+    if text.startswith("="):
+        return "is a formula: save the list with values"
     if _EXPONENT.fullmatch(text):
         return "is what a spreadsheet made of a number: its last digits are lost"
     if _DECIMAL.fullmatch(text):

@@ -432,7 +432,7 @@ _OTHER_NAMES = {
     "text": r"text|mess|mensaj|mensag|nachricht|sms(?!\d)|body|content|msg"
     r"|短信|内容|內容|消息|сообщ|текст|رسالة|نص|संदेश",
 }
-_NO_NAME = re.compile(r"type|label|country|ext|typ|date|time|id$|lang")
+_NO_NAME = re.compile(r"type|phonetic|label|country|ext|typ|date|time|id$|lang")
 
 
 def _kind_of(header: str) -> str:

@@ -4,8 +4,8 @@
 - `="text"`, as spreadsheets guard a value, is that text. A formula, what a spreadsheet shows instead of a value
   (#NAME?), and a program's word for nothing (NULL, nan, [object Object]) are no texts.
 - A byte order mark at the beginning is what is left where files were joined.
-- What a wrong encoding leaves is no text: U+FFFD, control characters of Windows-1252 or ISO-2022, and UTF-8 that
-  was taken for Windows-1252 (Ã¼ for ü).
+- What a wrong encoding leaves is no text: U+FFFD, control characters of Windows-1252 or ISO-2022, a ? for each
+  letter, and UTF-8 that was taken for what Windows, a Mac or DOS wrote before (Ã¼, Гј, √º or ├╝ for ü).
 """
 
 from __future__ import annotations
@@ -40,10 +40,23 @@ ODD = rf"(?=[^#=\\\x00-\x20\x7f\xc2\xe1-\xe3\xef(<\[EFLNnu]|(?!{_BYTES}))"
 """A look ahead, for patterns of bytes: what begins otherwise is a text as it is written."""
 
 _SIGNS = (b"\x0e", b"\x0f", b"\x1b")
-_SIGNS_BESIDE_ASCII = (b"\xc3\x82", b"\xc3\x83", b"\xc3\xa2\xe2\x82\xac", b"\xef\xbf\xbd")
 _CONTROLS = re.compile(rb"\xc2[\x80-\x9f]")
-_SPOILT = re.compile(r"[ÂÃ][^\x00-\x7f]|â€")
-"""Of the letters of UTF-8 in Windows-1252: no language has these side by side, but for some that are checked."""
+_LOST = re.compile(r"\?{2,}[ ,.:;!-]+\?{2,}")
+_TAKEN_FOR = {
+    "cp1252": ("Windows-1252", r"[ÂÃ][^\x00-\x7f]|â€|Ð[°¾µ¸²½]|Ñ[‚€ƒ‹Œ]|[åæçèé][\xa0-\xbf][^\x00-\x7f]"),  # noqa: RUF001
+    "cp1251": ("Windows-1251", r"Г[©¤¶ј±Ў§ЁЄ«®ґєЈ]|в[ЂЃ„]|Р[°ѕµёЅ»]|С[‚ЃѓЂЊ‹]"),  # noqa: RUF001
+    "cp1250": ("Windows-1250", r"Ă[©ˇłĽ¶¨¤±§«®´ş]|Ĺ[‚›şĽ„‘™]"),  # noqa: RUF001
+    "mac_roman": ("Mac Roman", r"√[^\x00-\x7f]|‚Ä|–[∞æµ∏Ω]|—[ÅÇÉ]"),  # noqa: RUF001
+    "cp437": ("DOS (437)", r"[├╨╤][^\x00-\x7f]|ΓÇ"),
+    "cp850": ("DOS (850)", r"[├╨╤][^\x00-\x7f]|ÔÇ"),
+    "cp866": ("DOS (866)", r"[╨╤][^\x00-\x7f]"),
+}
+"""What UTF-8 is taken for, and pairs of letters that are left then: no language has these side by side, but for some
+that are checked."""
+_SPOILT = re.compile("|".join(pairs for _, pairs in _TAKEN_FOR.values()) + "|\ufffd|锟斤")
+_SIGNS_OF_IT = (*"ÂÃÐ\ufffd√\u201a∞├╨ĂĹѕµЂ©¤¶јЎ", "â€", "æ°", "ΓÇ", "ÔÇ", "锟斤", "Г±", "Р°")  # noqa: RUF001
+"""One of these is in each such pair, or in any text of some words in which there are such pairs: fast to look for."""
+_WESTERN = re.compile("[\u00a0-\u017f\u2010-\u2122]")
 
 
 def read_text(value: object) -> bytes:
@@ -72,11 +85,14 @@ def read_text(value: object) -> bytes:
 
 def may_be_spoilt(data: bytes) -> bool:
     """Whether there is anything in texts that a wrong encoding leaves. Fast where there is not."""
-    if any(sign in data for sign in _SIGNS):
+    if any(sign in data for sign in _SIGNS) or (b"??" in data and _LOST.search(data.decode(errors="replace"))):
         return True
-    return not data.isascii() and (
-        any(sign in data for sign in _SIGNS_BESIDE_ASCII) or _CONTROLS.search(data) is not None
-    )
+    if data.isascii():
+        return False
+    if _CONTROLS.search(data) is not None:
+        return True
+    text = data.decode(errors="replace")
+    return any(sign in text for sign in _SIGNS_OF_IT) and _SPOILT.search(text) is not None
 
 
 def _wrong(text: str) -> str:
@@ -100,10 +116,22 @@ def _wrong_encoding(text: str) -> str:
     if strange is not None:
         what = "ISO-2022" if strange < " " else "Windows-1252"
         return f"has a control character (U+{ord(strange):04X}), as {what} has: save the list as UTF-8"
-    if _SPOILT.search(text):
-        try:
-            meant = text.encode("cp1252").decode()
-        except UnicodeError:
-            return ""
-        return f"is UTF-8 that was taken for Windows-1252, and seems to mean {shown(meant)}: save the list as UTF-8"
+    if "锟斤" in text:
+        return "has lost letters, as text that was read in a wrong encoding twice has: save it as UTF-8"
+    if _LOST.search(text) and not any(c.isalpha() for c in text):
+        return "has lost its letters, a ? stands for each: save the list as UTF-8"
+    for encoding, (name, pairs) in _TAKEN_FOR.items():
+        meant = _meant(text, encoding) if re.search(pairs, text) else ""
+        if meant:
+            return f"is UTF-8 that was taken for {name}, and seems to mean {shown(meant)}: save the list as UTF-8"
     return ""
+
+
+def _meant(text: str, encoding: str) -> str:
+    """What the text was before its UTF-8 was taken for that encoding; "" where that is not plain."""
+    try:
+        meant = text.encode(encoding).decode()
+    except UnicodeError:
+        return ""
+    found = sum(c > "\x7f" for c in meant)
+    return meant if found > 1 or _WESTERN.search(meant) else ""
