@@ -120,6 +120,7 @@ def test_every_command_block_runs(section: Section, tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ZSMS_")}
     # Where the command does not say:
     environment |= {"ZSMS_RUN_MESSAGES": "5000", "ZSMS_RUN_MEAN": "0.2", "ZSMS_RUN_SD": "0.02"}
+    environment |= {"ZSMS_PLAN_REPLICATIONS": "3"}
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [environment.get("PYTHONPATH")])])
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     done = subprocess.run(
