@@ -106,7 +106,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "stats",
         "transports",
     ),
-    "__main__": ("cli",),
+    "entry": ("cli",),
+    "__main__": ("entry",),
 }
 """What each room may import besides."""
 IMPURE = {"zmq", "asyncio", "threading", "os", "time", "socket", "subprocess", "select", "sqlite3", "psutil"}
