@@ -14,7 +14,7 @@ import pytest
 
 from tests.mesh.processes import Command, environment, gone, until
 from zsms.errors import ZsmsError
-from zsms.launch.execute import Execute
+from zsms.launch.execute import Execute, reason_of
 
 _PLAN = ["plan", "there/my.toml", "--replications", "1", "--jobs", "1", "--no-variants", "--quiet", "--json", "-"]
 _LONG = ("--messages", 3_000_000, "--replications", 2_000)
@@ -31,6 +31,25 @@ def test_a_file_that_is_not_there_comes_along_and_errors_name_it_as_it_was_given
     ):
         Execute({"there/my.toml": b"[run]\nmesages = 7\n"})([_PLAN])
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"problems": ["nothing was sent: 9 failed"], "thresholds": []}, "nothing was sent: 9 failed"),
+        (
+            {"problems": [], "thresholds": [{"threshold": "a <= 1", "value": 2, "ok": False},
+                                            {"threshold": "b <= 1", "value": 0, "ok": True}]},
+            "a <= 1: 2",
+        ),
+        ({"problems": [], "thresholds": []}, "the last line"),
+        (["no report"], "the last line"),
+        (None, "the last line"),
+    ],
+)  # fmt: skip
+def test_why_a_run_failed_is_what_its_report_says(said: object, why: str) -> None:
+    """Its summary is for people: the last line of it may be the end of a sentence."""
+    assert reason_of("" if said is None else json.dumps(said), "problem     the last\nthe last line\n") == why
 
 
 def test_what_is_not_wanted_any_more_ends() -> None:

@@ -219,11 +219,16 @@ def _check_options(command: str, varied: Sequence[str], fixed: Sequence[str]) ->
 
 
 def _check_values(command: str, varied: Sequence[tuple[str, Sequence[str]]], fixed: Sequence[str]) -> None:
-    """Raises click.UsageError for a command line that no point could have."""
+    """Raises click.UsageError for a command line that no point could have, or that two values share."""
     target = load_command(command)
-    for name, value in [("", ""), *((name, value) for name, values in varied for value in values if "." not in name)]:
-        words = [*([f"--{name}={value}"] if name else []), *fixed]
-        target.make_context(f"zsms {command}", words)
+    target.make_context(f"zsms {command}", [*fixed])
+    for name, values in ((name, values) for name, values in varied if "." not in name):
+        option = next(each for each in target.params if f"--{name}" in (*each.opts, *each.secondary_opts))
+        meant: dict[Any, str] = {}
+        for value in values:
+            found = target.make_context(f"zsms {command}", [f"--{name}={value}", *fixed]).params[option.name or ""]
+            if meant.setdefault(found, value) != value:
+                raise UsageError(f"--vary {name}: {meant[found]} and {value} are the same: give each value once")
 
 
 def _page(title: str, points: Any, done: Any) -> str:

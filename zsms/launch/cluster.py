@@ -248,9 +248,8 @@ class Cluster:
                     return
             self._go_on()
             if child.future.status in _ENDED:
-                why = f": {child.future.exception()}" if child.future.status == "error" else ""
-                why += f"; versions differ: {self._dask.differs}" if self._dask.differs else ""
-                raise ZsmsError(f"{where} could not begin: its task is {child.future.status}{why}")
+                why = f"; versions differ: {self._dask.differs}" if self._dask.differs else ""
+                raise ZsmsError(f"{where} could not begin: {_of_task(child.future)}{why}")
             if self._is_gone(child.worker):
                 raise ZsmsError(f"{where} has left before it began")
             if time.monotonic() > until:
@@ -280,8 +279,8 @@ class Cluster:
         while not child.listening.wait(_LOOK_S) and time.monotonic() < until:
             self._go_on()
         if child.address is None:
-            last = f": {child.said[-1]}" if child.said else ""
-            raise ZsmsError(f"{child.name} on {child.host} does not listen{last}")
+            last = child.said[-1] if child.said else _of_task(child.future)
+            raise ZsmsError(f"{child.name} on {child.host} does not listen: {last}")
         return child.address
 
     def latecomers(self, wanted: Callable[[frozenset[str]], str | None]) -> list[str]:
@@ -413,6 +412,11 @@ class Cluster:
             self._scheduler.close()  # what tasks of its are left are cancelled with it
         self._wake_in.close()
         self._wake_out.close()
+
+
+def _of_task(future: Any) -> str:
+    """How a task is, in words, and why if it failed."""
+    return f"its task is {future.status}" + (f": {future.exception()!r}" if future.status == "error" else "")
 
 
 def _check_files(roles: Sequence[Wanted], spread: Mapping[str, str], ask: Callable[..., dict[str, Any]]) -> None:

@@ -63,16 +63,26 @@ class Execute:
                     _end(popen)
                     raise ZsmsError("it was given up")
         if popen.returncode:
-            last = (err.strip().splitlines() or [""])[-1]
+            why = reason_of(out, err)
             for name, place in places.items():
-                last = last.replace(place, name)
-            raise ZsmsError(f"zsms {shlex.join(command)} exited with {popen.returncode}: {last}")
+                why = why.replace(place, name)
+            raise ZsmsError(f"zsms {shlex.join(command)} exited with {popen.returncode}: {why}")
         found: dict[str, Any] = json.loads(out)
         return found
 
     def stop(self) -> None:
         """Have those end that run, and any that would follow."""
         self._over = True
+
+
+def reason_of(out: str, err: str) -> str:
+    """The problems of a report, if there is one with problems, or else what was said last."""
+    with suppress(ValueError, KeyError, TypeError):
+        report = json.loads(out)
+        missed = [each for each in report["thresholds"] if not each["ok"]]
+        if why := [*report["problems"], *(f"{each['threshold']}: {each['value']}" for each in missed)]:
+            return "; ".join(why)
+    return (err.strip().splitlines() or [""])[-1]
 
 
 def _end(popen: subprocess.Popen[str]) -> None:
