@@ -305,7 +305,7 @@ def test_processes_that_nobody_told_of_took_no_figure_of_0(blank: dict[str, Any]
 
 
 def test_a_number_beyond_all_numbers_is_no_figure(blank: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="no report: OverflowError"):
+    with pytest.raises(UsageError, match="no report: a figure in it is no number"):
         figures_of(
             run(blank, 100.0) | {"processes": [{"cpu_s": cpu_s, "rss_max_bytes": 1} for cpu_s in (0.5, 10**400)]}
         )
@@ -326,9 +326,16 @@ def test_names_of_a_run_that_are_no_texts_are_told(tmp_path: Path, blank: dict[s
         ("gone-*.json", "gone-*.json: no file of such a name"),
         ("before/other.json", "before/other.json: no report: its `schema` is not zsms-report/2"),
         (".", ".: no report in this folder"),
+        ('{"schema": "zsms-plan/1"}', "odd.json: no report, but a plan: zsms plan --against"),
+        ('{"schema": "zsms-report/1"}', "odd.json: no report: its `schema` is 'zsms-report/1', not zsms-report/2"),
+        ('{"schema": "zsms-report/2", "messages": {}}', "odd.json: no report: it has no `processes`"),
+        ('{"schema": "zsms-report/2"', "odd.json: no report: is not JSON: "),
     ],
 )
 def test_what_is_no_report_is_told(folder: Path, what: str, told: str) -> None:
+    if what.startswith("{"):
+        (folder / "odd.json").write_text(what)
+        what = "odd.json"
     done = zsms("compare", what, "after", cwd=folder)
     assert done.returncode == 2
     assert done.stderr.startswith(f"zsms: {told}")

@@ -168,9 +168,13 @@ def _read(path: Path) -> dict[str, Any] | str:
     except OSError as error:
         return f"can't be read: {error.strerror}"
     except UsageError as error:
-        return f"no report: {error}"
-    if not isinstance(body, dict) or body.get("schema") != SCHEMA:
-        return f"no report: its `schema` is not {SCHEMA}"
+        return f"no report: {str(error).removeprefix(f'{path} ')}"
+    schema = body.get("schema") if isinstance(body, dict) else None
+    if isinstance(schema, str) and schema.startswith("zsms-plan/"):
+        return "no report, but a plan: zsms plan --against REPORT sets a run beside one"
+    if not isinstance(body, dict) or schema != SCHEMA:
+        told = f"{schema[:40]!r}, not" if isinstance(schema, str) else "not"
+        return f"no report: its `schema` is {told} {SCHEMA}"
     body.pop("series", None)
     title, tags = body.get("title", ""), body.get("tags", {})
     if not isinstance(tags, dict) or not all(isinstance(each, str) for each in (title, *tags.values())):

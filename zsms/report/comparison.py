@@ -154,8 +154,10 @@ def figures_of(report: dict[str, Any]) -> dict[str, float]:
             known["processor_s"] = sum(row["cpu_s"] for row in rows)
             known["memory_bytes"] = sum(row["rss_max_bytes"] for row in rows)
         known["unbalanced"] = float(not report["balanced"])
-    except (KeyError, TypeError, OverflowError) as error:
-        raise UsageError(f"no report: {type(error).__name__} {error}") from None
+    except KeyError as error:
+        raise UsageError(f"no report: it has no `{error.args[0]}`") from None
+    except (TypeError, OverflowError):
+        raise UsageError("no report: a figure in it is no number that a run can have") from None
     if not (known.get("steady.seconds") or 0) >= STEADY_S:
         known = {name: value for name, value in known.items() if not name.startswith("steady.")}
     return {figure.name: float(value) for figure in FIGURES if _measured(value := known.get(figure.name))}
