@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.smsc.making import decided, submits
 from zsms.carriers import profiles
+from zsms.cli.smsc import rules_of_options
 from zsms.core.smpp.frames import Stream
 from zsms.core.smpp.pdu import Command, Messages, Tag, encode_messages, messages
 from zsms.core.smpp.strings import U8, Strings
@@ -221,6 +223,13 @@ def test_patterns_of_numbers_match_as_strings_do(numbers: list[bytes], data: st.
         assert matching(Strings.of(numbers), pattern).tolist() == [test(number) for number in numbers]
 
 
+def test_a_plus_in_a_pattern_need_not_be_in_the_number() -> None:
+    numbers = Strings.of([b"15550001", b"+15550001", b"", b"4915550001", b"+"])
+    for pattern, found in (("+1555*", [1, 1, 0, 0, 0]), ("+15550001", [1, 1, 0, 0, 0]), ("*+1555*", [1, 1, 0, 1, 0])):
+        assert matching(numbers, pattern).tolist() == list(map(bool, found))
+    assert matching(Strings.of([]), "+1*").tolist() == []
+
+
 def test_a_refused_message_that_comes_again_is_a_duplicate_too() -> None:
     model, verdict = decided(Rules(statuses=((0x58, 1.0),)), submits([b"x"]))
     assert verdict.status.tolist() == [0x58] and model.counts.duplicates == 0
@@ -350,6 +359,7 @@ def test_faults_hold_and_come_again() -> None:
         ({"account": [{"system_id": "a"}, {"system_id": 5}]}, "[[account]] 2: system id 5"),
         ({"account": [{}]}, "[[account]] 1: an account: missing"),
         ({"outcome": [{"number": "1*2"}]}, "give digits"),
+        ({"outcome": [{"number": "+*"}]}, "give digits"),
         ({"outcome": [{"number": "ä*"}]}, "give digits"),
         ({"fault": [{"at": float("nan"), "what": "disconnect"}]}, "at nan"),
         ({"fault": [{"at": 0, "what": "disconnect", "every": 1e-320}]}, "every 1e-320"),
@@ -362,6 +372,16 @@ def test_faults_hold_and_come_again() -> None:
 def test_rules_that_can_not_be_are_refused_by_name(table: dict[str, object], why: str) -> None:
     with pytest.raises(UsageError, match=re.escape(why)):
         rules_of(table)
+
+
+def test_what_an_option_says_goes_before_a_file_even_if_it_is_nothing(tmp_path: Path) -> None:
+    (path := tmp_path / "smsc.toml").write_text("answer = 0.02\nreceipt = 3\nids = 'hex'\n")
+    changes: dict[str, object] = dict.fromkeys(("answer", "receipt", "ids", "form", "segments", "throttle_status"))
+    changes |= {"answer": 0.0, "status": (), "state": ()}
+    rules = rules_of_options("us-short-code", str(path), changes)
+    assert (rules.answer.mean, rules.receipt.mean, rules.ids) == (0.0, 3.0, "hex")
+    with pytest.raises(UsageError, match="ids ''"):
+        rules_of_options(None, None, changes | {"ids": ""})
 
 
 def test_a_file_says_where_it_is_wrong(tmp_path) -> None:  # type: ignore[no-untyped-def]

@@ -81,19 +81,24 @@ def _make(*, carrier: str | None, rules: str | None, insecure: bool, quiet: bool
     if carrier is not None and not quiet:
         click.echo(f"{profiles.find(carrier).sources}; times and outcomes that it has not are assumed", err=True)
     changes = {name: given.pop(name) for name in _CHANGES}
-    return FakeSmsc(_rules(carrier, rules, changes), **given)
+    made = rules_of_options(carrier, rules, changes)
+    if not made.answer.mean and any(fault.what == "slow" for fault in made.faults) and not quiet:
+        click.echo("the fault 'slow' changes nothing: answers take no time, give them some (--answer)", err=True)
+    return FakeSmsc(made, **given)
 
 
-_CHANGES = ("answer", "receipt", "ids", "form", "status", "state", "segments", "throttle_status")
+_RULES = ("answer", "receipt", "ids", "form")
+_CHANGES = (*_RULES, "status", "state", "segments", "throttle_status")
 """Options that change a rule."""
 
 
-def _rules(carrier: str | None, path: str | None, changes: dict[str, Any]) -> Any:
+def rules_of_options(carrier: str | None, path: str | None, changes: dict[str, Any]) -> Any:
+    """The rules of --carrier, over them those of --rules, and over them what options say. Raises UsageError."""
     from zsms.smsc.carrier import rules_of_carrier
     from zsms.smsc.files import read_rules, rules_of
     from zsms.smsc.rules import Rules
 
-    table: dict[str, Any] = {name: changes[name] for name in ("answer", "receipt", "ids", "form") if changes[name]}
+    table: dict[str, Any] = {name: changes[name] for name in _RULES if changes[name] is not None}
     for option, name in (("status", "statuses"), ("state", "states")):
         if changes[option]:
             table[name] = dict(_weight(option, each) for each in changes[option])

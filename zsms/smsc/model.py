@@ -386,8 +386,19 @@ def _apply(outcome: Outcome, destination: Strings, status: U32, ends: U8) -> Non
         ends[hit] = _NONE if outcome.receipt == "none" else STATES[outcome.receipt]
 
 
+def _without_plus(numbers: Strings) -> Strings:
+    first = numbers.matrix(1)[:, 0] == 0x2B if len(numbers) else np.zeros(0, np.bool_)
+    first &= numbers.lengths > 0
+    return Strings(numbers.buffer, numbers.begins + first, numbers.lengths - first)
+
+
 def matching(numbers: Strings, pattern: str) -> Bools:
-    """Which of the numbers fit a pattern of octets with `*` at the beginning, at the end or both, bool[n]."""
+    """Which of the numbers fit a pattern of octets with `*` at the beginning, at the end or both, bool[n].
+
+    A plus in it need not be in the number: most clients leave it out.
+    """
+    if "+" in pattern:
+        return matching(_without_plus(numbers), pattern.replace("+", ""))
     octets = np.char.strip(numbers.column(20), b"\0")
     inner = pattern.strip("*").encode()
     front, back = pattern.startswith("*"), pattern.endswith("*")

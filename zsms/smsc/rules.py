@@ -164,7 +164,7 @@ def check(rules: Rules) -> None:
             raise UsageError(f"two accounts with the system_id {account.system_id!r}")
     for outcome in rules.outcomes:
         inner = outcome.number.strip("*")
-        if not inner or "*" in inner or not inner.isascii():
+        if not inner.lstrip("+") or "*" in inner or not inner.isascii():
             raise UsageError(f"number {outcome.number!r}: give digits with * at the beginning, at the end or both")
         if outcome.status is not None:
             _status(outcome.status)
