@@ -17,6 +17,7 @@ from zsms.launch import scheduler
 from zsms.launch.cluster import Cluster
 from zsms.launch.place import Wanted
 from zsms.launch.scheduler import Scheduler, check, patiently
+from zsms.launch.tasks import tell_of_waiting
 
 
 @pytest.mark.parametrize(
@@ -162,6 +163,28 @@ def test_workers_that_take_no_tasks_are_left_out(caplog: pytest.LogCaptureFixtur
     found, hosts = _Fake({"a": {"status": "paused"}, "b": _RUNNING}, {"b": _FINE}).usable()
     assert found.keys() == {"b"} and hosts == {"b": "host"}
     assert "1 worker of the Dask scheduler not used: a is paused" in caplog.text
+
+
+def test_work_that_waits_for_workers_is_told_of_once_each_time(caplog: pytest.LogCaptureFixture) -> None:
+    paused, states = {"w": {"status": "paused"}}, [_RUNNING, "paused", "paused", "gone", _RUNNING, "paused", "none"]
+    over = threading.Event()
+
+    class Asked(_Fake):
+        def workers(self) -> dict[str, dict[str, Any]]:
+            if len(states) == 1:
+                over.set()
+            state = states.pop(0)
+            if state == "gone":
+                raise ZsmsError("does not answer")
+            return {"paused": paused, "none": {}}.get(str(state), {"w": _RUNNING})
+
+    tell_of_waiting(Asked({}, {}), over, 0.001)
+    assert [each.getMessage().partition(" at ")[0] for each in caplog.records] == [
+        "no worker of the Dask scheduler",
+        "no worker of the Dask scheduler",
+        "the Dask scheduler",
+    ]
+    assert "w is paused; this waits until one does" in caplog.text and "has no workers" in caplog.text
 
 
 class _Gone:

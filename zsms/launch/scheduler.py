@@ -12,7 +12,7 @@ import re
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -200,16 +200,20 @@ class Scheduler:
     def usable(self) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
         """What is known of each worker that takes tasks, and the host's name of each. Raises ZsmsError."""
         workers = self.workers()
-        if not workers:
-            raise ZsmsError(f"the Dask scheduler at {self.address} has no workers: start some with `dask worker`")
-        running = {name: each for name, each in workers.items() if each.get("status", "running") == "running"}
-        others = {name: workers[name]["status"] for name in workers.keys() - running.keys()}
-        told = ", ".join(f"{name} is {status}" for name, status in sorted(others.items()))
-        if not running:
-            raise ZsmsError(f"no worker of the Dask scheduler at {self.address} takes tasks: {told}")
-        if others:
-            _log.warning("%s of the Dask scheduler not used: %s", many(len(others), "worker"), told)
+        if why := self.why_idle(workers):
+            raise ZsmsError(why)
+        running = {name: each for name, each in workers.items() if _runs(each)}
+        if others := len(workers) - len(running):
+            _log.warning("%s of the Dask scheduler not used: %s", many(others, "worker"), _statuses(workers))
         return running, self.hosts(running)
+
+    def why_idle(self, workers: Mapping[str, dict[str, Any]]) -> str:
+        """Why none of these takes tasks; "" when one does."""
+        if not workers:
+            return f"the Dask scheduler at {self.address} has no workers: start some with `dask worker`"
+        if not any(map(_runs, workers.values())):
+            return f"no worker of the Dask scheduler at {self.address} takes tasks: {_statuses(workers)}"
+        return ""
 
     def close(self) -> None:
         """Let go of it; of workers of this machine, end them."""
@@ -219,6 +223,15 @@ class Scheduler:
                     each.close(timeout=5)
             except (OSError, RuntimeError) as error:
                 _log.debug("closing: %s", error)
+
+
+def _runs(worker: dict[str, Any]) -> bool:
+    return bool(worker.get("status", "running") == "running")
+
+
+def _statuses(workers: Mapping[str, dict[str, Any]]) -> str:
+    """How those are that take no tasks."""
+    return ", ".join(f"{name} is {each['status']}" for name, each in sorted(workers.items()) if not _runs(each))
 
 
 def _differing(table: str) -> str:

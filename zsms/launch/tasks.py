@@ -7,6 +7,8 @@ Dask would compute that again, too, when the worker that holds it is lost.
 from __future__ import annotations
 
 import itertools
+import logging
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -17,6 +19,7 @@ from zsms.launch.scheduler import Scheduler
 from zsms.launch.worker import attempt, attempt_while_wanted
 
 _RETRIES = 2
+_log = logging.getLogger("zsms.launch")
 _PIECES = 32
 """Tasks of a map for each thread of the workers, at most: one takes a millisecond or two beside what it does."""
 
@@ -25,11 +28,27 @@ _PIECES = 32
 def _client(address: str, *, light: bool = False) -> Iterator[tuple[Any, int]]:
     """A client of a cluster whose workers have this version of zsms, and how many threads they have."""
     scheduler = Scheduler(address, light=light)
+    over = threading.Event()
     try:
         workers, _ = scheduler.usable()
+        threading.Thread(target=tell_of_waiting, args=(scheduler, over), daemon=True).start()
         yield scheduler.client, sum(max(1, each["nthreads"]) for each in workers.values())
     finally:
+        over.set()
         scheduler.close()
+
+
+def tell_of_waiting(scheduler: Scheduler, over: threading.Event, every_s: float = 5.0) -> None:
+    """Say it when no worker takes tasks any more, until it is over: Dask waits for others without a word."""
+    told = ""
+    while not over.wait(every_s):
+        try:
+            why = scheduler.why_idle(scheduler.workers())
+        except ZsmsError:
+            continue  # of a scheduler that is gone, whoever waits for a task is told
+        if why and why != told:
+            _log.warning("%s; this waits until one does", why)
+        told = why
 
 
 def tasks_on(
