@@ -102,6 +102,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         ("import nothing_of_that_name\n", "gate_way:send", "No module named 'nothing_of_that_name'"),
         ("", "gate_way:send", "gate_way has no 'send'"),
         ("", "gate_way", "write MODULE:FUNCTION"),
+        ("", "gate_way.py:send", "name the module as import does, as in gate_way:send"),
+        ("", "../other/gate_way:send", "name the module as import does, as in gate_way:send"),
+        ("", ".gate_way:send", "name the module as import does, as in gate_way:send"),
         ("", "no_such_gate_way:send", "No module named 'no_such_gate_way'"),
     ],
 )

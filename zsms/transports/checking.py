@@ -84,6 +84,9 @@ def load_function(name: str, folder: str | None = None) -> Any:
     module_name, _, function_name = name.partition(":")
     if not module_name or not function_name:
         raise UsageError(f"--transport {name!r}: write MODULE:FUNCTION, as in mygateway:send")
+    if "/" in module_name or module_name.startswith(".") or module_name.endswith(".py"):
+        named = module_name.rpartition("/")[2].removesuffix(".py").lstrip(".") or "mygateway"
+        raise UsageError(f"--transport {name!r}: name the module as import does, as in {named}:{function_name}")
     found: Any = _import(name, module_name, os.getcwd() if folder is None else folder)
     for part in function_name.split("."):
         try:
