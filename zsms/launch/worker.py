@@ -20,6 +20,7 @@ from typing import Any
 
 from zsms.errors import ZsmsError
 from zsms.launch.local import environment_of_roles
+from zsms.words import many
 
 LISTEN_S = 10.0
 _END = 2**20
@@ -122,7 +123,7 @@ def look_of(path: str) -> str:
             digest = blake2b(file.read(_END), digest_size=8)
             file.seek(max(0, size - _END))
             digest.update(file.read(_END))
-        return f"{size:,} octets with the digest {digest.hexdigest()}"
+        return f"{many(size, 'octet')} with the digest {digest.hexdigest()}"
     except OSError as error:
         return error.strerror or str(error)
 
