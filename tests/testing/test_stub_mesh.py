@@ -77,6 +77,52 @@ def test_an_exception_is_a_failure_with_its_name() -> None:
     assert mesh.counts["failed"] == 2
 
 
+class OwnError(BaseException):
+    """Of a user's function."""
+
+
+@pytest.mark.parametrize("kind", [asyncio.CancelledError, GeneratorExit, SystemExit, OwnError])
+@pytest.mark.parametrize("waits", [False, True], ids=["at once", "later"])
+def test_what_ends_a_task_costs_one_message(kind: type[BaseException], waits: bool) -> None:
+    async def send(message: Message) -> bool:
+        if waits:
+            await asyncio.sleep(0.1)
+        if message.recipient == ROWS[0][0]:
+            raise kind
+        return True
+
+    mesh = StubMesh(send)
+    mesh.put(ROWS[:2])
+    mesh.join()
+    assert [each.reason for each in mesh.sends if each.reason] == [f"raised {kind.__name__}"]
+    assert (mesh.counts["failed"], mesh.counts["sent"]) == (1, 1)
+
+
+def test_a_function_that_cancels_itself_costs_one_message() -> None:
+    async def send(message: Message) -> bool:
+        task = asyncio.current_task()
+        assert task is not None
+        if message.recipient == ROWS[0][0]:
+            task.cancel()
+        await asyncio.sleep(0.1)
+        return True
+
+    mesh = StubMesh(send)
+    mesh.put(ROWS[:2])
+    mesh.join()
+    assert [each.reason for each in mesh.sends if each.reason] == ["raised CancelledError"]
+
+
+def test_ctrl_c_in_a_function_ends_the_test() -> None:
+    async def send(message: Message) -> bool:
+        raise KeyboardInterrupt
+
+    mesh = StubMesh(send)
+    mesh.put(ROWS[:1])
+    with pytest.raises(KeyboardInterrupt):
+        mesh.join()
+
+
 def test_what_is_throttled_comes_again_and_spends_no_attempt() -> None:
     calls: list[int] = []
 

@@ -62,7 +62,9 @@ class CalledTransport:
         try:
             value = await self._send(message)
             code = self._judge.of_value(value)
-        except Exception as error:
+        except BaseException as error:  # what ends a task costs one message, as in a run
+            if self._closed or issubclass(type(error), KeyboardInterrupt):
+                raise
             code = self._judge.of_error(error)
         self._done.append((handle, code))
 
