@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import select
 import stat
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.mesh.processes import descriptors
 from zsms import saving
 
 OLD, NEW = b"older\n", b"newer, and longer\n"
@@ -47,6 +50,20 @@ def test_a_check_that_is_killed_leaves_nothing(old: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(os, "unlink", killed)
     saving.check(str(old))
     saving.check(str(old.with_name("new.json")))
+
+
+def test_descriptors_of_any_number_are_waited_for() -> None:
+    with descriptors(2_100):
+        read, write = os.pipe()
+        high = fcntl.fcntl(write, fcntl.F_DUPFD, 2_000)
+        os.write(write, b"1")
+        try:
+            saving.wait_for(high)
+            saving.wait_for(fcntl.fcntl(read, fcntl.F_DUPFD, high + 1), select.POLLIN)
+        finally:
+            os.closerange(high, high + 2)
+            os.close(read)
+            os.close(write)
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o666, 0o755])

@@ -218,7 +218,14 @@ def _write(file: int, data: bytes) -> None:
         try:
             rest = rest[os.write(file, rest) :]
         except BlockingIOError:
-            select.select([], [file], [])
+            wait_for(file)
+
+
+def wait_for(file: int, events: int = select.POLLOUT) -> None:
+    """Wait until it can be written, or read (POLLIN): whatever its number, of which select() takes small ones only."""
+    poll = select.poll()
+    poll.register(file, events)
+    poll.poll()
 
 
 def _sync(file: int) -> None:

@@ -16,6 +16,7 @@ import json
 import os
 import random
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -33,6 +34,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import psutil
+import pytest
 
 from tests.mesh import warm
 from zsms.roles.asker import Asker
@@ -136,6 +138,19 @@ def zsms(
         finally:
             popen.kill()
         return subprocess.CompletedProcess(words, code, *(text.result() for text in texts))
+
+
+@contextmanager
+def descriptors(soft: int) -> Iterator[None]:
+    """Let this process, and those that it starts, have that many."""
+    before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < soft:
+        pytest.skip(f"needs {soft} descriptors: raise the hard limit with `ulimit -Hn {soft}`")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, before), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before, hard))
 
 
 def report_of(*arguments: object, code: int = 0, **how: Any) -> dict[str, Any]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import resource
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from signal import SIGTERM
 
 import psutil
 import pytest
 
-from tests.mesh.processes import ByHand, Command, environment, kill, line_with, until, zsms
+from tests.mesh.processes import ByHand, Command, descriptors, environment, kill, line_with, until, zsms
 from zsms.stats.view import View
 
 SMALL_QUEUE = ("--max-messages", 500, "--liveness", 1)
@@ -192,19 +190,6 @@ def ports(endpoint: str) -> tuple[int, int]:
     """Both ports of an endpoint."""
     first = int(endpoint.rpartition(":")[2])
     return first, first + 1
-
-
-@contextmanager
-def descriptors(soft: int) -> Iterator[None]:
-    """Let this process, and those that it starts, have that many."""
-    before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < soft:
-        pytest.skip(f"needs {soft} descriptors: raise the hard limit with `ulimit -Hn {soft}`")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, before), hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (before, hard))
 
 
 def plain_connection(port: int) -> socket.socket:

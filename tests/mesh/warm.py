@@ -24,6 +24,7 @@ import tempfile
 import termios
 import threading
 from collections.abc import Mapping, Sequence
+from math import ceil
 from pathlib import Path
 from typing import NoReturn
 
@@ -92,7 +93,9 @@ class Started:
     def wait(self, timeout: float | None = None) -> int:
         """Wait for its end; the exit code, negative for a signal. Raises subprocess.TimeoutExpired."""
         if self.returncode is None:
-            if not select.select([self._ended], [], [], timeout)[0]:
+            ended = select.poll()  # a test may have more descriptors than select() takes
+            ended.register(self._ended, select.POLLIN)
+            if not ended.poll(None if timeout is None else ceil(timeout * 1_000)):
                 raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
             self.returncode = int(os.read(self._ended, 64))
             os.close(self._ended)

@@ -11,7 +11,6 @@ import errno
 import fcntl
 import io
 import os
-import select
 import signal
 import sys
 from typing import TextIO, cast
@@ -35,7 +34,9 @@ class Lasting(io.FileIO):
             return size
         try:
             while (written := super().write(data)) is None:  # somebody made the terminal non-blocking for all
-                select.select([], [self], [])
+                from zsms import saving  # not for every command that starts
+
+                saving.wait_for(self.fileno())
         except (OSError, ValueError) as error:
             self.error = error if isinstance(error, OSError) else OSError(errno.EBADF, os.strerror(errno.EBADF))
             return size

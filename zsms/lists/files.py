@@ -179,7 +179,7 @@ class FileSource:
             if len(columns := self.take(CHUNK)):
                 yield columns
             elif self.waiting:
-                select.select([self], [], [])
+                saving.wait_for(self.fileno(), select.POLLIN)
             else:
                 return
 

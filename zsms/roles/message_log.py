@@ -13,7 +13,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import select
 import stat
 import threading
 import time
@@ -146,7 +145,7 @@ class MessageLog:
                 try:
                     done += os.write(self._file, rest[done:end])
                 except BlockingIOError:
-                    select.select([], [self._file], [])
+                    saving.wait_for(self._file)
             self._torn = False
         except OSError as error:
             self._torn = (done > 0 and data[done - 1] != ord("\n")) or (self._torn and not done)
