@@ -167,9 +167,9 @@ def test_groups_of_senders_differ(tmp_path: Path) -> None:
     assert set(senders) == {"good-1", "good-2", "bad-1"}
     for name in ("good-1", "good-2"):
         assert senders[name]["slots"] == 50 and senders[name]["failed_sends"] == 0 and senders[name]["sends"] > 0
-        assert 0.05 <= senders[name]["send_time_s"] < 0.4
+        assert 0.049 <= senders[name]["send_time_s"] < 0.4  # a send ends less than a tick early or late
     assert senders["bad-1"]["slots"] == 20 and senders["bad-1"]["sends"] == senders["bad-1"]["failed_sends"]
-    assert senders["bad-1"]["send_time_s"] >= 0.5
+    assert senders["bad-1"]["send_time_s"] >= 0.495
     assert report["messages"]["failed"] == senders["bad-1"]["failed_sends"] > 0
     assert report["balanced"] is True
 
