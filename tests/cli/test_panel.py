@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from zsms.cli.panel.look import COLUMNS, WIDEST, Panel, sort_rows, spark
+from zsms.cli.progress import HEADER, row_of
 from zsms.stats.histogram import Histogram
 from zsms.stats.trends import Event, SenderRow, Standing
 from zsms.stats.view import View
@@ -250,3 +251,12 @@ def test_how_late_arrivals_are_served_is_shown_with_a_rate() -> None:
     late.record(np.full(1_000, 0.006, dtype=np.float32))
     assert any("late p50" in line and "6.00 ms" in line for line in drawn(figures(late=late), asked=450.0))
     assert not any("late" in line for line in drawn(figures(late=late)))
+
+
+@pytest.mark.parametrize("size", [1, 99_999, 100_000, 9_999_999, 10_000_000, 340_000_000, 10**12])
+def test_figures_of_a_line_stay_apart(size: int) -> None:
+    zeros = View.of({}, 100.0)
+    view = replace(zeros, produced=size, sent=size, failed=size, dead=size, queued=size, in_flight=size)
+    row = row_of(replace(view, at=101.0), zeros)
+    assert len(row.split()) == len(HEADER.replace("mean s", "mean").replace("in flight", "flight").split())
+    assert len(row) == len(HEADER) == 80

@@ -13,6 +13,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any, Self
 
@@ -20,6 +21,7 @@ import click
 
 from zsms import logs
 from zsms.errors import UsageError
+from zsms.formats import count, short
 from zsms.roles.monitor import line_of, made_of
 from zsms.stats.trends import staleness
 from zsms.words import many
@@ -109,12 +111,16 @@ HEADER = (
 
 
 def row_of(view: View, before: View | None) -> str:
-    """A line of figures under `HEADER`; in 80 columns, and aligned up to a few hundred million messages."""
-    return (
-        f"{time.strftime('%H:%M:%S')}{view.made:>12,}{view.sent:>12,}{view.failed + view.dead:>7,}"
-        f"{view.mean_s:>7.3f}{view.rate_since(before):>10,.0f}{view.queued:>8,}{view.in_flight:>10,}"
-        f"{view.senders_alive:>6,}"
-    )
+    """A line of figures under `HEADER`, in 80 columns; what is too long for its column is short: 153k."""
+    counts = ((view.made, 12), (view.sent, 12), (view.failed + view.dead, 7))
+    others = ((view.rate_since(before), 10), (view.queued, 8), (view.in_flight, 10), (view.senders_alive, 6))
+    return f"{time.strftime('%H:%M:%S')}{_cells(counts)}{view.mean_s:>7.3f}{_cells(others)}"
+
+
+def _cells(counts: Sequence[tuple[float, int]]) -> str:
+    """Counts, each to the right of so many columns, with a space before it."""
+    texts = ((count(value), value, width) for value, width in counts)
+    return "".join(f"{text if len(text) < width else short(value):>{width}}" for text, value, width in texts)
 
 
 def make(ui: str, title: str, leave: str, *, total: int | None = None, interval: float = PLAIN_S) -> Silent | LivePanel:
