@@ -102,6 +102,20 @@ def test_a_value_that_no_point_could_take_is_told_before_the_first(options: list
 
 
 @pytest.mark.parametrize(
+    ("vary", "why"),
+    [
+        ("a.failure-rate=0.5,0.50", "a.failure-rate: 0.5 and 0.50 are the same"),
+        ("concurrency=1_000,1e3", "a.concurrency: 1_000 and 1000 are the same"),
+    ],
+)
+def test_values_of_a_group_s_field_are_given_once_however_they_are_written(tmp_path: Path, vary: str, why: str) -> None:
+    file = tmp_path / "x.toml"
+    file.write_text('[[group]]\nname = "a"\nconcurrency = 9\n')
+    done = CliRunner().invoke(command, [str(file), "--vary", vary, "--messages", "10"], standalone_mode=False)
+    assert why in str(done.exception) and not done.output
+
+
+@pytest.mark.parametrize(
     ("tables", "options", "why"),
     [
         (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -106,12 +106,11 @@ def command(
         fixed, scenario = (scenario, *fixed), None
     written.check({"--csv": csv, "--html": html})
     varied = sweep.parse_vary(vary)
-    tables = None if scenario is None else groups_of(scenario)
+    tables = {} if scenario is None else groups_of(scenario)
     varied = _of_groups(varied, scenario, tables)
     options = [name for name, _ in varied if "." not in name]
     _check_options("run" if live else "plan", options, fixed)
-    if tables is not None:
-        _check_heard(scenario, tables, options, fixed)
+    _check_heard(scenario, tables, options, fixed)
     _check_values("run" if live else "plan", varied, fixed)
     points = sweep.points_of(varied)
     always = [*_scenario_of(scenario, live), *(["--cluster", cluster] if live and cluster else []), *fixed]
@@ -139,19 +138,17 @@ def command(
 
 
 def _of_groups(
-    varied: list[tuple[str, list[str]]], scenario: str | None, tables: dict[str, Any] | None
+    varied: list[tuple[str, list[str]]], scenario: str | None, tables: dict[str, Any]
 ) -> list[tuple[str, list[str]]]:
     """What varies, with the group whose it is where the file has only one, and sets it itself. Raises UsageError."""
     from zsms.scenario import changed, names_of
 
-    owned = [f"{name}={value}" for name, values in varied if "." in name for value in values]
-    if scenario is None or tables is None:
-        if owned:
-            raise UsageError(f"--vary {owned[0]}: that is a field of a file's table: give the file")
+    if scenario is None:
+        for name, values in varied:
+            if "." in name:
+                raise UsageError(f"--vary {name}={values[0]}: that is a field of a file's table: give the file")
         return varied
     own = set_by_all_groups(tables)
-    for each in owned:
-        changed(tables, [each], scenario, "--vary")
     groups = names_of(tables, "group")
     found = []
     for name, values in varied:
@@ -161,7 +158,20 @@ def _of_groups(
                 f"--vary {name}: every group of {scenario} sets its own: say whose is to vary, such as {one}"
             )
         found.append((f"{groups[0]}.{own[name]}" if name in own else name, values))
+    for name, values in found:
+        if "." in name:
+            _check_once(name, ((value, changed(tables, [f"{name}={value}"], scenario, "--vary")) for value in values))
     return found
+
+
+def _check_once(name: str, meant: Iterable[tuple[str, Any]]) -> None:
+    """Raises UsageError for two values that mean the same, however they are written."""
+    known: list[tuple[str, Any]] = []
+    for value, means in meant:
+        for other, what in known:
+            if what == means:
+                raise UsageError(f"--vary {name}: {other} and {value} are the same: give each value once")
+        known.append((value, means))
 
 
 def _do(coming: Iterator[tuple[Any, Any]], commands: dict[Any, list[list[str]]], kept: Any) -> int:
@@ -224,11 +234,8 @@ def _check_values(command: str, varied: Sequence[tuple[str, Sequence[str]]], fix
     target.make_context(f"zsms {command}", [*fixed])
     for name, values in ((name, values) for name, values in varied if "." not in name):
         option = next(each for each in target.params if f"--{name}" in (*each.opts, *each.secondary_opts))
-        meant: dict[Any, str] = {}
-        for value in values:
-            found = target.make_context(f"zsms {command}", [f"--{name}={value}", *fixed]).params[option.name or ""]
-            if meant.setdefault(found, value) != value:
-                raise UsageError(f"--vary {name}: {meant[found]} and {value} are the same: give each value once")
+        made = ((value, target.make_context(f"zsms {command}", [f"--{name}={value}", *fixed])) for value in values)
+        _check_once(name, ((value, context.params[option.name or ""]) for value, context in made))
 
 
 def _page(title: str, points: Any, done: Any) -> str:
