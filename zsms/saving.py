@@ -186,6 +186,14 @@ def _fill(file: int, data: bytes) -> None:
     _sync(file)
 
 
+def is_special(path: str) -> bool:
+    """Whether there is something that is no regular file. Raises OSError where nobody can say."""
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return False
+
+
 def open_special(path: str) -> int:
     """A pipe, or a device. Nobody may ever read a pipe, and opening it would wait for that."""
     deadline = time.monotonic() + READER_S

@@ -13,7 +13,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import stat
 import threading
 import time
 from collections import deque
@@ -169,11 +168,7 @@ def over(log: MessageLog | None, finished: Finished | None, now: float) -> list[
 
 def _open(path: str) -> tuple[int, int]:
     """A file to append to, with its header, and how many bytes may be written at once."""
-    try:
-        special = not stat.S_ISREG(os.stat(path).st_mode)
-    except FileNotFoundError:
-        special = False
-    if special:
+    if saving.is_special(path):
         return saving.open_special(path), _PIPE_BYTES
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:

@@ -330,8 +330,8 @@ class FakeSmsc(Role):
             self.log.warning("%s: the record in %s is not whole: %s", self.name, path, why)
 
         try:
-            special = path.exists() and not path.is_file() and not path.is_dir()
-            file = open(saving.open_special(str(path)) if special else path, "wb", buffering=1 << 20)  # noqa: SIM115
+            place = saving.open_special(str(path)) if saving.is_special(str(path)) else path
+            file = open(place, "wb", buffering=1 << 20)  # noqa: SIM115
         except OSError as error:
             raise UsageError(f"can't record to {path}: {error.strerror}") from None
         return Recorder(file, failed)
