@@ -128,17 +128,26 @@ def _even(data: Octets, most: int) -> Frames | None:
     if not HEADER <= length <= most or end % length:
         return None
     rows = end // length
-    heads = np.ndarray((rows, 4), ">u4", data, 0, (length, 4)).astype(np.uint32)
+    heads = _heads(data, rows, length)
     run = None
     if _counted(heads):
         run = Run(*first)
     elif not every(heads[:, 0] == length):
         return None
+    return _in_step(_padded(data), heads, length, run)
+
+
+def _in_step(buffer: U8, heads: U32, length: int, run: Run | None = None) -> Frames:
+    """PDUs with these headers uint32[n, 4], one behind the other from the beginning of the buffer."""
+    rows = len(heads)
     begins, ends = _few_places(rows, length) if rows <= _FEW_HEADS else _places(rows, length)
     command, status, sequence = heads[:, 1], heads[:, 2], heads[:, 3]
-    return Frames(
-        _padded(data), begins, ends, command=command, status=status, sequence=sequence, length=length, run=run
-    )
+    return Frames(buffer, begins, ends, command=command, status=status, sequence=sequence, length=length, run=run)
+
+
+def _heads(data: Octets, rows: int, length: int) -> U32:
+    """The headers uint32[n, 4] of PDUs that are as long."""
+    return np.ndarray((rows, 4), ">u4", data, 0, (length, 4)).astype(np.uint32)
 
 
 def _counted(heads: U32) -> bool:
@@ -303,10 +312,7 @@ def walk_together(buffer: U8, begins: I64, ends: I64, most: int = MAX_PDU) -> To
 def even_frames(buffer: U8, length: int) -> Frames:
     """The same of PDUs that are as long, one behind the other from the beginning of the buffer to its `PAD`."""
     rows = (len(buffer) - PAD) // length
-    heads = np.ndarray((rows, 4), ">u4", buffer.data, 0, (length, 4)).astype(np.uint32)
-    begins, ends = _places(rows, length)
-    command, status, sequence = heads[:, 1], heads[:, 2], heads[:, 3]
-    return Frames(buffer, begins, ends, command=command, status=status, sequence=sequence, length=length)
+    return _in_step(buffer, _heads(buffer.data, rows, length), length)
 
 
 def frames_at(buffer: U8, begins: I64) -> Frames:
