@@ -221,19 +221,18 @@ class Model:
         Its id, empty when none is accepted, and the status of each: one id for all, as submit_multi has it; each has a
         receipt of its own, where they are asked for.
         """
-        party, told = origin.party, [0] * len(targets)
-        if self.rules.outcomes:
-            numbers, status = Strings.of([each.address for each in targets]), np.zeros(len(targets), np.uint32)
-            for outcome in self.rules.outcomes:
-                _apply(outcome, numbers, status, np.zeros(len(targets), np.uint8))
-            told = status.tolist()
-            self._count(status[status != 0])
-        self._counts.submitted += len(told)
-        self._counts.rejected += sum(map(bool, told))
+        party, numbers = origin.party, Strings.of([each.address for each in targets])
+        status, ends = np.zeros(len(targets), np.uint32), self._ends.draw(self._rng, len(targets))
+        for outcome in self.rules.outcomes:
+            _apply(outcome, numbers, status, ends)
+        told, bad = status.tolist(), status != 0
+        self._count(status[bad])
         targets = [each for each, code in zip(targets, told, strict=True) if not code]
-        if not targets:
-            return b"", told
         count = len(targets)
+        self._counts.submitted += len(told)
+        self._counts.rejected += len(told) - count
+        if not count:
+            return b"", told
         rows = np.zeros(count, ROW)
         rows["serial"] = self._serial + 1
         rows["bind"], rows["account"], rows["wanted"] = origin.binds, party.number, request["registered_delivery"] & 3
@@ -242,11 +241,7 @@ class Model:
         rows["destination"] = [each.address[:20] for each in targets]
         rows["destination_ton"] = [each.ton or 0 for each in targets]
         rows["destination_npi"] = [each.npi or 0 for each in targets]
-        rows["text"], rows["submitted"] = text[:20], wall
-        ends = self._ends.draw(self._rng, count)
-        for outcome in self.rules.outcomes:
-            _apply(outcome, Strings.of([each.address for each in targets]), np.zeros(count, np.uint32), ends)
-        rows["state"] = ends
+        rows["text"], rows["submitted"], rows["state"] = text[:20], wall, ends[~bad]
         self._serial += 1
         self._counts.accepted += count
         self._counts.segments += count
