@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zsms.core.sender import Waiting
+from zsms.core.smpp.outstanding import FORM_S
 from zsms.core.smpp.receipts import NOT_YET
 from zsms.core.smpp.statuses import SENT
 from zsms.core.smpp.strings import Strings
@@ -77,6 +78,7 @@ def test_a_later_part_that_fails_fails_its_message(words: list[str], right: int)
     told = []
     for row, word in enumerate([*words, "DELIVRD"]):
         awaited.match(Strings.of([b"%d" % (11 + row)]), np.array([codes[word]], np.uint8), 2.0)
+        awaited.decide(2.0 + FORM_S)
         if (found := awaited.drain()) is not None:
             told += zip(found.producers.tolist(), found.seqs.tolist(), found.outcomes.tolist(), strict=True)
     assert sorted(told) == [(7, 1_000, right), (7, 1_001, GOOD)]

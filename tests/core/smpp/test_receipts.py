@@ -13,7 +13,7 @@ from zsms.core.smpp import receipts
 from zsms.core.smpp.early import MOST_EARLY
 from zsms.core.smpp.frames import Stream
 from zsms.core.smpp.ids import ENOUGH, FormEvidence, hashes
-from zsms.core.smpp.outstanding import EARLY_S, FORM_S, MOST_STRAYS, Outstanding
+from zsms.core.smpp.outstanding import EARLY_S, FORM_S, GUESS_S, LONGER_FORM_S, MOST_STRAYS, Outstanding
 from zsms.core.smpp.pdu import Messages, messages
 from zsms.core.smpp.record import Command, Pdu, encode
 from zsms.core.smpp.strings import Strings
@@ -133,7 +133,10 @@ def test_of_what_is_read_after_a_standstill_nobody_knows_when_it_came() -> None:
     outstanding.add(Strings.of([b"late"]), np.zeros(1, np.uint32), np.array([7], np.uint64), 107.6)
 
     def took(name: bytes, now: float) -> float:
-        return float(outstanding.match(Strings.of([name]), np.zeros(1, np.uint8), now).took[0])
+        outstanding.match(Strings.of([name]), np.zeros(1, np.uint8), now)
+        found = outstanding.decided(now + FORM_S)
+        assert found is not None
+        return float(found.took[0])
 
     assert took(b"during", 107.5) == -1.0  # it came at some time since 100.2
     assert took(b"before", 109.0) == pytest.approx(9.0)
@@ -143,9 +146,11 @@ def test_of_what_is_read_after_a_standstill_nobody_knows_when_it_came() -> None:
     assert took(b"after", 110.7) == pytest.approx(0.7)
 
 
-def seqs(outstanding: Outstanding, *ids: bytes, now: float = 1.0) -> dict[int, int]:
+def seqs(outstanding: Outstanding, *ids: bytes, now: float = 1.0, wait: float = FORM_S) -> dict[int, int]:
+    """Whose receipts these are, by place; where there is one sender only, those that wait for their form, too."""
     found = outstanding.match(Strings.of(list(ids)), np.zeros(len(ids), np.uint8), now)
-    return dict(zip(found.rows.tolist(), found.seqs.tolist(), strict=True))
+    parts = [found, None if outstanding.shared else outstanding.decided(now + wait)]
+    return {row: seq for part in parts if part for row, seq in zip(part.rows.tolist(), part.seqs.tolist(), strict=True)}
 
 
 def test_alike_in_any_order() -> None:
@@ -177,7 +182,32 @@ def test_forms_of_numbers(answer: str, receipt: str) -> None:
 def test_some_in_one_form_and_some_in_another() -> None:
     outstanding = table(*[f"{n:x}".encode() for n in range(0xA000, 0xA100)])
     ids = [f"{n:x}" if n % 3 else f"{n}" for n in range(0xA000, 0xA100)]
-    assert seqs(outstanding, *[each.encode() for each in ids]) == {row: row for row in range(256)}
+    assert len(seqs(outstanding, *[each.encode() for each in ids])) == 171
+    assert outstanding.due == 1.0 + GUESS_S and outstanding.decided(1.9) is None
+    found = outstanding.decided(1.0 + GUESS_S)
+    assert found is not None and len(found.seqs) == 85 and not len(outstanding)
+    assert (outstanding.early, outstanding.strange, outstanding.due) == (0, 0, None)
+
+
+@pytest.mark.parametrize("form", ["{}", "{:x}"])
+def test_a_receipt_before_its_answer_is_not_read_in_another_form(form: str) -> None:
+    numbers = range(1_000, 9_000, 2)
+    outstanding, found = Outstanding(), {}
+    rng = np.random.default_rng(1)
+    # Answers come in order, receipts long after, and one in ten before its answer.
+    at = [(float(n), n, True) for n in numbers]
+    after = np.where(rng.random(len(numbers)) < 0.1, -rng.random(len(numbers)) * 50, rng.random(len(numbers)) * 7_000)
+    at += [(n + wait, n, False) for n, wait in zip(numbers, after.tolist(), strict=True)]
+    for _, number, answer in sorted(at):
+        ids, now = Strings.of([form.format(number).encode()]), number / 1e6
+        if answer:
+            told = outstanding.add(ids, np.zeros(1, np.uint32), np.array([number], np.uint64), now)
+        else:
+            told = outstanding.match(ids, np.array([number % 4], np.uint8), now)
+        for each in (told, outstanding.decided(now)):
+            found |= dict(zip(each.seqs.tolist(), each.outcome.tolist(), strict=True)) if each else {}
+    assert found == {number: number % 4 for number in numbers}
+    assert (len(outstanding), outstanding.early, outstanding.strange) == (0, 0, 0)
 
 
 def test_ids_that_are_nothing_known() -> None:
@@ -221,6 +251,7 @@ def test_early_ones_that_find_their_answers_leave_nothing_behind() -> None:
     for begin in range(0, 150_000, step):
         ids = Strings.fixed(np.char.mod("%d", np.arange(begin, begin + step)).astype("S"))
         outstanding.match(ids, np.zeros(step, np.uint8), 0.0)
+        outstanding.decided(FORM_S)
         found = outstanding.add(ids, np.zeros(step, np.uint32), np.arange(step, dtype=np.uint64), 0.0)
         assert found is not None and len(found.seqs) == step
     assert (outstanding.early, outstanding.strange, len(outstanding)) == (0, 0, 0)
@@ -284,6 +315,25 @@ def test_another_sender_s_receipt_is_not_read_in_another_form(answer: str, recei
         seqs(outstanding, *[receipt.format(n).encode() for n in range(first, min(1500, first + step))], now=0.1)
         count += 0 if outstanding.decided(0.1) is None else 1
     assert count == 1 and not len(outstanding) and outstanding.handed == 749 and outstanding.strange == 0
+
+
+@pytest.mark.parametrize("late", [0, 5, 2_000])
+def test_another_sender_s_receipts_one_by_one(late: int) -> None:
+    """That there are others is known when so many receipts have come; at first they come now and then."""
+    own = range(10, 3_000, 7)
+    outstanding = table(*[b"%d" % n for n in own])
+    found: dict[int, int] = {}
+    now, order = 0.0, np.random.default_rng(1).permutation(np.arange(10, 3_000)).tolist()
+    for count, number in enumerate(order):
+        outstanding.shared = outstanding.shared or count == late
+        now += 0.05 if count < 40 else 1e-5
+        for each in (
+            outstanding.match(Strings.of([b"%d" % number]), np.array([number % 4], np.uint8), now),
+            outstanding.decided(now),
+        ):
+            found |= dict(zip(each.seqs.tolist(), each.outcome.tolist(), strict=True)) if each else {}
+    assert found == {place: number % 4 for place, number in enumerate(own)}
+    assert not len(outstanding) and outstanding.handed == 2_990 - len(own)
 
 
 def test_what_is_never_decided_waits_for_a_moment() -> None:
@@ -383,8 +433,9 @@ def test_overdue_receipts_are_missing() -> None:
 
 def test_the_time_to_a_receipt() -> None:
     outstanding = table(b"1", now=10.0)
-    found = outstanding.match(Strings.of([b"1"]), np.array([3], np.uint8), 12.5)
-    assert found.took.tolist() == [2.5] and found.outcome.tolist() == [3]
+    outstanding.match(Strings.of([b"1"]), np.array([3], np.uint8), 12.5)
+    found = outstanding.decided(12.5 + FORM_S)
+    assert found is not None and found.took.tolist() == [2.5] and found.outcome.tolist() == [3]
 
 
 def test_a_million_in_64_megabytes() -> None:
@@ -426,7 +477,9 @@ def test_it_is_a_dictionary(data: st.DataObject) -> None:
         if model:
             asked = data.draw(st.lists(st.sampled_from(sorted(model)), max_size=40, unique=True))
             if asked:
-                assert seqs(outstanding, *asked) == {row: model.pop(name) for row, name in enumerate(asked)}
+                assert seqs(outstanding, *asked, wait=LONGER_FORM_S) == {
+                    row: model.pop(name) for row, name in enumerate(asked)
+                }
         assert len(outstanding) == len(model)
 
 

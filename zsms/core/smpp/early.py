@@ -13,6 +13,8 @@ from zsms.core.smpp.strings import I64, U8, Bools, Strings
 
 MOST_EARLY = 1 << 16
 """Receipts that are kept, at most."""
+_LOOK_S = 0.25
+"""Seconds after which it is worth looking again for `Early.old` ones."""
 MOST_OCTETS = 64
 """Of an id, in SMPP; of a longer one only its hash is kept, so that it can't be handed on later."""
 
@@ -27,12 +29,22 @@ class EarlyFound(NamedTuple):
     """Whether it is known to other senders, too."""
 
 
+class Old(NamedTuple):
+    """Receipts that have waited for a while."""
+
+    places: I64
+    ids: Strings
+    outcome: U8
+
+
 class Early:
     """The ring. A receipt stands in the table of each form that its id has, as its serial number."""
 
     def __init__(self) -> None:
         self.waiting = 0
         """Receipts that are of nobody else and have no answer yet."""
+        self.since: float | None = None
+        """When the first of those came that `old` has not told, about; None: there are none."""
         self._next = 0
         self._serial = np.zeros(0, np.uint64)
         """By place: the serial and 1 of the receipt that stands there, 0: none."""
@@ -44,25 +56,28 @@ class Early:
     def keep(self, ids: Strings, forms: Keys, outcome: U8, handed: bool, now: float) -> int:
         """Keep these; how many others had to go for it that nobody else knows.
 
-        `forms` are of `ids`, and may leave some out, by `able` that are all False. `handed`: others know them.
+        `forms` are those in which they may be found. `handed`: others know them.
         """
         if not len(self._serial):
             self._make_ring()
         count = len(outcome)
         extra = max(0, count - MOST_EARLY)
-        forms = [(keys[extra:], able[extra:]) for keys, able in forms]
         serials = np.arange(self._next + extra, self._next + count, dtype=np.uint64)
         places = (serials % np.uint64(MOST_EARLY)).astype(np.int64)
-        gone = self._drop(places) + (0 if handed else extra)
+        gone = self.drop(places) + (0 if handed else extra)
         self._next += count
         self._serial[places] = serials + np.uint64(1)
         self._outcome[places], self._handed[places], self._came[places] = outcome[extra:], handed, now
+        self._old[places] = False
         if not handed:
+            self.since = now if self.since is None else self.since
             self.waiting += len(places)
             kept = ids.take(slice(extra, None))
             self._lengths[places] = np.where(kept.lengths <= MOST_OCTETS, kept.lengths, 0)
             self._ids[places] = kept.matrix(MOST_OCTETS)
-        for number, (keys, able) in enumerate(forms):
+        self._able[:, places] = False
+        for number, (every_key, every_able) in forms.items():
+            keys, able = every_key[extra:], every_able[extra:]
             self._keys[number, places], self._able[number, places] = keys, able
             self._add(number, serials[able], keys[able], now)
         return gone
@@ -74,6 +89,7 @@ class Early:
         self._ids = np.zeros((MOST_EARLY, MOST_OCTETS), np.uint8)
         self._lengths = np.zeros(MOST_EARLY, np.int64)
         self._came = np.zeros(MOST_EARLY)
+        self._old = np.zeros(MOST_EARLY, np.bool_)
         self._keys = np.zeros((len(FORMS), MOST_EARLY), np.uint64)
         self._able = np.zeros((len(FORMS), MOST_EARLY), np.bool_)
 
@@ -89,7 +105,7 @@ class Early:
         if len(keys):
             table.add(keys, np.zeros(len(keys), np.uint32), serials, now)
 
-    def _drop(self, places: I64) -> int:
+    def drop(self, places: I64) -> int:
         """Whatever stands there goes; how many of those nobody else knows."""
         lonely = int(np.count_nonzero((self._serial[places] > 0) & ~self._handed[places]))
         self._serial[places] = 0
@@ -131,8 +147,22 @@ class Early:
         places = np.flatnonzero((self._serial > 0) & ~self._handed & (self._lengths > 0))
         self._handed[places] = True
         self.waiting -= len(places)
+        return self._ids_at(places), self._outcome[places]
+
+    def old(self, before: float) -> Old | None:
+        """Those that came until then and that nobody else knows; each is told once. None: there are none."""
+        if self.since is None or self.since > before:
+            return None
+        places = np.flatnonzero((self._serial > 0) & ~self._handed & ~self._old & (self._lengths > 0))
+        told = self._came[places] <= before
+        self.since = None if told.all() else max(before + _LOOK_S, float(self._came[places[~told]].min()))
+        places = places[told]
+        self._old[places] = True
+        return Old(places, self._ids_at(places), self._outcome[places]) if len(places) else None
+
+    def _ids_at(self, places: I64) -> Strings:
         ids = Strings(self._ids.reshape(-1), places * MOST_OCTETS, self._lengths[places])
-        return Strings.packed(ids.compact(), ids.lengths), self._outcome[places]
+        return Strings.packed(ids.compact(), ids.lengths)
 
     def expire(self, before: float) -> int:
         """Those that came before then are not waited for any more; how many of them nobody else knows."""
@@ -141,4 +171,4 @@ class Early:
         old = np.flatnonzero((self._serial > 0) & (self._came < before))
         for table in self._tables:
             table.give_up(before - 1.0)  # single precision is coarse
-        return self._drop(old)
+        return self.drop(old)

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from zsms.core.smpp.strings import Bools, Strings, digits, numbers
 
 U64 = npt.NDArray[np.uint64]
-Keys = list[tuple[U64, Bools]]
-"""By form: the hash of each id in it, and whether the id has that form."""
+Keys = dict[int, tuple[U64, Bools]]
+"""By place in `FORMS`: the hash of each id in that form, and whether the id has it."""
 
 _SEED = np.uint64(0x9E3779B97F4A7C15)
 _STEP = np.uint64(0xFF51AFD7ED558CCD)
@@ -83,16 +83,21 @@ def from_hexadecimals(ids: Strings) -> tuple[U64, Bools]:
     return np.where(good, found, np.uint64(0)), good
 
 
-def in_forms(ids: Strings) -> Keys:
-    """The hash of each in each of `FORMS`."""
+def in_form(ids: Strings, form: int) -> tuple[U64, Bools]:
+    """The hash of each in one of `FORMS`, and whether it has that form."""
+    if form == 0:
+        return hashes(ids), np.ones(len(ids), np.bool_)
     bare = normal(ids)  # of twenty digits and more, too, if zeros fill them up
-    value, is_decimal = numbers(bare)
-    parsed, is_hexadecimal = from_hexadecimals(bare)
-    return [
-        (hashes(ids), np.ones(len(ids), np.bool_)),
-        (hashes(hexadecimals(value)), is_decimal),
-        (hashes(digits(parsed)), is_hexadecimal),
-    ]
+    if form == 1:
+        value, able = numbers(bare)
+        return hashes(hexadecimals(value)), able
+    value, able = from_hexadecimals(bare)
+    return hashes(digits(value)), able
+
+
+def in_forms(ids: Strings) -> Keys:
+    """The same in each of `FORMS`."""
+    return {form: in_form(ids, form) for form in range(len(FORMS))}
 
 
 _DIGIT, _LETTER, _OTHER = 0, 1, 2
@@ -114,10 +119,15 @@ class FormEvidence:
     def __init__(self) -> None:
         self._seen = [[0, 0, 0], [0, 0, 0]]
         """Of answers and receipts, how many are decimal, hexadecimal by a letter, and neither."""
+        self.form: int | None = None
+        """A place in `FORMS`; None: too few have been seen."""
 
     @property
-    def form(self) -> int | None:
-        """A place in `FORMS`; None: too few have been seen."""
+    def answers(self) -> int:
+        """Ids of answers that were seen."""
+        return sum(self._seen[0])
+
+    def _found(self) -> int | None:
         if min(map(sum, self._seen)) < ENOUGH:
             return None
         if any(2 * seen[_OTHER] > sum(seen) for seen in self._seen):
@@ -137,3 +147,4 @@ class FormEvidence:
         kinds = np.where(inside, _KIND[matrix], 0).max(axis=1, initial=0)[own.lengths > 1]
         for kind, count in enumerate(np.bincount(kinds, minlength=3).tolist()):
             seen[kind] += count
+        self.form = self._found()

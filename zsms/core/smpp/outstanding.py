@@ -3,17 +3,17 @@
     add(ids, sources, seqs, now)         accepted, with the ids that the gateway gave
     match(ids, outcome, now) -> Found    receipts: which message each is of, whatever the form of its id
     poll(now) -> missing                 receipts that are overdue are given up, and counted
-    decided(now) -> Found                the same of receipts that had waited for the form
+    decided(now) -> Found                the same of receipts that had waited
     strays() -> ids, outcome             receipts of no message that is known here, for the account's other senders
 
-A receipt is looked up as it stands, as the hexadecimal of its decimal, and as the decimal of its hexadecimal; the form
-that has fitted most receipts of which only one fitted is tried first, so that a number that means something in two
-forms is taken in the gateway's own. Where an account has other senders, whose receipts come here as well, what fits
-says little: then the form is that which `zsms.core.smpp.ids.FormEvidence` has found, and the first receipts wait for
-it for `FORM_S` seconds.
+A receipt is read as it stands, as the hexadecimal of its decimal, or as the decimal of its hexadecimal: in the form
+that `zsms.core.smpp.ids.FormEvidence` has found, for which the first receipts wait for a moment. What fits says
+little: a receipt that comes before its answer, or that is another sender's, may well be some other message's in another
+form. Where nothing is found in that time, the form is tried first that has fitted most receipts that only one fitted.
 
-A receipt that comes before its answer is kept for `EARLY_S` seconds (`zsms.core.smpp.early`). Where an account has
-others, it is a stray at once, too: whichever sender knows its message first, finds it.
+A receipt that comes before its answer is kept for `EARLY_S` seconds (`zsms.core.smpp.early`), and after `GUESS_S` it is
+tried in the other forms. Where an account has other senders, or had, it is a stray at once instead: whichever knows
+its message first, finds it.
 """
 
 from __future__ import annotations
@@ -24,13 +24,15 @@ from typing import NamedTuple
 import numpy as np
 
 from zsms.core.clock import Standstills
-from zsms.core.smpp.early import Early
-from zsms.core.smpp.ids import FORMS, U64, FormEvidence, Keys, hashes, in_forms
+from zsms.core.smpp.early import Early, Old
+from zsms.core.smpp.ids import ENOUGH, FORMS, U64, FormEvidence, Keys, hashes, in_form, in_forms
 from zsms.core.smpp.runs import F32, Runs
 from zsms.core.smpp.strings import I64, U8, U32, Strings
 
 EARLY_S = 60.0
-FORM_S = 0.2
+GUESS_S = 1.0
+FORM_S, LONGER_FORM_S = 0.2, 2.0
+"""The longer where there are answers enough, so that receipts will be."""
 _MOST_UNDECIDED = 4_096
 MOST_STRAYS = 1 << 16
 """Receipts that wait to be handed to other senders, at most: of more the newest are dropped."""
@@ -65,7 +67,7 @@ class Outstanding:
         """Receipts that were handed to the account's other senders."""
         self.found = 0
         """Receipts that some sender handed to others, and that are of a message here."""
-        self._shared = False
+        self._shared = self._was_shared = False
         self.votes = [0, 0, 0]
         """Receipts that only this one of `zsms.core.smpp.ids.FORMS` fitted."""
         self._evidence = FormEvidence()
@@ -89,6 +91,7 @@ class Outstanding:
         if others and not self._shared and (early := self._early.handed_on()) is not None:
             self._hand_on(*early)
         self._shared = others
+        self._was_shared |= others
 
     @property
     def waiting(self) -> int:
@@ -115,8 +118,8 @@ class Outstanding:
 
     @property
     def _form(self) -> int | None:
-        """The only form that receipts have; None: any may have fitted."""
-        return self._evidence.form if self.shared else None
+        """The only form that receipts have; None: any may fit."""
+        return self._evidence.form
 
     def _order(self) -> Sequence[int]:
         """The forms in which to look, the likeliest first."""
@@ -162,38 +165,52 @@ class Outstanding:
             found = self.match(ids.take(rows), outcome[rows], now, handed=handed)
             return found._replace(rows=rows[found.rows])
         self._evidence.see(ids, receipts=True)
-        if self.shared and self._form is None:
+        if self._form is None:
             self._undecided.append((now, _copied(ids), outcome, handed))
             ids, outcome = ids.take(slice(0, 0)), outcome[:0]
         return self._match(ids, outcome, now, handed)
 
     @property
+    def _patience(self) -> float:
+        return FORM_S if self._evidence.answers < ENOUGH else LONGER_FORM_S
+
+    @property
     def due(self) -> float | None:
         """When `decided` is worth calling at the latest; None: nothing waits for it."""
-        return self._undecided[0][0] + FORM_S if self._undecided else None
+        if self._undecided:
+            return self._undecided[0][0] + self._patience
+        since = None if self._was_shared or self._zero is None else self._early.since
+        return None if since is None or self._zero is None else since + self._zero + GUESS_S
 
     def decided(self, now: float) -> Found | None:
-        """The messages of receipts that need not wait for the form any more, None if there are none."""
+        """The messages of receipts that need not wait any more, None if there are none."""
+        parts: list[Found] = []
         waiting = self._undecided
-        if not waiting or (
-            self.shared
-            and self._form is None
-            and now < waiting[0][0] + FORM_S
-            and sum(len(each[1]) for each in waiting) < _MOST_UNDECIDED
+        if waiting and (
+            self._form is not None
+            or now >= waiting[0][0] + self._patience
+            or sum(len(each[1]) for each in waiting) >= _MOST_UNDECIDED
         ):
-            return None
-        self._undecided = []
-        parts = [self._match(ids, outcome, came, handed) for came, ids, outcome, handed in waiting]
-        return Found(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+            self._undecided = []
+            parts = [self._match(ids, outcome, came, handed) for came, ids, outcome, handed in waiting]
+        if not self._was_shared and (old := self._early.old(self._time(now) - GUESS_S)) is not None:
+            parts.append(self._guessed(old, now))
+        return Found(*(np.concatenate(column) for column in zip(*parts, strict=True))) if parts else None
+
+    def _guessed(self, old: Old, now: float) -> Found:
+        """The messages of receipts that have waited for an answer with their id in vain, in whatever form."""
+        places = _first(self._looked_up(in_forms(old.ids)))
+        found, left = self._taken(places, old.outcome, now, handed=False)
+        self._early.drop(np.delete(old.places, left))
+        return found._replace(rows=np.full(len(found.rows), -1))
 
     def _keep(self, ids: Strings, outcome: U8, now: float, handed: bool) -> None:
         """Of no message that is known yet."""
         if self.shared and not handed:
             self._hand_on(ids, outcome)
             handed = True
-        forms = in_forms(ids)
-        if (only := self._form) is not None:
-            forms = [(keys, able & (form == only)) for form, (keys, able) in enumerate(forms)]
+        only = self._form
+        forms = in_forms(ids) if only is None else {only: in_form(ids, only)}
         self.strange += self._early.keep(ids, forms, outcome, handed=handed, now=self._time(now))
 
     def _hand_on(self, ids: Strings, outcome: U8) -> None:
@@ -225,24 +242,13 @@ class Outstanding:
     def _places(self, ids: Strings) -> I64:
         """Where the message of each is, -1: nowhere."""
         if (form := self._form) is not None:
-            return self._messages.places(*in_forms(ids)[form])
-        if self._order()[0] or not self.votes[0]:
-            looked = self._looked_up(in_forms(ids))
-            places = looked[self._order()[0]]
-            for each in looked:
-                places = np.where(places < 0, each, places)
-            return places
-        # As nearly always, only those that do not fit alike are looked up in other forms.
-        places = self._messages.places(hashes(ids))
-        left = np.flatnonzero(places < 0)
-        if len(left):
-            for each in self._looked_up(in_forms(ids.take(left)))[1:]:
-                places[left] = np.where(places[left] < 0, each, places[left])
-        return places
+            return self._messages.places(*in_form(ids, form))
+        looked = self._looked_up(in_forms(ids))
+        return _first([looked[form] for form in self._order()])
 
     def _looked_up(self, forms: Keys) -> list[I64]:
         """Where each is in each form; those that fit in one only are votes for it."""
-        looked = [self._messages.places(keys, able) for keys, able in forms]
+        looked = [self._messages.places(keys, able) for keys, able in forms.values()]
         fits = np.stack([each >= 0 for each in looked])
         several = fits.sum(axis=0)
         for form, fit in enumerate(fits):
@@ -263,7 +269,7 @@ class Outstanding:
         taken = self._messages.take(unique)
         self.found += len(rows) if handed else 0
         time = self._time(now)
-        took = (time - taken.at).astype(np.float32)
+        took = np.maximum(0.0, time - taken.at).astype(np.float32)  # one that waited may have come before its answer
         if self._stood:
             took[self._stood.hide(time - took) | self._stood.hide(time)] = -1.0
         return Found(rows, taken.sources, taken.seqs, took, outcome[rows]), left
@@ -276,6 +282,14 @@ class Outstanding:
             self._looked = time
             self.missing += self._messages.give_up(time - self.timeout)
         return self.missing - before
+
+
+def _first(looked: Sequence[I64]) -> I64:
+    """Of each the first place that is one."""
+    places = looked[0]
+    for each in looked[1:]:
+        places = np.where(places < 0, each, places)
+    return places
 
 
 def _copied(ids: Strings) -> Strings:
