@@ -106,6 +106,7 @@ def test_a_value_that_no_point_could_take_is_told_before_the_first(options: list
     [
         ("a.failure-rate=0.5,0.50", "a.failure-rate: 0.5 and 0.50 are the same"),
         ("concurrency=1_000,1e3", "a.concurrency: 1_000 and 1000 are the same"),
+        ("a.concurrency=10,07", "a.concurrency=07: give a whole number from 1"),
     ],
 )
 def test_values_of_a_group_s_field_are_given_once_however_they_are_written(tmp_path: Path, vary: str, why: str) -> None:
@@ -113,6 +114,16 @@ def test_values_of_a_group_s_field_are_given_once_however_they_are_written(tmp_p
     file.write_text('[[group]]\nname = "a"\nconcurrency = 9\n')
     done = CliRunner().invoke(command, [str(file), "--vary", vary, "--messages", "10"], standalone_mode=False)
     assert why in str(done.exception) and not done.output
+
+
+@pytest.mark.parametrize("live", [[], ["--live"]])
+def test_what_no_point_could_be_planned_with_is_told_once(tmp_path: Path, live: list[str]) -> None:
+    file = tmp_path / "x.toml"
+    file.write_text('[[group]]\nname = "a"\nprofile = "us-shrt-code"\n')
+    done = CliRunner().invoke(command, [str(file), "--vary", "mean=1,2", *live], standalone_mode=False)
+    assert f"{file}: [[group]] 1: profile = 'us-shrt-code': there is no such" in str(done.exception) and not done.output
+    done = CliRunner().invoke(command, ["--vary", "mean=1,2", *live, "--throttled-rate", "2"], standalone_mode=False)
+    assert "throttled_rate = 2.0: give a share" in str(done.exception) and not done.output
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,8 @@ def test_a_field_is_changed_by_either_of_its_keys_and_the_file_s_tables_stay() -
         "a_1.capp=5": "no field of a [[group]] that could be set; did you mean 'cap'?",
         "acme.daily-cups=5": "no field of a [[account]] that could be set; did you mean 'daily_cap'?",
         "a_1.name=b": "no field of a [[group]] that could be set",
+        "a_1.slots=07": "give a whole number from 1",
+        "acme.cap=fast": "give a number",
     }.items(),
 )
 def test_what_can_t_be_changed_is_told(change: str, words: str) -> None:

@@ -15,7 +15,7 @@ import click
 from zsms import __version__
 from zsms.cli import common, places, written
 from zsms.cli.commands import INTERRUPTED, load_command
-from zsms.cli.settings import groups_of, set_by_all_groups, settled_by
+from zsms.cli.settings import change, groups_of, scenario_of, set_by_all_groups, settled_by
 from zsms.errors import UsageError, ZsmsError
 from zsms.fields import nearest
 from zsms.words import many
@@ -114,6 +114,7 @@ def command(
     _check_values("run" if live else "plan", varied, fixed)
     points = sweep.points_of(varied)
     always = [*_scenario_of(scenario, live), *(["--cluster", cluster] if live and cluster else []), *fixed]
+    _check_one_can_be(sweep.commands_of(point, always, 1, live, seed)[0] for point in points)
     settings = {"vary": list(vary), "replications": replications, "live": live, "seed": seed, "always": always}
     files = {} if scenario is None else {scenario: _content(scenario)}
     settings["scenario"] = hashlib.sha256(files[scenario]).hexdigest() if scenario is not None else None
@@ -236,6 +237,23 @@ def _check_values(command: str, varied: Sequence[tuple[str, Sequence[str]]], fix
         option = next(each for each in target.params if f"--{name}" in (*each.opts, *each.secondary_opts))
         made = ((value, target.make_context(f"zsms {command}", [f"--{name}={value}", *fixed])) for value in values)
         _check_once(name, ((value, context.params[option.name or ""]) for value, context in made))
+
+
+def _check_one_can_be(commands: Iterable[Sequence[str]]) -> None:
+    """Raises what the first of these command lines would be refused for, when all would."""
+    first = None
+    for name, *words in commands:
+        context = load_command(name).make_context(name, words)
+        path, given = context.params.get("scenario") or context.params.get("config"), dict(context.params)
+        given.pop("scenario", None)
+        try:
+            change(context, path, given.pop("changes"))
+            scenario_of(context, path, given)
+            return
+        except UsageError as error:
+            first = first or error
+    if first is not None:
+        raise first
 
 
 def _page(title: str, points: Any, done: Any) -> str:

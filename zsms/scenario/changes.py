@@ -33,6 +33,10 @@ def changed(tables: Mapping[str, Any], changes: Iterable[str], where: str, optio
         for other in [other for other in values if keys.get(other.replace("-", "_")) is keys[key]]:
             del values[other]
         values[key] = _value(value.strip())
+        try:
+            keys[key].entry.kind(values[key])
+        except ValueError as error:
+            raise UsageError(f"{option} {change}: {error}") from None
     return found
 
 

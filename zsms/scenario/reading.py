@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, replace
 from datetime import date, time
 from typing import Any, TypeVar
@@ -64,7 +65,8 @@ def options_set(cls: type, values: Mapping[str, Any]) -> dict[str, str]:
     what its figures are."""
     keys = [str(key).replace("-", "_") for key in values]
     if isinstance(values.get("profile"), str):
-        keys += profiles.find(values["profile"]).fields
+        with suppress(UsageError):  # who reads it says what is wrong, and where
+            keys += profiles.find(values["profile"]).fields
     known = keys_of(cls)
     found = [known[key] for key in keys if key in known]
     return {each.option: each.entry.key or each.field.name for each in found}
