@@ -56,6 +56,7 @@ def test_who_comes_is_read_as_urls_write_it(text: str, login: dict[str, str]) ->
         ("nats://h:4222,[::1]:4222/n?creds=/home/me@x", "nats://h:4222,[::1]:4222/n?creds=/home/me@x"),
         ("nats://u:secret@1@h/n", "nats://u@h/n"),
         ("nats://u:p@secret/w?#%@h/n?monitor=1", "nats://u@h/n?monitor=1"),
+        ("nats://u:p@secret/w?#%@h/n?domain=hub", "nats://u@h/n?domain=hub"),
         ("nats://u:secret/1@h/n", "nats://u@h/n"),
         ("nats://u:secret?1@h/n", "nats://u@h/n"),
         ("nats://u:secret#1@h/n", "nats://u@h/n"),
@@ -96,6 +97,12 @@ def test_nobody_sees_a_password_or_a_token(text: str, shown: str) -> None:
         ("nats://h/n?tls=yes", "write tls=first"),
         ("nats://h/n?ca=", "the journal's ca=: "),
         ("nats://h/n?creds=", "the journal's creds=: "),
+        ("nats://h/n?domain=", "give the name of a domain"),
+        ("nats://h/n?domain=a.b", "give the name of a domain"),
+        ("nats://h/n?domain=*", "give the name of a domain"),
+        ("nats://h/n?api_prefix=$JS.API.>", r"give what stands for \$JS.API here"),
+        ("nats://h/n?api_prefix=a..b", "give what stands for"),
+        ("nats://h/n?domain=a&api_prefix=b", "domain or api_prefix, not both"),
     ],
 )
 def test_what_an_address_can_not_be(text: str, why: str) -> None:

@@ -346,15 +346,18 @@ def test_the_server_of_the_client_stands_still(servers: Servers, url: str) -> No
 class Server:
     """One, with that in its configuration."""
 
-    def __init__(self, folder: Path, config: str) -> None:
-        self.port, self._folder, self._config = free_port(), folder, config
+    def __init__(self, folder: Path, config: str, domain: str | None = "") -> None:
+        """`domain` of its JetStream; None: it has none."""
+        self.port, self.monitor = free_port(), free_port()
+        self._folder, self._config, self._domain = folder, config, domain
 
     def __enter__(self) -> Server:
         if PROGRAM is None:
             pytest.skip("no nats-server")
         file, log = self._folder / "one.conf", self._folder / "one.log"
-        store = f'jetstream {{ store_dir: "{self._folder}/one" }}\n'
-        file.write_text(f'listen: "127.0.0.1:{self.port}"\n{store}{self._config}\n')
+        domain = f", domain: {self._domain}" if self._domain else ""
+        store = f'jetstream {{ store_dir: "{self._folder}/one"{domain} }}\n' if self._domain is not None else ""
+        file.write_text(f'listen: "127.0.0.1:{self.port}"\nhttp: "127.0.0.1:{self.monitor}"\n{store}{self._config}\n')
         with log.open("wb") as out:
             self._process = subprocess.Popen(
                 [PROGRAM, "-c", str(file)], stdin=subprocess.DEVNULL, stdout=out, stderr=out
@@ -701,3 +704,94 @@ def test_whoever_waits_for_servers_may_leave() -> None:
     with pytest.raises(NeverTaken):
         open_journal("nats://127.0.0.1:1/x", leaves=lambda: time.monotonic() - began > 0.2)
     assert time.monotonic() - began < 20, "servers that may come are waited for, 30 s"
+
+
+# -- servers that are reached through others -------------------------------------------------------------------------
+
+_HUB = """accounts {
+  A: { jetstream: enabled, users: [{user: a, password: secret}],
+       exports: [{service: "$JS.API.>"}, {service: "zsms.>"}] },
+  B: { users: [{user: b, password: m}],
+       imports: [{service: {account: A, subject: "$JS.API.>"}, to: "JS.A.API.>"},
+                 {service: {account: A, subject: "zsms.shared.*"}}] }
+}"""
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Server, Server]]:
+    """A server whose JetStream has a domain, and two leaf nodes: without JetStream, and with one of its own."""
+    port = free_port()
+    leafnodes = f'leafnodes {{ listen: "127.0.0.1:{port}" }}\n'
+    remote = f'leafnodes {{ remotes: [{{ url: "nats://a:secret@127.0.0.1:{port}", account: A }}] }}\n'
+    own = "accounts { A: { jetstream: enabled, users: [{user: a, password: secret}] } }\n"
+    none = "accounts { A: { users: [{user: a, password: secret}] } }\n"
+    folder = tmp_path_factory.mktemp
+    with (
+        Server(folder("hub"), leafnodes + _HUB, "hub") as central,
+        Server(folder("bare"), remote + none, None) as bare,
+        Server(folder("leaf"), remote + own, "leaf") as leaf,
+    ):
+        yield central, bare, leaf
+
+
+def test_a_leaf_node_reaches_the_journal_of_its_hub(
+    hub: tuple[Server, Server, Server], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "zsms.journal")
+    central, bare, leaf = hub
+    monkeypatch.setattr("zsms.journal.nats.FIRST_S", 5.0)
+    for number, node in enumerate((bare, leaf)):
+        name = f"far{number}"
+        caplog.clear()
+        with open_journal(f"{node.url(name, 'a:secret@')}?domain=hub&monitor={node.monitor}") as store:
+            hand = Hand(store)
+            hand.put(10)
+            hand.commit()
+        assert "how often they are synced is not known" in caplog.text, "a leaf node says when it syncs its own"
+        for url in (central.url(name, "a:secret@"), f"{node.url(name, 'a:secret@')}?api_prefix=$JS.hub.API."):
+            assert held(url)["totals"]["accepted"] == 10
+    with pytest.raises(JournalError, match=r"no JetStream \(on a leaf node: \?domain=NAME"):
+        open_journal(bare.url("far", "a:secret@"))
+    with pytest.raises(JournalError, match=r"no JetStream at \$JS\.hup\.API"):
+        open_journal(f"{leaf.url('far', 'a:secret@')}?domain=hup")
+
+
+def test_an_account_that_imports_another_ones_jetstream_has_journals_there(
+    hub: tuple[Server, Server, Server],
+) -> None:
+    central = hub[0]
+    with open_journal(f"{central.url('shared', 'b:m@')}?api_prefix=JS.A.API") as store:
+        hand = Hand(store)
+        hand.put(10)
+        hand.commit()
+    assert held(central.url("shared", "a:secret@"))["totals"]["accepted"] == 10
+    # Its subjects are not imported: nothing could ever be stored.
+    stream = JetStream(Address.parse(f"{central.url('apart', 'b:m@')}?api_prefix=JS.A.API"))
+
+    async def publish() -> bool:
+        await stream.open(create=True)
+        stored = await stream.publish(0, Record(DATA, "one", b""))
+        await stream.close()
+        return stored
+
+    assert not asyncio.run(publish())
+    assert "nobody takes zsms.apart.data" in stream.refused
+
+
+def test_what_a_stream_of_another_domain_has_taken_is_not_held(hub: tuple[Server, Server, Server]) -> None:
+    """Its subjects are the same, and whoever answers first is heard: the fence would be that of another stream."""
+    _, _, leaf = hub
+    open_journal(leaf.url("twin", "a:secret@")).close()
+    url = f"{leaf.url('twin', 'a:secret@')}?domain=hub"
+    stream = JetStream(Address.parse(url))
+
+    async def publish() -> bool:
+        await stream.open(create=True)
+        assert (await stream.ends()).last == 0
+        await stream.ask("STREAM.DELETE.twin")  # or it would answer, too
+        stored = await stream.publish(2, Record(DATA, "one", b""))
+        await stream.close()
+        return stored
+
+    assert not asyncio.run(publish())
+    assert "a stream in another domain, leaf, takes the same subjects" in stream.refused

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from nats.aio.client import RawCredentials
+from nats.js.api import DEFAULT_PREFIX
 
 from zsms.core.broker.durability import hidden
 from zsms.errors import UsageError
@@ -17,13 +18,14 @@ from zsms.reading import text_of
 
 COPIES = 3
 _FILES = ("creds", "nkey", "password_file", "ca", "cert", "key")
-_OPTIONS = (*_FILES, "tls", "monitor")
+_OPTIONS = (*_FILES, "tls", "monitor", "domain", "api_prefix")
 _HOW = "write nats://HOST[:PORT],HOST[:PORT],.../NAME, NAME of at most 200 letters, digits, - and _"
 _SIGNS = (
     "write nats://USER:PASSWORD@HOST,HOST/NAME, in a password %40 for @, %2F for /, %3F for ?, %23 for #, %2C for a "
     "comma and %25 for %"
 )
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,200}")
+_SUBJECT = re.compile(r"[^\s.*>]+(\.[^\s.*>]+)*")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s:/@\[\]]+)(:(?P<port>[0-9]{1,5}))?")
 _SEED = re.compile(r"\bSU[A-Z2-7]{56}\b")
 """A user's seed, in base 32 with a checksum."""
@@ -42,8 +44,9 @@ _CREDS = """-----BEGIN NATS USER JWT-----
 @dataclass(frozen=True, slots=True)
 class Address:
     """nats://[USER:PASSWORD@]HOST[:PORT],.../NAME[?creds=FILE][&nkey=FILE][&ca=FILE][&cert=FILE&key=FILE]
-    [&tls=first][&monitor=PORT,...], or tls:// where every connection is to be encrypted, as it is with ca, cert or
-    tls=first. A user alone is a token, unless the password is the first line of a file (?password_file=FILE).
+    [&tls=first][&monitor=PORT,...][&domain=NAME or &api_prefix=SUBJECT], or tls:// where every connection is to be
+    encrypted, as it is with ca, cert or tls=first. A user alone is a token, unless the password is the first line of a
+    file (?password_file=FILE).
     """
 
     servers: tuple[str, ...]
@@ -57,6 +60,8 @@ class Address:
     """Whether the servers wait for TLS before they say a word."""
     monitors: tuple[str, ...]
     """Where each server's monitoring would be asked, over HTTP."""
+    api: str = DEFAULT_PREFIX
+    """What subjects of JetStream's own begin with: it may be that of a domain, or imported from another account."""
 
     @classmethod
     def parse(cls, text: str) -> Address:
@@ -84,12 +89,13 @@ class Address:
         servers = tuple(f"{scheme}://{host}" for host in hosts)
         first = options.pop("tls", "") == "first"
         monitors = _monitors(hosts, options.pop("monitor", "8222"), said)
+        api = _api(options.pop("domain", None), options.pop("api_prefix", None), said)
         login = _login(user) if at else {}
         if "password_file" in options:
             if "password" in login:
                 raise UsageError(f"{said}: the password is in the address and in a file: leave one out")
             login = {"user": login["token"]} if login else {}
-        return cls(servers, name, login, files=options, tls_first=first, monitors=monitors)
+        return cls(servers, name, login, files=options, tls_first=first, monitors=monitors, api=api)
 
     @property
     def copies(self) -> int:
@@ -164,6 +170,16 @@ def _options(query: str, said: str) -> dict[str, str]:
     if options.get("tls", "first") != "first":
         raise UsageError(f"{said}: tls={options['tls']}: write tls=first where servers wait for TLS, or tls://")
     return options
+
+
+def _api(domain: str | None, prefix: str | None, said: str) -> str:
+    if domain is not None and prefix is not None:
+        raise UsageError(f"{said}: give domain or api_prefix, not both")
+    if domain is not None and ("." in domain or not _SUBJECT.fullmatch(domain)):
+        raise UsageError(f"{said}: domain={domain}: give the name of a domain, as the servers' jetstream.domain has it")
+    if prefix is not None and not _SUBJECT.fullmatch(prefix.removesuffix(".")):
+        raise UsageError(f"{said}: api_prefix={prefix}: give what stands for {DEFAULT_PREFIX} here, such as JS.hub.API")
+    return f"$JS.{domain}.API" if domain is not None else DEFAULT_PREFIX if prefix is None else prefix.removesuffix(".")
 
 
 def _monitors(hosts: list[str], text: str, said: str) -> tuple[str, ...]:

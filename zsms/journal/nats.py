@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from nats.aio.client import Client
 from nats.errors import AuthorizationError, NoRespondersError, SecureConnWantedError
 from nats.errors import Error as NatsError
-from nats.js.api import Header
+from nats.js.api import DEFAULT_PREFIX, Header
 
 from zsms import extras
 from zsms.errors import UsageError
@@ -119,6 +119,8 @@ class JetStream:
         """Most bytes of a record."""
         self.refused = ""
         """Why the servers stored nothing of what was last published, in their words."""
+        self._domain: object = None
+        """That of the servers which have the stream."""
         self._failures: list[Exception] = []
         """Why the last client could not connect, which it tells nobody else."""
         self._complaints: dict[str, str] = {}
@@ -230,7 +232,7 @@ class JetStream:
             if complaint := self._complaints.pop(subject.lower(), "") or self._complaints.get(""):
                 raise Refused(f"the NATS servers do not answer: {complaint}") from None
             if isinstance(error, NoRespondersError):
-                raise Unavailable("the NATS servers have no JetStream, or no leader at the moment") from None
+                raise _nobody(subject, self._address.api) from None
             raise Unavailable(f"the NATS servers do not answer ({_words(error)})") from None
         self._silent = 0
         return answer
@@ -238,7 +240,7 @@ class JetStream:
     async def ask(self, what: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """An answer of JetStream's own, from the stream's leader. Raises Unavailable."""
         payload = b"" if body is None else json.dumps(body).encode()
-        answer = await self._request(f"$JS.API.{what}", payload)
+        answer = await self._request(f"{self._address.api}.{what}", payload)
         found: dict[str, Any] = json.loads(answer.data)
         error = found.get("error")
         if error is not None and error.get("code") not in _NOT_FOUND:
@@ -290,7 +292,9 @@ class JetStream:
             "max_age": 0,
             "allow_direct": True,
         }
-        answer = await self._request(f"$JS.API.STREAM.CREATE.{name}", json.dumps(config).encode(), timeout=APPEND_S)
+        answer = await self._request(
+            f"{self._address.api}.STREAM.CREATE.{name}", json.dumps(config).encode(), timeout=APPEND_S
+        )
         found: dict[str, Any] = json.loads(answer.data)
         return found
 
@@ -319,6 +323,9 @@ class JetStream:
             return False
         said = found.get("error") or {}
         self.refused = "" if said.get("err_code") in _NOT_LAST else said.get("description", "")
+        if not said and found.get("domain") != self._domain:
+            self.refused = f"a stream in another domain, {found.get('domain')}, takes the same subjects"
+            return False
         return bool(found.get("seq") == last + 1)  # one that came twice is told where it is, too
 
     async def ends(self) -> Ends:
@@ -326,6 +333,7 @@ class JetStream:
         found = await self.ask(f"STREAM.INFO.{self._address.name}")
         if "error" in found:
             raise Unavailable(f"the stream {self._address.name} is gone")
+        self._domain = found.get("domain")
         # A leader that has lost the others answers for ten seconds more, and knows of nothing new.
         others = (found.get("cluster") or {}).get("replicas") or []
         heard = sum(not other.get("offline") and other.get("active", 0) < _SILENT_NS for other in others)
@@ -355,7 +363,9 @@ class JetStream:
     async def fetch(self, place: int) -> Record | None:
         """As `read`, from whichever server answers: what a place once holds does not change. Faster."""
         answer = await self._request(
-            f"$JS.API.DIRECT.GET.{self._address.name}", json.dumps({"seq": place}).encode(), timeout=APPEND_S
+            f"{self._address.api}.DIRECT.GET.{self._address.name}",
+            json.dumps({"seq": place}).encode(),
+            timeout=APPEND_S,
         )
         headers = answer.headers or {}
         if "Nats-Subject" not in headers:
@@ -381,12 +391,22 @@ class JetStream:
         servers = len(self._address.servers)
         copies = f"{self.copies} copies" if self.copies > 1 else "one copy"
         fewer = "" if self.copies >= COPIES else f" (fewer than {COPIES}, for want of servers or as it was made)"
-        syncs = await asyncio.gather(*(asyncio.to_thread(_sync_of, url) for url in self._address.monitors))
+        syncs = await asyncio.gather(
+            *(asyncio.to_thread(_sync_of, url, self._domain) for url in self._address.monitors)
+        )
         known = sorted({sync for sync in syncs if sync})
         told = f"synced {' and '.join(known)}" if known else "how often they are synced is not known"
         if known and len(list(filter(None, syncs))) < servers:
             told += f", as {len(list(filter(None, syncs)))} of {servers} servers say"
         return f"{copies}{fewer}, {told}"
+
+
+def _nobody(subject: str, api: str) -> Unavailable:
+    """Nobody is there to answer what was asked there."""
+    if not subject.startswith(api):
+        return Refused(f"nobody takes {subject}: there is no leader at the moment, or it is not passed on from here")
+    where = "(on a leaf node: ?domain=NAME of the servers that have it)" if api == DEFAULT_PREFIX else f"at {api}"
+    return Unavailable(f"the NATS servers have no JetStream {where}, or no leader at the moment")
 
 
 def _is_of_use(record: logging.LogRecord) -> bool:
@@ -412,13 +432,15 @@ def _record(subject: str, headers: Any, payload: bytes) -> Record:
     return Record(subject.rpartition(".")[2] if own else "", own, payload, int(part), int(parts))
 
 
-def _sync_of(url: str) -> str:
-    """When a server syncs, in words, by its monitoring; empty when that can't be asked."""
+def _sync_of(url: str, domain: object) -> str:
+    """When a server of that domain syncs, in words, by its monitoring; empty when that can't be asked."""
     try:
         with urllib.request.urlopen(url, timeout=_MONITOR_S) as answer:
             config = json.load(answer)["jetstream"]["config"]
     except (OSError, ValueError, KeyError, TypeError):
         return ""
+    if config.get("domain") != domain:
+        return ""  # it keeps nothing of the journal, and only leads there
     if config.get("sync_always"):
         return "with every write (sync_interval: always)"
     return f"every {config.get('sync_interval', 0) / 1e9:g} s (sync_interval)"

@@ -52,5 +52,5 @@ def hidden(text: str) -> str:
 
 
 _HOSTS = re.compile(r"(\[[^\]]*\]|[^:,]*)(:\d*)?(,(\[[^\]]*\]|[^:,]*)(:\d*)?)*")
-_BEHIND = re.compile(r"(/[^@?#]*)?(\?(creds|nkey|password_file|ca|cert|key|tls|monitor)=[^#]*)?")
+_BEHIND = re.compile(r"(/[^@?#]*)?(\?(creds|nkey|password_file|ca|cert|key|tls|monitor|domain|api_prefix)=[^#]*)?")
 """What stands behind the places of an address in which nothing is odd."""
