@@ -137,12 +137,15 @@ def test_receipts_by_parameters_by_data_sm_and_in_ucs_2() -> None:
         in_payload = Pdu(Command.DATA_SM, fields={"esm_class": 4})
         in_payload.tlvs = [(Tag.MESSAGE_PAYLOAD, b"id:3 stat:UNDELIV")]
         peer.session.ask(in_payload, 1, time.monotonic())
+        without_class = Pdu(Command.DATA_SM)
+        without_class.tlvs = [(Tag.RECEIPTED_MESSAGE_ID, b"4"), (Tag.MESSAGE_STATE, b"\0\0\0\5")]
+        peer.session.ask(without_class, 3, time.monotonic())
         peer.session.ask(Pdu(Command.DATA_SM, fields={"source_addr": b"15550123"}), 2, time.monotonic())
 
     with MiniSmsc(answer) as smsc, Driver(settings(smsc)) as driver:
-        driver.send("a", "b", "c")
-        driver.until(lambda: len(driver.told) == 3 and driver.transport.messages_in == 1)
-        assert sorted(driver.told) == [(7, 1000 + place, U) for place in range(3)]
+        driver.send("a", "b", "c", "d")
+        driver.until(lambda: len(driver.told) == 4 and driver.transport.messages_in == 1)
+        assert sorted(driver.told) == [(7, 1000 + place, U) for place in range(4)]
 
 
 def test_several_receipts_for_one_message() -> None:

@@ -48,6 +48,9 @@ BODY = b"id:%s sub:001 dlvrd:001 submit date:2611280700 done date:2611280701 sta
         (b"ACCEPTD", NOT_YET),
         (b"ENROUTE", NOT_YET),
         (b"BUFFRED", NOT_YET),
+        (b"BUFFERED", NOT_YET),
+        (b"SUBMITD", NOT_YET),
+        (b"CANCELED", 1),
         (b"delivrd", Delivery.DELIVERED.value),
         (b"Delivered", Delivery.DELIVERED.value),
         (b"NONSENSE", Delivery.UNKNOWN.value),
@@ -74,6 +77,11 @@ def test_forms_of_a_receipt() -> None:
         (4, b":", []),
         (0x20, b"id:12 stat:DELIVRD", []),
         (0x44, b"id:13 stat:REJECTD", []),
+        (0x24, b"id:14 stat:EXPIRED", []),
+        (0, b"", [(0x001E, b"15\0"), (0x0427, b"\x05")]),
+        (4, b"id:16 stat:DELIVRD", [(0x001E, b"\0"), (0x0427, b"\x00")]),
+        (4, b"id:17 stat:DELIVRD", [(0x001E, b""), (0x0427, b"\x00\x00\x00\x03")]),
+        (4, b"id:18", [(0x0427, b"\x00")]),
     ) == [
         (1, b"2", 2),
         (2, b"three", 0),
@@ -88,7 +96,22 @@ def test_forms_of_a_receipt() -> None:
         (11, b"", 4),
         (12, b"12", NOT_YET),
         (13, b"13", 3),
+        (14, b"14", 2),
+        (15, b"15", 1),
+        (16, b"16", 0),
+        (17, b"17", 2),
+        (18, b"18", NOT_YET),
     ]
+
+
+@pytest.mark.parametrize("octets", [b"id:7 stat:EXPIRED", "id:7 stat:EXPIRED".encode("utf-16-be")])
+@pytest.mark.parametrize("mark", [b"", b"\xfe\xff"])
+def test_a_receipt_with_its_message_s_coding(octets: bytes, mark: bytes) -> None:
+    fields = {"esm_class": 4, "data_coding": 8, "short_message": (mark if b"\0" in octets else b"") + octets}
+    frames = Stream().feed(encode(Pdu(Command.DELIVER_SM, 1, fields=fields)))
+    assert frames is not None
+    told = receipts.read(messages(frames))
+    assert (told.ids.tolist(), told.outcome.tolist()) == ([b"7"], [Delivery.EXPIRED.value])
 
 
 @given(st.lists(st.tuples(st.sampled_from([0, 4, 0x20, 0x44]), st.binary(max_size=254)), min_size=1, max_size=8))

@@ -4,7 +4,8 @@
     ids, states --texts--> "id:… sub:001 dlvrd:001 submit date:… done date:… stat:DELIVRD err:000 text:"
 
 The id is taken from receipted_message_id, the state from message_state, each from the text where the parameter is
-missing. A receipt that says "not yet" (ENROUTE, ACCEPTD, BUFFRED) is told as such: a final one follows.
+missing or says nothing. What has a receipted_message_id is a receipt where its esm_class says nothing else. One that
+says "not yet" (ENROUTE, ACCEPTD, BUFFRED) is told as such: a final one follows.
 
 Source: SMPP Protocol Specification v3.4, issue 1.2, appendix B and 5.2.12, 5.2.28, 5.3.2.12, 5.3.2.35.
 """
@@ -37,7 +38,10 @@ STATES: dict[int, tuple[str, int]] = {
 """message_state: its word in a text, and what it means. An undelivered message is code 1."""
 _WORDS = {word[:5]: outcome for word, outcome in STATES.values()} | {
     "BUFFR": NOT_YET,
+    "BUFFE": NOT_YET,
     "SCHED": NOT_YET,
+    "SUBMI": NOT_YET,
+    "CANCE": 1,
     "FAILE": 1,
     "SKIPP": 1,
 }
@@ -79,15 +83,10 @@ class ReceiptRows:
 
 
 def is_receipt(esm_class: U8) -> Bools:
-    """Whether the message type says receipt, or intermediate notification (5.2.12)."""
+    """Whether the message type says receipt, or intermediate notification (5.2.12), or both."""
     kind = esm_class & 0x3C
-    found: Bools = (kind == 0x04) | (kind == 0x20)
+    found: Bools = (kind == 0x04) | (kind == 0x20) | (kind == 0x24)
     return found
-
-
-def outcome_of(state: int, esm_class: int) -> U8:
-    """What a message_state means, uint8[1]."""
-    return np.array([NOT_YET if esm_class & 0x3C == 0x20 else _BY_STATE[state]], np.uint8)
 
 
 def read(messages: Messages) -> ReceiptRows:
@@ -95,21 +94,27 @@ def read(messages: Messages) -> ReceiptRows:
     assert isinstance(messages.esm_class, np.ndarray)
     content = messages.content
     assert isinstance(content, Strings)
+    ids_told, states_told = (messages.tlv(tag) for tag in (Tag.RECEIPTED_MESSAGE_ID, Tag.MESSAGE_STATE))
     found = is_receipt(messages.esm_class)
+    if ids_told is not None:
+        assert ids_told.present is not None
+        found |= ids_told.present & ((messages.esm_class & 0x3C) == 0)
     every = bool(found.all())
     rows = np.flatnonzero(found)
-    ids_told, states_told = (messages.tlv(tag) for tag in (Tag.RECEIPTED_MESSAGE_ID, Tag.MESSAGE_STATE))
     texts = content if every else content.take(rows)
-    wide = (np.asarray(messages.data_coding)[rows] & 0x0C) == 0x08
+    wide = _are_wide(texts, np.asarray(messages.data_coding)[rows])
     ids, outcome = _from_texts(_narrowed(texts, np.flatnonzero(wide)) if wide.any() else texts)
     if ids_told is not None:
         told, has = _rows(ids_told, rows)
         named = Strings(told.buffer, told.begins, np.minimum(told.lengths, _until_nul(told)))
+        has &= named.lengths > 0
         ids = named if has.all() else _where(has, named, ids)
     if states_told is not None:
         told, has = _rows(states_told, rows)
         has &= told.lengths > 0
-        outcome = np.where(has, _BY_STATE[told.buffer[told.begins]], outcome)
+        state = told.buffer[told.begins + np.maximum(told.lengths - 1, 0)]  # of a number in several octets the last
+        has &= (state > 0) | (outcome == _D.UNKNOWN.value)  # 0 is none of 3.4's
+        outcome = np.where(has, _BY_STATE[state], outcome)
     outcome[(messages.esm_class[rows] & 0x3C) == 0x20] = NOT_YET
     return ReceiptRows(rows, ids, outcome)
 
@@ -134,6 +139,14 @@ def _where(first: Bools, these: Strings, others: Strings) -> Strings:
     buffer = these.buffer if not offset else np.concatenate([these.buffer, others.buffer])
     begins = np.where(first, these.begins, others.begins + offset)
     return Strings(buffer, begins, np.where(first, these.lengths, others.lengths))
+
+
+def _are_wide(texts: Strings, coding: U8) -> Bools:
+    """Whether these are UTF-16: some SMSCs give a receipt its message's data_coding, and write it in ASCII."""
+    wide: Bools = ((coding & 0x0C) == 0x08) & (texts.lengths > 1)
+    if wide.any():
+        wide &= np.isin(texts.buffer[np.where(wide, texts.begins, 0)], (0x00, 0xFE))  # a letter's high octet, or a mark
+    return wide
 
 
 def _narrowed(texts: Strings, rows: I64) -> Strings:
@@ -182,7 +195,7 @@ def _from_texts(texts: Strings) -> tuple[Strings, U8]:
 
 _ENDS = np.zeros(256, np.bool_)
 _ENDS[:0x21] = True
-_ENDS[list(b"\",;'")] = True
+_ENDS[list(b"\",;'\xff")] = True  # the last one is half of a byte order mark
 """Octets that a value neither begins with nor has in it."""
 
 

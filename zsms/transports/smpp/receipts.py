@@ -9,7 +9,7 @@ import numpy as np
 from zsms.core.outcomes import Receipts, Strays
 from zsms.core.smpp import receipts as receipts_of
 from zsms.core.smpp.outstanding import Found, Outstanding
-from zsms.core.smpp.pdu import Messages, Tag
+from zsms.core.smpp.pdu import Messages, Tag, Tlv
 from zsms.core.smpp.record import Pdu
 from zsms.core.smpp.statuses import SENT
 from zsms.core.smpp.strings import I64, U8, U32, Bools, Strings, some
@@ -90,20 +90,13 @@ class Awaited:
         self.match(told.ids, told.outcome, now)
 
     def came_as_data(self, request: Pdu, now: float) -> None:
-        """A data_sm, which may be a receipt: then all that it says is in its parameters."""
-        if not receipts_of.is_receipt(np.array([request["esm_class"]], np.uint8))[0]:
-            self.messages_in += 1
-            return
-        state = request.tlv(Tag.MESSAGE_STATE)
-        text = request.tlv(Tag.MESSAGE_PAYLOAD) or b""
+        """A data_sm: all that it says is in its parameters."""
         kind, coding = (np.array([request[name]], np.uint8) for name in ("esm_class", "data_coding"))
-        made = Messages(np.zeros(1, np.uint32), esm_class=kind, data_coding=coding)
-        made.short_message = Strings.of([text])
-        told = receipts_of.read(made)
-        named = request.tlv(Tag.RECEIPTED_MESSAGE_ID)
-        ids = told.ids if named is None else Strings.of([named.partition(b"\0")[0]])
-        outcome = told.outcome if not state else receipts_of.outcome_of(state[0], request["esm_class"])
-        self.match(ids, outcome, now)
+        message = Messages(np.zeros(1, np.uint32), esm_class=kind, data_coding=coding)
+        message.short_message = Strings.of([request.tlv(Tag.MESSAGE_PAYLOAD) or b""])
+        told = (each for each in request.tlvs if each[0] != Tag.MESSAGE_PAYLOAD)
+        message.tlvs = [Tlv(tag, Strings.of([value]), np.ones(1, np.bool_)) for tag, value in told]
+        self.came(message, now)
 
     def match(self, ids: Strings, outcome: U8, now: float) -> None:
         """Receipts with these ids have come; `outcome` uint8[n] are codes of `Delivery`, or `NOT_YET`."""
