@@ -275,6 +275,43 @@ def test_messages_are_asked_for_cancelled_replaced_and_sent_to_many() -> None:
         assert smsc.desk.model.counts.receipts == 23 and not smsc.desk.model.waiting
 
 
+def test_what_ended_has_the_same_end_whenever_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    day = 1_795_862_096.0
+    monkeypatch.setattr(server.time, "time", lambda: day)
+    with FakeSmsc(Rules(outcomes=(Outcome("*1", receipt="UNDELIV"),))) as smsc:
+        client = Client(smsc)
+        client.submit(b"x", b"x", registered_delivery=0)
+        client.submit(b"x", b"x", first=2)
+        client.until(lambda: len(client.answers) == 4 and not smsc.desk.model.waiting)
+        monkeypatch.setattr(server.time, "time", lambda: day + 4_000)
+        for row, (state, error) in enumerate([(2, 0), (5, 5), (2, 0), (2, 0)]):
+            told = client.ask(Pdu(Command.QUERY_SM, fields={"message_id": client.answers[row][1]})).fields
+            assert (told["final_date"], told["message_state"], told["error_code"]) == (
+                b"261128103456000+",
+                state,
+                error,
+            )
+        for name in (b"+1", b"1 ", b"0_1", b"1a"):
+            assert client.ask(Pdu(Command.QUERY_SM, fields={"message_id": name})).status == 0x67
+
+
+def test_who_only_receives_may_ask_for_nothing(smsc: FakeSmsc) -> None:
+    client = Client(smsc, command=Command.BIND_RECEIVER)
+    to = {"dest_addresses": [Target(1, 1, b"1")], "short_message": b"x"}
+    asks = [Pdu(Command.SUBMIT_MULTI, fields=to), Pdu(Command.DATA_SM, fields={"destination_addr": b"1"})]
+    asks += [Pdu(command, fields={"message_id": b"1"}) for command in (0x3, 0x7, 0x8)]
+    assert [client.ask(each).status for each in asks] == [0x04] * 5
+    counts = smsc.desk.model.counts
+    assert (counts.submitted, counts.by_status) == (0, {})
+
+
+@pytest.mark.parametrize("version", [0x33, 0x34])
+def test_who_speaks_an_older_version_gets_no_parameter(smsc: FakeSmsc, version: int) -> None:
+    client = Client(smsc, version=version)  # type: ignore[arg-type]
+    (bound,) = client.events
+    assert isinstance(bound, Bound) and len(bound.answer.tlvs) == version - 0x33
+
+
 def test_messages_of_another_account_are_unknown() -> None:
     with FakeSmsc(Rules((Account("one"), Account("two")), receipt=DelayModel("constant", 60.0))) as smsc:
         clients = [Client(smsc, system_id=name) for name in (b"one", b"two")]
@@ -303,6 +340,9 @@ def test_outcomes_by_number_hold_for_who_sends_to_many() -> None:
         assert client.ask(Pdu(Command.SUBMIT_MULTI, fields=fields)).status == 0x0B
         counts = smsc.desk.model.counts
         assert (counts.submitted, counts.accepted, counts.rejected) == (4, 2, 2)
+        assert counts.by_status == {0: 2, 0x0B: 2}
+        fields["dest_addresses"] = []
+        assert client.ask(Pdu(Command.SUBMIT_MULTI, fields=fields)).status == 0x33
 
 
 def test_who_is_silent_says_nothing_at_all(smsc: FakeSmsc) -> None:

@@ -212,7 +212,10 @@ class Desk:
         party = connection.party
         if party is None or self.silent or request.command in (Command.OUTBIND, Command.ALERT_NOTIFICATION):
             return
-        answer = answer_to(request, self.model, Origin(party, None, connection.number), now, wall)
+        if connection.session.state.submits:
+            answer = answer_to(request, self.model, Origin(party, None, connection.number), now, wall)
+        else:  # as a submit_sm is answered there
+            answer = Pdu(0, status=Status.INVBNDSTS)
         answer.sequence, answer.command = request.sequence, request.command | RESPONSE
         connection.session.reply(answer)
 
@@ -265,7 +268,7 @@ class Desk:
         records = self._answers.advance(now)
         if records is not None and not self.silent:
             self._respond_late(records)
-        rows = self.model.due(now)
+        rows = self.model.due(now, wall)
         if rows is not None:
             self._route(rows)
         for connection in self.connections.values():

@@ -12,6 +12,7 @@ U64 = npt.NDArray[np.uint64]
 _HEX = np.frombuffer("".join(f"{number:02x}" for number in range(256)).encode(), "<u2")
 _LONG = 64
 _TENS = np.array([10**power for power in range(19, -1, -1)], np.uint64)
+_DIGITS = {10: b"0123456789", 16: b"0123456789abcdefABCDEF"}
 _DASHES = (8, 13, 18, 23)
 
 
@@ -58,7 +59,7 @@ def few_ids(serials: U64, form: str) -> list[bytes]:
 
 def serial_of(message_id: bytes, form: str) -> int | None:
     """The serial number of an id that was given in an answer; None for one that can't have been (or is a UUID)."""
-    try:
-        return int(message_id, 16 if form in ("hex", "mixed") else 10)
-    except ValueError:
+    base = 16 if form in ("hex", "mixed") else 10
+    if not message_id or message_id.translate(None, _DIGITS[base]):
         return None
+    return int(message_id, base)

@@ -172,7 +172,7 @@ class Model:
             self._counts.answers_lost += int((copies == 0).sum())
         if not isinstance(good, slice):
             ends, waits = ends[good], waits[good]
-        if len(ends) and not self._unasked(messages, ends, origin.party):
+        if len(ends) and not self._unasked(messages, ends, origin.party, wall):
             rows = self._rows(messages, np.arange(count)[good], serials[good], ends, origin=origin, wall=wall)
             self._keep(rows, origin.party, waits if delays is None else waits + delays[good], now)
         wanted = [(row, script.mo) for row, script in scripts if script.mo is not None]
@@ -200,7 +200,7 @@ class Model:
             counts.rejected = counts.submitted - counts.accepted - counts.throttled - counts.queue_full
         return serials, good
 
-    def _unasked(self, messages: Messages, ends: U8, party: Party) -> bool:
+    def _unasked(self, messages: Messages, ends: U8, party: Party, wall: float) -> bool:
         """Whether all of these end at once and nobody wants to hear of it: then nothing is kept of them.
 
         `ends` are those of the accepted ones.
@@ -210,7 +210,7 @@ class Model:
         wanted = np.asarray(messages.registered_delivery)
         if some(wanted) and some(wanted & 3):
             return False
-        self.states.put_new(len(ends), _SHOWN[ends], party.number)
+        self.states.put_new(len(ends), _SHOWN[ends], party.number, wall)
         return True
 
     def apart(
@@ -226,7 +226,7 @@ class Model:
         for outcome in self.rules.outcomes:
             _apply(outcome, numbers, status, ends)
         told, bad = status.tolist(), status != 0
-        self._count(status[bad])
+        self._count(status)
         targets = [each for each, code in zip(targets, told, strict=True) if not code]
         count = len(targets)
         self._counts.submitted += len(told)
@@ -323,8 +323,11 @@ class Model:
         """When the next message ends."""
         return self._wheel.next_time()
 
-    def due(self, now: float) -> npt.NDArray[np.void] | None:
-        """Rows of messages that have ended and whose receipts are to be sent now, twice where it was so drawn."""
+    def due(self, now: float, wall: float = 0.0) -> npt.NDArray[np.void] | None:
+        """Rows of messages that have ended and whose receipts are to be sent now, twice where it was so drawn.
+
+        `wall` is the time of day in seconds.
+        """
         records = self._wheel.advance(now)
         if records is None:
             return None
@@ -334,7 +337,8 @@ class Model:
         deleted = self.states.get_all(rows["serial"]) == STATES["DELETED"]
         rows["state"][deleted] = STATES["DELETED"]
         silent = rows["state"] == _NONE
-        self.states.put(rows["serial"], _SHOWN[rows["state"]])
+        ended = rows[~deleted] if some(deleted) else rows
+        self.states.put(ended["serial"], _SHOWN[ended["state"]], wall)
         rows = rows[_asked(rows) & ~silent]
         copies = self._copies(len(rows), self.rules.receipts_lost, self.rules.receipts_repeated)
         rows = rows if copies is None else np.repeat(rows, copies)

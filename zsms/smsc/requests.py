@@ -16,6 +16,7 @@ _INVMSGID = 0x0C
 _CANCELFAIL = 0x11
 _REPLACEFAIL = 0x13
 _QUERYFAIL = 0x67
+_INVNUMDESTS = 0x33
 _INVDLNAME = 0x34
 _OPEN = (STATES["ENROUTE"], STATES["ACCEPTD"])
 
@@ -31,11 +32,11 @@ def answer_to(request: Pdu, model: Model, origin: Origin, now: float, wall: floa
             named, told = model.apart(request, [to], text, origin=origin, now=now, wall=wall)
             return Pdu(0, status=told[0], fields={"message_id": named})
         case Command.QUERY_SM:
-            return _query(request, model, origin, wall)
+            return _query(request, model, origin)
         case Command.CANCEL_SM:
-            return Pdu(0, status=_change(request, model, origin, STATES["DELETED"], _CANCELFAIL))
+            return Pdu(0, status=_change(request, model, origin, _CANCELFAIL, wall))
         case Command.REPLACE_SM:
-            return Pdu(0, status=_change(request, model, origin, None, _REPLACEFAIL))
+            return Pdu(0, status=_change(request, model, origin, _REPLACEFAIL))
         case _:
             return Pdu(0, status=Status.INVCMDID)
 
@@ -54,7 +55,7 @@ def _multi(request: Pdu, model: Model, origin: Origin, now: float, wall: float) 
             for each, code in zip(targets, told, strict=True)
             if code
         ]
-    status = 0 if named else failed[0].status if failed else _INVDLNAME
+    status = 0 if named else failed[0].status if failed else _INVNUMDESTS
     return Pdu(0, status=status, fields={"message_id": named, "unsuccess_sme": failed})
 
 
@@ -65,22 +66,25 @@ def _state(request: Pdu, model: Model, origin: Origin) -> tuple[int, int | None]
     return serial, None if state is None or model.states.owner(serial) != origin.party.number else state
 
 
-def _query(request: Pdu, model: Model, origin: Origin, wall: float) -> Pdu:
-    _, state = _state(request, model, origin)
+def _query(request: Pdu, model: Model, origin: Origin) -> Pdu:
+    serial, state = _state(request, model, origin)
     if state is None:
         return Pdu(0, status=_QUERYFAIL)
-    final = b"" if state in _OPEN else time.strftime("%y%m%d%H%M%S000+", time.gmtime(wall)).encode()
-    fields = {"message_id": request["message_id"], "final_date": final, "message_state": state, "error_code": 0}
+    fields = {"message_id": request["message_id"], "final_date": b"", "message_state": state, "error_code": 0}
+    if state not in _OPEN:
+        ended = time.gmtime(model.states.ended(serial))
+        fields["final_date"] = time.strftime("%y%m%d%H%M%S000+", ended).encode()
+        fields["error_code"] = 0 if state == STATES["DELIVRD"] else state  # as its receipt has it
     return Pdu(0, fields=fields)
 
 
-def _change(request: Pdu, model: Model, origin: Origin, state: int | None, refusal: int) -> int:
-    """Cancel or replace a message that has not ended; the status."""
+def _change(request: Pdu, model: Model, origin: Origin, refusal: int, ended: float | None = None) -> int:
+    """Replace a message that has not ended, or cancel it (`ended`: the time of day in seconds); the status."""
     serial, now = _state(request, model, origin)
     if now is None:
         return _INVMSGID
     if now not in _OPEN:
         return refusal
-    if state is not None:
-        model.states.put(np.array([serial], np.uint64), state)
+    if ended is not None:
+        model.states.put(np.array([serial], np.uint64), STATES["DELETED"], ended)
     return 0

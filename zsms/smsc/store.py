@@ -80,15 +80,19 @@ class States:
         self._last = 0
         """The greatest serial number."""
         self._states = np.zeros(KEPT, np.uint8)
+        self._ended = np.zeros(KEPT)
+        """When each came to that state, by the time of day in seconds."""
         self._owners: npt.NDArray[np.uint16] | None = None
         """By number of account; None: all are of the first."""
 
-    def put(self, serials: U64, state: int | U8) -> None:
-        """That is how they stand now, as far as they are known still."""
+    def put(self, serials: U64, state: int | U8, wall: float = 0.0) -> None:
+        """That is how they stand now, as far as they are known still; `wall` is the time of day in seconds."""
         known = serials > np.uint64(max(0, self._last - KEPT))
-        self._states[serials[known] % np.uint64(KEPT)] = state if isinstance(state, int) else state[known]
+        at = serials[known] % np.uint64(KEPT)
+        self._states[at] = state if isinstance(state, int) else state[known]
+        self._ended[at] = wall
 
-    def put_new(self, count: int, states: int | U8, owner: int = 0) -> None:
+    def put_new(self, count: int, states: int | U8, owner: int = 0, wall: float = 0.0) -> None:
         """So many have the serial numbers that follow the last one, and stand so: one for all, or uint8[count].
 
         `owner` is the number of the account that they are of.
@@ -98,9 +102,11 @@ class States:
         begin = first % KEPT
         if begin + count <= KEPT:
             self._states[begin : begin + count] = states
+            self._ended[begin : begin + count] = wall
         else:
             at = np.arange(max(first, self._last - KEPT + 1), self._last + 1) % KEPT
             self._states[at] = states if isinstance(states, int) else states[-KEPT:]
+            self._ended[at] = wall
         if owner or self._owners is not None:
             if self._owners is None:
                 self._owners = np.zeros(KEPT, np.uint16)
@@ -113,6 +119,10 @@ class States:
     def get(self, serial: int) -> int | None:
         """As a number of message_state, None for one that is unknown or too long ago."""
         return int(self._states[serial % KEPT]) if max(0, self._last - KEPT) < serial <= self._last else None
+
+    def ended(self, serial: int) -> float:
+        """When a message that `get` knows came to its state, by the time of day in seconds."""
+        return float(self._ended[serial % KEPT])
 
     def get_all(self, serials: U64) -> U8:
         """The same of many, uint8[n]; 0: too long ago."""

@@ -54,6 +54,6 @@ def bind_answer(request: Pdu, status: int, system_id: bytes, version: int | None
     """The answer to a bind: accepted (status 0) or refused."""
     assert request.command in BOUND_BY
     answer = Pdu(request.command | RESPONSE, request.sequence, status, {} if status else {"system_id": system_id})
-    if not status and version is not None:
+    if not status and version is not None and request["interface_version"] >= 0x34:  # older ones know no parameters
         answer.tlvs.append((Tag.SC_INTERFACE_VERSION, bytes([version])))
     return answer
