@@ -75,7 +75,7 @@ def test_a_role_runs_once() -> None:
 
 
 def test_a_mesh_that_is_cancelled_is_gone_at_once() -> None:
-    mesh = Mesh(messages=100_000, senders=2, concurrency=10, mean=60.0, sd=0.0)
+    mesh = Mesh(messages=100_000, senders=2, concurrency=10, mean=600.0, sd=0.0, drain_timeout=600.0)
 
     async def main() -> float:
         running = asyncio.create_task(mesh.run_async())
@@ -87,19 +87,25 @@ def test_a_mesh_that_is_cancelled_is_gone_at_once() -> None:
             await running
         return time.monotonic() - began
 
-    assert asyncio.run(main()) < 20  # 2 s, on a machine that is not busy; a send takes 60, and a drain 30 without one
+    assert asyncio.run(main()) < 60  # 2 s, on a machine that is not busy; a send takes ten minutes, as does a drain
     assert not any(map(psutil.pid_exists, mesh.pids.values()))
 
 
 def test_a_stop_drains_as_long_as_something_is_settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The document's example, 2 s, which is longer than a drain may pause: nothing is left behind."""
-    monkeypatch.setattr(base, "PATIENCE_S", 1.5)
-    delay = DelayModel("constant", 0.2)
-    with Broker("127.0.0.1:0") as broker, Sender(broker.endpoint, concurrency=10, delay=delay):
-        Producer(broker.endpoint, messages=100).run()
-        broker.stop()
-        assert broker.join(40)
-        assert broker.core.totals()["sent"] == 100
+    """The document's example, 2 s, which is longer than a drain may pause: nothing is left behind.
+
+    A machine that pauses for that long itself gets another try, with longer times.
+    """
+    for longer in (1, 4):
+        monkeypatch.setattr(base, "PATIENCE_S", 1.5 * longer)
+        delay = DelayModel("constant", 0.2 * longer)
+        with Broker("127.0.0.1:0") as broker, Sender(broker.endpoint, concurrency=10, delay=delay):
+            Producer(broker.endpoint, messages=100).run()
+            broker.stop()
+            assert broker.join(40)
+        if broker.core.totals()["sent"] == 100:
+            return
+    raise AssertionError(broker.core.totals())
 
 
 def test_a_stop_ends_when_nothing_is_settled_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +119,7 @@ def test_a_stop_ends_when_nothing_is_settled_any_more(monkeypatch: pytest.Monkey
 def test_a_time_limit_holds_whatever_is_settled() -> None:
     slow = {"concurrency": 1, "delay": DelayModel("constant", 0.1), "drain_timeout": 0.1}
     with Broker("127.0.0.1:0", drain_timeout=0.3) as broker, Sender(broker.endpoint, **slow):  # type: ignore[arg-type]
-        Producer(broker.endpoint, messages=100).run()
+        Producer(broker.endpoint, messages=5_000).run()
         until(lambda: broker.core.totals()["sent"], "the first")
         broker.stop()
-        assert broker.join(40) and broker.core.totals()["queued"] > 50
+        assert broker.join(40) and broker.core.totals()["queued"] > 4_000

@@ -32,17 +32,18 @@ def figures(view: View, role: str) -> dict[str, float]:
 def test_row_2_with_every_sender_dead_the_queue_stays_bounded_and_work_goes_on_when_one_returns(mesh: ByHand) -> None:
     mesh.start("stats")
     mesh.start("broker", *SMALL_QUEUE)
-    victims = [mesh.start("sender", "--name", f"s{i}", "--concurrency", 100, "--mean", 0.2) for i in (1, 2)]
+    victims = [mesh.start("sender", "--name", f"s{i}", "--concurrency", 100, "--mean", 1) for i in (1, 2)]
     producer = mesh.start("producer", "--messages", 4_000, "--batch", 50, "--window", 300)
-    mesh.when(lambda view: view.sent > 200 and view.senders_alive == 2, "two senders at work")
+    mesh.when(lambda view: view.sent > 100 and view.senders_alive == 2, "two senders at work")
     for victim in victims:
         kill(victim.popen.pid)
     view = mesh.when(lambda view: not view.slots and not view.in_flight and view.queued >= 500, "a queue that is full")
-    blocked = figures(view, "producer")["produced"]
-    # What it made is in the queue, in its window, or in the frames of one read and the pipes between.
-    assert view.queued <= 500 + 16 * 50 + 200 and blocked - view.settled <= view.queued + 300 + 50
-    later = mesh.when(lambda now: now.at > view.at + 1, "another second")
-    assert figures(later, "producer")["produced"] == blocked < 4_000 and producer.popen.poll() is None
+    for _ in range(2):  # now, and a second later
+        # What it made is in the queue, in its window, or in the frames of one read and the pipes between.
+        made, most = figures(view, "producer")["produced"], 500 + 16 * 50 + 200
+        assert view.queued <= most and made - view.settled <= most + 300 + 50
+        assert made < 4_000 and producer.popen.poll() is None
+        view = mesh.when(lambda now, at=view.at: now.at > at + 1, "another second")
     mesh.start("sender", "--name", "s3", "--concurrency", 1_000, "--mean", 0.05)
     assert producer.end() == 0
     view = mesh.when(lambda view: view.done, "the end")
@@ -54,7 +55,7 @@ def test_row_7_a_sender_that_hangs_while_it_pings_loses_its_messages_to_others(m
         "import asyncio\n\n\nasync def send(message):\n    await asyncio.sleep(3600)\n"
     )
     mesh.start("stats")
-    broker = mesh.start("broker", "--lease", 1.5, "--liveness", 2)
+    broker = mesh.start("broker", "--lease", 1.5, "--liveness", 30)
     hanging = ("sender", *("--transport", "hanging:send", "--concurrency", 20, "--prefetch", 0, "--name", "hangs"))
     to = ("--broker", mesh.broker, "--stats", mesh.stats, "--stats-interval", 0.1)
     mesh.stack.enter_context(Command(*hanging, *to, cwd=tmp_path))
@@ -83,25 +84,32 @@ def test_row_18_what_a_producer_had_confirmed_when_it_was_killed_is_kept(mesh: B
 def test_row_26_a_poison_message_is_dead_after_its_deliveries_and_its_neighbours_go_on(
     mesh: ByHand, tmp_path: Path
 ) -> None:
-    # The neighbours that it has in its sender are sent, and so acknowledged, before it kills.
+    # It kills when its neighbours are acknowledged, those that its sender has too.
     (tmp_path / "poisoned.py").write_text(
         "import asyncio, os\n\n\n"
         "async def send(message):\n"
-        "    if message.text == 'poison':\n        await asyncio.sleep(1)\n        os._exit(9)\n    return True\n"
+        "    while message.text == 'poison':\n"
+        "        if os.path.exists('kill'):\n            os._exit(9)\n"
+        "        await asyncio.sleep(0.02)\n"
+        "    return True\n"
     )
     rows = [f"+4990000000{number:02},{'poison' if number == 20 else 'hello'}" for number in range(40)]
     (tmp_path / "people.csv").write_text("recipient,text\n" + "\n".join(rows) + "\n")
     mesh.start("stats")
-    mesh.start("broker", "--max-deliveries", 2, "--liveness", 1)
+    mesh.start("broker", "--max-deliveries", 2, "--liveness", 3)
     assert mesh.start("producer", "--input", tmp_path / "people.csv").end() == 0
     to = ("--broker", mesh.broker, "--stats", mesh.stats, "--transport", "poisoned:send", "--concurrency", 5)
     for _ in range(2):
         with Command("sender", *to, cwd=tmp_path) as victim:
+            mesh.when(lambda view: view.sent == 39 and view.in_flight == 1, "its neighbours")
+            (tmp_path / "kill").touch()
             assert victim.end() == 9
+        (tmp_path / "kill").unlink()
     mesh.when(lambda view: view.dead == 1, "a dead letter")
+    assert mesh.start("producer", "--messages", 7).end() == 0
     mesh.stack.enter_context(Command("sender", *to, cwd=tmp_path))
-    view = mesh.when(lambda view: view.sent == 39, "its neighbours")
-    assert view.balanced and view.done
+    view = mesh.when(lambda view: view.sent == 46 and view.done, "what came later")
+    assert view.balanced and view.dead == 1
 
     shown = zsms("queue", "show", "--broker", mesh.broker, "--messages", 3)
     assert shown.returncode == 0, shown.stderr
@@ -160,7 +168,7 @@ def test_row_25_wall_clocks_that_jump_an_hour_to_and_fro_have_no_effect(mesh: By
     del jumping["FAKETIME"]
     began = time.monotonic()
     stats = mesh.start("stats", env=jumping)
-    broker = mesh.start("broker", env=jumping)
+    broker = mesh.start("broker", "--liveness", 30, env=jumping)
     mesh.start("sender", *("--concurrency", 200, "--mean", 0.4, "--name", "s"), env=jumping)
     producer = mesh.start("producer", "--messages", 2_000, "--rate", 500, env=jumping)
     for jump, sent in (("+1h", 200), ("-1h", 700), ("+0", 1_200)):

@@ -30,14 +30,14 @@ TWO_SENDING = line_with(sent=SOME, in_flight=SOME, senders="2")
 
 
 class Running:
-    """An endless mesh of three senders in a thread of its own."""
+    """An endless mesh of three senders in a thread of its own; none of them is lost unless `liveness` is short."""
 
     def __init__(self, **limits: Any) -> None:
         self.said: list[str] = []
         config = MeshConfig(
             messages=10**9,
             groups=(SenderGroup(senders=3, concurrency=200, mean=0.2, sd=0.02),),
-            limits=BrokerLimits(max_messages=2000, **limits),
+            limits=BrokerLimits(max_messages=2000, **{"liveness": 30.0, **limits}),
             window=2000,
             batch=500,
         )
@@ -187,13 +187,13 @@ def test_a_broker_that_is_terminated_drains() -> None:
         Command("stats", "--bind", stats),
         Command("broker", "--bind", broker, "--stats", stats, "--stats-interval", 0.1) as process,
         Command("producer", *peer, "--messages", 2000) as producer,
-        Command("sender", *peer, "--concurrency", 500, "--mean", 0.4, "--sd", 0),
     ):
         assert producer.end() == 0
-        before = view_when(stats, lambda view: view.in_flight >= 500 and view.queued > 0, "a queue")
-        assert before.sent < 2000
         process.signal(SIGTERM)
-        assert process.end() == 0
+        # It takes no more, and goes on with whoever sends what it has.
+        view_when(stats, lambda view: [row.state for row in view.brokers] == ["draining"], "a broker that drains")
+        with Command("sender", *peer, "--concurrency", 500, "--mean", 0.1, "--sd", 0):
+            assert process.end() == 0
         view = view_when(stats, lambda view: view.sent == 2000, "the last snapshot")
         assert view.queued == view.in_flight == 0
         assert view.done
@@ -251,7 +251,7 @@ def test_a_broker_that_is_terminated_twice_leaves_at_once() -> None:
 def test_a_sender_that_pauses_for_less_than_its_liveness_keeps_its_messages() -> None:
     """Row 3."""
     with Running() as run:
-        run.pause("sender-2", 1.0)  # it may be silent for 5
+        run.pause("sender-2", 1.0)
         sent = run.sent_by("sender-2")
         until(lambda: run.sent_by("sender-2") > sent + 300, "more sends")
         report = run.drained()
@@ -266,8 +266,8 @@ def test_a_sender_that_pauses_for_longer_loses_its_messages_and_works_again() ->
         victim = psutil.Process(run.mesh.pids["sender-2"])
         victim.send_signal(SIGSTOP)
         until(lambda: run.view.redelivered >= 200, "its messages to be given to others")
-        assert run.view.slots == 400
-        assert any("sender lost: sender-2" in text for text in run.said)
+        until(lambda: run.view.slots == 400, "two senders")
+        until(lambda: any("sender lost: sender-2" in text for text in run.said), "the broker's word")
         victim.send_signal(SIGCONT)
         # It finishes what it held, which others have finished by now: that must not count again.
         until(lambda: run.view.duplicates > 0, "its late acknowledgements")
@@ -278,8 +278,9 @@ def test_a_sender_that_pauses_for_longer_loses_its_messages_and_works_again() ->
     assert report.balanced
     assert report.messages.lost == report.messages.unsettled == 0
     assert report.messages.produced == report.messages.sent
-    # It held at most its slots and its prefetch, and each of these messages moved once.
-    assert 200 <= report.messages.redelivered <= 2 * 200
+    # It held at most its slots and its prefetch, and each of these messages moved once each time that one was lost.
+    lost = sum("sender lost" in text for text in run.said)
+    assert 200 <= report.messages.redelivered <= 2 * 200 * lost
     assert 0 < report.messages.duplicates <= report.messages.redelivered
     # The senders counted each send that happened, the broker each message once.
     assert sum(sender["sends"] for sender in report.senders) == report.messages.sent + report.messages.duplicates
@@ -287,9 +288,9 @@ def test_a_sender_that_pauses_for_longer_loses_its_messages_and_works_again() ->
 
 def test_a_broker_that_pauses_takes_nobody_for_dead() -> None:
     """Row 11."""
-    with Running(liveness=2.0) as run:
+    with Running(liveness=4.0) as run:
         sent = run.view.sent
-        run.pause("broker", 3.0)
+        run.pause("broker", 5.0)
         until(lambda: run.view.sent > sent + 1000, "more sends")
         report = run.drained()
     assert report.balanced

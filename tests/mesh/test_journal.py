@@ -178,12 +178,12 @@ def test_a_broker_that_drained_leaves_nothing_behind(mesh: Mesh) -> None:
 
 def test_a_broker_that_slept_gives_nobody_up(mesh: Mesh) -> None:
     """Stopped for longer than its senders may be silent: it reads what waited before it judges."""
-    broker = mesh.broker("--liveness", 2)
+    broker = mesh.broker("--liveness", 4)
     mesh.producer(1_000)
-    mesh.sender("--mean", 4)
+    mesh.sender("--mean", 6)
     view_when(mesh.stats, lambda view: view.in_flight == 500, "messages in flight")
     broker.signal(SIGSTOP)
-    time.sleep(3)
+    time.sleep(5)
     broker.signal(SIGCONT)
     view = mesh.settled(1_000)
     assert view.redelivered == 0
@@ -268,7 +268,7 @@ def test_a_sync_that_fails_ends_the_broker_and_is_never_tried_again(mesh: Mesh, 
 
 def test_a_slow_disk_presses_on_the_producer_and_on_nobody_else(mesh: Mesh, tmp_path: Path) -> None:
     """A sync takes 0.2 s: 5 groups of 4 MB a second at most."""
-    broker = mesh.broker("--liveness", 5, prefix=strace("delay_exit=200000", log=tmp_path / "strace"))
+    broker = mesh.broker("--liveness", 30, prefix=strace("delay_exit=200000", log=tmp_path / "strace"))
     producer = mesh.producer(400_000, "--batch", 10_000, "--window", 100_000)
     mesh.sender("--concurrency", 20_000, "--mean", 0.01)
     mesh.settled(400_000)

@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from signal import SIGCONT, SIGSTOP, SIGTERM
 
+import psutil
 import pytest
 
 from tests.mesh.processes import Command, free_port, until
@@ -84,6 +85,7 @@ def test_a_process_that_is_stopped_says_nothing(tmp_path: Path) -> None:
     with managed(str(tmp_path / "notify"), "stats", *at, watchdog_s=0.1) as (manager, command):
         assert [manager.hear(), manager.hear()] == ["READY=1", "WATCHDOG=1"]
         command.signal(SIGSTOP)
+        until(lambda: psutil.Process(command.popen.pid).status() == psutil.STATUS_STOPPED, "its stop")
         until(lambda: not manager.waiting(), "what it had said before")
         silent_until = time.monotonic() + 0.5
         until(lambda: time.monotonic() >= silent_until, "five times its interval")

@@ -6,10 +6,11 @@ import json
 import random
 import re
 from signal import SIGINT, SIGTERM
+from typing import Any
 
 import pytest
 
-from tests.mesh.processes import ByHand, Command, ask, line_with, zsms
+from tests.mesh.processes import ByHand, Command, line_with, until, zsms
 from zsms.stats.view import View
 
 
@@ -51,13 +52,16 @@ def test_the_monitor_says_a_line_and_leaves(mesh: ByHand) -> None:
     mesh.when(lambda view: view.done, "the end")
     once = ("monitor", "--stats", mesh.stats, "--once")
 
-    done = zsms(*once, "--json")
-    assert done.returncode == 0
-    (line,) = done.stdout.splitlines()
-    figures = json.loads(line)
+    def look() -> dict[str, Any]:
+        done = zsms(*once, "--json")
+        assert done.returncode == 0
+        (line,) = done.stdout.splitlines()
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    figures = until(lambda: (found := look())["senders_alive"] and found, "a sender that is heard")
     assert figures["failed"] == figures["produced"] == 300 and figures["sent"] == 0
     assert figures["queued"] == figures["in_flight"] == 0
-    assert figures["senders_alive"] == 1
     assert 0.03 < figures["mean_s"] < 3
 
     done = zsms(*once)
@@ -88,20 +92,20 @@ def test_the_monitor_waits_for_a_collector_and_recovers_when_it_returns(mesh: By
 
 def test_a_sender_that_died_is_taken_back(mesh: ByHand) -> None:
     mesh.start("stats")
-    mesh.start("broker", "--liveness", 2)
-    sender = ("sender", "--name", "phoenix", "--concurrency", 100, "--mean", 0.1, "--prefetch", 0)
-    first = mesh.start(*sender)
+    broker = mesh.start("broker", "--liveness", 2)
+    sender = ("sender", "--name", "phoenix", "--concurrency", 100, "--prefetch", 0)
+    first = mesh.start(*sender, "--mean", 0.5)
     mesh.start("producer", "--messages", 3000)
-    before = mesh.when(lambda view: view.sent >= 300, "some sends")
+    before = mesh.when(lambda view: view.sent >= 100, "some sends")
     first.popen.kill()
     mesh.when(lambda view: view.redelivered, "its messages to be taken back")
 
-    second = mesh.start(*sender)
-    view = mesh.when(lambda view: view.sent >= 1500, "sends by its successor")
-    assert view.senders_alive == 1
+    second = mesh.start(*sender, "--mean", 0.05)
+    mesh.when(lambda view: view.sent > before.sent + 300 and view.senders_alive == 1, "sends by its successor")
     view = mesh.when(lambda view: view.done, "the end")
     assert view.balanced and view.sent == view.produced == 3000 > before.sent
-    assert view.redelivered == 100
+    # Its successor, too, may have been silent for two seconds.
+    assert 0 < view.redelivered <= 100 * broker.err.count("sender lost")
     assert len(view.senders) == 1
     second.signal(SIGTERM)
     assert second.end() == 0
@@ -115,12 +119,13 @@ def now_sent(view: View) -> int:
 def test_a_broker_that_was_restarted_is_found_again(mesh: ByHand) -> None:
     mesh.start("stats")
     first = mesh.start("broker", "--name", "broker", "--max-messages", 500)
-    mesh.start("sender", "--name", "sender", "--concurrency", 100, "--mean", 0.1)
+    mesh.start("sender", "--name", "sender", "--concurrency", 100, "--mean", 0.5)
     producer = mesh.start("producer", *("--messages", 2500, "--batch", 100, "--window", 1000, "--resend-after", 1))
-    mesh.when(lambda view: view.sent >= 300, "some sends")
+    mesh.when(lambda view: view.sent >= 100, "some sends")
     first.popen.kill()
     first.end()
     mesh.start("broker", "--name", "broker", "--max-messages", 500)
+    mesh.start("sender", "--name", "another", "--concurrency", 500, "--mean", 0.05)
     assert producer.end() == 0
     # What the dead one held in memory is gone with it, and the accounts say so: the rest is not.
     view = mesh.when(lambda view: view.producers_done and now_sent(view) > 500 and not view.queued, "the end")
@@ -139,4 +144,4 @@ def test_an_interrupted_role_says_so_with_its_exit_code(mesh: ByHand) -> None:
         process.signal(SIGINT)
         assert process.end() == 130
         assert "Traceback" not in process.err
-    assert ask(mesh.stats) is not None
+    mesh.when(lambda view: True, "a collector that is still there")

@@ -33,7 +33,7 @@ def test_a_mesh_of_two_brokers_uses_both_and_its_report_adds_up() -> None:
 
 def test_one_of_two_brokers_is_killed_and_the_rest_goes_on_and_ends() -> None:
     with Command(
-        *("run", "--brokers", 2, "--messages", 8_000, "--senders", 2, "--concurrency", 300, "--mean", 0.3),
+        *("run", "--brokers", 2, "--messages", 8_000, "--senders", 2, "--concurrency", 300, "--mean", 0.5),
         *("--batch", 100, "--window", 1_000, "--max-messages", 1_000, "--liveness", 1, "--json", "-"),
     ) as run:
         run.wait_for(line_with(sent=SOME, in_flight=SOME))
