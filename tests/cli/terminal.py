@@ -27,6 +27,8 @@ from tests.mesh.processes import WITHIN_S, environment, start
 
 ENTER, LEAVE = b"\x1b[?1049h", b"\x1b[?1049l"
 """To the alternate screen and back."""
+PICTURE = re.compile(rb"(?<=.)(?=\x1b\[H|\x1b\[\?1049l)", re.DOTALL)
+"""Where one ends: before the next, or the way back."""
 HIDE_CURSOR, SHOW_CURSOR = b"\x1b[?25l", b"\x1b[?25h"
 
 
@@ -48,6 +50,7 @@ class Terminal:
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.raw = b""
+        self._unshown = b""
         out = self._its if stdout is None else os.open(stdout, os.O_WRONLY | os.O_CREAT)
         self.popen = start(
             *map(str, arguments),
@@ -64,11 +67,23 @@ class Terminal:
 
     def read(self, seconds: float = 0.05) -> None:
         """Take in what is written."""
+        self._receive(seconds)
+        self._stream.feed(self._unshown)
+        self._unshown = b""
+
+    def _receive(self, seconds: float) -> None:
         while select.select([self._ours], [], [], seconds)[0]:
             data = os.read(self._ours, 65_536)
             self.raw += data
-            self._stream.feed(data)
+            self._unshown += data
             seconds = 0.0
+
+    def _show_next(self) -> bool:
+        """Take in the next picture that was drawn; False when there is none. A test that is held up misses none."""
+        first, *rest = PICTURE.split(self._unshown, maxsplit=1)
+        self._stream.feed(first)
+        self._unshown = b"".join(rest)
+        return bool(first)
 
     @property
     def lines(self) -> list[str]:
@@ -79,11 +94,15 @@ class Terminal:
         """The first match in a line of the screen."""
         deadline = time.monotonic() + within
         while True:
-            self.read()
-            for line in self.lines:
-                if found := re.search(pattern, line):
-                    return found
-            assert self.popen.poll() is None, f"it ended with {self.popen.returncode} and without {pattern!r}"
+            ended = self.popen.poll() is not None
+            self._receive(0.05)
+            shown = True
+            while shown:
+                for line in self.lines:
+                    if found := re.search(pattern, line):
+                        return found
+                shown = self._show_next()
+            assert not ended, f"it ended with {self.popen.returncode} and without {pattern!r}"
             assert time.monotonic() < deadline, f"waited {within} s in vain for {pattern!r}"
 
     def press(self, keys: str) -> None:

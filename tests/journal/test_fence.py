@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import msgpack
 import pytest
 
 from zsms.errors import JournalError
 from zsms.journal import fence
-from zsms.journal.fence import DATA, Ends, Holder, Record
+from zsms.journal.fence import DATA, STATE, Ends, Holder, Record
 
 
 class Log:
@@ -34,8 +35,10 @@ class Log:
     async def ends(self) -> Ends:
         return Ends(1, self.last)
 
+    said: Record | None = None
+
     async def state(self) -> Record | None:
-        return None
+        return self.said
 
     async def read(self, place: int) -> Record | None:
         return None
@@ -56,6 +59,14 @@ def test_servers_that_answer_and_acknowledge_nothing_are_told_of_at_once_and_onc
     assert asyncio.run(log.holder.append(DATA, [b"x"])) == 1
     assert log.troubles == ["the NATS servers acknowledge nothing; trying on", "the servers answer again"]
     assert not log.holder.trouble
+
+
+@pytest.mark.parametrize(("event", "patience"), [("close", 0.0), ("take-over", fence.SURE_S), ("hold", fence.LEASE_S)])
+def test_one_that_left_is_followed_at_once_and_one_that_is_silent_after_its_lease(event: str, patience: float) -> None:
+    log = Log(good=1)
+    log.last, log.said = 7, Record(STATE, "x.1", msgpack.packb({"holder": "b", "event": event}))
+    assert asyncio.run(log.holder.take(wait=True, make_state=lambda before: {"opened": 1}))
+    assert patience <= log.now() <= patience + fence.LOOK_S and log.last == 8
 
 
 def test_a_log_that_has_lost_what_was_stored_ends_its_holder() -> None:

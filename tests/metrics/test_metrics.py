@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from prometheus_client.openmetrics import parser
 
-from tests.mesh.processes import Command, ask, until, view_when, zsms
+from tests.mesh.processes import Command, free_port, until, view_when, zsms
 from zsms import UsageError
 from zsms.dashboard.prometheus import (
     ERROR_BOUNDS,
@@ -200,8 +200,7 @@ def prometheus(target: str, folder: Path) -> Iterator[str]:
         "global: {scrape_interval: 1s}\n"
         f"scrape_configs: [{{job_name: zsms, static_configs: [{{targets: ['{target}']}}]}}]\n"
     )
-    with socket.create_server(("127.0.0.1", 0)) as trial:
-        address = f"127.0.0.1:{trial.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     log = folder / "prometheus.log"
     with log.open("wb") as out:
         server = subprocess.Popen(
@@ -246,8 +245,7 @@ def test_prometheus_scrapes_a_running_mesh_and_has_the_collector_s_numbers(tmp_p
             until(lambda: query(server, "zsms_senders_alive == 1"), "a scrape while the mesh runs")
             view_when(stats, lambda view: view.settled == 1_500, "all settled")
             until(lambda: query(server, "zsms_queue_messages + zsms_in_flight_messages == 0") == 0, "an empty queue")
-            view = ask(stats)
-            assert view is not None and view.failed > 0
+            view = view_when(stats, lambda view: view.failed > 0, "failures")
             total = "sum(zsms_messages_sent_total) + sum(zsms_messages_failed_total) == 1500"
             until(lambda: query(server, total), "the last snapshot")
             assert query(server, "zsms_messages_sent_total") == view.sent

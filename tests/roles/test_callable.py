@@ -350,16 +350,29 @@ def test_functions_that_return_at_once_need_no_task_each(run, address):
 def test_a_blocking_function_is_asked_for_no_more_than_can_begin_and_is_named(run, address, caplog):
     """Two threads that look like 4,000 slots: what has not begun holds no lease, or its last part would outlast it."""
     calls: Counter[int] = Counter()
+    looked, longest = 0.0, 0.0
 
     async def send(message: Message) -> bool:
         calls[message.id.seq] += 1
         time.sleep(0.05)
         return True
 
-    broker = run(Broker(address(), limits=BrokerLimits(lease=2.0)))
-    senders = [run(Sender(broker.endpoint, concurrency=2_000, send=send)) for _ in range(2)]
-    run(Producer(broker.endpoint, messages=100))  # 2.5 s of work for each of the two
-    until(lambda: settled(broker.core) == 100, "100 messages settled")
+    def all_settled() -> bool:
+        nonlocal looked, longest
+        before, looked = looked, time.monotonic()
+        longest = max(longest, looked - before)
+        return settled(broker.core) == 100
+
+    for _ in range(3):
+        calls.clear()
+        caplog.clear()
+        broker = run(Broker(address(), limits=BrokerLimits(lease=2.0)))
+        senders = [run(Sender(broker.endpoint, concurrency=2_000, send=send)) for _ in range(2)]
+        run(Producer(broker.endpoint, messages=100))  # 2.5 s of work for each of the two
+        looked, longest = time.monotonic(), 0.0
+        until(all_settled, "100 messages settled")
+        if longest < 1.0:  # or the machine itself has paused, for as long as a lease lasts
+            break
     assert set(calls.values()) == {1} and totals(broker.core)["sent"] == 100
     said = [r.getMessage() for r in caplog.records if "blocks its event loop" in r.getMessage()]
     assert len(said) == 2 and all("send (test_callable.py:" in line for line in said)

@@ -41,8 +41,9 @@ class Watched(Sender):
             self._noted = None  # no work, or not begun
             return
         if self._noted is not None:
-            self.idle_s += self._free * (now - self._noted)
-            self.watched_s += now - self._noted
+            passed = min(now - self._noted, 0.05)  # a machine that pauses says nothing of who has work
+            self.idle_s += self._free * passed
+            self.watched_s += passed
         self._noted, self._free = now, core.slots - self.transport.busy
 
 

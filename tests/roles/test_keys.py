@@ -405,10 +405,12 @@ def test_the_joined_peers_of_a_key_are_bounded(broker, with_key, monkeypatch):
 
 
 def test_refusals_are_logged_once_a_second_at_most(broker, with_key, raw, caplog):
+    began = time.monotonic()
     for _ in range(30):
         raw(zmq.DEALER, urls(broker.endpoint)[1])
     until(lambda: broker.refused_connections >= 30, "30 refusals")  # a client may come again
-    assert len([r for r in caplog.records if "refused a connection" in r.getMessage()]) < 8
+    told = [r for r in caplog.records if "refused a connection" in r.getMessage()]
+    assert len(told) < 8 + time.monotonic() - began
 
 
 # -- at the start ----------------------------------------------------------------------------------------------------

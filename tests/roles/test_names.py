@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.mesh.processes import free_port
 from tests.roles.waiting import DEADLINE_S, until
 from zsms import Broker, DelayModel, Monitor, Producer, Sender, StatsCollector, UsageError, ZsmsError
 from zsms.dashboard.reader import Reader
@@ -74,8 +75,7 @@ def test_a_monitor_that_gives_up_says_why(names):
 @pytest.mark.parametrize("first", ["broker", "sender"])
 def test_of_two_addresses_the_one_that_answers_is_taken(run, names, caplog, first):
     names["localhost"] = ["127.0.0.1", "::1"]
-    with socket.create_server(("::1", 0), family=socket.AF_INET6) as free:
-        port = free.getsockname()[1]
+    port = free_port("::1")
     make = {
         "broker": lambda: run(Broker(f"[::1]:{port}")),
         "sender": lambda: run(Sender(f"localhost:{port}", concurrency=10, delay=DelayModel("constant", 0.01))),
@@ -105,8 +105,7 @@ def test_what_is_said_once_needs_a_name_at_once(names):
 
 def test_a_collector_on_the_other_address_is_found(run, names):
     names["localhost"] = ["127.0.0.1", "::1"]
-    with socket.create_server(("::1", 0), family=socket.AF_INET6) as free:
-        port = free.getsockname()[1]
+    port = free_port("::1")
     broker = run(Broker("127.0.0.1:0", stats=f"localhost:{port}", stats_interval=0.05))
     collector = run(StatsCollector(f"[::1]:{port}"))
     until(lambda: collector.book.taken, "the broker's statistics")

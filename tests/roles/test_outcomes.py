@@ -164,6 +164,7 @@ def test_receipts_that_no_pipe_has_room_for_are_told_before_a_sender_leaves(run,
         return False
 
     monkeypatch.setattr(SenderLink, "send_receipts", tell)
+    monkeypatch.setattr("zsms.roles.receipts.FORWARD_S", 60.0)
     run(Producer(broker.endpoint, messages=60))
     until(lambda: settled(broker.core) == 60, "60 messages settled")
     leaving.append(True)

@@ -222,7 +222,7 @@ def test_answers_are_late_lost_twice_and_in_another_order() -> None:
             return lost > 0 and len(client.answers) == 100 - lost and client.session.counts.strange_answers > 0
 
         client.until(all_came)
-        assert 8 < lost < 35 and list(client.answers) != sorted(client.answers)
+        assert 3 < lost < 45 and list(client.answers) != sorted(client.answers)
 
 
 def test_a_text_can_ask_for_a_message_back(smsc: FakeSmsc) -> None:
@@ -248,7 +248,9 @@ def test_a_message_back_comes_on_the_receiver_of_who_has_one() -> None:
 
 
 def test_messages_are_asked_for_cancelled_replaced_and_sent_to_many() -> None:
-    with FakeSmsc(Rules(receipt=DelayModel("constant", 0.5), ids="hex")) as smsc:
+    ahead = [0.0]
+    rules = Rules(receipt=DelayModel("constant", 60.0), ids="hex")
+    with FakeSmsc(rules, clock=lambda: time.monotonic() + ahead[0]) as smsc:
         client = Client(smsc)
         client.submit(*[b"x"] * 20)
         client.until(lambda: len(client.answers) == 20)
@@ -268,6 +270,8 @@ def test_messages_are_asked_for_cancelled_replaced_and_sent_to_many() -> None:
         for asked in (0, 1):
             to = {"destination_addr": b"15550003", "registered_delivery": asked}
             assert client.ask(Pdu(Command.DATA_SM, fields=to, tlvs=[(Tag.MESSAGE_PAYLOAD, b"hi")]))["message_id"]
+        ahead[0] = 60.0
+        smsc.wake()
         client.until(lambda: len(client.texts) == 23 and not smsc.desk.model.waiting)
         assert sum(b"stat:DELETED" in text for text in client.texts) == 1
         named = b"id:%b " % answer["message_id"]
@@ -364,10 +368,14 @@ def test_who_is_silent_says_nothing_at_all(smsc: FakeSmsc) -> None:
 
 def test_binds_are_refused_and_connections_cut_on_schedule() -> None:
     faults = (Fault(0.0, "refuse", 0.4, status=0x08), Fault(0.8, "disconnect"))
-    with FakeSmsc(Rules(faults=faults)) as smsc:
+    now = [100.0]
+    with FakeSmsc(Rules(faults=faults), clock=lambda: now[0]) as smsc:
         assert Client(smsc).events == [Ended("the bind was refused", 0x08)]
-        while not isinstance((client := Client(smsc)).events[0], Bound):
-            pass
+        now[0] += 0.5
+        client = Client(smsc)
+        assert isinstance(client.events[0], Bound)
+        now[0] += 0.4
+        smsc.wake()
         client.until(lambda: False)
         assert client.closed and smsc.desk.counts.binds_refused > 0
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, web
 
+from tests.mesh.processes import free_port
 from zsms.core.sender import Waiting
 from zsms.errors import UsageError
 from zsms.message import Batch, Delivery, Message, MessageId, Outcome
@@ -31,7 +32,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 async def gateway(handler: Handler) -> AsyncIterator[str]:
     app = web.Application()
     app.router.add_route("*", "/{any:.*}", handler)
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -262,17 +263,14 @@ def test_after_a_short_pause_it_is_sent() -> None:
 
 def test_a_silent_gateway_is_uncertain_and_an_absent_one_temporary() -> None:
     async def answer(request: web.Request) -> web.Response:
-        await asyncio.sleep(5)
+        await asyncio.sleep(80)
         return web.Response()
 
     (said,) = say("/send#timeout_s=0.8", answer)
     assert isinstance(said, FailedSend) and said.outcome is Outcome.UNCERTAIN and "0.8 s" in said.reason
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-
     async def refused() -> Outcome | FailedSend:
-        transport = HttpTransport(HttpSettings.from_url(f"http://127.0.0.1:{port}/"))
+        transport = HttpTransport(HttpSettings.from_url(f"http://127.0.0.1:{free_port()}/"))
         try:
             return await transport.deliver(MESSAGE)
         finally:

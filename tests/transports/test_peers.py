@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.mesh.processes import free_port
 from tests.transports.smsc import MiniSmsc, Peer, accept
 from tests.transports.test_smpp import RECEIPT, Driver, settings
 from zsms.core.smpp.pdu import Command, Messages, Tag
@@ -64,7 +65,7 @@ def each(say: Callable[[int], bytes]) -> Answer:
 )
 @pytest.mark.parametrize("binds", [1, 3])
 def test_answers(octets: Callable[[int], bytes], outcome: Outcome, binds: int) -> None:
-    options = {"response_s": 0.4, "binds": binds, "window": 20}
+    options = {"response_s": 0.4 if outcome is Outcome.UNCERTAIN else 25, "binds": binds, "window": 20}
     with MiniSmsc(each(octets)) as smsc, Driver(settings(smsc, **options)) as driver:
         driver.until(lambda: all(each.bound for each in driver.transport.binds))
         driver.send(*["x"] * 10)
@@ -216,9 +217,12 @@ def test_a_peer_that_falls_silent_is_left() -> None:
         silent.reverse()
         assert driver.settle() == {Outcome.UNCERTAIN: 1}
         driver.until(lambda: driver.transport.binds[0].connections == 2)
-        silent.append(False)
-        driver.send("y")
-        assert driver.settle()[Outcome.SENT] == 1
+        for text in "yyyyyyyyyy":  # its answer may be late, too
+            silent.append(False)
+            driver.send(text)
+            if driver.settle()[Outcome.SENT]:
+                return
+        raise AssertionError(driver.reasons)
 
 
 def test_alerts_unknown_commands_and_parameters_change_nothing() -> None:
@@ -314,8 +318,7 @@ def test_ipv6_and_a_name_with_two_addresses(monkeypatch: pytest.MonkeyPatch) -> 
     with raw.listener, Driver(SmppSettings.from_url(f"smpp://[::1]:{raw.port}")) as driver:
         driver.until(lambda: raw.turn() or driver.transport.binds[0].bound)
         raw.socks[0].close()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        closed = free.getsockname()
+    closed = ("127.0.0.1", free_port())
     raw = Raw(octets)
     found = [(socket.AF_INET, 1, 6, "", closed), (socket.AF_INET, 1, 6, "", ("127.0.0.1", raw.port))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.mesh.processes import free_port
 from tests.transports.smsc import MiniSmsc, Peer, accept
 from zsms.core.sender import Waiting
 from zsms.core.smpp.events import Asked
@@ -201,7 +202,7 @@ def test_outcomes_by_status() -> None:
         Driver(settings(smsc, window=1, statuses={"0x402": "temporary"})) as driver,
     ):
         handles = driver.send(*["x"] * len(wanted))
-        driver.settle(20)
+        driver.settle()
         assert [driver.outcomes[handle] for handle in handles] == list(wanted.values())
         assert driver.reasons[1] == "ESME_RTHROTTLED (0x58)" and driver.reasons[7] == "vendor's status 0x0401"
         assert sum(row.sends for row in driver.transport.failures) == 8
@@ -210,7 +211,7 @@ def test_outcomes_by_status() -> None:
 def test_a_throttled_link_goes_on_slower() -> None:
     with MiniSmsc(statuses(0, 0, 0, 0x58)) as smsc, Driver(settings(smsc, window=50)) as driver:
         driver.send(*["x"] * 60)
-        counts = driver.settle(20)
+        counts = driver.settle()
         assert counts[Outcome.THROTTLED] == 15 and counts[Outcome.SENT] == 45
         (link,) = driver.transport.binds
         assert link.flow.bounded and link.flow.slowed >= 1 and link.bound
@@ -244,10 +245,15 @@ def test_no_answer_is_uncertain() -> None:
         odd = np.flatnonzero(messages.sequence % 2 == 1)
         peer.session.answer(Command.SUBMIT_SM, messages.sequence[odd])
 
-    with MiniSmsc(answer) as smsc, Driver(settings(smsc, response_s=0.3, enquire_link_s=0)) as driver:
-        driver.send(*["x"] * 10)
-        assert driver.settle() == {Outcome.SENT: 5, Outcome.UNCERTAIN: 5}
-        assert set(driver.reasons.values()) == {"no answer within 0.3 s"}
+    for response_s in (0.3, 3):  # those that are answered may be late on a machine that pauses
+        with MiniSmsc(answer) as smsc, Driver(settings(smsc, response_s=response_s, enquire_link_s=0)) as driver:
+            driver.send(*["x"] * 10)
+            outcomes = driver.settle()
+            assert outcomes[Outcome.UNCERTAIN] >= 5 and outcomes.total() == 10
+            assert set(driver.reasons.values()) == {f"no answer within {response_s} s"}
+        if outcomes[Outcome.SENT] == 5:
+            return
+    raise AssertionError(outcomes)
 
 
 def test_a_lost_connection_is_uncertain_and_made_again() -> None:
@@ -286,7 +292,7 @@ def test_a_refused_bind_is_told_at_once(status: int) -> None:
         Driver(settings(smsc, binds=2)) as driver,
         pytest.raises(ZsmsError, match=f"0x{status:02X}"),
     ):
-        driver.until(lambda: False, 5)
+        driver.until(lambda: False)
 
 
 @pytest.mark.parametrize(("again_s", "wanted"), [(0.0, 3), (60.0, 1)])
@@ -294,9 +300,7 @@ def test_a_gateway_that_stays_away_is_warned_of_again(
     again_s: float, wanted: int, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bind, "WARN_AGAIN_S", again_s)
-    with MiniSmsc() as smsc:
-        gone = settings(smsc)
-    with Driver(gone) as driver:
+    with Driver(SmppSettings("127.0.0.1", free_port())) as driver:
         driver.until(lambda: driver.transport.binds[0].tries >= 3)
     warned = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
     assert len(warned) == wanted and "tried" not in warned[0]
@@ -312,9 +316,7 @@ def test_a_bind_that_is_refused_for_now_is_tried_again() -> None:
 
 
 def test_nobody_there_yet() -> None:
-    smsc = MiniSmsc()
-    smsc.listener.close()
-    with Driver(settings(smsc)) as driver:
+    with Driver(SmppSettings("127.0.0.1", free_port())) as driver:
         driver.until(lambda: driver.transport.binds[0].tries >= 1)
         assert driver.transport.room(0) == 0
 
@@ -365,7 +367,7 @@ def test_receipts_whatever_their_form_or_order(form: str, before: bool) -> None:
             *[(5, 1000 + place, 0) for place in range(50)],
             *[(6, 1050 + place, 0) for place in range(10)],
         ]
-        assert driver.transport.awaited == 0 and all(0 <= took < 5 for took in driver.took)
+        assert driver.transport.awaited == 0 and all(0 <= took < 25 for took in driver.took)
 
 
 def test_receipts_to_another_bind_and_what_they_say() -> None:

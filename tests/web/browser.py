@@ -136,6 +136,6 @@ class Browser:
         path.write_bytes(base64.b64decode(data))
         return path
 
-    def wait_for(self, expression: str, timeout: float = 15.0) -> Any:
+    def wait_for(self, expression: str, timeout: float = 40.0) -> Any:
         """The expression's value, once it is true."""
         return until(lambda: self.evaluate(expression), expression, timeout)

@@ -29,8 +29,8 @@ def broker(seq: int, sent: int, *, total: int = 1_000, busy_s: float = 0.0, **mo
     return snapshot("broker", "broker", seq, counters=counters, gauges=gauges, **more)
 
 
-def producer(seq: int, total: int = 1_000) -> Snapshot:
-    return snapshot("producer", "p", seq, counters={"produced": total}, gauges={"total": float(total)})
+def producer(seq: int, total: int = 1_000, **more: Any) -> Snapshot:
+    return snapshot("producer", "p", seq, counters={"produced": total}, gauges={"total": float(total)}, **more)
 
 
 def sender(name: str, seq: int, sent: int, *, failed: int = 0, took: Histogram | None = None, **more: Any) -> Snapshot:
@@ -46,10 +46,12 @@ def sender(name: str, seq: int, sent: int, *, failed: int = 0, took: Histogram |
     )
 
 
-def mesh(book: StatsBook, seq: int, now: float) -> None:
-    """Let everyone of a small mesh report: 10 messages a second from each of two senders."""
+def mesh(book: StatsBook, seq: int, now: float, interval: float = 1.0) -> None:
+    """Let everyone of a small mesh report: 10 messages a second from each of two senders. They may be silent for some
+    of these intervals."""
     sent = 10 * seq
-    book.put(producer(seq), now)
-    book.put(broker(seq, 2 * sent, busy_s=float(seq)), now)
+    book.put(producer(seq, interval=interval), now)
+    book.put(broker(seq, 2 * sent, busy_s=float(seq), interval=interval), now)
     for name in ("sender-1", "sender-2"):
-        book.put(sender(name, seq, sent, failed=seq // 10, took=times(*[1.0] * sent)), now)
+        took = times(*[1.0] * sent)
+        book.put(sender(name, seq, sent, failed=seq // 10, took=took, interval=interval), now)

@@ -20,6 +20,17 @@ from zsms.dashboard.server import Dashboard
 from zsms.errors import UsageError
 
 SECRET = "a-token_of-22-letters0"
+GATE = """
+import asyncio
+from pathlib import Path
+
+
+async def send(message):
+    while not Path(__file__).with_name("open").exists():
+        await asyncio.sleep(0.02)
+    return message.id.seq % 10 > 0
+"""
+"""A transport that sends nothing until it is told to."""
 
 
 @contextmanager
@@ -52,10 +63,14 @@ def refused(*words: str, **environment: str) -> str:
 def test_the_page_of_a_run_ends_with_the_run_s_own_figures(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     run = ("run", "--quiet", "--dashboard", "127.0.0.1:0", "--json", str(report), "--seed", "5")
-    load = ("--messages", "4000", "--concurrency", "500", "--mean", "0.5", "--failure-rate", "0.1")
-    with zsms(*run, *load) as (process, url):
+    load = ("--messages", "4000", "--concurrency", "500", "--transport", "gate:send")
+    (tmp_path / "gate.py").write_text(GATE)
+    with zsms(*run, *load, PYTHONPATH=os.pathsep.join([str(tmp_path), *sys.path])) as (process, url):
         with urllib.request.urlopen(f"{url}api/v1/stream", timeout=60) as stream:
-            pictures = [json.loads(line[6:]) for line in stream if line.startswith(b"data: ")]
+            lines = (json.loads(line[6:]) for line in stream if line.startswith(b"data: "))
+            pictures = [next(lines)]
+            (tmp_path / "open").touch()
+            pictures += lines
         assert process.wait(60) == 0
     assert len(pictures) > 1 and not pictures[0]["ended"]
     last, told = pictures[-1], json.loads(report.read_text())

@@ -36,8 +36,15 @@ def called_back() -> tuple[int, Callable[[], Any]]:
     callbacks = Callbacks("127.0.0.1:0", lambda: None)
     asyncio.run_coroutine_threadsafe(callbacks.open(), loop).result(25)
 
+    async def close() -> None:
+        await callbacks.close()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
     def end() -> None:
-        asyncio.run_coroutine_threadsafe(callbacks.close(), loop).result(25)
+        asyncio.run_coroutine_threadsafe(close(), loop).result(25)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(25)
         loop.close()

@@ -141,8 +141,8 @@ def talk(sockets: Sockets, pull: zmq.Socket[bytes], router: zmq.Socket[bytes], b
     """Both sockets can be reached where `bound` says."""
     sockets.connect(zmq.PUSH, bound, "first").send(b"ingest")
     sockets.connect(zmq.DEALER, bound, "second").send(b"dispatch")
-    assert pull.poll(5_000) and pull.recv() == b"ingest"
-    assert router.poll(5_000) and router.recv_multipart()[1] == b"dispatch"
+    assert pull.poll(25_000) and pull.recv() == b"ingest"
+    assert router.poll(25_000) and router.recv_multipart()[1] == b"dispatch"
 
 
 @pytest.mark.parametrize("text", ["127.0.0.1:0", "localhost:*", "[::1]:0"])
@@ -259,7 +259,7 @@ def test_an_oversized_frame_cuts_its_connection_and_no_other(sockets):
     rude.send(bytes(MAX_FRAME_BYTES + 1))
     polite = sockets.connect(zmq.PUSH, bound, "first")
     polite.send(b"small")
-    assert pull.poll(5_000) and pull.recv() == b"small"
+    assert pull.poll(25_000) and pull.recv() == b"small"
     rude.close()
 
 
@@ -269,9 +269,9 @@ def test_a_lost_answer_does_not_lock_the_asker(sockets):
     req.send(b"lost")
     req.send(b"asked again")
     for _ in range(2):
-        assert rep.poll(5_000)
+        assert rep.poll(25_000)
         rep.send(rep.recv())
-    assert req.poll(5_000) and req.recv() == b"asked again"
+    assert req.poll(25_000) and req.recv() == b"asked again"
 
 
 def test_an_own_context_outlives_the_sockets(tmp_path):
