@@ -191,7 +191,7 @@ class Soak:
             began = time.monotonic()
             stop_at = began + seconds
             look_at = strike_at = 0.0
-            while (now := time.monotonic()) < stop_at:
+            while (now := time.monotonic()) < stop_at or not self.done:
                 self._resume_who_is_due(now)
                 if now >= look_at:
                     look_at = now + LOOK_S

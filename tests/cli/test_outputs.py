@@ -50,7 +50,7 @@ def shell(script: str, place: Path, **extra: str) -> subprocess.CompletedProcess
         cwd=place,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
 
@@ -271,7 +271,7 @@ def test_each_output_that_fails_is_a_line_and_the_others_are_written(place: Path
 def test_a_folder_that_vanished_is_an_error_and_the_report_is_kept(place: Path) -> None:
     folder = place / "out"
     folder.mkdir()
-    started = f"{SMALL} --mean 1 --ui plain --json out/r.json 2>err &"
+    started = f"{SMALL} --mean 3 --ui plain --json out/r.json 2>err &"
     done = shell(f"{started} while ! [ -s err ]; do sleep 0.01; done; rmdir out; wait %1", place)
     (line,) = [line for line in (place / "err").read_text().splitlines() if "ERROR" in line]
     assert done.returncode == 1 and "out/r.json: No such file or directory; it is in" in line
@@ -408,7 +408,7 @@ def test_a_terminal_that_goes_away_does_not_end_a_run(place: Path, ui: str) -> N
     )  # fmt: skip
     os.close(theirs)
     try:
-        until(lambda: psutil.Process(run.pid).children(), "its processes")
+        until(lambda: psutil.Process(run.pid).children() or run.poll() is not None, "its processes")
         os.read(ours, 10)
         os.close(ours)
         assert run.wait(60) in (0, 130)  # its controlling terminal's end is a SIGHUP

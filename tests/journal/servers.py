@@ -122,14 +122,17 @@ class Servers:
 
     def size(self, name: str) -> int:
         """Bytes of a stream."""
-        sizes = [
-            stream["state"]["bytes"]
-            for index in range(len(self.clients))
-            for account in (self.ask(index, "jsz?streams=1") or {}).get("account_details", [])
-            for stream in account.get("stream_detail", [])
-            if stream["name"] == name
-        ]
-        return max(sizes)
+
+        def sizes() -> list[int]:
+            return [
+                stream["state"]["bytes"]
+                for index in range(len(self.clients))
+                for account in (self.ask(index, "jsz?streams=1") or {}).get("account_details", [])
+                for stream in account.get("stream_detail", [])
+                if stream["name"] == name
+            ]
+
+        return max(until(sizes, f"the size of {name}"))
 
     def busiest(self) -> int:
         """The one with the most clients."""

@@ -218,7 +218,7 @@ def test_no_server_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     why = r"no NATS server answers: nats://127.0.0.1:1: .*Connect call failed.*; nats://nowhere.invalid:1: .*not known"
     with pytest.raises(JournalError, match=why):
         open_journal("nats://127.0.0.1:1,nowhere.invalid:1/x")
-    assert time.monotonic() - began < 10, "a server that is not there costs the time in which others would answer"
+    assert time.monotonic() - began < 25, "a server that is not there costs the time in which others would answer"
 
 
 def test_one_server_keeps_one_copy_and_says_so(

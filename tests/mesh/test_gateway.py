@@ -29,17 +29,19 @@ def answer(peer: Peer, messages: Messages) -> None:
 
 def test_a_run_to_a_gateway(tmp_path: Path) -> None:
     scenario = tmp_path / "scenario.toml"
-    with MiniSmsc(answer) as smsc:
-        url = f"{smsc.url}?window=40&system_id=alerts&receipt_wait_s=1.5"
-        scenario.write_text(f'[run]\nmessages = 500\n[[run.groups]]\nsenders = 2\ngateway = "{url}"\n')
-        ran = zsms(
-            *("run", "--config", scenario, "--json", tmp_path / "report"), env={"ZSMS_GATEWAY_PASSWORD": "s3cret"}
-        )
-    assert ran.returncode == 0, ran.stderr
-    text = (tmp_path / "report").read_text()
-    report: dict[str, Any] = json.loads(text)
+    for wait_s in (1.5, 20):  # a machine may pause for longer than the first
+        with MiniSmsc(answer) as smsc:
+            url = f"{smsc.url}?window=40&system_id=alerts&receipt_wait_s={wait_s}"
+            scenario.write_text(f'[run]\nmessages = 500\n[[run.groups]]\nsenders = 2\ngateway = "{url}"\n')
+            run = ("run", "--config", scenario, "--json", tmp_path / "report")
+            ran = zsms(*run, env={"ZSMS_GATEWAY_PASSWORD": "s3cret"})
+        assert ran.returncode == 0, ran.stderr
+        text = (tmp_path / "report").read_text()
+        report: dict[str, Any] = json.loads(text)
+        receipts = report["receipts"]
+        if receipts["missing"] <= 5:
+            break
     assert report["messages"]["sent"] == len(smsc.texts) == 500
-    receipts = report["receipts"]
     assert (receipts["delivered"], receipts["undelivered"]) == (445, 50)
     assert (receipts["missing"], receipts["unmatched"]) == (5, 1) and "5 missing, 1 unmatched" in ran.stdout
     assert "<h2>Receipts</h2>" in render(report)
@@ -51,17 +53,20 @@ def test_receipts_that_come_to_another_process(tmp_path: Path) -> None:
     rules = Rules(
         elsewhere=True, ids="mixed", states=(("DELIVRD", 0.8), ("UNDELIV", 0.2)), receipt=DelayModel("constant", 0.05)
     )
-    with FakeSmsc(rules, seed=1) as smsc:
-        ran = zsms(
-            *("run", "--messages", 2_000, "--senders", 2, "--json", tmp_path / "report"),
-            *("--gateway", f"smpp://127.0.0.1:{smsc.port}?window=50&receipt_wait_s=20"),
-        )
-    assert ran.returncode == 0, ran.stderr
-    report: dict[str, Any] = json.loads((tmp_path / "report").read_text())
-    receipts = report["receipts"]
-    assert receipts["delivered"] + receipts["undelivered"] == 2_000 and receipts["undelivered"] > 300
-    assert (receipts["missing"], receipts["unmatched"]) == (0, 0)
-    assert min(sender["sends"] for sender in report["senders"]) > 0 and "no message that" not in ran.stderr
+    for _ in range(3):  # one of them may pause until the other has sent all
+        with FakeSmsc(rules, seed=1) as smsc:
+            ran = zsms(
+                *("run", "--messages", 2_000, "--senders", 2, "--json", tmp_path / "report"),
+                *("--gateway", f"smpp://127.0.0.1:{smsc.port}?window=50&receipt_wait_s=20"),
+            )
+        assert ran.returncode == 0, ran.stderr
+        report: dict[str, Any] = json.loads((tmp_path / "report").read_text())
+        receipts = report["receipts"]
+        assert receipts["delivered"] + receipts["undelivered"] == 2_000 and receipts["undelivered"] > 300
+        assert (receipts["missing"], receipts["unmatched"]) == (0, 0) and "no message that" not in ran.stderr
+        if min(sender["sends"] for sender in report["senders"]) > 0:
+            return
+    raise AssertionError(report["senders"])
 
 
 def test_a_refused_bind_ends_a_run_with_its_status() -> None:

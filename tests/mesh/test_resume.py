@@ -19,14 +19,21 @@ from zsms.sources.random import RandomSource
 
 RECORDING = """
 import asyncio
+import os
+
+calls = 0
 
 
 async def send(message):
-    await asyncio.sleep(0.02)
+    global calls
+    calls += 1
     with open("sent.txt", "a") as file:
         file.write(f"{message.recipient} {message.text}\\n")
+    while calls > 60 and os.path.exists("hold"):
+        await asyncio.sleep(0.02)
     return True
 """
+"""After 60 messages all slots are held until they are let go."""
 
 
 def lines(path: Path) -> list[str]:
@@ -39,16 +46,18 @@ def test_every_row_of_a_list_is_sent_over_an_interruption(tmp_path: Path, how: i
     rows = [f"+1370555{number:04},note {number}" for number in range(400)]
     (tmp_path / "people.csv").write_text("recipient,text\n" + "\n".join(rows) + "\n")
     run = ("--journal", "j", "--input", "people.csv", "--producers", 2, "--rate", 200, "--batch", 20, "--senders", 1)
-    slots = ("--concurrency", 20, "--transport", "recording:send", "--drain-timeout", 5)
-    sent = tmp_path / "sent.txt"
+    slots = ("--concurrency", 20, "--transport", "recording:send", "--drain-timeout", 1)
+    sent, hold = tmp_path / "sent.txt", tmp_path / "hold"
+    hold.touch()
     with Command("run", *run, *slots, cwd=tmp_path) as first:
-        until(lambda: len(lines(sent)) > 20, "some that are sent")
+        until(lambda: len(lines(sent)) > 60, "some that are sent")
         first.signal(how)
         assert first.end() == (130 if how == SIGINT else -SIGKILL)
         if how == SIGINT:
             assert "zsms run --resume j goes on with this run" in first.err
-    before = len(lines(sent))
-    assert before < 400
+    before = lines(sent)
+    assert len(before) <= 60 + 20
+    hold.unlink()
 
     done = zsms("run", "--resume", "j", "--json", "-", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -59,7 +68,8 @@ def test_every_row_of_a_list_is_sent_over_an_interruption(tmp_path: Path, how: i
     counts = Counter(lines(sent))
     assert counts.keys() == {row.replace(",", " ") for row in rows}
     again = sum(counts.values()) - 400
-    assert again <= report["messages"]["redelivered"] + (20 if how == SIGKILL else 0)
+    # Who is killed may not have written of the last that were sent.
+    assert again <= (report["messages"]["redelivered"] if how == SIGINT else len(before))
 
 
 @pytest.mark.parametrize(

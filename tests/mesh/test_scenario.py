@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from math import inf
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,29 +86,36 @@ share = 0.99
 
 def test_a_scenario_is_carried_out(tmp_path: Path) -> None:
     (tmp_path / "flood.toml").write_text(FILE)
-    report, log = tmp_path / "report.json", tmp_path / "log.csv"
+    for attempt in range(3):  # on a machine that pauses times and shares are others
+        told, sends, opened = carried_out(tmp_path, attempt)
+        assert told["messages"]["sent"] == 4_000 and told["messages"]["lost"] == 0
+        assert [row["whom"] for row in told["faults"]] == ["a-1"]
+        assert [(row["ok"], "reach_s.p99" in json.dumps(row)) for row in told["thresholds"]] == [(True, True)]
+        assert [(cap["name"], cap["groups"]) for cap in told["config"]["caps"]] == [
+            ("acme", ["a"]),
+            ("b", ["b"]),
+            ("c", ["c"]),
+        ]
+        assert sends["b-1"] <= 300, "a day's cap"
+        # As long as the stages; open from 1 s on, where the first of the others may itself be late.
+        if told["wall_s"] > 1.4 and sends["b-1"] == 300 and sends["c-1"] and opened > timedelta(seconds=0.3):
+            return
+    raise AssertionError((told["wall_s"], sends, opened))
+
+
+def carried_out(tmp_path: Path, attempt: int) -> tuple[dict[str, Any], dict[str, int], timedelta]:
+    """The report, who sent how much, and how long after the first of all the first of the closed group was sent."""
+    report, log = tmp_path / f"report-{attempt}.json", tmp_path / f"log-{attempt}.csv"
     words = ["run", "--config", str(tmp_path / "flood.toml"), "--seed", "1", "--ui", "none", "--json", str(report)]
     words += ["--log-messages", str(log)]
     done = CliRunner().invoke(cli, words)
     assert done.exit_code == 0, done.output
     told = json.loads(report.read_text())
-    assert told["messages"]["sent"] == 4_000 and told["messages"]["lost"] == 0
-    assert [row["whom"] for row in told["faults"]] == ["a-1"]
-    assert [(row["ok"], "reach_s.p99" in json.dumps(row)) for row in told["thresholds"]] == [(True, True)]
-    assert told["wall_s"] > 1.4  # as long as the stages
-    sends = {row["name"]: row["sends"] for row in told["senders"]}
-    assert sends["b-1"] == 300, "a day's cap"
-    # Open from 1 s on; the first of the others may itself be late.
     ends = [
         (datetime.fromisoformat(row["time"]), row["sender"]) for row in csv.DictReader(log.read_text().splitlines())
     ]
-    first_of_c = min(at for at, sender in ends if sender == "c-1")
-    assert sends["c-1"] > 0 and first_of_c - min(ends)[0] > timedelta(seconds=0.3)
-    assert [(cap["name"], cap["groups"]) for cap in told["config"]["caps"]] == [
-        ("acme", ["a"]),
-        ("b", ["b"]),
-        ("c", ["c"]),
-    ]
+    first_of_c = min((at for at, sender in ends if sender == "c-1"), default=min(ends)[0])
+    return told, {row["name"]: row["sends"] for row in told["senders"]}, first_of_c - min(ends)[0]
 
 
 def tables(**more: object) -> dict[str, object]:

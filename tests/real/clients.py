@@ -63,7 +63,7 @@ def smpplib(port: int, password: str, texts: list[str], receipts: int) -> dict[s
 async def _smpp34(port: int, password: str, texts: list[str], receipts: int) -> dict[str, Any]:
     import smpp34
 
-    client = smpp34.Client("127.0.0.1", port, "alerts", password, window_size=10, connect_timeout_ms=3_000)
+    client = smpp34.Client("127.0.0.1", port, "alerts", password, window_size=10, connect_timeout_ms=25_000)
     smsc = await client.connect()
     told: list[str] = []
 

@@ -79,7 +79,7 @@ class Kannel:
             process = self._processes.pop()
             process.terminate()
             try:
-                process.wait(5)
+                process.wait(25)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -93,7 +93,9 @@ class Kannel:
 
     def status(self) -> str:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/status.txt?password=status", timeout=5) as page:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self.admin}/status.txt?password=status", timeout=25
+            ) as page:
                 return str(page.read().decode("latin-1"))
         except OSError:
             return ""

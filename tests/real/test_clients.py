@@ -117,7 +117,7 @@ if NODE:
     def test_node_s_server_takes_texts_refuses_throttles_and_breaks_off() -> None:
         with node_server() as (port, asked):
             settings = SmppSettings(
-                "127.0.0.1", port, "alerts", "secret", window=5, source="15550199", receipt_wait_s=2
+                "127.0.0.1", port, "alerts", "secret", window=5, source="15550199", receipt_wait_s=25
             )
             with Driver(settings) as driver:
                 texts = ["zero", "é € {x}", WIDE, "x" * 300, "four", "five undelivered", "six"]
@@ -165,7 +165,7 @@ def smpp34_server() -> Iterator[tuple[int, list[str]]]:
 
 def test_smpp34_s_server_takes_texts_and_refuses() -> None:
     with smpp34_server() as (port, asked):
-        settings = SmppSettings("127.0.0.1", port, "alerts", "secret", window=20, binds=2, receipt_wait_s=2)
+        settings = SmppSettings("127.0.0.1", port, "alerts", "secret", window=20, binds=2, receipt_wait_s=25)
         with Driver(settings) as driver:
             driver.until(lambda: all(bind.bound for bind in driver.transport.binds))
             driver.send(*[f"text {number}" for number in range(40)], recipient="+15550100")

@@ -46,13 +46,18 @@ def test_texts_receipts_and_final_refusals(tmp_path: Path) -> None:
 
 
 def test_a_window_a_cut_and_a_bind_that_is_refused_for_a_while(tmp_path: Path) -> None:
-    faults = (Fault(at=1.5, what="disconnect"), Fault(at=1.5, what="refuse", last=3.5, status=0x0D))
+    faults = (Fault(at=1.0, what="disconnect"), Fault(at=1.0, what="refuse", last=1.0, status=0x0D))
+    begins = time.monotonic()
+    stands_at = [begins]  # however long Kannel takes, it is bound before the faults, and refused while they last
     with (
-        FakeSmsc(Rules(ACCOUNT, faults=faults), seed=1) as smsc,
+        FakeSmsc(Rules(ACCOUNT, faults=faults), seed=1, clock=lambda: (*stands_at, time.monotonic() + 2.0)[0]) as smsc,
         Kannel(smsc.port, tmp_path, max_pending_submits=5) as kannel,
     ):
+        stands_at[0] = begins + 1.5
+        smsc.wake()
         wait("a refused bind", lambda: smsc.desk.counts.binds_refused)
         before = smsc.desk.counts.binds
+        stands_at.clear()
         wait("another bind", lambda: smsc.desk.counts.binds > before or "online" in kannel.status())
         began = time.monotonic()
         for number in range(20):

@@ -107,7 +107,7 @@ def test_an_operator_s_late_answer_is_not_the_next_one_s(run, address):
         except ZsmsError:
             pass
         until(lambda: broker.running, "a broker")
-        operator.timeout = 10.0
+        operator.timeout = 25.0
         assert operator.kick() == 0
         assert operator.purge(dead=True) == (0, 0)
 
@@ -202,7 +202,7 @@ def test_an_operator_passes_over_newer_words(fake_broker):
 
     thread = threading.Thread(target=answer)
     thread.start()
-    with Operator(fake_broker.endpoint, timeout=10.0) as operator:
+    with Operator(fake_broker.endpoint, timeout=25.0) as operator:
         assert operator.kick() == 3
     thread.join()
 

@@ -134,7 +134,7 @@ def show_everywhere(book: StatsBook, answers: list[dict]) -> None:
     summary_lines(report)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(BODY, min_size=1, max_size=6))
 def test_every_watcher_can_show_whatever_the_collector_takes(caplog, bodies):
     caplog.clear()
