@@ -34,6 +34,7 @@ from zsms.smsc.desk import Desk
 from zsms.smsc.faults import Schedule
 from zsms.smsc.record import Recorder
 from zsms.smsc.rules import Rules
+from zsms.smsc.waiting import Waiting
 from zsms.stats.figures import Figures, Gauge
 from zsms.stats.snapshot import Snapshot
 
@@ -133,6 +134,7 @@ class FakeSmsc(Role):
 
     def _open(self) -> None:
         self._epoll = select.epoll()
+        self._waiting = Waiting(self._epoll)
         if self._record is not None:
             self._recorder = self._open_record(self._record)
         self._began = self._clock()
@@ -176,7 +178,7 @@ class FakeSmsc(Role):
         if self.notifier is not None:
             self._wait(until, now)
             until = now
-        return self._epoll.poll(None if until is None else max(0.0, until - now))
+        return self._waiting.wait(None if until is None else max(0.0, until - now))
 
     def _read(self, ready: list[tuple[int, int]], now: float, wall: float) -> None:
         """What sockets have said; of sessions that are bound together."""
@@ -243,10 +245,9 @@ class FakeSmsc(Role):
             if self._tls is not None:
                 sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
             self._number += 1
-            rules = self.rules
-            timers = Timers(rules.response, rules.enquire_link, rules.inactivity, rules.init)
+            timers = Timers(self.rules.response, self.rules.enquire_link, self.rules.inactivity, self.rules.init)
             place = self._windows, self._free_row()
-            connection = Connection(sock, self._number, rules.window, timers, now, place=place)
+            connection = Connection(sock, self._number, self.rules.window, timers, now, place=place)
             self._by_fd[sock.fileno()] = self.desk.connections[self._number] = connection
             self._epoll.register(sock.fileno(), select.EPOLLIN)
 

@@ -5,13 +5,16 @@ A turn costs a number of numpy calls for all of them, and a few Python statement
 
 from __future__ import annotations
 
+import os
 import selectors
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import inf
+from time import monotonic
 
 import numpy as np
 
+from zsms.core.awake import Awake
 from zsms.core.smpp.bundle import READ_OCTETS, Bundle, Gather, answer_together
 from zsms.core.smpp.events import Answered, Event, Received
 from zsms.core.smpp.flow import Accepted
@@ -66,6 +69,7 @@ class Links:
         self._accepted = Accepted(count)
         self._ever_bound = False
         self._timers_at = 0.0
+        self._awake = Awake()
 
     # -- what the owner asks -----------------------------------------------------------------------------------------
 
@@ -109,7 +113,7 @@ class Links:
 
     def next_time(self) -> float:
         """When `turn` is worth calling, unless the selector says so before."""
-        return 0.0 if self._more else self._timers_at
+        return 0.0 if self._more or self._awake.stays(monotonic()) else self._timers_at
 
     # -- out ---------------------------------------------------------------------------------------------------------
 
@@ -134,6 +138,10 @@ class Links:
         came = LinkEvents()
         more, self._more = self._more, []
         ready = [(key.data, mask) for key, mask in self.selector.select(0)]
+        if ready:
+            self._awake.came(now)
+        elif self._awake.stays(now):
+            os.sched_yield()
         if more:
             seen = {bind for bind, _ in ready}
             ready += [(bind, selectors.EVENT_READ) for bind in more if bind not in seen]
