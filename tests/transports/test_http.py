@@ -8,8 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from zsms.errors import UsageError
 from zsms.message import Batch, Delivery, Message, MessageId, Outcome
 from zsms.transports.http import HttpSettings, HttpTransport
 from zsms.transports.http.answers import outcome, retry_after
+from zsms.transports.http.callbacks import outcome_of
 from zsms.transports.judging import FailedSend
 
 MESSAGE = Message(MessageId(1, 2, 3), "+12025550123", "1 + 1 = 2 & more {text} ü€")
@@ -229,13 +229,24 @@ def test_what_is_no_answer_is_told_in_a_line() -> None:
 
 
 def test_retry_after_in_both_forms() -> None:
-    now = datetime(2026, 11, 28, 12, 0, 0, tzinfo=UTC)
-    assert retry_after("7") == 7 and retry_after("Sat, 28 Nov 2026 12:00:30 GMT", now) == 30
-    assert retry_after("Sat, 28 Nov 2026 11:00:00 GMT", now) == 0
+    date = "Sat, 28 Nov 2026 12:00:00 GMT"
+    assert retry_after("7") == retry_after("7", date) == 7
+    assert retry_after("Sat, 28 Nov 2026 12:00:30 GMT", date) == 30
+    assert retry_after("Sat, 28 Nov 2026 11:00:00 GMT", date) == 0
+    assert retry_after("Sat, 28 Nov 2020 11:00:00 GMT", "some day") == 0
     assert [retry_after(text) for text in (None, "soon", "-1", "1.5", "")] == [None] * 5
     assert retry_after(f"Wed, 21 Oct {'9' * 11} 07:28:00 GMT") is None
     assert retry_after(f"Wed, 21 Oct 2099 07:28:00 +{'9' * 14}") is None
     assert retry_after("9" * 5000) == 10**9
+
+
+def test_a_pause_until_a_time_is_by_the_gateway_s_clock() -> None:
+    async def answer(request: web.Request) -> web.Response:
+        dates = {"Date": "Sat, 28 Nov 2020 12:00:00 GMT", "Retry-After": "Sat, 28 Nov 2020 12:00:30 GMT"}
+        return web.Response(status=429, headers=dates)
+
+    found = say("/send", answer, MESSAGE, MESSAGE)
+    assert isinstance(found[1], FailedSend) and "pause" in found[1].reason
 
 
 def test_nothing_is_asked_of_a_gateway_that_wants_a_pause() -> None:
@@ -278,6 +289,29 @@ def test_a_silent_gateway_is_uncertain_and_an_absent_one_temporary() -> None:
 
     said = asyncio.run(refused())
     assert isinstance(said, FailedSend) and said.outcome is Outcome.TEMPORARY
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_without_a_connection_nothing_is_uncertain(scheme: str) -> None:
+    """Its listener is full, or it accepts and does not agree on TLS."""
+    with socket.socket() as listener, ExitStack() as others:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0 if scheme == "http" else 9)
+        for _ in range(3 if scheme == "http" else 0):
+            other = others.enter_context(socket.socket())
+            other.setblocking(False)
+            other.connect_ex(listener.getsockname())
+        settings = HttpSettings(f"{scheme}://127.0.0.1:{listener.getsockname()[1]}/", timeout_s=0.5, connect_s=5)
+
+        async def deliver() -> Outcome | FailedSend:
+            transport = HttpTransport(settings)
+            try:
+                return await transport.deliver(MESSAGE)
+            finally:
+                await transport.disconnect()
+
+        said = asyncio.run(deliver())
+    assert isinstance(said, FailedSend) and said.outcome is Outcome.TEMPORARY and "not connected" in said.reason
 
 
 @pytest.mark.parametrize("url", ["/send#method=GET", "/send#method=PUT", "/send"])
@@ -435,6 +469,19 @@ def test_callbacks_say_what_became_of_messages() -> None:
             await asyncio.to_thread(transport.close)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("words", "outcome"),
+    [
+        ("submitted pending processing Dispatched scheduled 32", None),
+        ("undeliverable delivery_failed sending_failed aborted blocked Canceled cancelled", Delivery.UNDELIVERED.value),
+        ("Delivered read 1", Delivery.DELIVERED.value),
+        ("unknown odd 3", Delivery.UNKNOWN.value),
+    ],
+)
+def test_words_of_providers(words: str, outcome: int | None) -> None:
+    assert {outcome_of(word) for word in words.split()} == {outcome}
 
 
 @pytest.mark.parametrize("address", ["8080", "127.0.0.1:x", "127.0.0.1:99999"])

@@ -63,17 +63,23 @@ def _is_there(settings: HttpSettings, body: bytes) -> bool:
     return value is not None and value is not False and value != ""
 
 
-def retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """Seconds that a Retry-After header asks for (RFC 9110, 10.2.3); None for one that can't be read."""
+def retry_after(value: str | None, date: str | None = None) -> float | None:
+    """Seconds that a Retry-After header asks for (RFC 9110, 10.2.3); None for one that can't be read.
+
+    A time is compared with `date`, the answer's own: the gateway's clock may be another than ours.
+    """
     if value is None:
         return None
     text = value.strip()
     if text.isdecimal():
         return float(min(int(text[:12]), 10**9))
+    at, now = _time(text), _time(date)
+    return None if at is None else max(0.0, (at - (now or datetime.now(UTC))).total_seconds())
+
+
+def _time(text: str | None) -> datetime | None:
     try:
-        at = parsedate_to_datetime(text)
+        at = parsedate_to_datetime(text or "")
     except (TypeError, ValueError, OverflowError):
         return None
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    return max(0.0, (at - (now or datetime.now(UTC))).total_seconds())
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)

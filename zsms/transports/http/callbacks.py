@@ -28,19 +28,21 @@ _STATUSES: dict[str, int | None] = {
     "1": Delivery.DELIVERED.value,
     "2": _UNDELIVERED,
     "16": Delivery.REJECTED.value,
-    "4": None,
-    "8": None,
-    "delivered": Delivery.DELIVERED.value,
-    "delivrd": Delivery.DELIVERED.value,
-    "undelivered": _UNDELIVERED,
-    "undeliv": _UNDELIVERED,
-    "failed": _UNDELIVERED,
+    **dict.fromkeys(("4", "8", "32"), None),
+    **dict.fromkeys(("delivered", "delivrd", "read"), Delivery.DELIVERED.value),
+    **dict.fromkeys(("undelivered", "undeliv", "undeliverable", "failed", "aborted", "blocked"), _UNDELIVERED),
+    **dict.fromkeys(("delivery_failed", "sending_failed", "canceled", "cancelled", "deleted"), _UNDELIVERED),
     "expired": Delivery.EXPIRED.value,
-    "rejected": Delivery.REJECTED.value,
-    "rejectd": Delivery.REJECTED.value,
-    **dict.fromkeys(("accepted", "queued", "scheduled", "sending", "sent", "enroute", "acceptd", "buffered"), None),
+    **dict.fromkeys(("rejected", "rejectd"), Delivery.REJECTED.value),
+    **dict.fromkeys(("accepted", "acceptd", "queued", "scheduled", "pending", "submitted", "processing"), None),
+    **dict.fromkeys(("dispatched", "sending", "sent", "enroute", "buffered"), None),
 }
 """What a status means; None: not yet."""
+
+
+def outcome_of(status: str) -> int | None:
+    """The code of `zsms.message.Delivery` that a gateway's word or number stands for; None: not the last word."""
+    return _STATUSES.get(status.strip().lower(), Delivery.UNKNOWN.value)
 
 
 class Callbacks:
@@ -99,8 +101,7 @@ class Callbacks:
         except (ValueError, LookupError, RecursionError):
             return aiohttp.web.Response(status=400, text="a body that can't be read")
         said = {str(name).lower(): value for name, value in fields.items()}
-        status = str(next((said[name] for name in _FIELDS if name in said), "")).strip().lower()
-        outcome = _STATUSES.get(status, Delivery.UNKNOWN.value)
+        outcome = outcome_of(str(next((said[name] for name in _FIELDS if name in said), "")))
         if outcome is not None:
             name = str(said.get("id", ""))
             found = self._awaited.get(name)

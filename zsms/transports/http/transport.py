@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Callable, Mapping
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
@@ -33,7 +34,8 @@ WAIT_S = 5.0
 """A message in hand waits so long at most for a gateway that has asked for a pause, then goes back to the broker."""
 FIRST_PAUSE_S = 0.5
 """After a 429 that does not say how long to wait; twice as long after each that follows."""
-
+_CONNECT_SHARE = 0.9
+"""Of the time until an answer: what has no connection by then was not sent, and is not uncertain."""
 
 _GSM = frozenset(BASIC.replace("\x1b", "")) | frozenset(EXTENSION)
 
@@ -132,7 +134,11 @@ class HttpTransport(CallableTransport):
             connector=http.TCPConnector(limit=settings.connections, ssl=settings.context()),
             cookie_jar=http.DummyCookieJar(),
             middlewares=(once,),
-            timeout=http.ClientTimeout(total=settings.timeout_s, sock_connect=settings.connect_s),
+            timeout=http.ClientTimeout(
+                total=settings.timeout_s,
+                connect=min(settings.connect_s, _CONNECT_SHARE * settings.timeout_s),
+                ceil_threshold=inf,
+            ),
         )
 
     def request_of(self, message: Message) -> tuple[str, dict[str, str], dict[str, Any]]:
@@ -194,6 +200,7 @@ class HttpTransport(CallableTransport):
                 **body,
             ) as response:
                 status, asked = response.status, response.headers.get("Retry-After")
+                date = response.headers.get("Date")
                 said, broken = await self._read(response)
         except (http.ClientConnectorError, http.ConnectionTimeoutError) as error:
             return FailedSend(Outcome.TEMPORARY, f"not connected: {type(error).__name__}", printable(f"{error}", 200))
@@ -204,7 +211,7 @@ class HttpTransport(CallableTransport):
         except (_EndedUnansweredError, http.ClientError) as error:
             return FailedSend(Outcome.UNCERTAIN, "the connection ended without an answer", printable(f"{error}", 200))
         if status == 429 or (status == 503 and asked is not None):
-            self._pause(asked)
+            self._pause(asked, date)
         else:
             self._pause_s = FIRST_PAUSE_S
         return outcome(self.settings, status, said, pause=asked is not None, broken=broken)
@@ -225,8 +232,8 @@ class HttpTransport(CallableTransport):
             broken = printable(f"{error}" or "the rest did not come in time", 200)
         return b"".join(parts)[:MAX_ANSWER], broken
 
-    def _pause(self, asked: str | None) -> None:
-        pause = retry_after(asked)
+    def _pause(self, asked: str | None, date: str | None) -> None:
+        pause = retry_after(asked, date)
         if pause is None:
             pause, self._pause_s = self._pause_s, min(2 * self._pause_s, self.settings.retry_after_s)
         until = monotonic() + min(pause, self.settings.retry_after_s)
