@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("distributed", reason="needs zsms[cluster]")
 
+from tests.mesh.processes import until
 from zsms.errors import ZsmsError
 from zsms.launch import cluster
 from zsms.launch.cluster import Cluster
@@ -86,3 +87,71 @@ def test_producers_read_the_list_and_nobody_else(tmp_path: Path) -> None:
     found = Commands(MeshConfig(input=str(file), producers=2)).wanted()
     assert [each.name for each in found if each.reads == str(file)] == ["producer-1", "producer-2"]
     assert not any(each.reads for each in Commands(MeshConfig(input="/dev/stdin")).wanted())
+
+
+class _Task:
+    """Of a role that a worker is to keep."""
+
+    def __init__(self, status: str) -> None:
+        self.status, self.is_cancelled = status, False
+
+    def exception(self) -> Exception:
+        return OSError("no room")
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+
+def test_a_worker_that_comes_late_and_does_not_begin_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A pinned task of a worker that is gone waits for ever."""
+    there: dict[str, dict[str, Any]] = {"tcp://w:1": {"nthreads": 1}}
+    tasks = [_Task("pending"), _Task("pending"), _Task("error")]
+
+    class Asked:
+        alive, status = True, "running"
+
+        def __init__(self, *_: Any) -> None:
+            self.client, self.left = self, list(tasks)
+
+        def usable(self) -> tuple[dict[str, Any], dict[str, str]]:
+            return dict(there), {"tcp://w:1": "host"}
+
+        def ask(self, *_: Any) -> dict[str, Any]:
+            return {}
+
+        def subscribe_topic(self, *_: Any) -> None:
+            pass
+
+        def submit(self, *_: Any, **__: Any) -> _Task:
+            return self.left.pop(0)
+
+        def workers(self) -> dict[str, Any]:
+            return dict(there)
+
+        def hosts(self, workers: list[str]) -> dict[str, str]:
+            return dict.fromkeys(workers, "host")
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(cluster, "Scheduler", Asked)
+    monkeypatch.setattr(cluster, "BEAT_S", 0.01)
+    place, names = Cluster("tcp://s:1", adaptive=True), iter(["late-1", "late-2"])
+    place.open([Wanted("sender", "s-1")], None)
+
+    def told(what: str) -> bool:
+        assert place.latecomers(lambda _: next(names, None)) == []
+        return what in caplog.text
+
+    try:
+        there["tcp://w:2"] = {}
+        until(lambda: told("") and "tcp://w:2" in place.hosts, "the first")
+        there.pop("tcp://w:2")
+        until(lambda: told("late-1 does not join: the worker at tcp://w:2 (host): it has left"), "that it has left")
+        until(lambda: tasks[1].is_cancelled, "the end of its task")
+        there["tcp://w:3"] = {}
+        until(lambda: told("late-2 does not join: the worker at tcp://w:3 (host): its task is error: OSError"), "why")
+    finally:
+        place.close()

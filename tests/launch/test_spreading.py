@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from zsms.errors import UsageError
 from zsms.launch.commands import Commands
 from zsms.launch.place import Wanted
-from zsms.launch.spreading import Worker, spread
+from zsms.launch.spreading import Arrivals, Worker, spread
 from zsms.scenario.group import SenderGroup
 from zsms.scenario.run import MeshConfig
 
@@ -56,3 +56,13 @@ def test_groups_and_brokers_are_where_a_scenario_says() -> None:
         "near-2": "uk",
         "far-1": None,
     }
+
+
+def test_a_worker_that_was_gone_and_is_back_under_its_address_has_come() -> None:
+    """As one with a port of its own, which its nanny starts again."""
+    arrivals, a, b = Arrivals(["a"]), {"a": {"status": "running"}}, {"b": {"status": "running"}}
+    assert arrivals.new(a) == {}
+    assert arrivals.new(a | {"b": {"status": "paused"}}) == {}
+    assert arrivals.new(a | b) == b
+    assert arrivals.new(b) == arrivals.new(b) == {}
+    assert arrivals.new(a | b) == a

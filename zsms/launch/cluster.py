@@ -25,7 +25,7 @@ from zsms.launch.keeper import BEAT_S, SILENCE_S, probe
 from zsms.launch.local import secrets_of
 from zsms.launch.place import Child, Tell, Wanted
 from zsms.launch.scheduler import Scheduler, check
-from zsms.launch.spreading import Worker, spread
+from zsms.launch.spreading import Arrivals, Worker, spread
 from zsms.launch.worker import free_port, host_of, listen_a_while, look_of, run_role
 from zsms.options import checked
 
@@ -160,35 +160,20 @@ class Cluster:
         """As of :class:`zsms.launch.place.Place`."""
         scheduler = self._scheduler = Scheduler(self._address, self._go_on)
         self._there, self.hosts = scheduler.usable()
+        self._arrivals = Arrivals(self.hosts)
         having = {
             address: Worker(max(1, found["nthreads"]), frozenset(found.get("resources") or ()))
             for address, found in self._there.items()
         }
         self._spread = spread(roles, having)
         _check_files(roles, self._spread, self._ask)
-        self._check_ways(roles)
+        _check_ways(roles, self._spread, self.hosts, self._ask)
         if keys is not None:
             self._keys = _keys_of(keys)
         scheduler.client.subscribe_topic(self._topic, self._listens)
         self._thread.start()
         threading.Thread(target=self._keep_looking, name="scheduler", daemon=True).start()
         self._ready = {role.name: self._keep(role.name) for role in roles}  # all at once: each takes a while to begin
-
-    def _check_ways(self, roles: Sequence[Wanted]) -> None:
-        """See that everybody reaches the workers on which somebody will listen. Raises ZsmsError."""
-        servers = {self._spread[role.name] for role in roles if role.role in ("stats", "broker")}
-        listening = self._ask(listen_a_while, servers)
-        addresses = {worker: f"{host_of(worker)}:{port}" for worker, port in listening.items()}
-        found = self._ask(probe, set(self._spread.values()), sorted(addresses.values()), _PROBE_S)
-        for worker, failed in [("", probe(sorted(addresses.values()), _PROBE_S)), *found.items()]:
-            for address, why in failed.items():
-                to = next(worker for worker, where in addresses.items() if where == address)
-                who = f"the worker at {worker} ({self.hosts[worker]})" if worker else "this process"
-                raise ZsmsError(
-                    f"{who} can't reach {address} ({why}), a port of the worker at {to} ({self.hosts[to]}): workers "
-                    "have to reach one another, and this process has to reach them, on any port from 1024 on; look at "
-                    "firewalls, and at the workers' --host"
-                )
 
     @property
     def _dask(self) -> Scheduler:
@@ -288,25 +273,32 @@ class Cluster:
         self._starting = False  # it is watched
         if not self._adaptive or not self._dask.alive:
             return []
-        workers = self._there
-        for worker in workers.keys() - self.hosts.keys():
-            if workers[worker].get("status", "running") != "running":
-                continue
-            self.hosts[worker] = ""  # whatever comes of it, it is looked at once
+        for worker, found in self._arrivals.new(self._there).items():
             try:
                 self.hosts |= self._dask.hosts([worker])
             except ZsmsError as error:
                 _log.warning("not used: %s", error)
                 continue
-            name = wanted(frozenset(workers[worker].get("resources") or ()))
+            name = wanted(frozenset(found.get("resources") or ()))
             if name is not None:
                 self._spread[name] = worker
                 self._ready[name] = self._keep(name)
                 self._coming.append(name)
         ready = [name for name in self._coming if self._ready[name][0] in self._where]
-        lost = [name for name in self._coming if self._ready[name][1].status in _ENDED]
-        self._coming = [name for name in self._coming if name not in (*ready, *lost)]
+        self._coming = [name for name in self._coming if name not in ready and not self._is_lost(name)]
         return ready
+
+    def _is_lost(self, name: str) -> bool:
+        """Whether nothing comes of a role any more that was to run on a worker that came late; why is told."""
+        future, worker = self._ready[name][1], self._spread[name]
+        gone = self._is_gone(worker)
+        if gone or future.status in _ENDED:
+            why = "it has left" if gone else _of_task(future)
+            _log.warning("%s does not join: the worker at %s (%s): %s", name, worker, self.hosts[worker], why)
+            self._to_cancel.put(future)
+            del self._ready[name]
+            return True
+        return False
 
     # -- the lines --------------------------------------------------------------------------------------------------
 
@@ -428,6 +420,24 @@ def _check_files(roles: Sequence[Wanted], spread: Mapping[str, str], ask: Callab
                 raise ZsmsError(
                     f"{path} is another file for the worker at {worker}, which is to read it: {found} there, {own} here"
                 )
+
+
+def _check_ways(
+    roles: Sequence[Wanted], spread: Mapping[str, str], hosts: Mapping[str, str], ask: Callable[..., dict[str, Any]]
+) -> None:
+    """See that everybody reaches the workers on which somebody will listen. Raises ZsmsError."""
+    listening = ask(listen_a_while, {spread[role.name] for role in roles if role.role in ("stats", "broker")})
+    addresses = {worker: f"{host_of(worker)}:{port}" for worker, port in listening.items()}
+    found = ask(probe, set(spread.values()), sorted(addresses.values()), _PROBE_S)
+    for worker, failed in [("", probe(sorted(addresses.values()), _PROBE_S)), *found.items()]:
+        for address, why in failed.items():
+            to = next(worker for worker, where in addresses.items() if where == address)
+            who = f"the worker at {worker} ({hosts[worker]})" if worker else "this process"
+            raise ZsmsError(
+                f"{who} can't reach {address} ({why}), a port of the worker at {to} ({hosts[to]}): workers have to "
+                "reach one another, and this process has to reach them, on any port from 1024 on; look at firewalls, "
+                "and at the workers' --host"
+            )
 
 
 def _keys_of(folder: Path) -> dict[str, dict[str, str]]:

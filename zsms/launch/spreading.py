@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from zsms.errors import UsageError
 from zsms.launch.place import Wanted
@@ -53,3 +53,21 @@ def spread(roles: Sequence[Wanted], workers: Mapping[str, Worker]) -> dict[str, 
         load[worker] += weight[role.name]
         found[role.name] = worker
     return found
+
+
+class Arrivals:
+    """Workers that come while a run goes on, told of once, and again when they left and are back at their address."""
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self._known = set(known)
+
+    def new(self, workers: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Those that take tasks and were not there, or took none, at the looks before; all that are there now."""
+        self._known &= workers.keys()
+        found = {
+            name: worker
+            for name, worker in workers.items()
+            if name not in self._known and worker.get("status", "running") == "running"
+        }
+        self._known |= found.keys()
+        return found
