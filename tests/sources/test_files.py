@@ -124,6 +124,7 @@ def line_of(recipient: object, text: object) -> str:
         ("a.jsonl", line_of("+13702000000", "hello") + "\n" + line_of("+49 151 12345678", "grüß €")),
         ("a.ndjson", '\ufeff{"id": 1, "text": "hello", "recipient": "+13702000000"}\r\n'
                      '{"recipient": "+4915112345678", "text": "grüß €"}'),
+        ("a.jsonl", "\x1e" + line_of("+13702000000", "hello") + "\x1e" + line_of("+4915112345678", "grüß €")),
     ],
 )  # fmt: skip
 def test_reads(tmp_path: Path, name: str, content: str | bytes) -> None:
@@ -185,6 +186,7 @@ def test_a_closed_source_has_no_more(tmp_path: Path) -> None:
 
 BAD_CSV = [
     ("+13702000000", "1 field where the header has 2"),
+    ("the north road", "1 field where the header has 2 (where the text of the row before goes on here, put that in"),
     ("+13702000000,a,b", "3 fields"),
     ("+13702000000,a,", "3 fields"),
     ("13702000000,a", "recipient '13702000000' is no E.164 number"),
@@ -221,6 +223,7 @@ BAD_JSON = [
     ('{"Recipient": "+13702000000", "recipient": "+13702000001", "text": "a"}', "recipient comes twice, written"),
     ('{"Recipient": "+13702000000", "RECIPIENT ": "+13702000001", "text": "a"}', "recipient comes twice"),
     ('{"recipient": "+13702000000"}', "no key 'text'"),
+    ('{"key": 1, "Value": {"recipient": "+13702000000", "text": "a"}}', "no key 'recipient' (there is one in 'Value'"),
     ('{"text": "a"}', "no key 'recipient'"),
     ('["+13702000000", "a"]', "is no JSON object"),
     ('{"recipient": 13702000000, "text": "a"}', "recipient 13702000000 is no"),
@@ -535,6 +538,13 @@ def test_shares_skip_their_own_bad_rows_only(tmp_path: Path) -> None:
         ("a.txt", "recipient      text\n-------------  ----\n", "divide columns by commas"),
         ("a.txt", "-[ RECORD 1 ]-------\nrecipient | +13705550100\n", "seems to be a table that was drawn"),
         ("a.csv", "x" + " " * 100_000 + "y,text\n", "line 1 must name the columns"),
+        ("a.csv", "Photo,Phone 1 - Value\n", "is 'Phone 1 - Value' perhaps recipient?"),
+        ("a.csv", "Phone Number,SMS Phone Number\n", "(is 'Phone Number' perhaps recipient?)"),
+        ("a.csv", "मोबाइल नंबर,संदेश\n", "is 'मोबाइल नंबर' perhaps recipient and 'संदेश' perhaps text?"),
+        ("a.csv", "Τηλέφωνο;Μήνυμα\n", "is 'Τηλέφωνο' perhaps recipient and 'Μήνυμα' perhaps text?"),
+        ("a.csv", "Số điện thoại;Tin nhắn\n", "is 'Số điện thoại' perhaps recipient and 'Tin nhắn' perhaps text?"),
+        ("a.csv", "'recipient','text'\n", "its quotes are single ones"),
+        ("a.env", "RECIPIENT=+13705550100\nTEXT=a\n", "seems to be settings, not CSV"),
         ("a.csv", "电话,短信\n", "is '电话' perhaps recipient and '短信' perhaps text?"),
         ("a.xlsx", b"PK\x03\x04" + bytes(20), "is a spreadsheet or an archive"),
     ],

@@ -34,6 +34,11 @@ READ = {
             *(
                 "N/A for now",
                 "nana",
+                "NASA",
+                "b'ball at 5",
+                "by 'noon'",
+                "#N/A!",
+                "#Yok",
                 "Err: 508",
                 "'Water is off",
                 " Water",
@@ -84,9 +89,11 @@ READ = {
 }
 REFUSED = {
     "shows instead of a value": ["#NAME?", "#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#WERT!", "#\u00a1VALOR!", "########",
-                                 "Err:508", "Loading..."],
+                                 "Err:508", "Loading...", "#NAZWA?", "#N/D", "#V\u00c6RDI!", "#\u0418\u041c\u042f?",
+                                 "#YOK", "#\u00bfNOMBRE?", "#HI\u00c1NYZIK", "#BA\u015eV!", "#N\u00c1ZEV?"],
     "writes where there is none": ["NULL", "null", "\\N", "nan", "NaN", "None", "<NA>", "N/A", "undefined",
-                                   "[object Object]"],
+                                   "[object Object]", "NA"],
+    "is bytes as Python shows them": ["b'Water is off'", 'b"It\'s off"', "b'Gr\\xc3\\xbcn'", "b''"],
     "is a formula": ["=A1", "=$B$2", '=CONCAT(A1;" off")', '=A1&" off"', '="Water"&B1', "=IF(A1,B1,C1)"],
     "shows nothing": [" ", "   ", "\u00a0", "\u200b", "\u3000", "\n\n", "\u200e \u202c", "\0\0", "\t"],
     "is empty": ["", "\ufeff"],

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any, NamedTuple, Protocol
@@ -315,7 +316,11 @@ class Csv:
         if "\0" in text:
             return f"; it has {ZEROS}"
         others = [each for each in DELIMITERS if each != self._delimiter and text.count(each) == len(self._header) - 1]
-        return f" (it seems to be divided by {others[0]!r}, the header by {self._delimiter!r})" if others else ""
+        if others:
+            return f" (it seems to be divided by {others[0]!r}, the header by {self._delimiter!r})"
+        if len(fields) == 1 and self._text == len(self._header) - 1 and not _like_number(text):
+            return " (where the text of the row before goes on here, put that in quotes)"
+        return ""
 
     def _looks_like_row(self, text: str) -> bool:
         fields = text.rstrip("\r\n").split(self._delimiter)
@@ -379,6 +384,8 @@ def _undivided(header: str) -> str:
     """What is wrong with a header that has both names, but not as columns."""
     if not re.search(r"\brecipient\b", header, re.IGNORECASE) or not re.search(r"\btext\b", header, re.IGNORECASE):
         return ""
+    if header.count("'") > 1 and _is_header(header.replace("'", '"'), DELIMITERS):
+        return " (its quotes are single ones: write double ones)"
     if header.count('"') == 2 and _is_header(header.replace('"', ""), DELIMITERS):
         return " (its quotes make it one column: take away those around whole rows)"
     if any(delimiter in header for delimiter in DELIMITERS):
@@ -421,16 +428,19 @@ _KINDS = (
     (r"(insert|replace) into|(create|drop) (table|database)|copy .* from stdin|--( |$)|/\*|pragma \w|set names", "SQL"),
     (r"version https://git-lfs", "a pointer of Git LFS (git lfs pull fetches its file)"),
     (r"-----begin ", "encrypted or signed"),
+    (r"(recipient|text) *= *\S", "settings"),
     (r"id;p", "a spreadsheet (SYLK)"),
     (r"-\[ record [0-9]+ \]", _DRAWN),
     (r"[+|\u2500-\u257f][\s+|:=\u2500-\u257f-]{2,}$", _DRAWN),
 )
 """What else lists are kept in, by how it begins."""
 _OTHER_NAMES = {
-    "recipient": r"sms\d|recip|phone|mobil|cell|msisdn|gsm|tel|handy|movil|móvil|celular|numb|numer|númer|numér|nummer"
-    r"|rufnum|empf|destinat|to$|电话|電話|手机|手機|号码|телефон|номер|هاتف|جوال|फ़ोन",
-    "text": r"text|mess|mensaj|mensag|nachricht|sms(?!\d)|body|content|msg"
-    r"|短信|内容|內容|消息|сообщ|текст|رسالة|نص|संदेश",
+    "recipient": r"sms\d|recip|phone|mobil|cell|msisdn|gsm|tel|handy|movil|móvil|celular|portable|numb|numer|númer"
+    r"|numér|nummer|rufnum|empf|destinat|^(?:send|sms)?to$|^dst|điệnthoại|τηλέφ|κινητ|电话|電話|手机|手機|号码|전화|휴대|телефон|номер"
+    r"|הטלפון|טלפון|נייד|هاتف|جوال|تلفن|موبایل|फ़ोन|फोन|मोबाइल|โทรศัพท์|มือถือ|simu",
+    "text": r"text|mess|mesaj|mensaj|mensag|nachricht|sms(?!\d)|body|content|msg|treść|zpráv|správ|üzenet|bericht"
+    r"|meddelan|melding|viesti|besked|pesan|žinut|tinnhắn|nộidung|ujumbe|μήνυμα|κείμεν|短信|内容|內容|本文|メッセージ|메시지|내용|消息"
+    r"|сообщ|текст|повідомл|порука|съобщ|הודעה|رسالة|نص|پیام|संदेश|ข้อความ",
 }
 _NO_NAME = re.compile(r"type|phonetic|label|country|ext|typ|date|time|id$|lang")
 
@@ -444,12 +454,14 @@ def _kind_of(header: str) -> str:
 def _renamed(header: str) -> str:
     """Which columns are perhaps meant."""
     fields = [re.sub(rf"[{_MARKS}\"'*]", "", field).strip() for field in re.split(r"[,;\t|]", header)]
-    names = [re.sub(r"[\W_]", "", field.casefold()) for field in fields]
-    hints = []
+    # Letters, digits, and the marks on letters, without which others are no words (फ़ोन).
+    names = ["".join(c for c in field.casefold() if unicodedata.category(c)[0] in "LMN") for field in fields]
+    hints, taken = [], set[str]()
     for name, others in _OTHER_NAMES.items():
+        seems = [f for f, n in zip(fields, names, strict=True) if re.search(others, n) and not _NO_NAME.search(n)]
         if name not in names:
-            seems = (f for f, n in zip(fields, names, strict=True) if re.search(others, n) and not _NO_NAME.search(n))
-            hints += [f"{other!r} perhaps {name}" for other in seems][:1]
+            hints += [f"{other!r} perhaps {name}" for other in seems if other not in taken][:1]
+        taken.update(seems)
     return f" (is {' and '.join(hints)}?)" if hints else ""
 
 
@@ -557,7 +569,7 @@ class JsonLines:
         text = decode(lines[at])
         if text.isspace() or (text[0] != "{" and _is_blank(text)):
             return None, at + 1
-        return _of_json(line, text if text[0] == "{" else text.lstrip("\ufeff \t")), at + 1
+        return _of_json(line, text if text[0] == "{" else text.lstrip("\ufeff\x1e \t")), at + 1
 
 
 def _of_json(line: int, text: str) -> Row:
@@ -577,11 +589,13 @@ def _of_json(line: int, text: str) -> Row:
     for key in ("recipient", "text"):
         if names.count(key) > 1:
             return _bad(line, line, f"the key {key} comes twice, written in two ways")
-    value = dict(zip(names, value.values(), strict=True))
+    found = dict(zip(names, value.values(), strict=True))
     for key in ("recipient", "text"):
-        if key not in value:
-            return _bad(line, line, f"no key {key!r}")
-    return Row(line, line, value["recipient"], value["text"])
+        if key not in found:
+            inside = next((name for name, each in value.items() if isinstance(each, dict) and key in each), None)
+            where = f" (there is one in {shown(inside)}: write each message as an object of its own)" if inside else ""
+            return _bad(line, line, f"no key {key!r}{where}")
+    return Row(line, line, found["recipient"], found["text"])
 
 
 def _instead(line: int, text: str) -> str:

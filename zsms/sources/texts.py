@@ -2,7 +2,7 @@
 
 - At least one character that shows something, 65,535 bytes of UTF-8 at most.
 - `="text"`, as spreadsheets guard a value, is that text. A formula, what a spreadsheet shows instead of a value
-  (#NAME?), and a program's word for nothing (NULL, nan, [object Object]) are no texts.
+  (#NAME?), a program's word for nothing (NULL, nan, [object Object]) and Python's b'...' are no texts.
 - A byte order mark at the beginning is what is left where files were joined.
 - What a wrong encoding leaves is no text: U+FFFD, control characters of Windows-1252 or ISO-2022, a ? for each
   letter, and UTF-8 that was taken for what Windows, a Mac or DOS wrote before (Ã¼, Гј, √º or ├╝ for ü).
@@ -16,16 +16,22 @@ import unicodedata
 from zsms.message import MAX_TEXT_BYTES
 from zsms.sources.numbers import BadFieldError, shown
 
-_ERRORS = (
-    r"N/A|NAME\?|REF!|VALUE!|DIV/0!|NUM!|NULL!|ERROR!|SPILL!|CALC!|FIELD!|BLOCKED!|CONNECT!|BUSY!|UNKNOWN!|GETTING_DATA"
-    r"|NV|WERT!|BEZUG!|ZAHL!|NOM\?|NOMBRE!|VALEUR!|VALOR!|NOME\?|VALORE!|RIF!|NAAM\?|WAARDE!|VERW!|GETAL!"
-    r"|\u00a1(?:VALOR|REF|NUM|DIV/0)!|\u00bfNOMBRE\?"
+_SHOWN_WORDS = (
+    "N/A NAME? REF! VALUE! DIV/0! NUM! NULL! ERROR! SPILL! CALC! FIELD! BLOCKED! CONNECT! BUSY! UNKNOWN! PYTHON! "
+    "GETTING_DATA NV WERT! BEZUG! ZAHL! ÜBERLAUF! NOM? NOMBRE! VALEUR! NUL! ¿NOMBRE? ¡VALOR! ¡REF! ¡NUM! ¡NULO! "
+    "¡DIV/0! VALOR! NOME? NÚM! NULO! N/D VALORE! RIF! NULLO! N/B NAAM? WAARDE! VERW! GETAL! DEEL/0! LEEG! NAZWA? "
+    "ADR! ARG! LICZBA! DZIEL/0! ZERO! NENÍ_K_DISPOZICI NÁZEV? ODKAZ! HODNOTA! ČÍSLO! DĚLENÍ_NULOU! NEDOSTUPNÝ "
+    "NÁZOV? DELENIENULOU! HIÁNYZIK NÉV? HIV! ÉRTÉK! SZÁM! ZÉRÓOSZTÓ! NULLA! SAKNAS! NAMN? REFERENS! VÄRDEFEL! "
+    "OGILTIGT! SKÄRNING! DIVISION/0! I/T NAVN? REFERENCE! VÆRDI! VERDI! PUUTTUU! NIMI? VIITTAUS! ARVO! LUKU! "
+    "JAKO/0! TYHJÄ! YOK AD? BAŞV! DEĞER! SAYI! SAYI/0! BOŞ! Н/Д ИМЯ? ССЫЛКА! ЗНАЧ! ЧИСЛО! ДЕЛ/0! ПУСТО!"  # noqa: RUF001
 )
-"""What spreadsheets show behind a #, in several languages."""
-_SHOWN = re.compile(rf"#(?:{_ERRORS})|#{{3,}}|(?:Err|Fehler):[0-9]{{3}}|Loading\.\.\.")
+_ERRORS = frozenset(_SHOWN_WORDS.split())
+"""What spreadsheets show behind a #, in many languages."""
+_SHOWN = re.compile(r"#{3,}|(?:Err|Fehler):[0-9]{3}|Loading\.\.\.")
+_BYTES_SHOWN = re.compile(r"b(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")", re.DOTALL)
 _NOTHING = (
     *("NULL", "Null", "null", "(null)", "\\N", "nan", "NaN", "None", "NaT", "<NA>", "N/A", "n/a", "nil", "undefined"),
-    "[object Object]",
+    *("NA", "[object Object]"),
 )
 _GUARDED = re.compile(r'="((?:[^"]|"")+)"', re.DOTALL)
 _FORMULA = re.compile(r'="|=\s*(?:[A-Z][A-Z0-9._]*\(|\$?[A-Z]{1,3}\$?[0-9]{1,7}(?![A-Za-z0-9]))')
@@ -34,9 +40,9 @@ _SHOWS_NOTHING = frozenset(("Cc", "Cf", "Zs", "Zl", "Zp"))
 _WORDS = "|".join(re.escape(word) for word in (*_NOTHING, "Loading..."))
 _BYTES = (
     r"[#=\\\x00-\x20\x7f]|\xc2[\xa0\xad]|\xe1\x9a\x80|\xe2\x80[\x80-\x8f\xa8-\xaf]|\xe2\x81[\x9f-\xaf]|\xe3\x80\x80"
-    rf"|\xef\xbb\xbf|(?:Err|Fehler):|(?:{_WORDS})(?:[\",;\t|\r\n]|\Z)"
+    rf"|\xef\xbb\xbf|b['\"\\]|(?:Err|Fehler):|(?:{_WORDS})(?:[\",;\t|\r\n]|\Z)"
 )
-ODD = rf"(?=[^#=\\\x00-\x20\x7f\xc2\xe1-\xe3\xef(<\[EFLNnu]|(?!{_BYTES}))"
+ODD = rf"(?=[^#=\\\x00-\x20\x7f\xc2\xe1-\xe3\xef(<\[EFLNbnu]|(?!{_BYTES}))"
 """A look ahead, for patterns of bytes: what begins otherwise is a text as it is written."""
 
 _SIGNS = (b"\x0e", b"\x0f", b"\x1b")
@@ -99,10 +105,12 @@ def _wrong(text: str) -> str:
     """What there is against a text."""
     if text in _NOTHING:
         return "is what a program writes where there is none"
-    if _SHOWN.fullmatch(text):
+    if _SHOWN.fullmatch(text) or (text[0] == "#" and text[1:] in _ERRORS):
         return "is what a spreadsheet shows instead of a value"
     if _FORMULA.match(text):
         return "is a formula: save the list with values"
+    if _BYTES_SHOWN.fullmatch(text):
+        return "is bytes as Python shows them: decode them before they are written"
     if unicodedata.category(text[0]) in _SHOWS_NOTHING and all(unicodedata.category(c) in _SHOWS_NOTHING for c in text):
         return "shows nothing"
     return _wrong_encoding(text)
