@@ -18,6 +18,7 @@ from zsms import Broker, DelayModel, Message, Monitor, Producer, Sender, StatsCo
 from zsms.core.broker import BrokerLimits
 from zsms.message import Batch
 from zsms.sources.random import RandomSource
+from zsms.transports.callable import CallableTransport
 from zsms.wire.frames import Bye, Grant, JoinSender, Welcome
 
 QUICK = DelayModel("constant", 0.002)
@@ -255,6 +256,31 @@ def test_a_drain_has_an_end(run, address):
         role.stop()
         assert role.join(DEADLINE_S)
     assert totals(broker.core)["sent"] == 0
+
+
+def test_receipts_are_waited_for_however_long_a_drain_may_take(run, address):
+    class Gateway(CallableTransport):
+        linger_s, asked, still = 60.0, 0, 1
+
+        @property
+        def awaited(self) -> int:
+            self.asked += 1
+            return self.still
+
+    async def send(message: Message) -> bool:
+        return True
+
+    broker = run(Broker(address()))
+    gateway = Gateway(send, 10)
+    sender = Sender(broker.endpoint, transport=gateway, drain_timeout=0.0)
+    run(sender)
+    run(Producer(broker.endpoint, messages=10))
+    until(lambda: totals(broker.core)["sent"] == 10, "all sent")
+    sender.stop()
+    until(lambda: sender.wake() or gateway.asked >= 5, "a sender that lingers")
+    assert sender.running
+    gateway.still = 0
+    assert sender.join(DEADLINE_S)
 
 
 def test_a_broker_that_is_stopped_takes_nothing_more_and_drains(run, address):

@@ -238,7 +238,8 @@ class Sender(Role):
         times = [way.next_time() for way in self.ways]
         log = None if self.message_log is None else self.message_log.next_time()
         turn = self._standstill.until or self.turn.next_time(now)
-        others = (self._publisher.due(), turn, self._drain_until, self.receipts.next_time(now), log)
+        drain = None if self._drain_until is None or self._drain_until <= now else self._drain_until
+        others = (self._publisher.due(), turn, drain, self.receipts.next_time(now), log)
         return min(times + [at for at in others if at is not None])
 
     def _collect(self, now: float) -> None:
@@ -272,13 +273,18 @@ class Sender(Role):
                 way.link.hurry()
 
     def _done(self, now: float) -> bool:
-        if (self._said_bye is not None and all(way.left for way in self.ways)) or self._out_of_time(now):
+        if self._said_bye is not None and all(way.left for way in self.ways):
             return True
-        if not self._stopping or self.shares.held or self.receipts.lingers(now):
+        lingers = self._stopping and not self.shares.held and self._said_bye is None and self.receipts.lingers(now)
+        if lingers and self._stops == 1:  # for as long as the gateway's settings say, however long a drain may take
+            return False
+        if self._out_of_time(now):
+            return True
+        if not self._stopping or self.shares.held:
             return False
         if self._said_bye is None:
             self._said_bye = now
-            self._drain_until = min(self._drain_until or now, now) + _BYE_S
+            self._drain_until = now + _BYE_S
             for way in self.ways:
                 way.left = not way.goodbye()
         return all(way.left for way in self.ways)
