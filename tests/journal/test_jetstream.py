@@ -340,6 +340,39 @@ def test_the_server_of_the_client_stands_still(servers: Servers, url: str) -> No
     Through(url).run(trouble)
 
 
+def test_a_connection_that_breaks_is_not_waited_for(one: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was asked through it has no answer: a group would take longer than a holder is sure."""
+    monkeypatch.setattr("zsms.journal.nats.APPEND_S", 1_000.0)
+    open_journal(one.url("cut", "a:secret@")).close()
+
+    async def cut() -> bool:
+        """Publish through somebody in between, who ends the connection when a record comes."""
+
+        async def between(client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
+            server, words = await asyncio.open_connection("127.0.0.1", one.port)
+
+            async def back() -> None:
+                while data := await server.read(65_536):
+                    answers.write(data)
+
+            task = asyncio.ensure_future(back())
+            while b"zsms.cut.data" not in (data := await client.read(65_536)):
+                words.write(data)
+            task.cancel()
+            for writer in (words, answers):
+                writer.close()
+
+        async with await asyncio.start_server(between, "127.0.0.1", 0) as listening:
+            port = listening.sockets[0].getsockname()[1]
+            stream = JetStream(Address.parse(f"nats://a:secret@127.0.0.1:{port}/cut"))
+            await stream.open(create=False)
+            stored = await asyncio.wait_for(stream.publish(2, Record(DATA, "one", b"")), PATIENCE_S)
+            await stream.close()
+            return stored
+
+    assert not asyncio.run(cut())
+
+
 # -- servers and streams that are not as they should be -------------------------------------------------------------
 
 

@@ -21,7 +21,7 @@ from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from nats.aio.client import Client
-from nats.errors import AuthorizationError, NoRespondersError, SecureConnWantedError
+from nats.errors import AuthorizationError, ConnectionClosedError, NoRespondersError, SecureConnWantedError
 from nats.errors import Error as NatsError
 from nats.js.api import DEFAULT_PREFIX, Header
 
@@ -94,7 +94,30 @@ class Refused(Unavailable):
 
 
 class _Client(Client):  # type: ignore[misc]
-    """A client that says no word in the clear to a server that is to be spoken to by TLS."""
+    """A client that says no word in the clear to a server that is to be spoken to by TLS, and whose questions end with
+    its connection.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._over = asyncio.Event()
+
+    async def ask(self, subject: str, payload: bytes, headers: dict[str, str] | None, timeout: float) -> Any:
+        """As `request`, which would wait on for an answer that can't come any more. Raises what that does."""
+        asked = asyncio.ensure_future(self.request(subject, payload, timeout=timeout, headers=headers))
+        over = asyncio.ensure_future(self._over.wait())
+        try:
+            await asyncio.wait((asked, over), return_when=asyncio.FIRST_COMPLETED)
+            if not asked.done():
+                raise ConnectionClosedError
+            return asked.result()
+        finally:
+            asked.cancel()
+            over.cancel()
+
+    async def _close(self, status: int, do_cbs: bool = True) -> None:
+        self._over.set()
+        await super()._close(status, do_cbs)
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         server = self._current_server
@@ -109,7 +132,7 @@ class JetStream:
     def __init__(self, address: Address) -> None:
         logging.getLogger("asyncio").addFilter(_is_of_use)
         self._address = address
-        self._client: Client | None = None
+        self._client: _Client | None = None
         self._silent = 0
         """Requests in a row that nobody answered."""
         self._turn = 0
@@ -150,7 +173,7 @@ class JetStream:
                 await self.sleep(0.5)
         raise NeverTaken
 
-    async def _connected(self) -> Client:
+    async def _connected(self) -> _Client:
         if self._client is not None and self._client.is_connected and self._silent < 2:
             return self._client
         await self._disconnect()
@@ -226,7 +249,7 @@ class JetStream:
     ) -> Any:
         client = await self._connected()
         try:
-            answer = await client.request(subject, payload, timeout=timeout, headers=headers)
+            answer = await client.ask(subject, payload, headers, timeout)
         except (NatsError, OSError, TimeoutError) as error:
             self._silent += isinstance(error, TimeoutError)
             if complaint := self._complaints.pop(subject.lower(), "") or self._complaints.get(""):
