@@ -96,19 +96,21 @@ class Running:
 def test_what_a_killed_sender_held_goes_to_the_others() -> None:
     """Row 1."""
     with Command(
-        *("run", "--messages", 8_000, "--senders", 3, "--concurrency", 1000, "--mean", 0.5, "--json", "-")
+        *("run", *ENDLESS, "--max-messages", 8_000, "--window", 8_000),
+        *("--senders", 3, "--concurrency", 1000, "--mean", 0.5, "--json", "-"),
     ) as run:
-        run.wait_for(line_with(in_flight=SOME, senders="3"))
+        run.wait_for(line_with(in_flight=r"[23],\d{3}", senders="3"))
         victim = run.child("sender-2")
         victim.kill()
         run.wait_for(r"sender-2 \(pid \d+\) was killed by SIGKILL; its messages go to the others")
-        assert run.end() == 0, run.err
+        run.signal(SIGINT)
+        assert run.end() == 130, run.err
         report = json.loads(run.out)
     assert report["balanced"] is True
     messages = report["messages"]
     assert messages["lost"] == 0
     assert messages["redelivered"] > 0
-    assert messages["produced"] == messages["sent"] == 8_000
+    assert messages["produced"] == messages["sent"] > 0
     assert any("sender-2" in problem and f"{victim.pid}" in problem for problem in report["problems"])
     codes = {process["name"]: process["exit_code"] for process in report["processes"]}
     assert codes["sender-2"] == -SIGKILL
@@ -201,7 +203,7 @@ def test_a_broker_that_is_terminated_drains() -> None:
 
 def test_a_signal_to_everybody_at_once_is_as_one_to_the_run() -> None:
     """systemd and CI signal every process of a unit: all that is queued is sent all the same."""
-    with Command("run", "--messages", 3_000, "--senders", 2, "--concurrency", 200, "--mean", 0.3, "--json", "-") as run:
+    with Command("run", *ENDLESS, "--senders", 2, "--concurrency", 200, "--mean", 0.3, "--json", "-") as run:
         run.wait_for(line_with(sent=SOME, in_flight=SOME))
         children = run.children()
         assert len(children) >= 4

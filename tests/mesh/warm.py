@@ -152,6 +152,7 @@ def _serve(line: socket.socket) -> list[str]:
                     raise SystemExit
                 *streams, whom = descriptors
                 if (pid := os.fork()) == 0:
+                    line.detach()  # its number will be another's
                     return _become(json.loads(asked), streams)
                 line.send(str(pid).encode())
                 watch = os.pidfd_open(pid)
