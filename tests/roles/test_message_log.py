@@ -75,6 +75,26 @@ def test_a_full_disk_costs_rows_and_is_told_once(caplog: pytest.LogCaptureFixtur
     ]
 
 
+@pytest.mark.parametrize(("fate", "lost"), [("deleted", 30), ("replaced", 30), ("renamed", 0)])
+def test_a_file_that_was_deleted_lacks_all_its_rows(tmp_path: Path, fate: str, lost: int) -> None:
+    path, other = tmp_path / "m.csv", tmp_path / "other.csv"
+    log = MessageLog(str(path), "s", 1, LOG)
+    log.open(0.0)
+    for turn in range(3):
+        log.begin(waiting(turn * 10, 10), 100.0)
+        log.end(Finished(np.arange(turn * 10, turn * 10 + 10, dtype=np.uint64), NONE), 101.0)
+        until(lambda: not log.written(101.0) and log.next_time() is None)
+        if turn == 1 and fate == "replaced":
+            other.write_bytes(HEADER)
+            other.replace(path)
+        elif turn == 1:
+            path.rename(other) if fate == "renamed" else path.unlink()
+    log.close()
+    assert log.lost == lost
+    if fate == "renamed":
+        assert len(read(other)) == 30
+
+
 def test_a_sender_that_can_t_write_the_header_lets_the_next_one_in(monkeypatch, tmp_path: Path) -> None:
     def full(file: int, data: Any) -> int:
         raise OSError(errno.ENOSPC, "full")

@@ -2,7 +2,7 @@
 
 Several senders write to one file: each appends whole rows at once. What is in the file before stays. A disk that is
 full, or slow, costs rows of the log, which are counted and told, and nothing else; when there is room again, the log
-goes on.
+goes on. A file that is deleted takes its rows with it: that is told at the end.
 
 What has ended is acknowledged when its rows are in the file (`written`), so that a sender that is killed leaves a row
 of all that it has acknowledged. A disk that takes longer than `HOLD_S` is not waited for until it has caught up.
@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import threading
 import time
 from collections import deque
@@ -66,6 +67,8 @@ class MessageLog:
         self._wake: Callable[[], None] = lambda: None
         self._held: deque[tuple[int, float, Finished]] = deque()
         """What has ended and is not acknowledged: after how many rows were handed over, and since when."""
+        self._ended = 0
+        """Rows that there were in all."""
         self._handed = self._through = 0
         """Rows that were handed over, and, counted by the thread alone, those that were written or lost."""
         self._behind = False
@@ -91,6 +94,7 @@ class MessageLog:
     def end(self, finished: Finished, now: float) -> None:
         """These sends have ended; `written` gives them back."""
         ended = self._open.end(finished, now)
+        self._ended += len(ended.rows)
         if self._handed - self._through > MOST_ROWS:
             self._lose(len(ended.rows), "the disk is too slow for it")
         elif len(ended.rows):
@@ -120,6 +124,9 @@ class MessageLog:
         if self._thread.is_alive():
             self.lost += self._handed - self._through
         else:
+            found = os.fstat(self._file)
+            if stat.S_ISREG(found.st_mode) and not found.st_nlink:  # one that was renamed still has a name
+                self._lose(self._ended - self.lost, "it was deleted, or another was put in its place")
             os.close(self._file)
         if self.lost:
             self._log.warning("the log of messages %s lacks %s", self._path, many(self.lost, "row"))
