@@ -74,16 +74,23 @@ def _row(kind: type[Account | Outcome | Fault], row: Any, where: str) -> Any:
 def _delay(value: Any, name: str) -> DelayModel:
     """Seconds, or {delay = "lognormal", mean = 0.1, sd = 0.2}."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return DelayModel("constant", float(value))
+        return _model(name, "constant", float(value))
     if not isinstance(value, Mapping) or set(value) - {"delay", "mean", "sd"}:
         raise UsageError(f"{name} {value!r}: write seconds, or {{delay = ..., mean = ..., sd = ...}}")
     for key in ("mean", "sd"):
         if isinstance(each := value.get(key, 0.0), bool) or not isinstance(each, int | float):
             raise UsageError(f"{name}: {key} {each!r} is no number")
     sd = value.get("sd")
-    return DelayModel(
-        str(value.get("delay", "normal")), float(value.get("mean", 1.0)), None if sd is None else float(sd)
+    return _model(
+        name, str(value.get("delay", "normal")), float(value.get("mean", 1.0)), None if sd is None else float(sd)
     )
+
+
+def _model(name: str, *law: Any) -> DelayModel:
+    try:
+        return DelayModel(*law)
+    except UsageError as error:
+        raise UsageError(f"{name}: {error}") from None
 
 
 def _weights(value: Any, name: str) -> tuple[tuple[Any, float], ...]:

@@ -167,9 +167,9 @@ def check(rules: Rules) -> None:
         if not inner.lstrip("+") or "*" in inner or not inner.isascii():
             raise UsageError(f"number {outcome.number!r}: give digits with * at the beginning, at the end or both")
         if outcome.status is not None:
-            _status(outcome.status)
+            _status(outcome.status, f" of {outcome.number!r}")
         if outcome.receipt is not None:
-            _state(outcome.receipt)
+            _state(outcome.receipt, f" of {outcome.number!r}")
     for fault in rules.faults:
         if fault.what not in FAULTS:
             raise UsageError(f"fault {fault.what!r}: choose one of {', '.join(FAULTS)}")
@@ -189,8 +189,8 @@ def check(rules: Rules) -> None:
 def _account(account: Account) -> None:
     _octets("system_id", account.system_id, 15)
     if not account.system_id:
-        raise UsageError("system_id of 0 octets: SMPP has room for 1 to 15")
-    _octets("password", account.password, 8)
+        raise UsageError("system_id: it has 0 octets; give 1 to 15 of ASCII")
+    _octets(f"password of {account.system_id!r}", account.password, 8)
     for name in ("segments", "bind_segments", "binds", "queue"):
         if not 0 <= getattr(account, name) < inf:
             raise UsageError(f"{name} {getattr(account, name)} of {account.system_id!r}: 0 (no limit) or more")
@@ -201,7 +201,8 @@ def _account(account: Account) -> None:
 def _octets(name: str, value: str, most: int) -> None:
     """Refuse what is no C-octet string of ASCII: no bind could ever be compared with it."""
     if len(value) > most or not value.isascii() or any(letter < " " for letter in value):
-        raise UsageError(f"{name} of {len(value.encode('utf-8', 'surrogatepass'))} octets: give 1 to {most} of ASCII")
+        octets = len(value.encode("utf-8", "surrogatepass"))
+        raise UsageError(f"{name}: it has {octets} octets; give 1 to {most} of ASCII")
 
 
 def _fault(fault: Fault) -> None:
@@ -221,14 +222,14 @@ def _refusal(name: str, status: int) -> None:
         raise UsageError(f"{name} {status}: give 1 to 0xffffffff")
 
 
-def _status(status: int) -> None:
+def _status(status: int, whose: str = "") -> None:
     if not 0 <= status <= 0xFFFFFFFF:
-        raise UsageError(f"status {status}: give 0 to 0xffffffff")
+        raise UsageError(f"status {status}{whose}: give 0 to 0xffffffff")
 
 
-def _state(state: str) -> None:
+def _state(state: str, whose: str = "") -> None:
     if state != "none" and state not in STATES:
-        raise UsageError(f"receipt {state!r}: choose one of none, {', '.join(STATES)}")
+        raise UsageError(f"receipt {state!r}{whose}: choose one of none, {', '.join(STATES)}")
 
 
 def _weight(name: str, weight: float) -> None:
