@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from unittest.mock import patch
 
 import numpy as np
@@ -19,10 +20,12 @@ from zsms.message import Outcome
 from zsms.wire.frames import Ack, JoinProducer, JoinSender
 
 SLOTS = 40
-OUTCOMES = st.sampled_from([Outcome.FAILED, Outcome.THROTTLED, Outcome.TEMPORARY, Outcome.REJECTED])
+OUTCOMES = st.sampled_from(
+    [Outcome.FAILED, Outcome.THROTTLED, Outcome.TEMPORARY, Outcome.REJECTED, Outcome.UNCERTAIN, Outcome.UNANSWERED]
+)
 STEP = st.one_of(
     st.tuples(st.just("put"), st.integers(1, 2), st.integers(1, 30)),
-    st.tuples(st.just("fail"), st.integers(0, 2**20), OUTCOMES),
+    st.tuples(st.just("fail"), st.integers(0, 2**20), st.lists(OUTCOMES, min_size=1, max_size=4)),
     st.tuples(st.just("send"), st.integers(0, 2**20)),
     st.tuples(st.just("go"), st.booleans()),
     st.tuples(st.just("join again"), st.integers(0, 3)),
@@ -48,10 +51,12 @@ class Run:
         self.core.sender_joined(b"s", JoinSender(self.token, 1, "sender", SLOTS, 0, 0.0, 0.0), self.now)
         self.ack(NOTHING, NOTHING)
 
-    def ack(self, sent: np.ndarray, failed: np.ndarray, outcome: Outcome = Outcome.FAILED) -> None:
+    def ack(self, sent: np.ndarray, failed: np.ndarray, outcomes: Sequence[Outcome] = ()) -> None:
+        """The failures have these outcomes in turn; where there are several, every other one has a reason."""
         self.done |= {*sent.tolist(), *failed.tolist()}
-        codes = np.full(len(failed), outcome.code, dtype=np.uint8)
-        how = None if outcome is Outcome.FAILED else Failed(codes, np.zeros(0, np.uint8), [])
+        codes = np.resize(np.array([outcome.code for outcome in outcomes], dtype=np.uint8), len(failed))
+        reasons = (np.arange(len(failed)) % 2).astype(np.uint8)[: len(failed) if len(outcomes) > 1 else 0]
+        how = Failed(codes, reasons, ["", "busy"]) if outcomes else None
         ack = Ack(self.token, self.number, len(self.done) + SLOTS, 0, sent, failed)
         assert self.core.acknowledged(b"s", ack, self.now, how)
         self.number += 1
@@ -122,7 +127,7 @@ def test_what_failed_is_decided_on_within_a_moment():
     run = Run(2)
     run.step("put", 1, 30)
     with patch.object(failures, "FEW", -1):
-        run.step("fail", 2**20 - 1, Outcome.FAILED)
+        run.step("fail", 2**20 - 1, [Outcome.FAILED])
     core = run.core
     assert not core.idle and core.retries.messages == 0 and core.sessions[1].in_flight == 0
     assert core.next_time(run.now) == pytest.approx(DEFER) and not core.full
@@ -130,6 +135,17 @@ def test_what_failed_is_decided_on_within_a_moment():
     assert core.full
     run.step("wait", 0.2)
     assert core.retries.messages == 30 and core.sessions[1].held == 0 and not core.idle
+
+
+def test_what_is_given_up_for_several_reasons_is_a_letter_for_each():
+    """However many acknowledgements they come by, for copying costs by letter and batch."""
+    run = Run(2)
+    run.step("put", 1, 30)
+    for first in range(0, 30, 10):
+        run.ack(NOTHING, column(range(first, first + 10)), [Outcome.REJECTED, Outcome.UNCERTAIN, Outcome.REJECTED])
+    kept = {letter.reason: letter.lot.size for letter in run.core.dead_letters}
+    assert kept == {"rejected": 12, "rejected: busy": 9, "uncertain": 3, "uncertain: busy": 6}
+    assert len(run.core.dead_letters) == 4
 
 
 @pytest.mark.parametrize(

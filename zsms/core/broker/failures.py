@@ -8,17 +8,18 @@ rejected, uncertain            the same at once (uncertain only where it is not 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, pairwise
 from math import inf
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from zsms.core.broker.books import Books
-from zsms.core.broker.letters import Letters, why_dead
+from zsms.core.broker.letters import Letters
 from zsms.core.broker.limits import BrokerLimits
-from zsms.core.broker.lot import I64, Lot, Part, gather
+from zsms.core.broker.lot import I64, Lot, Part
 from zsms.core.broker.retries import DEFER, Retries
 from zsms.core.broker.session import Session
 from zsms.core.broker.window import FEW, Settled
@@ -53,25 +54,30 @@ class Failed(NamedTuple):
     reasons: U8
     names: Sequence[str]
 
-    def groups(self, count: int) -> Iterator[tuple[int, str, Any]]:
-        """Of the first `count`: outcome, reason, and which of them have both, as an index of columns."""
-        outcomes = np.where(self.outcomes < len(Outcome) - 1, self.outcomes, FAILED)[:count]
-        if not len(self.reasons):
-            keys = outcomes.astype(np.int64) << 8
-        else:
-            keys = self.reasons[:count].astype(np.int64)
-            if len(outcomes):
-                keys += outcomes.astype(np.int64) << 8
-        for key in np.unique(keys).tolist():
-            yield key >> 8, self.names[key & 255] if len(self.reasons) else "", keys == key
+    def ways(self, count: int) -> tuple[list[tuple[int, str]], I64]:
+        """Of the first `count`: each outcome and reason that there is, and which of these each has."""
+        keys = np.zeros(count, dtype=np.int64)
+        if len(self.outcomes):
+            keys += np.where(self.outcomes < len(Outcome) - 1, self.outcomes, FAILED)[:count].astype(np.int64) << 8
+        if len(self.reasons):
+            keys += self.reasons[:count]
+        found = np.flatnonzero(np.bincount(keys))
+        names = self.names if len(self.reasons) else [""]
+        return [(key >> 8, names[key & 255]) for key in found.tolist()], np.searchsorted(found, keys)
 
 
 class _Way(NamedTuple):
-    """What is said of failures on which is decided together."""
+    """How some messages have failed."""
 
+    outcome: int
     reason: str
-    spent: bool
-    """Whether the send that failed was an attempt."""
+    final: bool
+    """Whether none of them is tried again."""
+
+    @property
+    def spent(self) -> bool:
+        """Whether the send that failed was an attempt."""
+        return self.outcome != _THROTTLED
 
 
 class Failures:
@@ -82,55 +88,62 @@ class Failures:
         self._retries = retries
         self._letters = letters
         self._sources, self._counters, self._progress, self._journal = books
-        self._held: dict[Session, dict[_Way, list[tuple[I64, float]]]] = {}
-        """Numbers that have failed, and when."""
+        self._held: dict[Session, list[tuple[I64, I64, float]]] = {}
+        """Numbers that have failed, in which way each, and when."""
+        self._ways: dict[_Way, int] = {}
+        """The ways of those that are held, numbered."""
         self._held_since = 0.0
         letters.decide = self.decide
 
     def settle(self, session: Session, numbers: I64, how: Failed | None, now: float) -> None:
-        """These messages have failed, as `how` says: by outcome and reason, of which a frame has few."""
-        groups = [(FAILED, "", slice(None))] if how is None else how.groups(len(numbers))
-        for outcome, reason, own in groups:
-            fresh = self._settle_alike(session, numbers[own], outcome, reason, now)
-            counter = _COUNTED[outcome]
-            setattr(self._counters, counter, getattr(self._counters, counter) + fresh)
+        """These messages have failed, as `how` says."""
+        count = len(numbers)
+        found, which = ([(FAILED, "")], np.zeros(count, dtype=np.int64)) if how is None else how.ways(count)
+        ways = [_Way(outcome, reason, self._is_final(outcome)) for outcome, reason in found]
+        at_once = count
+        if self._journal is None and count > FEW:
+            at_once = int(np.searchsorted(numbers, session.low))
+            self._hold(session, numbers[at_once:], ways, which[at_once:], now)
+        for code, way in enumerate(ways) if at_once else ():
+            self._settle_alike(session, numbers[:at_once][which[:at_once] == code], way, now)
 
-    def _settle_alike(self, session: Session, numbers: I64, outcome: int, reason: str, now: float) -> int:
-        """Close these, all of which have failed in the same way; how many were open."""
-        way = _Way(reason, outcome != _THROTTLED)
-        final = self._is_final(outcome)
-        if final or self._journal is not None or len(numbers) <= FEW:
-            settled = session.settle(numbers)
-            if final:
-                self._give_up([part for part in settled.positions() if len(part[1])], _COUNTED[outcome], reason)
-            elif self._journal is not None:
-                self._try_some_again(settled.positions(), way, now)
-            else:
-                self._try_some_again(settled.old, way, now)
-                self._try_most_again(session, settled, way, now)
-            session.thin()
+    def _settle_alike(self, session: Session, numbers: I64, way: _Way, now: float) -> None:
+        """Close these, all of which have failed in the same way, and decide on them."""
+        settled = session.settle(numbers)
+        if way.final:
+            self._give_up([part for part in settled.positions() if len(part[1])], way)
         else:
-            settled = session.close(numbers)
-            self._try_some_again(settled.old, way, now)
-            self._hold(session, settled.numbers, way, now)
+            self._try_some_again(settled.positions(), way, now)
+        session.thin()
+        self._count(session, settled, [way], [settled.fresh], now)
+
+    def _count(self, session: Session, settled: Settled, ways: list[_Way], counts: list[int], now: float) -> None:
+        """So many were closed of each of these ways."""
         self._counters.duplicates += settled.repeated
-        fresh = settled.fresh
-        session.failed += fresh
-        self._progress.failed(fresh, now)
-        return fresh
+        for way, count in zip(ways, counts, strict=True):
+            counter = _COUNTED[way.outcome]
+            setattr(self._counters, counter, getattr(self._counters, counter) + count)
+        session.failed += settled.fresh
+        self._progress.failed(settled.fresh, now)
 
     def _is_final(self, outcome: int) -> bool:
-        if outcome == _THROTTLED:
-            return False
         return outcome == _REJECTED or (outcome == _UNCERTAIN and self._limits.uncertain == "fail")
 
     # -- what is decided a moment later -----------------------------------------------------------------------
 
-    def _hold(self, session: Session, numbers: I64, way: _Way, now: float) -> None:
-        """Decide on these together with those that fail in the next moment: most are in the same pieces."""
+    def _hold(self, session: Session, numbers: I64, ways: list[_Way], which: I64, now: float) -> None:
+        """Close these in the window, and decide on them together with those that fail in the next moment: most are in
+        the same pieces."""
+        settled = session.close(numbers)
+        if settled.repeated:
+            which = which[np.searchsorted(numbers, settled.numbers)]
+        self._count(session, settled, ways, np.bincount(which, minlength=len(ways)).tolist(), now)
+        if not settled.fresh:
+            return
         if not self._held:
             self._held_since = now
-        self._held.setdefault(session, {}).setdefault(way, []).append((numbers, now))
+        known = [self._ways.setdefault(way, len(self._ways)) for way in ways]
+        self._held.setdefault(session, []).append((settled.numbers, np.array(known).take(which), now))
 
     @property
     def messages(self) -> int:
@@ -160,14 +173,17 @@ class Failures:
     def decide(self, session: Session | None = None) -> None:
         """Decide on whatever has failed, or has at that session: the accounts and its pieces say so afterwards."""
         for one in [session] if session is not None else list(self._held):
-            for way, some in self._held.pop(one, {}).items():
-                numbers = np.concatenate([numbers for numbers, _ in some])
+            if some := self._held.pop(one, None):
+                numbers = np.concatenate([numbers for numbers, *_ in some])
                 order = np.argsort(numbers)
-                failed = np.repeat([now for _, now in some], [len(numbers) for numbers, _ in some])[order]
+                which = np.concatenate([which for _, which, _ in some])[order]
+                failed = np.repeat([now for *_, now in some], [len(numbers) for numbers, *_ in some])[order]
                 settled = Settled(numbers[order], 0)
                 one.count(settled)
-                self._try_most_again(one, settled, way, failed)
+                self._decide_on(one, settled, which, failed)
             one.thin()
+        if not self._held:
+            self._ways.clear()
 
     # -- another attempt --------------------------------------------------------------------------------------
 
@@ -183,43 +199,47 @@ class Failures:
             dead.append((lot, positions[spent]))
             if not spent.all():
                 self._try_again(lot, positions[~spent], now)
-        self._give_up([part for part in dead if len(part[1])], "", way.reason)
+        self._give_up([part for part in dead if len(part[1])], way)
 
-    def _try_most_again(self, session: Session, settled: Settled, way: _Way, failed: F64 | float) -> None:
-        """The same for what was in the window: nothing but the dead is looked at by lot.
+    def _decide_on(self, session: Session, settled: Settled, which: I64, failed: F64) -> None:
+        """The same for what was held: nothing is looked at by lot but those that may be dead.
 
-        `failed` is when, all or each.
+        `which` way each has failed, and when.
         """
-        lots, counts = settled.lots, settled.counts
-        if not lots:
-            return
+        lots, counts, ways = settled.lots, settled.counts, list(self._ways)
         shifts = [lot.begin - base for lot, base in zip(lots, settled.bases, strict=True)]
         places = settled.numbers + np.repeat(np.array(shifts, dtype=np.int64), counts)
-        dead: list[Part] = []
-        kept = None
+        spent = np.array([way.spent for way in ways]).take(which)
+        gone = np.array([way.final for way in ways]).take(which)
+        begins = [0, *accumulate(counts)]
         most = self._limits.max_attempts
-        left = list(counts)
-        ending = [i for i, lot in enumerate(lots) if (lot.attempt or _latest(lot)) >= most] if way.spent else []
-        begins = np.cumsum([0, *counts]).tolist() if ending else []
-        for index in ending:
-            lot, begin, end = lots[index], begins[index], begins[index + 1]
-            own = places[begin:end]
-            spent = lot.whole.rows["attempt"][own] >= most if isinstance(lot.whole, Mixed) else own >= 0
-            gone = int(np.count_nonzero(spent))
-            if gone:
-                kept = np.ones(len(places), dtype=bool) if kept is None else kept
-                kept[begin:end] = ~spent
-                left[index] -= gone
-                dead.append((lot, own[spent] - lot.begin))
-        if kept is not None:
-            places = places[kept]
-            failed = failed if isinstance(failed, float) else failed[kept]
-        again = len(places)
-        self._counters.retried += again
-        if again:
-            self._move(session, lots, left, places)
-            self._retries.add_all(lots, left, places, failed, way.spent)
-        self._give_up(dead, "", way.reason)
+        for index, lot in enumerate(lots):
+            if (lot.attempt or _latest(lot)) >= most:
+                own = slice(begins[index], begins[index + 1])
+                over = lot.whole.rows["attempt"][places[own]] >= most if isinstance(lot.whole, Mixed) else True
+                gone[own] |= spent[own] & over
+        dead: list[tuple[_Way, list[Part]]] = []
+        at = np.flatnonzero(gone)
+        if len(at):
+            dead_ways = which[at]
+            for code in np.unique(dead_ways).tolist():
+                own_at = at[dead_ways == code]
+                cuts = pairwise(np.searchsorted(own_at, begins).tolist())
+                own_parts = [
+                    (lot, places[own_at[begin:end]] - lot.begin)
+                    for lot, (begin, end) in zip(lots, cuts, strict=True)
+                    if end > begin
+                ]
+                dead.append((ways[code], own_parts))
+            left = ~gone
+            counts = np.add.reduceat(left, begins[:-1], dtype=np.int64).tolist()
+            places, failed, spent = places[left], failed[left], spent[left]
+        self._counters.retried += len(places)
+        if len(places):
+            self._move(session, lots, counts, places)
+            self._retries.add_all(lots, counts, places, failed, spent)
+        for way, parts in dead:
+            self._give_up(parts, way)
 
     def _move(self, session: Session, lots: list[Lot], counts: list[int], places: I64) -> None:
         """These are in flight no more, and wait: in the accounts."""
@@ -246,9 +266,8 @@ class Failures:
 
     # -- no other ---------------------------------------------------------------------------------------------
 
-    def _give_up(self, parts: list[Part], outcome: str, reason: str) -> None:
-        """These are failed, or dead where several attempts are allowed: for `outcome`, or ("") as often as they were
-        tried."""
+    def _give_up(self, parts: list[Part], way: _Way) -> None:
+        """These are failed, or dead where several attempts are allowed."""
         if not parts:
             return
         if self._limits.max_attempts == 1:
@@ -258,10 +277,7 @@ class Failures:
             for account, count in lot.accounts(positions):
                 account.in_flight -= count
                 account.dead += count
-        if outcome:
-            self._letters.bury(gather(parts, self._sources), why_dead(outcome, reason))
-        else:
-            self._letters.leave(parts, reason)
+        self._letters.leave(parts, _COUNTED[way.outcome] if way.final else "", way.reason)
 
     def _fail(self, parts: list[Part]) -> None:
         """A failed send is final."""

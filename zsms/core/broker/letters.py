@@ -4,9 +4,9 @@
                                      |
                                      +------purge--> let go; it stays counted as dead
 
-They are bounded in messages and in bytes: past that the oldest ones are let go, and stay counted as dead. What has
-failed too often is left here (`leave`) and buried together a moment later, for copying a few messages out of each of
-many batches costs the same for each batch.
+They are bounded in messages and in bytes: past that the oldest ones are let go, and stay counted as dead. What
+senders could not send is left here (`leave`) and buried together a moment later, for copying a few messages out of each
+of many batches costs the same for each batch.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MOST_BYTES = 64 * 2**20
 """And their bytes."""
 _LEFT_S = 0.5
 """Seconds that what has failed may wait to be buried."""
-_LEFT_PARTS = 1_024
+_LEFT_PARTS = 8_192
 """And how many parts of lots."""
 JOINED_MESSAGES = 1_024
 """Dead letters of one reason that follow each other are made one, up to so many messages."""
@@ -47,9 +47,8 @@ class Letters:
     def __init__(self, sources: list[ProducerAccount], journal: Journal | None) -> None:
         """`sources` are the broker's accounts by their index."""
         self._kept: deque[DeadLetter] = deque()
-        self._left: list[Part] = []
-        """What has failed too often, for `_left_for`."""
-        self._left_for = ""
+        self._left: dict[tuple[str, str], list[Part]] = {}
+        """What waits to be buried, by what happened and why."""
         self._left_since: float | None = None
         self.next_number = 0
         """The number of the next letter."""
@@ -74,12 +73,14 @@ class Letters:
 
     # -- burying ----------------------------------------------------------------------------------------------
 
-    def leave(self, parts: list[Part], why: str) -> None:
-        """These have failed as often as they are tried, at last for this reason; whoever says so has counted them."""
-        if self._left and (why != self._left_for or len(self._left) > _LEFT_PARTS):
+    def leave(self, parts: list[Part], what: str, why: str) -> None:
+        """These are given up because of `what` ("": they have failed as often as they are tried) and `why`.
+
+        Whoever says so has counted them.
+        """
+        if sum(map(len, self._left.values())) > _LEFT_PARTS:
             self._bury_left()
-        self._left += parts
-        self._left_for = why
+        self._left.setdefault((what, why), []).extend(parts)
         if self._journal is not None:  # which would have to know where they are until then
             self._bury_left()
 
@@ -94,9 +95,13 @@ class Letters:
 
     def _bury_left(self) -> None:
         self._left_since = None
-        if self._left:
-            parts, self._left = alike(self._left), []
-            self.bury_by("attempt", "failed", "time", gather(parts, self._sources), self._left_for)
+        left, self._left = self._left, {}
+        for (what, why), parts in left.items():
+            dead = gather(alike(parts), self._sources)
+            if what:
+                self.bury(dead, why_dead(what, why))
+            else:
+                self.bury_by("attempt", "failed", "time", dead, why)
 
     def bury_by(self, name: str, what: str, of: str, dead: Mixed, why: str = "") -> None:
         """Bury these: `what` has happened with so many of `of` as that field of each says, and `why`."""

@@ -27,6 +27,7 @@ from zsms.core.outcomes import THROTTLED_S
 from zsms.core.seeds import Seed
 from zsms.message import Mixed
 
+Spent = bool | npt.NDArray[np.bool_]
 TICK_S = 0.005, 0.025
 """Seconds between two times at which messages become due, once any have: a fortieth of `base` between these.
 What falls due between is one lot: small ones cost the broker, and each sender, most of what a retry costs. It becomes
@@ -54,7 +55,7 @@ class Retries:
         self.messages = 0
         self._sources = [] if sources is None else sources
         self._rng = np.random.Generator(np.random.SFC64(seed))
-        self._inbox: list[tuple[list[Lot], list[int], I64, F64 | float, bool]] = []
+        self._inbox: list[tuple[list[Lot], list[int], I64, F64 | float, Spent]] = []
         """Lots, how many of each, their places; when they failed, and whether that spent an attempt."""
         self._inbox_bytes = 0
         self._inbox_lots = 0
@@ -87,10 +88,12 @@ class Retries:
         """
         self.add_all([lot], [len(positions)], positions + lot.begin, now, spent)
 
-    def add_all(self, lots: list[Lot], counts: list[int], places: I64, failed: F64 | float, spent: bool = True) -> None:
+    def add_all(
+        self, lots: list[Lot], counts: list[int], places: I64, failed: F64 | float, spent: Spent = True
+    ) -> None:
         """The same for several lots: counts[i] messages of lots[i], all their places in `whole` one after the other.
 
-        `failed` is when they did, all or each.
+        `failed` is when they did, and `spent` whether that was an attempt, all or each.
         """
         nbytes = OVERHEAD
         for lot, count in zip(lots, counts, strict=True):
