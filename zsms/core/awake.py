@@ -1,7 +1,7 @@
 """Whether to look again instead of falling asleep, where what is waited for comes as soon as one would be asleep.
 
 Two processes that answer each other in a tenth of a millisecond take twice as long when both sleep in between: they are
-woken late, and with cold caches. Who stays awake uses a core, so it is done only where waits are no longer than twice
+woken late, and slower at first. Who stays awake uses a core, so it is done only where waits are no longer than twice
 the work before them, time and again, and not while others want that core.
 """
 

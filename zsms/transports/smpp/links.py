@@ -112,7 +112,8 @@ class Links:
         return rooms
 
     def next_time(self) -> float:
-        """When `turn` is worth calling, unless the selector says so before."""
+        """When `turn` is worth calling, unless the selector says so before; at once where answers come so soon that
+        nobody should fall asleep."""
         return 0.0 if self._more or self._awake.stays(monotonic()) else self._timers_at
 
     # -- out ---------------------------------------------------------------------------------------------------------
