@@ -68,3 +68,17 @@ def test_sends_that_a_killed_sender_has_not_told_are_counted_as_the_broker_has_t
     # and those of messages that others were given meanwhile as the senders have them
     book.put(snapshot("sender", "late", 1, counters={"sent": 50}), 1.0)
     assert make_report(book.answer("all", 1.0), Course(config={})).sends.ended == 145
+
+
+def test_the_time_that_a_send_was_asked_to_take_is_of_the_starts_that_told_it() -> None:
+    book = StatsBook()
+    slots = {"slots": 10, "asked_s": 50.0}
+    book.put(
+        snapshot("broker", "broker", 1, counters={"accepted": 200, "sent": 200, "sends": 200}, gauges={"busy_s": 20.0}),
+        1.0,
+    )
+    for start in (1, 2):
+        book.put(snapshot("sender", "s", 1, start=start, counters={"sent": 100}, gauges=slots), 1.0)
+    report = make_report(book.answer("all", 1.0), Course(config={}))
+    assert report.sends.ended == 200 and report.asked_time_s == 0.5
+    assert report.efficiency == pytest.approx(200 * 0.5 / (10 * 20.0))

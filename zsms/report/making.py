@@ -56,9 +56,9 @@ class Course:
 def make_report(answer: dict[str, Any], course: Course) -> Report:
     """Reckon a report from the collector's last answer ("all")."""
     view = View.of(answer, 0.0, course.brokers_lost)
-    broker, _, sender = view.totals
+    broker = view.totals.broker
     messages = _messages(view, course)
-    asked = _per(_asked_s(view), sender.sends)
+    asked = _asked_s(view)
     wall, slots = view.busy_s if view.settled else None, _slots(view)
     sends = broker.sends or 0
     first = view.first_accepted_at
@@ -146,7 +146,7 @@ def _rate_of(answer: dict[str, Any], view: View, course: Course, asked: Asked, s
         asked,
         slots=_slots(view),
         sends_each=_per(view.totals.broker.sends or 0, view.settled),
-        asked_s=_per(_asked_s(view), view.totals.sender.sends),
+        asked_s=_asked_s(view),
         took_s=send.mean,
         late_s=_summary(answer, "late", _TIMES),
         reached=reached,
@@ -271,9 +271,10 @@ def _slots(view: View) -> float:
     return added(row.figures.slots for row in view.senders)
 
 
-def _asked_s(view: View) -> float:
-    """How long slots were asked to sleep, in all."""
-    return added(row.figures.asked_s for row in view.senders)
+def _asked_s(view: View) -> float | None:
+    """How long a slot was asked to sleep for a send: of the senders that are, for past starts are in no row."""
+    rows = [row.figures for row in view.senders]
+    return _per(added(each.asked_s for each in rows), sum(each.sends for each in rows))
 
 
 def _sender_row(row: Row[SenderFigures]) -> dict[str, Any]:
