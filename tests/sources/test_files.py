@@ -20,6 +20,7 @@ from zsms.message import MAX_TEXT_BYTES
 from zsms.sources.numbers import BadFieldError
 from zsms.sources.random import Columns, Source
 from zsms.sources.repeats import Repeats
+from zsms.sources.tables import JsonLines
 from zsms.sources.texts import read_text
 
 GOOD = "recipient,text\n+13702000000,hello\n+4915112345678,grüß €\n"
@@ -151,6 +152,46 @@ def test_every_text_survives_both_formats_and_every_share(
     ):
         shares = [drain(FileSource(path, share=(index, parts)), size) for index in range(parts)]
         assert shares == [rows[index::parts] for index in range(parts)]
+
+
+OTHERS = st.lists(
+    st.tuples(
+        st.sampled_from(["id", "x-y", "Tag", "a.b", "ü", "text ", "RECIPIENT", "recipients"]),
+        st.one_of(st.integers(), st.booleans(), st.none(), st.floats(allow_nan=False), st.text(), st.just(["text"])),
+    ),
+    max_size=3,
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.data())
+def test_other_keys_are_passed_over_wherever_they_stand(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    lines, good = [], []
+    for number, text, others in data.draw(
+        st.lists(st.tuples(NUMBERS, st.text(min_size=1).filter(is_text), OTHERS), min_size=1)
+    ):
+        members = data.draw(st.permutations([("recipient", f"+{number}"), ("text", text), *others]))
+        lines.append("{" + ",".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in members) + "}\n")
+        names = [name.strip().lower() if name != "Tag" else name for name, _ in members]
+        if len(set(names)) == len(names):
+            good.append((number, text))
+    path = write(tmp_path_factory.mktemp("rows"), "a.jsonl", "".join(lines))
+    if good:
+        source = FileSource(path, skip_bad_rows=True)
+        assert drain(source) == good and source.skipped == len(lines) - len(good)
+
+
+def test_other_keys_of_plain_values_cost_no_careful_reading() -> None:
+    quick = JsonLines.quick
+    recipient, text = '"recipient": "+13702000000"', '"text": "hello"'
+    for members in ([recipient, text], [text, recipient]):
+        for place in range(3):
+            line = ", ".join([*members[:place], '"id": -7.5, "ok": true', '"tag": "x"', *members[place:]])
+            (found,) = quick.pattern.findall(f"{{{line}}}\n".encode())
+            assert found[quick.recipient[members[0] == text]] == b"+13702000000"
+            assert found[quick.text[members[0] == text]] == b"hello"
 
 
 def test_a_take_is_bounded(tmp_path: Path) -> None:

@@ -529,8 +529,22 @@ def _like_number(field: str) -> bool:
 def _quick_json() -> Quick:
     recipient = rf'"recipient"\s*:\s*"({_NUMBER})"'
     text = rf'"text"\s*:\s*"{ODD}([^"\\\x00-\x1f]*(?:\\[^\x00-\x1f][^"\\\x00-\x1f]*)*)"'
-    order = rf"{recipient}\s*,\s*{text}|{text}\s*,\s*{recipient}".replace(r"\s", "[ \t]")
-    return Quick(_lines(rf"\{{ ?(?:{order}) ?\}}"), (0, 3), (1, 2), b"\\", _json_string, both=True)
+    orders = [_members(1, recipient, text), _members(6, text, recipient)]
+    pattern = rf"\{{ ?(?:{'|'.join(orders)}) ?\}}".replace(r"\s", "[ \t]")
+    return Quick(_lines(pattern), (1, 8), (3, 6), b"\\", _json_string, both=True)
+
+
+def _members(group: int, first: str, second: str) -> str:
+    """These two members of an object with others before, between and behind them, whose names are groups from `group`
+    on: each of a name that comes once, with a plain string, a number of some digits, true, false or null; so few and
+    short that a line of them is not over `MAX_LINE`."""
+    value = r'"[^"\\\x00-\x1f]{0,9999}"|-?(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,16})?|true|false|null'
+    others = [
+        rf'"((?!(?i:recipient|text)")[A-Za-z0-9_.-]{{1,40}})"(?![^\r\n]*"\{number}"\s*:)\s*:\s*(?:{value})'
+        for number in (group, group + 2, group + 4)
+    ]
+    before, between = (rf"(?:{other}\s*,\s*){{0,20}}+" for other in others[:2])
+    return rf"{before}{first}\s*,\s*{between}{second}(?:\s*,\s*{others[2]}){{0,20}}+"
 
 
 def _json_string(text: bytes) -> bytes:
