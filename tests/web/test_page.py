@@ -13,7 +13,7 @@ import pytest
 
 from tests.roles.waiting import until
 from tests.web.browser import MISSING, Browser, find_chromium
-from tests.web.snapshots import mesh
+from tests.web.snapshots import mesh, sender
 from zsms.dashboard.server import Dashboard
 from zsms.roles.collector import StatsCollector
 from zsms.stats.view import View
@@ -123,7 +123,9 @@ def test_the_page_shows_the_collector_s_numbers(browser: Browser, page: Callable
         for seq in (8, 9, 10):
             mesh(collector.book, seq, monotonic(), LASTING_S)
             until(lambda: shows(browser, collector), "the new numbers")
-        rows = browser.evaluate("[...document.querySelectorAll('#senders tr')].map(r => r.innerText.split('\\t')[0])")
+        rows = browser.evaluate(
+            "[...document.querySelectorAll('#senders tr')].map(r => r.innerText.split('\\t')[0].trim())"
+        )
         assert rows == ["sender-1", "sender-2"]
         browser.wait_for(f"{STATUS}.textContent === 'Live'")
         assert browser.evaluate("document.querySelectorAll('.plot canvas').length") == 5
@@ -196,6 +198,61 @@ def test_it_fits_a_phone_and_both_kinds_of_light(browser: Browser, page: Callabl
             assert min(browser.evaluate(f"{CONTRAST}({json.dumps(MARKS)})")) >= 3
         assert len(grounds) == 2
         assert not browser.complaints
+    finally:
+        collector.stop()
+        collector.join()
+
+
+def test_nothing_is_said_to_eyes_alone_and_no_name_hides_what_is_wrong_with_its_sender(
+    browser: Browser, page: Callable[..., Dashboard]
+) -> None:
+    collector = collect()
+    for seq in (6, 7):  # nobody's share is more than half
+        collector.book.put(sender("x" * 64, seq, 10 * seq, failed=5 * seq), monotonic() - 60.0)
+        collector.book.put(sender("\u05d0" * 64, seq, 10 * seq, failed=5 * seq), monotonic() - 60.0)
+    try:
+        browser.open(page(collector.endpoint).url)
+        browser.wait_for("document.querySelectorAll('#senders tr').length === 4")
+        for width in (360, 1280):
+            browser.look(width=width)
+            outside = browser.evaluate(
+                "[...document.querySelectorAll('#senders .tag:not([hidden])')].map(tag => "
+                "tag.getBoundingClientRect().right - tag.closest('tr').cells[0].getBoundingClientRect().right)"
+            )
+            assert len(outside) >= 2 and max(outside) <= 0.5, f"silent is cut off, {width} wide"
+        assert browser.evaluate("[...document.querySelectorAll('#senders tr')].every(r => r.cells[0].scope === 'row')")
+        browser.wait_for("document.querySelector('#plot-reach').ariaLabel.includes('now 1')")
+        assert browser.evaluate("getComputedStyle(document.querySelector('#bar i')).printColorAdjust") == "exact"
+        titles = browser.evaluate("[...document.querySelectorAll('.plot')].map(e => e.ariaLabel.split(':')[0])")
+        assert titles == ["Rate", "Waiting and in flight", "Send time", "Reach", "Failures"]
+        collector.stop()
+        collector.join()
+        browser.wait_for("/\\(\\d+ s\\)/.test(document.querySelector('#status-age').textContent)")
+        live = browser.evaluate("document.querySelector('[role=status]').textContent")
+        assert live.startswith("No word from the collector since") and "(" not in live
+        assert not browser.complaints
+    finally:
+        collector.stop()
+        collector.join()
+
+
+def test_who_comes_back_to_the_page_of_a_run_that_is_over_sees_the_next_run(
+    browser: Browser, page: Callable[..., Dashboard]
+) -> None:
+    collector = collect()
+    try:
+        first = page(collector.endpoint)
+        browser.open(first.url)
+        until(lambda: shows(browser, collector), "the numbers")
+        first.end()
+        browser.wait_for(f"{STATUS}.textContent.startsWith('The run ended')")
+        first.join()
+        browser.wait_for("source.readyState === EventSource.CLOSED")
+        page(collector.endpoint, f"127.0.0.1:{first.port}")
+        mesh(collector.book, 9, monotonic())
+        browser.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        until(lambda: shows(browser, collector), "the numbers of the next run", seconds=25)
+        browser.wait_for(f"!{STATUS}.textContent.startsWith('The run ended')")
     finally:
         collector.stop()
         collector.join()

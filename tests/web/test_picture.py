@@ -179,11 +179,15 @@ def test_only_the_busiest_senders_travel_and_the_rest_are_counted() -> None:
     watch, book = watching(), StatsBook()
     for second in (1, 2, 3):
         for number in range(1, 13):
-            book.put(sender(f"s-{number}", second, number * second), float(second))
+            failed = 0 if number > 9 else second
+            book.put(sender(f"s-{number}", second, number * second - failed, failed=failed), float(second))
         watch.take(book.answer("all", float(second)), float(second))
     picture = watch.picture(3.0, most_rows=3)
     assert [row["name"] for row in picture["senders"]] == ["s-10", "s-11", "s-12"]
-    assert picture["senders_left_out"] == 9
+    assert picture["senders_left_out"] == 9 and picture["senders_left_out_in_trouble"] == 9
+    everyone = watch.picture(3.0)
+    assert picture["senders_rate_per_s"] == everyone["senders_rate_per_s"] == 78.0
+    assert sum(row["rate_per_s"] for row in everyone["senders"]) == 78.0
     assert [row["name"] for row in watch.picture(3.0)["senders"]] == [f"s-{n}" for n in range(1, 13)]
 
 

@@ -182,6 +182,8 @@ class Picture:
             "reach": None,
             "senders": [],
             "senders_left_out": 0,
+            "senders_left_out_in_trouble": 0,
+            "senders_rate_per_s": None,
             "senders_ended": 0,
             "processes": [],
             "events": self.events(),
@@ -192,11 +194,13 @@ class Picture:
         reckoned = {row.name: row for row in self._reckoned.senders}
         rows = sorted((self._sender(row, reckoned[row.name]) for row in view.senders), key=_by_presence)
         picture["senders_ended"] = ended = sum(row["state"] in ENDED for row in rows)
+        picture["senders_rate_per_s"] = round(sum(row["rate_per_s"] for row in rows), 1)
         if most_rows is not None:
             rows = rows[: len(rows) - ended]
             if len(rows) > most_rows:
-                rows.sort(key=lambda row: -(row["rate_per_s"] or 0.0))
+                rows.sort(key=lambda row: -row["rate_per_s"])
                 picture["senders_left_out"] = len(rows) - most_rows
+                picture["senders_left_out_in_trouble"] = sum(row["trouble"] is not None for row in rows[most_rows:])
                 rows = sorted(rows[:most_rows], key=_by_presence)
         picture["senders"] = rows
         picture["processes"] = [_process(row) for row in view.processes if row.role != "sender"]

@@ -2,7 +2,7 @@
 
     zsmsChart(spec, plot, legend).set(columns)     lists of one length, the first one is x; null is unknown
 
-A spec has `lines` of {label, color, as} and, where they differ, {width, dashed, fill, band, depth, silent}: `fill` is
+A spec has a `title` and `lines` of {label, color, as} and, where they differ, {width, dashed, fill, band, depth, silent}: `fill` is
 how strong the ground below the line is, `depth` that between it and the line `band` after it; a silent line has no entry
 in the legend. `x` is one of `zsmsChart.over`; `top(u)` is the upper end of the upright axis, `ticks` are its words. With
 `marks` some times are drawn, with `zoom` a part can be chosen, and `show(at)` is told where the cursor is. Colours are
@@ -88,8 +88,9 @@ const zsmsChart = (() => {
       const i = u.cursor.idx ?? u.data[0].length - 1;
       values.forEach((value, k) => value && (value.textContent = told(u.data[k + 1][i], lines[k].as)));
       spec.show?.(u.data[0][i]);
-      const said = lines.flatMap((line, k) => (values[k] ? [`${line.label} ${values[k].textContent}`] : []));
-      plot.setAttribute("aria-label", `${spec.id}: ${said.join(", ")}`);
+      const said = [...legend.querySelectorAll(".entry:not([hidden])")].map((each) => each.textContent);
+      plot.setAttribute("role", "img");
+      plot.setAttribute("aria-label", `${spec.title}: ${said.join(", ")}`);
     }
 
     const size = () => ({ width: Math.max(200, Math.floor(plot.clientWidth)), height: plot.clientHeight || 190 });

@@ -82,7 +82,7 @@ function connect() {
     showPicture();
   });
   source.addEventListener("error", () => {
-    if (over) return source.close(); // the run's dashboard is gone, and there is nothing more to hear
+    if (over) return source.close(); // the run's dashboard is gone; who comes back to the page may find the next one
     lostAt = lostAt ?? Date.now();
     showStatus();
     if (source.readyState === EventSource.CLOSED) setTimeout(connect, 2000); // refused: the browser itself gives up
@@ -90,9 +90,10 @@ function connect() {
 }
 
 function showStatus() {
-  const [state, text] = statusNow();
+  const [state, text, age = ""] = statusNow();
   $("status").dataset.state = state;
   put($("status-text"), text);
+  put($("status-age"), age); // apart, for a screen reader would read each second of it
   document.title = state === "live" && picture.figures ? `${told(picture.figures.rate_per_s, "rate")}/s · zsms` : "zsms";
 }
 
@@ -104,10 +105,13 @@ function statusNow() {
   }
   if (picture === null) return ["waiting", "Connecting"];
   const { answering, heard_at } = picture.collector;
-  if (answering && picture.figures.stale && !picture.figures.done) return ["silent", `Stale: ${picture.figures.stale}`];
+  if (answering && picture.figures.stale && !picture.figures.done) {
+    const [, words, age] = /^(.*?)( for [^ ]* s)?$/.exec(picture.figures.stale);
+    return ["silent", `Stale: ${words}`, age];
+  }
   if (answering) return ["live", picture.figures.done ? "All messages are settled" : "Live"];
   if (heard_at === null) return ["waiting", "Waiting for the collector"];
-  return ["silent", `No word from the collector since ${timeOf(heard_at)} (${as.duration(picture.at - heard_at)})`];
+  return ["silent", `No word from the collector since ${timeOf(heard_at)}`, ` (${as.duration(picture.at - heard_at)})`];
 }
 
 // -- texts ----------------------------------------------------------------------------------------------------------
@@ -165,7 +169,7 @@ const rowsByName = new Map();
 
 function showSenders() {
   const rows = picture.senders.filter((row) => row.state !== "left" && row.state !== "done");
-  const sum = rows.reduce((total, row) => total + (row.rate_per_s ?? 0), 0);
+  const sum = picture.senders_rate_per_s;
   const names = new Set(rows.map((row) => row.name));
   for (const [name, cells] of rowsByName) {
     if (!names.has(name)) {
@@ -194,15 +198,18 @@ function showSenders() {
     put(cells.age, as.ago(row.age_s));
   });
   const omitted = picture.senders_left_out;
-  const notes = omitted ? [`the busiest ${rows.length} of ${rows.length + omitted}`] : [];
-  if (picture.senders_ended) notes.push(`${picture.senders_ended} left`);
+  const notes = omitted ? [`the busiest ${as.count(rows.length)} of ${as.count(rows.length + omitted)}`] : [];
+  const troubled = picture.senders_left_out_in_trouble;
+  if (troubled) notes.push(`${as.count(troubled)} of the others silent, failing or slow`);
+  if (picture.senders_ended) notes.push(`${as.count(picture.senders_ended)} left`);
   put($("left-out"), notes.join(", "));
 }
 
 function makeSenderRow(name) {
   const cells = { tag: make("span", { className: "tag", hidden: true }), share: make("span"), track: make("i"), slots: make("small") };
   const cell = (key, className) => (cells[key] = make("td", { className }));
-  cells.name = make("td", { className: "name" }, name, cells.tag);
+  // A name may be written from right to left: it turns round nothing but itself.
+  cells.name = make("th", { className: "name", scope: "row" }, make("div", {}, make("bdi", {}, name), cells.tag));
   cells.busy = make("span");
   cells.row = make(
     "tr", {},
@@ -221,7 +228,7 @@ function makeSenderRow(name) {
 function showProcesses() {
   const words = picture.processes.map((row) => {
     const state = row.state === "done" || row.state === "left" || row.alive ? row.state : `silent for ${as.duration(row.age_s)}`;
-    return `${row.name} ${state}`;
+    return `\u2068${row.name}\u2069 ${state}`;
   });
   put($("processes"), words.join(" · "));
 }
@@ -259,13 +266,14 @@ const time = {
 // `columns` gives those of a chart, the first one is x; `tell` has the labels of more figures, and shows these.
 function addChart(id, { columns, tell, ...spec }) {
   const legend = $(`legend-${id}`);
-  const chart = zsmsChart({ id, x: time, sync: id === "reach" ? id : "time", ...spec }, $(`plot-${id}`), legend);
+  const title = legend.previousElementSibling.firstChild.textContent.trim();
+  const chart = zsmsChart({ id, title, x: time, sync: id === "reach" ? id : "time", ...spec }, $(`plot-${id}`), legend);
   const extras = (tell?.labels ?? []).map((label) => zsmsChart.entry(legend, label));
   charts.push(() => {
     const data = columns();
     if (data === null) return;
-    chart.set(data);
     tell?.show(extras);
+    chart.set(data); // and it says the legend to who can't see it
   });
 }
 
@@ -415,7 +423,9 @@ for (const input of document.querySelectorAll("input[name=span]")) {
   });
 }
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden && picture !== null) fetchSeries(true);
+  if (document.hidden || picture === null) return;
+  if (over && source.readyState === EventSource.CLOSED) connect();
+  fetchSeries(true);
 });
 setInterval(showStatus, 1000);
 connect();
