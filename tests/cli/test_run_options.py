@@ -345,6 +345,28 @@ def test_a_shell_completes_files_folders_and_words(line: str, wanted: str) -> No
     assert wanted in complete(line)
 
 
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_shells_that_take_an_option_and_its_value_for_one_word_are_given_both(shell: str, tmp_path: Path) -> None:
+    (tmp_path / "kept.json").touch()
+    (tmp_path / "kept").mkdir()
+
+    def offered(word: str) -> str:
+        current = word if shell == "fish" else "2"
+        words = {"_ZSMS_COMPLETE": f"{shell}_complete", "COMP_WORDS": f"zsms run {word}", "COMP_CWORD": current}
+        return zsms(env=words).stdout
+
+    assert "--delay=lognormal" in offered("--delay=log")
+    assert f"--json={tmp_path}/kept.json" in offered(f"--json={tmp_path}/ke")
+    folders = offered(f"--journal={tmp_path}/ke")
+    assert f"--journal={tmp_path}/kept/" in folders and "json" not in folders
+
+
+def test_a_line_that_is_wrong_so_far_is_completed_without_a_word() -> None:
+    words = {"_ZSMS_COMPLETE": "bash_complete", "COMP_WORDS": "zsms nosuch ", "COMP_CWORD": "2"}
+    done = zsms(env=words)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_every_option_that_is_a_path_completes() -> None:
     for name, command in all_commands():
         for option in command.params:

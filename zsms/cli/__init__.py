@@ -185,6 +185,10 @@ def _call() -> int:
             raise
         click.echo(f"zsms: {why}", err=True)
         code = 1
+    except SystemExit as end:
+        if "_ZSMS_COMPLETE" not in os.environ:
+            raise
+        code = end.code  # click ends so, and whether its answer arrived is to be looked at
     return code if isinstance(code, int) else 0
 
 
