@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any, NamedTuple, TextIO
 
 from zsms.core.throttle import Throttle
@@ -183,6 +184,7 @@ class _Keeper(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.lost += len(self._records) == KEPT_LINES
+        record.__dict__["heard_at"] = monotonic()  # its own time is the wall clock's, which may be set meanwhile
         self._records.append(record)
         self._notify()
 

@@ -8,6 +8,7 @@ import re
 import sys
 from pathlib import Path
 from signal import SIGTERM
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -126,6 +127,7 @@ def test_lines_are_kept_while_something_else_has_the_screen(capsys: pytest.Captu
         logging.getLogger("zsms.test").warning("%s happened", "it")
         assert capsys.readouterr().err == "" and seen == ["drawn"]
         assert [each.getMessage() for each in records] == ["it happened"]
+        assert 0 <= monotonic() - records[0].__dict__["heard_at"] < 60, "whatever the wall clock says"
     assert re.fullmatch(r"\d\d:\d\d:\d\d WARNING it happened\n", capsys.readouterr().err)
 
 

@@ -83,7 +83,7 @@ AT_60 = """\
  sender▴          rate   share  errors   heard
  sender-1      4,940/s  25.0 %   0.1 %   0.2 s
  sender-2      1,100/s  25.0 %   0.2 %   0.2 s  ! slow 22 %
- and 197 more, 1 of them silent
+ and 197 more, 1 of them silent, 150 of them failing
    2.0 s ago  sender lost    sender-3, 4,998 messages
     10 s ago  sender joined  sender-3
  q drain and leave   n next senders"""
@@ -244,6 +244,14 @@ def test_senders_that_have_no_room_are_on_the_next_pages() -> None:
     assert set.union(*seen[:3]) == {f"sender-{i}" for i in range(1, 13)}
     assert all("n next senders" in lines[-1] for lines in pages)
     assert "n next senders" not in drawn(figures(3), 60, 20, keys="q leave")[-1]
+
+
+def test_what_is_wrong_with_senders_that_have_no_room_is_counted() -> None:
+    shown = figures(40)
+    rows = [replace(row, errors=0.5) if at >= 30 else row for at, row in enumerate(shown.senders)]
+    rows[39] = replace(rows[39], state="silent")
+    (line,) = [line for line in drawn(replace(shown, senders=rows), 80, 24) if " more" in line]
+    assert "2 of them silent, 9 of them failing" in line and "slow" not in line
 
 
 def test_how_late_arrivals_are_served_is_shown_with_a_rate() -> None:

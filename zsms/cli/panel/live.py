@@ -145,7 +145,6 @@ class LivePanel:
 
     def _lines(self) -> Any:
         width, height = self._console.size
-        now = self._figures.view.at if self._figures is not None else time.monotonic()
         rate = getattr(self.control, "rate", None)
         return Panel(
             self._title,
@@ -157,7 +156,7 @@ class LivePanel:
             sort=self._sort,
             asked=rate,
             stale=self._silence(),
-            notes=[_note(record, now) for record in list(self._records)[-EVENTS:]],
+            notes=[_note(record) for record in list(self._records)[-EVENTS:]],
             ascii_only=self._console.options.ascii_only,
             page=self._page,
         ).lines()
@@ -204,6 +203,6 @@ class LivePanel:
         self._draw()
 
 
-def _note(record: LogRecord, now: float) -> Event:
-    """What was logged as an event; its time is the wall clock's, the panel's the monotonic one."""
-    return Event(now - max(0.0, time.time() - record.created), record.levelname.lower(), record.getMessage(), 0)
+def _note(record: LogRecord) -> Event:
+    """What was logged as an event, by the panel's own clock."""
+    return Event(record.__dict__["heard_at"], record.levelname.lower(), record.getMessage(), 0)

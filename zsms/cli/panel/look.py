@@ -252,12 +252,10 @@ class Panel:
             there, hidden = there[begin : begin + size], there[:begin] + there[begin + size :]
         lines = [self._titles(shown, name_width)] + [self._row(row, shown, name_width) for row in there]
         words = [f"and {len(hidden)} more"] if hidden else []
-        for word, number in (
-            ("slow", sum(row.pace is not None for row in hidden)),
-            ("silent", sum(row.state == "silent" for row in hidden)),
-        ):
-            if number:
-                words.append(f"{number} of them {word}")
+        troubles = [row.trouble.words.split()[0] for row in hidden if row.trouble is not None]
+        for word in ("silent", "failing", "slow"):
+            if word in troubles:
+                words.append(f"{troubles.count(word)} of them {word}")
         style = WARN if len(words) > 1 else DIM
         if left:
             words.append(f"{left:,} left")
