@@ -17,10 +17,10 @@ LIMITS = BrokerLimits(max_attempts=2)
 class Hand:
     """One producer and one sender of ten slots around a broker."""
 
-    def __init__(self, store: Store, limits: BrokerLimits = LIMITS) -> None:
+    def __init__(self, store: Store, limits: BrokerLimits = LIMITS, name: str = "P") -> None:
         self.store = store
         self.core: BrokerCore = rebuild(store.load(), limits, seed=1)
-        self.core.producer_joined(b"p", JoinProducer(1, 1, "P", 0, 0.0), 0.0)
+        self.core.producer_joined(b"p", JoinProducer(1, 1, name, 0, 0.0), 0.0)
         self._acks = 0
         self.core.sender_joined(b"s", JoinSender(7, 1, "S", 10, 0, 0.0, 0.0), 0.0)
 

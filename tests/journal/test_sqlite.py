@@ -525,3 +525,19 @@ def test_another_program_s_database_is_left_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="is a database of another program"):
         open_journal(tmp_path)
     assert (tmp_path / FILE).read_bytes() == before
+
+
+@pytest.mark.parametrize("whose", ["another journal", "an earlier time of it"])
+def test_a_log_that_belongs_to_another_database_is_never_put_over_it(tmp_path: Path, whose: str) -> None:
+    ours, other, early, late = (tmp_path / name for name in ("ours", "other", "early", "late"))
+    for folder, copy in ((other, tmp_path / "theirs"), (ours, early), (ours, late)):
+        with open_journal(folder) as store:
+            fill(Hand(store))
+            shutil.copytree(folder, copy)
+    mixed, found = (late, early) if "earlier" in whose else (early, tmp_path / "theirs")
+    for name in (LOG, MARK):
+        shutil.copy(found / name, mixed / name)
+    kept = (mixed / LOG).read_bytes()
+    with pytest.raises(JournalError, match=f"{LOG} does not belong to .*, but is of {whose}: restore the folder"):
+        open_journal(mixed)
+    assert (mixed / LOG).read_bytes() == kept

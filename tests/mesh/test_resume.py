@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -10,8 +11,12 @@ from signal import SIGINT, SIGKILL
 
 import pytest
 
+from tests.journal.making import Hand
 from tests.mesh.processes import Command, until, zsms
 from zsms.errors import UsageError
+from zsms.journal import open_journal
+from zsms.journal.mark import MARK
+from zsms.journal.wal import Log
 from zsms.launch.resume import load, note
 from zsms.roles.producer import Producer
 from zsms.scenario import MeshConfig
@@ -89,8 +94,6 @@ def test_what_cannot_be_gone_on_with_is_told(tmp_path: Path, arguments: str, tol
 
 
 def test_a_dry_run_says_what_would_be_gone_on_with(tmp_path: Path) -> None:
-    from zsms.journal import open_journal
-
     with open_journal(tmp_path / "j"):
         pass
     note(MeshConfig(messages=300, seed=7, journal=str(tmp_path / "j")), "2026-11-28T00:00:00+00:00")
@@ -105,8 +108,6 @@ def test_a_dry_run_says_what_would_be_gone_on_with(tmp_path: Path) -> None:
 
 
 def test_a_configuration_comes_back_as_it_was(tmp_path: Path) -> None:
-    from zsms.journal import open_journal
-
     people = tmp_path / "people.csv"
     people.write_text("recipient,text\n+13705550100,a\n")
     with open_journal(tmp_path / "j"):
@@ -132,6 +133,60 @@ def test_a_configuration_comes_back_as_it_was(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "j")
     note(config, "x")  # made again
     assert (tmp_path / "j" / "run.json").exists()
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    """The journal of a run of 20 messages that was killed when five of them were taken over, in two groups."""
+    folder = tmp_path / "killed"
+    note(MeshConfig(messages=20, seed=7, journal=str(folder)), "2026-11-28T00:00:00+00:00")
+    with open_journal(folder) as store:
+        hand = Hand(store, name="producer-1")
+        hand.put(2)
+        hand.commit()
+        mark = (folder / MARK).read_bytes()
+        hand.put(3)
+        hand.commit()
+        shutil.copytree(folder, tmp_path / "j")
+    (tmp_path / "j" / MARK).write_bytes(mark)  # of the second group nobody had heard yet
+    return tmp_path / "j"
+
+
+def test_what_could_not_be_read_of_the_journal_is_told(kept: Path) -> None:
+    log = kept / "journal.sqlite-wal"
+    os.truncate(log, Log.of(log).read - 100)
+    _, before = load(str(kept))
+    assert before.taken == {"producer-1": 2}
+    assert "dropped the last group" in before.remark and "dropped the last group" in before.come_to
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"schema": "zsms-interrupted-run/2"}, "it says schema 'zsms-interrupted-run/2'"),
+        ({"config": None}, "parts of it are missing"),
+        ({"messages": 4}, "is of another run: 5 messages were taken over, and its run has 4"),
+        ("[" * 100_000, "its brackets are too deep"),
+    ],
+)
+def test_a_run_that_is_not_of_this_journal_or_program_is_refused(kept: Path, change: object, told: str) -> None:
+    path = kept / "run.json"
+    if isinstance(change, dict):
+        said = json.loads(path.read_text())
+        (said["config"] if "messages" in change else said).update(change)
+        path.write_text(json.dumps(said))
+    else:
+        path.write_text(str(change))
+    with pytest.raises(UsageError, match=told):
+        load(str(kept))
+
+
+def test_what_a_run_is_to_send_is_nobody_else_s_business(kept: Path) -> None:
+    assert (kept / "run.json").stat().st_mode & 0o077 == 0
+    (kept / "run.json").unlink()
+    os.mkfifo(kept / "run.json")
+    with pytest.raises(UsageError, match="it is no file"):
+        load(str(kept))
 
 
 @pytest.mark.parametrize("before", [0, 1, 5, 100, 200])

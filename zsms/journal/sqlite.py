@@ -121,23 +121,41 @@ class SqliteStore:
                 raise UsageError(f"no journal in {self._directory}")
             return
         # Read-only, closing it writes nothing back: the log stays as it was found, and can be restored.
-        self.db = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True)
         try:
-            tables = {name for (name,) in self.db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+            tables, known, books = _look(self._path, "mode=ro")
             if tables and not tables & {"meta", *_TABLES}:
                 raise JournalError(f"{self._path} is a database of another program: give another folder")
-            if self._mark.groups is None:
-                return
-            known, books = self._meta("journal"), self._meta("books") or {}
+            self._compare_with_log(known, books)
         except sqlite3.Error:
             return  # opening it will say what is wrong
         finally:
-            self.db.close()
-            del self.db
             self._path.with_name(f"{FILE}-shm").unlink(missing_ok=True)
             if not self._log.there and self._log_path.exists() and not self._log_path.stat().st_size:
                 self._log_path.unlink()  # made by looking
-        self._compare_with_mark(self._mark.groups, known, books)
+        if self._mark.groups is not None:
+            self._compare_with_mark(self._mark.groups, known, books)
+
+    def _compare_with_log(self, known: dict[str, Any] | None, books: dict[str, Any]) -> None:
+        """Raise JournalError for a log that does not belong to the database: SQLite would put it over it unseen. What
+        the database says without its log is not new, but never of another journal, nor of a later time."""
+        if not self._log.read or known is None:
+            return
+        try:
+            _, alone, before = _look(self._path, "mode=ro&immutable=1")
+        except (sqlite3.Error, JournalError, ValueError, TypeError):
+            return  # it was being written when it ended
+        if alone is None:
+            return
+        if alone["birth"] != known["birth"]:
+            whose = "another journal"
+        elif (alone["opened"], before.get("groups", 0)) > (known["opened"], books.get("groups", 0)):
+            whose = "an earlier time of it"
+        else:
+            return
+        raise JournalError(
+            f"{self._log_path} does not belong to {self._path}, but is of {whose}: restore the folder from one copy, "
+            f"or delete {self._log_path} and {self._mark.path} to go on without what its own log held"
+        )
 
     def _check_new(self) -> None:
         """There is no database, or an empty one: whether nothing beside it says that there was one. SQLite writes the
@@ -190,7 +208,7 @@ class SqliteStore:
     def _identify(self, durability: str) -> None:
         db = self.db
         db.executescript(_SCHEMA)
-        known = self._meta("journal")
+        known = _meta(self.db, "journal")
         boot = boot_id()
         if known is None:
             if db.execute("SELECT count(*) FROM meta").fetchone()[0]:
@@ -201,7 +219,7 @@ class SqliteStore:
         self.birth: int = known["birth"]
         self.opened: int = known["opened"] + 1
         self.same_boot: bool = known["boot"] == boot
-        self._books: dict[str, Any] = self._meta("books") or {}
+        self._books: dict[str, Any] = _meta(self.db, "books") or {}
         self._lengths: dict[str, int] = self._books.pop("lengths", dict.fromkeys(_TABLES, 0))
         for table in _TABLES:
             (length,) = db.execute(f"SELECT count(*) FROM {table}").fetchone()
@@ -218,13 +236,6 @@ class SqliteStore:
         # Into the database itself: what it says must not depend on its log.
         self.db.execute("PRAGMA wal_checkpoint(PASSIVE)")
         self._mark.set(self.birth, self._groups)
-
-    def _meta(self, key: str) -> dict[str, Any] | None:
-        row = self.db.execute("SELECT body FROM meta WHERE key = ?", (key,)).fetchone()
-        if row is None:
-            return None
-        body: dict[str, Any] = msgpack.unpackb(unseal(f"the record of the {key}", key.encode(), row[0]))
-        return body
 
     def _put_meta(self, key: str, body: dict[str, Any]) -> None:
         record = seal(key.encode(), msgpack.packb(body))
@@ -339,6 +350,26 @@ class SqliteStore:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _look(path: Path, how: str) -> tuple[set[str], dict[str, Any] | None, dict[str, Any]]:
+    """The tables of a database, what it says it is, and its books; `how` it is opened. Raises sqlite3.Error."""
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True)
+    try:
+        tables = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        if "meta" not in tables:
+            return tables, None, {}
+        return tables, _meta(db, "journal"), _meta(db, "books") or {}
+    finally:
+        db.close()
+
+
+def _meta(db: sqlite3.Connection, key: str) -> dict[str, Any] | None:
+    row = db.execute("SELECT body FROM meta WHERE key = ?", (key,)).fetchone()
+    if row is None:
+        return None
+    body: dict[str, Any] = msgpack.unpackb(unseal(f"the record of the {key}", key.encode(), row[0]))
+    return body
 
 
 def _files(directory: Path) -> list[Path]:

@@ -13,14 +13,16 @@ import json
 import os
 import time
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from math import inf
 from typing import Any
 
 from zsms.core.broker import BrokerLimits
 from zsms.core.broker.durability import is_on_servers
 from zsms.errors import UsageError
-from zsms.journal import open_journal, read
+from zsms.journal import Store, about_dropped, open_journal
 from zsms.journal.lock import InUse
+from zsms.reading import json_of
+from zsms.saving import is_special, save
 from zsms.scenario import MeshConfig, SenderGroup
 from zsms.scenario.caps import SharedCap
 from zsms.scenario.lines import Line
@@ -40,12 +42,15 @@ class Before:
     taken: dict[str, int]
     """Messages that the broker took over, by producer."""
     settled: int
+    dropped: str = ""
+    """What could not be read of its journal, as a line."""
 
     @property
     def come_to(self) -> str:
         """How far it was, in words."""
         taken = many(sum(self.taken.values()), "message was", "messages were")
-        return f"the run of {self.started}, of which {taken} taken over and {self.settled:,} settled"
+        lost = f" ({self.dropped})" if self.dropped else ""
+        return f"the run of {self.started}, of which {taken} taken over and {self.settled:,} settled{lost}"
 
     @property
     def remark(self) -> str:
@@ -63,7 +68,9 @@ def note(config: MeshConfig, started: str) -> None:
     said = {"schema": _SCHEMA, "started": started, "config": _plain(config), "list": _like(config.input)}
     try:
         os.makedirs(config.journal, exist_ok=True)
-        Path(config.journal, _FILE).write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+        path = os.path.join(config.journal, _FILE)
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))  # texts are nobody else's business
+        save(path, json.dumps(said, indent=2).encode() + b"\n")
     except OSError as error:
         raise UsageError(f"no journal can be kept in {config.journal}: {error.strerror}") from None
 
@@ -98,9 +105,13 @@ def load(directory: str) -> tuple[MeshConfig, Before]:
             "--resume goes on with runs of one broker whose journal is a folder; with NATS servers a standby takes "
             "its place (zsms broker --standby); what is held goes on by itself: zsms broker --journal nats://..."
         )
-    path = Path(directory, _FILE)
+    path = os.path.join(directory, _FILE)
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
+        if is_special(path):
+            raise UsageError("it is no file")
+        said = json_of(path)
+        if said["schema"] != _SCHEMA:
+            raise UsageError(f"it says schema {said['schema']!r}, and this one reads {_SCHEMA!r}")
         fields = said["config"]
         limits = BrokerLimits(**fields.pop("limits"))
         groups = tuple(SenderGroup(**group) for group in fields.pop("groups"))
@@ -125,8 +136,10 @@ def load(directory: str) -> tuple[MeshConfig, Before]:
         like, started = said["list"], str(said["started"])
     except OSError as error:
         raise UsageError(f"no interrupted run in {directory}: {path}: {error.strerror}") from None
-    except (UsageError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (UsageError, ValueError) as error:
         raise UsageError(f"{path} is not of a run that this program knows: {error}") from None
+    except (TypeError, KeyError, AttributeError):
+        raise UsageError(f"{path} is not of a run that this program knows: parts of it are missing") from None
     _check(config, like, directory)
     return config, _before(directory, config, started)
 
@@ -160,13 +173,12 @@ def _check(config: MeshConfig, like: list[int] | None, directory: str) -> None:
         )
 
 
-def _await_end(directory: str) -> None:
-    """Until the journal is free: the processes of a run that was killed take a moment to leave. Raises JournalError."""
+def _opened(directory: str) -> Store:
+    """The journal, once it is free: processes of a run that was killed take a moment to leave. Raises JournalError."""
     until = time.monotonic() + _LEAVE_S
     while True:
         try:
-            with open_journal(directory, create=False):
-                return
+            return open_journal(directory, create=False)
         except InUse:
             if time.monotonic() > until:
                 raise
@@ -174,13 +186,20 @@ def _await_end(directory: str) -> None:
 
 
 def _before(directory: str, config: MeshConfig, started: str) -> Before:
-    _await_end(directory)
-    taken = dict.fromkeys(config.producer_names, 0)
-    with read(directory) as core:
-        totals = core.totals()
-        for account in core.accounts():
-            if account.name in taken:
-                taken[account.name] += account.accepted
+    from zsms.core.broker.replay import rebuild
+
+    with _opened(directory) as store:
+        core = rebuild(store.load(), now=inf)
+    taken, totals = dict.fromkeys(config.producer_names, 0), core.totals()
+    for account in core.accounts():
+        if account.name in taken:
+            taken[account.name] += account.accepted
     if sum(taken.values()) != totals["accepted"]:
         raise UsageError(f"the journal in {directory} has messages of other producers than its run's")
-    return Before(started, taken, sum(totals[name] for name in ("sent", "failed", "dead")))
+    if config.total is not None and totals["accepted"] > config.total:
+        taken_over = many(totals["accepted"], "message was", "messages were")
+        raise UsageError(
+            f"the journal in {directory} is of another run: {taken_over} taken over, and its run has {config.total:,}"
+        )
+    settled = sum(totals[name] for name in ("sent", "failed", "dead"))
+    return Before(started, taken, settled, about_dropped(store.dropped) if store.dropped else "")
