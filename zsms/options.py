@@ -26,6 +26,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 class _Kind(NamedTuple):
     told: str
     fits: Callable[[Any], bool]
+    plain: Callable[[Any], Any] = lambda value: value
+    """Of a number of numpy's, or a fraction: Python's own, which JSON and commands can hold."""
 
 
 def _is_whole(value: Any) -> bool:
@@ -46,8 +48,8 @@ _ANY = _Kind("", lambda value: True)
 _NONE = _Kind("None", lambda value: value is None)
 _PLAIN: dict[str, _Kind] = {
     "str": _Kind("text", lambda value: isinstance(value, str)),
-    "int": _Kind("a whole number", _is_whole),
-    "float": _Kind("a number", _is_number),
+    "int": _Kind("a whole number", _is_whole, int),
+    "float": _Kind("a number", _is_number, lambda value: value if type(value) is int else float(value)),
     "bool": _Kind("True or False", lambda value: isinstance(value, bool)),
     "Path": _Kind("a path", lambda value: _is_named("Path", value)),
     "Callable": _Kind("a function", callable),
@@ -75,10 +77,12 @@ def checked(what: F) -> F:
         if not kinds:
             kinds.update(_kinds_of(what, signature))
         for name, value in bound.arguments.items():
-            if not any(kind.fits(value) for kind in kinds[name]):
+            kind = next((kind for kind in kinds[name] if kind.fits(value)), None)
+            if kind is None:
                 told = " or ".join(kind.told for kind in kinds[name] if kind is not _NONE or len(kinds[name]) == 1)
-                raise UsageError(f"{name.replace('_', ' ')} {_shown(value)}: give {told}")
-        return what(*given, **options)
+                raise UsageError(f"{name.replace('_', ' ')} {shown(value)}: give {told}")
+            bound.arguments[name] = kind.plain(value)
+        return what(*bound.args, **bound.kwargs)
 
     return cast(F, checking)
 
@@ -222,7 +226,8 @@ def _a(name: str) -> str:
     return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value for an error, whatever its `repr` does."""
     try:
         text = repr(value)
     except Exception as error:  # it is the user's

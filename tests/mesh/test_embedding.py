@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
+from fractions import Fraction
 from typing import Any, get_type_hints
 
+import numpy as np
 import psutil
 import pytest
 
@@ -38,6 +41,35 @@ def test_the_options_of_a_role_are_those_that_are_told_of() -> None:
 )  # fmt: skip
 def test_a_wrong_type_is_named(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=f"{next(iter(options)).replace('_', ' ')} .*: give (a|text|True)"):
+        Mesh(**options)
+
+
+def test_numbers_of_numpy_and_fractions_are_python_s_own_from_then_on() -> None:
+    numbers = {"senders": np.int64(1), "concurrency": np.int32(50), "sd": np.float64(0), "mean": Fraction(1, 100)}
+    mesh = Mesh(messages=np.int64(20), rate=np.float32(100), seed=np.uint8(7), verbose=10**30, **numbers)
+    found = json.loads(json.dumps(mesh.config.to_json()))
+    assert (found["messages"], found["rate"], found["seed"], found["groups"][0]["mean"]) == (20, 100.0, 7, 0.01)
+    sender = Sender("tcp://127.0.0.1:1", concurrency=np.int64(3), lease=Fraction(1, 3))
+    assert sender.name
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise ValueError
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"transport": Unprintable()}, "whose repr raises ValueError"),
+        ({"journal": "j\0"}, "no journal can be kept in 'j.x00'"),
+        ({"journal": "\ud800"}, "no journal can be kept in"),
+        ({"verbose": -1}, "give 0, 1 or 2"),
+        ({"detail_s": float("nan")}, "seconds from 0 on"),
+    ],
+)
+def test_what_no_mesh_can_do_is_refused_before_it_runs(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError, match=told):
         Mesh(**options)
 
 

@@ -28,6 +28,7 @@ from zsms.journal.store import Fenced as Fenced
 from zsms.journal.store import NeverTaken as NeverTaken
 from zsms.journal.store import NoRoom as NoRoom
 from zsms.journal.store import Store as Store
+from zsms.saving import check_name
 
 if TYPE_CHECKING:
     from zsms.core.broker import BrokerCore, BrokerLimits
@@ -57,6 +58,10 @@ def check_place(journal: object | None) -> None:
     if journal is None:
         return
     path = str(journal)
+    try:
+        check_name(path)
+    except OSError as error:
+        raise UsageError(f"no journal can be kept in {path!r}: {error.strerror}") from None
     there = os.path.abspath(path)
     while not os.path.lexists(there):
         there = os.path.dirname(there)

@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from zsms.errors import UsageError
+from zsms.options import shown
 from zsms.stats.failures import printable
 
 _WANTED = "write it as `async def send(message)`"
@@ -40,7 +41,7 @@ def check_send(send: Any, name: str | None = None) -> Any:
     if inspect.isclass(send):
         raise UsageError(f"{name} is a class: give a coroutine function, {_WANTED}")
     if not callable(send):
-        raise UsageError(f"{name} is {printable(repr(send), 60)}, not a function: {_WANTED}")
+        raise UsageError(f"{name} is {printable(shown(send), 60)}, not a function: {_WANTED}")
     if inspect.isasyncgenfunction(inspect.unwrap(send)):
         raise UsageError(f"{name} yields, so that it can't be awaited: return True or False instead")
     if _is_plain(send):
