@@ -541,3 +541,15 @@ def test_a_log_that_belongs_to_another_database_is_never_put_over_it(tmp_path: P
     with pytest.raises(JournalError, match=f"{LOG} does not belong to .*, but is of {whose}: restore the folder"):
         open_journal(mixed)
     assert (mixed / LOG).read_bytes() == kept
+
+
+def test_a_journal_on_a_full_disk_is_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def identify(store: object, durability: str) -> None:
+        raise NoRoom(f"{tmp_path} has no room left")
+
+    monkeypatch.setattr(store_module.SqliteStore, "_identify", identify)
+    with pytest.raises(JournalError, match=r"can't be opened: .* has no room left"):
+        open_journal(tmp_path)
+    monkeypatch.undo()
+    with open_journal(tmp_path):
+        pass

@@ -93,6 +93,9 @@ class SqliteStore:
         except OSError as error:
             self.close()
             raise _not_here(directory, error) from None
+        except NoRoom as error:
+            self.close()
+            raise JournalError(f"the journal can't be opened: {error}") from None
         except BaseException:
             self.close()
             raise

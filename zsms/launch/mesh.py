@@ -106,12 +106,10 @@ class Mesh:
         """Give a `MeshConfig`, or its fields and those of one `SenderGroup` as keywords. Raises UsageError."""
         self.config = _settled(config_from(**options) if config is None else replace(config, **options), before, place)
         self.thresholds = parse_all(thresholds, lambda: _blank_report(self.config))
-        if verbose < 0 or not detail_s >= 0:
-            raise UsageError(f"verbose {verbose}, detail s {detail_s}: give 0, 1 or 2, and seconds from 0 on")
         self._say, self._progress, self._detail_s = say, progress, detail_s
         self._abort_on_fail, self._allow_failures = abort_on_fail, allow_failures
         self._title, self._tags = title, check_words(title, tags or {})
-        self._before, self._place, self._verbose = before, place, min(verbose, 2)
+        self._before, self._place, self._verbose = before, place, _verbosity(verbose, detail_s)
         self._forks = forks and self.config.transport is None
         self._metrics = None if metrics is None else _check_metrics(metrics, insecure or self.config.secure)
         if log_messages is not None:
@@ -397,6 +395,13 @@ def _settled(config: MeshConfig, before: Before | None, place: Place | None) -> 
     if config.seed is None:
         config = replace(config, seed=secrets.randbits(32))
     return replace(config, secure=True) if place is not None and place.secure else config
+
+
+def _verbosity(verbose: int, detail_s: float) -> int:
+    """How much its processes tell. Raises UsageError for what can't be."""
+    if verbose < 0 or not detail_s >= 0:
+        raise UsageError(f"verbose {verbose}, detail s {detail_s}: give 0, 1 or 2, and seconds from 0 on")
+    return min(verbose, 2)
 
 
 def _check_metrics(address: str, open_to_others: bool) -> str:
