@@ -544,10 +544,10 @@ def test_a_log_that_belongs_to_another_database_is_never_put_over_it(tmp_path: P
 
 
 def test_a_journal_on_a_full_disk_is_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def identify(store: object, durability: str) -> None:
+    def boot_id() -> str:  # where the first transaction is
         raise NoRoom(f"{tmp_path} has no room left")
 
-    monkeypatch.setattr(store_module.SqliteStore, "_identify", identify)
+    monkeypatch.setattr(store_module, "boot_id", boot_id)
     with pytest.raises(JournalError, match=r"can't be opened: .* has no room left"):
         open_journal(tmp_path)
     monkeypatch.undo()
