@@ -323,9 +323,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("what", nargs="*", choices=[*MEASURED, []], default=list(MEASURED))
+    parser.add_argument("what", nargs="*", metavar="WHAT", help=f"of {', '.join(MEASURED)}  [default: all]")
     options = parser.parse_args()
-    for name in options.what:
+    if unknown := [name for name in options.what if name not in MEASURED]:
+        parser.error(f"{unknown[0]}: there are {', '.join(MEASURED)}")
+    for name in options.what or MEASURED:
         MEASURED[name](options.seconds, options.rounds)
 
 
