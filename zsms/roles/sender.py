@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 _BYE_S = 1.0
 """How long a goodbye waits for its answer."""
+_LOOK_S = 0.1
+"""After so long it looks again whether receipts are still to be waited for."""
 
 
 class Sender(Role):
@@ -129,6 +131,7 @@ class Sender(Role):
         self.ways: list[SenderLink] = []  # to each broker
         self.receipts = ReceiptForwarder(self.transport, self.ways)
         self._said_bye: float | None = None
+        self._lingers = False  # asked to leave, it waits for receipts
         self.turn = self._make_turn(ahead_s)
 
     def _make_turn(self, ahead_s: float) -> Turn:
@@ -238,7 +241,7 @@ class Sender(Role):
         times = [way.next_time() for way in self.ways]
         log = None if self.message_log is None else self.message_log.next_time()
         turn = self._standstill.until or self.turn.next_time(now)
-        drain = None if self._drain_until is None or self._drain_until <= now else self._drain_until
+        drain = now + _LOOK_S if self._lingers else self._drain_until
         others = (self._publisher.due(), turn, drain, self.receipts.next_time(now), log)
         return min(times + [at for at in others if at is not None])
 
@@ -275,8 +278,10 @@ class Sender(Role):
     def _done(self, now: float) -> bool:
         if self._said_bye is not None and all(way.left for way in self.ways):
             return True
-        lingers = self._stopping and not self.shares.held and self._said_bye is None and self.receipts.lingers(now)
-        if lingers and self._stops == 1:  # for as long as the gateway's settings say, however long a drain may take
+        # For as long as the gateway's settings say, however long a drain may take.
+        idle = self._stops == 1 and not self.shares.held and self._said_bye is None
+        self._lingers = idle and self.receipts.lingers(now)
+        if self._lingers:
             return False
         if self._out_of_time(now):
             return True
