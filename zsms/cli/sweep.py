@@ -113,7 +113,7 @@ def command(
     _check_heard(scenario, tables, options, fixed)
     _check_values("run" if live else "plan", varied, fixed)
     points = sweep.points_of(varied)
-    always = [*_scenario_of(scenario, live), *(["--cluster", cluster] if live and cluster else []), *fixed]
+    always = [*_words_of_file(scenario, live), *(["--cluster", cluster] if live and cluster else []), *fixed]
     _check_one_can_be(sweep.commands_of(point, always, 1, live, seed)[0] for point in points)
     settings = {"vary": list(vary), "replications": replications, "live": live, "seed": seed, "always": always}
     files = {} if scenario is None else {scenario: _content(scenario)}
@@ -262,7 +262,7 @@ def _page(title: str, points: Any, done: Any) -> str:
     return sweep_page.render(title, points, done)
 
 
-def _scenario_of(scenario: str | None, live: bool) -> list[str]:
+def _words_of_file(scenario: str | None, live: bool) -> list[str]:
     if scenario is None:
         return []
     return ["--config", scenario] if live else [scenario]
